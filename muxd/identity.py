@@ -1,0 +1,39 @@
+# -*- test-case-name: tests.test_identity -*-
+"""
+Who a device is, as clients are told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+def udidFromSerial(serial: str) -> str:
+    """
+    The UDID of a device with this USB serial number: exactly 24 characters get
+    a dash after the eighth, all others stay as they are (protocol 1.5).
+    """
+    return f"{serial[:8]}-{serial[8:]}" if len(serial) == 24 else serial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceIdentity:
+    """
+    What never changes while a device is attached (protocol 4.9).
+
+    @ivar udid: With its dash, as pair records are named.
+    @ivar serial: The USB serial number, without a dash.
+    @ivar productID: The USB product id.
+    @ivar locationID: At most 32 bits: bus number << 16 | address for USB.
+    @ivar speed: Of the connection, in bit/s.
+    @ivar connectionType: "USB" or "Network".
+    @ivar name: What to call it in a log before anything better is known.
+    """
+
+    udid: str
+    serial: str
+    productID: int
+    locationID: int
+    speed: int = 480_000_000
+    connectionType: str = "USB"
+    name: str = ""

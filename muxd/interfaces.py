@@ -1,0 +1,196 @@
+"""
+The contracts between the floors.
+
+The one idea: a device is an identity plus C{endpoint(port)}.  Everything above
+L{IDevice} only ever calls C{device.endpoint(port).connect(factory)}; everything
+below exists to make that call work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from zope.interface import Attribute, Interface
+
+from twisted.application.service import IService
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IStreamClientEndpoint
+    from twisted.python.failure import Failure
+
+    from muxd.identity import DeviceIdentity
+
+Buffer = bytes | memoryview
+
+
+class IDevice(Interface):
+    """
+    One phone, however it is reached.
+    """
+
+    identity: DeviceIdentity = Attribute("Who it is.")
+
+    def endpoint(port: int) -> IStreamClientEndpoint:
+        """
+        The way to a TCP port of this device.
+
+        Connecting it fails with Twisted's own exceptions: C{ConnectionRefusedError}
+        with the phone's text, C{TimeoutError}, C{ConnectionLost}.
+        """
+
+
+class IDeviceReceiver(Interface):
+    """
+    Whom a source tells of its devices.
+    """
+
+    def deviceAttached(device: IDevice) -> None:
+        """
+        A device can be connected to from now on.
+        """
+
+    def deviceDetached(device: IDevice) -> None:
+        """
+        It is gone; its sessions have ended.  Harmless for a device that was
+        never attached or is gone already.
+        """
+
+
+class IDeviceSource(IService):
+    """
+    A service that attaches and detaches devices while it runs.
+
+    C{stopService} detaches all its devices, and its Deferred fires when nothing
+    of the source is left: no thread, no claimed interface.
+    """
+
+    description: str = Attribute("The description it was made from.")
+
+
+class IDeviceSourceParser(Interface):
+    """
+    A plugin that makes sources from descriptions such as C{usb:poll=2}.
+
+    Provide L{twisted.plugin.IPlugin} as well and put the object into a module
+    of C{twisted/plugins/}; import nothing heavy there.
+    """
+
+    prefix: str = Attribute("What a description of this kind begins with.")
+    usage: str = Attribute("One line for C{--help}, such as C{usb[:poll=SECONDS]}.")
+
+    def parseDeviceSource(
+        reactor: object, receiver: IDeviceReceiver, *args: str, **kwargs: str
+    ) -> IDeviceSource:
+        """
+        Make a source.  Nothing may be opened and no thread started before its
+        C{startService}.
+
+        @raise ValueError: An argument is wrong; the text is for the person who
+            typed it.
+        """
+
+
+class IPacketLink(Interface):
+    """
+    A pair of bulk endpoints: whole mux packets down, batches of them up.
+
+    All methods are called in the reactor's thread, and so are the receiver's.
+    """
+
+    maxPacketSize: int = Attribute("wMaxPacketSize of the OUT endpoint, for the log.")
+
+    def start(receiver: IPacketReceiver) -> None:
+        """
+        Begin to read.  The receiver may be called from now on, but never from
+        within this call.
+        """
+
+    def send(parts: Sequence[Buffer]) -> None:
+        """
+        Send one packet, whose bytes are C{parts} put together, as one bulk OUT
+        transfer, with a zero-length one behind it where its length asks for it
+        (protocol 1.7).  Packets reach the bus in the order of the calls.
+
+        Never blocks and never refuses: who sends bulk data asks L{hasRoom}
+        first.  The parts are not looked at after the call.
+        """
+
+    def hasRoom(size: int) -> bool:
+        """
+        Whether a packet of this size should be sent now, or wait upstairs until
+        C{roomAvailable}.  Small packets are let past bulk ones (engines: two
+        bulk transfers in flight; anything up to 4 KiB is not counted, with a
+        hard cap).
+        """
+
+    def close() -> Deferred[None]:
+        """
+        Send what was accepted (within a short deadline), stop reading, release
+        the interface.  Idempotent.  The receiver is not called afterwards, nor
+        told of this loss.
+
+        @return: fires when no transfer, thread or claimed interface is left.
+        """
+
+
+class IPacketReceiver(Interface):
+    """
+    The upper side of an L{IPacketLink}: a muxer.
+    """
+
+    def packetsReceived(packets: Sequence[memoryview]) -> None:
+        """
+        Whole mux packets (the length field has been checked against the size),
+        in bus order, all that one wake-up brought.
+
+        The memory is the link's and is used again after the call: what is kept
+        must be copied.
+        """
+
+    def roomAvailable() -> None:
+        """
+        C{hasRoom} may answer differently now.
+        """
+
+    def linkLost(reason: Failure) -> None:
+        """
+        The phone is gone, or the bus failed.  Called once, at the end.  The
+        owner of the link still has to C{close} it.
+        """
+
+
+class IPairRecordStore(Interface):
+    """
+    Pair records and the host's identity (protocol 4.11).
+
+    Errors are C{OSError}s with the errno that clients are answered with.
+    """
+
+    def read(recordID: str) -> bytes:
+        """
+        The stored record as it is.
+
+        @raise OSError: ENOENT, EINVAL for an id that is none.
+        """
+
+    def save(recordID: str, data: bytes) -> None:
+        """
+        Store a property list, all or nothing.
+
+        @raise OSError: EINVAL for an id that is none or data that is no
+            dictionary; ENOENT or others when it cannot be written.
+        """
+
+    def delete(recordID: str) -> None:
+        """
+        Forget a record.
+
+        @raise OSError: ENOENT, EINVAL.
+        """
+
+    def readBUID() -> str:
+        """
+        The host's identity, made once.
+        """

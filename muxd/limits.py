@@ -1,0 +1,66 @@
+# -*- test-case-name: tests.test_limits -*-
+"""
+Every limit of the daemon is a number in this one place.
+
+Nothing that a phone or a client sends may grow memory, hold a file descriptor
+or keep a timer beyond what is written here.  A L{Limits} is passed in where it
+is needed, so that a test can use small ones and an operator other ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """
+    Sizes are bytes, times are seconds, unless said otherwise.
+
+    @ivar receiveWindow: What each session offers the phone; a multiple of 256,
+        at most 65535 * 256.  128 KiB is what every phone has seen from every
+        host (facts: protocol 3.2).
+    @ivar acknowledgeAt: Delivered but unacknowledged bytes at which an
+        acknowledgement goes out at once (protocol 3.5).
+    @ivar acknowledgeDelay: The longest a delivered byte waits for its
+        acknowledgement otherwise (protocol 3.5).
+    @ivar sendBuffer: Bytes written to a session and not yet taken by the link
+        at which a registered producer is paused.
+    @ivar smallWrite: The largest write of an idle session that may overtake
+        other sessions' bulk data.
+    @ivar handshakeTimeout: From VERSION to the phone's answer (protocol 1.2).
+    @ivar connectTimeout: From SYN to the phone's answer (protocol 9, edge 37).
+    @ivar flushTimeout: From C{loseConnection} to giving up on delivering what
+        is still buffered (protocol 3.7).
+    @ivar halfCloseGrace: Silence of the phone, after a client has finished
+        sending, that ends a session (protocol 3.7).
+    @ivar portReuseDelay: How long a source port rests after its session ended
+        (protocol 3.3).
+    @ivar sessionsPerPhone: Sessions alive on one phone at once.
+    @ivar messageSize: The longest client message, header included
+        (protocol 4.6).
+    @ivar messageTimeout: From the first byte of a client message to its last.
+    @ivar clientQueue: Bytes queued for a listener, or for a client that sends
+        commands and never reads, before it is disconnected.
+    @ivar pendingInput: Bytes of a client held while its Connect is under way
+        before its socket is paused (protocol 4.5).
+    """
+
+    receiveWindow: int = 131072
+    acknowledgeAt: int = 32768
+    acknowledgeDelay: float = 0.030
+    sendBuffer: int = 65536
+    smallWrite: int = 4096
+    handshakeTimeout: float = 5.0
+    connectTimeout: float = 10.0
+    flushTimeout: float = 15.0
+    halfCloseGrace: float = 5.0
+    portReuseDelay: float = 5.0
+    sessionsPerPhone: int = 16384
+    messageSize: int = 65536
+    messageTimeout: float = 30.0
+    clientQueue: int = 1 << 20
+    pendingInput: int = 65536
+
+
+LIMITS = Limits()
