@@ -9,6 +9,7 @@ below exists to make that call work.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twisted.application.service import IService
@@ -54,6 +55,40 @@ class IDeviceReceiver(Interface):
         """
         It is gone; its sessions have ended.  Harmless for a device that was
         never attached or is gone already.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedDevice:
+    """
+    A device under the number that clients know it by while it stays attached.
+
+    @ivar deviceID: From 1; never used for another attachment (protocol 3.3).
+    @ivar device: The device itself.
+    """
+
+    deviceID: int
+    device: IDevice
+
+
+class IDeviceListener(Interface):
+    """
+    Whom a registry tells of the devices that clients can see.
+    """
+
+    def deviceAttached(attached: AttachedDevice) -> None:
+        """
+        A device has become visible.
+        """
+
+    def deviceDetached(attached: AttachedDevice) -> None:
+        """
+        A visible device is gone.
+        """
+
+    def devicePaired(attached: AttachedDevice) -> None:
+        """
+        A device, visible or not, has been paired with this host.
         """
 
 

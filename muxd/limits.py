@@ -37,13 +37,36 @@ class Limits:
     @ivar portReuseDelay: How long a source port rests after its session ended
         (protocol 3.3).
     @ivar sessionsPerPhone: Sessions alive on one phone at once.
+    @ivar controlQueue: Answers to segments of no session that may wait for a
+        link that takes nothing; more are dropped and counted.
     @ivar messageSize: The longest client message, header included
         (protocol 4.6).
     @ivar messageTimeout: From the first byte of a client message to its last.
     @ivar clientQueue: Bytes queued for a listener, or for a client that sends
         commands and never reads, before it is disconnected.
+    @ivar stopTimeout: What each step of a stop may take: closing the listening
+        sockets, ending the sources, flushing the clients.
     @ivar pendingInput: Bytes of a client held while its Connect is under way
         before its socket is paused (protocol 4.5).
+    @ivar bulkInFlight: Bulk packets handed to a link and not yet on the bus
+        beyond which it has no room: the queue is short so that a small packet
+        is never far behind.
+    @ivar packetsInFlight: The same for all packets, small ones included.
+    @ivar linkFlushTimeout: How long a link that is closed keeps trying to send
+        what it has accepted.
+    @ivar linkCloseTimeout: When a close that does not end is given up.
+    @ivar readBacklog: Transfers read from a phone and not yet looked at, beyond
+        which its link reads no further.
+    @ivar replySize: The longest message that a client takes from a daemon,
+        header included: a list of very many phones, or a pair record.
+    @ivar reachTimeout: How long a client tries to open a connection to a daemon.
+    @ivar answerTimeout: How long a client gives a daemon to answer a command
+        that no phone has a part in.
+    @ivar listSilence: A listener that has heard nothing for so long has been
+        told of all phones that are there, where there is no command to list
+        them (protocol 4.12).
+    @ivar reconnectDelay: Between two attempts to reach a daemon that is not
+        there.
     """
 
     receiveWindow: int = 131072
@@ -57,10 +80,22 @@ class Limits:
     halfCloseGrace: float = 5.0
     portReuseDelay: float = 5.0
     sessionsPerPhone: int = 16384
+    controlQueue: int = 256
     messageSize: int = 65536
     messageTimeout: float = 30.0
     clientQueue: int = 1 << 20
+    stopTimeout: float = 5.0
     pendingInput: int = 65536
+    bulkInFlight: int = 2
+    packetsInFlight: int = 32
+    linkFlushTimeout: float = 0.25
+    linkCloseTimeout: float = 5.0
+    readBacklog: int = 64
+    replySize: int = 16 << 20
+    reachTimeout: float = 30.0
+    answerTimeout: float = 5.0
+    listSilence: float = 0.1
+    reconnectDelay: float = 1.0
 
 
 LIMITS = Limits()

@@ -208,3 +208,10 @@ def encodePacketV2(
     """
     length = V2_HEADER.size + len(body)
     return V2_HEADER.pack(protocol, length, magic, transmitted, received) + body
+
+
+def phoneText(payload: bytes | memoryview) -> str:
+    """
+    What the phone says in a RST or CONTROL: text without a terminator.
+    """
+    return bytes(payload).decode("utf-8", "replace").rstrip("\r\n\0")

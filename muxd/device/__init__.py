@@ -1,0 +1,4 @@
+"""
+One phone: its muxer (handshake, counters, dispatch) and its sessions, which
+are pseudo-TCP connections with the face of Twisted transports.
+"""

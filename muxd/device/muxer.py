@@ -1,0 +1,440 @@
+# -*- test-case-name: tests.device.test_muxer -*-
+"""
+The host's end of a link: handshake, counters, and which segment is whose
+(protocol 2 and 3.3).
+
+The life of a muxer is IDLE, then NEGOTIATING from our VERSION to the phone's,
+then ACTIVE, and ENDED from the loss of the link, a failed handshake or C{stop}
+on.  It does not come back: a phone that is plugged in again gets another one.
+
+Segments reach their session through a dictionary whose key is both ports in one
+integer.  Acknowledging is left to the end of each batch of packets: a session
+that got five segments in one wake-up acknowledges once, and not at all if it
+sent data in the meantime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import Enum
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+)
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from muxd.device.counters import MuxerCounters
+from muxd.device.errors import HandshakeTimeout, NoFreePort, UnsupportedVersion
+from muxd.device.framing import COUNTER, Framing
+from muxd.device.opening import Opening
+from muxd.device.outbound import Outbound
+from muxd.device.ports import SourcePorts
+from muxd.device.session import Session
+from muxd.interfaces import Buffer, IPacketLink, IPacketReceiver
+from muxd.limits import LIMITS, Limits
+from muxd.wire.mux import (
+    TCP_HEADER,
+    V1_HEADER,
+    V2_HEADER,
+    V2_TCP,
+    VERSION_BODY,
+    WINDOW_SHIFT,
+    ControlKind,
+    Flags,
+    MuxProtocol,
+    encodeVersion,
+    phoneText,
+)
+
+TCP = int(MuxProtocol.TCP)
+RST = int(Flags.RST)
+OUR_MAJOR = 2
+
+CONTROL_LEVELS = {
+    ControlKind.ERROR: LogLevel.warn,
+    ControlKind.WARNING: LogLevel.warn,
+    ControlKind.INFORMATION: LogLevel.debug,
+}
+
+
+class MuxerState(Enum):
+    """
+    See the module's text.
+    """
+
+    IDLE = "idle"
+    NEGOTIATING = "negotiating"
+    ACTIVE = "active"
+    ENDED = "ended"
+
+
+@implementer(IPacketReceiver)
+class Muxer:
+    """
+    One phone's sessions on one link.
+
+    @ivar label: What the phone is called in logs: its UDID.
+    @ivar state: Where the muxer is in its life.
+    @ivar version: Of the mux protocol as negotiated; 0 before.
+    @ivar counters: What has happened so far.
+    @ivar outbound: What waits to be sent; not before ACTIVE.
+    """
+
+    _log = Logger()
+    outbound: Outbound
+
+    def __init__(self, clock: IReactorTime, label: str, limits: Limits = LIMITS) -> None:
+        self.clock = clock
+        self.label = label
+        self.limits = limits
+        self.state = MuxerState.IDLE
+        self.version = 0
+        self.counters = MuxerCounters()
+        self._link: IPacketLink | None = None
+        self._framing = Framing(OUR_MAJOR)
+        self._ports = SourcePorts(clock, limits.portReuseDelay)
+        self._sessions: dict[int, Session | Opening] = {}
+        self._touched: list[Session] = []
+        self._owing: set[Session] = set()
+        self._owingTimer: IDelayedCall | None = None
+        self._ready: Deferred[None] | None = None
+        self._handshakeTimer: IDelayedCall | None = None
+        self._waiting: list[Deferred[Failure]] = []
+        self._lost: Failure | None = None
+        self._complained: set[str] = set()
+
+    # Life
+
+    def handshake(self, link: IPacketLink) -> Deferred[None]:
+        """
+        Start the link and agree on a version (protocol 2.2).
+
+        @return: fires when sessions can be opened; fails with
+            L{HandshakeTimeout}, L{UnsupportedVersion} or C{ConnectionLost}.
+            The link is not closed then.
+        """
+        self._link = link
+        self._ready = ready = Deferred[None]()
+        self.state = MuxerState.NEGOTIATING
+        self._handshakeTimer = self.clock.callLater(
+            self.limits.handshakeTimeout, self._handshakeTimedOut
+        )
+        link.start(self)
+        link.send((encodeVersion(OUR_MAJOR),))
+        self.counters.packetsSent += 1
+        return ready
+
+    def whenLost(self) -> Deferred[Failure]:
+        """
+        Fires, with why, when the muxer has ended.
+        """
+        lost: Deferred[Failure] = Deferred()
+        if self._lost is None:
+            self._waiting.append(lost)
+        else:
+            lost.callback(self._lost)
+        return lost
+
+    def stop(self) -> None:
+        """
+        End every session with a RST.  The link is then the owner's to close,
+        and sends them before it does.
+        """
+        self._end(Failure(ConnectionLost("the daemon let go of the phone")), reset=True)
+
+    def linkLost(self, reason: Failure) -> None:
+        """
+        The phone is gone: its sessions end without a RST.
+        """
+        self._end(reason, reset=False)
+
+    def _handshakeTimedOut(self) -> None:
+        text = f"no answer to VERSION within {self.limits.handshakeTimeout:g} s"
+        self._end(Failure(HandshakeTimeout(text)), reset=False)
+
+    def _end(self, reason: Failure, *, reset: bool) -> None:
+        if self.state is MuxerState.ENDED:
+            return
+        self._lost = reason
+        for timer in (self._handshakeTimer, self._owingTimer):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._owing.clear()
+        lost = Failure(ConnectionLost(f"{self.label}: {reason.getErrorMessage()}"))
+        for session in list(self._sessions.values()):
+            session.ended(lost, reset=reset)
+        self.state = MuxerState.ENDED
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            ready.errback(reason)
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(reason)
+
+    # Sessions
+
+    @property
+    def sessions(self) -> Iterator[Session]:
+        """
+        Those that are established, to look at.
+        """
+        return (one for one in self._sessions.values() if isinstance(one, Session))
+
+    def connect(self, port: int, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Open a session with a TCP port of the phone.
+
+        @return: fires with the factory's protocol, connected; fails with
+            C{ConnectionRefusedError} and the phone's text, C{TimeoutError},
+            C{ConnectionLost} when the phone is gone, or L{NoFreePort}.
+        """
+        if self.state is not MuxerState.ACTIVE:
+            return fail(ConnectionLost(f"{self.label} is not there any more"))
+        sourcePort = self._ports.take() if len(self._ports) < self.limits.sessionsPerPhone else None
+        if sourcePort is None:
+            return fail(NoFreePort(string=f"{self.label} has {len(self._ports)} sessions already"))
+        opening = Opening(self, sourcePort, port, factory)
+        self._sessions[port << 16 | sourcePort] = opening
+        return opening.connected
+
+    def sessionOpened(self, session: Session) -> None:
+        """
+        An L{Opening} has become a session.
+        """
+        self._sessions[session.port << 16 | session.sourcePort] = session
+
+    def sessionEnded(self, session: Session | Opening) -> None:
+        """
+        Its ports are free, after a rest; packets for it are strays.
+        """
+        if self._sessions.pop(session.port << 16 | session.sourcePort, None) is not None:
+            self._ports.release(session.sourcePort)
+
+    def touch(self, session: Session, size: int) -> None:
+        """
+        A segment brought bytes for this session: see to its acknowledgement at
+        the end of the batch.
+        """
+        self.counters.bytesReceived += size
+        if not session.touched:
+            session.touched = True
+            self._touched.append(session)
+
+    def owes(self, session: Session, size: int) -> None:
+        """
+        Bytes were delivered outside of a batch, by a session that had been
+        paused: acknowledge many at once, few a little later, together with what
+        comes until then.
+        """
+        if size >= self.limits.acknowledgeAt:
+            self.outbound.acknowledge(session)
+        elif size:
+            self._owing.add(session)
+            if self._owingTimer is None:
+                self._owingTimer = self.clock.callLater(
+                    self.limits.acknowledgeDelay, self._acknowledgeOwing
+                )
+
+    def _acknowledgeOwing(self) -> None:
+        self._owingTimer = None
+        owing, self._owing = self._owing, set()
+        for session in owing:
+            self.outbound.acknowledge(session)
+
+    # From the link
+
+    def packetsReceived(self, packets: Sequence[memoryview]) -> None:
+        """
+        One wake-up's packets, in order.
+        """
+        self.counters.packetsReceived += len(packets)
+        framing = self._framing
+        sessions = self._sessions
+        for packet in packets:
+            if self.version == 2 and len(packet) >= V2_TCP.size:
+                (
+                    protocol,
+                    _,
+                    _,
+                    counter,
+                    _,
+                    source,
+                    destination,
+                    seq,
+                    ack,
+                    offset,
+                    flags,
+                    window,
+                    _,
+                    _,
+                ) = V2_TCP.unpack_from(packet)
+                if protocol == TCP and offset == 0x50:
+                    if counter != (framing.received + 1) & COUNTER:
+                        self._counterJumped(counter)
+                    framing.received = counter
+                    session = sessions.get(source << 16 | destination)
+                    if session is None:
+                        self._stray(source, destination, seq, flags)
+                    else:
+                        session.segmentReceived(
+                            seq, ack, flags, window << WINDOW_SHIFT, packet[V2_TCP.size :]
+                        )
+                    continue
+            self._packetReceived(packet)
+        touched = self._touched
+        if touched:
+            self._touched = []
+            outbound = self.outbound
+            for one in touched:
+                one.touched = False
+                if one.owed():
+                    outbound.acknowledge(one)
+
+    def roomAvailable(self) -> None:
+        """
+        Send what was waiting for the link.
+        """
+        if self.state is MuxerState.ACTIVE:
+            self.outbound.flush()
+
+    def _packetReceived(self, packet: memoryview) -> None:
+        """
+        Any packet but a well-formed v2 segment.
+        """
+        if self.state is MuxerState.ENDED or len(packet) < V1_HEADER.size:
+            return
+        protocol, _ = V1_HEADER.unpack_from(packet)
+        if protocol == MuxProtocol.VERSION:
+            self._versionReceived(packet[V1_HEADER.size :])
+            return
+        header = V1_HEADER if self.version < 2 else V2_HEADER
+        if self.version == 2:
+            if len(packet) < header.size:
+                self.complain("malformed", f"expected a packet of 16 bytes, got {len(packet)}")
+                return
+            _, _, _, counter, _ = V2_HEADER.unpack_from(packet)
+            if counter != (self._framing.received + 1) & COUNTER:
+                self._counterJumped(counter)
+            self._framing.received = counter
+        body = packet[header.size :]
+        if protocol == MuxProtocol.CONTROL:
+            self._controlReceived(body)
+        elif protocol == MuxProtocol.TCP:
+            self._tcpReceived(packet, body)
+        else:
+            self.complain("malformed", f"expected VERSION, CONTROL or TCP, got protocol {protocol}")
+
+    def _versionReceived(self, body: Buffer) -> None:
+        if self.state is not MuxerState.NEGOTIATING:
+            self.complain("malformed", "expected no VERSION after the first one")
+            return
+        if len(body) < VERSION_BODY.size:
+            self.complain("malformed", f"VERSION: expected 12 bytes, got {len(body)}")
+            return
+        major, minor, _ = VERSION_BODY.unpack_from(body)
+        if major not in (1, 2):
+            text = f"expected version 1 or 2 of the mux protocol, the phone chose {major}.{minor}"
+            self._end(Failure(UnsupportedVersion(text)), reset=False)
+            return
+        self._activate(major)
+
+    def _activate(self, major: int) -> None:
+        assert self._link is not None
+        self.version = major
+        self._framing = Framing(major)
+        self.outbound = Outbound(
+            self._link,
+            self._framing,
+            self.counters,
+            window=self.limits.receiveWindow,
+            smallWrite=self.limits.smallWrite,
+            controlQueue=self.limits.controlQueue,
+        )
+        setup = self._framing.setup()
+        if setup is not None:
+            self._link.send((setup,))
+            self.counters.packetsSent += 1
+        if self._handshakeTimer is not None:
+            self._handshakeTimer.cancel()
+        self.state = MuxerState.ACTIVE
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            ready.callback(None)
+
+    def _controlReceived(self, body: Buffer) -> None:
+        if not body:
+            self.complain("malformed", "CONTROL: expected a kind, got nothing")
+            return
+        kind = body[0]
+        text = phoneText(body[1:])
+        if f"control {kind} {text}" in self._complained:
+            return
+        if len(self._complained) < 64:
+            self._complained.add(f"control {kind} {text}")
+        level = CONTROL_LEVELS.get(kind, LogLevel.info)  # type: ignore[call-overload]  # int keys
+        self._log.emit(level, "{udid} says: {text}", udid=self.label, kind=kind, text=text)
+
+    def _tcpReceived(self, packet: memoryview, body: memoryview) -> None:
+        """
+        A v1 segment, or one that is not well-formed or too early.
+        """
+        if self.state is not MuxerState.ACTIVE:
+            self.complain("malformed", "expected VERSION, got a segment")
+            return
+        if len(body) < TCP_HEADER.size:
+            self.complain("malformed", f"expected a TCP header of 20 bytes, got {len(body)}")
+            return
+        source, destination, seq, ack, offset, flags, window, _, _ = TCP_HEADER.unpack_from(body)
+        if offset != 0x50:
+            self.complain("malformed", f"expected TCP data offset 0x50, got 0x{offset:02x}")
+            return
+        session = self._sessions.get(source << 16 | destination)
+        if session is None:
+            self._stray(source, destination, seq, flags)
+        else:
+            session.segmentReceived(
+                seq, ack, flags, window << WINDOW_SHIFT, body[TCP_HEADER.size :]
+            )
+
+    def _stray(self, source: int, destination: int, seq: int, flags: int) -> None:
+        """
+        A segment for no session: usually late, for one that we have ended.  It
+        is answered by a RST from nobody, but a RST never is (protocol 3.4).
+        """
+        self.counters.strays += 1
+        if flags & RST or self.state is not MuxerState.ACTIVE:
+            return
+        if not self.outbound.answerStray(destination, source, seq):
+            self.counters.straysUnanswered += 1
+
+    def _counterJumped(self, counter: int) -> None:
+        """
+        The reader lost or reordered transfers, or the phone started anew
+        (protocol 2.3).  The first packet may have any number.
+        """
+        if self._framing.received != COUNTER:
+            self.complain(
+                "counterGaps",
+                f"expected packet {(self._framing.received + 1) & COUNTER}, got {counter}",
+            )
+
+    def complain(self, counter: str, text: str) -> None:
+        """
+        The phone broke a rule: count it, and say so the first time.
+        """
+        setattr(self.counters, counter, getattr(self.counters, counter) + 1)
+        if counter not in self._complained:
+            self._complained.add(counter)
+            self._log.warn(
+                "{udid} broke the protocol ({counter}): {text}",
+                udid=self.label,
+                counter=counter,
+                text=text,
+            )

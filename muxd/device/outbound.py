@@ -1,0 +1,230 @@
+# -*- test-case-name: tests.device.test_outbound -*-
+"""
+What goes to the phone next.
+
+A link takes a few transfers at a time and the bus carries them in order, so
+whatever is handed to it early delays all that comes later: a daemon that
+queues each session's whole window in transfers makes one byte of another
+session wait behind half a megabyte.  So almost nothing is queued there.  The
+rest waits here, or rather in the sessions, and is chosen only when the link has
+room:
+
+  1. Control segments: SYN, RST.  Few and small; what they wait for is only the
+     link's hard cap on small packets.
+
+  2. Acknowledgements.  A session that owes one is remembered, not the segment:
+     when its turn comes it acknowledges all that was delivered until then, so
+     a session never has two in the queue, and one that sends data in the
+     meantime has none.
+
+  3. Data: the sessions that have both bytes and window, in turn, a segment
+     each.
+
+One exception makes an interactive session feel as if it were alone: a small
+write of a session with nothing in flight does not wait for its turn.  It can do
+that once a round trip, so it cannot starve the others.
+
+Counters are put into the header at the last moment, as they must follow the
+order on the bus.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from muxd.device.counters import MuxerCounters
+from muxd.device.framing import Framing
+from muxd.interfaces import Buffer, IPacketLink
+from muxd.wire.mux import Flags
+
+ACK = int(Flags.ACK)
+RST = int(Flags.RST)
+
+
+class Ported(Protocol):
+    """
+    Whatever has a port at either end.
+    """
+
+    sourcePort: int
+    port: int
+
+
+class Sender(Ported, Protocol):
+    """
+    What is needed of a session here.
+
+    @ivar waiting: Whether it is among those that wait for their turn.
+    """
+
+    waiting: bool
+
+    def sendable(self) -> int:
+        """
+        The size of the segment it would send now; 0 for none.
+        """
+
+    def isQuiet(self) -> bool:
+        """
+        Whether nothing of it is in flight.
+        """
+
+    def take(self, size: int) -> tuple[list[Buffer], int, int]:
+        """
+        That segment's payload, sequence number and acknowledgement.
+        """
+
+    def drained(self) -> None:
+        """
+        A segment has been taken.
+        """
+
+    def acknowledgement(self) -> tuple[int, int] | None:
+        """
+        Sequence number and acknowledgement, if one is owed.
+        """
+
+
+class Outbound:
+    """
+    The queues in front of one link.
+    """
+
+    def __init__(
+        self,
+        link: IPacketLink,
+        framing: Framing,
+        counters: MuxerCounters,
+        *,
+        window: int,
+        smallWrite: int,
+        controlQueue: int,
+    ) -> None:
+        """
+        @param window: What every segment advertises, in bytes.
+        @param smallWrite: The largest payload that may overtake others.
+        @param controlQueue: How many answers to strays may wait.
+        """
+        self._link = link
+        self._framing = framing
+        self._counters = counters
+        self._window = window
+        self._smallWrite = smallWrite
+        self._controlQueue = controlQueue
+        self._control: deque[tuple[int, int, int, int, int, int]] = deque()
+        self._owing: dict[Sender, None] = {}
+        self._ready: deque[Sender] = deque()
+
+    def control(
+        self, source: int, destination: int, seq: int, ack: int, flags: int, window: int
+    ) -> None:
+        """
+        Send a segment without payload, ahead of all data.
+        """
+        segment = (source, destination, seq, ack, flags, window)
+        if self._control or not self._link.hasRoom(self._framing.overhead):
+            self._control.append(segment)
+        else:
+            self._transmit(segment)
+
+    def answerStray(self, source: int, destination: int, ack: int) -> bool:
+        """
+        Send an anonymous RST, unless so many are waiting that the phone is
+        obviously not listening.
+        """
+        if len(self._control) >= self._controlQueue:
+            return False
+        self.control(source, destination, 0, ack, RST, 0)
+        return True
+
+    def segment(self, session: Ported, flags: int, seq: int, ack: int) -> None:
+        """
+        Send a control segment of a session.
+        """
+        self.control(session.sourcePort, session.port, seq, ack, flags, self._window)
+
+    def acknowledge(self, session: Sender) -> None:
+        """
+        Send what the session owes, now or as soon as the link has room.
+        """
+        if self._link.hasRoom(self._framing.overhead):
+            self._acknowledge(session)
+        else:
+            self._owing[session] = None
+
+    def ready(self, session: Sender) -> None:
+        """
+        The session has bytes to send and a window to send them in.
+        """
+        if session.waiting:
+            return
+        size = session.sendable()
+        if not size:
+            return
+        session.waiting = True
+        hasRoom = self._link.hasRoom
+        overhead = self._framing.overhead
+        if not self._ready:
+            while size and hasRoom(overhead + size):
+                self._send(session, size)
+                size = session.sendable()
+        elif size <= self._smallWrite and session.isQuiet() and hasRoom(overhead + size):
+            self._send(session, size)
+            size = session.sendable()
+        if size:
+            self._ready.append(session)
+        else:
+            session.waiting = False
+
+    def flush(self) -> None:
+        """
+        The link has room: send what waits, in the order of the prose above.
+        """
+        hasRoom = self._link.hasRoom
+        overhead = self._framing.overhead
+        control = self._control
+        while control and hasRoom(overhead):
+            self._transmit(control.popleft())
+        owing = self._owing
+        while owing and hasRoom(overhead):
+            session = next(iter(owing))
+            del owing[session]
+            self._acknowledge(session)
+        ready = self._ready
+        while ready:
+            session = ready[0]
+            size = session.sendable()
+            if size:
+                if not hasRoom(overhead + size):
+                    return
+                ready.popleft()
+                self._send(session, size)
+                if session.sendable():
+                    ready.append(session)
+                    continue
+            else:
+                ready.popleft()
+            session.waiting = False
+
+    def _transmit(self, segment: tuple[int, int, int, int, int, int]) -> None:
+        self._counters.packetsSent += 1
+        self._link.send((self._framing.segment(*segment, 0),))
+
+    def _acknowledge(self, session: Sender) -> None:
+        numbers = session.acknowledgement()
+        if numbers is not None:
+            seq, ack = numbers
+            self._counters.acknowledgements += 1
+            self._transmit((session.sourcePort, session.port, seq, ack, ACK, self._window))
+
+    def _send(self, session: Sender, size: int) -> None:
+        parts, seq, ack = session.take(size)
+        header = self._framing.segment(
+            session.sourcePort, session.port, seq, ack, ACK, self._window, size
+        )
+        counters = self._counters
+        counters.packetsSent += 1
+        counters.bytesSent += size
+        self._link.send((header, *parts))
+        session.drained()

@@ -1,0 +1,75 @@
+# -*- test-case-name: tests.device.test_ports -*-
+"""
+Source ports: which session's segments are whose (protocol 3.3).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from twisted.internet.interfaces import IReactorTime
+
+HIGHEST = 65535
+
+
+class SourcePorts:
+    """
+    Hands out source ports from 1 to 65535, counting up.
+
+    A port rests for a while after its session has ended, because late packets
+    for that session still carry it; but a session is not refused for that: when
+    no other port is left, the one that has rested longest is taken.
+    """
+
+    def __init__(self, clock: IReactorTime, rest: float) -> None:
+        """
+        @param rest: Seconds for a port to rest.
+        """
+        self._clock = clock
+        self._rest = rest
+        self._last = 0
+        self._used: set[int] = set()
+        self._resting: OrderedDict[int, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        """
+        How many ports are in use.
+        """
+        return len(self._used)
+
+    def take(self) -> int | None:
+        """
+        A port that is not in use, or None when all are.
+        """
+        if len(self._used) >= HIGHEST:
+            return None
+        self._wake()
+        if len(self._used) + len(self._resting) >= HIGHEST:
+            port, _ = self._resting.popitem(last=False)
+        else:
+            port = self._next()
+        self._used.add(port)
+        return port
+
+    def release(self, port: int) -> None:
+        """
+        The session has ended.
+        """
+        self._used.discard(port)
+        self._resting[port] = self._clock.seconds()
+
+    def _wake(self) -> None:
+        now = self._clock.seconds()
+        while self._resting:
+            port, since = next(iter(self._resting.items()))
+            if now - since < self._rest:
+                return
+            del self._resting[port]
+
+    def _next(self) -> int:
+        port = self._last
+        while True:
+            port = port % HIGHEST + 1
+            if port not in self._used and port not in self._resting:
+                self._last = port
+                return port

@@ -1,0 +1,438 @@
+# -*- test-case-name: tests.device.test_session -*-
+"""
+One pseudo-TCP connection, with the face of a Twisted transport.
+
+The states, and all ways between them::
+
+    ESTABLISHED ----------loseConnection----------> FLUSHING
+      |   |   |                                     ^    |
+      |   |   +--loseWriteConnection--> HALF_CLOSED-+    |
+      |   |                              |     |         | all is acknowledged,
+      |   +--RST, or the phone has gone--+     |         | or the deadline
+      |      while bytes are held        |     |         |
+      |                  v               |     | silence |
+      |              DRAINING <----------+     |         |
+      |                  | resumed, or         |         |
+      |                  | the deadline        |         |
+      v                  v                     v         v
+    CLOSED <---------------------------------------------+
+
+There is no half-close on the wire, only RST.  So HALF_CLOSED is our own: the
+phone is not told that nothing more will come, what it says goes on being
+delivered, and the session ends when the phone ends it or has been silent for a
+while.
+
+Back-pressure towards the phone is the withheld acknowledgement.  A paused
+session holds what comes, which is at most one window, since the phone may not
+send more before it is acknowledged; it acknowledges again when the protocol has
+resumed and taken it.  An end that the phone announces while bytes are held is
+held too: reporting it early would make a pipe close a socket whose last bytes
+are still here.
+
+FLUSHING waits until the phone has acknowledged the last byte: a RST may overtake
+what lies unread in the phone's own buffers.  What the phone sends meanwhile is
+dropped but acknowledged, so that a service which must write before it reads on
+is not stuck.
+
+At most one timer belongs to each state, and dies with it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.error import (
+    ConnectionAborted,
+    ConnectionDone,
+    ConnectionLost,
+    NoProtocol,
+)
+from twisted.internet.interfaces import (
+    IConsumer,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IProtocol,
+    IProtocolFactory,
+    IPushProducer,
+    ITransport,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from muxd.device.errors import ProtocolViolation
+from muxd.device.sending import (
+    CLOSED,
+    DRAINING,
+    ESTABLISHED,
+    FLUSHING,
+    HALF_CLOSED,
+    SendingHalf,
+    SessionState,
+)
+from muxd.device.window import ReceiveWindow, SendWindow
+from muxd.wire.mux import Flags, phoneText
+
+if TYPE_CHECKING:
+    from muxd.device.muxer import Muxer
+
+ACK = int(Flags.ACK)
+RST = int(Flags.RST)
+
+
+@implementer(ITransport, IConsumer, IPushProducer)
+class Session(SendingHalf):
+    """
+    @ivar touched: Whether this batch of packets brought bytes for it.
+    @ivar bytesReceived: Payload that came.
+    """
+
+    __slots__ = (
+        "_delivering",
+        "_end",
+        "_factory",
+        "_held",
+        "_paused",
+        "_protocol",
+        "_timer",
+        "bytesReceived",
+        "touched",
+    )
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        muxer: Muxer,
+        sourcePort: int,
+        port: int,
+        factory: IProtocolFactory,
+        send: SendWindow,
+        receive: ReceiveWindow,
+    ) -> None:
+        super().__init__(muxer, sourcePort, port, send, receive)
+        self.touched = False
+        self.bytesReceived = 0
+        self._factory = factory
+        self._protocol: IProtocol | None = None
+        self._held: deque[bytes] | None = None
+        self._end: Failure | None = None
+        self._paused = False
+        self._delivering = False
+        self._timer: IDelayedCall | None = None
+
+    def begin(self) -> IProtocol:
+        """
+        Make the protocol and connect it.
+
+        @raise NoProtocol: The factory does not want this connection.
+        """
+        try:
+            protocol = self._factory.buildProtocol(self.getPeer())
+            if protocol is None:
+                raise NoProtocol(f"the factory made no protocol for {self.logPrefix()}")
+            self._protocol = protocol
+            protocol.makeConnection(self)
+        except Exception:
+            self._protocol = None
+            self._finish(Failure(), reset=True)
+            raise
+        return protocol
+
+    # From the phone
+
+    def segmentReceived(
+        self, seq: int, ack: int, flags: int, window: int, payload: memoryview
+    ) -> None:
+        """
+        A segment has come for this session.
+
+        @param window: In bytes.
+        @param payload: The link's memory, good for this call only.
+        """
+        if flags != ACK:
+            self._unusual(flags, payload)
+            return
+        if not self._send.acknowledge(ack, window):
+            self._muxer.complain(
+                "badAcknowledgements",
+                f"expected an acknowledgement up to {self._send.next}, got {ack}",
+            )
+        receive = self._receive
+        size = len(payload)
+        if seq != receive.expected:
+            behind = receive.behind(seq)
+            if behind < 0 and size:
+                self._violated(
+                    "sequenceGaps", f"expected seq {receive.expected}, got {seq}: bytes are missing"
+                )
+                return
+            self._muxer.complain("duplicates", f"expected seq {receive.expected}, got {seq}")
+            payload = payload[max(behind, 0) :]
+            size = len(payload)
+        if size:
+            if not receive.admits(size):
+                self._violated(
+                    "overruns",
+                    f"expected at most {receive.size} bytes unacknowledged, got {size} more",
+                )
+                return
+            receive.expected = (receive.expected + size) & 0xFFFFFFFF
+            self.bytesReceived += size
+            self._muxer.touch(self, size)
+            if self.state is FLUSHING:
+                receive.delivered = receive.expected
+            elif self._paused or self._held:
+                if self._held is None:
+                    self._held = deque()
+                self._held.append(bytes(payload))
+            else:
+                receive.delivered = receive.expected
+                self._deliver(bytes(payload))
+        if self._buffer.size:
+            self._muxer.outbound.ready(self)
+        elif self.state is not ESTABLISHED:
+            self._checkFlushed()
+
+    def _unusual(self, flags: int, payload: memoryview) -> None:
+        if flags & RST:
+            text = phoneText(payload)
+            if text:
+                self._log.info(
+                    "{udid} ended session {session} with port {port}: {text}",
+                    udid=self._muxer.label,
+                    session=self.sourcePort,
+                    port=self.port,
+                    text=text,
+                )
+            self.ended(Failure(ConnectionDone(text or None)), reset=False)
+        else:
+            self._violated("unexpectedFlags", f"expected flags 0x10, got 0x{flags:02x}")
+
+    def _violated(self, counter: str, text: str) -> None:
+        """
+        The phone has lost the thread of this session, and only of this one.
+        """
+        self._muxer.complain(counter, f"session {self.sourcePort}, port {self.port}: {text}")
+        self.ended(Failure(ProtocolViolation(text)), reset=True)
+
+    def ended(self, reason: Failure, *, reset: bool) -> None:
+        """
+        There is no more to come: the phone has ended the session or is gone.
+
+        What is held is still delivered when the protocol resumes.
+
+        @param reset: Whether the phone is to be told.
+        """
+        if not self._held or self.state is FLUSHING:
+            self._finish(reason, reset=reset)
+            return
+        self._end = reason
+        self._buffer.clear()
+        self._muxer.sessionEnded(self)
+        if reset:
+            self._reset()
+        self._enter(DRAINING, self._muxer.limits.flushTimeout, self._endDraining)
+
+    def _endDraining(self) -> None:
+        assert self._end is not None
+        self._finish(self._end, reset=False)
+
+    def _deliver(self, data: bytes) -> None:
+        assert self._protocol is not None
+        try:
+            self._protocol.dataReceived(data)
+        except Exception:
+            self._blame("dataReceived")
+
+    def _blame(self, what: str) -> None:
+        """
+        The application's code raised: that ends its session and nothing else.
+        """
+        failure = Failure()
+        self._log.failure(
+            "{what} of session {session} with port {port} of {udid} failed",
+            failure,
+            what=what,
+            session=self.sourcePort,
+            port=self.port,
+            udid=self._muxer.label,
+        )
+        self._finish(failure, reset=True)
+
+    def acknowledgeable(self) -> bool:
+        """
+        Whether delivered bytes may be acknowledged now: not while paused.
+        """
+        if self.state is CLOSED or self.state is DRAINING:
+            return False
+        return not self._paused or self.state is FLUSHING
+
+    # Push producer: back-pressure on the phone
+
+    def pauseProducing(self) -> None:
+        """
+        Deliver nothing and acknowledge nothing until resumed.
+        """
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """
+        Deliver what is held, then acknowledge it.
+        """
+        if self.state is CLOSED or self.state is FLUSHING:
+            return
+        self._paused = False
+        if self._delivering:
+            return
+        self._delivering = True
+        try:
+            while self._held and not self._paused:
+                data = self._held.popleft()
+                self._receive.delivered = (self._receive.delivered + len(data)) & 0xFFFFFFFF
+                self._deliver(data)
+        finally:
+            self._delivering = False
+        if not self._held:
+            self._held = None
+        if self.state is DRAINING:
+            if self._held is None and not self._paused:
+                self._endDraining()
+            else:
+                self._enter(DRAINING, self._muxer.limits.flushTimeout, self._endDraining)
+        elif self.acknowledgeable():
+            self._muxer.owes(self, self._receive.owed())
+
+    def stopProducing(self) -> None:
+        """
+        The consumer of our bytes has gone: its last bytes still reach the phone.
+        """
+        self.loseConnection()
+
+    # Closing
+
+    def loseConnection(self) -> None:
+        """
+        Send what was written and wait for its acknowledgement, then end the
+        session; at the latest when the flush timeout has passed.
+        """
+        if self.state is DRAINING:
+            self._endDraining()
+        elif self.state is ESTABLISHED or self.state is HALF_CLOSED:
+            self._held = None
+            self._receive.delivered = self._receive.expected
+            self._enter(FLUSHING, self._muxer.limits.flushTimeout, self._flushExpired)
+            self._muxer.owes(self, self._receive.owed())
+            self._checkFlushed()
+
+    def loseWriteConnection(self) -> None:
+        """
+        Send what was written, and go on delivering what the phone says until it
+        ends the session or has been silent for the grace period (protocol 3.7).
+        """
+        if self.state is ESTABLISHED:
+            self._enter(HALF_CLOSED)
+            self._checkFlushed()
+
+    def abortConnection(self) -> None:
+        """
+        End the session now; what was not sent is dropped.
+        """
+        if self.state is not CLOSED:
+            self._finish(Failure(ConnectionAborted()), reset=True, later=True)
+
+    def _flushExpired(self) -> None:
+        text = f"the phone did not take the last {self._buffer.size} bytes in time"
+        self._finish(Failure(ConnectionLost(text)), reset=True)
+
+    def _checkFlushed(self) -> None:
+        """
+        Go on with closing, if that is what we do and everything has been taken.
+        """
+        if self._buffer.size or self._gate.producer is not None or not self.isQuiet():
+            return
+        if self.state is FLUSHING:
+            self._finish(Failure(ConnectionDone()), reset=True)
+        elif self.state is HALF_CLOSED and self._timer is None:
+            self._awaitSilence()
+            protocol = IHalfCloseableProtocol(self._protocol, None)
+            if protocol is not None:
+                try:
+                    protocol.writeConnectionLost()
+                except Exception:
+                    self._blame("writeConnectionLost")
+
+    def _awaitSilence(self) -> None:
+        """
+        Restart the grace period; a byte that came in it earns another one, and
+        silence that we cause by being paused does not count.
+        """
+        before = self.bytesReceived
+        owed = self._receive.owed()
+
+        def expired() -> None:
+            self._timer = None
+            if self.bytesReceived != before or self._paused or self._held or owed:
+                self._awaitSilence()
+            else:
+                self._finish(Failure(ConnectionDone()), reset=True)
+
+        self._enter(HALF_CLOSED, self._muxer.limits.halfCloseGrace, expired)
+
+    def _enter(
+        self,
+        state: SessionState,
+        delay: float | None = None,
+        expired: Callable[[], None] | None = None,
+    ) -> None:
+        """
+        Change the state, and with it the one timer.
+        """
+        timer = self._timer
+        if timer is not None:
+            if timer.active():
+                timer.cancel()
+            self._timer = None
+        self.state = state
+        if delay is not None and expired is not None:
+            self._timer = self._muxer.clock.callLater(delay, expired)
+
+    def _reset(self) -> None:
+        self._muxer.outbound.segment(self, RST, self._send.next, self._receive.delivered)
+
+    def _finish(self, reason: Failure, *, reset: bool, later: bool = False) -> None:
+        """
+        The one way to CLOSED.  Everything is put in order before the
+        application hears of it, last.
+        """
+        state = self.state
+        if state is CLOSED:
+            return
+        self._enter(CLOSED)
+        self._buffer.clear()
+        self._held = None
+        if state is not DRAINING:
+            self._muxer.sessionEnded(self)
+            if reset:
+                self._reset()
+        producer = self._gate.unregister()
+        protocol, self._protocol = self._protocol, None
+        if producer is not None:
+            try:
+                producer.stopProducing()
+            except Exception:
+                self._log.failure("stopProducing failed")
+        if later:
+            self._muxer.clock.callLater(0, self._tell, protocol, reason)
+        else:
+            self._tell(protocol, reason)
+
+    def _tell(self, protocol: IProtocol | None, reason: Failure) -> None:
+        if protocol is not None:
+            try:
+                protocol.connectionLost(reason)
+            except Exception:
+                self._log.failure("connectionLost failed")
+        self._factory.doStop()

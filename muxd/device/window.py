@@ -1,0 +1,103 @@
+# -*- test-case-name: tests.device.test_window -*-
+"""
+The two halves of a session's flow control (protocol 3.4 to 3.6).
+
+Numbers are sequence numbers modulo 2^32; sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from muxd.wire.sequence import MASK
+
+HALF = 1 << 31
+
+
+class SendWindow:
+    """
+    What we may send.
+
+    @ivar next: The sequence number of the next byte.
+    @ivar acknowledged: Up to where the phone has taken our bytes.
+    @ivar size: The window that the phone last offered.
+    """
+
+    __slots__ = ("acknowledged", "next", "size")
+
+    def __init__(self) -> None:
+        self.next = 0
+        self.acknowledged = 0
+        self.size = 0
+
+    def room(self) -> int:
+        """
+        How many bytes may be sent now.
+
+        A phone may shrink its window below what is in flight: that is no room,
+        not a negative one.
+        """
+        room = self.size - ((self.next - self.acknowledged) & MASK)
+        return room if room > 0 else 0
+
+    def sent(self, count: int) -> None:
+        """
+        So many bytes (or a SYN, which counts as one) have gone.
+        """
+        self.next = (self.next + count) & MASK
+
+    def acknowledge(self, ack: int, size: int) -> bool:
+        """
+        Take the acknowledgement and window of an incoming segment.
+
+        @return: False if the phone acknowledges what it cannot have: the number
+            is then ignored, the window is not.
+        """
+        self.size = size
+        if (ack - self.acknowledged) & MASK <= (self.next - self.acknowledged) & MASK:
+            self.acknowledged = ack
+            return True
+        return False
+
+
+class ReceiveWindow:
+    """
+    What the phone may send.
+
+    @ivar expected: The sequence number of the next byte to come.
+    @ivar delivered: Up to where bytes have been handed to the protocol.
+    @ivar acknowledged: The last acknowledgement that was sent.
+    @ivar size: The window that we offer, which never changes.
+    """
+
+    __slots__ = ("acknowledged", "delivered", "expected", "size")
+
+    def __init__(self, size: int) -> None:
+        self.expected = 0
+        self.delivered = 0
+        self.acknowledged = 0
+        self.size = size
+
+    def begin(self, seq: int) -> None:
+        """
+        The phone's SYN had this sequence number, and counts as one byte.
+        """
+        self.expected = self.delivered = self.acknowledged = (seq + 1) & MASK
+
+    def owed(self) -> int:
+        """
+        How many bytes have been delivered and not yet acknowledged.
+        """
+        return (self.delivered - self.acknowledged) & MASK
+
+    def behind(self, seq: int) -> int:
+        """
+        How far C{seq} lies before what is expected; negative if it lies ahead,
+        which means that something was lost.
+        """
+        distance = (self.expected - seq) & MASK
+        return distance if distance < HALF else distance - MASK - 1
+
+    def admits(self, count: int) -> bool:
+        """
+        Whether so many more bytes are within the offered window.
+        """
+        return ((self.expected - self.acknowledged) & MASK) + count <= self.size

@@ -1,0 +1,296 @@
+# -*- test-case-name: tests.test_pipe -*-
+"""
+Two transports joined, each feeding the other.
+
+The server joins a client's socket to a session, the relay joins two sockets.
+What is required of both:
+
+  - Back-pressure both ways.  Each transport is registered as the streaming
+    producer of the other, so a reader that does not read pauses the writer on
+    the far side, and a pipe holds nothing itself.
+
+  - What was received before an end is delivered before the other end is
+    closed, without anybody waiting for it, and not for ever: a deadline aborts
+    a transport that does not take its last bytes.
+
+  - One direction may end before the other, where the transports can say so:
+    a request followed by C{shutdown(SHUT_WR)} still gets its answer.
+
+A producer that is registered and paused keeps a TCP transport from ever
+finishing C{loseConnection}: when its buffer is empty it resumes the producer
+rather than close.  Hence each close here is C{unregisterProducer} first, then
+C{loseConnection}.
+
+An end of file on a socket does not say whether the peer has gone or only
+finished sending.  On Linux a UNIX socket knows, and is asked: without that, a
+client that was killed would look half-closed and keep its session for the
+session's whole grace period.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, cast
+from typing import Protocol as Structure
+
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IFileDescriptor,
+    IHalfCloseableProtocol,
+    IReactorTime,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+
+class Joinable(Structure):
+    """
+    What a pipe needs of a transport: a consumer that is a push producer too,
+    as Twisted's TCP, UNIX and TLS transports and our sessions are.
+    """
+
+    def write(self, data: bytes) -> None:
+        """
+        Take bytes.
+        """
+
+    def loseConnection(self) -> None:
+        """
+        Deliver what was written, then close.
+        """
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """
+        Pause this producer while too much is waiting.
+        """
+
+    def unregisterProducer(self) -> None:
+        """
+        Pause it no more.
+        """
+
+    def pauseProducing(self) -> None:
+        """
+        Read no more for now.
+        """
+
+    def resumeProducing(self) -> None:
+        """
+        Read again.
+        """
+
+
+class PipeState(Enum):
+    """
+    Where a pipe is in its life.
+
+    @cvar WAITING: Fewer than two ends are connected; the first one is paused.
+    @cvar JOINED: Bytes flow.
+    @cvar CLOSING: One end has gone, the other is delivering its last bytes.
+    @cvar CLOSED: Both have gone.
+    """
+
+    WAITING = "waiting"
+    JOINED = "joined"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+def hasHungUp(transport: Any) -> bool:
+    """
+    Whether the peer of a transport that has just read an end of file is known
+    to have closed its socket altogether.
+
+    False means that it may still be reading.
+    """
+    if not sys.platform.startswith("linux") or not IFileDescriptor.providedBy(transport):
+        return False
+    poll = select.poll()
+    poll.register(transport.fileno(), select.POLLHUP)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
+
+
+@implementer(IHalfCloseableProtocol)
+class PipeEnd(Protocol):
+    """
+    The protocol of one of a pipe's two transports.
+
+    @ivar peer: The other end.
+    @ivar received: How many bytes have come from this end's transport.
+    @ivar ended: Whether this end's transport has finished sending.
+    """
+
+    peer: PipeEnd
+
+    def __init__(self, pipe: Pipe) -> None:
+        self.pipe = pipe
+        self.received = 0
+        self.ended = False
+
+    @property
+    def joinable(self) -> Joinable:
+        """
+        This end's transport, as what a pipe needs it to be.
+        """
+        return cast("Joinable", self.transport)
+
+    def connectionMade(self) -> None:
+        """
+        Wait for the other end, or begin.
+        """
+        self.pipe.endConnected(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Pass bytes on.
+        """
+        self.received += len(data)
+        transport = self.peer.transport
+        if transport is not None:
+            transport.write(data)
+
+    def readConnectionLost(self) -> None:
+        """
+        The transport has finished sending and may still be read from.
+        """
+        self.pipe.endFinished(self)
+
+    def writeConnectionLost(self) -> None:
+        """
+        The transport takes no more; its own end of file or loss will follow.
+        """
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The transport is gone.
+        """
+        self.pipe.endLost(self, reason)
+
+
+class Pipe:
+    """
+    Two ends and the life they share.
+
+    @ivar first: The end that usually connects first and waits.
+    @ivar second: The other.
+    @ivar state: Where the pipe is in its life.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        flushTimeout: float,
+        closed: Callable[[Failure], None] | None = None,
+    ) -> None:
+        """
+        @param flushTimeout: Seconds for an end to take its last bytes.
+        @param closed: Called once, when both ends have gone, with the reason
+            that the first of them to go gave.
+        """
+        self.state = PipeState.WAITING
+        self.first = PipeEnd(self)
+        self.second = PipeEnd(self)
+        self.first.peer = self.second
+        self.second.peer = self.first
+        self._clock = clock
+        self._flushTimeout = flushTimeout
+        self._closed = closed
+        self._reason: Failure | None = None
+        self._deadline: IDelayedCall | None = None
+
+    def endConnected(self, end: PipeEnd) -> None:
+        """
+        Join the transports once both are there.
+        """
+        if self.state is PipeState.CLOSING:
+            self._close(end)
+            return
+        if end.peer.transport is None:
+            end.joinable.pauseProducing()
+            return
+        self.state = PipeState.JOINED
+        for one in (end, end.peer):
+            one.joinable.registerProducer(one.peer.transport, True)
+        end.peer.joinable.resumeProducing()
+
+    def endFinished(self, end: PipeEnd) -> None:
+        """
+        One direction is over: say so to the other transport if it has words for
+        that, and close both when the second direction is over as well.
+        """
+        end.ended = True
+        if self.state is not PipeState.JOINED or hasHungUp(end.transport):
+            end.joinable.unregisterProducer()
+            end.joinable.loseConnection()
+            return
+        peer = end.peer
+        if peer.ended:
+            self._close(end)
+            self._close(peer)
+            return
+        peer.joinable.unregisterProducer()
+        loseWriteConnection = getattr(peer.transport, "loseWriteConnection", None)
+        if loseWriteConnection is None:
+            peer.joinable.loseConnection()
+        else:
+            loseWriteConnection()
+
+    def endLost(self, end: PipeEnd, reason: Failure) -> None:
+        """
+        Let the other end deliver what it has, and close it.
+        """
+        end.transport = None
+        if self._reason is None:
+            self._reason = reason
+        if end.peer.transport is not None:
+            self.state = PipeState.CLOSING
+            self._close(end.peer)
+        elif self.state is PipeState.WAITING:
+            # The other end is still being connected: it is closed when it comes.
+            self.state = PipeState.CLOSING
+        else:
+            self._finish()
+
+    def abandon(self, reason: Failure) -> None:
+        """
+        The end that has not connected yet never will.
+        """
+        if self._reason is None:
+            self._reason = reason
+        for end in (self.first, self.second):
+            if end.transport is not None:
+                self.state = PipeState.CLOSING
+                self._close(end)
+                return
+        self._finish()
+
+    def _close(self, end: PipeEnd) -> None:
+        """
+        Deliver what was written to this end, then close it, by the deadline.
+        """
+        end.joinable.unregisterProducer()
+        end.joinable.loseConnection()
+        if self._deadline is None and self.state is not PipeState.CLOSED:
+            self._deadline = self._clock.callLater(self._flushTimeout, self._expired)
+
+    def _expired(self) -> None:
+        self._deadline = None
+        for end in (self.first, self.second):
+            transport = end.transport
+            if transport is not None:
+                abort = getattr(transport, "abortConnection", transport.loseConnection)
+                abort()
+
+    def _finish(self) -> None:
+        if self.state is PipeState.CLOSED:
+            return
+        self.state = PipeState.CLOSED
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if self._closed is not None and self._reason is not None:
+            self._closed(self._reason)
