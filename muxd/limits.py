@@ -52,6 +52,10 @@ class Limits:
         beyond which it has no room: the queue is short so that a small packet
         is never far behind.
     @ivar packetsInFlight: The same for all packets, small ones included.
+    @ivar readsInFlight: Bulk IN transfers of 64 KiB that an asynchronous engine
+        keeps with the kernel: 3 fill a USB 2 bus, 4 a SuperSpeed one.
+    @ivar memoryRetry: How long to wait before asking again for transfer memory
+        that the kernel refused.
     @ivar linkFlushTimeout: How long a link that is closed keeps trying to send
         what it has accepted.
     @ivar linkCloseTimeout: When a close that does not end is given up.
@@ -88,6 +92,8 @@ class Limits:
     pendingInput: int = 65536
     bulkInFlight: int = 2
     packetsInFlight: int = 32
+    readsInFlight: int = 4
+    memoryRetry: float = 0.05
     linkFlushTimeout: float = 0.25
     linkCloseTimeout: float = 5.0
     readBacklog: int = 64

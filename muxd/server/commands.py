@@ -1,0 +1,219 @@
+# -*- test-case-name: tests.server.test_commands -*-
+"""
+What clients may ask, one method per C{MessageType} (protocol 4.7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from errno import EINVAL, EPERM
+from typing import Any
+from typing import Protocol as Structure
+
+from twisted.logger import Logger
+
+from muxd.interfaces import AttachedDevice, IPairRecordStore
+from muxd.ratelimit import RateLimit
+from muxd.server.counters import ServerCounters
+from muxd.server.listeners import EventFeed
+from muxd.server.registry import DeviceRegistry
+from muxd.server.replies import plistBody, printable
+from muxd.wire.messages import CONNECT_BODY, Message, MessageType, Result, swapPort
+
+Values = Mapping[str, Any]
+
+
+class Requester(Structure):
+    """
+    What a command needs of the connection that it came from.
+    """
+
+    def sendResult(self, tag: int, number: int) -> None:
+        """
+        Answer with a Result.
+        """
+
+    def sendPlist(self, tag: int, body: bytes) -> None:
+        """
+        Answer with a property list.
+        """
+
+    def startListening(self, tag: int) -> None:
+        """
+        Turn into a listener.
+        """
+
+    def startConnecting(self, tag: int, attached: AttachedDevice, port: int) -> None:
+        """
+        Turn into a stream, if the phone answers.
+        """
+
+
+class Commands:
+    """
+    Answers requests on behalf of one listening address.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        registry: DeviceRegistry,
+        feed: EventFeed,
+        store: IPairRecordStore,
+        counters: ServerCounters,
+        limit: RateLimit,
+    ) -> None:
+        self._registry = registry
+        self._feed = feed
+        self._store = store
+        self._counters = counters
+        self._limit = limit
+        self._handlers: dict[str, Callable[[Requester, int, Values], None]] = {
+            "Listen": self._listen,
+            "Connect": self._connect,
+            "ListDevices": self._listDevices,
+            "ListListeners": self._listListeners,
+            "ReadBUID": self._readBUID,
+            "ReadPairRecord": self._readPairRecord,
+            "SavePairRecord": self._savePairRecord,
+            "DeletePairRecord": self._deletePairRecord,
+        }
+
+    def performPlist(self, requester: Requester, tag: int, values: Values) -> None:
+        """
+        Do what a property list asks for.
+        """
+        name = values.get("MessageType")
+        if not isinstance(name, str):
+            self._counters.malformedMessages += 1
+            requester.sendResult(tag, Result.BAD_COMMAND)
+            return
+        handler = self._handlers.get(name)
+        if handler is None:
+            self._unknown(requester, tag, name)
+            return
+        self._counters.commands[name] += 1
+        handler(requester, tag, values)
+
+    def performBinary(self, requester: Requester, message: Message) -> None:
+        """
+        Do what a binary message asks for.
+        """
+        if message.type == MessageType.LISTEN:
+            self._counters.commands["Listen"] += 1
+            requester.startListening(message.tag)
+        elif message.type == MessageType.CONNECT:
+            self._counters.commands["Connect"] += 1
+            if len(message.body) < CONNECT_BODY.size:
+                self._counters.malformedMessages += 1
+                requester.sendResult(message.tag, Result.BAD_COMMAND)
+                return
+            deviceID, port, _ = CONNECT_BODY.unpack_from(message.body)
+            self._connectTo(requester, message.tag, deviceID, int.from_bytes(port, "big"))
+        else:
+            self._unknown(requester, message.tag, f"message {message.type}")
+
+    def _unknown(self, requester: Requester, tag: int, name: str) -> None:
+        self._counters.commands["unknown"] += 1
+        if self._limit.admit("unknown commands"):
+            self._log.info("A client asked for {name!r}, which is unknown.", name=printable(name))
+        requester.sendResult(tag, Result.BAD_COMMAND)
+
+    def _listen(self, requester: Requester, tag: int, values: Values) -> None:
+        requester.startListening(tag)
+
+    def _connect(self, requester: Requester, tag: int, values: Values) -> None:
+        # The order of the checks decides which number a request with several
+        # mistakes gets; it is the C daemon's.  type() rather than isinstance():
+        # True is no number.
+        deviceID = values.get("DeviceID")
+        if type(deviceID) is not int:
+            requester.sendResult(tag, Result.BAD_DEVICE)
+            return
+        port = values.get("PortNumber")
+        if type(port) is not int or not -0x8000 <= port <= 0xFFFF:
+            requester.sendResult(tag, Result.BAD_COMMAND)
+            return
+        self._connectTo(requester, tag, deviceID, swapPort(port))
+
+    def _connectTo(self, requester: Requester, tag: int, deviceID: int, port: int) -> None:
+        attached = self._registry.find(deviceID)
+        if attached is None:
+            if self._limit.admit("Connects to devices that are not here"):
+                self._log.info(
+                    "No device {deviceID} to connect to (port {port}).",
+                    deviceID=deviceID,
+                    port=port,
+                )
+            requester.sendResult(tag, Result.BAD_DEVICE)
+            return
+        requester.startConnecting(tag, attached, port)
+
+    def _listDevices(self, requester: Requester, tag: int, values: Values) -> None:
+        requester.sendPlist(tag, self._feed.deviceListBody())
+
+    def _listListeners(self, requester: Requester, tag: int, values: Values) -> None:
+        requester.sendPlist(tag, self._feed.listenerListBody())
+
+    def _readBUID(self, requester: Requester, tag: int, values: Values) -> None:
+        def read() -> None:
+            requester.sendPlist(tag, plistBody({"BUID": self._store.readBUID()}))
+
+        self._withStore(requester, tag, read)
+
+    def _readPairRecord(self, requester: Requester, tag: int, values: Values) -> None:
+        def read() -> None:
+            data = self._store.read(_recordID(values))
+            requester.sendPlist(tag, plistBody({"PairRecordData": data}))
+
+        self._withStore(requester, tag, read)
+
+    def _savePairRecord(self, requester: Requester, tag: int, values: Values) -> None:
+        def save() -> None:
+            recordID = _recordID(values)
+            data = values.get("PairRecordData")
+            if not isinstance(data, bytes):
+                raise OSError(EINVAL, "no PairRecordData")
+            self._store.save(recordID, data)
+            # The event goes out before the Result (protocol 4.9).
+            self._announcePaired(recordID, values.get("DeviceID"))
+            requester.sendResult(tag, Result.OK)
+
+        self._withStore(requester, tag, save)
+
+    def _deletePairRecord(self, requester: Requester, tag: int, values: Values) -> None:
+        def delete() -> None:
+            self._store.delete(_recordID(values))
+            requester.sendResult(tag, Result.OK)
+
+        self._withStore(requester, tag, delete)
+
+    def _withStore(self, requester: Requester, tag: int, action: Callable[[], None]) -> None:
+        """
+        Do something with pair records; what the system objects to is answered
+        with its own number (protocol 4.4).
+        """
+        try:
+            action()
+        except OSError as error:
+            if self._limit.admit("pair record errors"):
+                self._log.info("Pair record command failed: {error}", error=error)
+            requester.sendResult(tag, error.errno or EPERM)
+
+    def _announcePaired(self, recordID: str, deviceID: object) -> None:
+        if type(deviceID) is not int:
+            return
+        attached = self._registry.find(deviceID)
+        if attached is None:
+            return
+        udid = attached.device.identity.udid
+        if udid.replace("-", "") == recordID.replace("-", ""):
+            self._registry.announcePaired(attached)
+
+
+def _recordID(values: Values) -> str:
+    recordID = values.get("PairRecordID")
+    if not isinstance(recordID, str):
+        raise OSError(EINVAL, "no PairRecordID")
+    return recordID

@@ -1,0 +1,122 @@
+# -*- test-case-name: tests.server.test_connect,tests.server.test_stream -*-
+"""
+A Connect: from a client's request to two joined transports (protocol 4.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, ConnectionLost
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocol,
+    IReactorTime,
+    IStreamClientEndpoint,
+    ITransport,
+)
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from muxd.device.errors import NoFreePort, ProtocolViolation
+from muxd.pipe import Pipe, PipeEnd
+from muxd.wire.messages import Result
+
+_log = Logger()
+
+
+def resultOf(reason: Failure) -> Result:
+    """
+    The Result number for a Connect that failed.
+
+    A phone that is no longer there is a bad device: that is what the client's
+    next attempt would be told, and what libusbmuxd reports as "no such device".
+    Everything that a phone, or the way to it, answers is a refusal.
+    """
+    if reason.check(ProtocolViolation):
+        return Result.CONNECTION_REFUSED
+    if reason.check(NoFreePort, ConnectionLost):
+        return Result.BAD_DEVICE
+    if not reason.check(ConnectError, ConnectTimeout, OSError):
+        _log.failure("Unexpected end of a Connect", failure=reason)
+    return Result.CONNECTION_REFUSED
+
+
+class _PhoneFactory(Factory):
+    """
+    Builds the phone's end of one pipe, as long as somebody waits for it.
+    """
+
+    noisy = False
+
+    def __init__(self, attempt: ConnectAttempt) -> None:
+        self._attempt = attempt
+
+    def buildProtocol(self, addr: IAddress | None) -> PipeEnd | None:
+        """
+        The pipe's second end; None when the client has gone meanwhile.
+        """
+        return None if self._attempt.cancelled else self._attempt.pipe.second
+
+
+class ConnectAttempt:
+    """
+    One attempt to reach a port of a device for a client.
+
+    The phone's end connects first and is kept paused by the pipe, so nothing of
+    what it says can overtake the Result that the client is waiting for.
+
+    @ivar pipe: The client's end is its first, the phone's its second.
+    @ivar cancelled: Whether the client has gone.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        flushTimeout: float,
+        ended: Callable[[Pipe], None],
+    ) -> None:
+        """
+        @param ended: Called with a pipe that was joined and is over.
+        """
+        self.pipe = Pipe(clock, flushTimeout, self._pipeClosed)
+        self._ended = ended
+        self.cancelled = False
+        self._connecting: Deferred[IProtocol] | None = None
+
+    def start(self, endpoint: Callable[[], IStreamClientEndpoint]) -> Deferred[IProtocol]:
+        """
+        Connect.  Whatever goes wrong, in whatever way, fails the Deferred.
+        """
+        try:
+            self._connecting = endpoint().connect(_PhoneFactory(self))
+        except Exception:
+            failed: Deferred[IProtocol] = Deferred()
+            failed.errback(Failure())
+            return failed
+        return self._connecting
+
+    def cancel(self) -> None:
+        """
+        The client has gone: give up, also if the phone should still answer.
+        """
+        self.cancelled = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+    def join(self, client: ITransport, held: bytes) -> None:
+        """
+        Let the bytes flow.
+
+        @param client: The client's transport; nobody else's producer.
+        @param held: What the client sent behind its request.
+        """
+        if held:
+            self.pipe.first.dataReceived(held)
+        self.pipe.first.makeConnection(client)
+
+    def _pipeClosed(self, reason: Failure) -> None:
+        self._ended(self.pipe)

@@ -1,0 +1,45 @@
+# -*- test-case-name: tests.server.test_protocol -*-
+"""
+Plain integers that say what a listening address has been doing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, kw_only=True)
+class ServerCounters:
+    """
+    Counted since the factory was made; who wants rates takes differences.
+
+    @ivar connections: Clients accepted.
+    @ivar commands: Requests by C{MessageType}; whatever has a name of its own
+        invention is counted as "unknown".
+    @ivar malformedMessages: Requests that could not be understood, and lengths
+        that no message has.
+    @ivar badVersions: Requests answered with Result 6.
+    @ivar timeouts: Clients closed because a message did not become complete.
+    @ivar droppedClients: Clients disconnected because they did not read.
+    @ivar flushTimeouts: Clients aborted because they did not take their last
+        bytes in time.
+    @ivar connects: Connects that became a stream.
+    @ivar refusedConnects: Connects that the phone or its link refused.
+    @ivar cancelledConnects: Connects whose client went before the answer.
+    @ivar bytesToPhones: Bytes of finished streams, from clients.
+    @ivar bytesFromPhones: Bytes of finished streams, from phones.
+    """
+
+    connections: int = 0
+    commands: Counter[str] = field(default_factory=Counter)
+    malformedMessages: int = 0
+    badVersions: int = 0
+    timeouts: int = 0
+    droppedClients: int = 0
+    flushTimeouts: int = 0
+    connects: int = 0
+    refusedConnects: int = 0
+    cancelledConnects: int = 0
+    bytesToPhones: int = 0
+    bytesFromPhones: int = 0

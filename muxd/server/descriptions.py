@@ -1,0 +1,100 @@
+# -*- test-case-name: tests.server.test_descriptions -*-
+"""
+An attached device in the words of the protocol (protocol 4.2, 4.9).
+
+A thousand listeners are told of the same device, most of them in the same
+format: each event is made at most once per format.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+from muxd.interfaces import AttachedDevice
+from muxd.server.replies import EVENT_TAG, encode, encodePlist, plistBody, printable
+from muxd.wire.messages import BINARY_VERSION, DEVICE_ID_BODY, DeviceRecord, MessageType
+
+MASK_16 = 0xFFFF
+MASK_32 = 0xFFFFFFFF
+
+
+class DeviceDescription:
+    """
+    What clients are told of one attached device.
+
+    @ivar deviceID: Its number.
+    """
+
+    def __init__(self, attached: AttachedDevice) -> None:
+        self.deviceID = attached.deviceID
+        self._identity = attached.device.identity
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """
+        The C{Attached} dictionary, which is also an entry of C{ListDevices}.
+        """
+        identity = self._identity
+        return {
+            "MessageType": "Attached",
+            "DeviceID": self.deviceID,
+            "Properties": {
+                "ConnectionSpeed": identity.speed,
+                "ConnectionType": identity.connectionType,
+                "DeviceID": self.deviceID,
+                # More than 32 bits crash Apple's library (protocol 1.6).
+                "LocationID": identity.locationID & MASK_32,
+                "ProductID": identity.productID & MASK_16,
+                "SerialNumber": printable(identity.udid),
+                "UDID": printable(identity.udid),
+                "USBSerialNumber": printable(identity.serial),
+            },
+        }
+
+    @cached_property
+    def record(self) -> DeviceRecord:
+        """
+        The binary form.
+        """
+        identity = self._identity
+        return DeviceRecord(
+            self.deviceID,
+            identity.productID & MASK_16,
+            printable(identity.udid),
+            identity.locationID & MASK_32,
+        )
+
+    def attachedEvent(self, version: int) -> bytes:
+        """
+        The whole event in a connection's format.
+        """
+        return self._binaryAttached if version == BINARY_VERSION else self._plistAttached
+
+    @cached_property
+    def _binaryAttached(self) -> bytes:
+        return encode(BINARY_VERSION, MessageType.DEVICE_ADD, EVENT_TAG, self.record.encode())
+
+    @cached_property
+    def _plistAttached(self) -> bytes:
+        return encodePlist(EVENT_TAG, plistBody(self.values))
+
+
+def encodeDetached(deviceID: int, version: int) -> bytes:
+    """
+    The event that says that a device is gone.
+    """
+    return _encodeNumbered("Detached", MessageType.DEVICE_REMOVE, deviceID, version)
+
+
+def encodePaired(deviceID: int, version: int) -> bytes:
+    """
+    The event that says that a device has been paired.
+    """
+    return _encodeNumbered("Paired", MessageType.DEVICE_PAIRED, deviceID, version)
+
+
+def _encodeNumbered(name: str, kind: MessageType, deviceID: int, version: int) -> bytes:
+    if version == BINARY_VERSION:
+        return encode(BINARY_VERSION, kind, EVENT_TAG, DEVICE_ID_BODY.pack(deviceID))
+    return encodePlist(EVENT_TAG, plistBody({"MessageType": name, "DeviceID": deviceID}))

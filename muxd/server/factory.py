@@ -1,0 +1,152 @@
+# -*- test-case-name: tests.server.test_factory -*-
+"""
+What all clients of a listening address share.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from muxd.interfaces import AttachedDevice, IPairRecordStore
+from muxd.limits import LIMITS, Limits
+from muxd.pipe import Pipe
+from muxd.ratelimit import RateLimit
+from muxd.server.commands import Commands
+from muxd.server.counters import ServerCounters
+from muxd.server.listeners import EventFeed
+from muxd.server.protocol import ControlProtocol
+from muxd.server.registry import DeviceRegistry
+from muxd.wire.messages import MalformedMessage
+
+
+class ControlFactory(Factory):
+    """
+    Makes a L{ControlProtocol} for each client; listen with it on any stream
+    server endpoint, or on several.
+
+    @ivar clock: Makes all timers.
+    @ivar limits: What clients may cost.
+    @ivar feed: Tells listeners of devices.
+    @ivar commands: Answers requests.
+    @ivar counters: What has happened so far.
+    @ivar clients: Everybody who is connected.
+    """
+
+    noisy = False
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        registry: DeviceRegistry,
+        store: IPairRecordStore,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.clock = clock
+        self.limits = limits
+        self.counters = ServerCounters()
+        self.clients: set[ControlProtocol] = set()
+        self.feed = EventFeed(registry)
+        self._limit = RateLimit(clock, self._summarise)
+        self.commands = Commands(registry, self.feed, store, self.counters, self._limit)
+        self._lastNumber = 0
+        self._whenEmpty: list[Deferred[None]] = []
+
+    def buildProtocol(self, addr: IAddress | None) -> ControlProtocol:
+        """
+        Accept a client.
+        """
+        self._lastNumber += 1
+        protocol = ControlProtocol(self, self._lastNumber)
+        protocol.factory = self
+        return protocol
+
+    def stopFactory(self) -> None:
+        """
+        Nobody listens with this any more: leave no timer behind.
+        """
+        self._limit.stop()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Make all clients go: replies, events and a gone phone's last bytes are
+        delivered, streams whose phone goes on are cut.
+
+        @return: fires when the last one has gone.
+        """
+        for client in tuple(self.clients):
+            client.disconnect()
+        if not self.clients:
+            return succeed(None)
+        empty: Deferred[None] = Deferred()
+        self._whenEmpty.append(empty)
+        return empty
+
+    # What protocols tell.
+
+    def clientConnected(self, client: ControlProtocol) -> None:
+        """
+        A client is here.
+        """
+        self.counters.connections += 1
+        self.clients.add(client)
+
+    def clientGone(self, client: ControlProtocol) -> None:
+        """
+        A client is gone.
+        """
+        self.feed.remove(client)
+        self.clients.discard(client)
+        if not self.clients:
+            waiting, self._whenEmpty = self._whenEmpty, []
+            for empty in waiting:
+                empty.callback(None)
+
+    def clientDropped(self, client: ControlProtocol) -> None:
+        """
+        A client did not read what it had asked for.
+        """
+        self.counters.droppedClients += 1
+        if self._limit.admit("clients disconnected because they do not read"):
+            self._log.warn(
+                "Disconnecting client {number} ({name}): it does not read, and more than"
+                " {limit} bytes are waiting for it.",
+                number=client.number,
+                name=client.details.programName or "unknown",
+                limit=self.limits.clientQueue,
+            )
+
+    def malformed(self, error: MalformedMessage) -> None:
+        """
+        A client sent what is no message.
+        """
+        self.counters.malformedMessages += 1
+        if self._limit.admit("malformed messages"):
+            self._log.info("Malformed message from a client: {error}", error=error)
+
+    def connectRefused(self, attached: AttachedDevice, port: int, reason: Failure) -> None:
+        """
+        A phone, or the way to it, refused a Connect.
+        """
+        self.counters.refusedConnects += 1
+        if self._limit.admit("refused Connects"):
+            self._log.info(
+                "Connect to port {port} of {udid} failed: {reason}",
+                port=port,
+                udid=attached.device.identity.udid,
+                reason=reason.getErrorMessage(),
+            )
+
+    def streamEnded(self, pipe: Pipe) -> None:
+        """
+        A stream between a client and a phone is over.
+        """
+        self.counters.bytesToPhones += pipe.first.received
+        self.counters.bytesFromPhones += pipe.second.received
+
+    def _summarise(self, kind: str, count: int) -> None:
+        self._log.info("... and {count} more {kind}.", count=count, kind=kind)

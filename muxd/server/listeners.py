@@ -1,0 +1,144 @@
+# -*- test-case-name: tests.server.test_listeners -*-
+"""
+The event feed: every client in Listen mode, and what all of them are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol as Structure
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from muxd.interfaces import AttachedDevice, IDeviceListener
+from muxd.server.clients import ClientDetails
+from muxd.server.descriptions import DeviceDescription, encodeDetached, encodePaired
+from muxd.server.registry import DeviceRegistry
+from muxd.server.replies import plistBody
+from muxd.wire.messages import BINARY_VERSION
+
+
+class Listener(Structure):
+    """
+    What the feed needs of a client.
+
+    @ivar number: The client's own number.
+    @ivar version: The format it wants events in.
+    @ivar details: What it has told us about itself.
+    """
+
+    number: int
+    version: int
+    details: ClientDetails
+
+    def sendEvent(self, event: bytes) -> None:
+        """
+        Queue a whole event; never blocks and never raises.
+        """
+
+
+@implementer(IDeviceListener)
+class EventFeed:
+    """
+    Turns the registry's events into bytes, once per format, and hands them to
+    every listener.
+
+    What is listed is kept here rather than asked of the registry, so that a
+    client's list is always the sum of the events so far.
+    """
+
+    _log = Logger()
+
+    def __init__(self, registry: DeviceRegistry) -> None:
+        self._registry = registry
+        self._listeners: dict[Listener, None] = {}
+        self._devices = {one.deviceID: DeviceDescription(one) for one in registry.attached()}
+        self._deviceList: bytes | None = None
+        registry.subscribe(self)
+
+    def stop(self) -> None:
+        """
+        Hear no more of the registry.
+        """
+        self._registry.unsubscribe(self)
+
+    def add(self, listener: Listener) -> None:
+        """
+        Tell a listener of everything that is here, and then of every change.
+        """
+        self._listeners[listener] = None
+        for description in tuple(self._devices.values()):
+            listener.sendEvent(description.attachedEvent(listener.version))
+
+    def remove(self, listener: Listener) -> None:
+        """
+        Tell it no more.  Harmless for a client that is no listener.
+        """
+        self._listeners.pop(listener, None)
+
+    def deviceListBody(self) -> bytes:
+        """
+        The body of the answer to C{ListDevices}, made once per change.
+        """
+        if self._deviceList is None:
+            values = [description.values for description in self._devices.values()]
+            self._deviceList = plistBody({"DeviceList": values})
+        return self._deviceList
+
+    def listenerListBody(self) -> bytes:
+        """
+        The body of the answer to C{ListListeners}.
+        """
+        values = [one.details.listenerValues(one.number) for one in self._listeners]
+        return plistBody({"ListenerList": values})
+
+    def deviceAttached(self, attached: AttachedDevice) -> None:
+        """
+        A device has become visible.
+        """
+        if attached.deviceID in self._devices:
+            return
+        description = self._devices[attached.deviceID] = DeviceDescription(attached)
+        self._deviceList = None
+        self._tell(self._listeners, description.attachedEvent)
+
+    def deviceDetached(self, attached: AttachedDevice) -> None:
+        """
+        A visible device is gone.
+        """
+        if self._devices.pop(attached.deviceID, None) is None:
+            return
+        self._deviceList = None
+        self._tell(self._listeners, lambda version: encodeDetached(attached.deviceID, version))
+
+    def devicePaired(self, attached: AttachedDevice) -> None:
+        """
+        A device has been paired.
+
+        Only listeners that speak in property lists are told: the old clients
+        that speak binary do not know the event and die of it (protocol 9,
+        edge 56).
+        """
+        modern = [one for one in self._listeners if one.version != BINARY_VERSION]
+        self._tell(modern, lambda version: encodePaired(attached.deviceID, version))
+
+    def _tell(
+        self,
+        listeners: list[Listener] | dict[Listener, None],
+        encoded: Callable[[int], bytes],
+    ) -> None:
+        """
+        Send one event, encoded once per format, to listeners of which some may
+        go away meanwhile.
+        """
+        events: dict[int, bytes] = {}
+        for listener in tuple(listeners):
+            version = listener.version
+            event = events.get(version)
+            if event is None:
+                event = events[version] = encoded(version)
+            try:
+                listener.sendEvent(event)
+            except Exception:
+                self._log.failure("Client {number} could not be told", number=listener.number)

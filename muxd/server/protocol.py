@@ -1,0 +1,380 @@
+# -*- test-case-name: tests.server.test_protocol,tests.server.test_bad_input -*-
+"""
+One client's connection, from its first command to its last byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from muxd.interfaces import AttachedDevice
+from muxd.pipe import Joinable, PipeState, hasHungUp
+from muxd.server.clients import ClientDetails
+from muxd.server.connect import ConnectAttempt, resultOf
+from muxd.server.output import OutputQueue
+from muxd.server.quickplist import parseRequest
+from muxd.server.replies import encodePlist, encodeResult
+from muxd.server.states import TRANSITIONS, State
+from muxd.wire.messages import (
+    BINARY_VERSION,
+    PLIST_VERSION,
+    MalformedMessage,
+    Message,
+    MessageReader,
+    MessageType,
+    Result,
+)
+
+if TYPE_CHECKING:
+    from muxd.server.factory import ControlFactory
+
+
+@implementer(IHalfCloseableProtocol)
+class ControlProtocol(Protocol):
+    """
+    Reads requests and sends replies and events, until the connection becomes a
+    stream: then a L{muxd.pipe.Pipe} has it, and nothing here touches a byte.
+
+    @ivar server: What all clients of a listening address share.
+    @ivar number: This client's, unique within its factory.
+    @ivar version: The format of replies and events: binary, until the first
+        property list arrives (protocol 4.3).
+    @ivar details: What the client has told us about itself.
+    @ivar state: See L{State}.
+    """
+
+    _log = Logger()
+
+    def __init__(self, server: ControlFactory, number: int) -> None:
+        self.server = server
+        self.number = number
+        self.version = BINARY_VERSION
+        self.details = ClientDetails()
+        self.state = State.COMMAND
+        self._reader = MessageReader(server.limits.messageSize)
+        self._output: OutputQueue
+        self._attempt: ConnectAttempt | None = None
+        self._timer: IDelayedCall | None = None
+        self._processing = False
+        self._inputPaused = False
+        self._inputEnded = False
+
+    # What the transport calls.
+
+    def connectionMade(self) -> None:
+        """
+        A client is here.
+        """
+        limit = self.server.limits.clientQueue
+        self._output = OutputQueue(self._joinable, limit, self._outputOverflowed)
+        self.server.clientConnected(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Read requests, or hold what was sent behind a Connect.
+        """
+        if self.state is State.CLOSING:
+            return
+        self._reader.feed(data)
+        if self.state is State.CONNECTING:
+            self._boundHeldInput()
+        else:
+            self._process()
+
+    def readConnectionLost(self) -> None:
+        """
+        The client has finished sending, or is gone altogether.
+
+        Replies to what it has asked are still sent.  A Connect goes on if the
+        client has sent something for the phone already and may be waiting for
+        the answer; otherwise nobody would ever use the stream.
+        """
+        self._inputEnded = True
+        if self.state is State.CONNECTED:
+            assert self._attempt is not None
+            self._attempt.pipe.first.readConnectionLost()
+            return
+        awaited = self.state is State.CONNECTING and len(self._reader) > 0
+        if not awaited or hasHungUp(self.transport):
+            self._close()
+
+    def writeConnectionLost(self) -> None:
+        """
+        The client takes no more; the loss of the connection follows.
+        """
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The client is gone: so is its interest in events and in a phone.
+        """
+        state, attempt = self.state, self._attempt
+        self._enter(State.CLOSED)
+        self._attempt = None
+        self._stopTimer()
+        self._output.stopProducing()
+        self._reader.takeRest()
+        self.server.clientGone(self)
+        if attempt is None:
+            return
+        if state is State.CONNECTED:
+            attempt.pipe.first.connectionLost(reason)
+        else:
+            self.server.counters.cancelledConnects += 1
+            attempt.cancel()
+
+    # What commands and the event feed call.
+
+    def sendResult(self, tag: int, number: int) -> None:
+        """
+        Answer with a Result in the connection's format.
+        """
+        self._output.write(encodeResult(self.version, tag, number))
+
+    def sendPlist(self, tag: int, body: bytes) -> None:
+        """
+        Answer with a property list.
+        """
+        self._output.write(encodePlist(tag, body))
+
+    def sendEvent(self, event: bytes) -> None:
+        """
+        Send a whole event.
+        """
+        self._output.write(event)
+
+    def startListening(self, tag: int) -> None:
+        """
+        Answer, and send events from now on.
+        """
+        self._enter(State.LISTENING)
+        self.sendResult(tag, Result.OK)
+        self.server.feed.add(self)
+
+    def startConnecting(self, tag: int, attached: AttachedDevice, port: int) -> None:
+        """
+        Ask a phone for a stream.
+        """
+        self._enter(State.CONNECTING)
+        server = self.server
+        attempt = ConnectAttempt(server.clock, server.limits.flushTimeout, server.streamEnded)
+        self._attempt = attempt
+        connecting = attempt.start(lambda: attached.device.endpoint(port))
+        connecting.addCallbacks(
+            self._phoneConnected,
+            self._phoneFailed,
+            callbackArgs=(attempt, tag),
+            errbackArgs=(attempt, tag, attached, port),
+        )
+
+    def disconnect(self) -> None:
+        """
+        The daemon wants this client to go: what is on its way to it is
+        delivered first, but a stream whose phone goes on is cut.
+        """
+        if self.state is not State.CONNECTED:
+            self._close()
+        elif self._attempt is not None and self._attempt.pipe.state is PipeState.JOINED:
+            self._abort()
+
+    # The life of a request.
+
+    def _process(self) -> None:
+        """
+        Perform every request that has arrived completely.
+
+        A Connect that fails at once comes back here while this loop is still
+        running: the loop goes on, rather than nest as deep as a client likes.
+        """
+        if self._processing:
+            return
+        self._processing = True
+        try:
+            while self.state in (State.COMMAND, State.LISTENING):
+                message = self._reader.next()
+                if message is None:
+                    break
+                self._stopTimer()
+                self._perform(message)
+        except MalformedMessage as error:
+            # There is no telling where the next message begins.
+            self.server.malformed(error)
+            self._close()
+        finally:
+            self._processing = False
+        if self.state in (State.COMMAND, State.LISTENING):
+            self._watchIncompleteMessage()
+        if self.state is State.COMMAND and self._inputEnded:
+            self._close()
+
+    def _perform(self, message: Message) -> None:
+        server = self.server
+        if self.state is State.LISTENING:
+            server.counters.malformedMessages += 1
+            self.sendResult(message.tag, Result.BAD_COMMAND)
+            self._close()
+        elif message.version not in (BINARY_VERSION, PLIST_VERSION):
+            server.counters.badVersions += 1
+            self.sendResult(message.tag, Result.BAD_VERSION)
+        elif message.type == MessageType.PLIST:
+            self.version = PLIST_VERSION
+            self._performPlist(message)
+        else:
+            self._performSafely(lambda: server.commands.performBinary(self, message), message.tag)
+
+    def _performPlist(self, message: Message) -> None:
+        try:
+            values = parseRequest(message.body)
+        except MalformedMessage as error:
+            self.server.malformed(error)
+            self.sendResult(message.tag, Result.BAD_COMMAND)
+            return
+        self.details = self.details.updated(values)
+        commands = self.server.commands
+        self._performSafely(lambda: commands.performPlist(self, message.tag, values), message.tag)
+
+    def _performSafely(self, command: Callable[[], None], tag: int) -> None:
+        """
+        A mistake of ours costs a client its answer and nobody anything else.
+        """
+        try:
+            command()
+        except Exception:
+            self._log.failure("A command of client {number} failed", number=self.number)
+            if self.state is State.COMMAND:
+                self.sendResult(tag, Result.BAD_COMMAND)
+
+    def _watchIncompleteMessage(self) -> None:
+        """
+        Give an incomplete message its time, from its first byte to its last.
+        """
+        if not len(self._reader):
+            self._stopTimer()
+        elif self._timer is None:
+            timeout = self.server.limits.messageTimeout
+            self._timer = self.server.clock.callLater(timeout, self._messageTimedOut)
+
+    def _messageTimedOut(self) -> None:
+        self._timer = None
+        self.server.counters.timeouts += 1
+        self._close()
+
+    # The life of a Connect.
+
+    def _boundHeldInput(self) -> None:
+        if not self._inputPaused and len(self._reader) > self.server.limits.pendingInput:
+            self._inputPaused = True
+            self._joinable.pauseProducing()
+
+    def _resumeInput(self) -> None:
+        if self._inputPaused:
+            self._inputPaused = False
+            self._joinable.resumeProducing()
+
+    def _phoneConnected(self, phone: IProtocol, attempt: ConnectAttempt, tag: int) -> None:
+        """
+        Send the Result, then leave the transport to the pipe.
+
+        The pipe's first end takes the place of this protocol's methods, so that
+        a byte goes from the client's transport to the session directly.
+        """
+        self.server.counters.connects += 1
+        self._enter(State.CONNECTED)
+        self._output.release()
+        self._joinable.write(encodeResult(self.version, tag, Result.OK))
+        client = attempt.pipe.first
+        # An instance attribute on purpose: one call less for every read.
+        self.dataReceived = client.dataReceived  # type: ignore[method-assign]
+        held = self._reader.takeRest()
+        self._resumeInput()
+        assert self.transport is not None
+        attempt.join(self.transport, held)
+        if self._inputEnded:
+            client.readConnectionLost()
+
+    def _phoneFailed(
+        self,
+        reason: Failure,
+        attempt: ConnectAttempt,
+        tag: int,
+        attached: AttachedDevice,
+        port: int,
+    ) -> None:
+        """
+        Tell the client, which may go on with other commands.
+        """
+        if attempt.cancelled:
+            return
+        self._attempt = None
+        self.server.connectRefused(attached, port, reason)
+        self._enter(State.COMMAND)
+        self.sendResult(tag, resultOf(reason))
+        self._resumeInput()
+        self._process()
+
+    # The end.
+
+    def _outputOverflowed(self) -> None:
+        self.server.clientDropped(self)
+        self._leave()
+        self._abort()
+
+    def _close(self) -> None:
+        """
+        Close once every reply has been sent; soon, in any case.
+        """
+        if self.state in (State.CLOSING, State.CLOSED):
+            return
+        self._leave()
+        self._resumeInput()
+        timeout = self.server.limits.flushTimeout
+        self._timer = self.server.clock.callLater(timeout, self._flushTimedOut)
+        self._output.finish()
+
+    def _leave(self) -> None:
+        """
+        From here on nothing is read, and no event or phone is waited for.
+        """
+        attempt, self._attempt = self._attempt, None
+        self._enter(State.CLOSING)
+        self._stopTimer()
+        self._reader.takeRest()
+        self.server.feed.remove(self)
+        if attempt is not None:
+            self.server.counters.cancelledConnects += 1
+            attempt.cancel()
+
+    def _flushTimedOut(self) -> None:
+        self._timer = None
+        self.server.counters.flushTimeouts += 1
+        self._abort()
+
+    def _abort(self) -> None:
+        """
+        Drop everything, now.
+        """
+        transport: Any = self.transport
+        getattr(transport, "abortConnection", transport.loseConnection)()
+
+    def _enter(self, state: State) -> None:
+        """
+        Change the state; every change happens here.
+        """
+        if state not in TRANSITIONS[self.state]:
+            raise AssertionError(f"client {self.number}: {self.state.value} to {state.value}")
+        self.state = state
+
+    def _stopTimer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def _joinable(self) -> Joinable:
+        return cast("Joinable", self.transport)

@@ -1,0 +1,325 @@
+# -*- test-case-name: tests.server.test_records,tests.server.test_host_identity -*-
+"""
+Pair records and the host's identity, as files (protocol 4.11).
+
+A record is a phone's trust in this host and holds private keys.  Whatever is
+killed at whatever moment, a file is there with its old content or its new one:
+new content is written to a file of its own, flushed to the disk, and renamed.
+
+All of it is done in the reactor's thread, which waits for the disk: a record is
+written once per pairing, and is a few kilobytes.
+"""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from errno import EINVAL, ENOENT, EPERM
+from typing import Any
+from uuid import UUID, uuid4
+
+from twisted.logger import Logger
+from twisted.python.filepath import FilePath
+from zope.interface import implementer
+
+from muxd.interfaces import IPairRecordStore
+from muxd.wire.messages import MalformedMessage, parsePlist
+
+HOST_RECORD = "SystemConfiguration"
+BUID_KEY = "SystemBUID"
+
+_RECORD_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_LEAST_DATA = 8
+_DIRECTORY_MODE = 0o700
+_FILE_MODE = 0o600
+_TEMPORARY = ".muxd-temporary"
+_STALE_AFTER = 60.0
+"""Seconds after which a temporary file has no writer any more."""
+
+
+def defaultDirectory() -> str:
+    """
+    Where this system keeps pair records (protocol 4.11).
+    """
+    if sys.platform == "darwin":
+        return "/var/db/lockdown"
+    if sys.platform == "win32":
+        programData = os.environ.get("PROGRAMDATA", r"C:\ProgramData")
+        return os.path.join(programData, "Apple", "Lockdown")
+    return "/var/lib/lockdown"
+
+
+def checkRecordID(recordID: str) -> None:
+    """
+    Refuse what is no name of a record, before it becomes part of a path.
+
+    @raise OSError: EINVAL.
+    """
+    if not _RECORD_ID.fullmatch(recordID) or recordID.casefold() == HOST_RECORD.casefold():
+        raise OSError(EINVAL, f"not the name of a pair record: {recordID[:80]!r}")
+
+
+@implementer(IPairRecordStore)
+class PairRecordStore:
+    """
+    A directory of pair records, shared with whatever other program uses it.
+
+    @ivar directory: Where they are; made when first needed.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        directory: FilePath[str] | str,
+        randomUUID: Callable[[], UUID] = uuid4,
+    ) -> None:
+        """
+        @param randomUUID: Makes this host's identity if it has none yet.
+        """
+        self.directory = FilePath(directory) if isinstance(directory, str) else directory
+        self._randomUUID = randomUUID
+        self._unstoredBUID: str | None = None
+        self._troubled = False
+
+    def read(self, recordID: str) -> bytes:
+        """
+        The stored record as it is.
+
+        @raise OSError: ENOENT, EINVAL for an id that is none.
+        """
+        path = self._path(recordID)
+        try:
+            return _readFile(path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self._trouble(error)
+            raise OSError(ENOENT, f"cannot be read: {error}", path) from error
+
+    def save(self, recordID: str, data: bytes) -> None:
+        """
+        Store a property list, all or nothing.
+
+        @raise OSError: EINVAL for an id that is none or data that is no
+            dictionary; EPERM when the directory cannot be made, ENOENT when the
+            file cannot be written.
+        """
+        path = self._path(recordID)
+        if len(data) < _LEAST_DATA:
+            raise OSError(EINVAL, f"a pair record of {len(data)} bytes")
+        try:
+            content = plistlib.dumps(parsePlist(data))
+        except MalformedMessage as error:
+            raise OSError(EINVAL, f"a pair record that is no dictionary: {error}") from error
+        except Exception as error:
+            # A binary property list can hold what XML cannot say, such as
+            # control characters in a string.
+            raise OSError(EINVAL, f"a pair record that XML cannot hold: {error}") from error
+        self._makeDirectory()
+        try:
+            self._replace(path, content)
+        except OSError as error:
+            self._trouble(error)
+            raise OSError(ENOENT, f"cannot be written: {error}", path) from error
+
+    def delete(self, recordID: str) -> None:
+        """
+        Forget a record.
+
+        @raise OSError: ENOENT, EINVAL, or what the system says.
+        """
+        path = self._path(recordID)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            self._trouble(error)
+            raise
+        self._flushDirectory()
+
+    def readBUID(self) -> str:
+        """
+        The host's identity, made once.
+
+        If it cannot be stored it stays the same for as long as this object
+        lives, and the log says that every phone will ask for trust again.
+        """
+        if self._unstoredBUID is not None:
+            return self._unstoredBUID
+        try:
+            return self._storedBUID() or self._makeBUID()
+        except OSError as error:
+            self._trouble(error)
+            self._unstoredBUID = self._newBUID()
+            return self._unstoredBUID
+
+    # The host's identity.
+
+    def _newBUID(self) -> str:
+        return str(self._randomUUID()).upper()
+
+    def _hostValues(self) -> dict[str, Any]:
+        """
+        What SystemConfiguration.plist says; nothing if there is none.
+
+        One that is damaged is put aside: it has no identity to keep.
+        """
+        path = self._file(f"{HOST_RECORD}.plist")
+        try:
+            return parsePlist(_readFile(path))
+        except FileNotFoundError:
+            return {}
+        except MalformedMessage as error:
+            self._log.error(
+                "{path} is damaged ({error}) and is kept as {path}.damaged.  This host gets a"
+                " new identity: phones will ask for trust again.",
+                path=path,
+                error=error,
+            )
+            os.replace(path, f"{path}.damaged")
+            return {}
+
+    def _storedBUID(self) -> str | None:
+        value = self._hostValues().get(BUID_KEY)
+        return value if isinstance(value, str) and value else None
+
+    def _makeBUID(self) -> str:
+        """
+        Decide on an identity and store it, also while another process does the
+        same.
+
+        The decision is a claim: a file with the proposed identity inside that
+        comes into being whole, by a link, for one process only.  Everybody else
+        takes the identity from the claim.  It goes away when the identity has
+        been stored, so who makes a claim has to look once more whether somebody
+        was faster; and one that a crash left behind still names an identity
+        that anybody may finish storing.
+        """
+        self._makeDirectory()
+        claim = self._file(f".{BUID_KEY}.claim")
+        with self._temporary(claim, self._newBUID().encode("ascii")) as proposal:
+            try:
+                os.link(proposal, claim)
+            except FileExistsError:
+                pass
+        try:
+            buid = _readFile(claim).decode("ascii", "replace")
+        except FileNotFoundError:
+            buid = ""
+        values = self._hostValues()
+        stored = values.get(BUID_KEY)
+        if not isinstance(stored, str) or not stored:
+            stored = values[BUID_KEY] = buid or self._newBUID()
+            self._replace(self._file(f"{HOST_RECORD}.plist"), plistlib.dumps(values))
+        with suppress(FileNotFoundError):
+            os.unlink(claim)
+        return stored
+
+    # Files.
+
+    def _file(self, name: str) -> str:
+        return self.directory.child(name).path
+
+    def _path(self, recordID: str) -> str:
+        checkRecordID(recordID)
+        return self._file(f"{recordID}.plist")
+
+    def _makeDirectory(self) -> None:
+        """
+        Make the directory if it is not there.
+
+        @raise OSError: EPERM.
+        """
+        path = self.directory.path
+        if os.path.isdir(path):
+            return
+        try:
+            os.makedirs(path, _DIRECTORY_MODE)
+            os.chmod(path, _DIRECTORY_MODE)
+        except FileExistsError as error:
+            if not os.path.isdir(path):
+                self._trouble(error)
+                raise OSError(EPERM, f"no directory: {error}", path) from error
+        except OSError as error:
+            self._trouble(error)
+            raise OSError(EPERM, f"the directory cannot be made: {error}", path) from error
+
+    def _replace(self, path: str, content: bytes) -> None:
+        """
+        Give a file new content, all or nothing.
+        """
+        with self._temporary(path, content) as temporary:
+            os.replace(temporary, path)
+        self._flushDirectory()
+
+    @contextmanager
+    def _temporary(self, path: str, content: bytes) -> Iterator[str]:
+        """
+        A file beside another, with this content on the disk; it is gone
+        afterwards unless it has been renamed.
+        """
+        name = f".{os.path.basename(path)}.{uuid4().hex}{_TEMPORARY}"
+        temporary = self._file(name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(temporary, flags, _FILE_MODE)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                now = os.fstat(file.fileno()).st_mtime
+            self._sweep(now)
+            yield temporary
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+
+    def _sweep(self, now: float) -> None:
+        """
+        Remove what writers left behind that were killed.
+        """
+        with suppress(OSError):
+            for name in os.listdir(self.directory.path):
+                if name.endswith(_TEMPORARY):
+                    path = self._file(name)
+                    with suppress(OSError):
+                        if now - os.stat(path).st_mtime > _STALE_AFTER:
+                            os.unlink(path)
+
+    def _flushDirectory(self) -> None:
+        """
+        Have a rename or removal survive a power cut, where the system can.
+        """
+        with suppress(OSError):
+            descriptor = os.open(self.directory.path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _trouble(self, error: OSError) -> None:
+        """
+        Say once and loudly what the operator has to change.
+        """
+        if self._troubled:
+            return
+        self._troubled = True
+        self._log.error(
+            "Pair records in {path} cannot be used by uid {uid}: {error}.  Make the directory"
+            " writable for this user or choose another one; until then phones will ask for"
+            " trust again and again.",
+            path=self.directory.path,
+            uid=getattr(os, "getuid", lambda: "?")(),
+            error=error,
+        )
+
+
+def _readFile(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

@@ -1,0 +1,192 @@
+# -*- test-case-name: tests.server.test_registry -*-
+"""
+The devices that are here, and the numbers that clients know them by.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from muxd.interfaces import AttachedDevice, IDevice, IDeviceListener, IDeviceReceiver
+
+LAST_ID = (1 << 31) - 1
+"""Some clients keep device ids in a signed 32-bit integer (protocol 3.3)."""
+
+
+@implementer(IDeviceReceiver)
+class DeviceRegistry:
+    """
+    Numbers devices as sources attach them, and tells listeners.
+
+    A device may be attached hidden: it can be found and connected to, but is
+    neither listed nor announced until L{show}; its end is then not announced
+    either (protocol 4.9).
+
+    Listeners hear of changes in the order in which they happened, also when one
+    of them causes the next change from within its method.
+    """
+
+    _log = Logger()
+
+    def __init__(self, firstID: int = 1) -> None:
+        self._nextID = firstID
+        self._attached: dict[int, AttachedDevice] = {}
+        self._byDevice: dict[int, AttachedDevice] = {}
+        self._hidden: set[int] = set()
+        self._listeners: list[IDeviceListener] = []
+        self._events: deque[Callable[[IDeviceListener], None]] = deque()
+        self._announcing = False
+
+    def deviceAttached(self, device: IDevice) -> None:
+        """
+        Attach a device, visible to everybody.
+        """
+        self.attach(device)
+
+    def deviceDetached(self, device: IDevice) -> None:
+        """
+        Forget a device; harmless if it is not here.
+        """
+        attached = self._byDevice.pop(id(device), None)
+        if attached is None:
+            return
+        del self._attached[attached.deviceID]
+        wasHidden = attached.deviceID in self._hidden
+        self._hidden.discard(attached.deviceID)
+        self._log.info(
+            "Detached {udid}, device {deviceID}.",
+            udid=device.identity.udid,
+            deviceID=attached.deviceID,
+        )
+        if not wasHidden:
+            self._announce(lambda listener: listener.deviceDetached(attached))
+
+    def attach(self, device: IDevice, visible: bool = True) -> AttachedDevice | None:
+        """
+        Give a device its number.  One that is attached already keeps it.
+
+        @param visible: Whether to list and announce it now; otherwise L{show}
+            will.
+        @return: None when it was not taken: it has no serial number, which would
+            break every client's whole device list (protocol 9, edge 52), or
+            there are no numbers left.
+        """
+        known = self._byDevice.get(id(device))
+        if known is not None:
+            return known
+        identity = device.identity
+        if not identity.serial or not identity.udid:
+            self._log.warn(
+                "Ignoring a device without a serial number: {name} at location {location:#x}."
+                "  Unplug it and plug it in again.",
+                name=identity.name,
+                location=identity.locationID,
+            )
+            return None
+        if self._nextID > LAST_ID:
+            self._log.error(
+                "Ignoring {udid}: all device numbers up to {last} have been used."
+                "  Restart the daemon.",
+                udid=identity.udid,
+                last=LAST_ID,
+            )
+            return None
+        attached = AttachedDevice(self._nextID, device)
+        self._nextID += 1
+        self._attached[attached.deviceID] = attached
+        self._byDevice[id(device)] = attached
+        self._log.info(
+            "Attached {udid} as device {deviceID} ({connectionType}, {name}).",
+            udid=identity.udid,
+            deviceID=attached.deviceID,
+            connectionType=identity.connectionType,
+            name=identity.name,
+        )
+        if visible:
+            self._announce(lambda listener: listener.deviceAttached(attached))
+        else:
+            self._hidden.add(attached.deviceID)
+        return attached
+
+    def show(self, device: IDevice) -> None:
+        """
+        List and announce a device that was attached hidden.  Harmless for one
+        that is visible or gone.
+        """
+        attached = self._byDevice.get(id(device))
+        if attached is not None and attached.deviceID in self._hidden:
+            self._hidden.discard(attached.deviceID)
+            self._announce(lambda listener: listener.deviceAttached(attached))
+
+    def announcePaired(self, attached: AttachedDevice) -> None:
+        """
+        Tell listeners that a device, visible or not, has been paired.
+        """
+        self._announce(lambda listener: listener.devicePaired(attached))
+
+    def attached(self) -> list[AttachedDevice]:
+        """
+        The visible devices, in the order of their numbers.
+        """
+        return [one for one in self._attached.values() if one.deviceID not in self._hidden]
+
+    def find(self, deviceID: int) -> AttachedDevice | None:
+        """
+        The device with this number, visible or hidden (protocol 4.7).
+        """
+        return self._attached.get(deviceID)
+
+    def findByUDID(self, udid: str) -> AttachedDevice | None:
+        """
+        The device with this UDID, visible or hidden, with or without its dash.
+
+        One phone may be here more than once: a cable wins over the network,
+        then the one that came last.
+        """
+        wanted = udid.replace("-", "")
+        matching = [
+            one
+            for one in self._attached.values()
+            if one.device.identity.udid.replace("-", "") == wanted
+        ]
+        return max(
+            matching,
+            key=lambda one: (one.device.identity.connectionType == "USB", one.deviceID),
+            default=None,
+        )
+
+    def subscribe(self, listener: IDeviceListener) -> None:
+        """
+        Tell a listener of what happens from now on; L{attached} says what is.
+        """
+        self._listeners.append(listener)
+
+    def unsubscribe(self, listener: IDeviceListener) -> None:
+        """
+        Tell it no more.  Harmless for one that is not subscribed.
+        """
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    def _announce(self, event: Callable[[IDeviceListener], None]) -> None:
+        """
+        Call every listener, now or after the event that is being announced.
+        """
+        self._events.append(event)
+        if self._announcing:
+            return
+        self._announcing = True
+        try:
+            while self._events:
+                event = self._events.popleft()
+                for listener in tuple(self._listeners):
+                    try:
+                        event(listener)
+                    except Exception:
+                        self._log.failure("A device listener failed: {it!r}", it=listener)
+        finally:
+            self._announcing = False

@@ -1,0 +1,77 @@
+# -*- test-case-name: tests.server.test_replies -*-
+"""
+Replies and events as the bytes that go to a client.
+
+Result replies are the answer to nearly every request, and nearly all are one of
+a few numbers: their property lists are made once.
+"""
+
+from __future__ import annotations
+
+import plistlib
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from muxd.wire.messages import (
+    BINARY_VERSION,
+    HEADER,
+    PLIST_VERSION,
+    RESULT_BODY,
+    MessageType,
+)
+
+EVENT_TAG = 0
+"""Of every event, whatever tag the Listen had (protocol 4.9)."""
+
+LONGEST_NAME = 255
+
+
+@lru_cache(maxsize=64)
+def _resultBody(number: int) -> bytes:
+    return plistBody({"MessageType": "Result", "Number": number})
+
+
+def encodeResult(version: int, tag: int, number: int) -> bytes:
+    """
+    A whole Result in the format of a connection (protocol 4.3).
+    """
+    if version == BINARY_VERSION:
+        return encode(BINARY_VERSION, MessageType.RESULT, tag, RESULT_BODY.pack(number))
+    return encodePlist(tag, _resultBody(int(number)))
+
+
+def plistBody(values: Mapping[str, Any]) -> bytes:
+    """
+    A property list as XML, the only form that every client reads
+    (protocol 4.2).
+    """
+    return plistlib.dumps(dict(values))
+
+
+def encodePlist(tag: int, body: bytes) -> bytes:
+    """
+    A whole plist message around a body that is there already.
+    """
+    return encode(PLIST_VERSION, MessageType.PLIST, tag, body)
+
+
+def encode(version: int, kind: int, tag: int, body: bytes) -> bytes:
+    """
+    A whole message.
+    """
+    return HEADER.pack(HEADER.size + len(body), version, kind, tag) + body
+
+
+def printable(text: str) -> str:
+    """
+    A name that was given to us, as it may be put into anybody's property list:
+    cut at 255 characters, question marks for what XML or a terminal cannot show.
+
+    One such character in one device's serial number would otherwise break the
+    device list of every client.
+    """
+    text = text[:LONGEST_NAME]
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,65 @@
+# -*- test-case-name: tests.test_testing -*-
+"""
+Pair records that are on no disk.
+"""
+
+from __future__ import annotations
+
+from errno import EINVAL, ENOENT
+
+from zope.interface import implementer
+
+from muxd.interfaces import IPairRecordStore
+
+
+@implementer(IPairRecordStore)
+class MemoryRecordStore:
+    """
+    Pair records that are on no disk.
+
+    @ivar records: By id.
+    @ivar buid: The host's identity.
+    @ivar trouble: What every method raises, if anything.
+    """
+
+    def __init__(self, buid: str = "30142955-444094379208051516") -> None:
+        self.records: dict[str, bytes] = {}
+        self.buid = buid
+        self.trouble: Exception | None = None
+
+    def read(self, recordID: str) -> bytes:
+        """
+        The record as it was saved.
+        """
+        self._check(recordID)
+        try:
+            return self.records[recordID]
+        except KeyError:
+            raise OSError(ENOENT, "no such record") from None
+
+    def save(self, recordID: str, data: bytes) -> None:
+        """
+        Keep a record.
+        """
+        self._check(recordID)
+        self.records[recordID] = data
+
+    def delete(self, recordID: str) -> None:
+        """
+        Forget a record.
+        """
+        self.read(recordID)
+        del self.records[recordID]
+
+    def readBUID(self) -> str:
+        """
+        The host's identity.
+        """
+        self._check("host")
+        return self.buid
+
+    def _check(self, recordID: str) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        if not recordID:
+            raise OSError(EINVAL, "no record id")

@@ -1,0 +1,78 @@
+# -*- test-case-name: tests.server.test_clients -*-
+"""
+Tests of L{muxd.server.clients}.
+"""
+
+from __future__ import annotations
+
+import plistlib
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.server.clients import ClientDetails
+
+
+class ClientDetailsTests(SynchronousTestCase):
+    """
+    What a client has told us about itself.
+    """
+
+    def test_latestWins(self) -> None:
+        """
+        A later request changes what it says and nothing else.
+        """
+        details = ClientDetails().updated(
+            {"ProgName": "a", "BundleID": "b", "ClientVersionString": "c", "kLibUSBMuxVersion": 3}
+        )
+        details = details.updated({"ProgName": "d"})
+        self.assertEqual(
+            details,
+            ClientDetails(programName="d", bundleID="b", version="c", libraryVersion=3),
+        )
+
+    def test_wrongTypes(self) -> None:
+        """
+        What has the wrong type, or does not fit, was not said.
+        """
+        details = ClientDetails(programName="a", libraryVersion=3)
+        for values in (
+            {"ProgName": 1, "BundleID": [], "kLibUSBMuxVersion": "3"},
+            {"kLibUSBMuxVersion": True},
+            {"kLibUSBMuxVersion": -1},
+            {"kLibUSBMuxVersion": 1 << 64},
+        ):
+            self.assertEqual(details.updated(values), details)
+
+    def test_listenerValues(self) -> None:
+        """
+        An entry of the list of listeners has the keys of protocol 4.7.
+        """
+        details = ClientDetails(programName="Xcode", bundleID="com.apple.dt", libraryVersion=3)
+        self.assertEqual(
+            details.listenerValues(12),
+            {
+                "Blacklisted": False,
+                "BundleID": "com.apple.dt",
+                "ConnType": 0,
+                "ID String": "12-Xcode",
+                "ProgName": "Xcode",
+                "kLibUSBMuxVersion": 3,
+            },
+        )
+
+    def test_unknownListener(self) -> None:
+        """
+        A client that has said nothing is "unknown" and has no bundle.
+        """
+        values = ClientDetails().listenerValues(1)
+        self.assertEqual((values["ProgName"], values["ID String"]), ("unknown", "1-unknown"))
+        self.assertNotIn("BundleID", values)
+
+    def test_hostileNames(self) -> None:
+        """
+        Names of any length and content can be listed.
+        """
+        details = ClientDetails().updated({"ProgName": "\x00" * 70000, "BundleID": "\ud800"})
+        values = plistlib.loads(plistlib.dumps(details.listenerValues(1)))
+        self.assertEqual(values["ProgName"], "?" * 255)
+        self.assertEqual(values["BundleID"], "?")

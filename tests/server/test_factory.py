@@ -1,0 +1,87 @@
+# -*- test-case-name: tests.server.test_factory -*-
+"""
+Tests of L{muxd.server.factory}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+
+from muxd.limits import LIMITS
+from muxd.server.factory import ControlFactory
+from muxd.server.registry import DeviceRegistry
+from muxd.testing import FakeAddress, MemoryRecordStore
+from muxd.wire.messages import Message
+from tests.server.serving import ServingTestCase, connectRequest
+
+
+class ControlFactoryTests(ServingTestCase):
+    """
+    What all clients share.
+    """
+
+    def test_numbers(self) -> None:
+        """
+        Clients are numbered from 1, and counted.
+        """
+        numbers = [self.client().protocol.number for _ in range(3)]
+        self.assertEqual((numbers, self.counters.connections), ([1, 2, 3], 3))
+
+    def test_defaultLimits(self) -> None:
+        """
+        Without limits of its own it has those of the daemon.
+        """
+        factory = ControlFactory(Clock(), DeviceRegistry(), MemoryRecordStore())
+        self.assertIs(factory.limits, LIMITS)
+        self.assertIs(factory.buildProtocol(FakeAddress()).server, factory)
+
+    def test_stopWithoutClients(self) -> None:
+        """
+        With no clients it is done at once.
+        """
+        self.successResultOf(self.factory.stop())
+
+    def test_stop(self) -> None:
+        """
+        All clients are made to go, whatever they are doing: replies are
+        delivered first, and the end is the last one's end.
+        """
+        idle, listener, slow = self.client(), self.listener(), self.client(budget=0)
+        slow.send(Message(0, 99, 1))
+        connecting, connected = self.client(), self.client()
+        connecting.send(connectRequest(1, 22))
+        connected.send(connectRequest(1, 80))
+        phone = self.phone.connections[1].accept()
+        done = self.factory.stop()
+        also = self.factory.stop()
+        self.settle()
+        for client in (idle, listener, connecting, connected):
+            self.assertTrue(client.transport.disconnected)
+        self.assertTrue(self.phone.connections[0].cancelled)
+        self.assertTrue(phone.disconnected)
+        self.assertNoResult(done)
+        slow.transport.allow()
+        self.settle()
+        self.assertEqual(len(slow.messages()), 1)
+        self.successResultOf(done)
+        self.successResultOf(also)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_stopLetsLastBytesThrough(self) -> None:
+        """
+        A stream whose phone has gone may still deliver what it had.
+        """
+        client = self.client()
+        client.send(connectRequest(1, 22))
+        phone = self.phone.connections[0].accept()
+        client.messages()
+        client.transport.budget = 0
+        phone.deliver(b"last words")
+        phone.lose(ConnectionLost())
+        done = self.factory.stop()
+        self.settle()
+        self.assertNoResult(done)
+        self.assertEqual(client.transport.take(), b"last words")
+        self.settle()
+        self.successResultOf(done)

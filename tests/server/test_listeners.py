@@ -1,0 +1,297 @@
+# -*- test-case-name: tests.server.test_listeners -*-
+"""
+Tests of L{muxd.server.listeners}: what clients in Listen mode are told.
+"""
+
+from __future__ import annotations
+
+import plistlib
+
+from zope.interface.verify import verifyObject
+
+from muxd.interfaces import IDeviceListener
+from muxd.server import descriptions, replies
+from muxd.testing import FakeDevice, fakeIdentity
+from muxd.wire.messages import Message, MessageReader, MessageType, plistMessage
+from tests.server.serving import Client, ServingTestCase, connectRequest
+
+LISTEN = plistMessage({"MessageType": "Listen"}, 33)
+
+
+class ListenTests(ServingTestCase):
+    """
+    Protocol 4.5, 4.9 and edges 40 to 42, 56 to 60.
+    """
+
+    def binaryListener(self) -> Client:
+        """
+        A binary listener that has seen all that is there.
+        """
+        client = self.client()
+        client.send(Message(0, MessageType.LISTEN, 5))
+        client.messages()
+        return client
+
+    def test_interface(self) -> None:
+        """
+        The feed is a listener of the registry's.
+        """
+        verifyObject(IDeviceListener, self.factory.feed)
+
+    def test_order(self) -> None:
+        """
+        First the Result, then every phone that is here, then what happens; all
+        events have tag 0 (protocol 9, edges 40 and 42).
+        """
+        self.attach(2)
+        client = self.client()
+        client.send(LISTEN)
+        third = self.attach(3)
+        self.registry.deviceDetached(third)
+        received = client.messages()
+        self.assertEqual([message.tag for message in received], [33, 0, 0, 0, 0])
+        values = [plistlib.loads(message.body) for message in received]
+        self.assertEqual(
+            [(one["MessageType"], one.get("DeviceID")) for one in values],
+            [("Result", None), ("Attached", 1), ("Attached", 2), ("Attached", 3), ("Detached", 3)],
+        )
+        self.assertEqual(values[4], {"MessageType": "Detached", "DeviceID": 3})
+
+    def test_binary(self) -> None:
+        """
+        A binary listener gets binary events (protocol 9, edge 41).
+        """
+        client = self.client()
+        client.send(Message(0, MessageType.LISTEN, 5))
+        self.registry.deviceDetached(self.phone)
+        received = client.messages()
+        self.assertEqual(
+            [(message.version, message.type, message.tag) for message in received],
+            [(0, 1, 5), (0, 4, 0), (0, 5, 0)],
+        )
+        self.assertEqual([len(message.body) for message in received], [4, 268, 4])
+
+    def test_hiddenDevices(self) -> None:
+        """
+        A hidden phone is neither told nor listed until it is shown; if it never
+        is, its end is not told either (protocol 9, edge 59).
+        """
+        client = self.listener()
+        shown, never = (FakeDevice(self.clock, fakeIdentity(number)) for number in (2, 3))
+        self.registry.attach(shown, visible=False)
+        self.registry.attach(never, visible=False)
+        self.assertEqual(client.messages(), [])
+        self.registry.show(shown)
+        self.registry.deviceDetached(never)
+        self.registry.deviceDetached(shown)
+        self.assertEqual(
+            [(one["MessageType"], one["DeviceID"]) for one in client.plists()],
+            [("Attached", 2), ("Detached", 2)],
+        )
+
+    def test_paired(self) -> None:
+        """
+        Listeners that speak in property lists hear of a pairing, before the
+        Result of the request that was its cause; binary listeners and other
+        clients do not (protocol 9, edges 56 and 57).
+        """
+        modern, old, other = self.listener(), self.binaryListener(), self.client()
+        udid = self.phone.identity.udid
+        data = plistlib.dumps({"HostID": "x"})
+        number = other.result(
+            MessageType="SavePairRecord", PairRecordID=udid, PairRecordData=data, DeviceID=1
+        )
+        self.assertEqual(number, 0)
+        (event,) = modern.messages()
+        self.assertEqual((event.tag, event.version), (0, 1))
+        self.assertEqual(plistlib.loads(event.body), {"MessageType": "Paired", "DeviceID": 1})
+        self.assertEqual(old.messages(), [])
+
+    def test_neverReads(self) -> None:
+        """
+        A listener that never reads is disconnected when too much is waiting for
+        it; others do not notice (protocol 9, edge 60).
+        """
+        deaf, good = self.client(budget=0), self.listener()
+        deaf.transport.bufferSize = 100
+        deaf.send(LISTEN)
+        for number in range(2, 12):
+            self.attach(number)
+        self.settle()
+        self.assertTrue(deaf.transport.aborted and deaf.transport.disconnected)
+        self.assertEqual(self.counters.droppedClients, 1)
+        self.assertEqual(len(good.messages()), 10)
+        self.assertEqual(self.factory.clients, {good.protocol})
+
+    def test_droppedAtOnce(self) -> None:
+        """
+        If the phones that are here are too many already, the listener is
+        dropped before it is one.
+        """
+        for number in range(2, 12):
+            self.attach(number)
+        deaf = self.client(budget=0)
+        deaf.transport.bufferSize = 100
+        deaf.send(LISTEN)
+        self.settle()
+        self.assertTrue(deaf.transport.disconnected)
+        self.assertEqual(self.counters.droppedClients, 1)
+
+    def test_resultThatOverflows(self) -> None:
+        """
+        The same is true if there is no room for the Result of Listen.
+        """
+        deaf = self.client(budget=0)
+        deaf.transport.bufferSize = 1
+        deaf.protocol._output.write(b"xx")
+        deaf.protocol._output.write(b"x" * 4096)
+        deaf.send(LISTEN)
+        self.settle()
+        self.assertTrue(deaf.transport.disconnected)
+        self.attach(2)
+
+    def test_slowListener(self) -> None:
+        """
+        A listener that is merely slow loses nothing.
+        """
+        slow = self.client(budget=0)
+        slow.transport.bufferSize = 100
+        slow.send(LISTEN)
+        self.attach(2)
+        reader = MessageReader(65536)
+        received: list[Message] = []
+        while slow.transport.pending:
+            reader.feed(slow.transport.take(7))
+            received.extend(reader)
+        self.assertEqual(len(received), 3)
+
+    def test_encodedOncePerFormat(self) -> None:
+        """
+        However many listeners there are, an event is encoded once for each
+        format.
+        """
+        made: list[int] = []
+        original = replies.plistBody
+
+        def plistBody(values: dict[str, object]) -> bytes:
+            made.append(1)
+            return original(values)
+
+        listeners = [self.listener() for _ in range(50)]
+        binary = [self.binaryListener() for _ in range(50)]
+        self.patch(descriptions, "plistBody", plistBody)
+        device = self.attach(2)
+        self.registry.deviceDetached(device)
+        self.assertEqual(len(made), 2)
+        for client in listeners + binary:
+            self.assertEqual(len(client.messages()), 2)
+
+    def test_lastInLastOut(self) -> None:
+        """
+        A listener that goes while others are being told harms nobody.
+        """
+        first, second = self.listener(), self.listener()
+
+        def sendEvent(event: bytes) -> None:
+            second.transport.lose()
+
+        self.patch(first.protocol, "sendEvent", sendEvent)
+        self.attach(2)
+        self.attach(3)
+        self.assertEqual(self.factory.clients, {first.protocol})
+
+    def test_failingListener(self) -> None:
+        """
+        A listener that cannot be told is logged, and harms no other.
+        """
+        first, second = self.listener(), self.listener()
+
+        def sendEvent(event: bytes) -> None:
+            raise RuntimeError("a bad transport")
+
+        self.patch(first.protocol, "sendEvent", sendEvent)
+        self.attach(2)
+        self.assertEqual(len(second.messages()), 1)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_eventTwice(self) -> None:
+        """
+        What the feed knows already it does not tell again.
+        """
+        client = self.listener()
+        (attached,) = self.registry.attached()
+        self.factory.feed.deviceAttached(attached)
+        self.factory.feed.deviceDetached(attached)
+        self.factory.feed.deviceDetached(attached)
+        self.assertEqual([one["MessageType"] for one in client.plists()], ["Detached"])
+
+    def test_stop(self) -> None:
+        """
+        A feed that was stopped hears no more of devices.
+        """
+        client = self.listener()
+        self.factory.feed.stop()
+        self.attach(2)
+        self.assertEqual(client.messages(), [])
+
+    def test_connectedClientsHearNothing(self) -> None:
+        """
+        Events go to listeners only.
+        """
+        client = self.client()
+        client.send(connectRequest(1, 22))
+        self.phone.connections[0].accept()
+        client.messages()
+        self.attach(2)
+        self.assertEqual(client.stream(), b"")
+
+
+class ListTests(ServingTestCase):
+    """
+    C{ListDevices} and C{ListListeners}.
+    """
+
+    def test_devices(self) -> None:
+        """
+        The list has the same dictionaries as the events, and no MessageType of
+        its own.
+        """
+        watcher = self.client()
+        watcher.send(LISTEN)
+        events = watcher.plists()[1:]
+        client = self.client()
+        answer = plistlib.loads(client.ask(MessageType="ListDevices").body)
+        self.assertEqual(answer, {"DeviceList": events})
+
+    def test_devicesChange(self) -> None:
+        """
+        The list is always that of now.
+        """
+        client = self.client()
+        for expected in ([1], [1, 2], [2], []):
+            answer = plistlib.loads(client.ask(MessageType="ListDevices").body)
+            self.assertEqual([one["DeviceID"] for one in answer["DeviceList"]], expected)
+            if expected == [1]:
+                second = self.attach(2)
+            elif expected == [1, 2]:
+                self.registry.deviceDetached(self.phone)
+            elif expected == [2]:
+                self.registry.deviceDetached(second)
+
+    def test_listeners(self) -> None:
+        """
+        The list has one entry for each listener, under its own number and with
+        the latest that it has said (protocol 9, edge 55).
+        """
+        asking, first, second = self.client(), self.client(), self.client()
+        second.ask(MessageType="ReadBUID", ProgName="Xcode", BundleID="com.apple.dt")
+        for client in (second, first):
+            client.send(plistMessage({"MessageType": "Listen", "kLibUSBMuxVersion": 3}, 1))
+        answer = plistlib.loads(asking.ask(MessageType="ListListeners", ProgName="asker").body)
+        entries = answer["ListenerList"]
+        self.assertEqual([one["ID String"] for one in entries], ["3-Xcode", "2-unknown"])
+        self.assertEqual(entries[0]["BundleID"], "com.apple.dt")
+        self.assertEqual([one["kLibUSBMuxVersion"] for one in entries], [3, 3])
+        first.transport.lose()
+        answer = plistlib.loads(asking.ask(MessageType="ListListeners").body)
+        self.assertEqual(len(answer["ListenerList"]), 1)

@@ -1,0 +1,68 @@
+# -*- test-case-name: tests.test_identity -*-
+"""
+Tests of L{muxd.identity}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.identity import DeviceIdentity, udidFromSerial
+
+
+class UDIDTests(SynchronousTestCase):
+    """
+    The way from a USB serial number to a UDID.
+    """
+
+    def test_modernSerial(self) -> None:
+        """
+        A serial number of 24 characters gets a dash after its eighth.
+        """
+        self.assertEqual(udidFromSerial("00008030001A35D22E38802E"), "00008030-001A35D22E38802E")
+
+    def test_oldSerial(self) -> None:
+        """
+        One of 40 characters is a UDID already, and keeps its case.
+        """
+        old = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334"
+        self.assertEqual(udidFromSerial(old), old)
+
+    @settings(deadline=None, max_examples=50)
+    @given(st.text(max_size=60))
+    def test_onlyTheDashIsNew(self, serial: str) -> None:
+        """
+        Whatever the serial number, a dash is all that is ever added, and only
+        to those of 24 characters.
+        """
+        udid = udidFromSerial(serial)
+        self.assertEqual(len(udid), len(serial) + (len(serial) == 24))
+        self.assertEqual(udid[:8], serial[:8])
+        self.assertEqual(udid[9:] if len(serial) == 24 else udid[8:], serial[8:])
+
+
+class DeviceIdentityTests(SynchronousTestCase):
+    """
+    L{DeviceIdentity} is a value.
+    """
+
+    def test_frozen(self) -> None:
+        """
+        It cannot be changed, and equal ones are equal.
+        """
+        identity = DeviceIdentity(udid="u", serial="s", productID=1, locationID=2)
+        same = DeviceIdentity(udid="u", serial="s", productID=1, locationID=2)
+        self.assertEqual(identity, same)
+        with self.assertRaises(FrozenInstanceError):
+            identity.udid = "v"  # type: ignore[misc]  # that is what is tested
+
+    def test_defaults(self) -> None:
+        """
+        What is not said is a phone on a USB 2 cable.
+        """
+        identity = DeviceIdentity(udid="u", serial="s", productID=1, locationID=2)
+        self.assertEqual((identity.speed, identity.connectionType), (480_000_000, "USB"))

@@ -1,0 +1,74 @@
+# -*- test-case-name: tests.test_ratelimit -*-
+"""
+Tests of L{muxd.ratelimit}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.ratelimit import RateLimit
+
+
+class RateLimitTests(SynchronousTestCase):
+    """
+    The first few of each kind, and a summary.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a limit of two per minute.
+        """
+        self.clock = Clock()
+        self.summaries: list[tuple[str, int]] = []
+        self.limit = RateLimit(
+            self.clock, lambda kind, count: self.summaries.append((kind, count)), 2, 60
+        )
+
+    def admitted(self, count: int, kind: str = "trouble") -> int:
+        """
+        How many of so many are admitted.
+        """
+        return sum(self.limit.admit(kind) for _ in range(count))
+
+    def test_burst(self) -> None:
+        """
+        The first few are admitted; the others are counted and summarised at the
+        end of the interval.
+        """
+        self.assertEqual(self.admitted(10), 2)
+        self.clock.advance(59)
+        self.assertEqual(self.admitted(1), 0)
+        self.assertEqual(self.summaries, [])
+        self.clock.advance(1)
+        self.assertEqual(self.summaries, [("trouble", 9)])
+        self.assertEqual(self.admitted(10), 2)
+
+    def test_noSummaryOfNothing(self) -> None:
+        """
+        Where nothing was held back there is no summary, and no timer.
+        """
+        self.assertEqual(self.admitted(2), 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.clock.advance(60)
+        self.assertEqual(self.admitted(2), 2)
+        self.assertEqual(self.summaries, [])
+
+    def test_kindsAreIndependent(self) -> None:
+        """
+        Much of one kind does not hide another.
+        """
+        self.admitted(10)
+        self.assertEqual(self.admitted(2, "other"), 2)
+
+    def test_stop(self) -> None:
+        """
+        When it stops, what was held back is told, and no timer is left.
+        """
+        self.admitted(3)
+        self.admitted(1, "other")
+        self.limit.stop()
+        self.assertEqual(self.summaries, [("trouble", 1)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.admitted(2), 2)
