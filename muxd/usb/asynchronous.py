@@ -1,0 +1,453 @@
+# -*- test-case-name: tests.usb.test_asynchronous -*-
+"""
+The fast engine: libusb's asynchronous transfers, driven by the reactor.
+
+There is no thread: the reactor watches libusb's file descriptors as it watches
+sockets, and a phone's packets are handled in the wake-up that they come in.
+
+B{Reading.}  A few large transfers are always with the kernel, so that the bus
+has somewhere to put what comes while we look at what came.  A transfer's memory
+is used by the packets that were found in it until the receiver returns, and
+submitted again after that.
+
+B{Writing.}  Two bulk transfers are enough to keep the bus busy, and every
+further one is a further wait for whatever comes later, so that is where
+C{hasRoom} says no.  Small packets are let past, up to a cap.  Each transfer has a
+buffer into which the packet's parts are put together, which is the one copy.
+Buffers are made when needed and used again.
+
+B{usbfs memory.}  Linux lends 16 MB to all transfers of a machine together
+(C{usbcore.usbfs_memory_mb}).  When there is no more, reading goes on with as many
+transfers as were accepted, and the others try again when one comes back; a
+packet waits until memory comes back.
+
+B{Endings.}  A transfer that fails means that the phone is gone, but for a
+stall, which is cleared once for each endpoint.  Whatever happens, no transfer is
+forgotten: a link is closed when all have come back (see L{muxd.usb.libusb}).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReadWriteDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from usb.core import USBError
+from zope.interface import implementer
+
+from muxd.interfaces import Buffer, IPacketReceiver
+from muxd.limits import LIMITS, Limits
+from muxd.usb.engines import EngineError, IUSBLink, LinkState
+from muxd.usb.libusb import (
+    NO_MEMORY,
+    Transfer,
+    TransferContext,
+    TransferError,
+    TransferStatus,
+)
+from muxd.usb.opening import OpenedPhone
+from muxd.usb.submissions import Submissions
+from muxd.wire.assembly import PacketAssembler
+
+READ_SIZE = 65536
+COMPLETED = int(TransferStatus.COMPLETED)
+
+
+@implementer(IReadWriteDescriptor)
+class LibusbDescriptor:
+    """
+    One of libusb's file descriptors, as the reactor knows it.
+    """
+
+    def __init__(self, fd: int, link: AsynchronousLink) -> None:
+        self._fd = fd
+        self._link = link
+
+    def fileno(self) -> int:
+        """
+        The descriptor.
+        """
+        return self._fd
+
+    def doRead(self) -> None:
+        """
+        Something has happened.
+        """
+        self._link.handleEvents()
+
+    doWrite = doRead
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor lets go of it: when it stops, and when the descriptor has
+        hung up, which is how the kernel tells of an unplug.  libusb has to see
+        that, or the transfers would never come back.
+        """
+        self._link.descriptorLost(self._fd)
+
+    def logPrefix(self) -> str:
+        """
+        For the log.
+        """
+        return "libusb"
+
+
+@implementer(IUSBLink)
+class AsynchronousLink:
+    """
+    A link to one phone.
+
+    @ivar maxPacketSize: See L{IUSBLink}.
+    @ivar state: Where it is in its life.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        phone: OpenedPhone,
+        limits: Limits = LIMITS,
+        openContext: Callable[[Any], TransferContext] = TransferContext,
+    ) -> None:
+        """
+        @param openContext: Takes over the libusb context of an open device.
+        @raise EngineError: This library or this reactor cannot do it.
+        """
+        self.maxPacketSize = phone.interface.maxPacketSize
+        self.state = LinkState.IDLE
+        self._reactor = reactor
+        self._phone = phone
+        self._limits = limits
+        self._receiver: IPacketReceiver | None = None
+        self._assembler = PacketAssembler(self._packetsDropped)
+        self._descriptors: dict[int, LibusbDescriptor] = {}
+        self._reading = 0
+        self._unread: list[Transfer] = []
+        self._stalled: set[int] = set()
+        self._handling = False
+        self._cancelling = False
+        self._memoryReported = False
+        self._closed: list[Deferred[None]] = []
+        self._deadline: IDelayedCall | None = None
+        self._retry: IDelayedCall | None = None
+        if not IReactorFDSet.providedBy(reactor):
+            raise EngineError("the reactor cannot watch file descriptors")
+        try:
+            self._context = openContext(phone.device)
+            self._watchable = self._context.descriptors()
+        except (TypeError, AttributeError, TransferError) as error:
+            raise EngineError(f"libusb has no asynchronous transfers here: {error}") from error
+        self._submissions = Submissions(
+            self._context,
+            phone.interface,
+            limits,
+            noMemory=self._noMemoryToWrite,
+            failed=self._fail,
+        )
+
+    # IPacketLink
+
+    def start(self, receiver: IPacketReceiver) -> None:
+        """
+        Watch libusb's descriptors and begin to read.
+        """
+        if self.state is not LinkState.IDLE:
+            raise RuntimeError(f"a link is started once, and this one is {self.state.name}")
+        self.state = LinkState.RUNNING
+        self._receiver = receiver
+        for fd, isReadable in self._watchable.items():
+            self._watch(fd, isReadable)
+        for _ in range(self._limits.readsInFlight):
+            self._unread.append(self._context.transfer(self._phone.interface.input, READ_SIZE))
+        self._read()
+
+    def send(self, parts: Sequence[Buffer]) -> None:
+        """
+        Submit one packet.
+        """
+        if self.state is LinkState.RUNNING:
+            self._submissions.send(parts)
+
+    def hasRoom(self, size: int) -> bool:
+        """
+        Whether few enough packets are on their way.
+        """
+        return self._submissions.hasRoom(size)
+
+    def close(self) -> Deferred[None]:
+        """
+        Finish writing, stop reading, release the interface.
+        """
+        done: Deferred[None] = Deferred()
+        if self.state is LinkState.CLOSED:
+            done.callback(None)
+            return done
+        self._closed.append(done)
+        if self.state is LinkState.CLOSING:
+            return done
+        running = self.state is LinkState.RUNNING
+        self.state = LinkState.CLOSING
+        self._receiver = None
+        if running and not self._submissions.isIdle():
+            later = self._reactor.callLater
+            self._deadline = later(self._limits.linkFlushTimeout, self._cancelAll)
+        else:
+            self._cancelAll()
+        return done
+
+    # IUSBLink
+
+    def lose(self, reason: Failure) -> None:
+        """
+        End now.
+        """
+        if self.state is not LinkState.RUNNING:
+            return
+        self.state = LinkState.LOST
+        self._submissions.clear()
+        receiver, self._receiver = self._receiver, None
+        assert receiver is not None
+        receiver.linkLost(reason)
+
+    # Events
+
+    def handleEvents(self) -> None:
+        """
+        See what libusb has for us.
+        """
+        if self._handling or self.state is LinkState.CLOSED:
+            return
+        self._handling = True
+        try:
+            ended = self._context.handleEvents()
+            for fd, isReadable in self._context.changes():
+                if isReadable is None:
+                    self._unwatch(fd)
+                else:
+                    self._watch(fd, isReadable)
+            if ended:
+                self._transfersEnded(ended)
+        finally:
+            self._handling = False
+        if self.state is LinkState.CLOSING:
+            self._goOnClosing()
+
+    def descriptorLost(self, fd: int) -> None:
+        """
+        The reactor has stopped watching this descriptor.
+        """
+        if self._descriptors.pop(fd, None) is not None:
+            self.handleEvents()
+
+    def _transfersEnded(self, ended: list[Transfer]) -> None:
+        """
+        Packets go up in one batch, then their memory is submitted again, and
+        then there is room for more packets down.
+        """
+        packets: list[memoryview] = []
+        failed: Transfer | None = None
+        wrote = False
+        for transfer in ended:
+            status = transfer.status
+            if transfer.isIn:
+                self._reading -= 1
+                self._unread.append(transfer)
+                if status == COMPLETED:
+                    count = transfer.actualLength
+                    packets += self._assembler.feed(transfer.view[:count], READ_SIZE)
+            else:
+                wrote = True
+                self._submissions.ended(transfer)
+            if status != COMPLETED and not self._recovered(transfer):
+                failed = failed or transfer
+        if packets and self._receiver is not None:
+            self._receiver.packetsReceived(packets)
+        if failed is not None:
+            self._fail(TransferStatus(failed.status).name)
+        if self.state is LinkState.RUNNING:
+            self._read()
+        if wrote and self.state in (LinkState.RUNNING, LinkState.CLOSING):
+            self._submissions.resume()
+            if self._receiver is not None:
+                self._receiver.roomAvailable()
+
+    def _recovered(self, transfer: Transfer) -> bool:
+        """
+        A stall may be cleared, once for each endpoint; what was not read is
+        read then.  A packet that was stalled is lost, and cannot be repeated
+        behind its successors: that ends the link.
+        """
+        endpoint = self._phone.interface.input
+        if (
+            transfer.status != TransferStatus.STALL
+            or not transfer.isIn
+            or endpoint in self._stalled
+        ):
+            return False
+        self._stalled.add(endpoint)
+        try:
+            self._phone.device.clear_halt(endpoint)
+        except USBError:
+            return False
+        return True
+
+    def _fail(self, reason: str) -> None:
+        text = f"a transfer failed: {reason.lower().replace('_', ' ')}"
+        self.lose(Failure(ConnectionLost(text)))
+
+    # Reading
+
+    def _read(self) -> None:
+        """
+        Submit what is not submitted.
+        """
+        unread = self._unread
+        while unread:
+            transfer = unread.pop()
+            try:
+                transfer.submit(READ_SIZE)
+            except TransferError as error:
+                unread.append(transfer)
+                if error.code == NO_MEMORY:
+                    self._reportMemory()
+                    if not self._reading:
+                        self._tryAgainSoon()
+                else:
+                    self._fail(str(error))
+                return
+            self._reading += 1
+
+    # Memory
+
+    def _noMemoryToWrite(self) -> None:
+        self._reportMemory()
+        self._tryAgainSoon()
+
+    def _tryAgainSoon(self) -> None:
+        """
+        Nothing of ours is under way whose end would make us try again.
+        """
+        if self._retry is None or not self._retry.active():
+            self._retry = self._reactor.callLater(self._limits.memoryRetry, self._tryAgain)
+
+    def _tryAgain(self) -> None:
+        if self.state is LinkState.RUNNING:
+            self._read()
+            self._submissions.resume()
+            if self._receiver is not None:
+                self._receiver.roomAvailable()
+
+    def _reportMemory(self) -> None:
+        if self._memoryReported:
+            return
+        self._memoryReported = True
+        self._log.warn(
+            "no memory for USB transfers with {udid}: raise "
+            "/sys/module/usbcore/parameters/usbfs_memory_mb (16 by default)",
+            udid=self._phone.identity.udid,
+        )
+
+    def _packetsDropped(self, count: int, reason: str) -> None:
+        """
+        The phone sent what is no packet: told once, then counted.
+        """
+        log = self._log.warn if self._assembler.drops == 1 else self._log.debug
+        log(
+            "dropped {count} bytes from {udid} that are no packet: {reason}",
+            count=count,
+            udid=self._phone.identity.udid,
+            reason=reason,
+        )
+
+    # Closing
+
+    def _goOnClosing(self) -> None:
+        """
+        Something has come back while we are closing.
+        """
+        if not self._context.inFlight:
+            self._release()
+        elif not self._cancelling and self._submissions.isIdle():
+            self._cancelAll()
+
+    def _cancelAll(self) -> None:
+        """
+        Written or not, that was it.
+        """
+        self._stopTimers()
+        self._cancelling = True
+        self._submissions.clear()
+        for transfer in self._context.inFlight.values():
+            transfer.cancel()
+        if self._context.inFlight:
+            self._deadline = self._reactor.callLater(self._limits.linkCloseTimeout, self._giveUp)
+        else:
+            self._release()
+
+    def _lookAgain(self) -> None:
+        """
+        Nobody tells of what comes back when the descriptor has hung up.
+        """
+        if self.state is LinkState.CLOSING and self._deadline is not None:
+            self._retry = self._reactor.callLater(self._limits.memoryRetry, self._lookAgain)
+            self.handleEvents()
+
+    def _giveUp(self) -> None:
+        self._log.error(
+            "{count} transfers of {udid} do not come back from libusb, left behind",
+            count=len(self._context.inFlight),
+            udid=self._phone.identity.udid,
+        )
+        self._context.leak()
+        self._forgetDescriptors()
+        self._becomeClosed()
+
+    def _release(self) -> None:
+        """
+        Everything has come back.
+        """
+        self._stopTimers()
+        for transfer in self._unread:
+            transfer.free()
+        self._submissions.free()
+        self._forgetDescriptors()
+        try:
+            self._phone.dispose()
+        except USBError:  # it is gone, and its claim with it
+            pass
+        self._becomeClosed()
+
+    def _forgetDescriptors(self) -> None:
+        self._context.forgetDescriptors()
+        for fd in list(self._descriptors):
+            self._unwatch(fd)
+
+    def _becomeClosed(self) -> None:
+        self.state = LinkState.CLOSED
+        waiting, self._closed = self._closed, []
+        for each in waiting:
+            each.callback(None)
+
+    def _stopTimers(self) -> None:
+        for timer in (self._deadline, self._retry):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._deadline = None
+
+    def _watch(self, fd: int, isReadable: bool) -> None:
+        descriptor = self._descriptors[fd] = LibusbDescriptor(fd, self)
+        if isReadable:
+            self._reactor.addReader(descriptor)
+        else:
+            self._reactor.addWriter(descriptor)
+
+    def _unwatch(self, fd: int) -> None:
+        descriptor = self._descriptors.pop(fd, None)
+        if descriptor is not None:
+            self._reactor.removeReader(descriptor)
+            self._reactor.removeWriter(descriptor)

@@ -1,0 +1,318 @@
+# -*- test-case-name: tests.usb.test_discovery -*-
+"""
+Phones coming and going.
+
+A thread looks at the bus, opens what is new, and tells the reactor.  It opens a
+phone once; from then on the phone is its listener's, until it leaves the bus or
+the listener asks for it to be opened again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from threading import Event, Thread
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from usb.core import USBError, find
+
+from muxd.usb.configuration import NoMuxInterface
+from muxd.usb.identification import NoSerial
+from muxd.usb.libraries import LibraryError
+from muxd.usb.opening import NotWanted, OpenedPhone, PhoneOpener, SwitchingMode
+from muxd.usb.presence import IBus, Location
+from muxd.usb.products import isPhone
+from muxd.usb.settings import USBSettings
+from muxd.usb.trouble import Troubles, explain, isGone
+
+TOLERATED_FAILURES = 5
+"""So many times in a row may the bus be unreadable before anybody is told."""
+
+LONGEST_POLL = 30.0
+
+SWITCH_TIMEOUT = 10.0
+"""How long a phone may take to leave the bus after it was told to switch."""
+
+
+class IDiscoveryListener(Protocol):
+    """
+    Whom discovery tells, in the reactor's thread.
+    """
+
+    def phoneFound(self, phone: OpenedPhone) -> None:
+        """
+        A phone was opened and is the listener's: it must be disposed of.
+        """
+
+    def phoneGone(self, location: Location) -> None:
+        """
+        A phone that was found is not on the bus any more.
+        """
+
+
+class Standing(Enum):
+    """
+    What has become of a phone on the bus.
+    """
+
+    FOUND = auto()
+    IGNORED = auto()
+    SWITCHING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """
+    A phone that needs no opening (now).
+
+    @ivar deadline: For C{SWITCHING}: when to open it all the same.
+    """
+
+    standing: Standing
+    serial: str = ""
+    deadline: float = 0.0
+
+
+class Discovery:
+    """
+    The search for phones.
+
+    @param callFromThread: How to call the listener.
+    @param loadBackend: Makes a pyusb backend with a new libusb context.
+    @param bus: The bus as the system shows it.
+    @param seconds: The clock of back-offs.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        listener: IDiscoveryListener,
+        callFromThread: Callable[..., object],
+        *,
+        loadBackend: Callable[[], Any],
+        settings: USBSettings,
+        bus: IBus,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._listener = listener
+        self._callFromThread = callFromThread
+        self._loadBackend = loadBackend
+        self._settings = settings
+        self._bus = bus
+        self._seconds = seconds
+        self._opener = PhoneOpener(settings)
+        self._troubles = Troubles(seconds)
+        self._backend: Any = None
+        self._known: dict[Location, _Known] = {}
+        self._released: deque[Location] = deque()
+        self._failures = 0
+        self._failureReported = False
+        self._stopping = Event()
+        self._thread: Thread | None = None
+        self._ended: Deferred[None] | None = None
+
+    # In the reactor's thread.
+
+    def start(self) -> None:
+        """
+        Begin to look.
+        """
+        self._ended = Deferred()
+        self._thread = Thread(target=self._run, name="usb-discovery", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Look no more.
+
+        @return: fires when the thread has ended and the listener has heard of
+            everything it found.
+        """
+        self._stopping.set()
+        self._bus.wake()
+        return succeed(None) if self._ended is None else self._ended
+
+    def release(self, location: Location) -> None:
+        """
+        The listener has disposed of this phone: if it is still there, open it
+        again when the bus is next looked at.
+        """
+        self._released.append(location)
+
+    def pollNow(self) -> None:
+        """
+        Something may have changed: look at the bus at once.
+        """
+        self._bus.wake()
+
+    # In the discovery thread.
+
+    @property
+    def interval(self) -> float:
+        """
+        Seconds to the next look: more and more while the bus is unreadable.
+        """
+        poll = self._settings.poll
+        return min(poll * float(1 << min(self._failures, 10)), max(poll, LONGEST_POLL))
+
+    def pollOnce(self) -> None:
+        """
+        Look at the bus, and open and tell what is new.
+        """
+        while self._released:
+            self._known.pop(self._released.popleft(), None)
+        try:
+            present, devices = self._look()
+        except (LibraryError, USBError, OSError) as error:
+            self._lookFailed(error)
+            return
+        self._lookSucceeded()
+        self._forgetAbsent(present)
+        for location in sorted(devices.keys() & present):
+            if self._stopping.is_set():
+                break
+            if self._isWanted(location):
+                self._open(location, devices[location])
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.pollOnce()
+            except Exception:
+                self._report(self._log.failure, "looking for phones failed", failure=Failure())
+                self._failures += 1
+            self._bus.wait(0 if self._stopping.is_set() else self.interval)
+        self._bus.close()
+        self._callFromThread(self._threadEnded)
+
+    def _threadEnded(self) -> None:
+        """
+        In the reactor: the thread has nothing left to do but to return.
+        """
+        assert self._thread is not None and self._ended is not None
+        self._thread.join()
+        self._ended.callback(None)
+
+    def _look(self) -> tuple[frozenset[Location], dict[Location, Any]]:
+        """
+        Where phones are, and pyusb's objects for at least those of them that
+        are to be opened.
+        """
+        present = self._bus.phones()
+        if present is None:
+            devices = self._enumerate()
+            return frozenset(devices), devices
+        wanted = {location for location in present if self._isWanted(location)}
+        if not wanted:
+            return present, {}
+        devices = self._enumerate()
+        if not wanted <= devices.keys():
+            # This context was born before the phone came.
+            self._backend = None
+            devices = self._enumerate()
+            for location in wanted - devices.keys():
+                self._openFailed(location, USBError("libusb does not see it", errno=19))
+        return present, devices
+
+    def _enumerate(self) -> dict[Location, Any]:
+        """
+        The phones that libusb sees.
+        """
+        if self._backend is None:
+            self._backend = self._loadBackend()
+        found = find(
+            find_all=True,
+            backend=self._backend,
+            custom_match=lambda device: isPhone(device.idVendor, device.idProduct),
+        )
+        return {(device.bus, device.address): device for device in found}
+
+    def _isWanted(self, location: Location) -> bool:
+        """
+        Whether a phone that is there is to be opened now.
+        """
+        known = self._known.get(location)
+        if known is not None and (
+            known.standing is not Standing.SWITCHING or known.deadline > self._seconds()
+        ):
+            return False
+        return self._troubles.isDue(location)
+
+    def _forgetAbsent(self, present: frozenset[Location]) -> None:
+        self._troubles.keepOnly(present)
+        for location in sorted(self._known.keys() - present):
+            known = self._known.pop(location)
+            if known.standing is Standing.FOUND:
+                self._opener.forget(known.serial)
+                self._callFromThread(self._listener.phoneGone, location)
+
+    def _open(self, location: Location, device: Any) -> None:
+        """
+        Open one phone, whatever comes of it.
+        """
+        try:
+            phone = self._opener.open(device)
+        except NotWanted:
+            self._known[location] = _Known(Standing.IGNORED)
+        except SwitchingMode:
+            deadline = self._seconds() + SWITCH_TIMEOUT
+            self._known[location] = _Known(Standing.SWITCHING, deadline=deadline)
+        except (NoMuxInterface, NoSerial) as error:
+            self._openFailed(location, OSError(0, str(error)), text=str(error))
+        except (USBError, NotImplementedError) as error:
+            self._openFailed(
+                location, error if isinstance(error, OSError) else OSError(0, repr(error))
+            )
+        else:
+            self._found(location, phone)
+
+    def _found(self, location: Location, phone: OpenedPhone) -> None:
+        if self._troubles.forget(location):
+            self._report(self._log.info, "{udid} can be opened now", udid=phone.identity.udid)
+        self._known[location] = _Known(Standing.FOUND, phone.identity.serial)
+        self._callFromThread(self._listener.phoneFound, phone)
+
+    def _openFailed(self, location: Location, error: OSError, text: str = "") -> None:
+        text = text or explain(error, location)
+        if self._troubles.failed(location, text, patient=isGone(error)):
+            self._report(
+                self._log.warn,
+                "the phone at bus {bus} address {address} cannot be opened: {reason}",
+                bus=location[0],
+                address=location[1],
+                reason=text,
+            )
+
+    def _lookFailed(self, error: Exception) -> None:
+        """
+        The bus is unreadable.  That may pass; a missing library is told at once.
+        """
+        self._backend = None
+        self._failures += 1
+        patient = not isinstance(error, LibraryError) and self._failures <= TOLERATED_FAILURES
+        if not patient and not self._failureReported:
+            self._failureReported = True
+            self._report(
+                self._log.error,
+                "no phones can be found, trying on: {reason}",
+                reason=str(error),
+            )
+
+    def _lookSucceeded(self) -> None:
+        if self._failureReported:
+            self._report(self._log.info, "the bus can be read again")
+        self._failures = 0
+        self._failureReported = False
+
+    def _report(self, log: Callable[..., object], text: str, **fields: object) -> None:
+        """
+        Log in the reactor's thread, in order with what the listener is told.
+        """
+        self._callFromThread(lambda: log(text, **fields))

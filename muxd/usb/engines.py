@@ -1,0 +1,110 @@
+# -*- test-case-name: tests.usb.test_engines -*-
+"""
+The engines that move transfers, all behind one contract.
+
+An engine is chosen by name (C{usb:engine=...}): C{threads} works wherever pyusb
+does, C{async} gives libusb's asynchronous transfers to the reactor, and C{auto}
+takes the best one there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from twisted.python.failure import Failure
+
+from muxd.interfaces import IPacketLink
+from muxd.limits import Limits
+
+if TYPE_CHECKING:
+    from muxd.usb.opening import OpenedPhone
+
+SMALL_PACKET = 4096 + 36
+"""A packet of no more than L{Limits.smallWrite} and its headers is let past bulk ones."""
+
+
+class EngineError(Exception):
+    """
+    The engine cannot be used here; the text says why.
+    """
+
+
+class LinkState(Enum):
+    """
+    Where a link is in its life.
+    """
+
+    IDLE = auto()
+    RUNNING = auto()
+    LOST = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+
+
+class IUSBLink(IPacketLink):
+    """
+    A link over USB.
+    """
+
+    def lose(reason: Failure) -> None:
+        """
+        The phone has left the bus: end as if a transfer had failed, since none
+        may (an old libusb context may not notice).  Harmless when the link is
+        lost or closed already.
+        """
+
+
+LinkFactory = Callable[[Any, "OpenedPhone", Limits], IUSBLink]
+"""
+Takes a reactor, an L{OpenedPhone}, which is the link's from then on, and the
+limits.
+"""
+
+_ENGINES = {
+    "threads": ("muxd.usb.threads", "ThreadedLink"),
+    "async": ("muxd.usb.asynchronous", "AsynchronousLink"),
+}
+
+_AUTOMATIC = ("threads",)
+"""What C{auto} tries, in this order."""
+
+
+def linkFactory(engine: str) -> LinkFactory:
+    """
+    What makes links of this engine.
+
+    @raise EngineError: There is no such engine, or not here.  What is returned
+        may raise it, too, if that shows only with a phone.
+    """
+    names = _AUTOMATIC if engine == "auto" else (engine,)
+    factories: list[LinkFactory] = []
+    problem = f"engine {engine!r} does not exist: expected auto, {', '.join(_ENGINES)}"
+    for name in names:
+        if name in _ENGINES:
+            module, attribute = _ENGINES[name]
+            try:
+                factories.append(getattr(import_module(module), attribute))
+            except ImportError as error:
+                problem = f"engine {name!r} cannot be used here: {error}"
+    if not factories:
+        raise EngineError(problem)
+    return partial(_makeLink, factories)
+
+
+def _makeLink(
+    factories: list[LinkFactory], reactor: Any, phone: OpenedPhone, limits: Limits
+) -> IUSBLink:
+    """
+    A link of the first engine that can make one.
+    """
+    *preferred, last = factories
+    for factory in preferred:
+        try:
+            return factory(reactor, phone, limits)
+        except EngineError:
+            continue
+    return last(reactor, phone, limits)

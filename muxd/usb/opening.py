@@ -1,0 +1,120 @@
+# -*- test-case-name: tests.usb.test_opening -*-
+"""
+One phone opened: asked who it is, configured, its mux interface claimed.
+
+All of this blocks, so it is done in the discovery thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.logger import Logger
+from usb.util import dispose_resources
+
+from muxd.identity import DeviceIdentity
+from muxd.usb.configuration import MuxInterface, configure
+from muxd.usb.identification import identify
+from muxd.usb.mode import needsSwitch, queryMode, switchMode
+from muxd.usb.presence import Location
+from muxd.usb.settings import USBSettings
+
+_log = Logger()
+
+
+class NotWanted(Exception):
+    """
+    The settings exclude this phone.
+    """
+
+
+class SwitchingMode(Exception):
+    """
+    The phone was told to change its mode and is about to leave the bus.
+    """
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenedPhone:
+    """
+    A phone that an engine can move packets to and from.
+
+    @ivar device: The C{usb.core.Device}, open, with the interface claimed; none
+        when it has been disposed of.  Whoever keeps a reference of his own to
+        it keeps a libusb context alive.
+    @ivar identity: Who it is.
+    @ivar interface: Where its muxer is.
+    """
+
+    device: Any
+    identity: DeviceIdentity
+    interface: MuxInterface
+
+    @property
+    def location(self) -> Location:
+        """
+        Where it is on the bus.
+        """
+        return divmod(self.identity.locationID, 1 << 16)
+
+    def dispose(self) -> None:
+        """
+        Release the interface and close the device.  Blocks.
+        """
+        device, self.device = self.device, None
+        if device is not None:
+            dispose_resources(device)
+
+
+class PhoneOpener:
+    """
+    Opens phones the way the settings want it.
+    """
+
+    def __init__(self, settings: USBSettings) -> None:
+        self._settings = settings
+        # Serial numbers of phones that were told to switch: never twice, as
+        # one that does not settle would be told for ever.
+        self._switched: set[str] = set()
+
+    def open(self, device: Any) -> OpenedPhone:
+        """
+        Open a phone; on failure nothing of it is left open.
+
+        @param device: A C{usb.core.Device}.
+        @raise NotWanted: It is none of ours.
+        @raise SwitchingMode: It comes back by itself.
+        @raise usb.core.USBError: It cannot be opened (yet).
+        @raise NoSerial: It cannot be told from others.
+        @raise NoMuxInterface: It is no phone that we can talk to.
+        """
+        try:
+            return self._open(device)
+        except BaseException:
+            dispose_resources(device)
+            raise
+
+    def forget(self, serial: str) -> None:
+        """
+        This phone was unplugged: whatever mode it is in next time, it may be
+        told again.
+        """
+        self._switched.discard(serial)
+
+    def _open(self, device: Any) -> OpenedPhone:
+        identity = identify(device)
+        if not self._settings.wants(identity.udid):
+            raise NotWanted(identity.udid)
+        mode = queryMode(device)
+        _log.debug("{udid}: mode {mode}", udid=identity.udid, mode=mode and mode.hex(":"))
+        self._switch(device, identity)
+        return OpenedPhone(device=device, identity=identity, interface=configure(device))
+
+    def _switch(self, device: Any, identity: DeviceIdentity) -> None:
+        wanted = self._settings.mode
+        if wanted is None or identity.serial in self._switched or not needsSwitch(device, wanted):
+            return
+        self._switched.add(identity.serial)
+        if switchMode(device, wanted):
+            raise SwitchingMode(identity.udid)

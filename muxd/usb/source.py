@@ -1,0 +1,239 @@
+# -*- test-case-name: tests.usb.test_source -*-
+"""
+The phones on USB as a source of devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from muxd.interfaces import IDeviceReceiver, IDeviceSource
+from muxd.limits import LIMITS, Limits
+from muxd.usb.attached import AttachedPhone
+from muxd.usb.discovery import Discovery
+from muxd.usb.engines import EngineError, linkFactory
+from muxd.usb.opening import OpenedPhone
+from muxd.usb.presence import IBus, Location, PolledBus
+from muxd.usb.settings import USBSettings
+
+__all__ = ["USBSettings", "USBSource"]
+
+HANDSHAKE_ATTEMPTS = 2
+"""A phone that does not answer is opened once more, then left alone."""
+
+
+@implementer(IDeviceSource)
+class USBSource(Service):
+    """
+    Finds phones, agrees with each on a protocol version, and attaches it.
+
+    @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
+    @param loadBackend: Makes a pyusb backend with a new libusb context; called
+        in the discovery thread.
+    @param makeBus: Makes what shows the bus as the system sees it; by default
+        libusb's own list is polled.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        receiver: IDeviceReceiver,
+        description: str,
+        *,
+        loadBackend: Callable[[], Any],
+        settings: USBSettings,
+        limits: Limits = LIMITS,
+        makeBus: Callable[[], IBus] = PolledBus,
+    ) -> None:
+        self.description = description
+        self._reactor = reactor
+        self._receiver = receiver
+        self._loadBackend = loadBackend
+        self._settings = settings
+        self._limits = limits
+        self._makeBus = makeBus
+        self._discovery: Discovery | None = None
+        # All that have not ended, of which a location may have several: the
+        # one before may still be closing.
+        self._phones: list[AttachedPhone] = []
+        self._failedHandshakes: dict[Location, int] = {}
+        self._lostInHandshake: set[Location] = set()
+        self._stopped: Deferred[None] | None = None
+        self._stopDeadline: IDelayedCall | None = None
+        self._discoveryEnded = True
+
+    def startService(self) -> None:
+        """
+        Start to look for phones.
+
+        @raise EngineError: The engine asked for cannot be used here.
+        """
+        self._makeLink = linkFactory(self._settings.engine)
+        Service.startService(self)
+        self._discovery = Discovery(
+            self,
+            self._reactor.callFromThread,
+            loadBackend=self._loadBackend,
+            settings=self._settings,
+            bus=self._makeBus(),
+        )
+        self._discoveryEnded = False
+        self._discovery.start()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Find no more phones, and end those that are there.
+        """
+        Service.stopService(self)
+        self._stopped = stopped = Deferred[None]()
+        discovery, self._discovery = self._discovery, None
+        for attached in list(self._phones):
+            attached.stop()
+        if discovery is not None:
+            # What it has found by then arrives before it has ended.
+            discovery.stop().addCallback(self._discoveryStopped)
+            self._stopDeadline = self._reactor.callLater(
+                self._limits.linkCloseTimeout * 2, self._stopTimedOut
+            )
+        self._checkStopped()
+        return stopped
+
+    def pollNow(self) -> None:
+        """
+        Look at the bus at once instead of at the next poll.
+        """
+        if self._discovery is not None:
+            self._discovery.pollNow()
+
+    # What discovery tells.
+
+    def phoneFound(self, phone: OpenedPhone) -> None:
+        """
+        A phone was opened.
+        """
+        try:
+            link = self._makeLink(self._reactor, phone, self._limits)
+        except EngineError as error:
+            self._log.error(
+                "{udid} cannot be used: {reason}", udid=phone.identity.udid, reason=str(error)
+            )
+            phone.dispose()
+            return
+        attached = AttachedPhone(self._reactor, phone, link, self._receiver, self, self._limits)
+        self._phones.append(attached)
+        if self.running:
+            attached.start()
+        else:
+            attached.stop()
+
+    def phoneGone(self, location: Location) -> None:
+        """
+        A phone was unplugged.
+        """
+        self._failedHandshakes.pop(location, None)
+        self._lostInHandshake.discard(location)
+        for attached in list(self._phones):
+            if attached.location == location:
+                attached.gone()
+
+    # What phones tell.
+
+    def phoneReady(self, attached: AttachedPhone) -> None:
+        """
+        A phone was attached.
+        """
+        self._failedHandshakes.pop(attached.location, None)
+        self._lostInHandshake.discard(attached.location)
+        self._log.info(
+            "{udid} attached at bus {bus} address {address}",
+            udid=attached.identity.udid,
+            bus=attached.location[0],
+            address=attached.location[1],
+        )
+
+    def phoneFailed(self, attached: AttachedPhone, reason: Failure) -> None:
+        """
+        A handshake failed.  A phone that was lost in the middle of it does not
+        count as one that will not answer.
+        """
+        if reason.check(ConnectionLost) is not None:
+            if attached.location not in self._lostInHandshake:
+                self._lostInHandshake.add(attached.location)
+                self._log.info(
+                    "{udid} was lost in its handshake: {reason}",
+                    udid=attached.identity.udid,
+                    reason=reason.getErrorMessage(),
+                )
+            return
+        failures = self._failedHandshakes.get(attached.location, 0) + 1
+        self._failedHandshakes[attached.location] = failures
+        self._log.warn(
+            "{udid}: handshake failed: {reason}; {next}",
+            udid=attached.identity.udid,
+            reason=reason.getErrorMessage(),
+            next=(
+                "opening it again"
+                if failures < HANDSHAKE_ATTEMPTS
+                else "giving up until it is plugged in again"
+            ),
+        )
+
+    def phoneLost(self, attached: AttachedPhone, reason: Failure) -> None:
+        """
+        A phone that was attached is not any more.
+        """
+        self._log.info(
+            "{udid} detached: {reason}",
+            udid=attached.identity.udid,
+            reason=reason.getErrorMessage(),
+        )
+
+    def phoneEnded(self, attached: AttachedPhone) -> None:
+        """
+        A phone's interface was released: it can be opened again, if it is still
+        there and there is a point in it.
+        """
+        if attached in self._phones:
+            self._phones.remove(attached)
+        failures = self._failedHandshakes.get(attached.location, 0)
+        if self._discovery is not None and failures < HANDSHAKE_ATTEMPTS:
+            self._discovery.release(attached.location)
+        self._checkStopped()
+
+    # The end.
+
+    def _discoveryStopped(self, _: None) -> None:
+        self._discoveryEnded = True
+        self._checkStopped()
+
+    def _checkStopped(self) -> None:
+        """
+        Fire C{stopService}'s Deferred when nothing is left.
+        """
+        if self._stopped is None or self._phones or not self._discoveryEnded:
+            return
+        stopped, self._stopped = self._stopped, None
+        if self._stopDeadline is not None and self._stopDeadline.active():
+            self._stopDeadline.cancel()
+        stopped.callback(None)
+
+    def _stopTimedOut(self) -> None:
+        """
+        A thread does not come back from libusb; it is a daemon thread, so the
+        process can end all the same.
+        """
+        self._log.error("the search for phones does not end: left behind")
+        self._discoveryEnded = True
+        self._phones.clear()
+        self._checkStopped()

@@ -1,0 +1,156 @@
+# -*- test-case-name: tests.usb.test_asynchronous -*-
+"""
+The writing half of the asynchronous engine.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from muxd.interfaces import Buffer
+from muxd.limits import Limits
+from muxd.usb.configuration import MuxInterface
+from muxd.usb.engines import SMALL_PACKET
+from muxd.usb.libusb import NO_MEMORY, Transfer, TransferContext, TransferError
+from muxd.wire.mux import DEVICE_MRU
+
+
+class Submissions:
+    """
+    OUT transfers: those in flight, those to use again, and the packets that
+    came when there were enough.
+
+    @ivar bulk: How many large packets are in flight.
+    @ivar small: How many small ones.
+    """
+
+    def __init__(
+        self,
+        context: TransferContext,
+        interface: MuxInterface,
+        limits: Limits,
+        *,
+        noMemory: Callable[[], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        """
+        @param noMemory: Called when there is none for a transfer: L{resume} is
+            to be called soon.
+        @param failed: Called with why when the phone is gone.
+        """
+        self.bulk = 0
+        self.small = 0
+        self._context = context
+        self._interface = interface
+        self._limits = limits
+        self._noMemory = noMemory
+        self._failed = failed
+        self._freeBulk: list[Transfer] = []
+        self._freeSmall: list[Transfer] = []
+        self._backlog: deque[bytes] = deque()
+
+    def send(self, parts: Sequence[Buffer]) -> None:
+        """
+        Submit one packet, behind those that wait.
+        """
+        if self._backlog or self._isFull():
+            self._backlog.append(b"".join(parts))
+        else:
+            self._write(parts)
+
+    def hasRoom(self, size: int) -> bool:
+        """
+        Whether few enough packets are on their way.
+        """
+        if size > SMALL_PACKET:
+            return self.bulk < self._limits.bulkInFlight
+        return self.bulk + self.small < self._limits.packetsInFlight
+
+    def isIdle(self) -> bool:
+        """
+        Whether everything has been sent.
+        """
+        return not (self._backlog or self.bulk or self.small)
+
+    def resume(self) -> None:
+        """
+        Send what waits, as far as it goes.
+        """
+        backlog = self._backlog
+        while backlog and not self._isFull():
+            if not self._write((backlog.popleft(),)):
+                return
+
+    def ended(self, transfer: Transfer) -> None:
+        """
+        A transfer has come back.
+        """
+        if transfer.isBulk:
+            self.bulk -= 1
+            self._freeBulk.append(transfer)
+        else:
+            self.small -= 1
+            self._freeSmall.append(transfer)
+
+    def clear(self) -> None:
+        """
+        Send nothing more.
+        """
+        self._backlog.clear()
+
+    def free(self) -> None:
+        """
+        Give back all transfers, none of which is in flight.
+        """
+        for transfer in (*self._freeBulk, *self._freeSmall):
+            transfer.free()
+
+    def _isFull(self) -> bool:
+        limits = self._limits
+        return self.bulk + self.small >= limits.packetsInFlight + limits.bulkInFlight
+
+    def _write(self, parts: Sequence[Buffer]) -> bool:
+        """
+        @return: False if it went back to the backlog, or if the phone is gone.
+        """
+        size = sum(map(len, parts))
+        isBulk = size > SMALL_PACKET
+        free = self._freeBulk if isBulk else self._freeSmall
+        transfer = free.pop() if free else self._make(isBulk)
+        view = transfer.view
+        position = 0
+        for part in parts:
+            end = position + len(part)
+            view[position:end] = part
+            position = end
+        if not self._submit(transfer, size):
+            return False
+        if size % self._interface.maxPacketSize == 0:
+            # The end of a transfer of whole USB packets is an empty one.
+            empty = self._freeSmall.pop() if self._freeSmall else self._make(False)
+            return self._submit(empty, 0)
+        return True
+
+    def _make(self, isBulk: bool) -> Transfer:
+        capacity = DEVICE_MRU if isBulk else SMALL_PACKET
+        transfer = self._context.transfer(self._interface.output, capacity)
+        transfer.isBulk = isBulk
+        return transfer
+
+    def _submit(self, transfer: Transfer, size: int) -> bool:
+        try:
+            transfer.submit(size)
+        except TransferError as error:
+            (self._freeBulk if transfer.isBulk else self._freeSmall).append(transfer)
+            if error.code == NO_MEMORY and size:
+                self._backlog.appendleft(bytes(transfer.view[:size]))
+                self._noMemory()
+            else:
+                self._failed(str(error))
+            return False
+        if transfer.isBulk:
+            self.bulk += 1
+        else:
+            self.small += 1
+        return True

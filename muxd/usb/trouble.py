@@ -1,0 +1,147 @@
+# -*- test-case-name: tests.usb.test_trouble -*-
+"""
+Phones that cannot be opened: what to tell the operator, how often, and when to
+try again.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from muxd.usb.presence import Location
+
+FIRST_DELAY = 1.0
+LONGEST_DELAY = 60.0
+
+DEVICE_NODES = Path("/dev/bus/usb")
+PROCESSES = Path("/proc")
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """
+    One phone's.
+    """
+
+    reported: str = ""
+    failures: int = 0
+    nextTry: float = 0.0
+
+
+class Troubles:
+    """
+    The phones that failed to open.  They are tried again after a second, then
+    two, four, up to a minute; and reported whenever the reason is another.
+    """
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._troubles: dict[Location, _Trouble] = {}
+
+    def failed(self, location: Location, text: str, patient: bool = False) -> bool:
+        """
+        Remember a failure.
+
+        @param patient: It may be but a phone that is leaving: do not report the
+            first.
+        @return: Whether to report it.
+        """
+        trouble = self._troubles.setdefault(location, _Trouble())
+        delay = min(FIRST_DELAY * 2**trouble.failures, LONGEST_DELAY)
+        # The exponent stays small, however long this goes on.
+        trouble.failures = min(trouble.failures + 1, 16)
+        trouble.nextTry = self._seconds() + delay
+        if trouble.reported == text or (patient and trouble.failures == 1):
+            return False
+        trouble.reported = text
+        return True
+
+    def isDue(self, location: Location) -> bool:
+        """
+        Whether to try (again) now.
+        """
+        trouble = self._troubles.get(location)
+        return trouble is None or trouble.nextTry <= self._seconds()
+
+    def forget(self, location: Location) -> bool:
+        """
+        It was opened, or it is gone.
+
+        @return: Whether its trouble had been reported.
+        """
+        trouble = self._troubles.pop(location, None)
+        return trouble is not None and bool(trouble.reported)
+
+    def keepOnly(self, locations: frozenset[Location]) -> None:
+        """
+        Forget all others.
+        """
+        for location in self._troubles.keys() - locations:
+            del self._troubles[location]
+
+
+def isGone(error: OSError) -> bool:
+    """
+    Whether this error is what a phone leaves behind that is just being
+    unplugged.
+    """
+    return error.errno in (errno.ENODEV, errno.ENOENT, errno.EIO)
+
+
+def explain(
+    error: OSError,
+    location: Location,
+    nodes: Path = DEVICE_NODES,
+    processes: Path = PROCESSES,
+) -> str:
+    """
+    One line: why a phone cannot be opened, and what to do.
+    """
+    node = nodes / f"{location[0]:03}" / f"{location[1]:03}"
+    if error.errno == errno.EACCES:
+        return (
+            f"no permission for {node}: copy udev/39-muxd.rules to /etc/udev/rules.d/, run "
+            "`udevadm control --reload` and plug the phone in again, or run muxd as root"
+        )
+    if error.errno == errno.EBUSY:
+        who = (
+            ", ".join(holders(node, processes)) or "another program (a usbmuxd, a virtual machine?)"
+        )
+        return f"it is in use by {who}: stop that, or do not let it have the phone"
+    if error.errno in (errno.ENODEV, errno.ENOENT) and processes.is_dir() and not node.exists():
+        return (
+            f"there is no {node}: if this is a container, give it the host's /dev/bus/usb "
+            "(docker run -v /dev/bus/usb:/dev/bus/usb --device-cgroup-rule='c 189:* rmw')"
+        )
+    return str(error)
+
+
+def holders(node: Path, processes: Path = PROCESSES) -> list[str]:
+    """
+    The other programs that have a device node open, as far as we may know.
+
+    @return: Such as C{["usbmuxd (pid 812)"]}.
+    """
+    found = []
+    own = Path("/proc/self").resolve().name
+    for process in sorted(processes.glob("[0-9]*")):
+        if process.name != own and _holds(process, node):
+            found.append(f"{_name(process)} (pid {process.name})")
+    return found
+
+
+def _holds(process: Path, node: Path) -> bool:
+    try:
+        return any(each.readlink() == node for each in (process / "fd").iterdir())
+    except OSError:  # somebody else's, or it has ended
+        return False
+
+
+def _name(process: Path) -> str:
+    try:
+        return (process / "comm").read_text("utf-8", "replace").strip()
+    except OSError:
+        return "a program"

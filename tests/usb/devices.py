@@ -1,0 +1,34 @@
+"""
+pyusb's view of simulated phones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from usb.core import find
+
+from muxd.phone.bus import SimulatedBus
+from muxd.phone.descriptors import DeviceDescriptor
+from muxd.phone.gadget import Recorder
+from muxd.phone.profiles import iPhone
+
+
+def deviceOn(bus: SimulatedBus) -> Any:
+    """
+    A fresh C{usb.core.Device} of the one device that is plugged in.
+    """
+    [device] = find(find_all=True, backend=bus)
+    return device
+
+
+def plugged(descriptor: DeviceDescriptor | None = None) -> tuple[SimulatedBus, Recorder, Any]:
+    """
+    A bus with one phone that keeps what it receives.
+
+    @return: The bus, the phone, and pyusb's object of it.
+    """
+    bus = SimulatedBus()
+    phone = Recorder(iPhone() if descriptor is None else descriptor)
+    bus.plug(phone)
+    return bus, phone, deviceOn(bus)

@@ -1,0 +1,333 @@
+"""
+Tests for L{muxd.usb.discovery}.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.phone.bus import SimulatedBus
+from muxd.phone.descriptors import OLD_SERIAL, SERIAL
+from muxd.phone.gadget import Recorder
+from muxd.phone.profiles import iPhone
+from muxd.usb.discovery import LONGEST_POLL, TOLERATED_FAILURES, Discovery
+from muxd.usb.libraries import LibraryError
+from muxd.usb.opening import OpenedPhone
+from muxd.usb.presence import PolledBus
+from muxd.usb.settings import USBSettings
+from tests.usb.discoveries import DiscoveryTestCase, KnowingBus, Listener, StaleContext
+from tests.usb.reactors import DEADLINE, ThreadedClock
+
+
+class DiscoveryTests(DiscoveryTestCase):
+    """
+    Tests for L{Discovery.pollOnce}.
+    """
+
+    def test_nothingAtFirst(self) -> None:
+        """
+        No library is loaded before the first look.
+        """
+        self.assertEqual(0, self.loads)
+        self.poll()
+        self.assertEqual((1, []), (self.loads, self.listener.phones))
+
+    def test_plugAndUnplug(self) -> None:
+        """
+        A phone is found once, however often one looks, and is gone once.
+        """
+        phone = self.plug()
+        self.poll(3)
+        self.assertEqual([SERIAL], self.serials())
+        self.bus.unplug(phone)
+        self.poll(3)
+        self.assertEqual([self.listener.phones[0].location], self.listener.gone)
+        self.bus.plug(phone)
+        self.poll()
+        self.assertEqual([SERIAL, SERIAL], self.serials())
+        self.assertEqual(1, self.loads)
+
+    def test_severalPhones(self) -> None:
+        """
+        Each phone comes and goes on its own.
+        """
+        first = self.plug()
+        self.plug(OLD_SERIAL)
+        self.poll()
+        self.bus.unplug(first)
+        self.poll()
+        self.assertEqual([SERIAL, OLD_SERIAL], self.serials())
+        self.assertEqual([self.listener.phones[0].location], self.listener.gone)
+
+    def test_otherDevices(self) -> None:
+        """
+        A device in recovery mode is not even opened (edge 16).
+        """
+        self.plug(productID=0x1281)
+        self.bus.openErrno = errno.EACCES
+        self.poll()
+        self.assertEqual([], self.listener.phones)
+        self.assertEqual([], self.logged("warn"))
+
+    def test_only(self) -> None:
+        """
+        Other phones than those asked for are left alone, and their leaving is
+        nobody's business.
+        """
+        self.discovery = self.build(USBSettings(only=frozenset((OLD_SERIAL,))))
+        other = self.plug()
+        self.plug(OLD_SERIAL)
+        self.poll(2)
+        self.bus.unplug(other)
+        self.poll()
+        self.assertEqual([OLD_SERIAL], self.serials())
+        self.assertEqual([], self.listener.gone)
+
+    def test_release(self) -> None:
+        """
+        A phone that its listener has let go of is opened again.
+        """
+        self.plug()
+        self.poll()
+        [phone] = self.listener.phones
+        phone.dispose()
+        self.discovery.release(phone.location)
+        self.poll(2)
+        self.assertEqual([SERIAL, SERIAL], self.serials())
+
+    def test_stoppedInTheMiddle(self) -> None:
+        """
+        When it is to stop, no further phone is opened.
+        """
+        self.plug()
+        self.plug(OLD_SERIAL)
+
+        def found(phone: OpenedPhone) -> None:
+            self.listener.phones.append(phone)
+            self.discovery.stop()
+
+        self.patch(self.listener, "phoneFound", found)
+        self.poll()
+        self.assertEqual([SERIAL], self.serials())
+
+
+class EnumerationTests(DiscoveryTestCase):
+    """
+    A bus that cannot be read.
+    """
+
+    def test_tolerated(self) -> None:
+        """
+        A few failures in a row pass without a word.
+        """
+        self.plug()
+        self.bus.enumerationErrno = errno.EIO
+        self.poll(TOLERATED_FAILURES)
+        self.bus.enumerationErrno = 0
+        self.poll()
+        self.assertEqual([SERIAL], self.serials())
+        self.assertEqual([], self.logged("error"))
+        self.assertEqual([], self.logged("info"))
+
+    def test_reportedOnce(self) -> None:
+        """
+        More are told of once; it goes on, less often, and says when it works
+        again; phones that were found stay so meanwhile.
+        """
+        self.plug()
+        self.poll()
+        self.assertEqual(1.0, self.discovery.interval)
+        self.bus.enumerationErrno = errno.EIO
+        self.poll(TOLERATED_FAILURES + 20)
+        self.assertEqual(1, len(self.logged("error")))
+        self.assertEqual(LONGEST_POLL, self.discovery.interval)
+        self.bus.enumerationErrno = 0
+        self.poll()
+        self.assertEqual(["the bus can be read again"], self.logged("info"))
+        self.assertEqual(1.0, self.discovery.interval)
+        self.assertEqual(([SERIAL], []), (self.serials(), self.listener.gone))
+
+    def test_rareLooks(self) -> None:
+        """
+        An operator's interval that is longer than the longest stays.
+        """
+        self.discovery = self.build(USBSettings(poll=100))
+        self.bus.enumerationErrno = errno.EIO
+        self.poll(3)
+        self.assertEqual(100, self.discovery.interval)
+
+    def test_noLibrary(self) -> None:
+        """
+        A library that cannot be loaded is told of at once, in one line, and
+        loaded when it can be.
+        """
+        problems = [LibraryError("install it")] * 3
+
+        def load() -> Any:
+            if problems:
+                raise problems.pop()
+            return self.bus
+
+        self.discovery = self.build(load=load)
+        self.plug()
+        self.poll()
+        [line] = self.logged("error")
+        self.assertIn("install it", line)
+        self.poll(3)
+        self.assertEqual(1, len(self.logged("error")))
+        self.assertEqual([SERIAL], self.serials())
+
+
+class KnowingBusTests(DiscoveryTestCase):
+    """
+    A system that says what is on the bus.
+    """
+
+    def setUp(self) -> None:
+        """
+        Contexts of libusb that nobody keeps up to date.
+        """
+        super().setUp()
+        self.knowing = KnowingBus(self.bus)
+        self.times: list[float] = []
+
+        def load() -> Any:
+            self.loads += 1
+            return StaleContext(self.bus)
+
+        self.discovery = self.build(bus=self.knowing, load=load)
+
+    def test_noLibraryNeeded(self) -> None:
+        """
+        As long as there is no phone, libusb is left alone; and when all are
+        known.
+        """
+        self.poll(3)
+        self.assertEqual(0, self.loads)
+        self.plug()
+        self.poll(3)
+        self.assertEqual(1, self.loads)
+
+    def test_staleContext(self) -> None:
+        """
+        A phone that came after the context was born is found with a new one,
+        and one that has left is gone though the context still shows it.
+        """
+        first = self.plug()
+        self.poll()
+        self.plug(OLD_SERIAL)
+        self.poll()
+        self.assertEqual([SERIAL, OLD_SERIAL], self.serials())
+        self.assertEqual(2, self.loads)
+        self.bus.unplug(first)
+        self.poll()
+        self.assertEqual([self.listener.phones[0].location], self.listener.gone)
+        self.assertEqual(2, self.loads)
+
+    def test_neverSeen(self) -> None:
+        """
+        A phone that even a new context does not show is told of, and new
+        contexts are made less and less often.
+        """
+        self.plug()
+        self.discovery = self.build(bus=self.knowing, load=self.empty)
+        self.poll(15)
+        # Two each time: the one that there was is given up.
+        self.assertEqual([0, 1, 3, 7], sorted(set(self.times)))
+        self.assertEqual(1, len(self.logged("warn")))
+
+    def empty(self) -> Any:
+        """
+        A context that shows nothing.
+        """
+        self.times.append(self.clock.seconds())
+        return SimulatedBus()
+
+    def test_unreadable(self) -> None:
+        """
+        A sysfs that cannot be read is a failure to be tolerated, too.
+        """
+        self.knowing.error = OSError(errno.EIO, "sysfs")
+        self.poll(TOLERATED_FAILURES + 1)
+        self.assertIn("sysfs", self.logged("error")[0])
+
+
+class ThreadTests(SynchronousTestCase):
+    """
+    The discovery thread.
+    """
+
+    def setUp(self) -> None:
+        """
+        A bus and a reactor.
+        """
+        self.reactor = ThreadedClock()
+        self.bus = SimulatedBus()
+        self.listener = Listener()
+        self.polled = PolledBus()
+        self.discovery = self.build(lambda: self.bus)
+
+    def build(self, load: Callable[[], Any]) -> Discovery:
+        """
+        A discovery that looks only when it is woken.
+        """
+        return Discovery(
+            self.listener,
+            self.reactor.callFromThread,
+            loadBackend=load,
+            settings=USBSettings(poll=DEADLINE * 2),
+            bus=self.polled,
+        )
+
+    def stop(self) -> None:
+        """
+        Stop, and see that there is no thread any more.
+        """
+        stopped = self.discovery.stop()
+        self.reactor.pumpUntil(lambda: stopped.called)
+        self.assertNotIn("usb-discovery", [each.name for each in threading.enumerate()])
+
+    def test_findsAndStops(self) -> None:
+        """
+        Phones are found in the thread and told of in the reactor; being woken,
+        it looks at once.
+        """
+        phone = Recorder(iPhone())
+        self.bus.plug(phone)
+        self.discovery.start()
+        self.addCleanup(self.stop)
+        self.reactor.pumpUntil(lambda: self.listener.phones)
+        self.bus.unplug(phone)
+        self.discovery.pollNow()
+        self.reactor.pumpUntil(lambda: self.listener.gone)
+
+    def test_stopBeforeStart(self) -> None:
+        """
+        There is nothing to stop.
+        """
+        self.successResultOf(self.discovery.stop())
+
+    def test_defect(self) -> None:
+        """
+        Whatever goes wrong is logged, and it goes on.
+        """
+        problems = [ZeroDivisionError()]
+
+        def load() -> Any:
+            if problems:
+                raise problems.pop()
+            return self.bus
+
+        self.discovery = self.build(load)
+        self.bus.plug(Recorder(iPhone()))
+        self.discovery.start()
+        self.addCleanup(self.stop)
+        self.reactor.pumpUntil(lambda: not problems and self.reactor.turns)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        self.discovery.pollNow()
+        self.reactor.pumpUntil(lambda: self.listener.phones)

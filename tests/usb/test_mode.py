@@ -1,0 +1,149 @@
+"""
+Tests for L{muxd.usb.mode}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.phone.attachment import Attachment
+from muxd.phone.bus import SimulatedBus
+from muxd.phone.control import ControlRequest, Stalled
+from muxd.phone.descriptors import DeviceDescriptor, Speed
+from muxd.phone.gadget import Recorder
+from muxd.phone.profiles import configuration, iPhone, mux, ncm, ptp, vendor
+from muxd.usb.mode import guessMode, needsSwitch, queryMode, switchMode
+from tests.usb.devices import deviceOn, plugged
+
+CAMERA = ptp(0, Speed.HIGH)
+MUX = mux(1, Speed.HIGH)
+
+
+class OldPhone(Recorder):
+    """
+    A phone that knows of no modes.
+    """
+
+    def control(self, attachment: Attachment, request: ControlRequest) -> bytes:
+        """
+        Stall.
+        """
+        raise Stalled
+
+
+class StubbornPhone(Recorder):
+    """
+    A phone that does not change its mode.
+    """
+
+    def modeRequested(self, attachment: Attachment, mode: int) -> bytes:
+        """
+        Say no.
+        """
+        return b"\1"
+
+
+def deviceOf(kind: type[Recorder], descriptor: DeviceDescriptor) -> Any:
+    """
+    Pyusb's object of a phone of some kind.
+    """
+    bus = SimulatedBus()
+    bus.plug(kind(descriptor))
+    return deviceOn(bus)
+
+
+class ModeTests(SynchronousTestCase):
+    """
+    Tests for the modes of a phone.
+    """
+
+    def test_query(self) -> None:
+        """
+        The phone's four bytes.
+        """
+        _, _, device = plugged()
+        self.assertEqual(b"\3\3\3\0", queryMode(device))
+
+    def test_queryStalls(self) -> None:
+        """
+        An old phone refuses, which is no error.
+        """
+        self.assertIsNone(queryMode(deviceOf(OldPhone, iPhone())))
+
+    def test_guess(self) -> None:
+        """
+        Each mode is known by its configurations.
+        """
+        for mode in range(1, 6):
+            _, _, device = plugged(iPhone(mode=mode))
+            self.assertEqual(mode, guessMode(device), f"mode {mode}")
+
+    def test_guessUnknown(self) -> None:
+        """
+        Five configurations of which the last says nothing, or more than six,
+        are no mode that is known.
+        """
+        fewer = tuple(configuration(value, CAMERA) for value in (1, 2, 3, 4))
+        screen = vendor(2, 42, 255, ())
+        for last in (
+            configuration(5, CAMERA, MUX),
+            configuration(5, CAMERA, screen),
+            configuration(5, CAMERA, ncm(1)),
+            configuration(6, CAMERA, MUX, screen),
+        ):
+            _, _, device = plugged(iPhone(configurations=(*fewer, last)))
+            self.assertEqual(0, guessMode(device))
+        seven = tuple(configuration(value, CAMERA) for value in range(1, 8))
+        _, _, device = plugged(iPhone(configurations=seven))
+        self.assertEqual(0, guessMode(device))
+
+    def test_guessWithoutDescriptors(self) -> None:
+        """
+        Descriptors that cannot be read match no mode.
+        """
+        bus, _, device = plugged(iPhone(mode=3))
+
+        def fail(dev: object, index: int) -> None:
+            from muxd.phone.bus import usbError
+
+            raise usbError(5)
+
+        self.patch(bus, "get_configuration_descriptor", fail)
+        self.assertEqual(0, guessMode(device))
+
+    def test_needsSwitch(self) -> None:
+        """
+        Only when it is asked for, from a known mode to another, and never with
+        four configurations or fewer (edge 11).
+        """
+        for mode, wanted, expected in (
+            (3, None, False),
+            (3, 3, False),
+            (3, 1, True),
+            (2, 3, True),
+            (4, 1, True),
+            (1, 3, False),
+            (5, 1, False),
+        ):
+            _, _, device = plugged(iPhone(mode=mode))
+            self.assertEqual(expected, needsSwitch(device, wanted), f"{mode} to {wanted}")
+        unknown = tuple(configuration(value, CAMERA) for value in range(1, 8))
+        _, _, device = plugged(iPhone(configurations=unknown))
+        self.assertFalse(needsSwitch(device, 1))
+
+    def test_switch(self) -> None:
+        """
+        The phone is told, and agrees.
+        """
+        _, phone, device = plugged(iPhone(mode=3))
+        self.assertTrue(switchMode(device, 1))
+        self.assertEqual([1], phone.modes)
+
+    def test_switchRefused(self) -> None:
+        """
+        A stall and any answer but 0 mean that it stays as it is.
+        """
+        self.assertFalse(switchMode(deviceOf(OldPhone, iPhone(mode=3)), 1))
+        self.assertFalse(switchMode(deviceOf(StubbornPhone, iPhone(mode=3)), 1))

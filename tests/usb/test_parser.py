@@ -1,0 +1,159 @@
+"""
+Tests for L{muxd.usb.parser} and L{muxd.usb.settings}.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from twisted.internet.task import Clock
+from twisted.plugin import IPlugin
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+from muxd.usb.parser import OPTIONS, USBSourceParser, parseSettings
+from muxd.usb.settings import USBSettings, canonicalUDID
+
+UDID = "00008110-000A1B2C3D4E5F60"
+
+
+@implementer(IDeviceReceiver)
+class NoReceiver:
+    """
+    Never told anything.
+    """
+
+    def deviceAttached(self, device: IDevice) -> None:
+        """
+        Not called.
+        """
+
+    def deviceDetached(self, device: IDevice) -> None:
+        """
+        Not called.
+        """
+
+
+class ParseSettingsTests(SynchronousTestCase):
+    """
+    Tests for L{parseSettings}.
+    """
+
+    def test_defaults(self) -> None:
+        """
+        Without arguments the settings are the defaults.
+        """
+        self.assertEqual(USBSettings(), parseSettings((), {}))
+        self.assertIsNone(USBSettings().mode)
+
+    def test_all(self) -> None:
+        """
+        Each argument sets what it says.
+        """
+        found = parseSettings(
+            (),
+            {
+                "poll": "2.5",
+                "libusb": "/x/libusb.so",
+                "only": f"{UDID}, {'AB' * 20},",
+                "mode": "3",
+                "engine": "threads",
+            },
+        )
+        expected = USBSettings(
+            poll=2.5,
+            libusb="/x/libusb.so",
+            only=frozenset((canonicalUDID(UDID), "ab" * 20)),
+            mode=3,
+            engine="threads",
+        )
+        self.assertEqual(expected, found)
+
+    def test_mistakes(self) -> None:
+        """
+        What is wrong is refused in words that name it.
+        """
+        for kwargs, text in (
+            ({"poll": "fast"}, "poll: expected seconds from 0.05 to 3600, got 'fast'"),
+            ({"poll": "0"}, "got '0'"),
+            ({"poll": "nan"}, "got 'nan'"),
+            ({"poll": "inf"}, "got 'inf'"),
+            ({"mode": "0"}, "mode: expected a number from 1 to 5, got '0'"),
+            ({"mode": "6"}, "got '6'"),
+            ({"mode": "one"}, "got 'one'"),
+            ({"engine": "steam"}, "engine: expected auto, threads, async, got 'steam'"),
+            ({"pool": "1"}, "no such argument: 'pool'; expected poll, libusb"),
+        ):
+            error = self.assertRaises(ValueError, parseSettings, (), kwargs)
+            self.assertIn(text, str(error))
+        error = self.assertRaises(ValueError, parseSettings, ("2",), {})
+        self.assertIn("expected only arguments with a name, got '2'", str(error))
+
+
+class USBSettingsTests(SynchronousTestCase):
+    """
+    Tests for L{USBSettings}.
+    """
+
+    def test_wants(self) -> None:
+        """
+        Phones are chosen by UDID, with or without the dash, in capitals or not;
+        without a choice all are wanted.
+        """
+        self.assertTrue(USBSettings().wants(UDID))
+        for written in (UDID, UDID.replace("-", ""), UDID.lower()):
+            settings = USBSettings(only=frozenset((written,)))
+            self.assertTrue(settings.wants(UDID))
+            self.assertFalse(settings.wants("00008110-000A1B2C3D4E5F61"))
+
+
+class USBSourceParserTests(SynchronousTestCase):
+    """
+    Tests for L{USBSourceParser}.
+    """
+
+    def test_interfaces(self) -> None:
+        """
+        It is a plugin that parses sources, and its usage names every argument.
+        """
+        parser = USBSourceParser()
+        verifyObject(IPlugin, parser)
+        verifyObject(IDeviceSourceParser, parser)
+        for option in OPTIONS:
+            self.assertIn(f"[:{option}=", parser.usage)
+
+    def test_makesASource(self) -> None:
+        """
+        A source is made and nothing is opened.
+        """
+        source = USBSourceParser().parseDeviceSource(
+            Clock(), NoReceiver(), poll="2", libusb="/nonexistent"
+        )
+        verifyObject(IDeviceSource, source)
+        self.assertEqual("usb:poll=2:libusb=/nonexistent", source.description)
+        self.assertFalse(source.running)
+
+    def test_mistake(self) -> None:
+        """
+        A wrong argument is a C{ValueError}.
+        """
+        self.assertRaises(
+            ValueError, USBSourceParser().parseDeviceSource, Clock(), NoReceiver(), mode="x"
+        )
+
+    def test_importsLittle(self) -> None:
+        """
+        The module, which is imported whenever plugins are looked for, loads
+        neither pyusb nor a reactor.
+        """
+        code = (
+            "import sys; import muxd.usb.parser; "
+            "print({'usb', 'twisted.internet.reactor', 'libusb_package'} & set(sys.modules))"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        self.assertEqual("set()", found.stdout.strip())

@@ -1,0 +1,357 @@
+"""
+Tests for L{muxd.usb.source} and L{muxd.usb.attached}, with the real threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from muxd.interfaces import IDevice, IDeviceSource
+from muxd.limits import LIMITS
+from muxd.phone.attachment import Attachment
+from muxd.phone.bus import SimulatedBus
+from muxd.phone.descriptors import MUX_IN, OLD_SERIAL
+from muxd.phone.profiles import iPhone
+from muxd.usb import threads
+from muxd.usb.engines import EngineError
+from muxd.usb.opening import PhoneOpener
+from muxd.usb.settings import USBSettings
+from muxd.usb.source import USBSource
+from muxd.wire.mux import Flags
+from tests.usb.devices import deviceOn
+from tests.usb.phones import UDID, Receiver, TalkingPhone
+from tests.usb.reactors import DEADLINE, ThreadedClock
+
+
+class USBSourceTests(SynchronousTestCase):
+    """
+    Tests for L{USBSource}.
+    """
+
+    def setUp(self) -> None:
+        """
+        A source on a bus with one phone; it is always stopped at the end.
+        """
+        self.patch(threads, "READ_TIMEOUT", 20)
+        self.reactor = ThreadedClock()
+        self.bus = SimulatedBus()
+        self.phone = TalkingPhone(iPhone())
+        self.bus.plug(self.phone)
+        self.receiver = Receiver()
+        self.events = self.enterContext(capturedLogs())
+        self.source = self.build()
+        self.addCleanup(self.stop)
+
+    def build(self, **settings: Any) -> USBSource:
+        """
+        A source that looks at the bus only when the test says so.
+        """
+        return USBSource(
+            self.reactor,
+            self.receiver,
+            "usb",
+            loadBackend=lambda: self.bus,
+            settings=USBSettings(**{"poll": DEADLINE * 4, "engine": "threads", **settings}),
+        )
+
+    def stop(self) -> None:
+        """
+        Stop the source, and see that nothing of it is left.
+        """
+        stopped = self.source.stopService()
+        for each in self.bus.attachments:
+            each.release()
+        self.reactor.pumpUntil(lambda: stopped.called)
+        names = [each.name for each in threading.enumerate()]
+        self.assertEqual([], [name for name in names if name.startswith("usb-")])
+        self.assertEqual([], self.reactor.getDelayedCalls())
+
+    def logged(self, text: str) -> list[str]:
+        """
+        What was logged with this text.
+        """
+        lines = [
+            event["log_format"].format(**event)
+            for event in self.events
+            if "muxd.usb" in event["log_namespace"]
+        ]
+        return [line for line in lines if text in line]
+
+    def attach(self) -> IDevice:
+        """
+        Start, and wait for the phone.
+        """
+        self.source.startService()
+        self.reactor.pumpUntil(lambda: self.receiver.attached)
+        [device] = self.receiver.attached
+        return device
+
+    def test_interface(self) -> None:
+        """
+        It is a source.
+        """
+        verifyObject(IDeviceSource, self.source)
+        self.assertEqual("usb", self.source.description)
+
+    def test_attach(self) -> None:
+        """
+        A phone is attached once it has answered.
+        """
+        device = self.attach()
+        verifyObject(IDevice, device)
+        self.assertEqual(UDID, device.identity.udid)
+        self.assertEqual([], self.receiver.detached)
+        self.assertEqual(1, len(self.logged(f"{UDID} attached at bus 1")))
+
+    def test_sessions(self) -> None:
+        """
+        The device's ports can be connected to; stopping resets the sessions
+        before it lets go of the phone.
+        """
+        device = self.attach()
+        connected: Deferred[Any] = device.endpoint(62078).connect(Factory.forProtocol(Protocol))
+        self.reactor.pumpUntil(lambda: connected.called)
+        self.successResultOf(connected)
+        stopped = self.source.stopService()
+        self.assertNoResult(stopped)
+        self.assertEqual([device], self.receiver.detached)
+        self.reactor.pumpUntil(lambda: stopped.called)
+        self.assertTrue(self.phone.flags()[-1] & Flags.RST)
+
+    def test_unplug(self) -> None:
+        """
+        An unplugged phone is detached once, whether its transfers fail first or
+        the bus is looked at first; and it comes back when it is plugged in.
+        """
+        device = self.attach()
+        self.bus.unplug(self.phone)
+        self.source.pollNow()
+        self.reactor.pumpUntil(lambda: self.receiver.detached)
+        self.assertEqual([device], self.receiver.detached)
+        self.bus.plug(self.phone)
+        self.source.pollNow()
+        self.reactor.pumpUntil(lambda: len(self.receiver.attached) == 2)
+        self.assertEqual([device], self.receiver.detached)
+        self.assertEqual(1, len(self.logged(f"{UDID} detached: ")))
+
+    def test_unnoticedUnplug(self) -> None:
+        """
+        A phone that has left the bus is detached, though no transfer fails.
+        """
+        device = self.attach()
+        self.patch(self.bus, "enumerate_devices", lambda: iter(()))
+        self.source.pollNow()
+        self.reactor.pumpUntil(lambda: self.receiver.detached)
+        self.assertEqual([device], self.receiver.detached)
+
+    def test_lostLink(self) -> None:
+        """
+        A phone whose transfers fail while it stays on the bus is detached, and
+        opened again when the bus is next looked at.
+        """
+        self.attach()
+
+        def stallUntilLost() -> bool:
+            if not self.receiver.detached:
+                self.bus.attachments[0].stall(MUX_IN)
+            return len(self.receiver.attached) == 2
+
+        self.reactor.pumpUntil(self.polling(stallUntilLost))
+        self.assertEqual(1, len(self.receiver.detached))
+
+    def test_muteOnce(self) -> None:
+        """
+        A phone that does not answer is opened once more.
+        """
+        self.phone.mute = True
+        self.source.startService()
+        self.handshakeTimesOut(1)
+        self.phone.mute = False
+        self.awaitEnded()
+        self.source.pollNow()
+        self.reactor.pumpUntil(lambda: self.receiver.attached)
+        [line] = self.logged("handshake failed")
+        self.assertIn(f"{UDID}: handshake failed: no answer to VERSION within 5 s", line)
+        self.assertIn("opening it again", line)
+
+    def test_muteForGood(self) -> None:
+        """
+        A phone that does not answer then is left alone until it is plugged in
+        again (edge 17).
+        """
+        self.phone.mute = True
+        self.source.startService()
+        self.handshakeTimesOut(1)
+        self.awaitEnded()
+        self.source.pollNow()
+        self.handshakeTimesOut(2)
+        self.awaitEnded()
+        self.assertIn("giving up until it is plugged in again", self.logged("handshake failed")[1])
+        self.assertEqual([], self.receiver.attached)
+        self.phone.mute = False
+        self.bus.unplug(self.phone)
+        self.source.pollNow()
+        self.bus.plug(self.phone)
+        self.source.pollNow()
+        self.reactor.pumpUntil(self.polling(lambda: self.receiver.attached))
+
+    def polling(self, until: Any) -> Any:
+        """
+        A condition that looks at the bus again each time.
+        """
+
+        def condition() -> Any:
+            self.source.pollNow()
+            return until()
+
+        return condition
+
+    def handshakeTimesOut(self, count: int) -> None:
+        """
+        Wait for a handshake to begin, and let it time out.
+        """
+        self.reactor.pumpUntil(self.reactor.getDelayedCalls)
+        self.reactor.advance(LIMITS.handshakeTimeout)
+        self.assertEqual(count, len(self.logged("handshake failed")))
+
+    def awaitEnded(self) -> None:
+        """
+        Wait until the phone has been let go of.
+        """
+        self.reactor.pumpUntil(lambda: not self.reactor.getDelayedCalls())
+
+    def test_lostInHandshake(self) -> None:
+        """
+        A phone that is lost in its handshake was not mute: it is told of once,
+        and may try as often as it likes.
+        """
+        self.phone.mute = True
+        self.source.startService()
+        for _ in range(3):
+            self.reactor.pumpUntil(self.polling(self.reactor.getDelayedCalls))
+            [attached] = self.source._phones
+            attached._link.lose(Failure(ConnectionLost("gone")))
+            self.awaitEnded()
+        self.assertEqual(1, len(self.logged("was lost in its handshake: ")))
+        self.assertEqual([], self.logged("handshake failed"))
+        self.phone.mute = False
+        self.reactor.pumpUntil(self.polling(lambda: self.receiver.attached))
+
+    def test_stopInHandshake(self) -> None:
+        """
+        Stopping does not wait for a phone that does not answer, nor call it a
+        failure.
+        """
+        self.phone.mute = True
+        self.source.startService()
+        self.reactor.pumpUntil(self.reactor.getDelayedCalls)
+        self.stop()
+        self.assertEqual([], self.logged("handshake failed"))
+        self.assertEqual(([], []), (self.receiver.attached, self.receiver.detached))
+
+    def test_foundWhileStopping(self) -> None:
+        """
+        A phone that was opened when the source had been stopped already is let
+        go of.
+        """
+        opening, goOn = threading.Event(), threading.Event()
+        original = self.bus.open_device
+
+        def openSlowly(dev: Attachment) -> Any:
+            opening.set()
+            goOn.wait(DEADLINE)
+            return original(dev)
+
+        self.patch(self.bus, "open_device", openSlowly)
+        self.source.startService()
+        self.assertTrue(opening.wait(DEADLINE))
+        stopped = self.source.stopService()
+        self.assertNoResult(stopped)
+        goOn.set()
+        self.reactor.pumpUntil(lambda: stopped.called)
+        self.assertEqual(([], []), (self.receiver.attached, self.phone.received))
+        PhoneOpener(USBSettings()).open(deviceOn(self.bus)).dispose()
+
+    def test_restart(self) -> None:
+        """
+        A stopped source can be started again.
+        """
+        self.attach()
+        self.stop()
+        self.source.startService()
+        self.reactor.pumpUntil(lambda: len(self.receiver.attached) == 2)
+        self.assertEqual(1, len(self.receiver.detached))
+
+    def test_stopWithoutStart(self) -> None:
+        """
+        There is nothing to stop, and nothing to look at.
+        """
+        self.source.pollNow()
+        self.successResultOf(self.source.stopService())
+
+    def test_severalPhones(self) -> None:
+        """
+        Each phone is a device.
+        """
+        self.bus.plug(TalkingPhone(iPhone(OLD_SERIAL)))
+        self.source.startService()
+        self.reactor.pumpUntil(lambda: len(self.receiver.attached) == 2)
+        found = {device.identity.udid for device in self.receiver.attached}
+        self.assertEqual({UDID, OLD_SERIAL}, found)
+        self.stop()
+        self.assertEqual(2, len(self.receiver.detached))
+
+    def test_unknownEngine(self) -> None:
+        """
+        An engine that does not exist keeps the source from starting.
+        """
+        source = self.build(engine="steam")
+        self.assertRaises(EngineError, source.startService)
+        self.assertFalse(source.running)
+
+    def test_engineFails(self) -> None:
+        """
+        A phone that the engine cannot use is let go of, with a line in the log.
+        """
+
+        def fail(*args: object) -> Any:
+            raise EngineError("no such transfers")
+
+        self.source.startService()
+        self.source._makeLink = fail
+        self.reactor.pumpUntil(lambda: self.logged("cannot be used"))
+        self.assertEqual([f"{UDID} cannot be used: no such transfers"], self.logged("cannot be"))
+
+    def test_stopTimesOut(self) -> None:
+        """
+        A library that does not return keeps nothing from stopping, for ever.
+        """
+        blocked = threading.Event()
+
+        def block() -> SimulatedBus:
+            blocked.wait(DEADLINE)
+            return self.bus
+
+        self.source._loadBackend = block
+        self.source.startService()
+        stopped = self.source.stopService()
+        self.reactor.advance(LIMITS.linkCloseTimeout * 2)
+        self.successResultOf(stopped)
+        self.assertEqual(1, len(self.logged("does not end")))
+        blocked.set()
+        self.reactor.pumpUntil(lambda: not self.discoveryAlive())
+
+    def discoveryAlive(self) -> bool:
+        """
+        Whether there is a discovery thread.
+        """
+        return "usb-discovery" in [each.name for each in threading.enumerate()]
