@@ -1,0 +1,267 @@
+# -*- test-case-name: tests.client.test_answers -*-
+"""
+What a daemon says, as values: answers to commands, devices, events.
+
+Both forms of the protocol come out the same: a binary device record and a
+property list make the same L{Device}.  No I/O and no Twisted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from muxd.client.networkaddress import networkAddressText
+from muxd.identity import udidFromSerial
+from muxd.wire.messages import (
+    DEVICE_ID_BODY,
+    RESULT_BODY,
+    DeviceRecord,
+    MalformedMessage,
+    Message,
+    MessageType,
+    parsePlist,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """
+    One phone, as the daemon describes it (protocol 4.9).
+
+    A phone that is reached both ways is two devices with one UDID.
+
+    @ivar deviceID: The daemon's number for it; a new one for each plugging-in.
+    @ivar udid: With its dash, as pair records are named.
+    @ivar connectionType: "USB" or "Network".
+    @ivar productID: The USB product id, 0 where there is none.
+    @ivar locationID: Where on which bus, 0 where there is none.
+    @ivar speed: Of the connection in bit/s, 0 if the daemon does not tell.
+    @ivar networkAddress: The IP address of one on the network, None if the
+        daemon does not tell.
+    """
+
+    deviceID: int
+    udid: str
+    connectionType: str = "USB"
+    productID: int = 0
+    locationID: int = 0
+    speed: int = 0
+    networkAddress: str | None = None
+
+    def matches(self, udid: str) -> bool:
+        """
+        Whether this is the phone meant, with or without its dash, in either case.
+        """
+        return _plain(self.udid) == _plain(udid)
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """
+    A phone can be connected to from now on.
+    """
+
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """
+    It is gone.
+    """
+
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """
+    Somebody has just paired this host with it.
+    """
+
+    device: Device
+
+
+Event = Attached | Detached | Paired
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    The answer to a command.
+
+    @ivar result: The Result number, or None if the answer is something else.
+    @ivar values: The property list; empty in the binary protocol.
+    """
+
+    result: int | None
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parseAnswer(message: Message) -> Answer | None:
+    """
+    Read an answer; None if this is an event that got in between.
+
+    @raise MalformedMessage: It is neither.
+    """
+    if message.type == MessageType.RESULT:
+        if len(message.body) < RESULT_BODY.size:
+            raise MalformedMessage(f"a Result of {len(message.body)} bytes, expected 4")
+        return Answer(RESULT_BODY.unpack_from(message.body)[0])
+    if message.type in (
+        MessageType.DEVICE_ADD,
+        MessageType.DEVICE_REMOVE,
+        MessageType.DEVICE_PAIRED,
+    ):
+        return None
+    if message.type != MessageType.PLIST:
+        raise MalformedMessage(f"a message of type {message.type}")
+    values = parsePlist(message.body)
+    kind = values.get("MessageType")
+    if kind in ("Attached", "Detached", "Paired"):
+        return None
+    if kind != "Result":
+        return Answer(None, values)
+    number = values.get("Number")
+    if type(number) is not int:
+        raise MalformedMessage(f"a Result whose Number is {number!r}")
+    return Answer(number, values)
+
+
+def devicesFrom(values: Mapping[str, Any]) -> list[Device]:
+    """
+    The devices of an answer to ListDevices.  One that makes no sense is left
+    out and the others are kept (protocol 9, edge 52).
+
+    @raise MalformedMessage: There is no list.
+    """
+    entries = values.get("DeviceList")
+    if not isinstance(entries, list):
+        raise MalformedMessage(f"an answer to ListDevices without a list: {list(values)!r}")
+    found = (_deviceFrom(entry) for entry in entries)
+    return [device for device in found if device is not None]
+
+
+class DeviceTable:
+    """
+    Which devices a listener has been told of.
+
+    A daemon names a device only once and speaks of a number afterwards; C
+    daemons also take back devices that they never announced (protocol 9,
+    edge 59).  Whoever reads what comes out of here sees each device attached
+    before anything else happens to it.
+    """
+
+    def __init__(self) -> None:
+        self._devices: dict[int, Device] = {}
+
+    def __iter__(self) -> Iterator[Device]:
+        return iter(self._devices.values())
+
+    def update(self, message: Message) -> Event | None:
+        """
+        Take a message in.
+
+        @return: what it says, or None if that is nothing new or nothing of ours.
+        @raise MalformedMessage: It is no message of this protocol.
+        """
+        match message.type:
+            case MessageType.PLIST:
+                values = parsePlist(message.body)
+                return self._plist(values.get("MessageType"), values)
+            case MessageType.DEVICE_ADD:
+                return self._attached(_deviceFromRecord(DeviceRecord.decode(message.body)))
+            case MessageType.DEVICE_REMOVE:
+                return self._detached(_deviceID(message))
+            case MessageType.DEVICE_PAIRED:
+                return self._paired(_deviceID(message))
+            case _:
+                return None
+
+    def clear(self) -> list[Event]:
+        """
+        Forget all devices, as when the daemon is lost.
+
+        @return: their detachments.
+        """
+        events: list[Event] = [Detached(device) for device in self]
+        self._devices.clear()
+        return events
+
+    def _plist(self, kind: object, values: Mapping[str, Any]) -> Event | None:
+        match kind:
+            case "Attached":
+                return self._attached(_deviceFrom(values))
+            case "Detached":
+                return self._detached(values.get("DeviceID"))
+            case "Paired":
+                return self._paired(values.get("DeviceID"))
+            case _:
+                return None
+
+    def _attached(self, device: Device | None) -> Event | None:
+        if device is None or self._devices.get(device.deviceID) == device:
+            return None
+        self._devices[device.deviceID] = device
+        return Attached(device)
+
+    def _detached(self, deviceID: object) -> Event | None:
+        device = self._devices.pop(deviceID, None) if isinstance(deviceID, int) else None
+        return None if device is None else Detached(device)
+
+    def _paired(self, deviceID: object) -> Event | None:
+        device = self._devices.get(deviceID) if isinstance(deviceID, int) else None
+        return None if device is None else Paired(device)
+
+
+def _plain(udid: str) -> str:
+    return udid.replace("-", "").lower()
+
+
+def _deviceID(message: Message) -> int:
+    if len(message.body) < DEVICE_ID_BODY.size:
+        raise MalformedMessage(f"a device number of {len(message.body)} bytes, expected 4")
+    number: int = DEVICE_ID_BODY.unpack_from(message.body)[0]
+    return number
+
+
+def _deviceFromRecord(record: DeviceRecord) -> Device | None:
+    if not record.serial:
+        return None
+    return Device(
+        deviceID=record.deviceID,
+        udid=udidFromSerial(record.serial),
+        productID=record.productID,
+        locationID=record.location,
+    )
+
+
+def _deviceFrom(entry: object) -> Device | None:
+    """
+    A device from an Attached dictionary; None without a number or a serial
+    number, since nothing could be done with it.
+    """
+    if not isinstance(entry, dict) or not isinstance(entry.get("Properties"), dict):
+        return None
+    properties: dict[str, Any] = entry["Properties"]
+    deviceID = entry.get("DeviceID", properties.get("DeviceID"))
+    udid = properties.get("UDID") or properties.get("SerialNumber")
+    if type(deviceID) is not int or not isinstance(udid, str) or not udid:
+        return None
+    connectionType = properties.get("ConnectionType")
+    address = properties.get("NetworkAddress")
+    return Device(
+        deviceID=deviceID,
+        udid=udidFromSerial(udid),
+        connectionType=connectionType if isinstance(connectionType, str) else "USB",
+        productID=_integer(properties.get("ProductID")),
+        locationID=_integer(properties.get("LocationID")),
+        speed=_integer(properties.get("ConnectionSpeed")),
+        networkAddress=networkAddressText(address) if isinstance(address, bytes) else None,
+    )
+
+
+def _integer(value: object) -> int:
+    return value if isinstance(value, int) else 0

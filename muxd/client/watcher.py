@@ -1,0 +1,199 @@
+# -*- test-case-name: tests.client.test_watcher,tests.client.test_watchermachine -*-
+"""
+Being told when phones are plugged in and out, for as long as a program runs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.application.internet import ClientService, backoffPolicy
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import Interface, implementer
+
+from muxd.client.access import DaemonAccess
+from muxd.client.answers import Attached, Detached, Device, Event, Paired
+from muxd.client.client import UsbmuxClient
+from muxd.client.feed import EventFeed, FeedFactory
+
+
+class IDeviceObserver(Interface):
+    """
+    Whom a L{DeviceWatcher} tells of phones.
+    """
+
+    def deviceAttached(device: Device) -> None:
+        """
+        A phone can be connected to from now on.  One that is reached in two
+        ways is two devices.
+        """
+
+    def deviceDetached(device: Device) -> None:
+        """
+        It cannot any more: it was unplugged, or the daemon was lost.
+        """
+
+    def devicePaired(device: Device) -> None:
+        """
+        It has just been paired with this host, by whichever program.
+        """
+
+
+@implementer(IDeviceObserver)
+class DeviceObserverMixin:
+    """
+    An observer that does nothing, to override what matters.
+    """
+
+    def deviceAttached(self, device: Device) -> None:
+        """
+        Do nothing.
+        """
+
+    def deviceDetached(self, device: Device) -> None:
+        """
+        Do nothing.
+        """
+
+    def devicePaired(self, device: Device) -> None:
+        """
+        Do nothing.
+        """
+
+
+class DeviceWatcher(Service):
+    """
+    A service that keeps listening to a daemon while it runs.
+
+    When the daemon is lost, or the service is stopped, all devices are detached;
+    when it is back they are attached again.  An observer that raises is logged
+    and told of the next event nevertheless.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        observer: IDeviceObserver,
+        via: DaemonAccess | IStreamClientEndpoint | str | None = None,
+        retryPolicy: Callable[[int], float] | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        """
+        @param via: As in L{muxd.client.access.daemonAccess}.
+        @param retryPolicy: As in L{ClientService}, after how many seconds to try
+            again to reach the daemon.  If None, soon, since on many hosts it is
+            the phone's being plugged in that starts the daemon.
+        """
+        self._observer = observer
+        self._client = UsbmuxClient(reactor, via, environ)
+        self._present: dict[int, Device] = {}
+        self._trouble = ""
+        self._listening = ClientService(
+            _FeedEndpoint(self._listen, self._client.access.where),
+            FeedFactory(self._buildFeed),
+            retryPolicy=backoffPolicy(maxDelay=5.0) if retryPolicy is None else retryPolicy,
+            clock=reactor,
+        )
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """
+        Which phones are there.
+        """
+        return tuple(self._present.values())
+
+    def startService(self) -> None:
+        """
+        Begin to listen.
+        """
+        super().startService()
+        self._listening.startService()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop listening.
+
+        @return: fires when the connection is closed and all devices are
+            detached.
+        """
+        super().stopService()
+        return self._listening.stopService()
+
+    def _listen(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        return self._client.listen(factory).addErrback(self._listenFailed)
+
+    def _listenFailed(self, failure: Failure) -> Failure:
+        """
+        Say once what is wrong, not at every attempt.
+        """
+        trouble = failure.getErrorMessage()
+        if self.running and trouble != self._trouble:
+            self._trouble = trouble
+            self._log.warn("not told of phones at present: {trouble}", trouble=trouble)
+        return failure
+
+    def _buildFeed(self) -> EventFeed:
+        access = self._client.access
+        self._trouble = ""
+        self._log.info("listening to the usbmuxd at {where}", where=access.where)
+        return EventFeed(access.where, self._eventCame, self._feedLost, access.limits)
+
+    def _feedLost(self, feed: EventFeed, reason: Failure) -> None:
+        for device in self.devices:
+            self._detach(device.deviceID)
+
+    def _eventCame(self, event: Event) -> None:
+        match event:
+            case Attached(device):
+                # A daemon may describe anew what it has announced before.
+                self._detach(device.deviceID)
+                self._present[device.deviceID] = device
+                self._tell(self._observer.deviceAttached, device)
+            case Detached(device):
+                self._detach(device.deviceID)
+            case Paired(device):
+                self._tell(self._observer.devicePaired, device)
+
+    def _detach(self, deviceID: int) -> None:
+        device = self._present.pop(deviceID, None)
+        if device is not None:
+            self._tell(self._observer.deviceDetached, device)
+
+    def _tell(self, tell: Callable[[Device], None], device: Device) -> None:
+        with self._log.failuresHandled("an observer of phones raised in {tell}", tell=tell):
+            tell(device)
+
+
+@implementer(IStreamClientEndpoint)
+class _FeedEndpoint:
+    """
+    What L{ClientService} connects: no connection counts that has not been
+    accepted as a listener.
+    """
+
+    def __init__(
+        self, listen: Callable[[IProtocolFactory], Deferred[IProtocol]], where: str
+    ) -> None:
+        self._listen = listen
+        self._where = where
+
+    def __repr__(self) -> str:
+        return f"usbmuxd at {self._where}"
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Become a listener.
+        """
+        return self._listen(protocolFactory)

@@ -1,0 +1,7 @@
+"""
+C{python -m muxd.muxctl}, which is C{muxctl} where its script is not installed.
+"""
+
+from muxd.muxctl.commandline import console
+
+console()

@@ -1,0 +1,39 @@
+# -*- test-case-name: tests.muxctl.test_columns -*-
+"""
+Tables for people, lines of JSON for programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """
+    Lines with aligned columns, two spaces apart; none at all without rows.
+    """
+    if not rows:
+        return
+    cells = [list(heading), *([printable(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(padded).rstrip()
+
+
+def jsonLine(values: Mapping[str, Any]) -> str:
+    """
+    One object in one line.
+    """
+    # Not needed by who reads tables, and it takes its time to import.
+    import json
+
+    return json.dumps(values)
+
+
+def printable(text: str) -> str:
+    """
+    Text from a phone or another program, unable to command a terminal.
+    """
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

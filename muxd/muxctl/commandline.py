@@ -1,0 +1,129 @@
+# -*- test-case-name: tests.muxctl.test_commandline -*-
+"""
+C{muxctl} itself: from the command line to an exit status.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn, TextIO
+
+from muxd.client.address import InvalidAddress, daemonAddress
+from muxd.client.socketerrors import (
+    ClientError,
+    CommandFailed,
+    NoDaemon,
+    NoPhone,
+    NotSupported,
+    PhoneGone,
+    PortRefused,
+    SeveralPhones,
+    TimedOut,
+)
+from muxd.muxctl.options import Usage, parse
+from muxd.muxctl.phones import listListeners, listPhones, showBUID, watchPhones
+from muxd.muxctl.records import useRecord
+from muxd.muxctl.stdio import connectPort
+from muxd.muxctl.terminal import Terminal
+
+NOT_THERE = 1
+WRONG_USAGE = 2
+NO_DAEMON = 3
+TIME_OUT = 4
+FAILED = 5
+INTERRUPTED = 130
+NO_READER = 141
+"""As a shell shows programs that SIGINT and SIGPIPE end."""
+
+Command = Callable[[Namespace, Terminal], int]
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    stdin: TextIO | None = None,
+    stdout: TextIO | None = None,
+    stderr: TextIO | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> int:
+    """
+    Run one command.
+
+    @param argv: The words behind the program's name; like all the others the
+        process's own by default.
+    @return: the exit status.
+    """
+    out = stdout or sys.stdout
+    complain = stderr or sys.stderr
+    try:
+        options = parse(sys.argv[1:] if argv is None else argv)
+        terminal = Terminal(
+            stdin=stdin or sys.stdin,
+            stdout=out,
+            stderr=complain,
+            address=options.socket or daemonAddress(os.environ if environ is None else environ),
+        )
+        return _command(options.command)(options, terminal)
+    except Usage as usage:
+        (complain if usage.status else out).write(usage.text)
+        return usage.status
+    except InvalidAddress as error:
+        complain.write(f"muxctl: {error}\n")
+        return WRONG_USAGE
+    except BrokenPipeError:
+        return NO_READER
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        complain.write(f"muxctl: {error}\n")
+        return _status(error)
+
+
+def console() -> NoReturn:
+    """
+    The console script.
+    """
+    status = main()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more when it exits, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = NO_READER
+    sys.exit(status)
+
+
+def _command(name: str) -> Command:
+    match name:
+        case "list":
+            return listPhones
+        case "watch":
+            return watchPhones
+        case "listeners":
+            return listListeners
+        case "buid":
+            return showBUID
+        case "record":
+            return useRecord
+        case "connect":
+            return connectPort
+        case _:
+            from muxd.muxctl.relay import relay
+
+            return relay
+
+
+def _status(error: OSError) -> int:
+    match error:
+        case NoDaemon():
+            return NO_DAEMON
+        case TimedOut():
+            return TIME_OUT
+        case NotSupported():
+            return FAILED
+        case NoPhone() | SeveralPhones() | PortRefused() | PhoneGone() | CommandFailed():
+            return NOT_THERE
+        case ClientError() | _:
+            return FAILED

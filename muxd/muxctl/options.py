@@ -1,0 +1,225 @@
+# -*- test-case-name: tests.muxctl.test_options -*-
+"""
+What may stand on C{muxctl}'s command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from muxd import __version__
+from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, parseAddress
+
+EPILOG = f"""\
+examples:
+  muxctl list                       the phones that are there
+  muxctl watch --json               each coming and going as a line of JSON
+  muxctl connect 7 <in >out         bytes to port 7 of the only phone, and back
+  muxctl connect --linger 1 7 <in   the same with the C daemon (see connect --help)
+  ssh -o ProxyCommand='muxctl -u UDID connect 22' root@phone
+  muxctl record show UDID           the pair record, without its private keys
+  muxctl relay 22:2222              port 22 of the phone as localhost:2222
+
+exit status:
+  0  done                             3  no daemon
+  1  no phone, refused, no record     4  time-out
+  2  wrong usage                      5  daemon, phone or file failed us meanwhile
+  130, 141  interrupted, nobody reads our output any more
+
+environment:
+  {VARIABLE}  where the daemon is, as with --socket
+"""
+
+RELAY = "relay"
+
+
+class Usage(Exception):
+    """
+    The command line is wrong, or only a question.
+
+    @ivar status: What to exit with.
+    @ivar text: What to print: on stderr if the status is not 0.
+    """
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """
+    Understand a command line.
+
+    @return: C{command} and what belongs to it; C{relay}'s own words, which it
+        reads by itself, are C{arguments}.
+    @raise Usage: There is nothing to be done but to print something.
+    """
+    words = list(argv)
+    theirs: list[str] = []
+    if RELAY in words and COMMANDS.isdisjoint(words[: words.index(RELAY)]):
+        split = words.index(RELAY) + 1
+        words, theirs = words[:split], words[split:]
+    options = _parser().parse_args(words)
+    options.arguments = theirs
+    if options.command is None:
+        raise Usage(2, _parser().format_help())
+    return options
+
+
+class _Parser(argparse.ArgumentParser):
+    """
+    A parser that leaves printing and exiting to its caller.
+    """
+
+    def error(self, message: str) -> NoReturn:
+        raise Usage(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+    def print_help(self, file: object = None) -> None:
+        raise Usage(0, self.format_help())
+
+
+class _Version(argparse.Action):
+    def __call__(self, *_: object) -> NoReturn:
+        raise Usage(0, f"muxctl {__version__}\n")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="muxctl",
+        description="Ask a usbmuxd for phones, and talk to them.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="print the version and do nothing else"
+    )
+    _addCommon(parser, None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, (text, addOptions) in _COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        # Without a default here, lest it undo what came before the command.
+        _addCommon(command, argparse.SUPPRESS)
+        addOptions(command)
+    return parser
+
+
+def _addCommon(parser: argparse.ArgumentParser, default: str | None) -> None:
+    parser.add_argument(
+        "-s",
+        "--socket",
+        default=default,
+        type=_address,
+        metavar="ADDRESS",
+        help=f"the daemon: {SPELLINGS}",
+    )
+    parser.add_argument(
+        "-u",
+        "--udid",
+        default=default,
+        type=_udid,
+        metavar="UDID",
+        help="the phone, if it is not the only one",
+    )
+    parser.add_argument(
+        "--timeout",
+        default=default,
+        type=_seconds,
+        metavar="SECONDS",
+        help="how long it may take in all",
+    )
+
+
+def _addJSON(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _addRecord(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("show", "delete"))
+    parser.add_argument("record", metavar="UDID", type=_udid, help="whose record")
+    parser.add_argument(
+        "--plist", action="store_true", help="show it as it is stored, private keys included"
+    )
+
+
+def _addConnect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("port", metavar="PORT", type=_port, help="a TCP port of the phone")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument(
+        "-l",
+        "--usb",
+        dest="network",
+        action="store_const",
+        const=False,
+        help="only phones on USB",
+    )
+    ways.add_argument(
+        "-n",
+        "--network",
+        action="store_const",
+        const=True,
+        help="only phones on the network",
+    )
+    parser.add_argument(
+        "-w", "--wait", type=_seconds, metavar="SECONDS", help="wait so long for the phone"
+    )
+    parser.add_argument(
+        "--linger",
+        type=_seconds,
+        metavar="SECONDS",
+        help="tell the daemon of the end of the input only when the phone has been silent for "
+        "so long: the C daemon closes at once then, and loses what is still to come",
+    )
+
+
+def _addNothing(parser: argparse.ArgumentParser) -> None:
+    """
+    The common options are all there is.
+    """
+
+
+_COMMANDS = {
+    "list": ("show the phones that are there", _addJSON),
+    "watch": ("show phones come and go, until interrupted", _addJSON),
+    "listeners": ("show the programs that are told of phones", _addJSON),
+    "buid": ("print the identity of the daemon's host", _addNothing),
+    "record": ("show or delete a pair record", _addRecord),
+    "connect": ("join standard input and output to a port of a phone", _addConnect),
+    RELAY: ("make ports of phones ports of this machine (relay --help)", _addNothing),
+}
+
+COMMANDS = frozenset(_COMMANDS)
+
+
+def _address(text: str) -> Address:
+    try:
+        return parseAddress(text)
+    except InvalidAddress as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _udid(text: str) -> str:
+    if not text or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"expected a UDID, got {text!r}")
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
+    return seconds
+
+
+def _port(text: str) -> int:
+    # int() is given few digits: it takes its time for very many.
+    port = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
+    return port

@@ -1,0 +1,112 @@
+# -*- test-case-name: tests.muxctl.test_phones -*-
+"""
+C{muxctl list}, C{watch}, C{listeners} and C{buid}: what a daemon knows.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from contextlib import closing
+from dataclasses import asdict
+
+from muxd.client import blocking
+from muxd.client.blocking import Attached, Detached, Device, Event
+from muxd.muxctl.columns import jsonLine, printable, table
+from muxd.muxctl.terminal import Terminal
+
+
+def listPhones(options: Namespace, terminal: Terminal) -> int:
+    """
+    C{muxctl list}.
+
+    @return: 1 if a phone was named that is not there.
+    """
+    devices = [
+        device
+        for device in blocking.devices(options.timeout or blocking.ANSWER, address=terminal.address)
+        if _isMeant(device, options.udid)
+    ]
+    if options.json:
+        terminal.show(jsonLine(asdict(device)) for device in devices)
+    else:
+        heading = ("UDID", "CONNECTION", "PRODUCT", "ID", "LOCATION")
+        terminal.show(table(heading, [_row(device) for device in devices]))
+    if not devices:
+        named = "" if options.udid is None else f" {options.udid}"
+        terminal.remark(f"no phone{named} is attached")
+        return 1 if named else 0
+    return 0
+
+
+def watchPhones(options: Namespace, terminal: Terminal) -> int:
+    """
+    C{muxctl watch}: until interrupted, or as long as C{--timeout} says.
+    """
+    events = blocking.watch(
+        options.timeout,
+        reconnect=True,
+        lost=lambda error: terminal.remark(f"{error}; waiting for it"),
+        address=terminal.address,
+    )
+    with closing(events):
+        for event in events:
+            if _isMeant(event.device, options.udid):
+                terminal.show([(_json if options.json else _sentence)(event)])
+    return 0
+
+
+def listListeners(options: Namespace, terminal: Terminal) -> int:
+    """
+    C{muxctl listeners}.
+    """
+    listeners = blocking.listeners(options.timeout or blocking.ANSWER, address=terminal.address)
+    if options.json:
+        terminal.show(jsonLine(asdict(listener)) for listener in listeners)
+        return 0
+    heading = ("ID", "PROGRAM", "BUNDLE", "VERSION")
+    rows = [
+        (listener.listenerID, listener.program, listener.bundleID, str(listener.version))
+        for listener in listeners
+    ]
+    terminal.show(table(heading, rows))
+    return 0
+
+
+def showBUID(options: Namespace, terminal: Terminal) -> int:
+    """
+    C{muxctl buid}.
+    """
+    buid = blocking.buid(options.timeout or blocking.ANSWER, address=terminal.address)
+    terminal.show([printable(buid)])
+    return 0
+
+
+def _isMeant(device: Device, udid: str | None) -> bool:
+    return udid is None or device.matches(udid)
+
+
+def _row(device: Device) -> tuple[str, ...]:
+    product = f"0x{device.productID:04x}" if device.productID else "-"
+    location = f"0x{device.locationID:08x}" if device.locationID else "-"
+    return (device.udid, device.connectionType, product, str(device.deviceID), location)
+
+
+def _kind(event: Event) -> str:
+    match event:
+        case Attached():
+            return "attached"
+        case Detached():
+            return "detached"
+        case _:
+            return "paired"
+
+
+def _json(event: Event) -> str:
+    return jsonLine({"event": _kind(event), **asdict(event.device)})
+
+
+def _sentence(event: Event) -> str:
+    device = event.device
+    return printable(
+        f"{_kind(event):8}  {device.udid}  {device.connectionType}  id {device.deviceID}"
+    )

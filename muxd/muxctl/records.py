@@ -1,0 +1,67 @@
+# -*- test-case-name: tests.muxctl.test_records -*-
+"""
+C{muxctl record}: pair records.
+"""
+
+from __future__ import annotations
+
+import plistlib
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from muxd.client import blocking
+from muxd.client.blocking import BadAnswer
+from muxd.muxctl.columns import printable, table
+from muxd.muxctl.terminal import Terminal
+
+
+def useRecord(options: Namespace, terminal: Terminal) -> int:
+    """
+    C{muxctl record show} and C{muxctl record delete}.
+    """
+    udid: str = options.record
+    timeout: float = options.timeout or blocking.ANSWER
+    if options.action == "delete":
+        blocking.deletePairRecord(udid, timeout, address=terminal.address)
+        terminal.remark(f"deleted the pair record of {udid}")
+        return 0
+    values = _parsed(udid, blocking.readPairRecord(udid, timeout, address=terminal.address))
+    if options.plist:
+        terminal.show(_xml(udid, values))
+    else:
+        terminal.show(table(("KEY", "VALUE"), list(_summary(values))))
+    return 0
+
+
+def _parsed(udid: str, data: bytes) -> Mapping[str, Any]:
+    try:
+        values = plistlib.loads(data)
+    except Exception as error:
+        # plistlib lets its parsers' own exceptions through, of many kinds.
+        raise BadAnswer(f"the pair record of {udid} is no property list: {error}") from error
+    if not isinstance(values, dict):
+        raise BadAnswer(f"the pair record of {udid} is no dictionary")
+    return values
+
+
+def _xml(udid: str, values: Mapping[str, Any]) -> list[str]:
+    """
+    All of a record as text, whatever form it was stored in.
+    """
+    try:
+        return plistlib.dumps(dict(values)).decode().splitlines()
+    except Exception as error:
+        # There is more in binary property lists than can be said in XML, and
+        # plistlib has an exception for each.
+        raise BadAnswer(f"the pair record of {udid} cannot be shown as XML: {error}") from error
+
+
+def _summary(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """
+    What identifies a record and nothing that is secret: certificates and keys
+    are only counted.
+    """
+    for key in sorted(values):
+        value = values[key]
+        yield key, f"{len(value)} bytes" if isinstance(value, bytes) else printable(str(value))

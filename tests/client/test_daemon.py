@@ -1,0 +1,287 @@
+"""
+Tests for L{muxd.client.daemon}: which protocol is spoken, what daemons answer,
+how long they may take.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from muxd.client.answers import Attached, Device, DeviceTable
+from muxd.client.socketerrors import (
+    BadAnswer,
+    CommandFailed,
+    DaemonGone,
+    NotSupported,
+    PhoneGone,
+    PortRefused,
+)
+from muxd.wire.messages import Message, MessageType, plistMessage, resultMessage
+from tests.client.fakedaemon import (
+    OTHER,
+    UDID,
+    DaemonCase,
+    Peer,
+    answering,
+    attached,
+    binaryAttached,
+    detached,
+    deviceEntry,
+    listening,
+    listOf,
+    paired,
+    result,
+    untilClosed,
+)
+
+PHONE = Device(deviceID=1, udid=UDID)
+
+
+class CommandTests(DaemonCase):
+    """
+    L{Daemon.command} and what it is answered with.
+    """
+
+    def test_request(self) -> None:
+        """
+        A command says who asks, in a version that Apple's daemon shows phones on
+        the network to.
+        """
+        requests: list[dict[str, object]] = []
+        daemon = self.daemon(answering({"BUID": "x"}, requests))
+        self.assertEqual(daemon.command("ReadBUID", self.deadline(), Key=7)["BUID"], "x")
+        (request,) = requests
+        self.assertEqual(request["MessageType"], "ReadBUID")
+        self.assertEqual(request["ProgName"], "tests")
+        self.assertEqual(request["kLibUSBMuxVersion"], 3)
+        self.assertEqual(request["Key"], 7)
+
+    def test_succeeded(self) -> None:
+        """
+        Result 0 is success.
+        """
+        daemon = self.daemon(result(0))
+        self.assertEqual(daemon.command("SavePairRecord", self.deadline())["Number"], 0)
+
+    def test_eventsBetween(self) -> None:
+        """
+        Events that come ahead of the answer are passed over, even with the
+        command's own tag (protocol 9, edge 57).
+        """
+
+        def script(peer: Peer) -> None:
+            peer.request()
+            event = replace(paired(), tag=1)
+            peer.send(event, binaryAttached(), attached(), resultMessage(1, 1, 0))
+
+        daemon = self.daemon(script)
+        self.assertEqual(daemon.command("SavePairRecord", self.deadline())["Number"], 0)
+
+    def test_eventsWithoutEnd(self) -> None:
+        """
+        A daemon that sends events and never answers does not fill our memory.
+        """
+
+        def script(peer: Peer) -> None:
+            peer.request()
+            event = plistMessage({"MessageType": "Paired", "X": bytes(50000)}, 0).encode()
+            try:
+                while True:
+                    peer.socket.sendall(event)
+            except ConnectionError:
+                return
+
+        error = self.assertRaises(
+            BadAnswer, self.daemon(script).command, "ReadBUID", self.deadline()
+        )
+        self.assertIn("sends events and does not answer", str(error))
+
+    def test_unknownCommand(self) -> None:
+        """
+        A daemon that does not know a command, by our number or Apple's, is said
+        not to.
+        """
+        for number in (1, 5):
+            error = self.assertRaises(
+                NotSupported, self.daemon(result(number)).command, "Logs", self.deadline()
+            )
+            self.assertIn("does not know Logs", str(error))
+            self.assertEqual(error.result, number)
+
+    def test_otherFailure(self) -> None:
+        """
+        Any other Result is told.
+        """
+        error = self.assertRaises(
+            CommandFailed, self.daemon(result(4)).command, "Logs", self.deadline()
+        )
+        self.assertIn("answered Logs with 4", str(error))
+        self.assertEqual(error.result, 4)
+
+    def test_nonsense(self) -> None:
+        """
+        An answer that cannot be read is the daemon's fault, and told as that.
+        """
+
+        def script(peer: Peer) -> None:
+            peer.request()
+            peer.send(Message(1, MessageType.PLIST, 1, b"HTTP/1.1 400"))
+
+        error = self.assertRaises(
+            BadAnswer, self.daemon(script).command, "ReadBUID", self.deadline()
+        )
+        self.assertIn("makes no sense: expected a property list", str(error))
+
+    def test_diesBeforeReading(self) -> None:
+        """
+        A daemon that accepts and dies is gone.
+        """
+        self.assertRaises(
+            DaemonGone, self.daemon(lambda peer: None).command, "ReadBUID", self.deadline()
+        )
+
+    def test_diesBeforeAnswering(self) -> None:
+        """
+        So is one that dies with the command.
+        """
+
+        def script(peer: Peer) -> None:
+            peer.request()
+
+        self.assertRaises(DaemonGone, self.daemon(script).command, "ReadBUID", self.deadline())
+
+    def test_diesWithinAnswer(self) -> None:
+        """
+        So is one that dies within its answer.
+        """
+
+        def script(peer: Peer) -> None:
+            peer.request()
+            peer.socket.sendall(resultMessage(1, 1, 0).encode()[:30])
+
+        self.assertRaises(DaemonGone, self.daemon(script).command, "ReadBUID", self.deadline())
+
+
+class ListenTests(DaemonCase):
+    """
+    L{Daemon.listen}.
+    """
+
+    def test_refused(self) -> None:
+        """
+        A Listen that is refused is an error, and its connection closed.
+        """
+
+        def script(peer: Peer) -> None:
+            result(1)(peer)
+            untilClosed(peer)
+
+        self.assertRaises(NotSupported, self.daemon(script).listen, self.deadline(), DeviceTable())
+
+    def test_answeredOddly(self) -> None:
+        """
+        An answer that is no Result is not one.
+        """
+        daemon = self.daemon(answering({"DeviceList": []}))
+        error = self.assertRaises(BadAnswer, daemon.listen, self.deadline(), DeviceTable())
+        self.assertIn("answered Listen without a Result", str(error))
+
+    def test_attachedFirst(self) -> None:
+        """
+        Devices that are announced ahead of the Result are not lost, and stay in
+        order (protocol 9, edge 42).
+        """
+
+        def script(peer: Peer) -> None:
+            peer.request()
+            peer.send(attached(1), attached(2, OTHER), resultMessage(1, 1, 0), attached(3, "x"))
+            untilClosed(peer)
+
+        with self.daemon(script).listen(self.deadline(), DeviceTable()) as listener:
+            events = [listener.next(self.deadline()) for _ in range(3)]
+        self.assertEqual([event.device.deviceID for event in events], [1, 2, 3])
+
+    def test_uninteresting(self) -> None:
+        """
+        Events about devices that were never announced are passed over.
+        """
+        daemon = self.daemon(listening(paired(9), detached(9), attached(1), then=untilClosed))
+        with daemon.listen(self.deadline(), DeviceTable()) as listener:
+            self.assertIsInstance(listener.next(self.deadline()), Attached)
+
+    def test_nonsense(self) -> None:
+        """
+        An event that cannot be read ends it.
+        """
+        bad = Message(1, MessageType.PLIST, 0, b"nonsense")
+        daemon = self.daemon(listening(bad, then=untilClosed))
+        with daemon.listen(self.deadline(), DeviceTable()) as listener:
+            self.assertRaises(BadAnswer, listener.next, self.deadline())
+
+
+class ConnectTests(DaemonCase):
+    """
+    L{Daemon.connect}.
+    """
+
+    def errorOf(self, number: int) -> OSError:
+        """
+        The error of a Connect that this Result answers.
+        """
+        daemon = self.daemon(result(number))
+        error: OSError = self.assertRaises(OSError, daemon.connect, PHONE, 7777, self.deadline())
+        return error
+
+    def test_keys(self) -> None:
+        """
+        The port is byte-swapped (protocol 4.8).
+        """
+        requests: list[dict[str, object]] = []
+        daemon = self.daemon(answering({"MessageType": "Result", "Number": 0}, requests))
+        daemon.connect(PHONE, 62078, self.deadline()).close()
+        self.assertEqual(requests[0]["DeviceID"], 1)
+        self.assertEqual(requests[0]["PortNumber"], 32498)
+
+    def test_refused(self) -> None:
+        """
+        Result 3 is a refusal, as Python knows it.
+        """
+        error = self.errorOf(3)
+        self.assertIsInstance(error, PortRefused)
+        self.assertIsInstance(error, ConnectionRefusedError)
+        self.assertEqual(str(error), f"phone {UDID} refused port 7777: does anything listen?")
+
+    def test_gone(self) -> None:
+        """
+        Result 2 means that the phone is gone.
+        """
+        error = self.errorOf(2)
+        self.assertIsInstance(error, PhoneGone)
+        self.assertIn(f"phone {UDID} was unplugged", str(error))
+
+    def test_otherwise(self) -> None:
+        """
+        Other Results are told.
+        """
+        self.assertIsInstance(self.errorOf(1), NotSupported)
+        self.assertIsInstance(self.errorOf(4), CommandFailed)
+
+
+class ListOfManyTests(DaemonCase):
+    """
+    L{Daemon.devices} with a modern daemon.
+    """
+
+    def test_many(self) -> None:
+        """
+        A list longer than clients may send is read.
+        """
+        entries = [deviceEntry(number, f"phone-{number}") for number in range(1, 501)]
+        devices = self.daemon(answering(listOf(*entries))).devices(self.deadline())
+        self.assertEqual(len(devices), 500)
+
+    def test_noList(self) -> None:
+        """
+        An answer without a list is the daemon's fault.
+        """
+        self.assertRaises(BadAnswer, self.daemon(answering({"X": 1})).devices, self.deadline())

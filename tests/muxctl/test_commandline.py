@@ -1,0 +1,198 @@
+"""
+Tests for L{muxd.muxctl.commandline}.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import subprocess
+import sys
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd import __version__
+from muxd.client import blocking
+from muxd.client.socketerrors import (
+    BadAnswer,
+    ClientError,
+    CommandFailed,
+    DaemonGone,
+    NoDaemon,
+    NoPhone,
+    NoRecord,
+    NotSupported,
+    PhoneGone,
+    PortRefused,
+    SeveralPhones,
+    TimedOut,
+)
+from muxd.muxctl.commandline import main
+from tests.client.fakedaemon import PATIENCE, FakeDaemon, answering, deviceEntry, listOf
+from tests.muxctl.console import muxctl
+
+
+class StatusTests(SynchronousTestCase):
+    """
+    What C{muxctl} exits with, and what it says.
+    """
+
+    def outcomeOf(self, error: BaseException) -> tuple[int, str]:
+        """
+        Status and complaint if that happens.
+        """
+
+        def fail(*_: object, **__: object) -> None:
+            raise error
+
+        self.patch(blocking, "buid", fail)
+        outcome = muxctl("buid")
+        self.assertEqual(outcome.out, "")
+        return outcome.status, outcome.err
+
+    def test_errors(self) -> None:
+        """
+        Every error is one line and has its status.
+        """
+        for error, status in (
+            (NoPhone("x"), 1),
+            (SeveralPhones("x", ["A", "B"]), 1),
+            (PortRefused("x"), 1),
+            (PhoneGone("x"), 1),
+            (NoRecord("x", 2), 1),
+            (CommandFailed("x", 22), 1),
+            (NoDaemon("x"), 3),
+            (DaemonGone("x"), 5),
+            (BadAnswer("x"), 5),
+            (NotSupported("x", 1), 5),
+            (ClientError("x"), 5),
+        ):
+            self.assertEqual(self.outcomeOf(error), (status, "muxctl: x\n"), repr(error))
+
+    def test_timeout(self) -> None:
+        """
+        A time-out has a status of its own.
+        """
+        self.assertEqual(
+            self.outcomeOf(TimedOut(5, "waiting")),
+            (4, "muxctl: time-out after 5 s while waiting\n"),
+        )
+
+    def test_system(self) -> None:
+        """
+        Errors of the system are told as they are.
+        """
+        status, text = self.outcomeOf(OSError(errno.ENOSPC, "No space left on device"))
+        self.assertEqual(status, 5)
+        self.assertIn("No space left on device", text)
+
+    def test_interrupted(self) -> None:
+        """
+        An interrupt is silent.
+        """
+        self.assertEqual(self.outcomeOf(KeyboardInterrupt()), (130, ""))
+
+    def test_nobodyReads(self) -> None:
+        """
+        So is an output that nobody reads.
+        """
+        self.assertEqual(self.outcomeOf(BrokenPipeError()), (141, ""))
+
+    def test_numbers(self) -> None:
+        """
+        Programs can go by C{errno}, and texts are without it.
+        """
+        for error, number in (
+            (NoPhone("x"), errno.ENODEV),
+            (NoRecord("x", 2), errno.ENOENT),
+            (PortRefused("x"), errno.ECONNREFUSED),
+            (TimedOut(5, "x"), errno.ETIMEDOUT),
+            (DaemonGone("x"), errno.ECONNRESET),
+        ):
+            self.assertEqual(error.errno, number)
+            self.assertNotIn("Errno", str(error))
+
+
+class MainTests(SynchronousTestCase):
+    """
+    L{main} from one end to the other.
+    """
+
+    def test_usage(self) -> None:
+        """
+        A wrong command line is explained on stderr.
+        """
+        outcome = muxctl("dance")
+        self.assertEqual((outcome.status, outcome.out), (2, ""))
+        self.assertIn("invalid choice: 'dance'", outcome.err)
+
+    def test_questions(self) -> None:
+        """
+        Help and version go to stdout.
+        """
+        outcome = muxctl("--version")
+        self.assertEqual(
+            (outcome.status, outcome.out, outcome.err), (0, f"muxctl {__version__}\n", "")
+        )
+        self.assertIn("exit status:", muxctl("--help").out)
+
+    def test_badEnvironment(self) -> None:
+        """
+        An address in the environment that is none is wrong usage, and not
+        ignored.
+        """
+        self.patch(os, "environ", {"USBMUXD_SOCKET_ADDRESS": "nonsense"})
+        self.patch(sys, "argv", ["muxctl", "list"])
+        stderr = io.StringIO()
+        self.assertEqual(main(stderr=stderr), 2)
+        self.assertIn("USBMUXD_SOCKET_ADDRESS: 'nonsense' is no address", stderr.getvalue())
+
+    def test_noDaemon(self) -> None:
+        """
+        Without a daemon the person is told where it was looked for.
+        """
+        outcome = muxctl("list")
+        self.assertEqual((outcome.status, outcome.out), (3, ""))
+        self.assertTrue(outcome.err.startswith("muxctl: no usbmuxd at /nonexistent/usbmuxd: "))
+
+
+class ProcessTests(SynchronousTestCase):
+    """
+    The console script.
+    """
+
+    def run_(self, stdout: int) -> subprocess.CompletedProcess[bytes]:
+        """
+        List a phone.
+        """
+        fake = FakeDaemon(self, answering(listOf(deviceEntry())))
+        environ = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+        command = [sys.executable, "-m", "muxd.muxctl", "-s", fake.address.path, "list"]
+        return subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env=environ,
+            timeout=PATIENCE,
+        )
+
+    def test_works(self) -> None:
+        """
+        C{python -m muxd.muxctl} does what C{muxctl} does.
+        """
+        done = self.run_(subprocess.PIPE)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertIn(b"0x12a8", done.stdout)
+
+    def test_nobodyReads(self) -> None:
+        """
+        An output that nobody reads leaves no traceback behind.
+        """
+        reading, writing = os.pipe()
+        os.close(reading)
+        self.addCleanup(os.close, writing)
+        done = self.run_(writing)
+        self.assertEqual((done.returncode, done.stderr), (141, b""))

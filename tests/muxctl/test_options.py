@@ -1,0 +1,138 @@
+"""
+Tests for L{muxd.muxctl.options}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd import __version__
+from muxd.client.address import TCPAddress, UnixAddress
+from muxd.muxctl.options import COMMANDS, Usage, parse
+
+
+class ParseTests(SynchronousTestCase):
+    """
+    L{parse}.
+    """
+
+    def refused(self, *words: str) -> str:
+        """
+        The complaint about these words.
+        """
+        usage = self.assertRaises(Usage, parse, words)
+        self.assertEqual(usage.status, 2)
+        return str(usage.text)
+
+    def test_commonOptions(self) -> None:
+        """
+        Common options may stand before the command or behind it.
+        """
+        for words in (
+            ["-s", "/x", "-u", "U", "--timeout", "2.5", "list"],
+            ["list", "--socket", "/x", "--udid", "U", "--timeout", "2.5"],
+            ["--socket=/x", "list", "-uU", "--timeout=2.5"],
+        ):
+            options = parse(words)
+            self.assertEqual(
+                (options.socket, options.udid, options.timeout), (UnixAddress("/x"), "U", 2.5)
+            )
+
+    def test_defaults(self) -> None:
+        """
+        They need not be there.
+        """
+        options = parse(["list"])
+        self.assertEqual((options.socket, options.udid, options.timeout), (None, None, None))
+        self.assertFalse(options.json)
+
+    def test_address(self) -> None:
+        """
+        The daemon's address may have any spelling, and has to have one.
+        """
+        self.assertEqual(parse(["-s", "[::1]:7", "buid"]).socket, TCPAddress("::1", 7))
+        self.assertIn("is no address of a usbmuxd", self.refused("-s", "nonsense", "buid"))
+
+    def test_seconds(self) -> None:
+        """
+        Times are numbers above 0.
+        """
+        for text in ("0", "-1", "x", "nan", ""):
+            self.assertIn("expected seconds", self.refused(f"--timeout={text}", "list"))
+        self.assertEqual(parse(["connect", "-w", "inf", "7"]).wait, float("inf"))
+
+    def test_port(self) -> None:
+        """
+        Ports are numbers from 1 to 65535.
+        """
+        self.assertEqual(parse(["connect", "65535"]).port, 65535)
+        for text in ("0", "65536", "x", "²", "1" * 5000, ""):
+            self.assertIn("expected a port", self.refused("connect", text))
+
+    def test_udid(self) -> None:
+        """
+        UDIDs are printable, whatever they are.
+        """
+        for text in ("", "\x01", "\udc80"):
+            self.assertIn("expected a UDID", self.refused("record", "show", text))
+            self.assertIn("expected a UDID", self.refused("-u", text, "list"))
+
+    def test_network(self) -> None:
+        """
+        Either way to a phone can be demanded, not both.
+        """
+        self.assertIsNone(parse(["connect", "7"]).network)
+        self.assertIs(parse(["connect", "-n", "7"]).network, True)
+        self.assertIs(parse(["connect", "-l", "7"]).network, False)
+        self.assertIn("not allowed", self.refused("connect", "-l", "-n", "7"))
+
+    def test_record(self) -> None:
+        """
+        A record is named, and options may stand anywhere.
+        """
+        self.assertEqual(parse(["record", "show", "U"]).record, "U")
+        self.assertTrue(parse(["record", "show", "--plist", "U"]).plist)
+        self.assertIn("required: UDID", self.refused("record", "show"))
+        self.assertIn("invalid choice", self.refused("record", "burn", "U"))
+
+    def test_relay(self) -> None:
+        """
+        What is behind C{relay} is not looked at, even C{--help}.
+        """
+        options = parse(["-u", "U", "relay", "-t", "22:2222", "--help", "relay", "list"])
+        self.assertEqual(options.arguments, ["-t", "22:2222", "--help", "relay", "list"])
+        self.assertEqual((options.command, options.udid), ("relay", "U"))
+
+    def test_relayElsewhere(self) -> None:
+        """
+        The word may be something else behind another command.
+        """
+        self.assertEqual(parse(["record", "show", "relay"]).record, "relay")
+
+    def test_nothing(self) -> None:
+        """
+        Without a command the help is printed, as an error.
+        """
+        self.assertIn("examples:", self.refused())
+
+    def test_unknown(self) -> None:
+        """
+        Words that mean nothing are refused, abbreviations too.
+        """
+        for words in (["dance"], ["list", "x"], ["--sock", "/x", "list"], ["list", "--js"]):
+            self.assertIn("--help", self.refused(*words))
+
+    def test_help(self) -> None:
+        """
+        Help and version are printed without error, for all commands.
+        """
+        usage = self.assertRaises(Usage, parse, ["--help"])
+        self.assertEqual(usage.status, 0)
+        for command in COMMANDS:
+            self.assertIn(command, usage.text)
+        for command in COMMANDS - {"relay"}:
+            usage = self.assertRaises(Usage, parse, [command, "--help"])
+            self.assertEqual(usage.status, 0)
+            self.assertIn(f"usage: muxctl {command}", usage.text)
+        usage = self.assertRaises(Usage, parse, ["--version"])
+        self.assertEqual((usage.status, usage.text), (0, f"muxctl {__version__}\n"))

@@ -1,0 +1,93 @@
+"""
+Tests for L{muxd.muxctl.records}.
+"""
+
+from __future__ import annotations
+
+import plistlib
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.client.fakedaemon import UDID, FakeDaemon, answering, result
+from tests.muxctl.console import Outcome, muxctl
+
+RECORD = {"HostID": "host\u2028", "HostPrivateKey": b"SECRET", "SystemBUID": "B"}
+
+
+class RecordTests(SynchronousTestCase):
+    """
+    C{muxctl record}.
+    """
+
+    def show(self, data: bytes, *words: str) -> Outcome:
+        """
+        The outcome for a daemon that has this record.
+        """
+        fake = FakeDaemon(self, answering({"PairRecordData": data}))
+        return muxctl("record", "show", *words, UDID, address=fake.address)
+
+    def test_summary(self) -> None:
+        """
+        A record is shown without its secrets.
+        """
+        outcome = self.show(plistlib.dumps(RECORD))
+        self.assertEqual(
+            outcome.out.splitlines(),
+            [
+                "KEY             VALUE",
+                "HostID          host?",
+                "HostPrivateKey  6 bytes",
+                "SystemBUID      B",
+            ],
+        )
+
+    def test_plist(self) -> None:
+        """
+        On demand all of it is printed, as XML, whatever form it was stored in.
+        """
+        record = {"HostID": "x", "HostPrivateKey": b"SECRET"}
+        for form in (plistlib.FMT_XML, plistlib.FMT_BINARY):
+            outcome = self.show(plistlib.dumps(record, fmt=form), "--plist")
+            self.assertTrue(outcome.out.startswith("<?xml"))
+            self.assertEqual(plistlib.loads(outcome.out.encode()), record)
+
+    def test_noXML(self) -> None:
+        """
+        A record that cannot be said in XML is told to be one.
+        """
+        data = plistlib.dumps({"HostID": "\x1b"}, fmt=plistlib.FMT_BINARY)
+        outcome = self.show(data, "--plist")
+        self.assertEqual((outcome.status, outcome.out), (5, ""))
+        self.assertIn("cannot be shown as XML", outcome.err)
+        self.assertIn("HostID  ?", self.show(data).out)
+
+    def test_unreadable(self) -> None:
+        """
+        A record that is no dictionary is an error of the daemon's.
+        """
+        for data, reason in ((b"nonsense", "no property list"), (plistlib.dumps([]), "no dictio")):
+            outcome = self.show(data)
+            self.assertEqual((outcome.status, outcome.out), (5, ""))
+            self.assertIn(reason, outcome.err)
+
+    def test_missing(self) -> None:
+        """
+        A record that is not there is an exit status.
+        """
+        outcome = muxctl("record", "show", UDID, address=FakeDaemon(self, result(2)).address)
+        self.assertEqual(outcome.status, 1)
+        self.assertIn(f"has no pair record of {UDID}", outcome.err)
+
+    def test_delete(self) -> None:
+        """
+        A record is deleted, and the person told.
+        """
+        requests: list[dict[str, object]] = []
+        ok = answering({"MessageType": "Result", "Number": 0}, requests)
+        outcome = muxctl("record", "delete", UDID, address=FakeDaemon(self, ok).address)
+        self.assertEqual(requests[0]["MessageType"], "DeletePairRecord")
+        self.assertEqual(requests[0]["PairRecordID"], UDID)
+        self.assertEqual(
+            (outcome.status, outcome.out, outcome.err),
+            (0, "", f"muxctl: deleted the pair record of {UDID}\n"),
+        )
