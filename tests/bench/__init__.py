@@ -1,0 +1,3 @@
+"""
+The benchmark: what it asks for, and what it makes of the answers.
+"""
