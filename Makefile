@@ -1,0 +1,96 @@
+# make run    a daemon on run/usbmuxd.sock, with a simulated phone to play with
+# make test   everything that must hold: style, types, tests, coverage
+# make help   the other targets
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DEVELOPED := $(VENV)/.developed
+METADATA := setup.cfg pyproject.toml
+SOCKET := run/usbmuxd.sock
+SUMMARY := build/test-summary
+
+# Packages whose branches must be covered, and how many of a hundred.
+COVERED := wire device server
+FLOOR := 95
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help run test lint types check-packaging bench clean distclean
+
+help:
+	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
+	@echo "make test              lint, types, tests with coverage, and a closing line of counts"
+	@echo "make lint              ruff: style and format"
+	@echo "make types             mypy --strict"
+	@echo "make check-packaging   build wheel and sdist, install them elsewhere, check the man page"
+	@echo "make bench             measure the speed"
+	@echo "make clean             remove everything that make has made but $(VENV)"
+	@echo "make distclean         remove that too"
+
+run: $(INSTALLED)
+	@mkdir -p run
+	@sed 's#@PROJECT@#$(CURDIR)#g' docs/first-steps.txt
+	@exec $(BIN)/twistd --nodaemon --pidfile= usbmuxd \
+	    --listen unix:$(SOCKET):mode=666 --config-dir run/lockdown \
+	    --source usb --source simulated
+
+# All parts run even if one fails, so that one run tells everything.
+test: $(DEVELOPED)
+	@status=0; \
+	$(MAKE) --no-print-directory lint || status=1; \
+	$(MAKE) --no-print-directory types || status=1; \
+	rm -f $(SUMMARY); mkdir -p $(dir $(SUMMARY)); \
+	$(BIN)/coverage erase; \
+	$(BIN)/coverage run -m tests --summary $(SUMMARY) || status=1; \
+	$(BIN)/coverage combine --quiet; \
+	$(BIN)/coverage report --skip-covered || status=1; \
+	for package in $(COVERED); do \
+	    printf '%s' "branch coverage of muxd/$$package, at least $(FLOOR) %: "; \
+	    $(BIN)/coverage report --include "muxd/$$package/*" --format total \
+	        --fail-under $(FLOOR) || status=1; \
+	done; \
+	cat $(SUMMARY) || status=1; \
+	exit $$status
+
+lint: $(DEVELOPED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEVELOPED)
+	$(BIN)/mypy
+
+check-packaging: $(DEVELOPED)
+	$(BIN)/python -m build --no-isolation --outdir build/dist .
+	$(BIN)/python -m tests tests.test_packaging
+	@if command -v groff >/dev/null; then \
+	    warnings=$$(groff -mandoc -Tutf8 -ww man/usbmuxd.8 2>&1 >/dev/null); \
+	    if [ -n "$$warnings" ]; then echo "$$warnings"; exit 1; fi; \
+	else echo "groff is not installed: the man page was not checked"; fi
+
+bench: $(DEVELOPED)
+	@if [ -f bench/__main__.py ]; then $(BIN)/python -m bench; \
+	else echo "there is nothing to measure with in bench/"; fi
+
+clean:
+	rm -rf build dist run _trial_temp* .coverage .coverage.* .mypy_cache .ruff_cache \
+	    .pytest_cache .hypothesis muxd.egg-info twisted/plugins/dropin.cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and there is none."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed; name it with make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): $(METADATA) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(DEVELOPED): $(METADATA) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(INSTALLED)

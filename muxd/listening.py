@@ -1,0 +1,137 @@
+# -*- test-case-name: tests.test_listening -*-
+"""
+The places where clients connect.
+
+Any server endpoint will do: a UNIX socket, TCP, TLS, a socket inherited from
+systemd.  A UNIX socket has a file, which is looked after here.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from muxd.socketfile import CannotListen, explain, makeWay
+from muxd.sources import Description
+
+
+class Doorway:
+    """
+    One place where clients connect, opened and closed with the daemon.
+
+    @ivar description: As it was typed.
+    """
+
+    _log = Logger()
+
+    def __init__(self, endpoint: IStreamServerEndpoint, description: str, path: str | None) -> None:
+        """
+        @param path: The UNIX socket's file, if there is one.
+        """
+        self.description = description
+        self._endpoint = endpoint
+        self._path = path
+        self._opening: Deferred[IListeningPort | None] | None = None
+        self._problem: CannotListen | None = None
+
+    @classmethod
+    def fromDescription(cls, reactor: object, description: str) -> Doorway:
+        """
+        From what a person typed, such as C{unix:/var/run/usbmuxd:mode=666}.
+
+        @raise ValueError: It is not a server endpoint's description.
+        """
+        try:
+            endpoint = serverFromString(reactor, description)
+            parsed = Description.fromString(description)
+        except (ValueError, TypeError, LookupError, StopIteration, RuntimeError) as error:
+            raise ValueError(f"cannot listen on {description!r}: {error}") from error
+        path = None
+        if parsed.name == "unix":
+            path = parsed.positional[0] if parsed.positional else parsed.keywords["address"]
+            if path.startswith("\0"):
+                path = None
+        return cls(endpoint, description, path)
+
+    def makeWay(self) -> None:
+        """
+        Take what a daemon that is no longer alive has left here out of the way.
+
+        @raise CannotListen: Something else is in the way.
+        """
+        if self._path is not None:
+            makeWay(self._path)
+
+    def open(self, factory: IProtocolFactory) -> None:
+        """
+        Let clients in.
+
+        @raise CannotListen: It is known at once that this will not do.  An
+            endpoint that takes its time reports to the log.
+        """
+        self._problem = None
+        opening: Deferred[IListeningPort | None] = self._endpoint.listen(factory).addCallbacks(
+            self._opened, self._failed
+        )
+        if self._problem is not None:
+            raise self._problem
+        self._opening = opening
+
+    def _opened(self, port: IListeningPort) -> IListeningPort | None:
+        """
+        Clients can connect.
+        """
+        self._log.info("listening on {description}", description=self.description)
+        return port
+
+    def _failed(self, failure: Failure) -> IListeningPort | None:
+        """
+        They cannot, and will not.
+        """
+        if failure.check(CancelledError):
+            return None
+        reason = failure.value or RuntimeError("no reason given")
+        self._problem = CannotListen(explain(self._path or self.description, reason))
+        if self._opening is not None:
+            self._log.critical("cannot listen on {problem}", problem=self._problem)
+        return None
+
+    def close(self) -> Deferred[None]:
+        """
+        Let nobody in any more, and remove the socket's file.
+
+        @return: fires when that is done.
+        """
+        opening, self._opening = self._opening, None
+        return Deferred.fromCoroutine(self._close(opening))
+
+    async def _close(self, opening: Deferred[IListeningPort | None] | None) -> None:
+        """
+        Close what C{opening} has opened or is about to.
+        """
+        if opening is None:
+            return
+        opening.cancel()
+        port = await opening
+        if port is None:
+            return
+        try:
+            await _asDeferred(port.stopListening())
+        except OSError as error:
+            # The port itself is closed; what failed is the removal of its file.
+            self._log.warn(
+                "{description}: {error}; the next start takes care of it",
+                description=self.description,
+                error=error.strerror,
+            )
+
+
+async def _asDeferred(result: object) -> None:
+    """
+    Wait for what a port's C{stopListening} returned, if it is to be waited for.
+    """
+    if isinstance(result, Deferred):
+        await result

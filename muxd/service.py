@@ -1,0 +1,255 @@
+# -*- test-case-name: tests.test_service -*-
+"""
+The daemon put together: sources, the registry of devices, and the places where
+clients connect.
+
+C{twistd} runs one of these, and so may any application::
+
+    service = MuxService(reactor, sources=["usb"])
+    service.setServiceParent(application)
+    service.endpoint(62078).connect(factory)
+"""
+
+from __future__ import annotations
+
+import ntpath
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import (
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+    IStreamServerEndpoint,
+)
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+from twisted.python.runtime import Platform, platform
+from zope.interface import implementer
+
+from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource
+from muxd.limits import LIMITS, Limits
+from muxd.listening import Doorway
+from muxd.server.factory import ControlFactory
+from muxd.server.records import PairRecordStore
+from muxd.server.registry import DeviceRegistry
+from muxd.sources import sourceFromString
+
+SourceFactory = Callable[[IDeviceReceiver], IDeviceSource]
+
+
+def defaultConfigDir(system: Platform = platform, environ: Mapping[str, str] = os.environ) -> str:
+    """
+    Where pair records are on this system (protocol 4.11).
+    """
+    if system.isWindows():
+        return ntpath.join(environ.get("PROGRAMDATA", "C:\\ProgramData"), "Apple", "Lockdown")
+    return "/var/db/lockdown" if system.isMacOSX() else "/var/lib/lockdown"
+
+
+class NoSuchDevice(ConnectError):
+    """
+    It is not clear to which phone to connect; the text says which ones there
+    are.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(string=reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """
+        The reason, without Twisted's preface.
+        """
+        return self.reason
+
+
+class MuxService(Service):
+    """
+    usbmuxd, as a service of any Twisted application.
+
+    Nothing is opened before it is started, and it can be started again after it
+    was stopped.
+
+    @ivar registry: The devices that are attached, whichever source they are of.
+    @ivar sources: Where devices come from.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        listen: Iterable[str | IStreamServerEndpoint] = (),
+        sources: Iterable[str | SourceFactory] = (),
+        configDir: str | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
+        """
+        @param reactor: What everything of it lives on.
+        @param listen: Where clients connect: endpoints, or descriptions of such.
+            With none of them, only this process reaches the phones.
+        @param sources: Where devices come from: descriptions such as C{usb}, or
+            callables that make a source from its receiver.
+        @param configDir: Where pair records are; C{None} is the system's place.
+        @param limits: What nobody may exceed.
+
+        @raise ValueError: A description is wrong.
+        """
+        self.registry = DeviceRegistry()
+        self._reactor = reactor
+        self._limits = limits
+        self._store = PairRecordStore(configDir or defaultConfigDir())
+        self._factory = ControlFactory(reactor, self.registry, self._store, limits)
+        self._doorways = [
+            Doorway.fromDescription(reactor, place)
+            if isinstance(place, str)
+            else Doorway(place, repr(place), None)
+            for place in listen
+        ]
+        self._open = False
+        self.sources: list[IDeviceSource] = [
+            sourceFromString(reactor, self.registry, source)
+            if isinstance(source, str)
+            else source(self.registry)
+            for source in sources
+        ]
+
+    def endpoint(self, port: int, udid: str | None = None) -> IStreamClientEndpoint:
+        """
+        The way to a TCP port of a phone, within this process.
+
+        The phone is looked up at each attempt to connect, so the endpoint
+        outlives the phone's being unplugged.
+
+        @param port: The phone's port, such as 62078.
+        @param udid: Which phone; C{None} means the only one.
+        """
+        return _PhoneEndpoint(self.registry, port, udid)
+
+    def privilegedStartService(self) -> None:
+        """
+        Open the doorways, before privileges are given up.
+
+        @raise CannotListen: One of them cannot be opened.
+        """
+        super().privilegedStartService()
+        # All are looked at before any is opened: a refused start leaves nothing.
+        for doorway in self._doorways:
+            doorway.makeWay()
+        for doorway in self._doorways:
+            doorway.open(self._factory)
+        self._open = True
+
+    def startService(self) -> None:
+        """
+        Look for devices; and open the doorways, if this has not been done.
+
+        @raise CannotListen: One of them cannot be opened.
+        """
+        if not self._open:
+            self.privilegedStartService()
+        super().startService()
+        for source in self.sources:
+            try:
+                source.startService()
+            except Exception as error:
+                # One that fails must not take the others' phones away.
+                self._log.error(
+                    "source {source} did not start, going on without it: {error}",
+                    source=source.description,
+                    error=error,
+                )
+                self._log.failure("that was", level=LogLevel.debug)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Close the doorways; then detach all devices, which ends their sessions;
+        then let clients have what they have not read yet.  Each of it takes only
+        so long (L{Limits.stopTimeout}).
+
+        @return: fires when nothing is left: no socket, no thread, no claimed
+            interface.
+        """
+        super().stopService()
+        self._open = False
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        """
+        The order in which it all ends.
+        """
+        await self._finish("listening", [doorway.close() for doorway in self._doorways])
+        running = [source for source in self.sources if source.running]
+        await self._finish("sources", [maybeDeferred(source.stopService) for source in running])
+        await self._finish("clients", [self._factory.stop()])
+
+    async def _finish(self, what: str, ends: list[Deferred[Any]]) -> None:
+        """
+        Wait until all of C{ends} have fired, but not for ever, and whatever
+        becomes of one of them.
+        """
+        for end in ends:
+            end.addTimeout(self._limits.stopTimeout, self._reactor)
+            end.addErrback(self._unfinished, what)
+        await gatherResults(ends)
+
+    def _unfinished(self, failure: Failure, what: str) -> None:
+        """
+        Something did not end as it should.  We end all the same.
+        """
+        if failure.check(DeferredTimeout):
+            self._log.error(
+                "stopping: {what} took longer than {timeout} s; going on",
+                what=what,
+                timeout=self._limits.stopTimeout,
+            )
+        else:
+            self._log.failure("stopping: {what} failed; going on", failure, what=what)
+
+
+@implementer(IStreamClientEndpoint)
+class _PhoneEndpoint:
+    """
+    A port of a phone that is looked up at each attempt to connect.
+    """
+
+    def __init__(self, registry: DeviceRegistry, port: int, udid: str | None) -> None:
+        self._registry = registry
+        self._port = port
+        self._udid = udid
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Connect, or fail with L{NoSuchDevice}.
+        """
+        try:
+            device = self._find()
+        except NoSuchDevice:
+            return fail()
+        return device.endpoint(self._port).connect(protocolFactory)
+
+    def _find(self) -> IDevice:
+        """
+        The phone that is meant.  The same phone may be attached twice, by cable
+        and by network, and counts once.
+        """
+        phones = sorted({one.device.identity.udid for one in self._registry.attached()})
+        names = ", ".join(phones)
+        udid = self._udid
+        if udid is None:
+            if not phones:
+                raise NoSuchDevice("no phone is attached")
+            if len(phones) > 1:
+                raise NoSuchDevice(f"{len(phones)} phones are attached, choose by UDID: {names}")
+            udid = phones[0]
+        found = self._registry.findByUDID(udid)
+        if found is None:
+            raise NoSuchDevice(f"no phone {udid} is attached (attached: {names or 'none'})")
+        return found.device

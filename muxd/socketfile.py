@@ -1,0 +1,129 @@
+# -*- test-case-name: tests.test_socketfile -*-
+"""
+The UNIX socket file that is in the way, or not.
+
+Whether a daemon is behind a socket file only a connection attempt can tell: the
+file survives a killed daemon (and every stop of Apple's and of the C daemon),
+and the lock that Twisted puts beside it names a process id, which another
+process may have by now; in a container it nearly always has.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from contextlib import suppress
+
+from twisted.internet.error import CannotListenError
+
+# Whose rights count is not a choice on every system.
+_EFFECTIVE = os.access in os.supports_effective_ids
+
+
+class CannotListen(Exception):
+    """
+    A listener cannot be opened.  The text is one line: what, why, and what to
+    do.
+    """
+
+
+def makeWay(path: str) -> None:
+    """
+    Make sure that a socket can be bound at C{path}: remove the file of a daemon
+    that is no longer alive, and its lock.
+
+    @raise CannotListen: A daemon is alive there, the file is not a socket, or
+        this process may not write there.
+    """
+    directory = os.path.dirname(path) or "."
+    if not os.path.isdir(directory):
+        raise CannotListen(
+            f"{path}: there is no directory {directory}; make it, or choose another place with -l"
+        )
+    try:
+        if _isSocket(path):
+            _refuseIfAlive(path)
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+            _removeLock(path)
+    except OSError as error:
+        raise CannotListen(explain(path, error)) from error
+    # Asked last, so that a daemon that is alive is named to those, too, who may
+    # not replace it.
+    if not os.access(directory, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
+        raise CannotListen(explain(path, PermissionError(errno.EACCES, "")))
+
+
+def explain(path: str, error: BaseException) -> str:
+    """
+    One line for a failure to listen at C{path}.
+    """
+    if isinstance(error, CannotListenError):
+        if isinstance(error.socketError, OSError):
+            error = error.socketError
+        else:
+            return f"{path}: {error.socketError}; remove {path}.lock if no usbmuxd is running"
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return (
+            f"{path}: user {_userID()} may not create a socket there; "
+            "start as root, or choose another place with -l"
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return f"{path}: {error.strerror}"
+    return f"{path}: {error}"
+
+
+def _userID() -> str:
+    """
+    Who we are, on systems that have numbers for that.
+    """
+    return str(os.geteuid()) if hasattr(os, "geteuid") else os.environ.get("USERNAME", "?")
+
+
+def _isSocket(path: str) -> bool:
+    """
+    Whether there is a socket at C{path}.
+
+    @raise CannotListen: There is something else.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        if os.path.islink(path):
+            raise CannotListen(f"{path}: is a symbolic link to nowhere; remove it") from None
+        return False
+    if not stat.S_ISSOCK(mode):
+        raise CannotListen(f"{path}: is not a socket; move it away, or choose another place")
+    return True
+
+
+def _refuseIfAlive(path: str) -> None:
+    """
+    @raise CannotListen: Somebody listens at C{path}.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # A daemon with a full backlog would make a blocking attempt wait.
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return
+        except BlockingIOError:
+            pass
+    raise CannotListen(
+        f"{path}: a usbmuxd is listening there already; stop it (systemctl stop usbmuxd), "
+        "or choose another place with -l"
+    )
+
+
+def _removeLock(path: str) -> None:
+    """
+    Remove the lock of the daemon whose socket answered nothing.  Twisted's lock
+    is a symbolic link to a process id; anything else is not ours to remove.
+    """
+    lock = f"{path}.lock"
+    if os.path.islink(lock):
+        os.unlink(lock)

@@ -1,0 +1,3 @@
+"""
+What the commands under C{twistd} are made of: their options and services.
+"""

@@ -1,0 +1,101 @@
+# -*- test-case-name: tests.tap.test_process -*-
+"""
+What a daemon does to its own process, and an embedded service must not.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from constantly import NamedConstant
+from twisted.logger import (
+    FilteringLogObserver,
+    Logger,
+    LogLevelFilterPredicate,
+    LogPublisher,
+)
+
+_log = Logger()
+
+
+class StartFailure(SystemExit, Exception):
+    """
+    The end of a start that cannot succeed: one line for the person and exit
+    status 1, without a traceback.
+
+    It is a C{SystemExit}, so that the interpreter ends quietly, and it is an
+    C{Exception}, because C{twistd} removes its pid file, and tells the waiting
+    parent of a daemon why, for exceptions alone.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(1)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """
+        What C{twistd} tells the parent of a daemon.
+        """
+        return self.reason
+
+
+class _Resource(Protocol):
+    """
+    What is used of the C{resource} module, which Windows does not have.
+    """
+
+    RLIMIT_NOFILE: int
+
+    def getrlimit(self, resource: int, /) -> tuple[int, int]:
+        """
+        The soft and the hard limit.
+        """
+
+    def setrlimit(self, resource: int, limits: tuple[int, int], /) -> None:
+        """
+        Change them.
+        """
+
+
+def raiseFileLimit(resource: _Resource | None = None) -> None:
+    """
+    Raise the soft limit of open files, which is 1024 on most systems, to the
+    hard one: each connection of a client is one file, and a rack of phones has
+    thousands.
+
+    @param resource: The module of that name; C{None} means the real one, if
+        there is one.
+    """
+    if resource is None:
+        try:
+            import resource as found
+        except ImportError:
+            return
+        resource = found
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError) as error:
+        # macOS calls its hard limit infinite and refuses it as a soft one.
+        _log.debug("the limit of open files stays at {soft}: {error}", soft=soft, error=error)
+    else:
+        _log.debug("limit of open files raised from {soft} to {hard}", soft=soft, hard=hard)
+
+
+def limitLogLevel(publisher: LogPublisher, level: NamedConstant) -> None:
+    """
+    Keep what is below C{level} from all that observe C{publisher} now.
+
+    C{twistd} has no log level of its own and shows all there is, C{debug} too.
+    It chooses its observers by itself, from options that are none of ours, and
+    there is no public way to come between.
+
+    @param publisher: C{twisted.logger.globalLogPublisher}, but in tests.
+    """
+    for observer in list(publisher._observers):
+        publisher.removeObserver(observer)
+        publisher.addObserver(
+            FilteringLogObserver(observer, [LogLevelFilterPredicate(defaultLogLevel=level)])
+        )

@@ -1,0 +1,277 @@
+# -*- test-case-name: tests.tap.test_usbmuxd -*-
+"""
+C{twistd usbmuxd}: the daemon's options, and the service made of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, NoReturn
+
+from twisted.application.service import IService
+from twisted.internet.endpoints import quoteStringArgument
+from twisted.logger import Logger, LogLevel, globalLogPublisher
+from twisted.python import usage
+from twisted.python.runtime import platform
+
+import muxd
+from muxd.allocator import keepFreedMemory
+from muxd.service import MuxService
+from muxd.socketfile import CannotListen
+from muxd.sources import Description, sourceParsers
+from muxd.tap.process import StartFailure, limitLogLevel, raiseFileLimit
+
+UNIX_ENDPOINT = "unix:/var/run/usbmuxd:mode=666"
+TCP_ENDPOINT = "tcp:27015:interface=127.0.0.1"
+
+# What people who come from the C daemon type, and what to type instead.
+_ELSEWHERE = {
+    ("f", "foreground"): "write twistd -n before the word usbmuxd",
+    ("U", "user"): "write twistd --uid USER --gid GROUP before the word usbmuxd",
+    ("P", "pidfile"): "write twistd --pidfile FILE before the word usbmuxd",
+    ("logfile",): "write twistd --logfile FILE before the word usbmuxd",
+    ("n", "disable-hotplug"): "not needed: devices are always noticed",
+    ("z", "enable-exit"): "not needed: run it permanently, or stop it with SIGTERM",
+    ("u", "udev"): "not needed: run it permanently",
+    ("systemd",): "write twistd -n before the word usbmuxd",
+    ("x", "exit"): "send SIGTERM to the daemon",
+    ("X", "force-exit"): "send SIGTERM to the daemon",
+    ("V",): "write --version",
+    ("p", "no-preflight"): "not needed: devices are listed at once",
+}
+
+
+class Options(usage.Options):
+    """
+    What can be said about the daemon.
+
+    @ivar reactor: What to build the service on; C{None} means the global one,
+        once the options of C{twistd} have chosen it.
+    @ivar service: The service, once everything has been said.
+    """
+
+    synopsis = "[options]"
+    longdesc = "usbmuxd: lets any program on this machine talk to any TCP port of a phone on USB."
+
+    reactor: Any = None
+    service: UsbmuxdService
+
+    def __init__(self) -> None:
+        super().__init__()
+        # usage wraps these, but leaves the indentation of docstrings in them.
+        self.docs = {name: " ".join((text or "").split()) for name, text in self.docs.items()}
+        self["listen"] = []
+        self["source"] = []
+        self["config-dir"] = None
+        self["libusb"] = None
+        self["verbose"] = 0
+
+    def opt_listen(self, endpoint: str) -> None:
+        """
+        Where clients connect, as a Twisted server endpoint; may be repeated.
+        [default: unix:/var/run/usbmuxd:mode=666, and on Windows
+        tcp:27015:interface=127.0.0.1]
+        """
+        self["listen"].append(endpoint)
+
+    opt_l = opt_listen
+
+    def opt_socket(self, address: str) -> None:
+        """
+        The same in the spelling of the C daemon: PATH, ADDR:PORT or [ADDR]:PORT;
+        may be repeated.
+        """
+        self["listen"].append(endpointFromAddress(address))
+
+    opt_S = opt_socket
+
+    def opt_source(self, description: str) -> None:
+        """
+        Where phones come from, see below; may be repeated. [default: usb]
+        """
+        self["source"].append(description)
+
+    opt_s = opt_source
+
+    def opt_libusb(self, path: str) -> None:
+        """
+        The libusb library that the usb source loads. [default: MUXD_LIBUSB of
+        the environment, else the system's, else the one of libusb-package]
+        """
+        if not os.path.isfile(path):
+            raise usage.UsageError(f"--libusb {path}: there is no such file")
+        self["libusb"] = os.path.abspath(path)
+
+    def opt_config_dir(self, path: str) -> None:
+        """
+        Where pair records are kept. [default: /var/lib/lockdown,
+        /var/db/lockdown on macOS]
+        """
+        if not path:
+            raise usage.UsageError("--config-dir must name a directory")
+        # twistd may change the working directory before anything is opened.
+        self["config-dir"] = os.path.abspath(path)
+
+    opt_C = opt_config_dir
+
+    def opt_verbose(self) -> None:
+        """
+        Log what only those want to know who look for a fault, too.
+        """
+        self["verbose"] += 1
+
+    opt_v = opt_verbose
+
+    def opt_version(self) -> NoReturn:
+        """
+        Print the version and exit.
+        """
+        print(f"muxd {muxd.__version__}")
+        sys.exit(0)
+
+    def getUsage(self, width: int | None = None) -> str:
+        """
+        The options, then the sources that are installed, then examples.
+        """
+        sources = "".join(f"  {parser.usage}\n" for parser in sourceParsers())
+        return f"{super().getUsage(width)}\nSources:\n{sources}\n{_EXAMPLES}"
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """
+        Parse, and point to where an option of the C daemon has gone.
+
+        @raise usage.UsageError: Something is wrong; the text is one line.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            words = str(error).split()
+            for names, remedy in _ELSEWHERE.items():
+                if words[:1] == ["option"] and words[1].lstrip("-") in names:
+                    raise usage.UsageError(f"{error}; {remedy}") from None
+            raise
+
+    def parseArgs(self, *arguments: str) -> None:
+        """
+        @raise usage.UsageError: There are arguments; none are expected.
+        """
+        if arguments:
+            raise usage.UsageError(
+                f"unexpected argument {arguments[0]!r}; a value belongs right behind its option"
+            )
+
+    def postOptions(self) -> None:
+        """
+        Build the service: it is here that a wrong value can still be answered
+        as the usage error that it is.
+
+        @raise usage.UsageError: A value is wrong.
+        """
+        if self.reactor is None:
+            from twisted.internet import reactor
+
+            self.reactor = reactor
+        level = LogLevel.debug if self["verbose"] else LogLevel.info
+        # twist has a log level, which -v lowers; twistd has none.
+        runner = self.parent
+        hasLevel = runner is not None and "logLevel" in runner
+        if runner is not None and hasLevel and self["verbose"]:
+            runner["logLevel"] = level
+        try:
+            self.service = UsbmuxdService(
+                self.reactor,
+                listen=self["listen"] or [TCP_ENDPOINT if platform.isWindows() else UNIX_ENDPOINT],
+                sources=self._sources(),
+                configDir=self["config-dir"],
+            )
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from error
+        self.service.logLevel = None if hasLevel else level
+
+    def _sources(self) -> list[str]:
+        """
+        The sources' descriptions, with the libusb that was chosen.
+        """
+        descriptions = self["source"] or ["usb"]
+        if self["libusb"] is None:
+            return list(descriptions)
+        argument = f":libusb={quoteStringArgument(self['libusb'])}"
+        return [
+            description + argument
+            if Description.fromString(description).name.lower() == "usb"
+            else description
+            for description in descriptions
+        ]
+
+
+_EXAMPLES = """\
+Examples:
+  twistd -n usbmuxd
+      as the system's daemon, in the foreground
+  twistd -n usbmuxd -l unix:/tmp/usbmuxd -s simulated:2 -C /tmp/lockdown
+      two simulated phones for USBMUXD_SOCKET_ADDRESS=UNIX:/tmp/usbmuxd
+  twistd -n usbmuxd -l unix:/var/run/usbmuxd:mode=660 -l tcp:27015:interface=127.0.0.1
+      two places to connect, one of them for its group alone
+  twistd -n usbmuxd -l systemd:domain=UNIX:index=0
+      on a socket that systemd opened
+"""
+
+
+def endpointFromAddress(address: str) -> str:
+    """
+    The endpoint description for what the C daemon's C{-S} accepts.
+
+    @raise usage.UsageError: It is no address.
+    """
+    if not address or address.startswith("-"):
+        raise usage.UsageError(f"-S {address!r}: expected PATH, ADDR:PORT or [ADDR]:PORT")
+    if ":" not in address:
+        return f"unix:{quoteStringArgument(os.path.abspath(address))}:mode=666"
+    host, _, port = address.rpartition(":")
+    kind = "tcp"
+    if host.startswith("[") and host.endswith("]"):
+        kind, host = "tcp6", host[1:-1]
+    elif ":" in host:
+        raise usage.UsageError(f"-S {address!r}: write an IPv6 address as [ADDR]:PORT")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise usage.UsageError(
+            f"-S {address!r}: expected ADDR:PORT; a path with a colon needs -l unix:PATH "
+            "with a backslash before the colon"
+        )
+    return f"{kind}:{port}:interface={quoteStringArgument(host)}"
+
+
+class UsbmuxdService(MuxService):
+    """
+    The service as the master of its process.
+
+    @ivar logLevel: What to keep out of the log; C{None} if somebody else does.
+    """
+
+    _log = Logger()
+
+    logLevel: Any = None
+
+    def privilegedStartService(self) -> None:
+        """
+        Prepare the process, then open the doorways.
+
+        @raise StartFailure: That was not possible.
+        """
+        if self.logLevel is not None:
+            limitLogLevel(globalLogPublisher, self.logLevel)
+        raiseFileLimit()
+        keepFreedMemory()
+        try:
+            super().privilegedStartService()
+        except CannotListen as problem:
+            self._log.critical("usbmuxd cannot start: {problem}", problem=problem)
+            raise StartFailure(str(problem)) from None
+
+
+def makeService(options: Options) -> IService:
+    """
+    The service that C{options} describe.
+    """
+    return options.service

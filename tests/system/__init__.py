@@ -1,0 +1,3 @@
+"""
+The daemon on a real kernel.
+"""

@@ -1,0 +1,429 @@
+# -*- test-case-name: tests.tap.test_usbmuxd -*-
+"""
+Tests of L{muxd.tap.usbmuxd}.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.logger import LogLevel, LogPublisher, globalLogPublisher
+from twisted.python import usage
+from twisted.python.runtime import platform
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+import muxd
+from muxd.tap import usbmuxd
+from muxd.tap.process import StartFailure
+from muxd.tap.usbmuxd import (
+    TCP_ENDPOINT,
+    UNIX_ENDPOINT,
+    Options,
+    UsbmuxdService,
+    endpointFromAddress,
+    makeService,
+)
+
+
+class Recorded(UsbmuxdService):
+    """
+    A service that remembers how it was made, and does not look at sources.
+    """
+
+    def __init__(self, reactor: Any, **arguments: Any) -> None:
+        self.arguments = arguments
+        super().__init__(reactor, listen=arguments["listen"])
+
+
+class Runner(usage.Options):
+    """
+    The options of a C{twist} or, without a level, of a C{twistd}.
+    """
+
+    def __init__(self, **values: object) -> None:
+        super().__init__()
+        self.update(values)
+
+
+class OptionsTestCase(SynchronousTestCase):
+    """
+    What tests of L{Options} need.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have options that do not use the global reactor.
+        """
+        self.reactor = MemoryReactorClock()
+        self.options = Options()
+        self.options.reactor = self.reactor
+
+    def refused(self, *words: str) -> str:
+        """
+        Why these words are refused: one line.
+        """
+        error = self.assertRaises(usage.UsageError, self.options.parseOptions, list(words))
+        self.assertNotIn("\n", str(error))
+        return str(error)
+
+
+class OptionsTests(OptionsTestCase):
+    """
+    Tests of what L{Options} make of words.
+    """
+
+    def setUp(self) -> None:
+        """
+        Remember what the service is made of.
+        """
+        super().setUp()
+        self.patch(usbmuxd, "UsbmuxdService", Recorded)
+
+    def parsed(self, *words: str) -> dict[str, Any]:
+        """
+        What the service is made of.
+        """
+        self.options.parseOptions(list(words))
+        service = self.options.service
+        assert isinstance(service, Recorded)
+        return service.arguments
+
+    def test_defaults(self) -> None:
+        """
+        Without a word, it is the system's daemon.
+        """
+        place = TCP_ENDPOINT if platform.isWindows() else UNIX_ENDPOINT
+        self.assertEqual(self.parsed(), {"listen": [place], "sources": ["usb"], "configDir": None})
+
+    def test_windows(self) -> None:
+        """
+        On Windows, which has no UNIX sockets here, it is where Apple's own
+        daemon listens.
+        """
+        self.patch(type(platform), "isWindows", lambda self: True)
+        self.assertEqual(self.parsed()["listen"], ["tcp:27015:interface=127.0.0.1"])
+
+    def test_listen(self) -> None:
+        """
+        Places to connect add up, in either spelling.
+        """
+        arguments = self.parsed("-l", "tcp:1", "--listen=tcp:2", "-S", "h:3", "--socket", "h:4")
+        self.assertEqual(
+            arguments["listen"], ["tcp:1", "tcp:2", "tcp:3:interface=h", "tcp:4:interface=h"]
+        )
+
+    def test_sources(self) -> None:
+        """
+        Sources add up, and replace the default.
+        """
+        arguments = self.parsed("-s", "simulated:2", "--source", "usb:poll=2")
+        self.assertEqual(arguments["sources"], ["simulated:2", "usb:poll=2"])
+
+    def test_libusb(self) -> None:
+        """
+        The libusb that was chosen is that of each usb source.
+        """
+        library = self.mktemp() + ":1"
+        with open(library, "w"):
+            pass
+        arguments = self.parsed("-s", "simulated", "-s", "USB:poll=2", "--libusb", library)
+        path = os.path.abspath(library).replace(":", "\\:")
+        self.assertEqual(arguments["sources"], ["simulated", f"USB:poll=2:libusb={path}"])
+
+    def test_configDir(self) -> None:
+        """
+        The directory of pair records does not depend on where a daemon goes.
+        """
+        arguments = self.parsed("-C", "records")
+        self.assertEqual(arguments["configDir"], os.path.abspath("records"))
+
+    def test_level(self) -> None:
+        """
+        C{twistd} has no log level, so the service has one: what an operator
+        wants to see, or all there is.
+        """
+        self.options.parent = Runner(nodaemon=True)
+        self.parsed()
+        self.assertIs(self.options.service.logLevel, LogLevel.info)
+        self.parsed("-v", "-v")
+        self.assertIs(self.options.service.logLevel, LogLevel.debug)
+
+    def test_twistLevel(self) -> None:
+        """
+        C{twist} has a log level of its own, which C{-v} lowers.
+        """
+        self.options.parent = Runner(logLevel=LogLevel.warn)
+        self.parsed()
+        self.assertIsNone(self.options.service.logLevel)
+        self.assertIs(self.options.parent["logLevel"], LogLevel.warn)
+        self.parsed("--verbose")
+        self.assertIsNone(self.options.service.logLevel)
+        self.assertIs(self.options.parent["logLevel"], LogLevel.debug)
+
+
+class RefusalTests(OptionsTestCase):
+    """
+    Tests of what L{Options} refuse.
+    """
+
+    def test_endpoint(self) -> None:
+        """
+        What is no endpoint is refused.
+        """
+        self.assertIn("cannot listen on 'cupboard:1'", self.refused("-l", "cupboard:1"))
+
+    def test_source(self) -> None:
+        """
+        An unknown source is refused with those that there are.
+        """
+        self.assertIn("known: simulated, usb", self.refused("-l", "tcp:1", "-s", "cupboard"))
+
+    def test_malformedSource(self) -> None:
+        """
+        A source that is no description at all is refused, also together with a
+        libusb.
+        """
+        self.assertIn("no name", self.refused("-s", ":1", "--libusb", __file__))
+
+    def test_libusb(self) -> None:
+        """
+        A libusb that is not there is refused.
+        """
+        self.assertIn("/nowhere: there is no such file", self.refused("--libusb", "/nowhere"))
+
+    def test_configDir(self) -> None:
+        """
+        No directory is not a directory.
+        """
+        self.assertIn("must name a directory", self.refused("-C", ""))
+
+    def test_arguments(self) -> None:
+        """
+        A word that belongs to no option is refused.
+        """
+        self.assertIn("unexpected argument 'simulated'", self.refused("simulated"))
+
+    def test_unknown(self) -> None:
+        """
+        An unknown option is refused without advice.
+        """
+        self.assertEqual(self.refused("--cupboard"), "option --cupboard not recognized")
+
+    def test_missingValue(self) -> None:
+        """
+        So is an option that lacks its value.
+        """
+        self.assertIn("requires argument", self.refused("-l"))
+
+    def test_fromTheCDaemon(self) -> None:
+        """
+        Each option of the C daemon that is not ours is refused with what to type
+        instead.
+        """
+        for words, remedy in (
+            ("-f", "twistd -n"),
+            ("--foreground", "twistd -n"),
+            ("-U usbmux", "--uid"),
+            ("-P /run/pid", "--pidfile"),
+            ("--logfile /log", "--logfile"),
+            ("-n", "always noticed"),
+            ("-z", "SIGTERM"),
+            ("-u", "permanently"),
+            ("--systemd", "twistd -n"),
+            ("-x", "SIGTERM"),
+            ("--force-exit", "SIGTERM"),
+            ("-V", "--version"),
+            ("-p", "at once"),
+        ):
+            self.assertIn(remedy, self.refused(*words.split()), words)
+
+
+class AddressTests(SynchronousTestCase):
+    """
+    Tests of L{endpointFromAddress}.
+    """
+
+    def test_path(self) -> None:
+        """
+        What has no colon is a path.
+        """
+        self.assertEqual(endpointFromAddress("/tmp/s"), "unix:/tmp/s:mode=666")
+
+    def test_relativePath(self) -> None:
+        """
+        A path does not depend on where a daemon goes, and is quoted.
+        """
+        os.makedirs(directory := self.mktemp() + ":x")
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(directory)
+        quoted = os.path.abspath("s").replace(":", "\\:")
+        self.assertEqual(endpointFromAddress("s"), f"unix:{quoted}:mode=666")
+
+    def test_tcp(self) -> None:
+        """
+        What has a colon is an address and a port.
+        """
+        self.assertEqual(endpointFromAddress("127.0.0.1:27015"), "tcp:27015:interface=127.0.0.1")
+
+    def test_tcp6(self) -> None:
+        """
+        An IPv6 address is written in brackets.
+        """
+        self.assertEqual(endpointFromAddress("[::1]:27015"), "tcp6:27015:interface=\\:\\:1")
+
+    def test_refused(self) -> None:
+        """
+        Anything else is refused in one line.
+        """
+        for text in ("", "-S", "::1:27015", ":1", "h:", "h:x", "h:65536", "h:\u0661", "/a:b"):
+            error = self.assertRaises(usage.UsageError, endpointFromAddress, text)
+            self.assertIn(f"-S {text!r}", str(error))
+            self.assertNotIn("\n", str(error))
+
+
+class HelpTests(OptionsTestCase):
+    """
+    Tests of what L{Options} print.
+    """
+
+    def test_help(self) -> None:
+        """
+        The help names every option with its default, the sources that are
+        installed, and examples; nothing of it is wider than a terminal.
+        """
+        text = self.options.getUsage(80)
+        for word in (
+            "-l, --listen=",
+            UNIX_ENDPOINT,
+            TCP_ENDPOINT,
+            "-S, --socket=",
+            "-s, --source=",
+            "[default: usb]",
+            "--libusb=",
+            "MUXD_LIBUSB",
+            "-C, --config-dir=",
+            "/var/lib/lockdown",
+            "-v, --verbose",
+            "--version",
+            "\n  simulated",
+            "\n  usb",
+            "twistd -n usbmuxd\n",
+        ):
+            self.assertIn(word, text)
+        self.assertNotIn("  may be repeated", text)
+
+    def test_examples(self) -> None:
+        """
+        The examples in the help are right.
+        """
+        lines = self.options.getUsage(80).partition("Examples:\n")[2].splitlines()
+        commands = [line.split()[3:] for line in lines if line.startswith("  twistd -n usbmuxd")]
+        self.assertGreater(len(commands), 2)
+        for words in commands:
+            if any(word.startswith("systemd:") for word in words):
+                # Twisted looks for the inherited socket at once.
+                continue
+            options = Options()
+            options.reactor = self.reactor
+            options.parseOptions(words)
+
+    def test_version(self) -> None:
+        """
+        The version is muxd's.
+        """
+        self.patch(sys, "stdout", output := io.StringIO())
+        exit = self.assertRaises(SystemExit, self.options.parseOptions, ["--version"])
+        self.assertEqual((exit.code, output.getvalue()), (0, f"muxd {muxd.__version__}\n"))
+
+
+class ServiceTests(OptionsTestCase):
+    """
+    Tests of L{makeService} and what it makes.
+    """
+
+    def setUp(self) -> None:
+        """
+        Watch the log, but not the process's own.
+        """
+        super().setUp()
+        self.limits: list[object] = []
+        self.patch(usbmuxd, "raiseFileLimit", lambda: self.limits.append("files"))
+        self.patch(usbmuxd, "keepFreedMemory", lambda: self.limits.append("memory"))
+        self.patch(
+            usbmuxd,
+            "limitLogLevel",
+            lambda publisher, level: self.limits.append((publisher, level)),
+        )
+        self.log = EventLoggingObserver()
+        globalLogPublisher.addObserver(self.log)
+        self.addCleanup(globalLogPublisher.removeObserver, self.log)
+
+    def test_service(self) -> None:
+        """
+        The options' service keeps the contract, and nothing is opened before it
+        is started.
+        """
+        self.options.parseOptions(["-l", "tcp:1", "-s", "simulated"])
+        service = makeService(self.options)
+        verifyObject(IService, service)
+        self.assertEqual((self.reactor.tcpServers, self.limits), ([], []))
+
+    def test_process(self) -> None:
+        """
+        The process's limits are set when the service starts, before anything is
+        opened.
+        """
+        self.options.parseOptions(["-l", "tcp:1", "-s", "simulated"])
+        makeService(self.options).privilegedStartService()
+        self.assertEqual(self.limits, [(globalLogPublisher, LogLevel.info), "files", "memory"])
+        self.assertEqual(len(self.reactor.tcpServers), 1)
+
+    def test_twist(self) -> None:
+        """
+        The log of C{twist} is left to it.
+        """
+        self.options.parent = Runner(logLevel=LogLevel.info)
+        self.options.parseOptions(["-l", "tcp:1", "-s", "simulated"])
+        makeService(self.options).privilegedStartService()
+        self.assertEqual(self.limits, ["files", "memory"])
+
+    def test_cannotListen(self) -> None:
+        """
+        A place that is taken ends the process with one line, which is in the
+        log.
+        """
+        self.options.parseOptions(["-l", "unix:/nowhere/s", "-s", "simulated"])
+        service = makeService(self.options)
+        failure = self.assertRaises(StartFailure, service.privilegedStartService)
+        self.assertIn("/nowhere/s: there is no directory", str(failure))
+        (event,) = [event for event in self.log if event["log_level"] is LogLevel.critical]
+        self.assertEqual(str(event["problem"]), str(failure))
+        self.assertNotIn("log_failure", event)
+
+
+class GlobalReactorTests(SynchronousTestCase):
+    """
+    Tests of L{Options} with nothing replaced.
+    """
+
+    def test_global(self) -> None:
+        """
+        The global reactor is used, once it is known which one that is.
+        """
+        from twisted.internet import reactor
+
+        options = Options()
+        options.parseOptions(["-l", "tcp:1", "-s", "simulated"])
+        self.assertIs(options.reactor, reactor)
+
+    def test_publisher(self) -> None:
+        """
+        The publisher whose observers are limited is one that can be.
+        """
+        self.assertIsInstance(globalLogPublisher, LogPublisher)

@@ -1,0 +1,103 @@
+# -*- test-case-name: tests.test_documentation -*-
+"""
+What the documents say of the program is true.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+import muxd
+from muxd.sources import sourceParsers
+from muxd.tap.usbmuxd import Options
+
+PROJECT = Path(muxd.__file__).parent.parent
+MANUAL = PROJECT / "man" / "usbmuxd.8"
+
+
+class DocumentTests(SynchronousTestCase):
+    """
+    Tests of the README, the man page and F{docs/}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Know the options there are.
+        """
+        if not MANUAL.exists():
+            raise SkipTest("these tests need the source tree")
+        self.options = {name.rstrip("=") for name in Options().longOpt}
+
+    def test_options(self) -> None:
+        """
+        The README and the man page name every option.
+        """
+        manual = MANUAL.read_text()
+        readme = (PROJECT / "README.md").read_text()
+        for name in self.options:
+            self.assertIn(f"Fl Fl {name}", manual)
+            self.assertIn(f"`--{name}", readme)
+
+    def test_sources(self) -> None:
+        """
+        The man page names every argument of the sources that are ours.
+        """
+        manual = MANUAL.read_text()
+        for parser in sourceParsers():
+            if type(parser).__module__.startswith("muxd."):
+                for argument in re.findall(r"\[:(\w+)=", parser.usage):
+                    self.assertIn(f"[:{argument}=", manual, parser.prefix)
+
+    def test_manual(self) -> None:
+        """
+        The man page is free of mistakes that C{groff} knows.
+        """
+        if shutil.which("groff") is None:
+            raise SkipTest("groff is not installed")
+        process = subprocess.run(
+            ["groff", "-mandoc", "-Tutf8", "-ww", MANUAL],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual((process.returncode, process.stderr), (0, ""))
+        # Letters may be struck twice, to make them bold.
+        self.assertIn("SYNOPSIS", re.sub(".\b", "", process.stdout))
+
+    def test_links(self) -> None:
+        """
+        The files that documents point to are there.
+        """
+        checked = 0
+        for document in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")):
+            for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+                self.assertTrue((document.parent / target).exists(), f"{document}: {target}")
+                checked += 1
+        self.assertGreater(checked, 5)
+
+    def test_architecture(self) -> None:
+        """
+        The files that the page on the architecture names are there.
+        """
+        text = (PROJECT / "docs" / "architecture.md").read_text()
+        names = set(re.findall(r"`((?:muxd/)?[\w/]+\.py)`", text))
+        self.assertGreater(len(names), 20)
+        for name in names - {"counters.py"}:
+            path = PROJECT / "muxd" / name.removeprefix("muxd/")
+            self.assertTrue(path.exists(), name)
+
+    def test_embedding(self) -> None:
+        """
+        The example of embedding in the README can be compiled, and what it
+        imports is there.
+        """
+        readme = (PROJECT / "README.md").read_text()
+        (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+        compile(example, "README.md", "exec")
+        for module, name in re.findall(r"^from (muxd[\w.]*) import (\w+)", example, re.MULTILINE):
+            self.assertTrue(hasattr(__import__(module, fromlist=[name]), name))

@@ -1,0 +1,138 @@
+"""
+Tests of L{muxd.pipe}: whether the peer of a socket has gone altogether.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from unittest import skipUnless
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorSocket, IReactorTime
+from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from muxd.pipe import Pipe, PipeEnd, hasHungUp
+from tests.test_pipe import FLUSH, PipeCase
+
+
+class Waiting(ServerFactory):
+    """
+    Makes one end of a pipe from a socket, and waits for its end of file.
+    """
+
+    noisy = False
+
+    def __init__(self, end: PipeEnd) -> None:
+        self.end = end
+
+    def buildProtocol(self, addr: object) -> PipeEnd:
+        """
+        The end.
+        """
+        return self.end
+
+
+class Asking(PipeEnd):
+    """
+    An end that asks whether its peer has hung up when it reads an end of file.
+    """
+
+    def __init__(self, pipe: Pipe) -> None:
+        super().__init__(pipe)
+        self.answer: Deferred[bool] = Deferred()
+        self.gone: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        """
+        Do not wait for the other end.
+        """
+
+    def readConnectionLost(self) -> None:
+        """
+        Ask.
+        """
+        self.answer.callback(hasHungUp(self.transport))
+        self.joinable.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        It is over.
+        """
+        self.gone.callback(None)
+
+
+@skipUnless(sys.platform.startswith("linux"), "only Linux tells")
+class HangUpTests(TestCase):
+    """
+    Whether a UNIX socket's peer has gone or only finished sending: with real
+    sockets, as it is the kernel that knows.
+    """
+
+    async def ask(self, half: bool) -> bool:
+        """
+        Close a socket, in whole or in half, and see what its peer makes of it.
+        """
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        end = Asking(Pipe(IReactorTime(reactor), FLUSH))
+        with ours:
+            ours.setblocking(False)
+            IReactorSocket(reactor).adoptStreamConnection(
+                ours.fileno(), socket.AF_UNIX, Waiting(end)
+            )
+        if half:
+            theirs.shutdown(socket.SHUT_WR)
+        else:
+            theirs.close()
+        answer = await end.answer.addTimeout(10, IReactorTime(reactor))
+        await end.gone.addTimeout(10, IReactorTime(reactor))
+        return answer
+
+    async def test_closed(self) -> None:
+        """
+        A socket that was closed altogether has hung up.
+        """
+        self.assertTrue(await self.ask(half=False))
+
+    async def test_finished(self) -> None:
+        """
+        One that was only shut down for writing has not.
+        """
+        self.assertFalse(await self.ask(half=True))
+
+
+class UnknownHangUpTests(PipeCase):
+    """
+    Where nobody knows.
+    """
+
+    def test_noDescriptor(self) -> None:
+        """
+        A transport without a file descriptor is not known to have hung up.
+        """
+        self.assertFalse(hasHungUp(StringTransport()))
+
+    def test_elsewhere(self) -> None:
+        """
+        Nor is any on a system that does not tell.
+        """
+        self.patch(sys, "platform", "darwin")
+        self.assertFalse(hasHungUp(None))
+
+    def test_hungUp(self) -> None:
+        """
+        An end whose peer has hung up is closed, rather than half-closed.
+        """
+        one, two = self.join()
+        self.patch(sys.modules["muxd.pipe"], "hasHungUp", lambda transport: True)
+        one.finish()
+        self.clock.advance(0)
+        self.assertTrue(one.disconnected)
+        self.assertTrue(two.disconnected)
+        self.assertClosed(ConnectionDone)

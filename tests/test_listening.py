@@ -1,0 +1,282 @@
+# -*- test-case-name: tests.test_listening -*-
+"""
+Tests of L{muxd.listening}.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from unittest import skipIf
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.logger import LogLevel, globalLogPublisher
+from twisted.python.runtime import platform
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from muxd.listening import Doorway
+from muxd.socketfile import CannotListen
+
+
+@implementer(IListeningPort)
+class Port:
+    """
+    A port that notes its end.
+    """
+
+    def __init__(self, end: Deferred[None] | None) -> None:
+        self.end = end
+        self.stopped = 0
+
+    def startListening(self) -> None:
+        """
+        Not called.
+        """
+
+    def stopListening(self) -> Deferred[None] | None:
+        """
+        Note it.
+        """
+        self.stopped += 1
+        return self.end
+
+    def getHost(self) -> IPv4Address:
+        """
+        Anything will do.
+        """
+        return IPv4Address("TCP", "127.0.0.1", 0)
+
+
+@implementer(IStreamServerEndpoint)
+class Endpoint:
+    """
+    An endpoint whose C{listen} returns what it was told to.
+    """
+
+    def __init__(self, result: Deferred[IListeningPort]) -> None:
+        self.result = result
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        Listen, or not.
+        """
+        return self.result
+
+
+class DoorwayTests(SynchronousTestCase):
+    """
+    Tests of L{Doorway} on any endpoint.
+    """
+
+    def setUp(self) -> None:
+        """
+        Watch the log.
+        """
+        self.log = EventLoggingObserver()
+        globalLogPublisher.addObserver(self.log)
+        self.addCleanup(globalLogPublisher.removeObserver, self.log)
+        self.end: Deferred[None] = Deferred()
+        self.port = Port(self.end)
+
+    def doorway(self, result: Deferred[IListeningPort]) -> Doorway:
+        """
+        A doorway on an endpoint with this result.
+        """
+        return Doorway(Endpoint(result), "somewhere", None)
+
+    def test_interfaces(self) -> None:
+        """
+        What these tests use keeps the contracts.
+        """
+        verifyObject(IListeningPort, self.port)
+        verifyObject(IStreamServerEndpoint, Endpoint(Deferred()))
+
+    def test_open(self) -> None:
+        """
+        Where clients can connect is logged.
+        """
+        self.doorway(succeed(self.port)).open(Factory())
+        self.assertEqual(self.log[0]["description"], "somewhere")
+        self.assertEqual(self.log[0]["log_level"], LogLevel.info)
+
+    def test_refused(self) -> None:
+        """
+        An endpoint that cannot listen is one line, at once.
+        """
+        cause = OSError(errno.EADDRINUSE, "Address already in use")
+        doorway = self.doorway(fail(CannotListenError("localhost", 1, cause)))
+        error = self.assertRaises(CannotListen, doorway.open, Factory())
+        self.assertEqual(str(error), "somewhere: Address already in use")
+        self.assertIsNone(self.successResultOf(doorway.close()))
+
+    def test_refusedLater(self) -> None:
+        """
+        An endpoint that finds out later that it cannot listen reports to the
+        log, at the level that an operator is woken for.
+        """
+        result: Deferred[IListeningPort] = Deferred()
+        doorway = self.doorway(result)
+        doorway.open(Factory())
+        result.errback(RuntimeError("no luck"))
+        (event,) = self.log
+        self.assertEqual(event["log_level"], LogLevel.critical)
+        self.assertEqual(str(event["problem"]), "somewhere: no luck")
+        self.assertIsNone(self.successResultOf(doorway.close()))
+
+    def test_again(self) -> None:
+        """
+        A doorway that could not be opened can be, later.
+        """
+        endpoint = Endpoint(fail(RuntimeError("no luck")))
+        doorway = Doorway(endpoint, "somewhere", None)
+        self.assertRaises(CannotListen, doorway.open, Factory())
+        endpoint.result = succeed(self.port)
+        doorway.open(Factory())
+        self.end.callback(None)
+        self.successResultOf(doorway.close())
+        self.assertEqual(self.port.stopped, 1)
+
+    def test_close(self) -> None:
+        """
+        It is closed when the port is.
+        """
+        doorway = self.doorway(succeed(self.port))
+        doorway.open(Factory())
+        closed = doorway.close()
+        self.assertEqual(self.port.stopped, 1)
+        self.assertNoResult(closed)
+        self.end.callback(None)
+        self.assertIsNone(self.successResultOf(closed))
+
+    def test_closeAtOnce(self) -> None:
+        """
+        A port may close without a Deferred.
+        """
+        self.port.end = None
+        doorway = self.doorway(succeed(self.port))
+        doorway.open(Factory())
+        self.assertIsNone(self.successResultOf(doorway.close()))
+
+    def test_closeTwice(self) -> None:
+        """
+        A doorway that is closed, or was never open, is closed at once.
+        """
+        doorway = self.doorway(succeed(self.port))
+        self.successResultOf(doorway.close())
+        doorway.open(Factory())
+        self.end.callback(None)
+        self.successResultOf(doorway.close())
+        self.successResultOf(doorway.close())
+        self.assertEqual(self.port.stopped, 1)
+
+    def test_closeEarly(self) -> None:
+        """
+        An attempt to listen that is under way is given up, without a word.
+        """
+        doorway = self.doorway(Deferred())
+        doorway.open(Factory())
+        self.assertIsNone(self.successResultOf(doorway.close()))
+        self.assertEqual(len(self.log), 0)
+
+    def test_fileCannotBeRemoved(self) -> None:
+        """
+        A socket file that cannot be removed is a warning: the daemon may have
+        given up its privileges, and the next start takes care of it.
+        """
+        doorway = self.doorway(succeed(self.port))
+        doorway.open(Factory())
+        closed = doorway.close()
+        self.end.errback(PermissionError(errno.EACCES, "Permission denied", "/s"))
+        self.assertIsNone(self.successResultOf(closed))
+        self.assertEqual(self.log[-1]["log_level"], LogLevel.warn)
+        self.assertEqual(self.log[-1]["error"], "Permission denied")
+
+
+class DescriptionTests(SynchronousTestCase):
+    """
+    Tests of L{Doorway.fromDescription}.
+    """
+
+    def test_any(self) -> None:
+        """
+        Any server endpoint can be described.
+        """
+        reactor = MemoryReactorClock()
+        doorway = Doorway.fromDescription(reactor, "tcp:27015:interface=127.0.0.1")
+        doorway.makeWay()
+        doorway.open(Factory())
+        (server,) = reactor.tcpServers
+        self.assertEqual((server[0], server[3]), (27015, "127.0.0.1"))
+
+    def test_wrong(self) -> None:
+        """
+        What is no description is refused in one line that repeats it.
+        """
+        for text in ("", "cupboard:2", "tcp", "tcp:many", "unix:/s:mode=rw", "unix:a\\", "unix"):
+            error = self.assertRaises(
+                ValueError, Doorway.fromDescription, MemoryReactorClock(), text
+            )
+            self.assertIn(f"cannot listen on {text!r}: ", str(error))
+            self.assertNotIn("\n", str(error))
+
+
+@skipIf(platform.isWindows(), "Windows has no UNIX sockets here")
+class UNIXTests(SynchronousTestCase):
+    """
+    Tests of L{Doorway} on UNIX sockets.
+    """
+
+    def setUp(self) -> None:
+        """
+        Work in a directory of our own: a socket's path must be short.
+        """
+        directory = self.mktemp()
+        os.makedirs(directory)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(directory)
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind("s")
+
+    def test_stale(self) -> None:
+        """
+        The file of a daemon that is no longer alive is removed before the
+        socket is bound, whichever way the path is given.
+        """
+        for text in ("unix:s", "unix:address=s:mode=600"):
+            with socket.socket(socket.AF_UNIX) as stale:
+                if not os.path.exists("s"):
+                    stale.bind("s")
+            Doorway.fromDescription(MemoryReactorClock(), text).makeWay()
+            self.assertEqual(os.listdir("."), [])
+
+    def test_escaped(self) -> None:
+        """
+        A path with a colon works.
+        """
+        os.rename("s", "a:b")
+        Doorway.fromDescription(MemoryReactorClock(), "unix:a\\:b").makeWay()
+        self.assertEqual(os.listdir("."), [])
+
+    def test_abstract(self) -> None:
+        """
+        An abstract socket has no file to look after.
+        """
+        Doorway.fromDescription(MemoryReactorClock(), "unix:\0s").makeWay()
+        self.assertEqual(os.listdir("."), ["s"])
+
+    def test_noSocket(self) -> None:
+        """
+        What else is in the way is named.
+        """
+        os.mkdir("d")
+        doorway = Doorway.fromDescription(MemoryReactorClock(), "unix:d")
+        error = self.assertRaises(CannotListen, doorway.makeWay)
+        self.assertIn("d: is not a socket", str(error))

@@ -1,0 +1,184 @@
+# -*- test-case-name: tests.test_packaging -*-
+"""
+What is installed works where it is installed.
+
+A plugin that is not found is the commonest trouble with projects like this one,
+and each way of packaging it wrongly looks right until somebody else installs it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from importlib.util import find_spec
+from pathlib import Path
+from zipfile import ZipFile
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+import muxd
+
+PROJECT = Path(muxd.__file__).parent.parent
+
+# What an installation must not depend on, and copying which would take long.
+LEFT_OUT = shutil.ignore_patterns(
+    ".*",
+    "build",
+    "dist",
+    "run",
+    "bench",
+    "tests",
+    "_trial_temp*",
+    "*.egg-info",
+    "__pycache__",
+    "dropin.cache",
+)
+
+
+def run(*words: object, directory: Path) -> str:
+    """
+    Run a program to its end, in an environment that knows nothing of us.
+
+    @return: what it wrote.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    process = subprocess.run(
+        [str(word) for word in words],
+        check=False,
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    if process.returncode:
+        raise AssertionError(f"{words} ended with {process.returncode}:\n{process.stdout}")
+    return process.stdout
+
+
+class PackagingTestCase(SynchronousTestCase):
+    """
+    What tests of packaging need: a copy of the project, and an environment that
+    has what we depend on but not us.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make the copy and the environment.  No network is needed: the packages
+        that we depend on are those of the environment that runs this.
+        """
+        for package in ("build", "pip", "setuptools"):
+            if find_spec(package) is None:
+                raise SkipTest(f"the package {package} is not installed")
+        if not (PROJECT / "setup.cfg").exists():
+            raise SkipTest("these tests need the source tree")
+        directory = Path(self.mktemp()).absolute()
+        self.addCleanup(shutil.rmtree, directory, ignore_errors=True)
+        self.project = directory / "project"
+        shutil.copytree(PROJECT, self.project, ignore=LEFT_OUT)
+        self.elsewhere = directory / "elsewhere"
+        self.elsewhere.mkdir()
+        environment = directory / "environment"
+        # Without pip, which takes long to install: ours can install elsewhere.
+        venv.create(environment, with_pip=False, symlinks=os.name != "nt")
+        paths = sysconfig.get_paths(vars={"base": str(environment), "platbase": str(environment)})
+        self.python = Path(paths["scripts"], "python")
+        self.packages = Path(paths["purelib"])
+        # A path that a .pth file adds is used, but its own .pth files are not:
+        # an editable installation of ours over there is not seen.
+        (self.packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+
+    def install(self, *words: object) -> None:
+        """
+        Install something into the environment.
+        """
+        run(
+            *(sys.executable, "-m", "pip", "--python", self.python),
+            *("install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"),
+            *words,
+            directory=self.elsewhere,
+        )
+
+    def wheel(self) -> Path:
+        """
+        Build the wheel.
+        """
+        run(
+            *(sys.executable, "-m", "build", "--wheel", "--no-isolation"),
+            *("--outdir", self.elsewhere, self.project),
+            directory=self.elsewhere,
+        )
+        (wheel,) = self.elsewhere.glob("muxd-*.whl")
+        return wheel
+
+    def assertInstalled(self, place: Path) -> None:
+        """
+        In the environment, C{muxd} comes from C{place}, and C{twistd} knows the
+        command and the sources.
+        """
+        where = run(
+            *(self.python, "-c", "import muxd; print(muxd.__file__)"), directory=self.elsewhere
+        )
+        self.assertEqual(Path(where.strip()).parent.parent.resolve(), place.resolve())
+        twistd = (self.python, "-c", "from twisted.scripts.twistd import run; run()")
+        self.assertIn("\n    usbmuxd ", run(*twistd, "--help", directory=self.elsewhere))
+        text = run(*twistd, "usbmuxd", "--help", directory=self.elsewhere)
+        self.assertIn("\n  simulated", text)
+        self.assertIn("\n  usb", text)
+
+
+class WheelTests(PackagingTestCase):
+    """
+    Tests of the wheel.
+    """
+
+    def test_wheel(self) -> None:
+        """
+        The wheel has the plugin, the marker of its types and the man page, and
+        neither tests nor anything that is Twisted's; installed, it works.
+        """
+        wheel = self.wheel()
+        names = ZipFile(wheel).namelist()
+        self.assertIn("muxd/py.typed", names)
+        self.assertIn("twisted/plugins/muxd_plugin.py", names)
+        self.assertIn("muxd/usb/source.py", names)
+        data = [name for name in names if ".data/" in name]
+        self.assertTrue(any(name.endswith("share/man/man8/usbmuxd.8") for name in data), data)
+        self.assertEqual([name for name in names if name.startswith("tests")], [])
+        self.assertEqual(
+            [name for name in names if name.startswith("twisted/")],
+            ["twisted/plugins/muxd_plugin.py"],
+        )
+        self.install(wheel)
+        self.assertInstalled(self.packages)
+
+    def test_uninstall(self) -> None:
+        """
+        Uninstalling takes what is ours, and leaves Twisted intact.
+        """
+        self.install(self.wheel())
+        run(
+            *(sys.executable, "-m", "pip", "--python", self.python, "uninstall", "--yes", "muxd"),
+            directory=self.elsewhere,
+        )
+        self.assertEqual(list(self.packages.rglob("*muxd*")), [])
+        twistd = (self.python, "-c", "from twisted.scripts.twistd import run; run()")
+        self.assertNotIn("usbmuxd", run(*twistd, "--help", directory=self.elsewhere))
+
+
+class EditableTests(PackagingTestCase):
+    """
+    Tests of an editable installation, where plugins are lost most easily.
+    """
+
+    def test_editable(self) -> None:
+        """
+        The plugins of an editable installation are found.
+        """
+        self.install("--editable", self.project)
+        self.assertInstalled(self.project)

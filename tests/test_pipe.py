@@ -1,0 +1,375 @@
+"""
+Tests of L{muxd.pipe}.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableProtocol, ITransport
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from muxd.pipe import Pipe, PipeEnd, PipeState
+from muxd.testing import BudgetTransport
+
+FLUSH = 15.0
+
+
+class SuddenTransport(StringTransport):
+    """
+    Reports its loss from within C{loseConnection}.
+    """
+
+    protocol: PipeEnd
+
+    def loseConnection(self) -> None:
+        """
+        Be gone.
+        """
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class PlainTransport:
+    """
+    A transport with no more than it needs to be closed.
+    """
+
+    def __init__(self) -> None:
+        self.closes = 0
+
+    def unregisterProducer(self) -> None:
+        """
+        There is none.
+        """
+
+    def loseConnection(self) -> None:
+        """
+        Count.
+        """
+        self.closes += 1
+
+
+class PipeCase(SynchronousTestCase):
+    """
+    A pipe and what it reports.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make one.
+        """
+        self.clock = Clock()
+        self.reasons: list[Failure] = []
+        self.pipe = Pipe(self.clock, FLUSH, self.reasons.append)
+
+    def connect(self, end: PipeEnd, budget: int | None = None) -> BudgetTransport:
+        """
+        Connect an end to a new transport.
+        """
+        transport = BudgetTransport(self.clock, budget, end)
+        end.makeConnection(transport)
+        return transport
+
+    def join(
+        self, first: int | None = None, second: int | None = None
+    ) -> tuple[BudgetTransport, BudgetTransport]:
+        """
+        Connect both.
+        """
+        one, two = self.connect(self.pipe.first, first), self.connect(self.pipe.second, second)
+        self.clock.advance(0)
+        return one, two
+
+    def assertClosed(self, reason: type[Exception]) -> None:
+        """
+        The pipe has reported its end, once, and left no timer.
+        """
+        self.clock.advance(0)
+        (failure,) = self.reasons
+        failure.trap(reason)
+        self.assertIs(self.pipe.state, PipeState.CLOSED)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class JoiningTests(PipeCase):
+    """
+    Until both ends are there.
+    """
+
+    def test_interface(self) -> None:
+        """
+        An end can be half-closed.
+        """
+        verifyObject(IHalfCloseableProtocol, self.pipe.first)
+
+    def test_waits(self) -> None:
+        """
+        Whichever end is first is paused until the other comes; then everything
+        flows.
+        """
+        for name in ("first", "second"):
+            pipe = Pipe(self.clock, FLUSH)
+            end: PipeEnd = getattr(pipe, name)
+            early = self.connect(end)
+            self.assertTrue(early.paused)
+            early.deliver(b"hello")
+            late = self.connect(end.peer)
+            self.clock.advance(0)
+            self.assertEqual(late.value(), b"hello")
+            self.assertIs(pipe.state, PipeState.JOINED)
+
+    def test_both(self) -> None:
+        """
+        Bytes flow both ways, and are counted.
+        """
+        one, two = self.join()
+        one.deliver(b"ping")
+        two.deliver(b"pong!")
+        self.assertEqual((two.value(), one.value()), (b"ping", b"pong!"))
+        self.assertEqual((self.pipe.first.received, self.pipe.second.received), (4, 5))
+
+    def test_lostWhileWaiting(self) -> None:
+        """
+        If the first is lost before the second comes, the second is closed when
+        it does.
+        """
+        self.connect(self.pipe.first).lose()
+        self.assertIs(self.pipe.state, PipeState.CLOSING)
+        self.assertEqual(self.reasons, [])
+        late = self.connect(self.pipe.second)
+        self.assertTrue(late.disconnecting)
+        self.assertClosed(ConnectionLost)
+
+    def test_finishedWhileWaiting(self) -> None:
+        """
+        One that finishes sending before there is anybody to send to is closed.
+        """
+        one = self.connect(self.pipe.first)
+        one.finish()
+        self.assertTrue(one.disconnecting)
+
+    def test_abandoned(self) -> None:
+        """
+        If the second never comes, the first is closed, after what was written
+        to it, and the reason is why.
+        """
+        one = self.connect(self.pipe.first, 2)
+        one.write(b"sorry")
+        self.pipe.abandon(Failure(ConnectionAborted()))
+        self.clock.advance(0)
+        self.assertEqual(self.reasons, [])
+        self.assertEqual(one.take(), b"sorry")
+        self.assertClosed(ConnectionAborted)
+
+    def test_abandonedSecond(self) -> None:
+        """
+        It does not matter which end it is.
+        """
+        two = self.connect(self.pipe.second)
+        self.pipe.abandon(Failure(ConnectionAborted()))
+        self.assertTrue(two.disconnecting)
+        self.assertClosed(ConnectionAborted)
+
+    def test_abandonedByBoth(self) -> None:
+        """
+        If the first has gone as well, all is over; its reason is the one.
+        """
+        self.connect(self.pipe.first).lose()
+        self.pipe.abandon(Failure(ConnectionAborted()))
+        self.pipe.abandon(Failure(ConnectionAborted()))
+        self.assertClosed(ConnectionLost)
+
+    def test_nobodyAsks(self) -> None:
+        """
+        Nobody need want to know of the end.
+        """
+        pipe = Pipe(self.clock, FLUSH)
+        pipe.abandon(Failure(ConnectionAborted()))
+        self.assertIs(pipe.state, PipeState.CLOSED)
+
+
+class PressureTests(PipeCase):
+    """
+    A reader that does not read pauses the writer on the far side.
+    """
+
+    def test_backPressure(self) -> None:
+        """
+        It does so both ways, and what waits is bounded.
+        """
+        one, two = self.join(first=0, second=0)
+        for source, sink in ((one, two), (two, one)):
+            for _ in range(100):
+                source.deliver(b"x" * 16384)
+            self.assertTrue(source.paused)
+            self.assertLessEqual(sink.pending, 65536 + 16384)
+            sink.allow(sink.pending)
+            self.clock.advance(0)
+            self.assertTrue(source.paused)
+            sink.allow()
+            self.clock.advance(0)
+            self.assertFalse(source.paused)
+            self.assertEqual(len(sink.value()), 100 * 16384)
+
+    def test_independent(self) -> None:
+        """
+        One direction that is stuck does not stop the other.
+        """
+        one, two = self.join(second=0)
+        one.deliver(b"x" * 100_000)
+        two.deliver(b"still here")
+        self.assertEqual(one.value(), b"still here")
+
+
+class ClosingTests(PipeCase):
+    """
+    When an end is lost, the other takes what is left and is closed.
+    """
+
+    def test_lost(self) -> None:
+        """
+        What was received before is delivered first.
+        """
+        one, two = self.join(second=3)
+        one.deliver(b"last words")
+        one.lose(ConnectionDone())
+        self.clock.advance(0)
+        self.assertIs(self.pipe.state, PipeState.CLOSING)
+        self.assertFalse(two.disconnected)
+        self.assertEqual(two.take(), b"last words")
+        self.assertClosed(ConnectionDone)
+
+    def test_pausedProducer(self) -> None:
+        """
+        The end is closed even if it had paused the other: one that stayed
+        registered would be resumed instead, for ever (twisted 2.5).
+        """
+        one, two = self.join(second=0)
+        one.deliver(b"x" * 100_000)
+        self.assertTrue(one.paused)
+        one.lose()
+        self.assertIsNone(two.producer)
+        self.assertEqual(len(two.take()), 100_000)
+        self.assertClosed(ConnectionLost)
+
+    def test_deadline(self) -> None:
+        """
+        An end that does not take its last bytes is aborted.
+        """
+        one, two = self.join(second=0)
+        one.deliver(b"x")
+        one.lose()
+        self.clock.advance(FLUSH - 0.1)
+        self.assertFalse(two.aborted)
+        self.clock.advance(0.1)
+        self.assertTrue(two.aborted)
+        self.assertClosed(ConnectionLost)
+
+    def test_deadlineWithoutAbort(self) -> None:
+        """
+        One that cannot be aborted is asked to close again.
+        """
+        transport = PlainTransport()
+        self.pipe.first.transport = cast("ITransport", transport)
+        self.pipe.abandon(Failure(ConnectionDone()))
+        self.assertEqual(transport.closes, 1)
+        self.clock.advance(FLUSH)
+        self.assertEqual(transport.closes, 2)
+
+    def test_sudden(self) -> None:
+        """
+        Transports that report their loss from within C{loseConnection} are
+        closed once each.
+        """
+        for end in (self.pipe.first, self.pipe.second):
+            transport = SuddenTransport()
+            transport.protocol = end
+            end.makeConnection(transport)
+        self.pipe.second.ended = True
+        self.pipe.first.readConnectionLost()
+        self.assertClosed(ConnectionDone)
+
+    def test_afterwards(self) -> None:
+        """
+        Bytes for an end that has gone are dropped.
+        """
+        one, two = self.join(second=0)
+        two.deliver(b"")
+        one.lose()
+        self.pipe.second.dataReceived(b"late")
+        self.assertEqual(one.value(), b"")
+
+
+class HalfClosingTests(PipeCase):
+    """
+    One direction ends before the other.
+    """
+
+    def test_requestAndAnswer(self) -> None:
+        """
+        Who finishes sending still gets the answer, either way.
+        """
+        for name in ("first", "second"):
+            pipe = Pipe(self.clock, FLUSH, self.reasons.append)
+            end: PipeEnd = getattr(pipe, name)
+            one, two = self.connect(end), self.connect(end.peer, 3)
+            one.deliver(b"request")
+            self.clock.advance(0)
+            one.finish()
+            self.assertFalse(two.writeClosed)
+            self.assertEqual(two.take(), b"request")
+            self.assertTrue(two.writeClosed)
+            two.deliver(b"answer")
+            self.assertEqual(one.value(), b"answer")
+            two.finish()
+            self.clock.advance(0)
+            self.assertTrue(one.disconnected and two.disconnected)
+            self.reasons.clear()
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_pausedMeanwhile(self) -> None:
+        """
+        Back-pressure on the answer still works.
+        """
+        one, two = self.join(first=0)
+        one.finish()
+        two.deliver(b"x" * 100_000)
+        self.assertTrue(two.paused)
+        self.assertEqual(len(one.take()), 100_000)
+        self.clock.advance(0)
+        self.assertFalse(two.paused)
+
+    def test_noHalfClose(self) -> None:
+        """
+        A transport that cannot be half-closed is closed.
+        """
+        one = self.connect(self.pipe.first)
+        transport = StringTransport()
+        self.pipe.second.makeConnection(transport)
+        one.finish()
+        self.assertTrue(transport.disconnecting)
+
+    def test_whileClosing(self) -> None:
+        """
+        An end that finishes sending while it is being closed changes nothing.
+        """
+        one, two = self.join(second=0)
+        one.deliver(b"x")
+        one.lose()
+        two.finish()
+        self.assertEqual(two.take(), b"x")
+        self.assertClosed(ConnectionLost)
+
+    def test_writeLost(self) -> None:
+        """
+        That a transport takes no more is not yet the end.
+        """
+        one, _ = self.join()
+        self.pipe.first.writeConnectionLost()
+        self.assertIs(self.pipe.state, PipeState.JOINED)
+        self.assertFalse(one.disconnecting)

@@ -1,0 +1,495 @@
+# -*- test-case-name: tests.test_service -*-
+"""
+Tests of L{muxd.service}.
+"""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import socket
+import struct
+from collections.abc import Callable
+from unittest import skipIf
+
+from twisted.application.service import IService, Service
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import UNIXClientEndpoint, UNIXServerEndpoint, connectProtocol
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.logger import LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.python.runtime import Platform, platform
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from muxd.identity import DeviceIdentity
+from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource
+from muxd.limits import Limits
+from muxd.service import MuxService, NoSuchDevice, defaultConfigDir
+from muxd.socketfile import CannotListen
+
+
+@implementer(IStreamClientEndpoint)
+class DeviceEndpoint:
+    """
+    An endpoint that has no way to connect: it remembers who tried.
+    """
+
+    def __init__(self, attempts: list[int], port: int) -> None:
+        self.attempts = attempts
+        self.port = port
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Note the attempt.
+        """
+        self.attempts.append(self.port)
+        address: IAddress | None = None
+        protocol = protocolFactory.buildProtocol(address)  # type: ignore[arg-type] # None will do
+        assert protocol is not None
+        return succeed(protocol)
+
+
+@implementer(IDevice)
+class Device:
+    """
+    A device that notes to which ports somebody connected.
+    """
+
+    def __init__(self, udid: str, connectionType: str = "USB") -> None:
+        self.identity = DeviceIdentity(
+            udid=udid,
+            serial=udid.replace("-", ""),
+            productID=0x12A8,
+            locationID=1,
+            connectionType=connectionType,
+        )
+        self.attempts: list[int] = []
+
+    def endpoint(self, port: int) -> IStreamClientEndpoint:
+        """
+        A way that is noted.
+        """
+        return DeviceEndpoint(self.attempts, port)
+
+
+@implementer(IDeviceSource)
+class Source(Service):
+    """
+    A source with one device, which ends when it is told to.
+    """
+
+    description = "shelf"
+
+    def __init__(self, receiver: IDeviceReceiver) -> None:
+        self.receiver = receiver
+        self.device = Device("00008110-000A1B2C3D4E5F60")
+        self.stopping: Deferred[None] | None = None
+        self.problem: Exception | None = None
+
+    def startService(self) -> None:
+        """
+        Attach the device.
+        """
+        super().startService()
+        if self.problem is not None:
+            raise self.problem
+        self.receiver.deviceAttached(self.device)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Detach it, and take one's time.
+        """
+        super().stopService()
+        self.receiver.deviceDetached(self.device)
+        self.stopping = Deferred()
+        return self.stopping
+
+
+class EmbeddedTests(SynchronousTestCase):
+    """
+    Tests of a L{MuxService} without any place to connect.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a service with one source, and watch the log.
+        """
+        self.reactor = MemoryReactorClock()
+        self.service = MuxService(
+            self.reactor,
+            sources=[Source],
+            configDir=self.mktemp(),
+            limits=Limits(stopTimeout=3.0),
+        )
+        (source,) = self.service.sources
+        assert isinstance(source, Source)
+        self.source = source
+        self.log = EventLoggingObserver()
+        globalLogPublisher.addObserver(self.log)
+        self.addCleanup(globalLogPublisher.removeObserver, self.log)
+
+    def test_interfaces(self) -> None:
+        """
+        The service and what these tests use keep the contracts.
+        """
+        verifyObject(IService, self.service)
+        verifyObject(IDeviceSource, self.source)
+        verifyObject(IDevice, self.source.device)
+        verifyObject(IStreamClientEndpoint, self.service.endpoint(62078))
+        verifyObject(IStreamClientEndpoint, self.source.device.endpoint(1))
+
+    def test_lazy(self) -> None:
+        """
+        Nothing happens before the service is started.
+        """
+        self.assertEqual(self.service.registry.attached(), [])
+        self.assertFalse(self.source.running)
+
+    def test_start(self) -> None:
+        """
+        Starting the service starts the sources, whose devices then are in the
+        registry.
+        """
+        self.service.startService()
+        (attached,) = self.service.registry.attached()
+        self.assertIs(attached.device, self.source.device)
+
+    def test_privilegedStart(self) -> None:
+        """
+        Sources are started without privileges.
+        """
+        self.service.privilegedStartService()
+        self.assertFalse(self.source.running)
+
+    def test_brokenSource(self) -> None:
+        """
+        A source that does not start is reported in one line, and takes nothing
+        else away.
+        """
+        self.service.sources.insert(0, broken := Source(self.service.registry))
+        broken.problem = RuntimeError("no luck")
+        self.service.startService()
+        self.assertEqual(len(self.service.registry.attached()), 1)
+        (event,) = [event for event in self.log if event["log_level"] is LogLevel.error]
+        self.assertEqual((event["source"], str(event["error"])), ("shelf", "no luck"))
+        # Where it came from is there for those who want to know.
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_endpoint(self) -> None:
+        """
+        Without a UDID, the only phone is meant.
+        """
+        self.service.startService()
+        protocol = Protocol()
+        connected = connectProtocol(self.service.endpoint(62078), protocol)
+        self.assertIs(self.successResultOf(connected), protocol)
+        self.assertEqual(self.source.device.attempts, [62078])
+
+    def test_endpointLate(self) -> None:
+        """
+        The phone is looked up when connecting, not before.
+        """
+        endpoint = self.service.endpoint(62078)
+        self.service.startService()
+        self.successResultOf(connectProtocol(endpoint, Protocol()))
+
+    def refused(self, udid: str | None) -> str:
+        """
+        Why there is no connection.
+        """
+        connecting = connectProtocol(self.service.endpoint(62078, udid), Protocol())
+        return str(self.failureResultOf(connecting, NoSuchDevice).value)
+
+    def test_noPhone(self) -> None:
+        """
+        That there is no phone is said, with and without a UDID.
+        """
+        self.assertEqual(self.refused(None), "no phone is attached")
+        self.assertEqual(self.refused("ab"), "no phone ab is attached (attached: none)")
+
+    def test_wrongPhone(self) -> None:
+        """
+        That the phone is not there is said, and which ones are.
+        """
+        self.service.startService()
+        self.assertEqual(
+            self.refused("ab"),
+            "no phone ab is attached (attached: 00008110-000A1B2C3D4E5F60)",
+        )
+
+    def test_severalPhones(self) -> None:
+        """
+        Where there are several phones, one must be chosen; which ones there are
+        is said.
+        """
+        self.service.startService()
+        other = Device("b" * 40)
+        self.service.registry.deviceAttached(other)
+        self.assertEqual(
+            self.refused(None),
+            "2 phones are attached, choose by UDID: 00008110-000A1B2C3D4E5F60, " + "b" * 40,
+        )
+        self.successResultOf(connectProtocol(self.service.endpoint(22, "b" * 40), Protocol()))
+        self.assertEqual(other.attempts, [22])
+
+    def test_spelling(self) -> None:
+        """
+        A UDID is found without its dash, too.
+        """
+        self.service.startService()
+        endpoint = self.service.endpoint(22, "00008110000A1B2C3D4E5F60")
+        self.successResultOf(connectProtocol(endpoint, Protocol()))
+        self.assertEqual(self.source.device.attempts, [22])
+
+    def test_cableFirst(self) -> None:
+        """
+        One phone that is attached by cable and by network counts once, and is
+        reached by cable, whichever came first.
+        """
+        udid = self.source.device.identity.udid
+        networks = [Device(udid, "Network"), Device(udid, "Network")]
+        self.service.registry.deviceAttached(networks[0])
+        self.service.startService()
+        self.service.registry.deviceAttached(networks[1])
+        self.successResultOf(connectProtocol(self.service.endpoint(22), Protocol()))
+        self.assertEqual(self.source.device.attempts, [22])
+
+    def test_stop(self) -> None:
+        """
+        Stopping ends the sources, and waits for them.
+        """
+        self.service.startService()
+        stopped = self.service.stopService()
+        self.assertEqual(self.service.registry.attached(), [])
+        self.assertNoResult(stopped)
+        assert self.source.stopping is not None
+        self.source.stopping.callback(None)
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopTimeout(self) -> None:
+        """
+        A source that does not end is not waited for for ever, and is reported.
+        """
+        self.service.startService()
+        stopped = self.service.stopService()
+        self.reactor.advance(2.9)
+        self.assertNoResult(stopped)
+        self.reactor.advance(0.2)
+        self.assertIsNone(self.successResultOf(stopped))
+        (event,) = [event for event in self.log if event["log_level"] is LogLevel.error]
+        self.assertEqual((event["what"], event["timeout"]), ("sources", 3.0))
+
+    def test_stopFailure(self) -> None:
+        """
+        A source that fails to end is reported, and the stop goes on.
+        """
+        self.service.startService()
+        stopped = self.service.stopService()
+        assert self.source.stopping is not None
+        self.source.stopping.errback(RuntimeError("no luck"))
+        self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_stopUnstarted(self) -> None:
+        """
+        A service that was never started stops at once.
+        """
+        self.assertIsNone(self.successResultOf(self.service.stopService()))
+        self.assertIsNone(self.source.stopping)
+
+    def test_again(self) -> None:
+        """
+        A service that was stopped can be started again.
+        """
+        for _ in range(2):
+            self.service.startService()
+            self.assertEqual(len(self.service.registry.attached()), 1)
+            stopped = self.service.stopService()
+            assert self.source.stopping is not None
+            self.source.stopping.callback(None)
+            self.successResultOf(stopped)
+
+    def test_wrongDescriptions(self) -> None:
+        """
+        A wrong description is refused when the service is made.
+        """
+        make: Callable[..., object] = MuxService
+        self.assertRaises(ValueError, make, self.reactor, sources=["cupboard"])
+        self.assertRaises(ValueError, make, self.reactor, listen=["cupboard"])
+
+
+class _Feed(Protocol):
+    """
+    A client that wants to hear of devices.
+    """
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.attached: Deferred[None] = Deferred()
+        self.lost: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        """
+        Say so.
+        """
+        body = plistlib.dumps({"MessageType": "Listen"})
+        assert self.transport is not None
+        self.transport.write(struct.pack("<4I", 16 + len(body), 1, 8, 1) + body)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Wait for the first event.
+        """
+        self.received += data
+        if b"Attached" in self.received and not self.attached.called:
+            self.attached.callback(None)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The daemon is gone.
+        """
+        self.lost.callback(None)
+
+
+@skipIf(platform.isWindows(), "Windows has no UNIX sockets here")
+class ListeningTests(TestCase):
+    """
+    Tests of a L{MuxService} with a real UNIX socket.
+    """
+
+    timeout = 20
+
+    def setUp(self) -> None:
+        """
+        Have a directory whose name is short.
+        """
+        os.makedirs(directory := self.mktemp())
+        self.path = os.path.relpath(os.path.join(directory, "s"))
+
+    def service(self) -> MuxService:
+        """
+        A service on our socket.
+        """
+        return MuxService(
+            reactor, listen=[f"unix:{self.path}:mode=600"], sources=[_Quick], configDir="lockdown"
+        )
+
+    async def test_life(self) -> None:
+        """
+        A client connects to a service that was only ever C{startService}d, as
+        C{twist} does it, hears of the device, of its end when the service stops,
+        and is disconnected; no file is left.
+        """
+        service = self.service()
+        service.startService()
+        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
+        feed = _Feed()
+        await connectProtocol(UNIXClientEndpoint(reactor, self.path), feed)
+        await feed.attached
+        await service.stopService()
+        await feed.lost
+        self.assertIn(b"Detached", feed.received)
+        self.assertEqual(os.listdir(os.path.dirname(self.path)), [])
+
+    async def test_staleAndAgain(self) -> None:
+        """
+        What a killed daemon left is replaced; and a stopped service opens its
+        socket again.
+        """
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(self.path)
+        service = self.service()
+        for _ in range(2):
+            service.privilegedStartService()
+            service.startService()
+            feed = _Feed()
+            await connectProtocol(UNIXClientEndpoint(reactor, self.path), feed)
+            await feed.attached
+            await service.stopService()
+            await feed.lost
+
+    async def test_second(self) -> None:
+        """
+        A second service on the same socket is refused, and the first one goes
+        on.
+        """
+        first = self.service()
+        first.startService()
+        second = self.service()
+        error = self.assertRaises(CannotListen, second.startService)
+        self.assertIn("is listening there already", str(error))
+        self.assertFalse(second.running)
+        feed = _Feed()
+        await connectProtocol(UNIXClientEndpoint(reactor, self.path), feed)
+        await feed.attached
+        await first.stopService()
+        await feed.lost
+
+    async def test_nothingLeft(self) -> None:
+        """
+        When one of two places is taken, the other is not opened.
+        """
+        free = f"{self.path}2"
+        first = self.service()
+        first.startService()
+        second = MuxService(reactor, listen=[f"unix:{free}", f"unix:{self.path}"])
+        self.assertRaises(CannotListen, second.privilegedStartService)
+        self.assertFalse(os.path.exists(free))
+        await first.stopService()
+
+    async def test_endpointObject(self) -> None:
+        """
+        An endpoint may be given instead of its description.
+        """
+        service = MuxService(reactor, listen=[UNIXServerEndpoint(reactor, self.path)])
+        service.startService()
+        feed = _Feed()
+        await connectProtocol(UNIXClientEndpoint(reactor, self.path), feed)
+        await service.stopService()
+        await feed.lost
+        self.assertFalse(os.path.exists(self.path))
+
+
+class _Quick(Source):
+    """
+    A source that ends at once.
+    """
+
+    def stopService(self) -> Deferred[None]:
+        """
+        End.
+        """
+        super().stopService()
+        return succeed(None)
+
+
+class ConfigDirTests(SynchronousTestCase):
+    """
+    Tests of L{defaultConfigDir}.
+    """
+
+    def test_systems(self) -> None:
+        """
+        Each system has its place for pair records, which other programs know,
+        too.
+        """
+        self.assertEqual(defaultConfigDir(Platform("posix", "linux"), {}), "/var/lib/lockdown")
+        self.assertEqual(defaultConfigDir(Platform("posix", "darwin"), {}), "/var/db/lockdown")
+        self.assertEqual(
+            defaultConfigDir(Platform("nt", "win32"), {"PROGRAMDATA": "D:\\Data"}),
+            "D:\\Data\\Apple\\Lockdown",
+        )
+        self.assertEqual(
+            defaultConfigDir(Platform("nt", "win32"), {}), "C:\\ProgramData\\Apple\\Lockdown"
+        )
