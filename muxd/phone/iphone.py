@@ -1,0 +1,299 @@
+# -*- test-case-name: tests.phone.test_iphone -*-
+"""
+The simulated iPhone: its descriptors, its muxer and its services, joined.
+
+A host's program calls the bus from its threads.  The phone lives in the
+reactor's thread: between the two is a mailbox.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.interfaces import IProtocolFactory
+
+from muxd.identity import udidFromSerial
+from muxd.phone.attachment import Attachment
+from muxd.phone.behaviour import STRICT, Expectations, Faults
+from muxd.phone.bus import SimulatedBus
+from muxd.phone.descriptors import MUX_IN, MUX_OUT, SERIAL, ConfigurationDescriptor
+from muxd.phone.gadget import Gadget
+from muxd.phone.lockdownd import LOCKDOWN_PORT, Lockdownd
+from muxd.phone.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
+from muxd.phone.parser import serialFromUDID
+from muxd.phone.profiles import iPhone
+from muxd.phone.services import ServiceFactory, inetServices
+from muxd.phone.values import unpairedValues
+
+MUX_TRIPLE = (0xFF, 0xFE, 2)
+PACKETS_PER_TURN = 64
+MODES = range(1, 6)
+
+
+def muxEndpoints(configuration: ConfigurationDescriptor | None) -> tuple[int, int]:
+    """
+    The OUT and IN endpoint of a configuration's mux interface; those of other
+    iPhones if it has none.
+    """
+    for settings in configuration.interfaces if configuration else ():
+        if settings[0].triple == MUX_TRIPLE:
+            addresses = sorted(e.bEndpointAddress for e in settings[0].endpoints)
+            return addresses[0], addresses[-1]
+    return MUX_OUT, MUX_IN
+
+
+class Phone(Gadget):
+    """
+    A simulated iPhone.
+
+    @ivar udid: Who it is, with its dash.
+    @ivar name: What its owner calls it.
+    @ivar services: What listens on which port.
+    @ivar muxer: Its end of the muxer.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        udid: str = udidFromSerial(SERIAL),
+        name: str = "Simulated iPhone",
+        services: Mapping[int, IProtocolFactory] | None = None,
+        mux: int = 2,
+        mode: int = 1,
+        window: int = WINDOW,
+        packetSize: int = PACKET_SIZE,
+        expectations: Expectations = STRICT,
+        **descriptorOptions: Any,
+    ) -> None:
+        """
+        @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
+        @param services: By port, beside lockdownd's; small ones if C{None}.
+        @param mux: The newest version of the protocol it speaks, 1 or 2.
+        @param packetSize: Of the largest packets it sends.
+        @param expectations: What it insists on.
+        @param descriptorOptions: See L{muxd.phone.profiles.iPhone}.
+        """
+        self._serial = serialFromUDID(udid)
+        self._descriptorOptions = descriptorOptions
+        super().__init__(iPhone(self._serial, mode=mode, **descriptorOptions), mode)
+        self.udid = udidFromSerial(self._serial)
+        self.name = name
+        values = unpairedValues(self.udid, name)
+        self.services: dict[int, IProtocolFactory] = {
+            LOCKDOWN_PORT: ServiceFactory(lambda: Lockdownd(values)),
+            **(inetServices(reactor) if services is None else services),
+        }
+        self.muxer = PhoneMuxer(
+            reactor,
+            self._send,
+            self.services,
+            mux=mux,
+            udid=self.udid,
+            window=window,
+            packetSize=packetSize,
+            hasRoom=self._hasRoom,
+            expectations=expectations,
+        )
+        self._reactor = reactor
+        self._bus: SimulatedBus | None = None
+        self._attachment: Attachment | None = None
+        self._out, self._in = MUX_OUT, MUX_IN
+        self._events: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
+        self._scheduled = False
+
+    @property
+    def violations(self) -> list[str]:
+        """
+        What the host has done wrong, in words.
+        """
+        return self.muxer.violations
+
+    @property
+    def faults(self) -> Faults:
+        """
+        How it misbehaves.
+        """
+        return self.muxer.faults
+
+    # What its owner does.
+
+    def plug(self, bus: SimulatedBus) -> Attachment:
+        """
+        Plug it in.
+        """
+        self._bus = bus
+        return bus.plug(self)
+
+    def unplug(self, error: int = 0) -> None:
+        """
+        Pull it out; harmless if it is not plugged in.
+
+        @param error: What transfers under way fail with if not ENODEV.
+        """
+        bus, self._bus = self._bus, None
+        if bus is not None:
+            bus.unplug(self, error)
+
+    def stop(self) -> None:
+        """
+        Pull it out and stop its services.
+        """
+        self.unplug()
+        self._events.clear()
+        self._attachment = None
+        self.muxer.stop()
+
+    # How it misbehaves.
+
+    def refuse(self, port: int, text: bytes = b"connection refused") -> None:
+        """
+        Refuse sessions on a port, for a reason.
+        """
+        self.faults.refusals[port] = text
+
+    def ignore(self, port: int) -> None:
+        """
+        Never answer a SYN to a port.
+        """
+        self.faults.deaf.add(port)
+
+    def amnesia(self, text: bytes = b"amnesia: the host has overrun the window") -> None:
+        """
+        End every session, as if the host had overrun its window.
+        """
+        for session in list(self.muxer.sessions.values()):
+            session.reset(text)
+
+    def hold(self) -> None:
+        """
+        Answer nothing on USB, neither yes nor no, until L{release}.
+        """
+        self._plugged.hold()
+
+    def release(self) -> None:
+        """
+        Go on after L{hold}.
+        """
+        self._plugged.release()
+
+    def stall(self) -> None:
+        """
+        Stall both endpoints until the host clears them.
+        """
+        self._plugged.stall(self._in)
+        self._plugged.stall(self._out)
+
+    def unplugWithin(self, packet: bytes, count: int) -> None:
+        """
+        Begin to send a packet and leave the bus after so many bytes of it.
+        """
+        self._plugged.send(self._in, packet[:count], end=False)
+        self.unplug()
+
+    @property
+    def _plugged(self) -> Attachment:
+        if self._attachment is None:
+            raise ValueError("the phone is not plugged in, or its reactor has not run since")
+        return self._attachment
+
+    # What the bus tells, in any thread.
+
+    def plugged(self, attachment: Attachment) -> None:
+        """
+        It is on a bus.
+        """
+        self._post(lambda: self._pluggedIn(attachment))
+
+    def unplugged(self, attachment: Attachment) -> None:
+        """
+        It is off it.
+        """
+        self._post(self._pulledOut)
+
+    def configured(self, attachment: Attachment, value: int) -> None:
+        """
+        The host has set a configuration: everything begins anew.
+        """
+        self._post(lambda: self._pluggedIn(attachment))
+
+    def outReady(self, attachment: Attachment, endpoint: int) -> None:
+        """
+        The host has sent something.
+        """
+        self._schedule()
+
+    def inReady(self, attachment: Attachment, endpoint: int) -> None:
+        """
+        The host has read something.
+        """
+        self._post(self.muxer.roomAvailable)
+
+    def modeRequested(self, attachment: Attachment, mode: int) -> bytes:
+        """
+        Agree to a mode: leave the bus and come back in it (protocol 1.2).
+        """
+        if mode not in MODES or "configurations" in self._descriptorOptions:
+            return b"\1"
+        self._post(lambda: self._changeMode(mode))
+        return b"\0"
+
+    def _post(self, event: Callable[[], None]) -> None:
+        self._events.append(event)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        with self._lock:
+            if self._scheduled:
+                return
+            self._scheduled = True
+        self._reactor.callFromThread(self._work)
+
+    # In the reactor's thread.
+
+    def _work(self) -> None:
+        """
+        Look after everything that has happened.  What waits in an endpoint came
+        after the last change of configuration, so the changes go first.
+        """
+        with self._lock:
+            self._scheduled = False
+        while self._events:
+            self._events.popleft()()
+        for _ in range(PACKETS_PER_TURN):
+            attachment = self._attachment
+            data = None if attachment is None else attachment.take(self._out)
+            if data is None:
+                return
+            self.muxer.hostPacket(data)
+        self._schedule()
+
+    def _pluggedIn(self, attachment: Attachment) -> None:
+        self.muxer.lost()
+        self._attachment = attachment
+        active = attachment.descriptor.configuration(attachment.configuration)
+        self._out, self._in = muxEndpoints(active)
+
+    def _pulledOut(self) -> None:
+        self._attachment = None
+        self.muxer.lost()
+
+    def _changeMode(self, mode: int) -> None:
+        bus = self._bus
+        if bus is None:
+            return
+        self.unplug()
+        self.mode = mode
+        self.descriptor = iPhone(self._serial, mode=mode, **self._descriptorOptions)
+        self.plug(bus)
+
+    def _send(self, packet: bytes) -> None:
+        if self._attachment is not None:
+            self._attachment.send(self._in, packet)
+
+    def _hasRoom(self) -> bool:
+        return self._attachment is None or self._attachment.hasRoom(self._in)

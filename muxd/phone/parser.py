@@ -1,0 +1,91 @@
+# -*- test-case-name: tests.phone.test_source -*-
+"""
+C{simulated:...} descriptions (see L{muxd.interfaces.IDeviceSourceParser}).
+
+This module is imported whenever plugins are looked for: it imports no pyusb
+and no reactor.
+"""
+
+from __future__ import annotations
+
+import re
+
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from muxd.identity import udidFromSerial
+from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+
+UDID = re.compile(r"[0-9A-Za-z-]{1,64}")
+FIRST_SERIAL = "00008110000A1B2C3D4E5F60"
+MOST_PHONES = 100
+"""A bus has room for 126 devices."""
+
+
+def serialFromUDID(udid: str) -> str:
+    """
+    The USB serial number of the phone with this UDID (protocol 1.5).
+    """
+    dashed = len(udid) == 25 and udid[8] == "-"
+    return udid.replace("-", "", 1) if dashed else udid
+
+
+def serials(count: int) -> tuple[str, ...]:
+    """
+    So many serial numbers, the same ones each time.
+    """
+    first = int(FIRST_SERIAL[8:], 16)
+    return tuple(f"{FIRST_SERIAL[:8]}{first + index:016X}" for index in range(count))
+
+
+@implementer(IPlugin, IDeviceSourceParser)
+class SimulatedSourceParser:
+    """
+    Makes a source of simulated iPhones.
+    """
+
+    prefix = "simulated"
+    usage = "simulated[:count=N][:udid=UDID][:mux=1|2]"
+
+    def parseDeviceSource(
+        self, reactor: object, receiver: IDeviceReceiver, *args: str, **kwargs: str
+    ) -> IDeviceSource:
+        """
+        Make a source; C{simulated:3} is short for C{simulated:count=3}.
+
+        @raise ValueError: An argument is wrong.
+        """
+        unknown = sorted(kwargs.keys() - {"count", "udid", "mux"})
+        if unknown:
+            raise ValueError(f"no such argument: {unknown[0]!r}; expected count, udid, mux")
+        if len(args) > 1 or (args and "count" in kwargs):
+            raise ValueError(f"expected one count, got {args[-1]!r} as well")
+        count = _number("count", args[0] if args else kwargs.get("count", "1"), MOST_PHONES)
+        mux = _number("mux", kwargs.get("mux", "2"), 2)
+        chosen = serials(count)
+        if "udid" in kwargs:
+            if count != 1:
+                raise ValueError(f"udid is for one phone, and count is {count}")
+            chosen = (_serial(kwargs["udid"]),)
+        from muxd.phone.source import SimulatedSource
+
+        description = ":".join(
+            [self.prefix, *args, *(f"{key}={value}" for key, value in kwargs.items())]
+        )
+        return SimulatedSource(reactor, receiver, description, serials=chosen, mux=mux)
+
+
+def _number(name: str, text: str, most: int) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= most):
+        raise ValueError(f"{name}: expected a number from 1 to {most}, got {text!r}")
+    return int(text)
+
+
+def _serial(udid: str) -> str:
+    serial = serialFromUDID(udid)
+    if not UDID.fullmatch(udid) or udidFromSerial(serial) not in (udid, udidFromSerial(udid)):
+        raise ValueError(
+            f"udid: expected letters, digits and dashes, such as {udidFromSerial(FIRST_SERIAL)}, "
+            f"got {udid!r}"
+        )
+    return serial

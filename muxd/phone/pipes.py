@@ -1,0 +1,275 @@
+# -*- test-case-name: tests.phone.test_pipes -*-
+"""
+The rules of a host controller for one bulk endpoint, without threads or time.
+
+The host submits transfers, which queue and complete in order; the device fills
+or takes them.  USB knows packets only: a transfer ends at a packet shorter than
+wMaxPacketSize, or when it is full.  So a message that is a multiple of
+wMaxPacketSize must be followed by a packet of no length, or its end is not seen
+and the next message is glued to it (protocol 1.7).
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections import deque
+
+GLUE_LIMIT = 1 << 20
+"""Where an OUT message without an end is cut off: it is a fault long before."""
+
+
+class Transfer:
+    """
+    What one read or write of the host waits for.
+
+    @ivar owner: The handle that submitted it.
+    @ivar interface: The number of the interface it went through.
+    @ivar buffer: Where an IN transfer goes, or what an OUT transfer brings.
+    @ivar count: Bytes moved so far.
+    @ivar error: An errno, or 0; meaningful once it is done.
+    @ivar done: Set when it has completed.
+    """
+
+    __slots__ = ("buffer", "count", "done", "error", "interface", "owner")
+
+    def __init__(self, buffer: memoryview, owner: object = None, interface: int = 0) -> None:
+        self.buffer = buffer
+        self.owner = owner
+        self.interface = interface
+        self.count = 0
+        self.error = 0
+        self.done = threading.Event()
+
+    def finish(self, error: int = 0) -> None:
+        """
+        Complete it.
+        """
+        self.error = error
+        self.done.set()
+
+
+class Pipe:
+    """
+    What both directions share.
+
+    @ivar transfers: Submitted and not completed, oldest first.
+    @ivar halted: Every transfer fails with EPIPE.
+    @ivar held: The device answers NAK to everything.
+    """
+
+    def __init__(self, packetSize: int) -> None:
+        self.packetSize = packetSize
+        self.transfers: deque[Transfer] = deque()
+        self.halted = False
+        self.held = False
+
+    def submit(self, transfer: Transfer) -> None:
+        """
+        Queue a transfer of the host; it may complete at once.
+        """
+        if self.halted:
+            transfer.finish(errno.EPIPE)
+            return
+        self.transfers.append(transfer)
+        self.service()
+
+    def service(self) -> None:
+        """
+        Move what can be moved.
+        """
+        raise NotImplementedError
+
+    def withdraw(self, transfer: Transfer) -> bool:
+        """
+        Take a transfer back that has waited long enough.
+
+        @return: False if it has completed meanwhile.
+        """
+        if transfer.done.is_set():
+            return False
+        self.transfers.remove(transfer)
+        transfer.finish(0 if transfer.count else errno.ETIMEDOUT)
+        return True
+
+    def fail(self, error: int, owner: object = None, interface: int | None = None) -> None:
+        """
+        Complete the waiting transfers with an error.
+
+        @param owner: Those of this handle only; None for all.
+        @param interface: Those of this interface only; None for all.
+        """
+        kept: deque[Transfer] = deque()
+        for transfer in self.transfers:
+            if (owner is None or transfer.owner is owner) and interface in (
+                None,
+                transfer.interface,
+            ):
+                transfer.finish(error)
+            else:
+                kept.append(transfer)
+        self.transfers = kept
+
+    def halt(self) -> None:
+        """
+        Stall the endpoint.
+        """
+        self.halted = True
+        self.fail(errno.EPIPE)
+
+    def clearHalt(self) -> None:
+        """
+        End the stall.
+        """
+        self.halted = False
+        self.service()
+
+    def hold(self, held: bool) -> None:
+        """
+        Begin or stop to answer NAK.
+        """
+        self.held = held
+        self.service()
+
+
+class InPipe(Pipe):
+    """
+    From the device to the host.
+
+    @ivar queued: Bytes that the host has not read.
+    @ivar roomWanted: The device waits for C{queued} to shrink.
+    """
+
+    def __init__(self, packetSize: int) -> None:
+        super().__init__(packetSize)
+        self.queued = 0
+        self.roomWanted = False
+        # Pieces and whether the message ends after each; a piece that does not
+        # end one is made of whole packets.
+        self._pieces: deque[tuple[memoryview, bool]] = deque()
+        self._partial = bytearray()
+
+    def put(self, data: bytes, end: bool = True) -> None:
+        """
+        Send a message, or without C{end} a part of one.
+        """
+        self.queued += len(data)
+        if self._partial:
+            data = bytes(self._partial) + data
+            self._partial.clear()
+        view = memoryview(data)
+        if not end:
+            whole = len(view) - len(view) % self.packetSize
+            self._partial += view[whole:]
+            view = view[:whole]
+        if end or view:
+            self._pieces.append((view, end))
+        self.service()
+
+    def service(self) -> None:
+        """
+        Fill the oldest transfers.
+        """
+        while self.transfers and not self.held and self._fill(self.transfers[0]):
+            self.transfers.popleft()
+
+    def _fill(self, transfer: Transfer) -> bool:
+        """
+        Move packets into a transfer, and finish it if it ended.
+        """
+        while self._pieces:
+            room = len(transfer.buffer) - transfer.count
+            if not room:
+                break
+            view, end = self._pieces.popleft()
+            if len(view) > room:
+                return self._fillUp(transfer, view, end, room)
+            self._move(transfer, view, len(view))
+            if end and len(view) and len(view) % self.packetSize == 0:
+                self._pieces.appendleft((view[:0], True))
+            elif end:
+                transfer.finish()
+                return True
+        if transfer.count and transfer.count == len(transfer.buffer):
+            transfer.finish()
+            return True
+        return False
+
+    def _fillUp(self, transfer: Transfer, view: memoryview, end: bool, room: int) -> bool:
+        """
+        Move what fits of a piece that does not; a packet that fits in part is
+        an overflow, and lost.
+        """
+        whole = room - room % self.packetSize
+        self._move(transfer, view, whole)
+        lost = min(self.packetSize, len(view) - whole) if room > whole else 0
+        self.queued -= lost
+        rest = view[whole + lost :]
+        if rest or (end and lost in (0, self.packetSize)):
+            self._pieces.appendleft((rest, end))
+        transfer.finish(errno.EOVERFLOW if lost else 0)
+        return True
+
+    def _move(self, transfer: Transfer, view: memoryview, count: int) -> None:
+        start = transfer.count
+        transfer.buffer[start : start + count] = view[:count]
+        transfer.count = start + count
+        self.queued -= count
+
+
+class OutPipe(Pipe):
+    """
+    From the host to the device.
+
+    A transfer completes when the device has room for it: C{depth} messages
+    wait in the device, the others in the host.
+    """
+
+    def __init__(self, packetSize: int, depth: int) -> None:
+        super().__init__(packetSize)
+        self.depth = depth
+        self._accepted: deque[bytes] = deque()
+        self._open = bytearray()
+
+    @property
+    def openBytes(self) -> int:
+        """
+        How much has been taken of a message whose end has not been seen.
+        """
+        return len(self._open)
+
+    def service(self) -> None:
+        """
+        Take transfers into the device, up to its depth.
+        """
+        while self.transfers and not self.held and len(self._accepted) < self.depth:
+            self._accepted.append(self._complete())
+
+    def take(self) -> bytes | None:
+        """
+        The next whole message, or None while there is none.
+        """
+        while not self.held and (self._accepted or self.transfers):
+            data = self._accepted.popleft() if self._accepted else self._complete()
+            self.service()
+            if self._open:
+                self._open += data
+            if data and len(data) % self.packetSize == 0 and len(self._open) < GLUE_LIMIT:
+                if not self._open:
+                    self._open += data
+                continue
+            if self._open:
+                data = bytes(self._open)
+                self._open.clear()
+            return data
+        return None
+
+    def _complete(self) -> bytes:
+        """
+        Complete the oldest transfer.
+        """
+        transfer = self.transfers.popleft()
+        data = bytes(transfer.buffer)
+        transfer.count = len(data)
+        transfer.finish()
+        return data

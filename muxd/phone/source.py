@@ -1,0 +1,85 @@
+# -*- test-case-name: tests.phone.test_source -*-
+"""
+Simulated iPhones as a source of devices, by the same way as real ones: they are
+on a bus that L{USBSource} looks at.  No hardware, no libusb and no permission is
+needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from muxd.identity import udidFromSerial
+from muxd.interfaces import IDeviceReceiver, IDeviceSource
+from muxd.phone.bus import SimulatedBus
+from muxd.phone.iphone import Phone
+from muxd.usb.source import USBSettings, USBSource
+
+POLL = 0.25
+
+
+@implementer(IDeviceSource)
+class SimulatedSource(Service):
+    """
+    A bus with phones on it while it runs.
+
+    @ivar bus: The bus.
+    @ivar phones: All of them; one that has been pulled out can be plugged in
+        again.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        receiver: IDeviceReceiver,
+        description: str,
+        *,
+        serials: tuple[str, ...],
+        mux: int = 2,
+    ) -> None:
+        """
+        @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
+        @param serials: Of each phone.
+        @param mux: The version of the protocol that they speak.
+        """
+        self.description = description
+        self.bus = SimulatedBus()
+        self.phones = tuple(
+            Phone(reactor, udid=udidFromSerial(serial), name=_name(index), mux=mux)
+            for index, serial in enumerate(serials)
+        )
+        self._source = USBSource(
+            reactor,
+            receiver,
+            description,
+            loadBackend=lambda: self.bus,
+            settings=USBSettings(poll=POLL, engine="threads"),
+        )
+
+    def startService(self) -> None:
+        """
+        Plug the phones in and begin to look.
+        """
+        Service.startService(self)
+        for phone in self.phones:
+            phone.plug(self.bus)
+        self._source.startService()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop looking, and then pull the phones out.
+        """
+        Service.stopService(self)
+        return self._source.stopService().addCallback(self._stopped)
+
+    def _stopped(self, _: None) -> None:
+        for phone in self.phones:
+            phone.stop()
+
+
+def _name(index: int) -> str:
+    return f"Simulated iPhone {index + 1}" if index else "Simulated iPhone"

@@ -1,0 +1,446 @@
+"""
+Tests of L{muxd.phone.muxer}: what the phone notices, and how it answers.
+"""
+
+from __future__ import annotations
+
+from struct import pack
+
+from twisted.internet.error import ConnectionLost
+from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.wire import Discard, Echo
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.phone.behaviour import Expectations
+from muxd.phone.muxer import VIOLATIONS_KEPT, MuxState
+from muxd.phone.services import ServiceFactory
+from muxd.wire.mux import (
+    SETUP_BODY,
+    USB_MTU,
+    Flags,
+    MuxProtocol,
+    Segment,
+    encodePacketV2,
+    encodeVersion,
+)
+from tests.phone.host import ManualHost
+
+SERVICES = {7: ServiceFactory(Echo), 9: ServiceFactory(Discard)}
+
+
+class HandshakeTests(SynchronousTestCase):
+    """
+    VERSION and SETUP.
+    """
+
+    def test_version2(self) -> None:
+        """
+        A phone of version 2 is active after SETUP.
+        """
+        host = ManualHost(SERVICES)
+        host.muxer.hostPacket(encodeVersion(2))
+        self.assertEqual(host.raw, [encodeVersion(2)])
+        self.assertIdentical(host.muxer.state, MuxState.VERSION_AGREED)
+        host.muxer.hostPacket(bytes.fromhex("0000000200000011feedface0000ffff07"))
+        self.assertIdentical(host.muxer.state, MuxState.ACTIVE)
+        self.assertEqual(host.violations, [])
+
+    def test_version1(self) -> None:
+        """
+        A phone of version 1 is active after VERSION, and SETUP is a fault.
+        """
+        host = ManualHost(SERVICES, mux=1).handshake()
+        self.assertIdentical(host.muxer.state, MuxState.ACTIVE)
+        session = host.connect(7)
+        session.send(payload=b"hello")
+        self.assertEqual(session.poll(), b"hello")
+        self.assertEqual(host.violations, [])
+        host.send(MuxProtocol.SETUP, SETUP_BODY)
+        self.assertEqual(host.violations, ["SETUP under version 1"])
+
+    def test_again(self) -> None:
+        """
+        A host that begins anew, as a restarted daemon does, is no fault; its
+        old sessions are lost.
+        """
+        lost: list[Failure] = []
+
+        class Service(Protocol):
+            def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]  # no default
+                lost.append(reason)
+
+        host = ManualHost({1: ServiceFactory(Service)}).handshake()
+        host.connect(1)
+        host.handshake()
+        self.assertEqual([reason.type for reason in lost], [ConnectionLost])
+        self.assertEqual(host.muxer.sessions, {})
+        host.connect(1)
+        self.assertEqual(host.violations, [])
+        self.assertEqual(host.muxer.handshakes, 2)
+
+    def test_silent(self) -> None:
+        """
+        A phone can be made to ignore VERSION, and to answer any version.
+        """
+        host = ManualHost(SERVICES)
+        host.muxer.faults.silent = True
+        host.muxer.hostPacket(encodeVersion(2))
+        self.assertEqual(host.raw, [])
+        host.muxer.faults.silent = False
+        host.muxer.faults.version = 3
+        host.muxer.hostPacket(encodeVersion(2))
+        self.assertEqual(host.raw, [encodeVersion(3)])
+
+    def test_counters(self) -> None:
+        """
+        Every packet of the phone counts, and says what came last.
+        """
+        host = ManualHost(SERVICES).handshake()
+        host.muxer.sendControl(7, b"hello")
+        host.muxer.complain(b"no")
+        session = host.connect(7)
+        session.send(payload=b"x")
+        packets = host.packets()
+        self.assertEqual([(p.transmitted, p.received) for p in packets], [(3, 3)])
+
+    def test_counterWraps(self) -> None:
+        """
+        The counters have 16 bits.
+        """
+        host = ManualHost(SERVICES).handshake()
+        session = host.connect(9)
+        for _ in range(0x10000):
+            session.send()
+        session.send(payload=b"x")
+        self.assertEqual(host.violations, [])
+        self.assertEqual(len(host.segments()), 1)
+
+
+class FramingTests(SynchronousTestCase):
+    """
+    Each packet that a host must not send is one violation.
+    """
+
+    def setUp(self) -> None:
+        """
+        A phone that is active.
+        """
+        self.host = ManualHost(SERVICES).handshake()
+
+    def violate(self, data: bytes) -> str:
+        """
+        Send a packet, and take the one violation that it makes.
+        """
+        before = len(self.host.violations)
+        self.host.muxer.hostPacket(data)
+        (text,) = self.host.violations[before:]
+        return text
+
+    def packet(self, body: bytes, protocol: int = MuxProtocol.TCP, tx: int = 1) -> bytes:
+        """
+        The next packet of the host.
+        """
+        return encodePacketV2(protocol, body, tx, 0xFFFF)
+
+    def test_short(self) -> None:
+        """
+        Less than a header.
+        """
+        self.assertIn("transfer of 0 bytes", self.violate(b""))
+        self.assertIn("transfer of 7 bytes", self.violate(bytes(7)))
+        self.assertIn("header of 16", self.violate(pack(">III", 6, 12, 0)))
+
+    def test_length(self) -> None:
+        """
+        A length that is not the transfer's.
+        """
+        self.assertIn("packet length of 99", self.violate(pack(">II", 6, 99) + bytes(8)))
+
+    def test_glued(self) -> None:
+        """
+        A packet of whole USB packets with another behind it was not ended.
+        """
+        first = self.packet(bytes(512 - 16))
+        text = self.violate(first + self.packet(bytes(20), tx=2))
+        self.assertEqual(
+            text,
+            "missing ZLP: a packet of 512 bytes was not ended, and the transfer became one of 548",
+        )
+
+    def test_oversize(self) -> None:
+        """
+        More than a phone takes (protocol 1.1).
+        """
+        text = self.violate(self.packet(bytes(USB_MTU - 15)))
+        self.assertIn("packet of 49153 bytes", text)
+
+    def test_magic(self) -> None:
+        """
+        Another magic.
+        """
+        segment = Segment(1, 9, 0, 0, Flags.SYN, 131072)
+        text = self.violate(encodePacketV2(6, segment.encode(), 1, 0xFFFF, 1))
+        self.assertIn("magic 0x1", text)
+
+    def test_sequence(self) -> None:
+        """
+        A counter that does not follow the one before; the next is measured by
+        this one.
+        """
+        syn = Segment(1, 9, 0, 0, Flags.SYN, 131072).encode()
+        self.assertEqual(self.violate(self.packet(syn, tx=3)), "tx_seq 3, expected 1")
+        rst = Segment(1, 9, 1, 0, Flags.RST, 131072).encode()
+        self.host.muxer.hostPacket(encodePacketV2(6, rst, 4, 0))
+        self.assertEqual(len(self.host.violations), 1)
+
+    def test_received(self) -> None:
+        """
+        A counter of the phone's that it has not sent, or one before the last
+        that the host said it had.
+        """
+        host = self.host
+        session = host.connect(9)
+        host.seen = 5
+        session.send()
+        self.assertEqual(host.violations, ["rx_seq 5, expected 0 to 0"])
+        host.seen = 0xFFFF
+        session.send()
+        self.assertEqual(host.violations[1:], ["rx_seq 65535, expected 0 to 0"])
+
+    def test_receivedOfOthers(self) -> None:
+        """
+        A phone can be told not to look at that.
+        """
+        host = ManualHost(SERVICES, expectations=Expectations(received=False)).handshake()
+        session = host.connect(9)
+        host.seen = 5
+        session.send()
+        self.assertEqual(host.violations, [])
+
+    def test_protocols(self) -> None:
+        """
+        CONTROL, and protocols that do not exist.
+        """
+        self.assertIn("protocol 1", self.violate(self.packet(b"\7x", protocol=1)))
+        self.assertIn("protocol 9", self.violate(self.packet(b"", protocol=9, tx=2)))
+
+    def test_setup(self) -> None:
+        """
+        SETUP twice, with other counters, or with another body.
+        """
+        setup = encodePacketV2(MuxProtocol.SETUP, SETUP_BODY, 0, 0xFFFF)
+        self.assertEqual(self.violate(setup), "SETUP twice")
+        self.host.muxer.hostPacket(encodeVersion(2))
+        wrong = encodePacketV2(MuxProtocol.SETUP, b"\x08", 0, 0xFFFF)
+        self.assertEqual(self.violate(wrong), "SETUP with 08, expected 07")
+        self.host.muxer.hostPacket(encodeVersion(2))
+        wrong = encodePacketV2(MuxProtocol.SETUP, SETUP_BODY, 1, 0)
+        self.assertEqual(self.violate(wrong), "SETUP with counters 1 0, expected 0 65535")
+
+    def test_tooEarly(self) -> None:
+        """
+        TCP before SETUP, and anything before VERSION.
+        """
+        self.host.muxer.hostPacket(encodeVersion(2))
+        syn = Segment(1, 9, 0, 0, Flags.SYN, 131072).encode()
+        self.assertEqual(self.violate(self.packet(syn, tx=0)), "TCP before SETUP")
+        self.host.muxer.lost()
+        self.assertEqual(self.violate(self.packet(syn)), "protocol 6 before VERSION")
+
+    def test_version(self) -> None:
+        """
+        VERSION of another size or with other numbers.
+        """
+        self.assertIn("VERSION of 4 bytes", self.violate(pack(">III", 0, 12, 2)))
+        self.assertIn("VERSION 2 1 0", self.violate(encodeVersion(2, 1)))
+
+    def test_segments(self) -> None:
+        """
+        A TCP header that is short, has options, or has numbers where none are.
+        """
+        self.assertIn("TCP packet of 19", self.violate(self.packet(bytes(19))))
+        syn = bytearray(Segment(1, 9, 0, 0, Flags.SYN, 131072).encode())
+        syn[12] = 0x60
+        self.assertIn("data offset 0x60", self.violate(self.packet(bytes(syn), tx=2)))
+        syn[12] = 0x50
+        syn[17] = 1
+        self.assertIn("checksum 1 and urgent 0", self.violate(self.packet(bytes(syn), tx=3)))
+
+    def test_kept(self) -> None:
+        """
+        Violations do not grow without bound.
+        """
+        for _ in range(VIOLATIONS_KEPT + 10):
+            self.host.muxer.hostPacket(b"")
+        self.assertEqual(len(self.host.violations), VIOLATIONS_KEPT)
+
+
+class DispatchTests(SynchronousTestCase):
+    """
+    Which segment belongs to whom.
+    """
+
+    def setUp(self) -> None:
+        """
+        A phone that is active.
+        """
+        self.host = ManualHost(dict(SERVICES)).handshake()
+
+    def segment(self, flags: int, hostPort: int = 1, port: int = 7, **numbers: int) -> None:
+        """
+        Send a segment.
+        """
+        seq, ack = numbers.get("seq", 0), numbers.get("ack", 0)
+        segment = Segment(hostPort, port, seq, ack, flags, 131072)
+        self.host.send(MuxProtocol.TCP, segment.encode())
+
+    def test_refused(self) -> None:
+        """
+        A port where nobody listens refuses with a text; a test can say which.
+        """
+        self.segment(Flags.SYN, port=1)
+        self.host.muxer.faults.refusals[7] = b"not today"
+        self.segment(Flags.SYN)
+        answers = [(s.flags, s.ack, s.payload) for s in self.host.segments()]
+        flags = Flags.RST | Flags.ACK
+        self.assertEqual(answers, [(flags, 1, b"connection refused"), (flags, 1, b"not today")])
+        self.assertEqual(self.host.violations, [])
+
+    def test_deaf(self) -> None:
+        """
+        A port can be made never to answer; the host's giving up is no fault.
+        """
+        self.host.muxer.faults.deaf.add(7)
+        self.segment(Flags.SYN)
+        self.segment(Flags.RST, seq=1)
+        self.assertEqual(self.host.segments(), [])
+        self.assertEqual(self.host.violations, [])
+
+    def test_unknown(self) -> None:
+        """
+        A segment of a session that never was is a fault, and is answered with
+        an RST; an RST is neither.
+        """
+        self.segment(Flags.RST)
+        self.assertEqual((self.host.segments(), self.host.violations), ([], []))
+        self.segment(Flags.ACK, seq=5, ack=6)
+        (answer,) = self.host.segments()
+        self.assertEqual((answer.flags, answer.seq, answer.ack), (Flags.RST, 6, 5))
+        self.assertEqual(self.host.violations, ["session 1->7: unknown, flags 0x10"])
+
+    def test_late(self) -> None:
+        """
+        Segments for a session that the phone has closed may be on their way:
+        they are answered, and are no fault.
+        """
+        session = self.host.connect(7)
+        self.host.muxer.sessions[1, 7].reset(b"bye")
+        session.send(payload=b"late")
+        flags = [s.flags for s in self.host.segments()]
+        self.assertEqual(flags, [Flags.RST, Flags.RST])
+        self.assertEqual(self.host.violations, [])
+
+    def test_lateIsForgotten(self) -> None:
+        """
+        Only so many closed sessions are remembered.
+        """
+        for hostPort in range(1, 1030):
+            self.host.connect(7, hostPort)
+            self.host.muxer.sessions[hostPort, 7].reset()
+            self.host.packets()
+        self.segment(Flags.ACK, hostPort=1)
+        self.assertEqual(self.host.violations, ["session 1->7: unknown, flags 0x10"])
+
+    def test_synTwice(self) -> None:
+        """
+        A SYN on an open session ends it.
+        """
+        self.host.connect(7)
+        self.segment(Flags.SYN)
+        self.assertEqual([s.flags for s in self.host.segments()], [Flags.RST])
+        self.assertEqual(self.host.violations, ["session 1->7: SYN while it is open"])
+
+    def test_strangeSyn(self) -> None:
+        """
+        A SYN acknowledges nothing, has no payload, and comes from a port.
+        """
+        self.segment(Flags.SYN, ack=1)
+        self.segment(Flags.SYN, hostPort=0)
+        self.assertEqual(
+            self.host.violations,
+            [
+                "SYN of 1->7 with ack 1 and 0 bytes",
+                "SYN of 0->7 with ack 0 and 0 bytes",
+            ],
+        )
+
+    def test_factoriesStartAndStop(self) -> None:
+        """
+        A service's factory is started with its first session and stopped with
+        the phone.
+        """
+        calls = []
+
+        class Service(Factory):
+            protocol = Echo
+            noisy = False
+
+            def startFactory(self) -> None:
+                calls.append("start")
+
+            def stopFactory(self) -> None:
+                calls.append("stop")
+
+        self.host.muxer.services[5] = Service()  # type: ignore[index]  # a dictionary
+        self.host.connect(5, 1)
+        self.host.connect(5, 2)
+        self.assertEqual(calls, ["start"])
+        self.host.muxer.stop()
+        self.assertEqual(calls, ["start", "stop"])
+
+    def test_fairness(self) -> None:
+        """
+        Sessions with much to send take turns, and wait together for room.
+        """
+        self.host.room = False
+        sessions = [self.host.connect(7, n) for n in (1, 2)]
+        for session in sessions:
+            session.send(payload=bytes(49000))
+            session.send(payload=bytes(49000))
+        acknowledgements = self.host.segments()
+        self.assertEqual({len(s.payload) for s in acknowledgements}, {0})
+        self.host.room = True
+        self.host.muxer.roomAvailable()
+        ports = [s.destinationPort for s in self.host.segments()]
+        self.assertEqual(ports, [1, 2, 1, 2, 1, 2, 1, 2])
+
+    def test_faults(self) -> None:
+        """
+        Counters and sequence numbers can be made to jump once.
+        """
+        session = self.host.connect(7)
+        self.host.muxer.faults.skipCounter = 3
+        self.host.muxer.faults.skipSequence = 10
+        session.send(payload=b"a")
+        session.send(payload=b"b")
+        tails = [raw[12:14] + raw[20:24] for raw in self.host.raw]
+        self.assertEqual(tails, [pack(">HI", 4, 11), pack(">HI", 5, 2)])
+
+    def test_answerFromWithin(self) -> None:
+        """
+        A host that answers from within the phone's send is heard in order.
+        """
+        session = self.host.connect(7)
+        answered: list[bool] = []
+
+        def answer(packet: bytes) -> None:
+            self.host.raw.append(packet)
+            if not answered:
+                answered.append(True)
+                session.send(payload=b"second")
+
+        self.host.muxer._sendRaw = answer
+        session.send(payload=b"first")
+        self.assertEqual(session.poll(), b"firstsecond")
+        self.assertEqual(self.host.violations, [])

@@ -1,0 +1,178 @@
+"""
+Tests of L{muxd.phone.parser} and L{muxd.phone.source}.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import connectProtocol
+from twisted.internet.protocol import Protocol
+from twisted.plugin import IPlugin
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+from muxd.phone.parser import SimulatedSourceParser, serialFromUDID, serials
+from muxd.phone.source import SimulatedSource
+
+
+@implementer(IDeviceReceiver)
+class Receiver:
+    """
+    Keeps what it is told, and tells when there is a first device.
+    """
+
+    def __init__(self) -> None:
+        self.first: Deferred[IDevice] = Deferred()
+        self.devices: dict[str, IDevice] = {}
+
+    def deviceAttached(self, device: IDevice) -> None:
+        """
+        Keep it.
+        """
+        self.devices[device.identity.udid] = device
+        if not self.first.called:
+            self.first.callback(device)
+
+    def deviceDetached(self, device: IDevice) -> None:
+        """
+        Forget it.
+        """
+        del self.devices[device.identity.udid]
+
+
+class ParserTests(SynchronousTestCase):
+    """
+    Tests of L{SimulatedSourceParser}.
+    """
+
+    def parse(self, *args: str, **kwargs: str) -> SimulatedSource:
+        """
+        Make a source.
+        """
+        source = SimulatedSourceParser().parseDeviceSource(None, Receiver(), *args, **kwargs)
+        assert isinstance(source, SimulatedSource)
+        return source
+
+    def test_interfaces(self) -> None:
+        """
+        The parser is a plugin, and makes sources.
+        """
+        verifyObject(IPlugin, SimulatedSourceParser())
+        verifyObject(IDeviceSourceParser, SimulatedSourceParser())
+        verifyObject(IDeviceSource, self.parse())
+
+    def test_default(self) -> None:
+        """
+        Without arguments there is one phone, of version 2.
+        """
+        source = self.parse()
+        self.assertEqual([p.udid for p in source.phones], ["00008110-000A1B2C3D4E5F60"])
+        self.assertEqual(source.description, "simulated")
+
+    def test_count(self) -> None:
+        """
+        The UDIDs of several are distinct, the same each time, and do not depend
+        on how many there are.
+        """
+        udids = [p.udid for p in self.parse("3").phones]
+        self.assertEqual(len(set(udids)), 3)
+        self.assertEqual([p.udid for p in self.parse(count="2").phones], udids[:2])
+        self.assertEqual(len(set(serials(100))), 100)
+        names = [p.name for p in self.parse(count="2").phones]
+        self.assertEqual(names, ["Simulated iPhone", "Simulated iPhone 2"])
+
+    def test_udid(self) -> None:
+        """
+        A UDID may be chosen, with its dash, without it, or an old one.
+        """
+        for given, udid in (
+            ("00008030-0011223344556677", "00008030-0011223344556677"),
+            ("000080300011223344556677", "00008030-0011223344556677"),
+            ("a" * 40, "a" * 40),
+        ):
+            source = self.parse(udid=given)
+            self.assertEqual(source.phones[0].udid, udid)
+        self.assertEqual(source.description, "simulated:udid=" + "a" * 40)
+        self.assertEqual(serialFromUDID("00008030-0011223344556677"), "000080300011223344556677")
+
+    def test_wrong(self) -> None:
+        """
+        What cannot be meant is refused with a reason.
+        """
+        for args, kwargs, text in (
+            ((), {"count": "0"}, "count: expected a number from 1 to 100, got '0'"),
+            (("many",), {}, "got 'many'"),
+            ((), {"count": "101"}, "got '101'"),
+            ((), {"mux": "3"}, "mux: expected a number from 1 to 2"),
+            ((), {"udid": "../x"}, "udid: expected letters"),
+            ((), {"udid": ""}, "udid: expected letters"),
+            (("2",), {"udid": "a"}, "udid is for one phone"),
+            (("1", "2"), {}, "expected one count"),
+            (("1",), {"count": "1"}, "expected one count"),
+            ((), {"colour": "red"}, "no such argument: 'colour'"),
+        ):
+            error = self.assertRaises(ValueError, self.parse, *args, **kwargs)
+            self.assertIn(text, str(error))
+
+    def test_lightImport(self) -> None:
+        """
+        Importing the parser imports neither pyusb nor the reactor.
+        """
+        code = (
+            "import sys, muxd.phone.parser;"
+            "print([m for m in ('usb', 'twisted.internet.reactor') if m in sys.modules])"
+        )
+        output = subprocess.check_output([sys.executable, "-c", code], text=True)
+        self.assertEqual(output.strip(), "[]")
+
+
+class SourceTests(TestCase):
+    """
+    Tests of L{SimulatedSource} with its threads and the reactor.
+    """
+
+    timeout = 30
+
+    async def test_echo(self) -> None:
+        """
+        A simulated phone is attached, echoes, finds no fault with its host, and
+        leaves nothing behind.
+        """
+        for version in ("1", "2"):
+            await self._echo(version)
+
+    async def _echo(self, version: str) -> None:
+        receiver = Receiver()
+        source = SimulatedSourceParser().parseDeviceSource(reactor, receiver, mux=version)
+        assert isinstance(source, SimulatedSource)
+        source.startService()
+        try:
+            device = await receiver.first
+            done: Deferred[bytes] = Deferred()
+
+            class Collector(Protocol):
+                data = b""
+
+                def dataReceived(self, data: bytes) -> None:
+                    self.data += data
+                    if len(self.data) == 300000:
+                        done.callback(self.data)
+
+            collector = await connectProtocol(device.endpoint(7), Collector())
+            data = bytes(range(250)) * 1200
+            assert collector.transport is not None
+            collector.transport.write(data)
+            self.assertEqual(await done, data)
+            collector.transport.loseConnection()
+        finally:
+            await source.stopService()
+        (phone,) = source.phones
+        self.assertEqual(phone.violations, [])
+        self.assertEqual(receiver.devices, {})
+        self.assertEqual(source.bus.attachments, ())
