@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_pipe -*-
+# -*- test-case-name: tests.test_pipe,tests.test_hangup,tests.device.test_piping -*-
 """
 Two transports joined, each feeding the other.
 
@@ -271,7 +271,12 @@ class Pipe:
     def _close(self, end: PipeEnd) -> None:
         """
         Deliver what was written to this end, then close it, by the deadline.
+
+        A transport may report its loss from within this, and by that the other
+        end's: an end that has gone already needs no closing.
         """
+        if end.transport is None:
+            return
         end.joinable.unregisterProducer()
         end.joinable.loseConnection()
         if self._deadline is None and self.state is not PipeState.CLOSED:

@@ -5,6 +5,8 @@ The mux header as negotiated, with its counters (protocol 2.1 to 2.3).
 
 from __future__ import annotations
 
+from struct import Struct
+
 from muxd.wire.mux import (
     DATA_OFFSET,
     MAGIC,
@@ -21,6 +23,12 @@ from muxd.wire.mux import (
 
 TCP = int(MuxProtocol.TCP)
 COUNTER = 0xFFFF
+
+V2_SEGMENT = Struct(">I8xH2xHHIIBBH4x")
+"""
+What is looked at of a segment's two headers under v2: protocol, the phone's
+packet counter, source and destination port, seq, ack, offset, flags, window.
+"""
 
 
 class Framing:

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.device.test_muxer -*-
+# -*- test-case-name: tests.device.test_muxer,tests.device.test_handshake -*-
 """
 The host's end of a link: handshake, counters, and which segment is whose
 (protocol 2 and 3.3).
@@ -19,23 +19,25 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionLost
+from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.internet.interfaces import (
     IDelayedCall,
     IProtocol,
     IProtocolFactory,
     IReactorTime,
 )
-from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from muxd.device.acknowledging import DelayedAcknowledgements
+from muxd.device.complaints import Complaints
 from muxd.device.counters import MuxerCounters
 from muxd.device.errors import HandshakeTimeout, NoFreePort, UnsupportedVersion
-from muxd.device.framing import COUNTER, Framing
+from muxd.device.framing import COUNTER, V2_SEGMENT, Framing
 from muxd.device.opening import Opening
 from muxd.device.outbound import Outbound
 from muxd.device.ports import SourcePorts
+from muxd.device.receiving import ReceivingHalf
 from muxd.device.session import Session
 from muxd.interfaces import Buffer, IPacketLink, IPacketReceiver
 from muxd.limits import LIMITS, Limits
@@ -43,25 +45,16 @@ from muxd.wire.mux import (
     TCP_HEADER,
     V1_HEADER,
     V2_HEADER,
-    V2_TCP,
     VERSION_BODY,
     WINDOW_SHIFT,
-    ControlKind,
     Flags,
     MuxProtocol,
     encodeVersion,
-    phoneText,
 )
 
 TCP = int(MuxProtocol.TCP)
 RST = int(Flags.RST)
 OUR_MAJOR = 2
-
-CONTROL_LEVELS = {
-    ControlKind.ERROR: LogLevel.warn,
-    ControlKind.WARNING: LogLevel.warn,
-    ControlKind.INFORMATION: LogLevel.debug,
-}
 
 
 class MuxerState(Enum):
@@ -84,11 +77,13 @@ class Muxer:
     @ivar state: Where the muxer is in its life.
     @ivar version: Of the mux protocol as negotiated; 0 before.
     @ivar counters: What has happened so far.
+    @ivar complaints: What was wrong with it.
     @ivar outbound: What waits to be sent; not before ACTIVE.
+    @ivar delayed: Acknowledgements that wait for a timer; not before ACTIVE.
     """
 
-    _log = Logger()
     outbound: Outbound
+    delayed: DelayedAcknowledgements
 
     def __init__(self, clock: IReactorTime, label: str, limits: Limits = LIMITS) -> None:
         self.clock = clock
@@ -97,18 +92,16 @@ class Muxer:
         self.state = MuxerState.IDLE
         self.version = 0
         self.counters = MuxerCounters()
+        self.complaints = Complaints(clock, label, self.counters)
         self._link: IPacketLink | None = None
         self._framing = Framing(OUR_MAJOR)
         self._ports = SourcePorts(clock, limits.portReuseDelay)
         self._sessions: dict[int, Session | Opening] = {}
-        self._touched: list[Session] = []
-        self._owing: set[Session] = set()
-        self._owingTimer: IDelayedCall | None = None
+        self._touched: list[ReceivingHalf] = []
         self._ready: Deferred[None] | None = None
         self._handshakeTimer: IDelayedCall | None = None
-        self._waiting: list[Deferred[Failure]] = []
+        self._waiting: list[Deferred[None]] = []
         self._lost: Failure | None = None
-        self._complained: set[str] = set()
 
     # Life
 
@@ -131,15 +124,17 @@ class Muxer:
         self.counters.packetsSent += 1
         return ready
 
-    def whenLost(self) -> Deferred[Failure]:
+    def whenLost(self) -> Deferred[None]:
         """
-        Fires, with why, when the muxer has ended.
+        Wait for the end.
+
+        @return: fails, with why, when the muxer has ended.
         """
-        lost: Deferred[Failure] = Deferred()
+        lost: Deferred[None] = Deferred()
         if self._lost is None:
             self._waiting.append(lost)
         else:
-            lost.callback(self._lost)
+            lost.errback(self._lost)
         return lost
 
     def stop(self) -> None:
@@ -162,21 +157,26 @@ class Muxer:
     def _end(self, reason: Failure, *, reset: bool) -> None:
         if self.state is MuxerState.ENDED:
             return
-        self._lost = reason
-        for timer in (self._handshakeTimer, self._owingTimer):
-            if timer is not None and timer.active():
-                timer.cancel()
-        self._owing.clear()
-        lost = Failure(ConnectionLost(f"{self.label}: {reason.getErrorMessage()}"))
-        for session in list(self._sessions.values()):
-            session.ended(lost, reset=reset)
+        # First of all, as the application is called below and may call us.
         self.state = MuxerState.ENDED
+        self._lost = reason
+        lost = Failure(ConnectionLost(f"{self.label}: {reason.getErrorMessage()}"))
+        for key, session in list(self._sessions.items()):
+            if self._sessions.get(key) is session:
+                session.ended(lost, reset=reset)
+        if self.version:
+            self.delayed.stop()
+            if reset:
+                self.outbound.sendControl()
+        if self._handshakeTimer is not None and self._handshakeTimer.active():
+            self._handshakeTimer.cancel()
+        self.complaints.stop()
         ready, self._ready = self._ready, None
         if ready is not None:
             ready.errback(reason)
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
-            deferred.callback(reason)
+            deferred.errback(reason)
 
     # Sessions
 
@@ -193,13 +193,22 @@ class Muxer:
 
         @return: fires with the factory's protocol, connected; fails with
             C{ConnectionRefusedError} and the phone's text, C{TimeoutError},
-            C{ConnectionLost} when the phone is gone, or L{NoFreePort}.
+            C{ConnectionLost} when the phone is gone, L{NoFreePort}, or
+            C{ConnectError} when the phone has long stopped taking packets.
         """
         if self.state is not MuxerState.ACTIVE:
-            return fail(ConnectionLost(f"{self.label} is not there any more"))
+            text = "has not answered yet" if self._lost is None else "is not there any more"
+            return fail(ConnectionLost(f"{self.label} {text}"))
+        if self.outbound.backlog >= self.limits.sessionsPerPhone:
+            return fail(ConnectError(string=f"{self.label} takes no packets"))
         sourcePort = self._ports.take() if len(self._ports) < self.limits.sessionsPerPhone else None
         if sourcePort is None:
             return fail(NoFreePort(string=f"{self.label} has {len(self._ports)} sessions already"))
+        try:
+            factory.doStart()
+        except Exception:
+            self._ports.release(sourcePort)
+            return fail()
         opening = Opening(self, sourcePort, port, factory)
         self._sessions[port << 16 | sourcePort] = opening
         return opening.connected
@@ -217,7 +226,7 @@ class Muxer:
         if self._sessions.pop(session.port << 16 | session.sourcePort, None) is not None:
             self._ports.release(session.sourcePort)
 
-    def touch(self, session: Session, size: int) -> None:
+    def touch(self, session: ReceivingHalf, size: int) -> None:
         """
         A segment brought bytes for this session: see to its acknowledgement at
         the end of the batch.
@@ -226,27 +235,6 @@ class Muxer:
         if not session.touched:
             session.touched = True
             self._touched.append(session)
-
-    def owes(self, session: Session, size: int) -> None:
-        """
-        Bytes were delivered outside of a batch, by a session that had been
-        paused: acknowledge many at once, few a little later, together with what
-        comes until then.
-        """
-        if size >= self.limits.acknowledgeAt:
-            self.outbound.acknowledge(session)
-        elif size:
-            self._owing.add(session)
-            if self._owingTimer is None:
-                self._owingTimer = self.clock.callLater(
-                    self.limits.acknowledgeDelay, self._acknowledgeOwing
-                )
-
-    def _acknowledgeOwing(self) -> None:
-        self._owingTimer = None
-        owing, self._owing = self._owing, set()
-        for session in owing:
-            self.outbound.acknowledge(session)
 
     # From the link
 
@@ -258,23 +246,10 @@ class Muxer:
         framing = self._framing
         sessions = self._sessions
         for packet in packets:
-            if self.version == 2 and len(packet) >= V2_TCP.size:
-                (
-                    protocol,
-                    _,
-                    _,
-                    counter,
-                    _,
-                    source,
-                    destination,
-                    seq,
-                    ack,
-                    offset,
-                    flags,
-                    window,
-                    _,
-                    _,
-                ) = V2_TCP.unpack_from(packet)
+            if self.version == 2 and len(packet) >= V2_SEGMENT.size:
+                protocol, counter, source, destination, seq, ack, offset, flags, window = (
+                    V2_SEGMENT.unpack_from(packet)
+                )
                 if protocol == TCP and offset == 0x50:
                     if counter != (framing.received + 1) & COUNTER:
                         self._counterJumped(counter)
@@ -284,7 +259,7 @@ class Muxer:
                         self._stray(source, destination, seq, flags)
                     else:
                         session.segmentReceived(
-                            seq, ack, flags, window << WINDOW_SHIFT, packet[V2_TCP.size :]
+                            seq, ack, flags, window << WINDOW_SHIFT, packet[V2_SEGMENT.size :]
                         )
                     continue
             self._packetReceived(packet)
@@ -308,7 +283,10 @@ class Muxer:
         """
         Any packet but a well-formed v2 segment.
         """
-        if self.state is MuxerState.ENDED or len(packet) < V1_HEADER.size:
+        if self.state is MuxerState.ENDED:
+            return
+        if len(packet) < V1_HEADER.size:
+            self.complaints.add("malformed", f"expected a header of 8 bytes, got {len(packet)}")
             return
         protocol, _ = V1_HEADER.unpack_from(packet)
         if protocol == MuxProtocol.VERSION:
@@ -317,7 +295,7 @@ class Muxer:
         header = V1_HEADER if self.version < 2 else V2_HEADER
         if self.version == 2:
             if len(packet) < header.size:
-                self.complain("malformed", f"expected a packet of 16 bytes, got {len(packet)}")
+                self.complaints.add("malformed", f"expected 16 bytes, got {len(packet)}")
                 return
             _, _, _, counter, _ = V2_HEADER.unpack_from(packet)
             if counter != (self._framing.received + 1) & COUNTER:
@@ -325,18 +303,18 @@ class Muxer:
             self._framing.received = counter
         body = packet[header.size :]
         if protocol == MuxProtocol.CONTROL:
-            self._controlReceived(body)
+            self.complaints.controlReceived(body)
         elif protocol == MuxProtocol.TCP:
             self._tcpReceived(packet, body)
         else:
-            self.complain("malformed", f"expected VERSION, CONTROL or TCP, got protocol {protocol}")
+            self.complaints.add("malformed", f"expected CONTROL or TCP, got protocol {protocol}")
 
     def _versionReceived(self, body: Buffer) -> None:
         if self.state is not MuxerState.NEGOTIATING:
-            self.complain("malformed", "expected no VERSION after the first one")
+            self.complaints.add("malformed", "expected no VERSION after the first one")
             return
         if len(body) < VERSION_BODY.size:
-            self.complain("malformed", f"VERSION: expected 12 bytes, got {len(body)}")
+            self.complaints.add("malformed", f"VERSION: expected 12 bytes, got {len(body)}")
             return
         major, minor, _ = VERSION_BODY.unpack_from(body)
         if major not in (1, 2):
@@ -357,6 +335,12 @@ class Muxer:
             smallWrite=self.limits.smallWrite,
             controlQueue=self.limits.controlQueue,
         )
+        self.delayed = DelayedAcknowledgements(
+            self.clock,
+            self.outbound,
+            threshold=self.limits.acknowledgeAt,
+            delay=self.limits.acknowledgeDelay,
+        )
         setup = self._framing.setup()
         if setup is not None:
             self._link.send((setup,))
@@ -368,32 +352,19 @@ class Muxer:
         if ready is not None:
             ready.callback(None)
 
-    def _controlReceived(self, body: Buffer) -> None:
-        if not body:
-            self.complain("malformed", "CONTROL: expected a kind, got nothing")
-            return
-        kind = body[0]
-        text = phoneText(body[1:])
-        if f"control {kind} {text}" in self._complained:
-            return
-        if len(self._complained) < 64:
-            self._complained.add(f"control {kind} {text}")
-        level = CONTROL_LEVELS.get(kind, LogLevel.info)  # type: ignore[call-overload]  # int keys
-        self._log.emit(level, "{udid} says: {text}", udid=self.label, kind=kind, text=text)
-
     def _tcpReceived(self, packet: memoryview, body: memoryview) -> None:
         """
         A v1 segment, or one that is not well-formed or too early.
         """
         if self.state is not MuxerState.ACTIVE:
-            self.complain("malformed", "expected VERSION, got a segment")
+            self.complaints.add("malformed", "expected VERSION, got a segment")
             return
         if len(body) < TCP_HEADER.size:
-            self.complain("malformed", f"expected a TCP header of 20 bytes, got {len(body)}")
+            self.complaints.add("malformed", f"expected a TCP header of 20 bytes, got {len(body)}")
             return
         source, destination, seq, ack, offset, flags, window, _, _ = TCP_HEADER.unpack_from(body)
         if offset != 0x50:
-            self.complain("malformed", f"expected TCP data offset 0x50, got 0x{offset:02x}")
+            self.complaints.add("malformed", f"expected TCP data offset 0x50, got 0x{offset:02x}")
             return
         session = self._sessions.get(source << 16 | destination)
         if session is None:
@@ -420,21 +391,7 @@ class Muxer:
         (protocol 2.3).  The first packet may have any number.
         """
         if self._framing.received != COUNTER:
-            self.complain(
+            self.complaints.add(
                 "counterGaps",
                 f"expected packet {(self._framing.received + 1) & COUNTER}, got {counter}",
-            )
-
-    def complain(self, counter: str, text: str) -> None:
-        """
-        The phone broke a rule: count it, and say so the first time.
-        """
-        setattr(self.counters, counter, getattr(self.counters, counter) + 1)
-        if counter not in self._complained:
-            self._complained.add(counter)
-            self._log.warn(
-                "{udid} broke the protocol ({counter}): {text}",
-                udid=self.label,
-                counter=counter,
-                text=text,
             )

@@ -16,7 +16,7 @@ from twisted.internet.error import ConnectionRefusedError, TimeoutError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory
 from twisted.python.failure import Failure
 
-from muxd.device.session import Session
+from muxd.device.session import Session, stopFactory
 from muxd.device.window import ReceiveWindow, SendWindow
 from muxd.wire.mux import Flags, phoneText
 
@@ -39,17 +39,29 @@ class Opening:
         Cancelling it resets the session.
     """
 
-    __slots__ = ("_factory", "_muxer", "_send", "_timer", "connected", "port", "sourcePort")
+    __slots__ = (
+        "_factory",
+        "_muxer",
+        "_send",
+        "_session",
+        "_timer",
+        "connected",
+        "port",
+        "sourcePort",
+    )
 
     def __init__(self, muxer: Muxer, sourcePort: int, port: int, factory: IProtocolFactory) -> None:
+        """
+        @param factory: Has been started; it is stopped when the session ends.
+        """
         self.sourcePort = sourcePort
         self.port = port
-        self.connected: Deferred[IProtocol] = Deferred(lambda _: self._forget(reset=True))
+        self.connected: Deferred[IProtocol] = Deferred(self._cancelled)
         self._muxer = muxer
         self._factory = factory
         self._send = SendWindow()
+        self._session: Session | None = None
         self._timer = muxer.clock.callLater(muxer.limits.connectTimeout, self._timedOut)
-        factory.doStart()
         muxer.outbound.segment(self, SYN, self._send.next, 0)
         self._send.sent(1)
 
@@ -65,7 +77,7 @@ class Opening:
             receive = ReceiveWindow(muxer.limits.receiveWindow)
             receive.begin(seq)
             if not self._send.acknowledge(ack, window):
-                muxer.complain("badAcknowledgements", f"SYN|ACK: expected ack 1, got {ack}")
+                muxer.complaints.add("badAcknowledgements", f"SYN|ACK: expected ack 1, got {ack}")
             muxer.counters.sessionsOpened += 1
             self._timer.cancel()
             self._establish(receive)
@@ -85,14 +97,24 @@ class Opening:
     def _establish(self, receive: ReceiveWindow) -> None:
         muxer, factory = self._muxer, self._factory
         session = Session(muxer, self.sourcePort, self.port, factory, self._send, receive)
+        self._session = session
         muxer.sessionOpened(session)
         muxer.outbound.segment(session, ACK, self._send.next, receive.delivered)
         try:
             protocol = session.begin()
         except Exception:
-            self.connected.errback(Failure())
+            if not self.connected.called:
+                self.connected.errback(Failure())
         else:
-            self.connected.callback(protocol)
+            if not self.connected.called:
+                self.connected.callback(protocol)
+
+    def _cancelled(self, connected: Deferred[IProtocol]) -> None:
+        if self._session is None:
+            self._forget(reset=True)
+        else:
+            # By the protocol itself, or its factory, while it is being connected.
+            self._session.abortConnection()
 
     def _refused(self, text: str, *, reset: bool) -> None:
         self._muxer.counters.sessionsRefused += 1
@@ -111,4 +133,4 @@ class Opening:
         self._muxer.sessionEnded(self)
         if reset:
             self._muxer.outbound.segment(self, RST, self._send.next, 0)
-        self._factory.doStop()
+        stopFactory(self._factory)

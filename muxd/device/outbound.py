@@ -9,8 +9,10 @@ session wait behind half a megabyte.  So almost nothing is queued there.  The
 rest waits here, or rather in the sessions, and is chosen only when the link has
 room:
 
-  1. Control segments: SYN, RST.  Few and small; what they wait for is only the
-     link's hard cap on small packets.
+  1. Control segments: SYN, its last acknowledgement, RST.  Few and small; what
+     they wait for is only the link's hard cap on small packets, and nothing
+     overtakes them then: a session's first data may not come before the
+     acknowledgement that opens it.
 
   2. Acknowledgements.  A session that owes one is remembered, not the segment:
      when its turn comes it acknowledges all that was delivered until then, so
@@ -116,6 +118,13 @@ class Outbound:
         self._owing: dict[Sender, None] = {}
         self._ready: deque[Sender] = deque()
 
+    @property
+    def backlog(self) -> int:
+        """
+        How many control segments wait for room.
+        """
+        return len(self._control)
+
     def control(
         self, source: int, destination: int, seq: int, ack: int, flags: int, window: int
     ) -> None:
@@ -148,7 +157,7 @@ class Outbound:
         """
         Send what the session owes, now or as soon as the link has room.
         """
-        if self._link.hasRoom(self._framing.overhead):
+        if not self._control and self._link.hasRoom(self._framing.overhead):
             self._acknowledge(session)
         else:
             self._owing[session] = None
@@ -165,7 +174,10 @@ class Outbound:
         session.waiting = True
         hasRoom = self._link.hasRoom
         overhead = self._framing.overhead
-        if not self._ready:
+        if self._control:
+            # A waiting SYN's or acknowledgement's numbers are older than ours.
+            pass
+        elif not self._ready:
             while size and hasRoom(overhead + size):
                 self._send(session, size)
                 size = session.sendable()
@@ -186,6 +198,8 @@ class Outbound:
         control = self._control
         while control and hasRoom(overhead):
             self._transmit(control.popleft())
+        if control:
+            return
         owing = self._owing
         while owing and hasRoom(overhead):
             session = next(iter(owing))
@@ -206,6 +220,13 @@ class Outbound:
             else:
                 ready.popleft()
             session.waiting = False
+
+    def sendControl(self) -> None:
+        """
+        Send the waiting control segments, room or not: nothing comes after.
+        """
+        while self._control:
+            self._transmit(self._control.popleft())
 
     def _transmit(self, segment: tuple[int, int, int, int, int, int]) -> None:
         self._counters.packetsSent += 1

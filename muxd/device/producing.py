@@ -5,29 +5,51 @@ A producer and what it was last told.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 class ProducerGate:
     """
-    Pauses a producer above a mark and resumes it below half of that; never
-    tells it the same thing twice.
+    Pauses a producer above a mark and resumes it at half of that; never tells
+    it the same thing twice.
 
     A pull producer is asked for more whenever nothing is left.
 
+    Somebody who writes twice in a row may take it that nothing gets in between.
+    As a link that has room takes a write at once, resuming the producer at once
+    could put its bytes there: so it is done later.
+
     @ivar producer: The registered one, or None.
+    @ivar paused: Whether it was told to pause.
     """
 
-    __slots__ = ("_mark", "_paused", "_streaming", "producer")
+    __slots__ = (
+        "_clock",
+        "_failed",
+        "_later",
+        "_mark",
+        "_streaming",
+        "_writing",
+        "paused",
+        "producer",
+    )
 
-    def __init__(self, mark: int) -> None:
+    def __init__(self, mark: int, clock: IReactorTime, failed: Callable[[], None]) -> None:
         """
         @param mark: Bytes.
+        @param failed: Called in the handler of what C{resumeProducing} raised.
         """
         self.producer: Any = None
+        self.paused = False
         self._mark = mark
+        self._clock = clock
+        self._failed = failed
         self._streaming = False
-        self._paused = False
+        self._writing = False
+        self._later: IDelayedCall | None = None
 
     def register(self, producer: Any, streaming: bool, buffered: int) -> None:
         """
@@ -40,7 +62,7 @@ class ProducerGate:
             )
         self.producer = producer
         self._streaming = streaming
-        self._paused = False
+        self.paused = False
         if streaming:
             self.filled(buffered)
         else:
@@ -52,25 +74,49 @@ class ProducerGate:
         """
         producer, self.producer = self.producer, None
         self._streaming = False
+        self.paused = False
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         return producer
 
     def filled(self, buffered: int) -> None:
         """
         So many bytes are waiting after a write.
         """
-        if self._streaming and not self._paused and buffered > self._mark:
-            self._paused = True
+        if self._streaming and not self.paused and buffered > self._mark:
+            self.paused = True
             self.producer.pauseProducing()
+
+    def writing(self, send: Callable[[], None]) -> None:
+        """
+        Let something be sent while the producer is paused, from within a write.
+        """
+        self._writing = True
+        try:
+            send()
+        finally:
+            self._writing = False
 
     def drained(self, buffered: int) -> None:
         """
         So many bytes are left after some were taken.
         """
-        if self.producer is None:
+        if self.producer is None or self._later is not None:
             return
         if not self._streaming:
             if not buffered:
-                self.producer.resumeProducing()
-        elif self._paused and buffered < self._mark // 2:
-            self._paused = False
+                self._later = self._clock.callLater(0, self._resume)
+        elif self.paused and buffered <= self._mark // 2:
+            if self._writing:
+                self._later = self._clock.callLater(0, self._resume)
+            else:
+                self._resume()
+
+    def _resume(self) -> None:
+        self._later = None
+        self.paused = False
+        try:
             self.producer.resumeProducing()
+        except Exception:
+            self._failed()

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.device.test_session -*-
+# -*- test-case-name: tests.device.test_sending -*-
 """
 The half of a session that sends: what the application writes, on its way into
 segments, and the back-pressure on whoever produces it.
@@ -73,7 +73,7 @@ class SendingHalf:
         self._send = send
         self._receive = receive
         self._buffer = ChunkQueue()
-        self._gate = ProducerGate(muxer.limits.sendBuffer)
+        self._gate = ProducerGate(muxer.limits.sendBuffer, muxer.clock, self._producerFailed)
 
     # What the other half decides
 
@@ -83,10 +83,12 @@ class SendingHalf:
         """
         raise NotImplementedError
 
-    def _checkFlushed(self) -> None:
+    def _checkFlushed(self, *, later: bool = False) -> None:
         """
         Go on with closing, if that is what the session does and everything has
         been taken.
+
+        @param later: Tell the application afterwards, as it is calling us.
         """
         raise NotImplementedError
 
@@ -102,7 +104,7 @@ class SendingHalf:
         """
         Send bytes, as the phone's window and the link allow.
         """
-        if type(data) is not bytes:
+        if not isinstance(data, bytes):
             raise TypeError(f"expected bytes, got {type(data).__name__}")
         if not data or not self._acceptsWrites():
             return
@@ -113,11 +115,13 @@ class SendingHalf:
         """
         Send an iterable of bytes as if they were one.
         """
+        chunks = list(data)
+        for chunk in chunks:
+            if not isinstance(chunk, bytes):
+                raise TypeError(f"expected bytes, got {type(chunk).__name__}")
         if not self._acceptsWrites():
             return
-        for chunk in data:
-            if type(chunk) is not bytes:
-                raise TypeError(f"expected bytes, got {type(chunk).__name__}")
+        for chunk in chunks:
             if chunk:
                 self._buffer.append(chunk)
         self._written()
@@ -125,11 +129,19 @@ class SendingHalf:
     def _acceptsWrites(self) -> bool:
         if self.state is ESTABLISHED:
             return True
-        return self.state is FLUSHING and self._gate.producer is not None
+        closing = self.state is FLUSHING or self.state is HALF_CLOSED
+        return closing and self._gate.producer is not None
 
     def _written(self) -> None:
-        self._muxer.outbound.ready(self)
-        self._gate.filled(self._buffer.size)
+        gate = self._gate
+        if gate.paused:
+            gate.writing(lambda: self._muxer.outbound.ready(self))
+        else:
+            self._muxer.outbound.ready(self)
+            gate.filled(self._buffer.size)
+
+    def _producerFailed(self) -> None:
+        self._blame("resumeProducing")
 
     def sendable(self) -> int:
         """
@@ -146,6 +158,12 @@ class SendingHalf:
         Whether everything that was sent has been acknowledged.
         """
         return self._send.next == self._send.acknowledged
+
+    def unacknowledged(self) -> int:
+        """
+        How many written bytes the phone has not confirmed.
+        """
+        return self._buffer.size + self._send.inFlight()
 
     def take(self, size: int) -> tuple[list[Buffer], int, int]:
         """
@@ -180,12 +198,7 @@ class SendingHalf:
         """
         A segment has been taken: the producer may go on.
         """
-        try:
-            self._gate.drained(self._buffer.size)
-        except Exception:
-            self._blame("resumeProducing")
-        if self.state is not ESTABLISHED:
-            self._checkFlushed()
+        self._gate.drained(self._buffer.size)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
@@ -203,7 +216,7 @@ class SendingHalf:
         Forget the producer; idempotent.
         """
         self._gate.unregister()
-        self._checkFlushed()
+        self._checkFlushed(later=True)
 
     # Who we are
 

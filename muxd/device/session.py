@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.device.test_session -*-
+# -*- test-case-name: tests.device -*-
 """
 One pseudo-TCP connection, with the face of a Twisted transport.
 
@@ -39,7 +39,6 @@ At most one timer belongs to each state, and dies with it.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -53,6 +52,7 @@ from twisted.internet.interfaces import (
     IConsumer,
     IDelayedCall,
     IHalfCloseableProtocol,
+    ILoggingContext,
     IProtocol,
     IProtocolFactory,
     IPushProducer,
@@ -62,14 +62,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.device.errors import ProtocolViolation
+from muxd.device.receiving import ReceivingHalf
 from muxd.device.sending import (
     CLOSED,
     DRAINING,
     ESTABLISHED,
     FLUSHING,
     HALF_CLOSED,
-    SendingHalf,
     SessionState,
 )
 from muxd.device.window import ReceiveWindow, SendWindow
@@ -78,30 +77,30 @@ from muxd.wire.mux import Flags, phoneText
 if TYPE_CHECKING:
     from muxd.device.muxer import Muxer
 
-ACK = int(Flags.ACK)
 RST = int(Flags.RST)
 
 
-@implementer(ITransport, IConsumer, IPushProducer)
-class Session(SendingHalf):
+_log = Logger()
+
+
+def stopFactory(factory: IProtocolFactory) -> None:
     """
-    @ivar touched: Whether this batch of packets brought bytes for it.
-    @ivar bytesReceived: Payload that came.
+    Tell a factory that one of its connections has ended.  What it raises then
+    is nobody else's trouble.
+    """
+    try:
+        factory.doStop()
+    except Exception:
+        _log.failure("doStop of {factory} failed", factory=factory)
+
+
+@implementer(ITransport, IConsumer, IPushProducer, ILoggingContext)
+class Session(ReceivingHalf):
+    """
+    How a session begins and ends.
     """
 
-    __slots__ = (
-        "_delivering",
-        "_end",
-        "_factory",
-        "_held",
-        "_paused",
-        "_protocol",
-        "_timer",
-        "bytesReceived",
-        "touched",
-    )
-
-    _log = Logger()
+    __slots__ = ("_end", "_factory", "_timer")
 
     def __init__(
         self,
@@ -113,14 +112,8 @@ class Session(SendingHalf):
         receive: ReceiveWindow,
     ) -> None:
         super().__init__(muxer, sourcePort, port, send, receive)
-        self.touched = False
-        self.bytesReceived = 0
         self._factory = factory
-        self._protocol: IProtocol | None = None
-        self._held: deque[bytes] | None = None
         self._end: Failure | None = None
-        self._paused = False
-        self._delivering = False
         self._timer: IDelayedCall | None = None
 
     def begin(self) -> IProtocol:
@@ -129,10 +122,13 @@ class Session(SendingHalf):
 
         @raise NoProtocol: The factory does not want this connection.
         """
+        # The application may end the session from in here.
         try:
             protocol = self._factory.buildProtocol(self.getPeer())
             if protocol is None:
                 raise NoProtocol(f"the factory made no protocol for {self.logPrefix()}")
+            if self.state is CLOSED:
+                raise ConnectionAborted("ended while its protocol was being made")
             self._protocol = protocol
             protocol.makeConnection(self)
         except Exception:
@@ -141,82 +137,20 @@ class Session(SendingHalf):
             raise
         return protocol
 
-    # From the phone
-
-    def segmentReceived(
-        self, seq: int, ack: int, flags: int, window: int, payload: memoryview
-    ) -> None:
-        """
-        A segment has come for this session.
-
-        @param window: In bytes.
-        @param payload: The link's memory, good for this call only.
-        """
-        if flags != ACK:
-            self._unusual(flags, payload)
-            return
-        if not self._send.acknowledge(ack, window):
-            self._muxer.complain(
-                "badAcknowledgements",
-                f"expected an acknowledgement up to {self._send.next}, got {ack}",
-            )
-        receive = self._receive
-        size = len(payload)
-        if seq != receive.expected:
-            behind = receive.behind(seq)
-            if behind < 0 and size:
-                self._violated(
-                    "sequenceGaps", f"expected seq {receive.expected}, got {seq}: bytes are missing"
-                )
-                return
-            self._muxer.complain("duplicates", f"expected seq {receive.expected}, got {seq}")
-            payload = payload[max(behind, 0) :]
-            size = len(payload)
-        if size:
-            if not receive.admits(size):
-                self._violated(
-                    "overruns",
-                    f"expected at most {receive.size} bytes unacknowledged, got {size} more",
-                )
-                return
-            receive.expected = (receive.expected + size) & 0xFFFFFFFF
-            self.bytesReceived += size
-            self._muxer.touch(self, size)
-            if self.state is FLUSHING:
-                receive.delivered = receive.expected
-            elif self._paused or self._held:
-                if self._held is None:
-                    self._held = deque()
-                self._held.append(bytes(payload))
-            else:
-                receive.delivered = receive.expected
-                self._deliver(bytes(payload))
-        if self._buffer.size:
-            self._muxer.outbound.ready(self)
-        elif self.state is not ESTABLISHED:
-            self._checkFlushed()
-
     def _unusual(self, flags: int, payload: memoryview) -> None:
         if flags & RST:
             text = phoneText(payload)
             if text:
-                self._log.info(
+                _log.info(
                     "{udid} ended session {session} with port {port}: {text}",
                     udid=self._muxer.label,
                     session=self.sourcePort,
                     port=self.port,
                     text=text,
                 )
-            self.ended(Failure(ConnectionDone(text or None)), reset=False)
+            self.ended(Failure(ConnectionDone(text) if text else ConnectionDone()), reset=False)
         else:
             self._violated("unexpectedFlags", f"expected flags 0x10, got 0x{flags:02x}")
-
-    def _violated(self, counter: str, text: str) -> None:
-        """
-        The phone has lost the thread of this session, and only of this one.
-        """
-        self._muxer.complain(counter, f"session {self.sourcePort}, port {self.port}: {text}")
-        self.ended(Failure(ProtocolViolation(text)), reset=True)
 
     def ended(self, reason: Failure, *, reset: bool) -> None:
         """
@@ -236,23 +170,22 @@ class Session(SendingHalf):
             self._reset()
         self._enter(DRAINING, self._muxer.limits.flushTimeout, self._endDraining)
 
-    def _endDraining(self) -> None:
+    def _endDraining(self, *, later: bool = False) -> None:
         assert self._end is not None
-        self._finish(self._end, reset=False)
+        self._finish(self._end, reset=False, later=later)
 
-    def _deliver(self, data: bytes) -> None:
-        assert self._protocol is not None
-        try:
-            self._protocol.dataReceived(data)
-        except Exception:
-            self._blame("dataReceived")
+    def _drainedHeld(self) -> None:
+        if self._held is None and not self._paused:
+            self._endDraining()
+        else:
+            self._enter(DRAINING, self._muxer.limits.flushTimeout, self._endDraining)
 
     def _blame(self, what: str) -> None:
         """
         The application's code raised: that ends its session and nothing else.
         """
         failure = Failure()
-        self._log.failure(
+        _log.failure(
             "{what} of session {session} with port {port} of {udid} failed",
             failure,
             what=what,
@@ -260,56 +193,7 @@ class Session(SendingHalf):
             port=self.port,
             udid=self._muxer.label,
         )
-        self._finish(failure, reset=True)
-
-    def acknowledgeable(self) -> bool:
-        """
-        Whether delivered bytes may be acknowledged now: not while paused.
-        """
-        if self.state is CLOSED or self.state is DRAINING:
-            return False
-        return not self._paused or self.state is FLUSHING
-
-    # Push producer: back-pressure on the phone
-
-    def pauseProducing(self) -> None:
-        """
-        Deliver nothing and acknowledge nothing until resumed.
-        """
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        """
-        Deliver what is held, then acknowledge it.
-        """
-        if self.state is CLOSED or self.state is FLUSHING:
-            return
-        self._paused = False
-        if self._delivering:
-            return
-        self._delivering = True
-        try:
-            while self._held and not self._paused:
-                data = self._held.popleft()
-                self._receive.delivered = (self._receive.delivered + len(data)) & 0xFFFFFFFF
-                self._deliver(data)
-        finally:
-            self._delivering = False
-        if not self._held:
-            self._held = None
-        if self.state is DRAINING:
-            if self._held is None and not self._paused:
-                self._endDraining()
-            else:
-                self._enter(DRAINING, self._muxer.limits.flushTimeout, self._endDraining)
-        elif self.acknowledgeable():
-            self._muxer.owes(self, self._receive.owed())
-
-    def stopProducing(self) -> None:
-        """
-        The consumer of our bytes has gone: its last bytes still reach the phone.
-        """
-        self.loseConnection()
+        self._finish(failure, reset=True, later=True)
 
     # Closing
 
@@ -319,13 +203,13 @@ class Session(SendingHalf):
         session; at the latest when the flush timeout has passed.
         """
         if self.state is DRAINING:
-            self._endDraining()
+            self._endDraining(later=True)
         elif self.state is ESTABLISHED or self.state is HALF_CLOSED:
             self._held = None
             self._receive.delivered = self._receive.expected
             self._enter(FLUSHING, self._muxer.limits.flushTimeout, self._flushExpired)
-            self._muxer.owes(self, self._receive.owed())
-            self._checkFlushed()
+            self._muxer.delayed.owes(self, self._receive.owed())
+            self._checkFlushed(later=True)
 
     def loseWriteConnection(self) -> None:
         """
@@ -334,7 +218,7 @@ class Session(SendingHalf):
         """
         if self.state is ESTABLISHED:
             self._enter(HALF_CLOSED)
-            self._checkFlushed()
+            self._checkFlushed(later=True)
 
     def abortConnection(self) -> None:
         """
@@ -344,25 +228,28 @@ class Session(SendingHalf):
             self._finish(Failure(ConnectionAborted()), reset=True, later=True)
 
     def _flushExpired(self) -> None:
-        text = f"the phone did not take the last {self._buffer.size} bytes in time"
+        text = f"the phone did not take the last {self.unacknowledged()} bytes in time"
         self._finish(Failure(ConnectionLost(text)), reset=True)
 
-    def _checkFlushed(self) -> None:
-        """
-        Go on with closing, if that is what we do and everything has been taken.
-        """
+    def _checkFlushed(self, *, later: bool = False) -> None:
         if self._buffer.size or self._gate.producer is not None or not self.isQuiet():
             return
         if self.state is FLUSHING:
-            self._finish(Failure(ConnectionDone()), reset=True)
+            self._finish(Failure(ConnectionDone()), reset=True, later=later)
         elif self.state is HALF_CLOSED and self._timer is None:
             self._awaitSilence()
-            protocol = IHalfCloseableProtocol(self._protocol, None)
-            if protocol is not None:
-                try:
-                    protocol.writeConnectionLost()
-                except Exception:
-                    self._blame("writeConnectionLost")
+            if later:
+                self._muxer.clock.callLater(0, self._tellWriteLost)
+            else:
+                self._tellWriteLost()
+
+    def _tellWriteLost(self) -> None:
+        protocol = IHalfCloseableProtocol(self._protocol, None)
+        if protocol is not None:
+            try:
+                protocol.writeConnectionLost()
+            except Exception:
+                self._blame("writeConnectionLost")
 
     def _awaitSilence(self) -> None:
         """
@@ -406,6 +293,9 @@ class Session(SendingHalf):
         """
         The one way to CLOSED.  Everything is put in order before the
         application hears of it, last.
+
+        @param later: It hears of it from the reactor, as it is calling us and
+            does not expect C{connectionLost} before we return.
         """
         state = self.state
         if state is CLOSED:
@@ -423,7 +313,7 @@ class Session(SendingHalf):
             try:
                 producer.stopProducing()
             except Exception:
-                self._log.failure("stopProducing failed")
+                _log.failure("stopProducing failed")
         if later:
             self._muxer.clock.callLater(0, self._tell, protocol, reason)
         else:
@@ -434,5 +324,5 @@ class Session(SendingHalf):
             try:
                 protocol.connectionLost(reason)
             except Exception:
-                self._log.failure("connectionLost failed")
-        self._factory.doStop()
+                _log.failure("connectionLost failed")
+        stopFactory(self._factory)

@@ -38,6 +38,12 @@ class SendWindow:
         room = self.size - ((self.next - self.acknowledged) & MASK)
         return room if room > 0 else 0
 
+    def inFlight(self) -> int:
+        """
+        How many bytes were sent and are not acknowledged.
+        """
+        return (self.next - self.acknowledged) & MASK
+
     def sent(self, count: int) -> None:
         """
         So many bytes (or a SYN, which counts as one) have gone.

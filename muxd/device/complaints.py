@@ -1,0 +1,78 @@
+# -*- test-case-name: tests.device.test_complaints -*-
+"""
+Trouble with a phone, counted always and logged as often as bears reading.
+"""
+
+from __future__ import annotations
+
+from constantly import NamedConstant
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger, LogLevel
+
+from muxd.device.counters import MuxerCounters
+from muxd.interfaces import Buffer
+from muxd.ratelimit import RateLimit
+from muxd.wire.mux import ControlKind, phoneText
+
+
+class Complaints:
+    """
+    What we say of a phone, and what it says of us.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, label: str, counters: MuxerCounters) -> None:
+        """
+        @param label: What the phone is called in logs.
+        @param counters: Where to count.
+        """
+        self._label = label
+        self._counters = counters
+        self._told: set[str] = set()
+        self._limit = RateLimit(clock, self._summarise)
+
+    def add(self, counter: str, text: str) -> None:
+        """
+        The phone broke a rule: count it, and say so the first time.
+
+        @param counter: The name of one of L{MuxerCounters}.
+        """
+        setattr(self._counters, counter, getattr(self._counters, counter) + 1)
+        if counter not in self._told:
+            self._told.add(counter)
+            self._log.warn(
+                "{udid} broke the protocol ({counter}): {text}",
+                udid=self._label,
+                counter=counter,
+                text=text,
+            )
+
+    def controlReceived(self, body: Buffer) -> None:
+        """
+        The phone has something to say (protocol 2.4).  Information comes with
+        every session and is for debugging; errors and warnings are for the
+        operator, who is not to be flooded with them.
+        """
+        if not body:
+            self.add("malformed", "CONTROL: expected a kind, got nothing")
+            return
+        kind = body[0]
+        if kind == ControlKind.INFORMATION:
+            self._say(LogLevel.debug, kind, body)
+        elif self._limit.admit("CONTROL"):
+            isTrouble = kind == ControlKind.ERROR or kind == ControlKind.WARNING
+            self._say(LogLevel.warn if isTrouble else LogLevel.info, kind, body)
+
+    def stop(self) -> None:
+        """
+        Leave no timer behind.
+        """
+        self._limit.stop()
+
+    def _say(self, level: NamedConstant, kind: int, body: Buffer) -> None:
+        text = phoneText(body[1:])
+        self._log.emit(level, "{udid} says: {text}", udid=self._label, kind=kind, text=text)
+
+    def _summarise(self, kind: str, count: int) -> None:
+        self._log.warn("{udid} said {count} more like that", udid=self._label, count=count)

@@ -1,0 +1,82 @@
+"""
+Tests of L{muxd.device.complaints}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import formatEvent as text
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.device.complaints import Complaints
+from muxd.device.counters import MuxerCounters
+
+
+class ComplaintsTests(SynchronousTestCase):
+    """
+    What is counted, and what is said.
+    """
+
+    def setUp(self) -> None:
+        """
+        Complaints about one phone, and a log to read.
+        """
+        self.clock = Clock()
+        self.counters = MuxerCounters()
+        self.complaints = Complaints(self.clock, "phone", self.counters)
+        self.log = EventLoggingObserver()
+        globalLogPublisher.addObserver(self.log)
+        self.addCleanup(globalLogPublisher.removeObserver, self.log)
+
+    def said(self) -> list[tuple[LogLevel, str | None]]:
+        """
+        Levels and texts.
+        """
+        return [(event["log_level"], text(event)) for event in self.log]
+
+    def test_once(self) -> None:
+        """
+        Every breach is counted; of its kind only the first is logged.
+        """
+        self.complaints.add("duplicates", "one")
+        self.complaints.add("duplicates", "two")
+        self.complaints.add("overruns", "three")
+        self.assertEqual((self.counters.duplicates, self.counters.overruns), (2, 1))
+        self.assertEqual(
+            self.said(),
+            [
+                (LogLevel.warn, "phone broke the protocol (duplicates): one"),
+                (LogLevel.warn, "phone broke the protocol (overruns): three"),
+            ],
+        )
+
+    def test_levels(self) -> None:
+        """
+        Errors and warnings of the phone are warnings here, information is for
+        debugging, and what is unknown is somewhere between.
+        """
+        for kind in (3, 5, 7, 4):
+            self.complaints.controlReceived(bytes([kind]) + b"hello\n")
+        levels = [LogLevel.warn, LogLevel.warn, LogLevel.debug, LogLevel.info]
+        self.assertEqual(self.said(), [(level, "phone says: hello") for level in levels])
+        self.complaints.stop()
+
+    def test_noKind(self) -> None:
+        """
+        CONTROL without a kind is malformed.
+        """
+        self.complaints.controlReceived(b"")
+        self.assertEqual(self.counters.malformed, 1)
+
+    def test_flood(self) -> None:
+        """
+        A phone that goes on complaining, in ever new words, is summarised.
+        """
+        for number in range(100):
+            self.complaints.controlReceived(b"\x03error %d" % number)
+        self.assertEqual(len(self.log), 5)
+        self.complaints.stop()
+        self.assertEqual(self.said()[-1], (LogLevel.warn, "phone said 95 more like that"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
