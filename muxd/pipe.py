@@ -41,10 +41,13 @@ from twisted.internet.interfaces import (
     IFileDescriptor,
     IHalfCloseableProtocol,
     IReactorTime,
+    ISSLTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from muxd.socketwriter import Consumer, consumerOf
 
 
 class Joinable(Structure):
@@ -114,6 +117,20 @@ def hasHungUp(transport: Any) -> bool:
     return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
+def finisher(transport: Any) -> Callable[[], None] | None:
+    """
+    What ends the sending direction of a transport alone; None if it has no words
+    for that.
+
+    TLS has none, though its transport seems to: it would pass the call on to the
+    TCP beneath, and cut off what is still to be encrypted.
+    """
+    if ISSLTransport.providedBy(transport):
+        return None
+    found: Callable[[], None] | None = getattr(transport, "loseWriteConnection", None)
+    return found
+
+
 @implementer(IHalfCloseableProtocol)
 class PipeEnd(Protocol):
     """
@@ -122,6 +139,8 @@ class PipeEnd(Protocol):
     @ivar peer: The other end.
     @ivar received: How many bytes have come from this end's transport.
     @ivar ended: Whether this end's transport has finished sending.
+    @ivar consumer: What is written to in order to reach this end's transport;
+        set beforehand by who has written to it already.
     """
 
     peer: PipeEnd
@@ -130,6 +149,7 @@ class PipeEnd(Protocol):
         self.pipe = pipe
         self.received = 0
         self.ended = False
+        self.consumer: Consumer | None = None
 
     @property
     def joinable(self) -> Joinable:
@@ -138,10 +158,19 @@ class PipeEnd(Protocol):
         """
         return cast("Joinable", self.transport)
 
+    def forgetProducer(self) -> None:
+        """
+        Let the transport go on by itself.
+        """
+        if self.consumer is not None:
+            self.consumer.unregisterProducer()
+
     def connectionMade(self) -> None:
         """
         Wait for the other end, or begin.
         """
+        if self.consumer is None:
+            self.consumer = consumerOf(self.transport)
         self.pipe.endConnected(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -149,9 +178,9 @@ class PipeEnd(Protocol):
         Pass bytes on.
         """
         self.received += len(data)
-        transport = self.peer.transport
-        if transport is not None:
-            transport.write(data)
+        consumer = self.peer.consumer
+        if consumer is not None:
+            consumer.write(data)
 
     def readConnectionLost(self) -> None:
         """
@@ -214,7 +243,8 @@ class Pipe:
             return
         self.state = PipeState.JOINED
         for one in (end, end.peer):
-            one.joinable.registerProducer(one.peer.transport, True)
+            assert one.consumer is not None
+            one.consumer.registerProducer(one.peer.transport, True)
         end.peer.joinable.resumeProducing()
 
     def endFinished(self, end: PipeEnd) -> None:
@@ -224,7 +254,7 @@ class Pipe:
         """
         end.ended = True
         if self.state is not PipeState.JOINED or hasHungUp(end.transport):
-            end.joinable.unregisterProducer()
+            end.forgetProducer()
             end.joinable.loseConnection()
             return
         peer = end.peer
@@ -232,7 +262,7 @@ class Pipe:
             self._close(end)
             self._close(peer)
             return
-        peer.joinable.unregisterProducer()
+        peer.forgetProducer()
         loseWriteConnection = getattr(peer.transport, "loseWriteConnection", None)
         if loseWriteConnection is None:
             peer.joinable.loseConnection()
@@ -244,6 +274,7 @@ class Pipe:
         Let the other end deliver what it has, and close it.
         """
         end.transport = None
+        end.consumer = None
         if self._reason is None:
             self._reason = reason
         if end.peer.transport is not None:
@@ -277,7 +308,7 @@ class Pipe:
         """
         if end.transport is None:
             return
-        end.joinable.unregisterProducer()
+        end.forgetProducer()
         end.joinable.loseConnection()
         if self._deadline is None and self.state is not PipeState.CLOSED:
             self._deadline = self._clock.callLater(self._flushTimeout, self._expired)

@@ -1,11 +1,18 @@
 # -*- test-case-name: tests.device.test_acknowledging -*-
 """
-Acknowledgements that nothing on the wire occasions.
+When the phone hears that its bytes were taken.
 
-Segments are acknowledged at the end of the batch that brought them.  What a
-paused session has held until it was resumed is delivered outside of any batch,
-and acknowledged from here: much of it at once, little of it a bit later,
-together with what comes until then (protocol 3.5).
+Its window is 128 KiB, so nothing is gained by telling it of every packet: an
+acknowledgement is a transfer, with all that belongs to one on both sides.  At the
+end of each batch of packets, and when a paused session has been resumed, a
+session that owes a quarter of the window acknowledges at once: the phone then
+still has most of the window before it, and never waits for us.  What is less is
+sent along with the next data, or by a timer 30 ms after the first unacknowledged
+byte (protocol 3.5); nobody waits for that either, as the window is open.
+
+The timer is one for all sessions of a phone and runs only while one owes
+something, so a session's bytes may be acknowledged a little early, but neither
+late nor never: it does not wait for the daemon to be idle.
 """
 
 from __future__ import annotations
@@ -17,7 +24,7 @@ from muxd.device.outbound import Outbound, Sender
 
 class DelayedAcknowledgements:
     """
-    One timer for all sessions of a phone.
+    Remembers who owes an acknowledgement.
     """
 
     def __init__(

@@ -8,9 +8,9 @@ then ACTIVE, and ENDED from the loss of the link, a failed handshake or C{stop}
 on.  It does not come back: a phone that is plugged in again gets another one.
 
 Segments reach their session through a dictionary whose key is both ports in one
-integer.  Acknowledging is left to the end of each batch of packets: a session
-that got five segments in one wake-up acknowledges once, and not at all if it
-sent data in the meantime.
+integer.  Acknowledging is left to the end of each batch of packets (see
+L{muxd.device.acknowledging}): a session that got five segments in one wake-up
+acknowledges at most once, and not at all if it sent data in the meantime.
 """
 
 from __future__ import annotations
@@ -266,11 +266,10 @@ class Muxer:
         touched = self._touched
         if touched:
             self._touched = []
-            outbound = self.outbound
+            owes = self.delayed.owes
             for one in touched:
                 one.touched = False
-                if one.owed():
-                    outbound.acknowledge(one)
+                owes(one, one.owed())
 
     def roomAvailable(self) -> None:
         """

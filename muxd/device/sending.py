@@ -14,7 +14,7 @@ from muxd.device.chunks import ChunkQueue
 from muxd.device.producing import ProducerGate
 from muxd.device.window import ReceiveWindow, SendWindow
 from muxd.interfaces import Buffer
-from muxd.wire.mux import MAX_PAYLOAD
+from muxd.wire.mux import BULK_PAYLOAD
 
 if TYPE_CHECKING:
     from muxd.device.muxer import Muxer
@@ -151,7 +151,7 @@ class SendingHalf:
         size = self._buffer.size
         if size < room:
             room = size
-        return room if room < MAX_PAYLOAD else MAX_PAYLOAD
+        return room if room < BULK_PAYLOAD else BULK_PAYLOAD
 
     def isQuiet(self) -> bool:
         """

@@ -58,6 +58,7 @@ from twisted.internet.interfaces import (
     IPushProducer,
     ITransport,
 )
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -148,7 +149,7 @@ class Session(ReceivingHalf):
                     port=self.port,
                     text=text,
                 )
-            self.ended(Failure(ConnectionDone(text) if text else ConnectionDone()), reset=False)
+            self.ended(Failure(ConnectionDone(text)) if text else connectionDone, reset=False)
         else:
             self._violated("unexpectedFlags", f"expected flags 0x10, got 0x{flags:02x}")
 
@@ -207,9 +208,11 @@ class Session(ReceivingHalf):
         elif self.state is ESTABLISHED or self.state is HALF_CLOSED:
             self._held = None
             self._receive.delivered = self._receive.expected
-            self._enter(FLUSHING, self._muxer.limits.flushTimeout, self._flushExpired)
-            self._muxer.delayed.owes(self, self._receive.owed())
+            self._enter(FLUSHING)
             self._checkFlushed(later=True)
+            if self.state is FLUSHING:
+                self._enter(FLUSHING, self._muxer.limits.flushTimeout, self._flushExpired)
+                self._muxer.delayed.owes(self, self._receive.owed())
 
     def loseWriteConnection(self) -> None:
         """
@@ -235,7 +238,7 @@ class Session(ReceivingHalf):
         if self._buffer.size or self._gate.producer is not None or not self.isQuiet():
             return
         if self.state is FLUSHING:
-            self._finish(Failure(ConnectionDone()), reset=True, later=later)
+            self._finish(connectionDone, reset=True, later=later)
         elif self.state is HALF_CLOSED and self._timer is None:
             self._awaitSilence()
             if later:
@@ -264,7 +267,7 @@ class Session(ReceivingHalf):
             if self.bytesReceived != before or self._paused or self._held or owed:
                 self._awaitSilence()
             else:
-                self._finish(Failure(ConnectionDone()), reset=True)
+                self._finish(connectionDone, reset=True)
 
         self._enter(HALF_CLOSED, self._muxer.limits.halfCloseGrace, expired)
 

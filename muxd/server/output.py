@@ -24,6 +24,7 @@ class OutputQueue:
     A client's unsent messages.
 
     @ivar size: How many bytes wait here, besides what the transport has.
+    @ivar isUnused: Whether nothing was ever written.
     """
 
     def __init__(self, transport: Joinable, limit: int, overflowed: Callable[[], None]) -> None:
@@ -40,6 +41,7 @@ class OutputQueue:
         self._paused = False
         self._finishing = False
         self._dead = False
+        self.isUnused = True
         transport.registerProducer(self, True)
 
     def write(self, data: bytes) -> None:
@@ -48,6 +50,7 @@ class OutputQueue:
         """
         if self._dead or self._finishing:
             return
+        self.isUnused = False
         if not self._paused:
             self._transport.write(data)
             return

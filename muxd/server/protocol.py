@@ -22,6 +22,7 @@ from muxd.server.output import OutputQueue
 from muxd.server.quickplist import parseRequest
 from muxd.server.replies import encodePlist, encodeResult
 from muxd.server.states import TRANSITIONS, State
+from muxd.socketwriter import consumerOf
 from muxd.wire.messages import (
     BINARY_VERSION,
     PLIST_VERSION,
@@ -287,8 +288,9 @@ class ControlProtocol(Protocol):
         self.server.counters.connects += 1
         self._enter(State.CONNECTED)
         self._output.release()
-        self._joinable.write(encodeResult(self.version, tag, Result.OK))
         client = attempt.pipe.first
+        client.consumer = consumerOf(self.transport, self._output.isUnused)
+        client.consumer.write(encodeResult(self.version, tag, Result.OK))
         # An instance attribute on purpose: one call less for every read.
         self.dataReceived = client.dataReceived  # type: ignore[method-assign]
         held = self._reader.takeRest()

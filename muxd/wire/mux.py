@@ -51,6 +51,13 @@ DEVICE_MRU = 65536
 MAX_PAYLOAD = USB_MTU - V2_HEADER.size - TCP_HEADER.size
 """49116: the largest payload of a segment, the same under v1 (protocol 3.2)."""
 
+BULK_PAYLOAD = 49088
+"""
+What we send at the most: a bit less than allowed, so that no packet is made of
+whole USB packets (64, 512 or 1024 bytes), which would need an empty transfer
+behind it.
+"""
+
 SETUP_BODY = b"\x07"
 
 

@@ -233,7 +233,11 @@ class ScriptedPhone:
     def ready(cls, version: int = 2, **limits: float) -> ScriptedPhone:
         """
         One with which the handshake is done, and forgotten.
+
+        Unless told otherwise it acknowledges every batch at once, so that what
+        is acknowledged, and when not, can be seen without waiting.
         """
+        limits = {"acknowledgeAt": 1, **limits}
         changed = replace(LIMITS, **limits)  # type: ignore[arg-type]  # names and types vary
         phone = cls(version, changed)
         phone.muxer.handshake(phone.link)

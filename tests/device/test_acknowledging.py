@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.device.acknowledging}, by way of paused and resumed sessions.
+Tests of L{muxd.device.acknowledging}, by way of sessions, paused and not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class DelayedAcknowledgementsTests(SynchronousTestCase):
         """
         A session, paused.
         """
-        self.phone = ScriptedPhone.ready()
+        self.phone = ScriptedPhone.ready(acknowledgeAt=32768)
         self.side = self.phone.open()
         self.side.session.pauseProducing()
 
@@ -104,3 +104,48 @@ class DelayedAcknowledgementsTests(SynchronousTestCase):
         self.side.session.resumeProducing()
         self.phone.muxer.stop()
         self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+
+
+class BatchTests(SynchronousTestCase):
+    """
+    When the phone hears of what was delivered as it came.
+    """
+
+    def setUp(self) -> None:
+        """
+        A session with the ordinary limits.
+        """
+        self.phone = ScriptedPhone.ready(acknowledgeAt=32768)
+        self.side = self.phone.open()
+
+    def test_few(self) -> None:
+        """
+        Less than 32 KiB wait for 30 ms from the first byte, in one
+        acknowledgement.
+        """
+        self.side.say(b"x" * 100)
+        self.phone.clock.advance(0.020)
+        self.side.say(b"x" * 100)
+        self.assertEqual(self.side.take(), [])
+        self.phone.clock.advance(0.010)
+        self.assertEqual([one.ack for one in self.side.take()], [201])
+        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+
+    def test_manyInSeveralBatches(self) -> None:
+        """
+        The batch that makes it 32 KiB is acknowledged at once.
+        """
+        self.side.say(b"x" * 20000)
+        self.assertEqual(self.side.take(), [])
+        self.side.say(b"x" * 12768)
+        self.assertEqual([one.ack for one in self.side.take()], [32769])
+
+    def test_answer(self) -> None:
+        """
+        An answer takes the acknowledgement along, and nothing follows.
+        """
+        self.side.say(b"request")
+        self.side.session.write(b"answer")
+        self.assertEqual([(s.payload, s.ack) for s in self.side.take()], [(b"answer", 8)])
+        self.phone.clock.advance(1)
+        self.assertEqual(self.side.take(), [])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.wire.mux import MAX_PAYLOAD, Packet
+from muxd.wire.mux import BULK_PAYLOAD, Packet
 from tests.device.links import ACK, LOCKDOWN, RST, SYN, Recorder, RecorderFactory, ScriptedPhone
 
 BULK = b"x" * 200_000
@@ -40,9 +40,9 @@ class OutboundTests(SynchronousTestCase):
         side.session.write(BULK)
         self.assertEqual(self.ports(), [])
         self.link.makeRoom(2)
-        self.assertEqual([len(one.payload) for one in self.phone.take()], [MAX_PAYLOAD] * 2)
+        self.assertEqual([len(one.payload) for one in self.phone.take()], [BULK_PAYLOAD] * 2)
         self.link.makeRoom()
-        self.assertEqual(sum(len(one.payload) for one in self.phone.take()), 131072 - 98232)
+        self.assertEqual(sum(len(one.payload) for one in self.phone.take()), 131072 - 98176)
 
     def test_turns(self) -> None:
         """
@@ -167,7 +167,7 @@ class OutboundTests(SynchronousTestCase):
         self.sides[1].session.write(b"key")
         self.sides[1].session.write(b"s")
         self.link.makeRoom(2)
-        self.assertEqual([len(one.payload) for one in self.phone.take()], [MAX_PAYLOAD, 4])
+        self.assertEqual([len(one.payload) for one in self.phone.take()], [BULK_PAYLOAD, 4])
 
     def test_busOrder(self) -> None:
         """

@@ -11,7 +11,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.protocols.basic import FileSender
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.wire.mux import MAX_PAYLOAD
+from muxd.wire.mux import BULK_PAYLOAD
 from tests.device.links import ACK, RST, WINDOW, RecordingProducer, ScriptedPhone
 
 WRAP = 2**32
@@ -64,12 +64,12 @@ class WritingTests(SynchronousTestCase):
 
     def test_segments(self) -> None:
         """
-        A segment carries at most 49116 bytes, and there is none without any.
+        A segment carries at most 49088 bytes, and there is none without any.
         """
         self.session.write(b"")
         self.session.writeSequence([b"", b""])
-        self.session.write(b"x" * (2 * MAX_PAYLOAD))
-        self.assertEqual([len(one) for one in self.payloads()], [MAX_PAYLOAD] * 2)
+        self.session.write(b"x" * (2 * BULK_PAYLOAD))
+        self.assertEqual([len(one) for one in self.payloads()], [BULK_PAYLOAD] * 2)
 
     def test_window(self) -> None:
         """

@@ -1,0 +1,127 @@
+# -*- test-case-name: tests.test_socketwriter -*-
+"""
+Writing to a socket at once.
+
+A Twisted transport keeps what is written to it until the reactor's next turn,
+which joins small writes but costs a turn, two changes of what epoll watches,
+and a copy.  What a pipe writes is a phone's packet: it is as large as it gets,
+and somebody waits for it.  So the socket is asked first, and the transport gets
+what it does not take.
+
+Then order is at stake: while the transport has something of ours, everything
+has to go through it.  A transport tells a I{pull} producer when it has nothing
+left, so the writer registers itself as one, and passes back-pressure on to the
+push producer that is registered with it.  All of this is the public interface of
+Twisted's file descriptors; other transports, such as TLS, are used as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import IConsumer, IPullProducer
+from zope.interface import implementer
+
+
+class Consumer(Protocol):
+    """
+    What a pipe writes to.
+    """
+
+    def write(self, data: bytes) -> None:
+        """
+        Take bytes.
+        """
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        Pause this producer while too much is waiting.
+        """
+
+    def unregisterProducer(self) -> None:
+        """
+        Pause it no more.
+        """
+
+
+def consumerOf(transport: Any, isEmpty: bool = True) -> Consumer:
+    """
+    The quickest way to write to a transport that has no producer.
+
+    @param isEmpty: Whether everything that was written to it is known to have
+        been sent.
+    """
+    if isinstance(transport, FileDescriptor) and not getattr(transport, "TLS", False):
+        return SocketWriter(transport, isEmpty)
+    consumer: Consumer = transport
+    return consumer
+
+
+@implementer(IConsumer, IPullProducer)
+class SocketWriter:
+    """
+    See the module's text.
+    """
+
+    __slots__ = ("_isBusy", "_isPaused", "_limit", "_pending", "_producer", "_transport")
+
+    def __init__(self, transport: FileDescriptor, isEmpty: bool) -> None:
+        self._transport = transport
+        self._producer: Any = None
+        self._isPaused = False
+        self._limit = transport.bufferSize
+        self._pending = 0
+        self._isBusy = True
+        # This calls resumeProducing, whatever the transport has.
+        transport.registerProducer(self, False)
+        self._isBusy = not isEmpty
+
+    def write(self, data: bytes) -> None:
+        """
+        Send what the socket takes, and leave the rest to the transport.
+        """
+        if not self._isBusy:
+            sent = self._transport.writeSomeData(data)
+            # An error will be met again by the transport, which knows what to do.
+            count = sent if isinstance(sent, int) and sent > 0 else 0
+            if count == len(data):
+                return
+            self._isBusy = True
+            data = data[count:]
+        self._transport.write(data)
+        self._pending += len(data)
+        if self._pending > self._limit and not self._isPaused and self._producer is not None:
+            self._isPaused = True
+            self._producer.pauseProducing()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        Pause this push producer while the socket takes too little.
+        """
+        self._producer = producer
+
+    def unregisterProducer(self) -> None:
+        """
+        Leave the transport alone, and its producer too.
+        """
+        self._producer = None
+        self._isBusy = True
+        self._transport.unregisterProducer()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport has nothing left.
+        """
+        self._isBusy = False
+        self._pending = 0
+        if self._isPaused:
+            self._isPaused = False
+            self._producer.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """
+        The transport is gone.
+        """
+        if self._producer is not None:
+            self._producer.stopProducing()
