@@ -71,12 +71,14 @@ class Limits:
         them (protocol 4.12).
     @ivar reconnectDelay: Between two attempts to reach a daemon that is not
         there.
+    @ivar relayConnections: Connections that a relay carries at once; one that
+        comes when there are so many is closed.
     """
 
     receiveWindow: int = 131072
     acknowledgeAt: int = 32768
     acknowledgeDelay: float = 0.030
-    sendBuffer: int = 65536
+    sendBuffer: int = 98304
     smallWrite: int = 4096
     handshakeTimeout: float = 5.0
     connectTimeout: float = 10.0
@@ -102,6 +104,7 @@ class Limits:
     answerTimeout: float = 5.0
     listSilence: float = 0.1
     reconnectDelay: float = 1.0
+    relayConnections: int = 4096
 
 
 LIMITS = Limits()

@@ -23,6 +23,14 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IConsumer, IPullProducer
 from zope.interface import implementer
 
+from muxd.wire.mux import BULK_PAYLOAD
+
+READ_SIZE = 2 * BULK_PAYLOAD
+"""
+How much is read from a socket at a time: whole segments, where a rounder number
+would leave a short one behind each long one.
+"""
+
 
 class Consumer(Protocol):
     """
@@ -64,13 +72,14 @@ class SocketWriter:
     See the module's text.
     """
 
-    __slots__ = ("_isBusy", "_isPaused", "_limit", "_pending", "_producer", "_transport")
+    __slots__ = ("_isBusy", "_isPaused", "_pending", "_producer", "_transport")
 
     def __init__(self, transport: FileDescriptor, isEmpty: bool) -> None:
         self._transport = transport
         self._producer: Any = None
         self._isPaused = False
-        self._limit = transport.bufferSize
+        # Twisted reads as much at a time as it lets writes pile up.
+        transport.bufferSize = READ_SIZE
         self._pending = 0
         self._isBusy = True
         # This calls resumeProducing, whatever the transport has.
@@ -91,7 +100,8 @@ class SocketWriter:
             data = data[count:]
         self._transport.write(data)
         self._pending += len(data)
-        if self._pending > self._limit and not self._isPaused and self._producer is not None:
+        limit = self._transport.bufferSize
+        if self._pending > limit and not self._isPaused and self._producer is not None:
             self._isPaused = True
             self._producer.pauseProducing()
 

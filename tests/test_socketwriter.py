@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muxd.socketwriter import SocketWriter, consumerOf
+from muxd.wire.mux import BULK_PAYLOAD
 
 
 class WriterReactor:
@@ -183,18 +184,26 @@ class SocketWriterTests(SynchronousTestCase):
         The source is paused once when more waits than the transport's buffer
         size, and resumed once when nothing does.
         """
+        limit = FileDescriptor.bufferSize
         socket, writer, source = self.make(0)
-        writer.write(b"x" * socket.bufferSize)
+        writer.write(b"x" * limit)
         self.assertEqual(source.told, [])
         writer.write(b"x")
         writer.write(b"x")
         self.assertEqual(source.told, ["pause"])
-        socket.turn(socket.bufferSize)
+        socket.turn(limit)
         self.assertEqual(source.told, ["pause"])
         socket.turn(100)
         self.assertEqual(source.told, ["pause", "resume"])
         writer.write(b"y")
         self.assertEqual(source.told, ["pause", "resume"])
+
+    def test_readSize(self) -> None:
+        """
+        The socket is read by whole segments.
+        """
+        socket, _, _ = self.make(0)
+        self.assertEqual(socket.bufferSize % BULK_PAYLOAD, 0)
 
     def test_withoutSource(self) -> None:
         """

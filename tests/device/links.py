@@ -237,7 +237,7 @@ class ScriptedPhone:
         Unless told otherwise it acknowledges every batch at once, so that what
         is acknowledged, and when not, can be seen without waiting.
         """
-        limits = {"acknowledgeAt": 1, **limits}
+        limits = {"acknowledgeAt": 1, "sendBuffer": 65536, **limits}
         changed = replace(LIMITS, **limits)  # type: ignore[arg-type]  # names and types vary
         phone = cls(version, changed)
         phone.muxer.handshake(phone.link)
