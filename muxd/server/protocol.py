@@ -22,6 +22,7 @@ from muxd.server.output import OutputQueue
 from muxd.server.quickplist import parseRequest
 from muxd.server.replies import encodePlist, encodeResult
 from muxd.server.states import TRANSITIONS, State
+from muxd.socketreader import readPlainly
 from muxd.socketwriter import consumerOf
 from muxd.wire.messages import (
     BINARY_VERSION,
@@ -73,6 +74,7 @@ class ControlProtocol(Protocol):
         """
         A client is here.
         """
+        readPlainly(self.transport)
         limit = self.server.limits.clientQueue
         self._output = OutputQueue(self._joinable, limit, self._outputOverflowed)
         self.server.clientConnected(self)
