@@ -33,7 +33,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReadWriteDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReactorFDSet
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from usb.core import USBError
@@ -41,6 +41,7 @@ from zope.interface import implementer
 
 from muxd.interfaces import Buffer, IPacketReceiver
 from muxd.limits import LIMITS, Limits
+from muxd.usb.descriptors import LibusbDescriptors
 from muxd.usb.engines import EngineError, IUSBLink, LinkState
 from muxd.usb.libusb import (
     NO_MEMORY,
@@ -55,45 +56,6 @@ from muxd.wire.assembly import PacketAssembler
 
 READ_SIZE = 65536
 COMPLETED = int(TransferStatus.COMPLETED)
-
-
-@implementer(IReadWriteDescriptor)
-class LibusbDescriptor:
-    """
-    One of libusb's file descriptors, as the reactor knows it.
-    """
-
-    def __init__(self, fd: int, link: AsynchronousLink) -> None:
-        self._fd = fd
-        self._link = link
-
-    def fileno(self) -> int:
-        """
-        The descriptor.
-        """
-        return self._fd
-
-    def doRead(self) -> None:
-        """
-        Something has happened.
-        """
-        self._link.handleEvents()
-
-    doWrite = doRead
-
-    def connectionLost(self, reason: Failure) -> None:
-        """
-        The reactor lets go of it: when it stops, and when the descriptor has
-        hung up, which is how the kernel tells of an unplug.  libusb has to see
-        that, or the transfers would never come back.
-        """
-        self._link.descriptorLost(self._fd)
-
-    def logPrefix(self) -> str:
-        """
-        For the log.
-        """
-        return "libusb"
 
 
 @implementer(IUSBLink)
@@ -125,7 +87,6 @@ class AsynchronousLink:
         self._limits = limits
         self._receiver: IPacketReceiver | None = None
         self._assembler = PacketAssembler(self._packetsDropped)
-        self._descriptors: dict[int, LibusbDescriptor] = {}
         self._reading = 0
         self._unread: list[Transfer] = []
         self._stalled: set[int] = set()
@@ -137,9 +98,12 @@ class AsynchronousLink:
         self._retry: IDelayedCall | None = None
         if not IReactorFDSet.providedBy(reactor):
             raise EngineError("the reactor cannot watch file descriptors")
+        self._descriptors = LibusbDescriptors(
+            reactor, happened=self.handleEvents, lost=self._descriptorLost
+        )
         try:
             self._context = openContext(phone.device)
-            self._watchable = self._context.descriptors()
+            self._watchable = self._context.descriptors(self._descriptors.change)
         except (TypeError, AttributeError, TransferError) as error:
             raise EngineError(f"libusb has no asynchronous transfers here: {error}") from error
         self._submissions = Submissions(
@@ -161,10 +125,11 @@ class AsynchronousLink:
         self.state = LinkState.RUNNING
         self._receiver = receiver
         for fd, isReadable in self._watchable.items():
-            self._watch(fd, isReadable)
+            self._descriptors.change(fd, isReadable)
         for _ in range(self._limits.readsInFlight):
             self._unread.append(self._context.transfer(self._phone.interface.input, READ_SIZE))
-        self._read()
+        # If that fails, the receiver is told, which it must not be in here.
+        self._retry = self._reactor.callLater(0, self._beginToRead)
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """
@@ -184,20 +149,18 @@ class AsynchronousLink:
         Finish writing, stop reading, release the interface.
         """
         done: Deferred[None] = Deferred()
-        if self.state is LinkState.CLOSED:
-            done.callback(None)
-            return done
         self._closed.append(done)
-        if self.state is LinkState.CLOSING:
-            return done
-        running = self.state is LinkState.RUNNING
-        self.state = LinkState.CLOSING
-        self._receiver = None
-        if running and not self._submissions.isIdle():
-            later = self._reactor.callLater
-            self._deadline = later(self._limits.linkFlushTimeout, self._cancelAll)
-        else:
-            self._cancelAll()
+        if self.state is LinkState.CLOSED:
+            self._becomeClosed()
+        elif self.state is not LinkState.CLOSING:
+            isRunning = self.state is LinkState.RUNNING
+            self.state = LinkState.CLOSING
+            self._receiver = None
+            if isRunning and not self._submissions.isIdle():
+                later = self._reactor.callLater
+                self._deadline = later(self._limits.linkFlushTimeout, self._cancelAll)
+            else:
+                self._cancelAll()
         return done
 
     # IUSBLink
@@ -225,11 +188,6 @@ class AsynchronousLink:
         self._handling = True
         try:
             ended = self._context.handleEvents()
-            for fd, isReadable in self._context.changes():
-                if isReadable is None:
-                    self._unwatch(fd)
-                else:
-                    self._watch(fd, isReadable)
             if ended:
                 self._transfersEnded(ended)
         finally:
@@ -237,12 +195,14 @@ class AsynchronousLink:
         if self.state is LinkState.CLOSING:
             self._goOnClosing()
 
-    def descriptorLost(self, fd: int) -> None:
+    def _descriptorLost(self) -> None:
         """
-        The reactor has stopped watching this descriptor.
+        The reactor has stopped to watch a descriptor: most likely the phone was
+        unplugged, which libusb has to see.  If it was something else, this link
+        would be mute from now on.
         """
-        if self._descriptors.pop(fd, None) is not None:
-            self.handleEvents()
+        self.handleEvents()
+        self.lose(Failure(ConnectionLost("libusb's file descriptor has hung up")))
 
     def _transfersEnded(self, ended: list[Transfer]) -> None:
         """
@@ -250,7 +210,7 @@ class AsynchronousLink:
         then there is room for more packets down.
         """
         packets: list[memoryview] = []
-        failed: Transfer | None = None
+        failed = COMPLETED
         wrote = False
         for transfer in ended:
             status = transfer.status
@@ -263,12 +223,12 @@ class AsynchronousLink:
             else:
                 wrote = True
                 self._submissions.ended(transfer)
-            if status != COMPLETED and not self._recovered(transfer):
-                failed = failed or transfer
+            if status != COMPLETED and not self._recovered(transfer, status):
+                failed = failed or status
         if packets and self._receiver is not None:
             self._receiver.packetsReceived(packets)
-        if failed is not None:
-            self._fail(TransferStatus(failed.status).name)
+        if failed != COMPLETED:
+            self._fail(TransferStatus(failed).name.replace("_", " "))
         if self.state is LinkState.RUNNING:
             self._read()
         if wrote and self.state in (LinkState.RUNNING, LinkState.CLOSING):
@@ -276,18 +236,14 @@ class AsynchronousLink:
             if self._receiver is not None:
                 self._receiver.roomAvailable()
 
-    def _recovered(self, transfer: Transfer) -> bool:
+    def _recovered(self, transfer: Transfer, status: int) -> bool:
         """
         A stall may be cleared, once for each endpoint; what was not read is
         read then.  A packet that was stalled is lost, and cannot be repeated
         behind its successors: that ends the link.
         """
         endpoint = self._phone.interface.input
-        if (
-            transfer.status != TransferStatus.STALL
-            or not transfer.isIn
-            or endpoint in self._stalled
-        ):
+        if status != TransferStatus.STALL or not transfer.isIn or endpoint in self._stalled:
             return False
         self._stalled.add(endpoint)
         try:
@@ -297,10 +253,13 @@ class AsynchronousLink:
         return True
 
     def _fail(self, reason: str) -> None:
-        text = f"a transfer failed: {reason.lower().replace('_', ' ')}"
-        self.lose(Failure(ConnectionLost(text)))
+        self.lose(Failure(ConnectionLost(f"a transfer failed: {reason.lower()}")))
 
     # Reading
+
+    def _beginToRead(self) -> None:
+        if self.state is LinkState.RUNNING:
+            self._read()
 
     def _read(self) -> None:
         """
@@ -343,14 +302,13 @@ class AsynchronousLink:
                 self._receiver.roomAvailable()
 
     def _reportMemory(self) -> None:
-        if self._memoryReported:
-            return
-        self._memoryReported = True
-        self._log.warn(
-            "no memory for USB transfers with {udid}: raise "
-            "/sys/module/usbcore/parameters/usbfs_memory_mb (16 by default)",
-            udid=self._phone.identity.udid,
-        )
+        if not self._memoryReported:
+            self._memoryReported = True
+            self._log.warn(
+                "no memory for USB transfers with {udid}: raise "
+                "/sys/module/usbcore/parameters/usbfs_memory_mb (16 by default)",
+                udid=self._phone.identity.udid,
+            )
 
     def _packetsDropped(self, count: int, reason: str) -> None:
         """
@@ -386,6 +344,7 @@ class AsynchronousLink:
             transfer.cancel()
         if self._context.inFlight:
             self._deadline = self._reactor.callLater(self._limits.linkCloseTimeout, self._giveUp)
+            self._retry = self._reactor.callLater(self._limits.memoryRetry, self._lookAgain)
         else:
             self._release()
 
@@ -393,9 +352,8 @@ class AsynchronousLink:
         """
         Nobody tells of what comes back when the descriptor has hung up.
         """
-        if self.state is LinkState.CLOSING and self._deadline is not None:
-            self._retry = self._reactor.callLater(self._limits.memoryRetry, self._lookAgain)
-            self.handleEvents()
+        self._retry = self._reactor.callLater(self._limits.memoryRetry, self._lookAgain)
+        self.handleEvents()
 
     def _giveUp(self) -> None:
         self._log.error(
@@ -411,7 +369,6 @@ class AsynchronousLink:
         """
         Everything has come back.
         """
-        self._stopTimers()
         for transfer in self._unread:
             transfer.free()
         self._submissions.free()
@@ -420,15 +377,16 @@ class AsynchronousLink:
             self._phone.dispose()
         except USBError:  # it is gone, and its claim with it
             pass
+        self._context.release()
         self._becomeClosed()
 
     def _forgetDescriptors(self) -> None:
         self._context.forgetDescriptors()
-        for fd in list(self._descriptors):
-            self._unwatch(fd)
+        self._descriptors.forget()
 
     def _becomeClosed(self) -> None:
         self.state = LinkState.CLOSED
+        self._stopTimers()
         waiting, self._closed = self._closed, []
         for each in waiting:
             each.callback(None)
@@ -438,16 +396,3 @@ class AsynchronousLink:
             if timer is not None and timer.active():
                 timer.cancel()
         self._deadline = None
-
-    def _watch(self, fd: int, isReadable: bool) -> None:
-        descriptor = self._descriptors[fd] = LibusbDescriptor(fd, self)
-        if isReadable:
-            self._reactor.addReader(descriptor)
-        else:
-            self._reactor.addWriter(descriptor)
-
-    def _unwatch(self, fd: int) -> None:
-        descriptor = self._descriptors.pop(fd, None)
-        if descriptor is not None:
-            self._reactor.removeReader(descriptor)
-            self._reactor.removeWriter(descriptor)

@@ -5,6 +5,10 @@ Phones coming and going.
 A thread looks at the bus, opens what is new, and tells the reactor.  It opens a
 phone once; from then on the phone is its listener's, until it leaves the bus or
 the listener asks for it to be opened again.
+
+So is the libusb context that it was opened in.  A context handles the events of
+all its devices in any thread that uses it, and a phone's belong to the reactor:
+this thread makes a new one for the next phone, and for its next look.
 """
 
 from __future__ import annotations
@@ -170,16 +174,11 @@ class Discovery:
             self._known.pop(self._released.popleft(), None)
         try:
             present, devices = self._look()
+            self._lookSucceeded()
+            self._forgetAbsent(present)
+            self._openWanted(present, devices)
         except (LibraryError, USBError, OSError) as error:
             self._lookFailed(error)
-            return
-        self._lookSucceeded()
-        self._forgetAbsent(present)
-        for location in sorted(devices.keys() & present):
-            if self._stopping.is_set():
-                break
-            if self._isWanted(location):
-                self._open(location, devices[location])
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -190,6 +189,7 @@ class Discovery:
                 self._failures += 1
             self._bus.wait(0 if self._stopping.is_set() else self.interval)
         self._bus.close()
+        self._backend = None
         self._callFromThread(self._threadEnded)
 
     def _threadEnded(self) -> None:
@@ -253,6 +253,20 @@ class Discovery:
                 self._opener.forget(known.serial)
                 self._callFromThread(self._listener.phoneGone, location)
 
+    def _openWanted(self, present: frozenset[Location], devices: dict[Location, Any]) -> None:
+        for location in sorted(devices.keys() & present):
+            if self._stopping.is_set():
+                return
+            if not self._isWanted(location):
+                continue
+            if self._backend is None:
+                # These devices are of a context that is a phone's now.
+                devices.clear()
+                devices.update(self._enumerate())
+            device = devices.pop(location, None)
+            if device is not None:
+                self._open(location, device)
+
     def _open(self, location: Location, device: Any) -> None:
         """
         Open one phone, whatever comes of it.
@@ -277,6 +291,7 @@ class Discovery:
         if self._troubles.forget(location):
             self._report(self._log.info, "{udid} can be opened now", udid=phone.identity.udid)
         self._known[location] = _Known(Standing.FOUND, phone.identity.serial)
+        self._backend = None
         self._callFromThread(self._listener.phoneFound, phone)
 
     def _openFailed(self, location: Location, error: OSError, text: str = "") -> None:

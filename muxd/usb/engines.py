@@ -4,7 +4,7 @@ The engines that move transfers, all behind one contract.
 
 An engine is chosen by name (C{usb:engine=...}): C{threads} works wherever pyusb
 does, C{async} gives libusb's asynchronous transfers to the reactor, and C{auto}
-takes the best one there is.
+takes that one where it works, and otherwise the threads.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from muxd.interfaces import IPacketLink
@@ -22,6 +23,8 @@ from muxd.limits import Limits
 
 if TYPE_CHECKING:
     from muxd.usb.opening import OpenedPhone
+
+_log = Logger()
 
 SMALL_PACKET = 4096 + 36
 """A packet of no more than L{Limits.smallWrite} and its headers is let past bulk ones."""
@@ -69,8 +72,8 @@ _ENGINES = {
     "async": ("muxd.usb.asynchronous", "AsynchronousLink"),
 }
 
-_AUTOMATIC = ("threads",)
-"""What C{auto} tries, in this order."""
+_AUTOMATIC = ("async", "threads")
+"""What C{auto} tries, in this order, for each phone."""
 
 
 def linkFactory(engine: str) -> LinkFactory:
@@ -105,6 +108,10 @@ def _makeLink(
     for factory in preferred:
         try:
             return factory(reactor, phone, limits)
-        except EngineError:
-            continue
+        except EngineError as error:
+            _log.debug(
+                "{udid}: not the fastest engine: {reason}",
+                udid=phone.identity.udid,
+                reason=str(error),
+            )
     return last(reactor, phone, limits)

@@ -41,12 +41,14 @@ def newContext(path: str | None = None, environ: Mapping[str, str] = os.environ)
     """
     from usb.backend import libusb1
 
+    from muxd.usb.contexts import Context
+
     library = chooseLibrary(path, environ)
     backend = libusb1.get_backend(find_library=lambda name: library)
     if backend is None:
         raise LibraryError(f"{library} is no libusb 1.0: install libusb-1.0 or name another file")
     # pyusb keeps one backend, and with it one context, for the whole process.
-    return type(backend)(backend.lib)
+    return Context(backend.lib)
 
 
 def chooseLibrary(path: str | None, environ: Mapping[str, str]) -> str:

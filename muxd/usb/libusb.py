@@ -20,9 +20,9 @@ B{Callbacks can neither raise nor be lost.}  An exception in a ctypes callback i
 printed and swallowed, and its transfer would never be submitted again.  The
 callback of a transfer is therefore the C{append} of a list: C code that puts
 the transfer's address there.  What is in the list is looked at after
-C{libusb_handle_events} has returned, in ordinary Python.  In the same way
-changes of file descriptors are only noted down by the callbacks; an unplug
-removes one in the middle of C{handleEvents}.
+C{libusb_handle_events} has returned, in ordinary Python.  Changes of file
+descriptors cannot wait so long, as libusb closes one when the callback has
+returned; whoever is told of them must not raise.
 
 B{Memory outlives transfers.}  The kernel writes into a transfer's buffer until
 the transfer has come back.  Buffer, C structure and callback are therefore owned
@@ -38,7 +38,7 @@ interface and close the device.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable
 from ctypes import (
     CFUNCTYPE,
     POINTER,
@@ -160,35 +160,30 @@ class TransferContext:
         self._device = device
         self._pointer = backend.ctx
         self._completed: list[int] = []
-        self._changes: list[tuple[int, int | None]] = []
         self._zero = _TimeValue(0, 0)
         self.callback = _CompletionCallback(self._completed.append)
-        self._added = _AddedCallback(self._descriptorAdded)
-        self._removed = _RemovedCallback(self._descriptorRemoved)
+        self._notifiers: tuple[object, ...] = ()
 
-    def _descriptorAdded(self, fd: int, events: int, _: object) -> None:
-        self._changes.append((fd, events))
-
-    def _descriptorRemoved(self, fd: int, _: object) -> None:
-        self._changes.append((fd, None))
-
-    def descriptors(self) -> dict[int, bool]:
+    def descriptors(self, changed: Callable[[int, bool | None], None]) -> dict[int, bool]:
         """
         Ask to be told of changes, and return the file descriptors to watch now:
         True those whose being readable is an event, False writable.
 
+        @param changed: Called with a descriptor to watch for being readable
+            (True) or writable (False), or not any more (None).  It is still
+            open then.
         @raise TransferError: This library cannot be polled (as on Windows).
         """
         library = self.library
-        library.libusb_set_pollfd_notifiers(
-            self._pointer,
-            ctypes.cast(self._added, c_void_p),
-            ctypes.cast(self._removed, c_void_p),
-            None,
-        )
         listed = library.libusb_get_pollfds(self._pointer)
         if not listed:
             raise TransferError("file descriptors to poll", 0)
+        added = _AddedCallback(lambda fd, events, _: changed(fd, bool(events & POLLIN)))
+        removed = _RemovedCallback(lambda fd, _: changed(fd, None))
+        self._notifiers = (added, removed)
+        library.libusb_set_pollfd_notifiers(
+            self._pointer, ctypes.cast(added, c_void_p), ctypes.cast(removed, c_void_p), None
+        )
         found = {}
         index = 0
         while listed[index]:
@@ -197,15 +192,6 @@ class TransferContext:
             index += 1
         library.libusb_free_pollfds(ctypes.cast(listed, c_void_p))
         return found
-
-    def changes(self) -> Iterator[tuple[int, bool | None]]:
-        """
-        What has become of file descriptors since this was last asked: to watch
-        for being readable (True) or writable (False), or gone (None).
-        """
-        while self._changes:
-            fd, events = self._changes.pop(0)
-            yield fd, None if events is None else bool(events & POLLIN)
 
     def handleEvents(self) -> list[Transfer]:
         """
@@ -234,7 +220,14 @@ class TransferContext:
         Be told of no more changes.
         """
         self.library.libusb_set_pollfd_notifiers(self._pointer, None, None, None)
-        self._changes.clear()
+        self._notifiers = ()
+
+    def release(self) -> None:
+        """
+        Let go of the device, and so of the libusb context.  Nothing may be in
+        flight, and nothing be asked of this object afterwards.
+        """
+        self._device = None
 
     def leak(self) -> None:
         """

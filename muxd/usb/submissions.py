@@ -63,6 +63,8 @@ class Submissions:
         """
         Whether few enough packets are on their way.
         """
+        if self._backlog:
+            return False
         if size > SMALL_PACKET:
             return self.bulk < self._limits.bulkInFlight
         return self.bulk + self.small < self._limits.packetsInFlight
@@ -126,8 +128,9 @@ class Submissions:
             position = end
         if not self._submit(transfer, size):
             return False
-        if size % self._interface.maxPacketSize == 0:
-            # The end of a transfer of whole USB packets is an empty one.
+        if size % self._interface.maxPacketSize == 0 and size:
+            # The end of a transfer of whole USB packets is an empty one; an
+            # empty one that had to wait is written by itself.
             empty = self._freeSmall.pop() if self._freeSmall else self._make(False)
             return self._submit(empty, 0)
         return True
@@ -143,7 +146,7 @@ class Submissions:
             transfer.submit(size)
         except TransferError as error:
             (self._freeBulk if transfer.isBulk else self._freeSmall).append(transfer)
-            if error.code == NO_MEMORY and size:
+            if error.code == NO_MEMORY:
                 self._backlog.appendleft(bytes(transfer.view[:size]))
                 self._noMemory()
             else:

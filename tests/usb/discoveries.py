@@ -82,6 +82,34 @@ class StaleContext:
         return getattr(self._bus, name)
 
 
+class PassingContext:
+    """
+    A libusb context that counts what it is used for.
+    """
+
+    def __init__(self, bus: SimulatedBus) -> None:
+        self.looks = 0
+        self.opened = 0
+        self._bus = bus
+
+    def enumerate_devices(self) -> Iterator[object]:
+        """
+        What there is.
+        """
+        self.looks += 1
+        return iter(self._bus.enumerate_devices())
+
+    def open_device(self, dev: Any) -> Any:
+        """
+        Open a device.
+        """
+        self.opened += 1
+        return self._bus.open_device(dev)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+
 class DiscoveryTestCase(SynchronousTestCase):
     """
     A discovery that the test polls by hand.

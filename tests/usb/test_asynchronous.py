@@ -1,338 +1,45 @@
-# -*- test-case-name: tests.usb.test_asynchronous -*-
 """
 Tests for L{muxd.usb.asynchronous}: its policy, over transfers that the test ends.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
-
-from twisted.internet.interfaces import IReactorFDSet, IReadWriteDescriptor
+from twisted.internet.interfaces import IReadWriteDescriptor
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
-from usb.core import USBError
-from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from muxd.identity import DeviceIdentity
-from muxd.interfaces import IPacketReceiver
-from muxd.limits import Limits
-from muxd.usb.asynchronous import READ_SIZE, AsynchronousLink, LibusbDescriptor
-from muxd.usb.configuration import MuxInterface
+from muxd.usb.asynchronous import READ_SIZE, AsynchronousLink
+from muxd.usb.descriptors import LibusbDescriptor
 from muxd.usb.engines import EngineError, IUSBLink, LinkState
 from muxd.usb.libusb import NO_DEVICE, NO_MEMORY, TransferError, TransferStatus
 from muxd.usb.opening import OpenedPhone
 from muxd.wire.mux import encodePacketV1
-
-IN, OUT = 0x85, 0x04
-CONTROL_FD, DEVICE_FD, LATE_FD = 7, 8, 9
-
-
-@implementer(IReactorFDSet)
-class FDReactor(Clock):
-    """
-    A clock that remembers which descriptors are watched.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.readers: set[Any] = set()
-        self.writers: set[Any] = set()
-
-    def addReader(self, reader: Any) -> None:
-        """
-        Watch for being readable.
-        """
-        self.readers.add(reader)
-
-    def addWriter(self, writer: Any) -> None:
-        """
-        Watch for being writable.
-        """
-        self.writers.add(writer)
-
-    def removeReader(self, reader: Any) -> None:
-        """
-        No more.
-        """
-        self.readers.discard(reader)
-
-    def removeWriter(self, writer: Any) -> None:
-        """
-        No more.
-        """
-        self.writers.discard(writer)
-
-    def removeAll(self) -> list[Any]:
-        """
-        Part of the interface.
-        """
-        return [*self.readers, *self.writers]
-
-    def getReaders(self) -> list[Any]:
-        """
-        Part of the interface.
-        """
-        return list(self.readers)
-
-    def getWriters(self) -> list[Any]:
-        """
-        Part of the interface.
-        """
-        return list(self.writers)
-
-
-class FakeTransfer:
-    """
-    A transfer that the test ends.
-    """
-
-    def __init__(self, context: FakeContext, endpoint: int, size: int) -> None:
-        self.context = context
-        self.view = memoryview(bytearray(size))
-        self.isIn = bool(endpoint & 0x80)
-        self.isBulk = False
-        self.status = 0
-        self.actualLength = 0
-        self.length = -1
-        self.freed = False
-        self.cancelled = False
-
-    def submit(self, length: int) -> None:
-        """
-        Be in flight, unless the context refuses.
-        """
-        refusals = self.context.refusals[self.isIn]
-        if refusals:
-            raise TransferError("submit", refusals.popleft())
-        self.length = length
-        self.context.inFlight[id(self)] = self
-        if not self.isIn:
-            self.context.sent.append(bytes(self.view[:length]))
-
-    def cancel(self) -> None:
-        """
-        Come back at the next occasion.
-        """
-        self.cancelled = True
-        if not self.context.stuck:
-            self.context.end(self, TransferStatus.CANCELLED)
-
-    def free(self) -> None:
-        """
-        Be gone.
-        """
-        assert id(self) not in self.context.inFlight
-        self.freed = True
-
-
-class FakeContext:
-    """
-    What the engine sees of libusb.
-    """
-
-    def __init__(self, device: object) -> None:
-        self.inFlight: dict[int, FakeTransfer] = {}
-        self.transfers: list[FakeTransfer] = []
-        self.sent: list[bytes] = []
-        self.refusals: dict[bool, deque[int]] = {True: deque(), False: deque()}
-        self.ended: list[FakeTransfer] = []
-        self.pending: list[tuple[int, bool | None]] = []
-        self.stuck = False
-        self.leaked = False
-        self.notified = False
-
-    def transfer(self, endpoint: int, size: int) -> FakeTransfer:
-        """
-        Make a transfer.
-        """
-        transfer = FakeTransfer(self, endpoint, size)
-        self.transfers.append(transfer)
-        return transfer
-
-    def descriptors(self) -> dict[int, bool]:
-        """
-        A control descriptor and the device's.
-        """
-        self.notified = True
-        return {CONTROL_FD: True, DEVICE_FD: False}
-
-    def changes(self) -> Iterator[tuple[int, bool | None]]:
-        """
-        What the test has announced.
-        """
-        while self.pending:
-            yield self.pending.pop(0)
-
-    def handleEvents(self) -> list[FakeTransfer]:
-        """
-        What the test has ended.
-        """
-        ended, self.ended = self.ended, []
-        for transfer in ended:
-            self.inFlight.pop(id(transfer), None)
-        return ended
-
-    def forgetDescriptors(self) -> None:
-        """
-        Notify no more.
-        """
-        self.notified = False
-
-    def leak(self) -> None:
-        """
-        Remember it.
-        """
-        self.leaked = True
-
-    # What the test does.
-
-    def end(self, transfer: FakeTransfer, status: int, data: bytes = b"") -> None:
-        """
-        A transfer has ended.
-        """
-        transfer.status = status
-        transfer.view[: len(data)] = data
-        transfer.actualLength = len(data)
-        self.ended.append(transfer)
-
-    def reads(self) -> list[FakeTransfer]:
-        """
-        The IN transfers in flight, in order.
-        """
-        return [each for each in self.inFlight.values() if each.isIn and each not in self.ended]
-
-    def writes(self) -> list[FakeTransfer]:
-        """
-        The OUT transfers in flight, in order.
-        """
-        return [each for each in self.inFlight.values() if not each.isIn and each not in self.ended]
-
-
-@implementer(IPacketReceiver)
-class Receiver:
-    """
-    Records what the link says.
-    """
-
-    def __init__(self) -> None:
-        self.packets: list[bytes] = []
-        self.batches: list[int] = []
-        self.rooms = 0
-        self.lost: list[Failure] = []
-        self.onPackets: Any = None
-
-    def packetsReceived(self, packets: Sequence[memoryview]) -> None:
-        """
-        Copy them.
-        """
-        self.batches.append(len(packets))
-        self.packets += [bytes(packet) for packet in packets]
-        if self.onPackets is not None:
-            self.onPackets()
-
-    def roomAvailable(self) -> None:
-        """
-        Count.
-        """
-        self.rooms += 1
-
-    def linkLost(self, reason: Failure) -> None:
-        """
-        Remember why.
-        """
-        self.lost.append(reason)
-
-
-class FakeDevice:
-    """
-    What is used of pyusb's device.
-    """
-
-    bus, address = 1, 2
-
-    def __init__(self) -> None:
-        self.cleared: list[int] = []
-        self.clearFails = False
-
-    def clear_halt(self, endpoint: int) -> None:
-        """
-        Remember it, or fail.
-        """
-        if self.clearFails:
-            raise USBError("no", errno=19)
-        self.cleared.append(endpoint)
-
-
-class Phone(OpenedPhone):
-    """
-    A phone that remembers being disposed of.
-    """
-
-    disposals = 0
-
-    def dispose(self) -> None:
-        """
-        Count; fail as when it was unplugged.
-        """
-        Phone.disposals += 1
-        raise USBError("gone", errno=19)
-
-
-IDENTITY = DeviceIdentity(udid="U", serial="U", productID=1, locationID=1)
-INTERFACE = MuxInterface(
-    configuration=4, number=1, output=OUT, input=IN, maxPacketSize=512, inputPacketSize=512
+from tests.usb.transfers import (
+    CONTROL_FD,
+    DEVICE_FD,
+    IDENTITY,
+    IN,
+    INTERFACE,
+    LATE_FD,
+    LIMITS,
+    AsynchronousTestCase,
+    FakeTransfer,
+    Receiver,
 )
-LIMITS = Limits(readsInFlight=3, bulkInFlight=2, packetsInFlight=4)
 
 
-class AsynchronousLinkTests(SynchronousTestCase):
+class AsynchronousLinkTests(AsynchronousTestCase):
     """
-    L{AsynchronousLink}.
+    L{AsynchronousLink} while it runs.
     """
-
-    def setUp(self) -> None:
-        """
-        A running link.
-        """
-        self.reactor = FDReactor()
-        self.device = FakeDevice()
-        Phone.disposals = 0
-        self.phone = Phone(device=self.device, identity=IDENTITY, interface=INTERFACE)
-        self.link = self.makeLink()
-        self.receiver = Receiver()
-        self.link.start(self.receiver)
-        self.logged: list[Any] = []
-        observer = cast("ILogObserver", self.logged.append)
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-
-    def makeLink(self) -> AsynchronousLink:
-        """
-        A link over L{FakeContext}.
-        """
-        context = FakeContext(self.device)
-        self.context = context
-        return AsynchronousLink(
-            self.reactor, self.phone, LIMITS, openContext=lambda device: cast("Any", context)
-        )
-
-    def happen(self) -> None:
-        """
-        The reactor finds libusb's descriptor ready.
-        """
-        next(iter(self.reactor.writers)).doWrite()
 
     def test_interfaces(self) -> None:
         """
         The link and its descriptors provide what they say.
         """
         verifyObject(IUSBLink, self.link)
-        verifyObject(IReadWriteDescriptor, LibusbDescriptor(3, self.link))
+        verifyObject(IReadWriteDescriptor, LibusbDescriptor(3, self.link._descriptors))
 
     def test_otherBackend(self) -> None:
         """
@@ -599,8 +306,8 @@ class AsynchronousLinkTests(SynchronousTestCase):
         """
         Descriptors that libusb adds or removes meanwhile are watched or not.
         """
-        self.context.pending = [(LATE_FD, True), (DEVICE_FD, None), (99, None)]
-        self.happen()
+        for fd, isReadable in ((LATE_FD, True), (DEVICE_FD, None), (99, None)):
+            self.context.changed(fd, isReadable)
         fds = {each.fileno() for each in self.reactor.readers | self.reactor.writers}
         self.assertEqual(fds, {CONTROL_FD, LATE_FD})
 
@@ -617,111 +324,75 @@ class AsynchronousLinkTests(SynchronousTestCase):
         descriptor.connectionLost(Failure(Exception()))
         self.assertEqual(descriptor.logPrefix(), "libusb")
 
-    def test_closeIdle(self) -> None:
+    def test_nothingIsToldWithinStart(self) -> None:
         """
-        Closing cancels the reads, and when they are back frees everything,
-        watches nothing and disposes of the device.
-        """
-        done = self.link.close()
-        self.assertNoResult(done)
-        self.happen()
-        self.successResultOf(done)
-        self.assertTrue(all(each.freed for each in self.context.transfers))
-        self.assertEqual(self.reactor.removeAll(), [])
-        self.assertFalse(self.context.notified)
-        self.assertEqual(Phone.disposals, 1)
-        self.assertEqual(self.reactor.getDelayedCalls(), [])
-        self.assertEqual(self.receiver.lost, [])
-
-    def test_closeTwice(self) -> None:
-        """
-        Closing again waits for the same end, or is over at once.
-        """
-        one, two = self.link.close(), self.link.close()
-        self.happen()
-        self.successResultOf(one)
-        self.successResultOf(two)
-        self.successResultOf(self.link.close())
-
-    def test_closeFlushes(self) -> None:
-        """
-        What was accepted is written before anything is cancelled.
-        """
-        for number in range(8):
-            self.link.send([b"%d" % number])
-        done = self.link.close()
-        self.assertFalse(any(each.cancelled for each in self.context.transfers))
-        while self.context.writes():
-            self.context.end(self.context.writes()[0], 0)
-            self.happen()
-        self.assertEqual(self.context.sent, [b"%d" % number for number in range(8)])
-        self.happen()
-        self.successResultOf(done)
-        self.assertEqual(self.receiver.rooms, 0)
-
-    def test_closeDoesNotFlushForEver(self) -> None:
-        """
-        A phone that takes nothing loses what is for it.
-        """
-        self.link.send([b"x"])
-        done = self.link.close()
-        self.reactor.advance(LIMITS.linkFlushTimeout)
-        self.happen()
-        self.successResultOf(done)
-
-    def test_closeOfWhatDoesNotComeBack(self) -> None:
-        """
-        Transfers that never come back are left behind, never freed.
-        """
-        self.context.stuck = True
-        done = self.link.close()
-        self.reactor.advance(LIMITS.linkCloseTimeout)
-        self.successResultOf(done)
-        self.assertTrue(self.context.leaked)
-        self.assertFalse(any(each.freed for each in self.context.transfers))
-        self.assertEqual(self.reactor.removeAll(), [])
-        self.assertEqual(self.logged[-1]["count"], 3)
-
-    def test_closeNeverStarted(self) -> None:
-        """
-        A link that was never started closes at once.
+        A phone that is gone when the link starts is told of after that.
         """
         link = self.makeLink()
-        self.successResultOf(link.close())
-        self.assertEqual(Phone.disposals, 1)
+        self.context.refusals[True].append(NO_DEVICE)
+        receiver = Receiver()
+        link.start(receiver)
+        self.assertEqual(receiver.lost, [])
+        self.reactor.advance(0)
+        self.assertEqual(len(receiver.lost), 1)
 
-    def test_closeLost(self) -> None:
+    def test_noRoomWithoutMemory(self) -> None:
         """
-        A lost link closes when its last transfer is back.
+        There is no room while a packet waits for memory, or packets would pile
+        up.
         """
-        self.link.send([b"x"])
-        first, *rest = self.context.reads()
-        self.context.end(first, TransferStatus.NO_DEVICE)
-        self.happen()
-        for each in (*rest, *self.context.writes()):
-            self.context.end(each, TransferStatus.NO_DEVICE)
-        done = self.link.close()
-        self.happen()
-        self.successResultOf(done)
+        self.context.refusals[False].append(NO_MEMORY)
+        self.link.send([b"first"])
+        self.assertFalse(self.link.hasRoom(1))
+        self.assertFalse(self.link.hasRoom(40000))
+        self.reactor.advance(LIMITS.memoryRetry)
+        self.assertTrue(self.link.hasRoom(40000))
 
-    def test_closeWithinPackets(self) -> None:
+    def test_noMemoryForZeroLengthPacket(self) -> None:
         """
-        The receiver may close the link while it is given packets.
+        The empty transfer behind a packet waits for memory on its own, and what
+        comes later waits for it.
         """
-        results = []
-        self.receiver.onPackets = lambda: results.append(self.link.close())
-        self.context.end(self.context.reads()[0], 0, encodePacketV1(1, b"\x07"))
-        self.happen()
-        self.happen()
-        self.successResultOf(results[0])
-        self.assertTrue(all(each.freed for each in self.context.transfers))
+        self.link.send([b"y"])
+        self.context.sent.clear()
+        submit = FakeTransfer.submit
 
-    def test_eventsAfterClose(self) -> None:
+        def refuse(transfer: FakeTransfer, length: int) -> None:
+            if length == 0 and not self.context.refusals[False]:
+                self.patch(FakeTransfer, "submit", submit)
+                raise TransferError("submit", NO_MEMORY)
+            submit(transfer, length)
+
+        self.patch(FakeTransfer, "submit", refuse)
+        self.link.send([b"x" * 1024])
+        self.link.send([b"z"])
+        self.assertEqual([len(each) for each in self.context.sent], [1024])
+        self.reactor.advance(LIMITS.memoryRetry)
+        self.assertEqual([len(each) for each in self.context.sent], [1024, 0, 1])
+        self.assertEqual(self.receiver.lost, [])
+
+    def test_descriptorHangsUp(self) -> None:
         """
-        An event that comes too late is none.
+        When the reactor lets go of a descriptor, libusb's events are handled a
+        last time, and then the link is lost: it would be mute.
         """
-        descriptor = next(iter(self.reactor.readers))
-        self.link.close()
-        self.happen()
-        descriptor.doRead()
-        self.assertIs(self.link.state, LinkState.CLOSED)
+        packet = encodePacketV1(1, b"\x07")
+        self.context.end(self.context.reads()[0], 0, packet)
+        descriptor = next(iter(self.reactor.writers))
+        descriptor.connectionLost(Failure(Exception()))
+        self.assertEqual(self.receiver.packets, [packet])
+        self.assertIn("hung up", self.receiver.lost[0].getErrorMessage())
+        descriptor.connectionLost(Failure(Exception()))
+        self.assertEqual(len(self.receiver.lost), 1)
+
+    def test_descriptorCannotBeWatched(self) -> None:
+        """
+        Trouble with a descriptor is logged, as libusb cannot be told of it.
+        """
+
+        def fail(reader: object) -> None:
+            raise OSError("no more")
+
+        self.patch(self.reactor, "addReader", fail)
+        self.context.changed(LATE_FD, True)
+        self.assertEqual(1, len(self.flushLoggedErrors(OSError)))

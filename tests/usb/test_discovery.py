@@ -20,7 +20,13 @@ from muxd.usb.libraries import LibraryError
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.presence import PolledBus
 from muxd.usb.settings import USBSettings
-from tests.usb.discoveries import DiscoveryTestCase, KnowingBus, Listener, StaleContext
+from tests.usb.discoveries import (
+    DiscoveryTestCase,
+    KnowingBus,
+    Listener,
+    PassingContext,
+    StaleContext,
+)
 from tests.usb.reactors import DEADLINE, ThreadedClock
 
 
@@ -50,7 +56,8 @@ class DiscoveryTests(DiscoveryTestCase):
         self.bus.plug(phone)
         self.poll()
         self.assertEqual([SERIAL, SERIAL], self.serials())
-        self.assertEqual(1, self.loads)
+        # The second is what the bus was polled with while the phone was there.
+        self.assertEqual(2, self.loads)
 
     def test_severalPhones(self) -> None:
         """
@@ -63,6 +70,50 @@ class DiscoveryTests(DiscoveryTestCase):
         self.poll()
         self.assertEqual([SERIAL, OLD_SERIAL], self.serials())
         self.assertEqual([self.listener.phones[0].location], self.listener.gone)
+
+    def test_contextsAreNotShared(self) -> None:
+        """
+        Phones that are plugged in together are opened in different contexts, and
+        discovery looks on in another.
+        """
+        contexts: list[PassingContext] = []
+
+        def load() -> PassingContext:
+            contexts.append(PassingContext(self.bus))
+            return contexts[-1]
+
+        self.discovery = self.build(load=load)
+        self.plug()
+        self.plug(OLD_SERIAL)
+        self.poll()
+        self.assertEqual([1, 1], [context.opened for context in contexts])
+        looks = [context.looks for context in contexts]
+        self.poll(3)
+        self.assertEqual(looks, [context.looks for context in contexts[:2]])
+        self.assertEqual(3, len(contexts))
+        self.assertEqual((3, 0), (contexts[2].looks, contexts[2].opened))
+
+    def test_secondContextFails(self) -> None:
+        """
+        When there is no other context for the second phone it is found at the
+        next look, and the first is not lost.
+        """
+        problems = [None, LibraryError("no memory"), None, None]
+
+        def load() -> Any:
+            problem = problems.pop(0)
+            if problem is not None:
+                raise problem
+            return self.bus
+
+        self.discovery = self.build(load=load)
+        self.plug()
+        self.plug(OLD_SERIAL)
+        self.poll()
+        self.assertEqual([SERIAL], self.serials())
+        self.poll()
+        self.assertEqual([SERIAL, OLD_SERIAL], self.serials())
+        self.assertEqual([], self.listener.gone)
 
     def test_otherDevices(self) -> None:
         """

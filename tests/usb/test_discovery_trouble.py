@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 from typing import Any
 
-from muxd.phone.descriptors import SERIAL
+from muxd.phone.descriptors import OLD_SERIAL, SERIAL
 from muxd.usb.discovery import SWITCH_TIMEOUT
 from muxd.usb.settings import USBSettings
 from tests.usb.devices import deviceOn
@@ -75,6 +75,24 @@ class OpeningTests(DiscoveryTestCase):
             self.bus.openErrno = number
             self.poll(4)
         self.assertEqual(2, len(self.logged("warn")))
+
+    def test_leftMeanwhile(self) -> None:
+        """
+        A phone that has left before its turn came is not opened.
+        """
+        self.plug()
+        second = self.plug(OLD_SERIAL)
+
+        def load() -> Any:
+            self.loads += 1
+            if self.loads == 2:
+                self.bus.unplug(second)
+            return self.bus
+
+        self.discovery = self.build(load=load)
+        self.poll()
+        self.assertEqual([SERIAL], self.serials())
+        self.assertEqual([], self.logged("warn"))
 
     def test_leaving(self) -> None:
         """

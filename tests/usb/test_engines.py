@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.limits import LIMITS
@@ -56,6 +57,21 @@ class LinkFactoryTests(SynchronousTestCase):
         """
         self.assertIsInstance(self.linkOf("threads"), ThreadedLink)
 
+    def test_asynchronous(self) -> None:
+        """
+        The one that needs libusb says so on another bus.
+        """
+        error = self.assertRaises(EngineError, self.linkOf, "async")
+        self.assertIn("watch file descriptors", str(error))
+
+    def test_autoTakesTheFirst(self) -> None:
+        """
+        An engine that works is not passed over.
+        """
+        self.patch(engines, "_AUTOMATIC", ("threads", "no"))
+        self.patch(engines, "_ENGINES", {"no": (__name__, "unusable"), **engines._ENGINES})
+        self.assertIsInstance(self.linkOf("auto"), ThreadedLink)
+
     def test_auto(self) -> None:
         """
         There is always an engine; on a bus that is no libusb's it is this one.
@@ -89,4 +105,8 @@ class LinkFactoryTests(SynchronousTestCase):
         self.patch(engines, "_AUTOMATIC", ("no", "threads"))
         error = self.assertRaises(EngineError, self.linkOf, "no")
         self.assertEqual("not with this phone", str(error))
-        self.assertIsInstance(self.linkOf("auto"), ThreadedLink)
+        with capturedLogs() as events:
+            self.assertIsInstance(self.linkOf("auto"), ThreadedLink)
+        [event] = [each for each in events if each["log_namespace"] == "muxd.usb.engines"]
+        self.assertEqual("debug", event["log_level"].name)
+        self.assertEqual("not with this phone", event["reason"])

@@ -8,6 +8,7 @@ import ctypes.util
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 from usb.backend import IBackend, libusb1
@@ -29,7 +30,7 @@ class ChooseLibraryTests(SynchronousTestCase):
         """
         self.patch(ctypes.util, "find_library", lambda name: system)
         wheel = SimpleNamespace(get_library_path=lambda: packaged and Path(packaged))
-        self.patch(sys, "modules", {**sys.modules, "libusb_package": wheel})
+        self.enterContext(patch.dict(sys.modules, libusb_package=wheel))
 
     def test_operatorsPath(self) -> None:
         """
@@ -97,7 +98,7 @@ class ChooseLibraryTests(SynchronousTestCase):
         The wheel need not be installed.
         """
         self.installed(None, None)
-        self.patch(sys, "modules", {**sys.modules, "libusb_package": None})
+        self.enterContext(patch.dict(sys.modules, libusb_package=None))
         self.assertRaises(LibraryError, chooseLibrary, None, {})
 
 

@@ -331,6 +331,18 @@ class USBSourceTests(SynchronousTestCase):
         self.reactor.pumpUntil(lambda: self.logged("cannot be used"))
         self.assertEqual([f"{UDID} cannot be used: no such transfers"], self.logged("cannot be"))
 
+    def test_engineCannotWork(self) -> None:
+        """
+        The same when the engine was asked for by name and cannot work on this
+        bus; the phone is not claimed any more.
+        """
+        self.source = self.build(engine="async")
+        self.source.startService()
+        self.reactor.pumpUntil(lambda: self.logged("cannot be used"))
+        [line] = self.logged("cannot be")
+        self.assertIn("the reactor cannot watch file descriptors", line)
+        PhoneOpener(USBSettings()).open(deviceOn(self.bus)).dispose()
+
     def test_stopTimesOut(self) -> None:
         """
         A library that does not return keeps nothing from stopping, for ever.

@@ -1,0 +1,114 @@
+# -*- test-case-name: tests.usb.test_asynchronous -*-
+"""
+libusb's file descriptors, watched by the reactor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReadWriteDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+
+@implementer(IReadWriteDescriptor)
+class LibusbDescriptor:
+    """
+    One descriptor, as the reactor knows it.
+    """
+
+    def __init__(self, fd: int, owner: LibusbDescriptors) -> None:
+        self._fd = fd
+        self._owner = owner
+
+    def fileno(self) -> int:
+        """
+        The descriptor.
+        """
+        return self._fd
+
+    def doRead(self) -> None:
+        """
+        Something has happened.
+        """
+        self._owner.happened()
+
+    doWrite = doRead
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor lets go of it: when it stops, and when the descriptor has
+        hung up, which is how the kernel tells of an unplug.
+        """
+        self._owner.hungUp(self._fd)
+
+    def logPrefix(self) -> str:
+        """
+        For the log.
+        """
+        return "libusb"
+
+
+class LibusbDescriptors:
+    """
+    Those of one context.
+
+    @ivar happened: Called when there are events to handle.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, reactor: Any, *, happened: Callable[[], None], lost: Callable[[], None]
+    ) -> None:
+        """
+        @param reactor: An C{IReactorFDSet}.
+        @param lost: Called when the reactor has stopped to watch one by itself.
+        """
+        self.happened = happened
+        self._reactor = reactor
+        self._lost = lost
+        self._watched: dict[int, LibusbDescriptor] = {}
+
+    def change(self, fd: int, isReadable: bool | None) -> None:
+        """
+        Watch a descriptor for being readable (True) or writable (False), or not
+        any more (None).  Never raises, as libusb calls this.
+        """
+        try:
+            self._unwatch(fd)
+            if isReadable is not None:
+                self._watch(fd, isReadable)
+        except Exception:
+            self._log.failure("libusb's file descriptor {fd} cannot be watched", fd=fd)
+
+    def hungUp(self, fd: int) -> None:
+        """
+        The reactor does not watch this one any more.
+        """
+        if self._watched.pop(fd, None) is not None:
+            self._lost()
+
+    def forget(self) -> None:
+        """
+        Watch nothing.  To be called before libusb closes them: the reactor
+        cannot let go of a closed one.
+        """
+        for fd in list(self._watched):
+            self._unwatch(fd)
+
+    def _watch(self, fd: int, isReadable: bool) -> None:
+        descriptor = self._watched[fd] = LibusbDescriptor(fd, self)
+        if isReadable:
+            self._reactor.addReader(descriptor)
+        else:
+            self._reactor.addWriter(descriptor)
+
+    def _unwatch(self, fd: int) -> None:
+        descriptor = self._watched.pop(fd, None)
+        if descriptor is not None:
+            self._reactor.removeReader(descriptor)
+            self._reactor.removeWriter(descriptor)
