@@ -8,6 +8,8 @@ systemd.  A UNIX socket has a file, which is looked after here.
 
 from __future__ import annotations
 
+from typing import Self
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
@@ -16,6 +18,15 @@ from twisted.python.failure import Failure
 
 from muxd.socketfile import CannotListen, explain, makeWay
 from muxd.sources import Description
+
+BACKLOG = 256
+"""
+Clients that may wait to be let in (protocol 4.1); a UNIX socket refuses more,
+and Twisted's own 50 are soon reached where many programs start at once.
+"""
+
+
+_WITH_BACKLOG = frozenset({"unix", "tcp", "tcp6", "ssl"})
 
 
 class Doorway:
@@ -38,15 +49,15 @@ class Doorway:
         self._problem: CannotListen | None = None
 
     @classmethod
-    def fromDescription(cls, reactor: object, description: str) -> Doorway:
+    def fromDescription(cls, reactor: object, description: str) -> Self:
         """
         From what a person typed, such as C{unix:/var/run/usbmuxd:mode=666}.
 
         @raise ValueError: It is not a server endpoint's description.
         """
         try:
-            endpoint = serverFromString(reactor, description)
             parsed = Description.fromString(description)
+            endpoint = serverFromString(reactor, description + _backlog(parsed))
         except (ValueError, TypeError, LookupError, StopIteration, RuntimeError) as error:
             raise ValueError(f"cannot listen on {description!r}: {error}") from error
         path = None
@@ -82,10 +93,16 @@ class Doorway:
 
     def _opened(self, port: IListeningPort) -> IListeningPort | None:
         """
-        Clients can connect.
+        Nobody was in the way.
+        """
+        self.announce(port)
+        return port
+
+    def announce(self, port: IListeningPort) -> None:
+        """
+        Say that clients can connect.
         """
         self._log.info("listening on {description}", description=self.description)
-        return port
 
     def _failed(self, failure: Failure) -> IListeningPort | None:
         """
@@ -127,6 +144,15 @@ class Doorway:
                 description=self.description,
                 error=error.strerror,
             )
+
+
+def _backlog(parsed: Description) -> str:
+    """
+    What to add to a description for our backlog: nothing if it has one, by name
+    or as the third argument, or cannot have one.
+    """
+    hasOne = "backlog" in parsed.keywords or len(parsed.positional) > 2
+    return "" if hasOne or parsed.name not in _WITH_BACKLOG else f":backlog={BACKLOG}"
 
 
 async def _asDeferred(result: object) -> None:

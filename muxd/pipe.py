@@ -170,7 +170,7 @@ class PipeEnd(Protocol):
         Wait for the other end, or begin.
         """
         if self.consumer is None:
-            self.consumer = consumerOf(self.transport)
+            self.consumer = consumerOf(self.transport, limit=self.pipe.buffer)
         self.pipe.endConnected(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -207,6 +207,7 @@ class Pipe:
     @ivar first: The end that usually connects first and waits.
     @ivar second: The other.
     @ivar state: Where the pipe is in its life.
+    @ivar buffer: What may wait for an end.
     """
 
     def __init__(
@@ -214,13 +215,17 @@ class Pipe:
         clock: IReactorTime,
         flushTimeout: float,
         closed: Callable[[Failure], None] | None = None,
+        buffer: int | None = None,
     ) -> None:
         """
         @param flushTimeout: Seconds for an end to take its last bytes.
         @param closed: Called once, when both ends have gone, with the reason
             that the first of them to go gave.
+        @param buffer: How many bytes may wait for a socket before the other end
+            is read no further; None for as many as Twisted lets wait.
         """
         self.state = PipeState.WAITING
+        self.buffer = buffer
         self.first = PipeEnd(self)
         self.second = PipeEnd(self)
         self.first.peer = self.second
@@ -253,7 +258,13 @@ class Pipe:
         that, and close both when the second direction is over as well.
         """
         end.ended = True
-        if self.state is not PipeState.JOINED or hasHungUp(end.transport):
+        if hasHungUp(end.transport):
+            # Nobody is there to deliver anything to.
+            if self._reason is None:
+                self._reason = connectionDone
+            self._abort(end)
+            return
+        if self.state is not PipeState.JOINED:
             end.forgetProducer()
             end.joinable.loseConnection()
             return
@@ -263,11 +274,8 @@ class Pipe:
             self._close(peer)
             return
         peer.forgetProducer()
-        loseWriteConnection = getattr(peer.transport, "loseWriteConnection", None)
-        if loseWriteConnection is None:
-            peer.joinable.loseConnection()
-        else:
-            loseWriteConnection()
+        finish = finisher(peer.transport) or peer.joinable.loseConnection
+        finish()
 
     def endLost(self, end: PipeEnd, reason: Failure) -> None:
         """
@@ -316,10 +324,13 @@ class Pipe:
     def _expired(self) -> None:
         self._deadline = None
         for end in (self.first, self.second):
-            transport = end.transport
-            if transport is not None:
-                abort = getattr(transport, "abortConnection", transport.loseConnection)
-                abort()
+            if end.transport is not None:
+                self._abort(end)
+
+    def _abort(self, end: PipeEnd) -> None:
+        transport = end.joinable
+        abort = getattr(transport, "abortConnection", transport.loseConnection)
+        abort()
 
     def _finish(self) -> None:
         if self.state is PipeState.CLOSED:

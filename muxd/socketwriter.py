@@ -53,15 +53,17 @@ class Consumer(Protocol):
         """
 
 
-def consumerOf(transport: Any, isEmpty: bool = True) -> Consumer:
+def consumerOf(transport: Any, isEmpty: bool = True, limit: int | None = None) -> Consumer:
     """
     The quickest way to write to a transport that has no producer.
 
     @param isEmpty: Whether everything that was written to it is known to have
         been sent.
+    @param limit: How many bytes may wait before a producer is paused; None for
+        the transport's own bound, which all but sockets keep in any case.
     """
     if isinstance(transport, FileDescriptor) and not getattr(transport, "TLS", False):
-        return SocketWriter(transport, isEmpty)
+        return SocketWriter(transport, isEmpty, limit)
     consumer: Consumer = transport
     return consumer
 
@@ -72,12 +74,13 @@ class SocketWriter:
     See the module's text.
     """
 
-    __slots__ = ("_isBusy", "_isPaused", "_pending", "_producer", "_transport")
+    __slots__ = ("_isBusy", "_isPaused", "_limit", "_pending", "_producer", "_transport")
 
-    def __init__(self, transport: FileDescriptor, isEmpty: bool) -> None:
+    def __init__(self, transport: FileDescriptor, isEmpty: bool, limit: int | None = None) -> None:
         self._transport = transport
         self._producer: Any = None
         self._isPaused = False
+        self._limit = transport.bufferSize if limit is None else limit
         # Twisted reads as much at a time as it lets writes pile up.
         transport.bufferSize = READ_SIZE
         self._pending = 0
@@ -100,8 +103,7 @@ class SocketWriter:
             data = data[count:]
         self._transport.write(data)
         self._pending += len(data)
-        limit = self._transport.bufferSize
-        if self._pending > limit and not self._isPaused and self._producer is not None:
+        if self._pending > self._limit and not self._isPaused and self._producer is not None:
             self._isPaused = True
             self._producer.pauseProducing()
 

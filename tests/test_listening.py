@@ -22,7 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from muxd.listening import Doorway
+from muxd.listening import BACKLOG, Doorway
 from muxd.socketfile import CannotListen
 
 
@@ -215,6 +215,23 @@ class DescriptionTests(SynchronousTestCase):
         doorway.open(Factory())
         (server,) = reactor.tcpServers
         self.assertEqual((server[0], server[3]), (27015, "127.0.0.1"))
+
+    def test_backlog(self) -> None:
+        """
+        Many may wait to be let in, unless the description says how many.
+        """
+        for text, backlog in (
+            ("tcp:1", BACKLOG),
+            ("tcp:1:interface=127.0.0.1", BACKLOG),
+            ("tcp:1:backlog=7", 7),
+            ("tcp:1:127.0.0.1:7", 7),
+        ):
+            reactor = MemoryReactorClock()
+            Doorway.fromDescription(reactor, text).open(Factory())
+            self.assertEqual(reactor.tcpServers[0][2], backlog, text)
+        reactor = MemoryReactorClock()
+        Doorway.fromDescription(reactor, "unix:s:mode=600").open(Factory())
+        self.assertEqual(reactor.unixServers[0][2], BACKLOG)
 
     def test_wrong(self) -> None:
         """

@@ -7,11 +7,12 @@ from __future__ import annotations
 from typing import cast
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, ITransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport, ITransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from muxd.pipe import Pipe, PipeEnd, PipeState
@@ -353,6 +354,17 @@ class HalfClosingTests(PipeCase):
         self.pipe.second.makeConnection(transport)
         one.finish()
         self.assertTrue(transport.disconnecting)
+
+    def test_tls(self) -> None:
+        """
+        TLS is such a transport, though it looks as if it could be: it passes on
+        what it does not know to the TCP beneath.
+        """
+        one, two = self.join()
+        directlyProvides(two, ISSLTransport)
+        one.finish()
+        self.assertFalse(two.writeClosed)
+        self.assertTrue(two.disconnecting)
 
     def test_whileClosing(self) -> None:
         """

@@ -198,6 +198,18 @@ class SocketWriterTests(SynchronousTestCase):
         writer.write(b"y")
         self.assertEqual(source.told, ["pause", "resume"])
 
+    def test_limit(self) -> None:
+        """
+        How much may wait can be told.
+        """
+        socket, source = Socket(0), Source()
+        writer = consumerOf(socket, limit=10)
+        writer.registerProducer(source, True)
+        writer.write(b"x" * 10)
+        self.assertEqual(source.told, [])
+        writer.write(b"x")
+        self.assertEqual(source.told, ["pause"])
+
     def test_readSize(self) -> None:
         """
         The socket is read by whole segments.

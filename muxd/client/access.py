@@ -26,7 +26,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 
-from muxd.client.address import daemonAddress
+from muxd.client.address import Address, daemonAddress
 from muxd.client.answers import Answer
 from muxd.client.connection import Conversation
 from muxd.client.errors import (
@@ -118,7 +118,7 @@ class DaemonAccess:
         try:
             result = await self._speakOnce(dialect, speak, timeout)
         except DaemonRefused as refusal:
-            if refusal.number != Result.BAD_VERSION:
+            if refusal.result != Result.BAD_VERSION:
                 raise
             self.dialect = dialect.other
             if request.binary is None:
@@ -187,9 +187,15 @@ def daemonAccess(
     if isinstance(via, DaemonAccess):
         return via
     if via is None:
-        address = daemonAddress(environ)
-        endpoint = clientFromString(reactor, address.endpointDescription())
-        return DaemonAccess(reactor, endpoint, str(address))
+        return accessAt(reactor, daemonAddress(environ))
     if isinstance(via, str):
         return DaemonAccess(reactor, clientFromString(reactor, via), via)
     return DaemonAccess(reactor, via, f"the other end of {via!r}")
+
+
+def accessAt(reactor: Any, address: Address) -> DaemonAccess:
+    """
+    The way to the daemon at an address.
+    """
+    endpoint = clientFromString(reactor, address.endpointDescription())
+    return DaemonAccess(reactor, endpoint, str(address))

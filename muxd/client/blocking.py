@@ -37,47 +37,51 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from muxd.client import socketerrors
 from muxd.client.address import Address, InvalidAddress, daemonAddress, parseAddress
 from muxd.client.answers import Attached, Detached, Device, DeviceTable, Event, Paired
 from muxd.client.daemon import Daemon
-from muxd.client.lookup import chooseDevice, fits
+from muxd.client.selection import Network, chooseDevice, fits
 from muxd.client.socketerrors import (
-    BadAnswer,
-    ClientError,
-    CommandFailed,
-    DaemonGone,
+    DaemonLost,
+    DaemonNonsense,
+    DaemonRefused,
     NoDaemon,
+    NoPairRecord,
     NoPhone,
-    NoRecord,
     NotSupported,
+    PairRecordError,
     PhoneGone,
     PortRefused,
     SeveralPhones,
     TimedOut,
+    UsbmuxError,
 )
 from muxd.client.socketio import Deadline
 from muxd.limits import LIMITS
 
 __all__ = [
     "Attached",
-    "BadAnswer",
-    "ClientError",
-    "CommandFailed",
-    "DaemonGone",
+    "DaemonLost",
+    "DaemonNonsense",
+    "DaemonRefused",
     "Detached",
     "Device",
     "Event",
     "InvalidAddress",
     "ListenerRecord",
+    "Network",
     "NoDaemon",
+    "NoPairRecord",
     "NoPhone",
-    "NoRecord",
     "NotSupported",
+    "PairRecordError",
     "Paired",
     "PhoneGone",
     "PortRefused",
     "SeveralPhones",
     "TimedOut",
+    "UsbmuxError",
     "buid",
     "connect",
     "deletePairRecord",
@@ -92,7 +96,7 @@ ANSWER = LIMITS.answerTimeout
 CONNECT = LIMITS.connectTimeout + LIMITS.answerTimeout
 """A daemon gives up on a phone that does not answer, and says so, before we do."""
 
-Lost = Callable[[ClientError], None]
+Lost = Callable[[UsbmuxError], None]
 """Told why the daemon was lost."""
 
 
@@ -149,7 +153,7 @@ def connect(
     port: int,
     udid: str | None = None,
     *,
-    network: bool | None = None,
+    network: Network = Network.NO,
     wait: float | None = None,
     timeout: float | None = CONNECT,
     address: Address | str | None = None,
@@ -158,13 +162,15 @@ def connect(
     Connect to a TCP port of a phone.
 
     @param udid: Which phone, with or without the dash; None for the only one.
-    @param network: True for phones on the network only, False for those on USB
-        only, None for either; of one that is both, the cable is used.
+    @param network: Whether phones on the network count; they do not unless asked
+        for.
     @param wait: How many seconds to wait for the phone (or for the daemon, which
         some systems start when a phone comes) if it is not there; this time is
         not counted as part of C{timeout}.
     @return: a connected, blocking socket.
     @raise NoPhone: It is not there.
+    @raise TimedOut: It did not come within C{wait}, or all the rest took longer
+        than C{timeout}.
     @raise SeveralPhones: Several are, and C{udid} does not say which.
     @raise PortRefused: Nothing listens on that port.
     """
@@ -173,11 +179,11 @@ def connect(
     daemon = _daemonAt(address)
     deadline = daemon.deadline(timeout)
     try:
-        device = chooseDevice(daemon.devices(deadline), udid, network)
-    except (NoPhone, NoDaemon):
+        device = _choose(daemon, udid, network, deadline)
+    except (NoPhone, NoDaemon) as absence:
         if wait is None:
             raise
-        device = _await(daemon, udid, network, wait, deadline)
+        device = _await(daemon, udid, network, wait, deadline, absence)
     return daemon.connect(device, port, deadline)
 
 
@@ -191,7 +197,7 @@ def listeners(
     values = daemon.command("ListListeners", daemon.deadline(timeout))
     entries = values.get("ListenerList")
     if not isinstance(entries, list):
-        raise BadAnswer(f"the daemon at {daemon.where} answered ListListeners without a list")
+        raise _without("ListenerList", "ListListeners", daemon)
     return [_listenerFrom(entry) for entry in entries if isinstance(entry, dict)]
 
 
@@ -202,7 +208,7 @@ def buid(timeout: float | None = ANSWER, *, address: Address | str | None = None
     daemon = _daemonAt(address)
     answer = daemon.command("ReadBUID", daemon.deadline(timeout)).get("BUID")
     if not isinstance(answer, str):
-        raise BadAnswer(f"the daemon at {daemon.where} answered ReadBUID without one")
+        raise _without("BUID", "ReadBUID", daemon)
     return answer
 
 
@@ -212,13 +218,13 @@ def readPairRecord(
     """
     The pair record of a phone: a property list, with private keys in it.
 
-    @raise NoRecord: There is none.
+    @raise NoPairRecord: There is none.
     """
     daemon = _daemonAt(address)
     values = daemon.recordCommand("ReadPairRecord", udid, daemon.deadline(timeout))
     data = values.get("PairRecordData")
     if not isinstance(data, bytes):
-        raise BadAnswer(f"the daemon at {daemon.where} answered ReadPairRecord without one")
+        raise _without("PairRecordData", "ReadPairRecord", daemon)
     return data
 
 
@@ -251,7 +257,7 @@ def deletePairRecord(
     """
     Forget a pair record: the phone will ask again whether to trust this host.
 
-    @raise NoRecord: There is none.
+    @raise NoPairRecord: There is none.
     """
     daemon = _daemonAt(address)
     daemon.recordCommand("DeletePairRecord", udid, daemon.deadline(timeout))
@@ -282,7 +288,7 @@ def _programName(path: str) -> str:
     return name if name and name.isprintable() else "python"
 
 
-def _ignore(error: ClientError) -> None:
+def _ignore(error: UsbmuxError) -> None:
     """
     Nobody wants to know of a loss.
     """
@@ -302,7 +308,7 @@ def _watch(daemon: Daemon, end: Deadline, lost: Lost | None) -> Generator[Event,
                 present = True
                 while True:
                     yield listener.next(end)
-        except (NoDaemon, DaemonGone, BadAnswer, TimedOut) as error:
+        except (NoDaemon, DaemonLost, DaemonNonsense, TimedOut) as error:
             if end.expired:
                 return
             if lost is None:
@@ -314,15 +320,28 @@ def _watch(daemon: Daemon, end: Deadline, lost: Lost | None) -> Generator[Event,
         daemon.sleep(end.atMost(daemon.limits.reconnectDelay))
 
 
+def _choose(daemon: Daemon, udid: str | None, network: Network, deadline: Deadline) -> Device:
+    return chooseDevice(daemon.devices(deadline), udid, network, daemon.where, socketerrors)
+
+
+def _without(key: str, command: str, daemon: Daemon) -> DaemonNonsense:
+    return DaemonNonsense(daemon.where, f"the answer to {command}", f"there is no {key} in it")
+
+
 def _await(
-    daemon: Daemon, udid: str | None, network: bool | None, wait: float, deadline: Deadline
+    daemon: Daemon,
+    udid: str | None,
+    network: Network,
+    wait: float,
+    deadline: Deadline,
+    absence: UsbmuxError,
 ) -> Device:
     """
     Wait for a phone.  What listening tells is only the reason to look again:
     the list says whether it is the only one.
     """
     began = daemon.clock()
-    troubles: list[ClientError] = []
+    troubles: list[UsbmuxError] = []
     with closing(_watch(daemon, daemon.deadline(wait), troubles.append)) as events:
         for event in events:
             if isinstance(event, Attached) and fits(event.device, udid, network):
@@ -330,11 +349,12 @@ def _await(
                 deadline.extend(now - began)
                 began = now
                 try:
-                    return chooseDevice(daemon.devices(deadline), udid, network)
+                    return _choose(daemon, udid, network, deadline)
                 except NoPhone:
                     continue
-    phone = "no phone" if udid is None else f"no phone {udid}"
-    raise NoPhone(f"{phone} came within {wait:g} s" + "".join(f"; {it}" for it in troubles[-1:]))
+    # The latest trouble says more than the first absence, if there was any.
+    subject = (troubles or [absence])[-1]
+    raise TimedOut(wait, f"waiting for the phone to be plugged in ({subject})")
 
 
 def _listenerFrom(entry: Mapping[str, Any]) -> ListenerRecord:

@@ -174,13 +174,13 @@ class UsbmuxClient:
         except NotSupported:
             return await self._collectDevices()
         except DaemonRefused as refusal:
-            if refusal.number != Result.BAD_COMMAND:
+            if refusal.result != Result.BAD_COMMAND:
                 raise
             return await self._collectDevices()
         try:
             return devicesFrom(answer.values)
         except MalformedMessage as error:
-            raise DaemonNonsense(self.access.where, "ListDevices", error) from error
+            raise DaemonNonsense(self.access.where, "the answer to ListDevices", error) from error
 
     async def _collectDevices(self) -> list[Device]:
         """
@@ -203,24 +203,20 @@ class UsbmuxClient:
                 "ReadPairRecord", "PairRecordData", bytes, PairRecordID=udid
             )
         except DaemonRefused as refusal:
-            raise self._recordError("ReadPairRecord", udid, refusal.number) from refusal
+            raise self._recordError("ReadPairRecord", udid, refusal.result) from refusal
         return record
 
     async def _changePairRecord(self, name: str, udid: str, keys: Mapping[str, Any]) -> None:
         try:
             answer = await self.access.ask(commandRequest(name, PairRecordID=udid, **keys))
         except DaemonRefused as refusal:
-            raise self._recordError(name, udid, refusal.number) from refusal
+            raise self._recordError(name, udid, refusal.result) from refusal
         if answer.result is None:
             raise self._nonsense(name, "a Result", answer)
 
     def _recordError(self, name: str, udid: str, number: int) -> PairRecordError:
-        if number == errno.ENOENT:
-            return NoPairRecord(
-                self.access.where, name, udid, number, "that it has no such pair record"
-            )
-        reason = f"Result {number} ({errno.errorcode.get(number, 'unknown')})"
-        return PairRecordError(self.access.where, name, udid, number, reason)
+        kind = NoPairRecord if number == errno.ENOENT else PairRecordError
+        return kind(self.access.where, name, udid, number)
 
     async def _readKey(self, name: str, key: str, kind: type[Any], **keys: Any) -> Any:
         """
@@ -234,7 +230,9 @@ class UsbmuxClient:
 
     def _nonsense(self, name: str, expected: str, answer: Answer) -> DaemonNonsense:
         got = sorted(answer.values)
-        return DaemonNonsense(self.access.where, name, f"expected {expected}, got {got}")
+        return DaemonNonsense(
+            self.access.where, f"the answer to {name}", f"expected {expected}, got {got}"
+        )
 
     async def _connect(
         self, device: Device, port: int, factory: IProtocolFactory, timeout: float
@@ -245,9 +243,9 @@ class UsbmuxClient:
         try:
             return await self.access.become(request, factory, address, timeout)
         except DaemonRefused as refusal:
-            if refusal.number == Result.CONNECTION_REFUSED:
+            if refusal.result == Result.CONNECTION_REFUSED:
                 raise PortRefused(device.udid, port) from refusal
-            if refusal.number == Result.BAD_DEVICE:
+            if refusal.result == Result.BAD_DEVICE:
                 reason = f"the usbmuxd at {where} does not know it any more"
                 raise PhoneGone(device.udid, port, reason) from refusal
             raise

@@ -55,7 +55,7 @@ class DeviceCollection:
 
     def _lost(self, feed: EventFeed, reason: Failure) -> None:
         if self._stopTimer():
-            self.finished.errback(DaemonLost(self._access.where, "Listen"))
+            self.finished.errback(DaemonLost(self._access.where, "events"))
 
     def _cancelled(self, finished: Deferred[list[Device]]) -> None:
         self._stopTimer()

@@ -244,7 +244,7 @@ class Conversation(Protocol):
         successor: _Successor | None,
     ) -> Deferred[Any]:
         if self.state is State.CLOSED:
-            return fail(DaemonLost(self.where, request.name))
+            return fail(DaemonLost(self.where, f"the answer to {request.name}"))
         self._enter(State.AWAITING)
         seconds = self._limits.answerTimeout if timeout is None else timeout
 
@@ -268,7 +268,9 @@ class Conversation(Protocol):
             awaited = self._awaited
             self._abort()
             if awaited is not None:
-                awaited.asked.errback(DaemonNonsense(self.where, awaited.request.name, error))
+                awaited.asked.errback(
+                    DaemonNonsense(self.where, f"the answer to {awaited.request.name}", error)
+                )
 
     def _messageReceived(self, message: Message) -> None:
         """
@@ -339,7 +341,7 @@ class Conversation(Protocol):
         awaited = self._awaited
         self._enterClosed()
         if awaited is not None:
-            awaited.asked.errback(DaemonLost(self.where, awaited.request.name))
+            awaited.asked.errback(DaemonLost(self.where, f"the answer to {awaited.request.name}"))
 
     def _cancelled(self, asked: Deferred[Any]) -> None:
         self._abort()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from errno import EINVAL, ENOENT
+from errno import ENOENT
 from types import TracebackType
 from typing import Any
 
@@ -22,11 +22,12 @@ from muxd import __version__
 from muxd.client.address import Address
 from muxd.client.answers import Answer, Device, DeviceTable, Event, devicesFrom, parseAnswer
 from muxd.client.socketerrors import (
-    BadAnswer,
-    CommandFailed,
-    DaemonGone,
-    NoRecord,
+    DaemonLost,
+    DaemonNonsense,
+    DaemonRefused,
+    NoPairRecord,
     NotSupported,
+    PairRecordError,
     PhoneGone,
     PortRefused,
     TimedOut,
@@ -125,7 +126,7 @@ class Daemon:
         A command that exists as a property list only.
 
         @return: the answer; empty for a binary Result 0.
-        @raise CommandFailed: It was answered with another Result.
+        @raise DaemonRefused: It was answered with another Result.
         @raise NotSupported: The daemon has no such command.
         """
         connection, answer, _ = self._ask(Request(name, keys), deadline)
@@ -141,18 +142,13 @@ class Daemon:
         A command about a pair record, whose Results are C{errno} values
         (protocol 9, edge 49).
 
-        @raise NoRecord: There is none.
+        @raise NoPairRecord: There is none.
         """
         try:
             return self.command(name, deadline, PairRecordID=udid, **keys)
-        except CommandFailed as error:
-            if error.result == ENOENT:
-                text = f"the daemon at {self.where} has no pair record of {udid}"
-                raise NoRecord(text, ENOENT) from None
-            if error.result == EINVAL:
-                text = f"the daemon at {self.where} refuses this name or record: {udid}"
-                raise CommandFailed(text, EINVAL) from None
-            raise
+        except DaemonRefused as refusal:
+            kind = NoPairRecord if refusal.result == ENOENT else PairRecordError
+            raise kind(self.where, name, udid, refusal.result) from refusal
 
     def devices(self, deadline: Deadline) -> list[Device]:
         """
@@ -162,7 +158,7 @@ class Daemon:
             values = self.command("ListDevices", deadline)
         except NotSupported:
             return self._devicesHeard(deadline)
-        with self.understanding():
+        with self.understanding("the answer to ListDevices"):
             return devicesFrom(values)
 
     def listen(self, deadline: Deadline, table: DeviceTable) -> Listener:
@@ -192,20 +188,21 @@ class Daemon:
             return connection.release()
         connection.close()
         if answer.result == Result.CONNECTION_REFUSED:
-            raise PortRefused(f"phone {device.udid} refused port {port}: does anything listen?")
+            raise PortRefused(device.udid, port)
         if answer.result == Result.BAD_DEVICE:
-            raise PhoneGone(f"phone {device.udid} was unplugged, or cannot take more connections")
+            reason = f"the usbmuxd at {self.where} does not know it any more"
+            raise PhoneGone(device.udid, port, reason)
         raise self._failure("Connect", answer.result)
 
     @contextmanager
-    def understanding(self) -> Iterator[None]:
+    def understanding(self, awaited: str) -> Iterator[None]:
         """
         Turn what cannot be read into the error that says whose fault it is.
         """
         try:
             yield
         except MalformedMessage as error:
-            raise BadAnswer(f"the daemon at {self.where} makes no sense: {error}") from error
+            raise DaemonNonsense(self.where, awaited, error) from error
 
     def _devicesHeard(self, deadline: Deadline) -> list[Device]:
         """
@@ -236,7 +233,7 @@ class Daemon:
                 answer, early = self._answer(connection, request.name, deadline)
             except BaseException as error:
                 connection.close()
-                if isinstance(error, DaemonGone):
+                if isinstance(error, DaemonLost):
                     # Perhaps there is another daemon now: begin anew with it.
                     self.version = PLIST_VERSION
                 raise
@@ -244,9 +241,7 @@ class Daemon:
                 self.version = version
                 return connection, answer, early
             connection.close()
-        raise NotSupported(
-            f"the daemon at {self.where} is too old: it has no {request.name}", Result.BAD_VERSION
-        )
+        raise NotSupported(self.where, request.name)
 
     def _encode(self, request: Request, version: int) -> Message:
         if version == BINARY_VERSION and request.binary is not None:
@@ -264,22 +259,23 @@ class Daemon:
         early: list[Message] = []
         size = 0
         while True:
-            message = connection.receive(deadline, f"the answer to {name}")
-            with self.understanding():
+            awaited = f"the answer to {name}"
+            message = connection.receive(deadline, awaited)
+            with self.understanding(awaited):
                 answer = parseAnswer(message)
             if answer is not None:
                 return answer, early
             size += len(message.body)
             if size > self.limits.clientQueue:
-                raise BadAnswer(f"the daemon at {self.where} sends events and does not answer")
+                raise DaemonNonsense(self.where, awaited, "there are only events")
             early.append(message)
 
     def _failure(self, name: str, result: int | None) -> OSError:
         if result is None:
-            return BadAnswer(f"the daemon at {self.where} answered {name} without a Result")
+            return DaemonNonsense(self.where, f"the answer to {name}", "there is no Result in it")
         if result in (Result.BAD_COMMAND, MALFORMED):
-            return NotSupported(f"the daemon at {self.where} does not know {name}", result)
-        return CommandFailed(f"the daemon at {self.where} answered {name} with {result}", result)
+            return NotSupported(self.where, name)
+        return DaemonRefused(self.where, name, result)
 
 
 class Listener:
@@ -323,7 +319,7 @@ class Listener:
                 message = self._early.pop()
             else:
                 message = self._connection.receive(deadline, "events")
-            with self._daemon.understanding():
+            with self._daemon.understanding("events"):
                 event = self.table.update(message)
             if event is not None:
                 return event

@@ -19,6 +19,7 @@ from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from zope.interface import implementer
 
+from muxd.client import errors
 from muxd.client.access import DaemonAccess
 from muxd.client.answers import Device
 from muxd.client.client import CONNECT_TIMEOUT, PhoneAddress, UsbmuxClient
@@ -44,7 +45,7 @@ class UsbmuxClientEndpoint:
         port: int,
         udid: str | None = None,
         via: DaemonAccess | IStreamClientEndpoint | str | None = None,
-        network: Network = Network.YES,
+        network: Network = Network.NO,
         wait: float | None = None,
         timeout: float = CONNECT_TIMEOUT,
         environ: Mapping[str, str] = os.environ,
@@ -54,7 +55,8 @@ class UsbmuxClientEndpoint:
         @param udid: Of the phone, with or without its dash; None for the only
             one.
         @param via: As in L{muxd.client.access.daemonAccess}.
-        @param network: Whether phones on the network count.
+        @param network: Whether phones on the network count; they do not unless
+            asked for.
         @param wait: How many seconds to wait for the phone to be plugged in, and
             for the daemon to be started; None for not at all.
         @param timeout: Seconds for everything else together.
@@ -115,7 +117,7 @@ class UsbmuxClientEndpoint:
         return waiting.addTimeout(seconds, self._clock, timedOut)
 
     def _choose(self, devices: Iterable[Device]) -> Device:
-        return chooseDevice(devices, self._udid, self._network, self._client.access.where)
+        return chooseDevice(devices, self._udid, self._network, self._client.access.where, errors)
 
 
 def endpointFromOptions(reactor: Any, options: Mapping[str, str]) -> UsbmuxClientEndpoint:
@@ -138,7 +140,7 @@ def endpointFromOptions(reactor: Any, options: Mapping[str, str]) -> UsbmuxClien
         _port(options["port"]),
         udid=udid,
         via=options.get("via"),
-        network=_network(options.get("network", Network.YES.value)),
+        network=Network.fromWord(options.get("network", Network.NO.value)),
         wait=_seconds("wait", options["wait"]) if "wait" in options else None,
         timeout=_seconds("timeout", options.get("timeout", str(CONNECT_TIMEOUT))),
     )
@@ -148,14 +150,6 @@ def _port(text: str) -> int:
     if re.fullmatch("[0-9]{1,5}", text) and 0 < int(text) < 65536:
         return int(text)
     raise ValueError(f"expected a port from 1 to 65535, got {text!r}")
-
-
-def _network(text: str) -> Network:
-    try:
-        return Network(text)
-    except ValueError:
-        expected = ", ".join(choice.value for choice in Network)
-        raise ValueError(f"expected network to be one of {expected}, got {text!r}") from None
 
 
 def _seconds(name: str, text: str) -> float:

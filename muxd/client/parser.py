@@ -33,8 +33,8 @@ class UsbmuxClientParser:
        out.
      - C{via}: the description of a client endpoint of the daemon's socket, its
        colons escaped with backslashes.
-     - C{network}: whether a phone on the network counts: C{yes} if it is not
-       there by cable as well, C{no}, or C{prefer}.
+     - C{network}: whether a phone on the network counts: C{no}, which is the
+       default, C{yes} if it is not there by cable as well, or C{prefer}.
      - C{wait}: how long to wait for the phone to be plugged in.
      - C{timeout}: how long all the rest may take.
     """

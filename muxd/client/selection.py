@@ -1,15 +1,19 @@
 # -*- test-case-name: tests.client.test_selection -*-
 """
 Which of the devices that a daemon knows is meant.
+
+One rule for programs with a reactor and for those without: phones on the network
+count only for who asks for them, and a cable wins unless the network is
+preferred.  No Twisted in here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from typing import Protocol
 
 from muxd.client.answers import Device
-from muxd.client.errors import NoPhone, SeveralPhones, UnknownUDID
 
 
 class Network(Enum):
@@ -18,7 +22,7 @@ class Network(Enum):
     """
 
     NO = "no"
-    """They do not count."""
+    """They do not count, as with libusbmuxd."""
 
     YES = "yes"
     """They do, but a cable wins."""
@@ -26,9 +30,46 @@ class Network(Enum):
     PREFER = "prefer"
     """They win over a cable."""
 
+    @classmethod
+    def fromWord(cls, word: str) -> Network:
+        """
+        Understand what a person typed.
+
+        @raise ValueError: It is none of the three; the text says so.
+        """
+        try:
+            return cls(word)
+        except ValueError:
+            expected = ", ".join(choice.value for choice in cls)
+            raise ValueError(f"expected network to be one of {expected}, got {word!r}") from None
+
+
+class Errors(Protocol):
+    """
+    What to raise: L{muxd.client.errors} or L{muxd.client.socketerrors}.
+    """
+
+    @property
+    def NoPhone(self) -> Callable[[str, str, Sequence[Device]], Exception]:
+        """
+        There is none.
+        """
+
+    @property
+    def UnknownUDID(self) -> Callable[[str, str, str, Sequence[Device]], Exception]:
+        """
+        There are others.
+        """
+
+    @property
+    def SeveralPhones(self) -> Callable[[str, Sequence[Device]], Exception]:
+        """
+        There are too many.
+        """
+
 
 def chooseDevice(
-    devices: Iterable[Device], udid: str | None, network: Network, where: str
+    devices: Iterable[Device], udid: str | None, network: Network, where: str, errors: Errors
 ) -> Device:
     """
     The one that is meant.
@@ -38,26 +79,35 @@ def chooseDevice(
 
     @param udid: With or without its dash; None for the only one.
     @param where: The daemon's address, for the errors.
-    @raise NoPhone: There is none; L{UnknownUDID} if one was asked for.
-    @raise SeveralPhones: Nothing says which.
+    @param errors: Of which kind they are to be: C{NoPhone} if there is no phone,
+        C{UnknownUDID} if there is not the one asked for, C{SeveralPhones} if
+        nothing says which.
     """
     present = list(devices)
-    fitting = [device for device in present if _fits(device, udid, network)]
-    preferred = [d for d in fitting if _onNetwork(d) is (network is Network.PREFER)]
+    fitting = [device for device in present if fits(device, udid, network)]
+    preferred = [d for d in fitting if onNetwork(d) is (network is Network.PREFER)]
     candidates = {device.udid: device for device in preferred or fitting}
     if not candidates:
         kind = "phone on USB" if network is Network.NO else "phone"
-        raise (NoPhone(where, kind) if udid is None else UnknownUDID(where, udid, kind, present))
+        if udid is None:
+            raise errors.NoPhone(where, kind, present)
+        raise errors.UnknownUDID(where, udid, kind, present)
     if len(candidates) > 1:
-        raise SeveralPhones(where, list(candidates.values()))
+        raise errors.SeveralPhones(where, list(candidates.values()))
     return candidates.popitem()[1]
 
 
-def _fits(device: Device, udid: str | None, network: Network) -> bool:
-    if network is Network.NO and _onNetwork(device):
+def fits(device: Device, udid: str | None, network: Network) -> bool:
+    """
+    Whether this device could be the one that is meant.
+    """
+    if network is Network.NO and onNetwork(device):
         return False
     return udid is None or device.matches(udid)
 
 
-def _onNetwork(device: Device) -> bool:
+def onNetwork(device: Device) -> bool:
+    """
+    Whether it is reached without a cable.
+    """
     return device.connectionType == "Network"

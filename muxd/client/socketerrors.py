@@ -1,136 +1,134 @@
-# -*- test-case-name: tests.muxctl.test_commandline -*-
+# -*- test-case-name: tests.client.test_problems,tests.muxctl.test_commandline -*-
 """
-What can go wrong in L{muxd.client.blocking}, each with a text for the person
-who can do something about it.
+The client side's errors for programs without a reactor.
 
 All are C{OSError}s, with the C{errno} a program may go by; those that have a
 relative among Python's own (C{ConnectionRefusedError}, C{TimeoutError},
 C{FileNotFoundError}) are that as well, so that code which expects an ordinary
-socket's exceptions works unchanged.
+socket's exceptions works unchanged.  Their texts are those of
+L{muxd.client.problems}.
 """
 
 from __future__ import annotations
 
 import errno as numbers
-from collections.abc import Sequence
+
+from muxd.client import problems
+
+# Not given to OSError's own constructor: with a number it would print "[Errno 5] ...".
 
 
-class ClientError(OSError):
+class UsbmuxError(problems.UsbmuxError, OSError):
     """
     Anything that L{muxd.client.blocking} raises.
-
-    @ivar number: The C{errno} of this kind of error.
     """
 
-    number: int = numbers.EIO
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        # Not given to OSError: with a number it would print "[Errno 5] ...".
-        self.errno = self.number
+    errno: int | None = numbers.EIO
 
 
-class NoDaemon(ClientError, ConnectionError):
+class NoDaemon(problems.NoDaemon, UsbmuxError, ConnectionError):
     """
-    No daemon listens where we looked, or we may not talk to it.
+    Nobody listens where we looked, or we may not talk to them.
     """
 
-    number = numbers.ECONNREFUSED
+    errno = numbers.ECONNREFUSED
 
 
-class DaemonGone(ClientError, ConnectionError):
+class DaemonLost(problems.DaemonLost, UsbmuxError, ConnectionError):
     """
     The daemon closed the connection instead of answering.
     """
 
-    number = numbers.ECONNRESET
+    errno = numbers.ECONNRESET
 
 
-class BadAnswer(ClientError, ConnectionError):
+class DaemonNonsense(problems.DaemonNonsense, UsbmuxError, ConnectionError):
     """
-    What came from the daemon is not the protocol.
-    """
-
-    number = numbers.EPROTO
-
-
-class CommandFailed(ClientError):
-    """
-    The daemon answered a command with a Result other than 0.
-
-    @ivar result: The Result number (protocol 4.4).
+    What came is not the protocol of a usbmuxd.
     """
 
-    number = numbers.EREMOTEIO if hasattr(numbers, "EREMOTEIO") else numbers.EIO
-
-    def __init__(self, text: str, result: int) -> None:
-        super().__init__(text)
-        self.result = result
+    errno = numbers.EPROTO
 
 
-class NotSupported(CommandFailed):
+class DaemonRefused(problems.DaemonRefused, UsbmuxError):
     """
-    This daemon does not have the command.
+    The daemon answered a command with a Result that is not 0.
     """
 
-    number = numbers.EOPNOTSUPP
+    errno = numbers.EREMOTEIO if hasattr(numbers, "EREMOTEIO") else numbers.EIO
 
 
-class NoRecord(CommandFailed, FileNotFoundError):
+class NotSupported(problems.NotSupported, UsbmuxError):
     """
-    The daemon has no pair record of that name.
-    """
-
-    number = numbers.ENOENT
-
-
-class NoPhone(ClientError):
-    """
-    No phone, or not the one that was asked for.
+    The daemon has no such command.
     """
 
-    number = numbers.ENODEV
+    errno = numbers.EOPNOTSUPP
 
 
-class SeveralPhones(ClientError):
+class NoPhone(problems.NoPhone, UsbmuxError):
     """
-    More than one phone, and nothing says which.
-
-    @ivar udids: All of them.
+    No phone is there, or none of the wanted kind.
     """
 
-    number = numbers.ENOTUNIQ if hasattr(numbers, "ENOTUNIQ") else numbers.EINVAL
-
-    def __init__(self, text: str, udids: Sequence[str]) -> None:
-        super().__init__(text)
-        self.udids = tuple(udids)
+    errno = numbers.ENODEV
 
 
-class PhoneGone(ClientError, ConnectionError):
+class UnknownUDID(problems.UnknownUDID, NoPhone):
+    """
+    Not the phone that was asked for.
+    """
+
+
+class SeveralPhones(problems.SeveralPhones, UsbmuxError):
+    """
+    Nothing says which one.
+    """
+
+    errno = numbers.ENOTUNIQ if hasattr(numbers, "ENOTUNIQ") else numbers.EINVAL
+
+
+class PortRefused(problems.PortRefused, UsbmuxError, ConnectionRefusedError):
+    """
+    The phone is there and does not want this connection.
+    """
+
+    errno = numbers.ECONNREFUSED
+
+
+class PhoneGone(problems.PhoneGone, UsbmuxError, ConnectionError):
     """
     The phone was unplugged between being found and being connected to.
     """
 
-    number = numbers.ENODEV
+    errno = numbers.ENODEV
 
 
-class PortRefused(ClientError, ConnectionRefusedError):
-    """
-    The phone refused the connection: nothing listens on that port.
-    """
-
-    number = numbers.ECONNREFUSED
-
-
-class TimedOut(ClientError, TimeoutError):
+class TimedOut(problems.TimedOut, UsbmuxError, TimeoutError):
     """
     The time given for the whole operation is over.
 
     @ivar stage: What was being done.
     """
 
-    number = numbers.ETIMEDOUT
+    errno = numbers.ETIMEDOUT
 
     def __init__(self, seconds: float, stage: str) -> None:
-        super().__init__(f"time-out after {seconds:g} s while {stage}")
+        super().__init__(seconds, stage)
         self.stage = stage
+
+
+class PairRecordError(problems.PairRecordError, UsbmuxError):
+    """
+    The daemon would not do something with a pair record.
+    """
+
+    errno = numbers.EINVAL
+
+
+class NoPairRecord(problems.NoPairRecord, PairRecordError, FileNotFoundError):
+    """
+    It has none of this phone: the phone does not trust this host yet.
+    """
+
+    errno = numbers.ENOENT

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from muxd.client.address import VARIABLE, Address, TCPAddress, UnixAddress
-from muxd.client.socketerrors import BadAnswer, DaemonGone, NoDaemon, TimedOut
+from muxd.client.address import Address, TCPAddress, UnixAddress
+from muxd.client.socketerrors import DaemonLost, DaemonNonsense, NoDaemon, TimedOut
 from muxd.limits import LIMITS, Limits
 from muxd.wire.messages import HEADER, Message
 
@@ -147,51 +147,50 @@ class DaemonConnection:
         except TimeoutError:
             raise deadline.error(stage) from None
         except OSError as error:
-            raise DaemonGone(
-                f"the daemon at {self.where} closed the connection on {name}: {error.strerror}"
-            ) from error
+            raise DaemonLost(self.where, f"it to take {name}") from error
 
     def receive(self, deadline: Deadline, awaited: str) -> Message:
         """
         Read one message, and not a byte more.
 
         @param awaited: What to call it in an error.
-        @raise BadAnswer: Its length cannot be right.
-        @raise DaemonGone: The connection ended first.
+        @raise DaemonNonsense: Its length cannot be right.
+        @raise DaemonLost: The connection ended first.
         """
-        stage = f"waiting for {awaited} from {self.where}"
-        header = self._read(HEADER.size, deadline, stage)
+        header = self._read(HEADER.size, deadline, awaited)
         # A listener may wait for ever for an event, but not for the rest of it.
         rest = deadline.within(self._limits.messageTimeout)
-        header += self._exactly(HEADER.size - len(header), rest, stage)
+        header += self._exactly(HEADER.size - len(header), rest, awaited)
         length, version, kind, tag = HEADER.unpack(header)
         if not HEADER.size <= length <= self._limits.replySize:
-            raise BadAnswer(
-                f"the daemon at {self.where} sent a message of {length} bytes, expected "
-                f"{HEADER.size} to {self._limits.replySize}: is it really a usbmuxd?"
+            raise DaemonNonsense(
+                self.where,
+                awaited,
+                f"a message of {length} bytes, expected {HEADER.size} to {self._limits.replySize}",
             )
-        body = self._exactly(length - HEADER.size, rest, stage)
+        body = self._exactly(length - HEADER.size, rest, awaited)
         return Message(version, kind, tag, body)
 
-    def _exactly(self, count: int, deadline: Deadline, stage: str) -> bytes:
+    def _exactly(self, count: int, deadline: Deadline, awaited: str) -> bytes:
         data = bytearray()
         while len(data) < count:
-            data += self._read(min(count - len(data), 65536), deadline, stage)
+            data += self._read(min(count - len(data), 65536), deadline, awaited)
         return bytes(data)
 
-    def _read(self, atMost: int, deadline: Deadline, stage: str) -> bytes:
+    def _read(self, atMost: int, deadline: Deadline, awaited: str) -> bytes:
         """
         One C{recv} that is not empty.
         """
+        stage = f"waiting for {awaited} from {self.where}"
         self._socket.settimeout(deadline.remaining(stage))
         try:
             data = self._socket.recv(atMost)
         except TimeoutError:
             raise deadline.error(stage) from None
         except OSError as error:
-            raise DaemonGone(f"lost the daemon while {stage}: {error.strerror}") from error
+            raise DaemonLost(self.where, awaited) from error
         if not data:
-            raise DaemonGone(f"the daemon closed the connection while we were {stage}")
+            raise DaemonLost(self.where, awaited)
         return data
 
 
@@ -211,7 +210,7 @@ def openSocket(address: Address, deadline: Deadline, sleep: Sleep = time.sleep) 
     except TimeoutError:
         raise deadline.error(stage) from None
     except OSError as error:
-        raise NoDaemon(_whyNoDaemon(address, error)) from error
+        raise NoDaemon(str(address), _reason(error)) from error
 
 
 def _openUnix(address: UnixAddress, deadline: Deadline, stage: str, sleep: Sleep) -> socket.socket:
@@ -256,13 +255,8 @@ def _connected(
     return sock
 
 
-def _whyNoDaemon(address: Address, error: OSError) -> str:
-    reason = error.strerror or str(error)
-    match error:
-        case PermissionError():
-            advice = "you need the right to read and write this socket"
-        case FileNotFoundError() | ConnectionRefusedError():
-            advice = f"is usbmuxd running? {VARIABLE} can name another address"
-        case _:
-            advice = f"is the address right? {VARIABLE} can name another one"
-    return f"no usbmuxd at {address}: {reason} ({advice})"
+def _reason(error: OSError) -> str:
+    text = error.strerror or str(error)
+    if isinstance(error, PermissionError):
+        return f"{text}; you need the right to read and write this socket"
+    return text

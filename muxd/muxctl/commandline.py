@@ -13,15 +13,16 @@ from typing import NoReturn, TextIO
 
 from muxd.client.address import InvalidAddress, daemonAddress
 from muxd.client.socketerrors import (
-    ClientError,
-    CommandFailed,
+    DaemonRefused,
     NoDaemon,
     NoPhone,
     NotSupported,
+    PairRecordError,
     PhoneGone,
     PortRefused,
     SeveralPhones,
     TimedOut,
+    UsbmuxError,
 )
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.phones import listListeners, listPhones, showBUID, watchPhones
@@ -123,7 +124,14 @@ def _status(error: OSError) -> int:
             return TIME_OUT
         case NotSupported():
             return FAILED
-        case NoPhone() | SeveralPhones() | PortRefused() | PhoneGone() | CommandFailed():
+        case (
+            NoPhone()
+            | SeveralPhones()
+            | PortRefused()
+            | PhoneGone()
+            | DaemonRefused()
+            | PairRecordError()
+        ):
             return NOT_THERE
-        case ClientError() | _:
+        case UsbmuxError() | _:
             return FAILED

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from muxd import __version__
 from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, parseAddress
+from muxd.client.selection import Network
 
 EPILOG = f"""\
 examples:
@@ -32,6 +33,7 @@ environment:
   {VARIABLE}  where the daemon is, as with --socket
 """
 
+CONNECT = "connect"
 RELAY = "relay"
 
 
@@ -64,6 +66,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         words, theirs = words[:split], words[split:]
     options = _parser().parse_args(words)
     options.arguments = theirs
+    if options.command == CONNECT:
+        options.network = _network(options)
     if options.command is None:
         raise Usage(2, _parser().format_help())
     return options
@@ -147,21 +151,14 @@ def _addRecord(parser: argparse.ArgumentParser) -> None:
 
 def _addConnect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("port", metavar="PORT", type=_port, help="a TCP port of the phone")
-    ways = parser.add_mutually_exclusive_group()
-    ways.add_argument(
-        "-l",
-        "--usb",
-        dest="network",
-        action="store_const",
-        const=False,
-        help="only phones on USB",
+    parser.add_argument(
+        "-l", "--usb", action="store_true", help="phones on USB count, which is the default"
     )
-    ways.add_argument(
+    parser.add_argument(
         "-n",
         "--network",
-        action="store_const",
-        const=True,
-        help="only phones on the network",
+        action="store_true",
+        help="phones on the network count and win; with -l, those on USB win",
     )
     parser.add_argument(
         "-w", "--wait", type=_seconds, metavar="SECONDS", help="wait so long for the phone"
@@ -187,11 +184,20 @@ _COMMANDS = {
     "listeners": ("show the programs that are told of phones", _addJSON),
     "buid": ("print the identity of the daemon's host", _addNothing),
     "record": ("show or delete a pair record", _addRecord),
-    "connect": ("join standard input and output to a port of a phone", _addConnect),
+    CONNECT: ("join standard input and output to a port of a phone", _addConnect),
     RELAY: ("make ports of phones ports of this machine (relay --help)", _addNothing),
 }
 
 COMMANDS = frozenset(_COMMANDS)
+
+
+def _network(options: argparse.Namespace) -> Network:
+    """
+    As C{iproxy} has it: both options may be given.
+    """
+    if not options.network:
+        return Network.NO
+    return Network.YES if options.usb else Network.PREFER
 
 
 def _address(text: str) -> Address:

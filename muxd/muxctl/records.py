@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from muxd.client import blocking
-from muxd.client.blocking import BadAnswer
+from muxd.client.blocking import UsbmuxError
 from muxd.muxctl.columns import printable, table
 from muxd.muxctl.terminal import Terminal
 
@@ -39,9 +39,9 @@ def _parsed(udid: str, data: bytes) -> Mapping[str, Any]:
         values = plistlib.loads(data)
     except Exception as error:
         # plistlib lets its parsers' own exceptions through, of many kinds.
-        raise BadAnswer(f"the pair record of {udid} is no property list: {error}") from error
+        raise UsbmuxError(f"the pair record of {udid} is no property list: {error}") from error
     if not isinstance(values, dict):
-        raise BadAnswer(f"the pair record of {udid} is no dictionary")
+        raise UsbmuxError(f"the pair record of {udid} is no dictionary")
     return values
 
 
@@ -54,7 +54,7 @@ def _xml(udid: str, values: Mapping[str, Any]) -> list[str]:
     except Exception as error:
         # There is more in binary property lists than can be said in XML, and
         # plistlib has an exception for each.
-        raise BadAnswer(f"the pair record of {udid} cannot be shown as XML: {error}") from error
+        raise UsbmuxError(f"the pair record of {udid} cannot be shown as XML: {error}") from error
 
 
 def _summary(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from muxd.muxctl.options import Usage
@@ -18,14 +17,12 @@ from muxd.muxctl.terminal import Terminal
 if TYPE_CHECKING:
     from twisted.application.service import IService
 
-MODULE = "muxd.tap.tcprelay"
-
 
 def relay(options: Namespace, terminal: Terminal) -> int:
     """
     Relay until interrupted.
     """
-    service = makeRelay(words(options), MODULE)
+    service = makeRelay(words(options))
     from twisted.internet import reactor
 
     return run(service, reactor, terminal)
@@ -34,26 +31,30 @@ def relay(options: Namespace, terminal: Terminal) -> int:
 def words(options: Namespace) -> list[str]:
     """
     What is for the relay: its own words, and what came before its name.
+
+    @raise Usage: What came before does not concern it.
     """
+    if options.timeout is not None:
+        raise Usage(
+            2, "muxctl relay: it has no --timeout; see timeout= and wait= of --to usbmux:...\n"
+        )
     given = (("--socket", options.socket), ("--udid", options.udid))
     found = [word for name, value in given if value for word in (name, str(value))]
     return [*found, *options.arguments]
 
 
-def makeRelay(arguments: Sequence[str], module: str) -> IService:
+def makeRelay(arguments: Sequence[str]) -> IService:
     """
     The service that these words describe.
 
-    @raise Usage: They are wrong, ask for help, or this installation has no relay.
+    @raise Usage: They are wrong, or ask for help.
     """
-    try:
-        tap: Any = import_module(module)
-    except ImportError as error:
-        raise Usage(2, f"muxctl relay: not part of this installation ({error})\n") from error
     from twisted.python.usage import UsageError
 
-    options = tap.Options()
-    options.synopsis = "Usage: muxctl relay [options] PORT[:LOCAL]..."
+    from muxd.tap import tcprelay
+
+    options = tcprelay.Options()
+    options.synopsis = f"Usage: muxctl relay {tcprelay.Options.synopsis}"
     try:
         options.parseOptions(list(arguments))
     except UsageError as error:
@@ -61,8 +62,7 @@ def makeRelay(arguments: Sequence[str], module: str) -> IService:
     except SystemExit as error:
         # usage.Options prints its help and version itself, and leaves.
         raise Usage(error.code if isinstance(error.code, int) else 0, "") from error
-    service: IService = tap.makeService(options)
-    return service
+    return tcprelay.makeService(options)
 
 
 def run(service: IService, reactor: Any, terminal: Terminal) -> int:

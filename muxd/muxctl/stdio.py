@@ -24,7 +24,7 @@ from threading import Event, Thread
 from typing import BinaryIO, TextIO
 
 from muxd.client import blocking
-from muxd.client.socketerrors import DaemonGone
+from muxd.client.socketerrors import UsbmuxError
 from muxd.client.socketio import LONGEST
 from muxd.muxctl.terminal import Terminal
 
@@ -148,7 +148,7 @@ def _receive(phone: socket.socket) -> bytes:
     try:
         return phone.recv(CHUNK)
     except ConnectionError as error:
-        raise DaemonGone(f"lost the connection to the phone: {error.strerror}") from error
+        raise UsbmuxError(f"lost the connection to the phone: {error.strerror}") from error
 
 
 def _end(phone: socket.socket) -> None:

@@ -81,6 +81,7 @@ class ControlFactory(Factory):
         for client in tuple(self.clients):
             client.disconnect()
         if not self.clients:
+            self._limit.stop()
             return succeed(None)
         empty: Deferred[None] = Deferred()
         self._whenEmpty.append(empty)
@@ -103,6 +104,9 @@ class ControlFactory(Factory):
         self.clients.discard(client)
         if not self.clients:
             waiting, self._whenEmpty = self._whenEmpty, []
+            if waiting:
+                # It may have been needed since nobody listens any more.
+                self._limit.stop()
             for empty in waiting:
                 empty.callback(None)
 

@@ -20,7 +20,7 @@ from muxd.allocator import keepFreedMemory
 from muxd.service import MuxService
 from muxd.socketfile import CannotListen
 from muxd.sources import Description, sourceParsers
-from muxd.tap.process import StartFailure, limitLogLevel, raiseFileLimit
+from muxd.tap.process import StartFailure, collectLess, limitLogLevel, raiseFileLimit, stopOnSignals
 
 UNIX_ENDPOINT = "unix:/var/run/usbmuxd:mode=666"
 TCP_ENDPOINT = "tcp:27015:interface=127.0.0.1"
@@ -268,6 +268,14 @@ class UsbmuxdService(MuxService):
         except CannotListen as problem:
             self._log.critical("usbmuxd cannot start: {problem}", problem=problem)
             raise StartFailure(str(problem)) from None
+
+    def startService(self) -> None:
+        """
+        Begin, and end when the process is told to.
+        """
+        stopOnSignals(self._reactor)
+        super().startService()
+        collectLess()
 
 
 def makeService(options: Options) -> IService:

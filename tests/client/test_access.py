@@ -131,7 +131,7 @@ class DialectTests(SynchronousTestCase):
         host = Host(Neither)
         connecting = connect(host.access())
         host.settle()
-        self.assertEqual(6, self.failureResultOf(connecting, DaemonRefused).value.number)
+        self.assertEqual(6, self.failureResultOf(connecting, DaemonRefused).value.result)
         self.assertEqual(2, len(host.transports))
         self.assertEqual([], host.openSockets())
 

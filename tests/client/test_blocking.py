@@ -16,13 +16,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.client import blocking
 from muxd.client.address import UnixAddress
 from muxd.client.blocking import ListenerRecord
+from muxd.client.selection import Network
 from muxd.client.socketerrors import (
-    BadAnswer,
-    CommandFailed,
-    DaemonGone,
+    DaemonLost,
+    DaemonNonsense,
     NoDaemon,
+    NoPairRecord,
     NoPhone,
-    NoRecord,
+    PairRecordError,
     SeveralPhones,
 )
 from muxd.wire.messages import MessageType
@@ -176,9 +177,9 @@ class CommandTests(SynchronousTestCase):
         Answers without what was asked for are the daemon's fault.
         """
         address = FakeDaemon(self, *[answering({"X": 1})] * 3).address
-        self.assertRaises(BadAnswer, blocking.listeners, PATIENCE, address=address)
-        self.assertRaises(BadAnswer, blocking.buid, PATIENCE, address=address)
-        self.assertRaises(BadAnswer, blocking.readPairRecord, UDID, PATIENCE, address=address)
+        self.assertRaises(DaemonNonsense, blocking.listeners, PATIENCE, address=address)
+        self.assertRaises(DaemonNonsense, blocking.buid, PATIENCE, address=address)
+        self.assertRaises(DaemonNonsense, blocking.readPairRecord, UDID, PATIENCE, address=address)
 
 
 class PairRecordTests(SynchronousTestCase):
@@ -202,11 +203,12 @@ class PairRecordTests(SynchronousTestCase):
         """
         address = FakeDaemon(self, result(2), result(2)).address
         error = self.assertRaises(
-            NoRecord, blocking.readPairRecord, UDID, PATIENCE, address=address
+            NoPairRecord, blocking.readPairRecord, UDID, PATIENCE, address=address
         )
         self.assertIsInstance(error, FileNotFoundError)
-        self.assertIn(f"has no pair record of {UDID}", str(error))
-        self.assertRaises(NoRecord, blocking.deletePairRecord, UDID, PATIENCE, address=address)
+        self.assertIn(f"ReadPairRecord of {UDID}", str(error))
+        self.assertIn("it has no such pair record", str(error))
+        self.assertRaises(NoPairRecord, blocking.deletePairRecord, UDID, PATIENCE, address=address)
 
     def test_save(self) -> None:
         """
@@ -226,15 +228,16 @@ class PairRecordTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        A bad name is told as that, other numbers as they are.
+        What else the daemon says of a record is told with its number.
         """
         address = FakeDaemon(self, result(22), result(13)).address
         error = self.assertRaises(
-            CommandFailed, blocking.deletePairRecord, "../x", PATIENCE, address=address
+            PairRecordError, blocking.deletePairRecord, "../x", PATIENCE, address=address
         )
-        self.assertIn("refuses this name or record: ../x", str(error))
+        self.assertIn("DeletePairRecord of ../x", str(error))
+        self.assertIn("Result 22 (EINVAL)", str(error))
         error = self.assertRaises(
-            CommandFailed, blocking.deletePairRecord, UDID, PATIENCE, address=address
+            PairRecordError, blocking.deletePairRecord, UDID, PATIENCE, address=address
         )
         self.assertEqual(error.result, 13)
 
@@ -297,7 +300,7 @@ class ConnectTests(SynchronousTestCase):
         both = answering(listOf(deviceEntry(), wireless, deviceEntry(3, OTHER)))
         address = FakeDaemon(self, both, ok, both, ok, both).address
         blocking.connect(7, UDID, address=address).close()
-        blocking.connect(7, UDID, network=True, address=address).close()
+        blocking.connect(7, UDID, network=Network.PREFER, address=address).close()
         self.assertEqual([request["DeviceID"] for request in requests], [1, 2])
         self.assertRaises(SeveralPhones, blocking.connect, 7, address=address)
 
@@ -325,4 +328,4 @@ class ConnectTests(SynchronousTestCase):
             assert peer.read().type == MessageType.PLIST
 
         fake = FakeDaemon(self, LISTED, dying)
-        self.assertRaises(DaemonGone, blocking.connect, 7, address=fake.address)
+        self.assertRaises(DaemonLost, blocking.connect, 7, address=fake.address)

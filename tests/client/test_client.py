@@ -124,7 +124,7 @@ class ListDevicesTests(ClientCase):
         Any other Result is an error.
         """
         self.start(lying(lambda tag: resultMessage(1, tag, 5).encode()))
-        self.assertEqual(5, self.failure(self.client.listDevices(), DaemonRefused).number)
+        self.assertEqual(5, self.failure(self.client.listDevices(), DaemonRefused).result)
 
     def test_noList(self) -> None:
         """
@@ -200,7 +200,7 @@ class CommandTests(ClientCase):
         """
         self.start()
         error = self.failure(self.client.savePairRecord(UDID, b""), PairRecordError)
-        self.assertEqual(22, error.number)
+        self.assertEqual(22, error.result)
         self.assertIn("EINVAL", str(error))
 
     def test_strangeErrno(self) -> None:

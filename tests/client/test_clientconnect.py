@@ -137,7 +137,7 @@ class ConnectTests(ClientCase):
         self.start()
         self.host.daemon.attach(1)
         self.host.daemon.results[22] = 5
-        self.assertEqual(5, self.failure(self.connect(), DaemonRefused).number)
+        self.assertEqual(5, self.failure(self.connect(), DaemonRefused).result)
 
     def test_late(self) -> None:
         """

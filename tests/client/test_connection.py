@@ -76,7 +76,7 @@ class AskTests(ConversationCase):
             asked = self.ask()
             tag = version + 1
             self.answer(resultMessage(version, tag, 5))
-            self.assertEqual(5, self.failureResultOf(asked, DaemonRefused).value.number)
+            self.assertEqual(5, self.failureResultOf(asked, DaemonRefused).value.result)
             self.assertIs(State.IDLE, self.conversation.state)
 
     def test_events(self) -> None:

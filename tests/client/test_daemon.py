@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from muxd.client.answers import Attached, Device, DeviceTable
 from muxd.client.socketerrors import (
-    BadAnswer,
-    CommandFailed,
-    DaemonGone,
+    DaemonLost,
+    DaemonNonsense,
+    DaemonRefused,
     NotSupported,
     PhoneGone,
     PortRefused,
@@ -92,9 +92,9 @@ class CommandTests(DaemonCase):
                 return
 
         error = self.assertRaises(
-            BadAnswer, self.daemon(script).command, "ReadBUID", self.deadline()
+            DaemonNonsense, self.daemon(script).command, "ReadBUID", self.deadline()
         )
-        self.assertIn("sends events and does not answer", str(error))
+        self.assertIn("there are only events", str(error))
 
     def test_unknownCommand(self) -> None:
         """
@@ -105,17 +105,16 @@ class CommandTests(DaemonCase):
             error = self.assertRaises(
                 NotSupported, self.daemon(result(number)).command, "Logs", self.deadline()
             )
-            self.assertIn("does not know Logs", str(error))
-            self.assertEqual(error.result, number)
+            self.assertIn("is too old for Logs", str(error))
 
     def test_otherFailure(self) -> None:
         """
         Any other Result is told.
         """
         error = self.assertRaises(
-            CommandFailed, self.daemon(result(4)).command, "Logs", self.deadline()
+            DaemonRefused, self.daemon(result(4)).command, "Logs", self.deadline()
         )
-        self.assertIn("answered Logs with 4", str(error))
+        self.assertIn("answered Logs with Result 4", str(error))
         self.assertEqual(error.result, 4)
 
     def test_nonsense(self) -> None:
@@ -128,7 +127,7 @@ class CommandTests(DaemonCase):
             peer.send(Message(1, MessageType.PLIST, 1, b"HTTP/1.1 400"))
 
         error = self.assertRaises(
-            BadAnswer, self.daemon(script).command, "ReadBUID", self.deadline()
+            DaemonNonsense, self.daemon(script).command, "ReadBUID", self.deadline()
         )
         self.assertIn("makes no sense: expected a property list", str(error))
 
@@ -137,7 +136,7 @@ class CommandTests(DaemonCase):
         A daemon that accepts and dies is gone.
         """
         self.assertRaises(
-            DaemonGone, self.daemon(lambda peer: None).command, "ReadBUID", self.deadline()
+            DaemonLost, self.daemon(lambda peer: None).command, "ReadBUID", self.deadline()
         )
 
     def test_diesBeforeAnswering(self) -> None:
@@ -148,7 +147,7 @@ class CommandTests(DaemonCase):
         def script(peer: Peer) -> None:
             peer.request()
 
-        self.assertRaises(DaemonGone, self.daemon(script).command, "ReadBUID", self.deadline())
+        self.assertRaises(DaemonLost, self.daemon(script).command, "ReadBUID", self.deadline())
 
     def test_diesWithinAnswer(self) -> None:
         """
@@ -159,7 +158,7 @@ class CommandTests(DaemonCase):
             peer.request()
             peer.socket.sendall(resultMessage(1, 1, 0).encode()[:30])
 
-        self.assertRaises(DaemonGone, self.daemon(script).command, "ReadBUID", self.deadline())
+        self.assertRaises(DaemonLost, self.daemon(script).command, "ReadBUID", self.deadline())
 
 
 class ListenTests(DaemonCase):
@@ -183,8 +182,8 @@ class ListenTests(DaemonCase):
         An answer that is no Result is not one.
         """
         daemon = self.daemon(answering({"DeviceList": []}))
-        error = self.assertRaises(BadAnswer, daemon.listen, self.deadline(), DeviceTable())
-        self.assertIn("answered Listen without a Result", str(error))
+        error = self.assertRaises(DaemonNonsense, daemon.listen, self.deadline(), DeviceTable())
+        self.assertIn("the answer to Listen makes no sense: there is no Result in it", str(error))
 
     def test_attachedFirst(self) -> None:
         """
@@ -216,7 +215,7 @@ class ListenTests(DaemonCase):
         bad = Message(1, MessageType.PLIST, 0, b"nonsense")
         daemon = self.daemon(listening(bad, then=untilClosed))
         with daemon.listen(self.deadline(), DeviceTable()) as listener:
-            self.assertRaises(BadAnswer, listener.next, self.deadline())
+            self.assertRaises(DaemonNonsense, listener.next, self.deadline())
 
 
 class ConnectTests(DaemonCase):
@@ -249,7 +248,7 @@ class ConnectTests(DaemonCase):
         error = self.errorOf(3)
         self.assertIsInstance(error, PortRefused)
         self.assertIsInstance(error, ConnectionRefusedError)
-        self.assertEqual(str(error), f"phone {UDID} refused port 7777: does anything listen?")
+        self.assertEqual(str(error), f"the phone {UDID} refused port 7777: nothing listens there")
 
     def test_gone(self) -> None:
         """
@@ -257,14 +256,14 @@ class ConnectTests(DaemonCase):
         """
         error = self.errorOf(2)
         self.assertIsInstance(error, PhoneGone)
-        self.assertIn(f"phone {UDID} was unplugged", str(error))
+        self.assertIn(f"the phone {UDID} went away while port 7777 was being connected", str(error))
 
     def test_otherwise(self) -> None:
         """
         Other Results are told.
         """
         self.assertIsInstance(self.errorOf(1), NotSupported)
-        self.assertIsInstance(self.errorOf(4), CommandFailed)
+        self.assertIsInstance(self.errorOf(4), DaemonRefused)
 
 
 class ListOfManyTests(DaemonCase):
@@ -284,4 +283,4 @@ class ListOfManyTests(DaemonCase):
         """
         An answer without a list is the daemon's fault.
         """
-        self.assertRaises(BadAnswer, self.daemon(answering({"X": 1})).devices, self.deadline())
+        self.assertRaises(DaemonNonsense, self.daemon(answering({"X": 1})).devices, self.deadline())

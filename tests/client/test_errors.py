@@ -13,7 +13,7 @@ from muxd.client.errors import Stage
 
 EVERY = [
     errors.NoDaemon("WHERE", "No such file or directory."),
-    errors.DaemonLost("WHERE", "Listen"),
+    errors.DaemonLost("WHERE", "events"),
     errors.DaemonNonsense("WHERE", "Listen", "REASON"),
     errors.DaemonRefused("WHERE", "Listen", 5),
     errors.NotSupported("WHERE", "ReadBUID"),

@@ -122,7 +122,7 @@ class BecomeTests(ConversationCase):
         """
         asked = self.become(AccumulatingProtocol())
         self.answer(resultMessage(1, 1, 3))
-        self.assertEqual(3, self.failureResultOf(asked, DaemonRefused).value.number)
+        self.assertEqual(3, self.failureResultOf(asked, DaemonRefused).value.result)
         self.assertEqual([], self.factory.addresses)
         self.ask()
 

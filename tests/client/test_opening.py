@@ -96,8 +96,8 @@ class OpenTests(SynchronousTestCase):
         error = self.assertRaises(NoDaemon, openSocket, address, Deadline(PATIENCE))
         self.assertEqual(
             str(error),
-            "no usbmuxd at phones.example:27015: Name or service not known "
-            "(is the address right? USBMUXD_SOCKET_ADDRESS can name another one)",
+            "no usbmuxd at phones.example:27015 (Name or service not known): start usbmuxd, "
+            "or set USBMUXD_SOCKET_ADDRESS to where it listens",
         )
 
     def test_nobodyThere(self) -> None:
@@ -107,12 +107,12 @@ class OpenTests(SynchronousTestCase):
         error = self.assertRaises(NoDaemon, openSocket, UnixAddress(self.path), Deadline(PATIENCE))
         self.assertEqual(
             str(error),
-            f"no usbmuxd at {self.path}: No such file or directory "
-            "(is usbmuxd running? USBMUXD_SOCKET_ADDRESS can name another address)",
+            f"no usbmuxd at {self.path} (No such file or directory): start usbmuxd, "
+            "or set USBMUXD_SOCKET_ADDRESS to where it listens",
         )
         self.listen().close()
         error = self.assertRaises(NoDaemon, openSocket, UnixAddress(self.path), Deadline(PATIENCE))
-        self.assertIn("Connection refused (is usbmuxd running?", str(error))
+        self.assertIn("(Connection refused): start usbmuxd", str(error))
 
     def test_forbidden(self) -> None:
         """

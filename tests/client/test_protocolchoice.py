@@ -13,7 +13,7 @@ from muxd.client.address import Address, UnixAddress
 from muxd.client.answers import Attached, Device, DeviceTable
 from muxd.client.daemon import Daemon
 from muxd.client.socketerrors import (
-    DaemonGone,
+    DaemonLost,
     NotSupported,
     TimedOut,
 )
@@ -125,7 +125,7 @@ class ProtocolChoiceTests(DaemonCase):
 
         daemon = self.daemon(dying)
         daemon.version = 0
-        self.assertRaises(DaemonGone, daemon.listen, self.deadline(), DeviceTable())
+        self.assertRaises(DaemonLost, daemon.listen, self.deadline(), DeviceTable())
         self.assertEqual(daemon.version, 1)
 
     def test_noBinaryForm(self) -> None:
@@ -135,7 +135,7 @@ class ProtocolChoiceTests(DaemonCase):
         error = self.assertRaises(
             NotSupported, self.daemon(refusingPlists).command, "ReadBUID", self.deadline()
         )
-        self.assertIn("is too old: it has no ReadBUID", str(error))
+        self.assertIn("is too old for ReadBUID", str(error))
 
     def test_neither(self) -> None:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.client import errors, socketerrors
 from muxd.client.answers import Device
 from muxd.client.errors import NoPhone, SeveralPhones, UnknownUDID
 from muxd.client.selection import Network, chooseDevice
@@ -22,7 +23,7 @@ def choose(*devices: Device, udid: str | None = None, network: Network = Network
     """
     Choose one of a few.
     """
-    return chooseDevice(devices, udid, network, "here")
+    return chooseDevice(devices, udid, network, "here", errors)
 
 
 class ChoiceTests(SynchronousTestCase):
@@ -104,5 +105,37 @@ class ChoiceTests(SynchronousTestCase):
         """
         error = self.assertRaises(SeveralPhones, choose, OTHER, CABLE, AIR)
         self.assertEqual((OTHER, CABLE), error.devices)
-        for part in (UDID, OTHER_UDID, "udid="):
+        for part in (UDID, OTHER_UDID, "UDID"):
             self.assertIn(part, str(error))
+
+    def test_bothSides(self) -> None:
+        """
+        Programs without a reactor get the same choice, and the same text as an
+        error of theirs.
+        """
+        for udid in (None, "nobody"):
+            texts = set()
+            for kinds in (errors, socketerrors):
+                error = self.assertRaises(
+                    kinds.NoPhone, chooseDevice, [AIR], udid, Network.NO, "here", kinds
+                )
+                texts.add(str(error))
+            self.assertEqual(len(texts), 1)
+        error = self.assertRaises(
+            socketerrors.SeveralPhones,
+            chooseDevice,
+            [CABLE, OTHER],
+            None,
+            Network.NO,
+            "here",
+            socketerrors,
+        )
+        self.assertIsInstance(error, OSError)
+
+    def test_word(self) -> None:
+        """
+        The choices are words for people.
+        """
+        self.assertIs(Network.fromWord("prefer"), Network.PREFER)
+        error = self.assertRaises(ValueError, Network.fromWord, "maybe")
+        self.assertIn("no, yes, prefer, got 'maybe'", str(error))

@@ -13,7 +13,7 @@ from typing import cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.client.socketerrors import BadAnswer, DaemonGone, TimedOut
+from muxd.client.socketerrors import DaemonLost, DaemonNonsense, TimedOut
 from muxd.client.socketio import DaemonConnection, Deadline
 from muxd.limits import LIMITS
 from muxd.wire.messages import HEADER, Message, resultMessage
@@ -151,7 +151,7 @@ class DaemonConnectionTests(SynchronousTestCase):
         for length in (0, 15, LIMITS.replySize + 1, 2**32 - 1):
             self.theirs.sendall(HEADER.pack(length, 1, 8, 1))
             error = self.assertRaises(
-                BadAnswer, self.connection.receive, self.deadline, "an answer"
+                DaemonNonsense, self.connection.receive, self.deadline, "an answer"
             )
             self.assertIn(f"a message of {length} bytes", str(error))
             self.assertEqual(error.errno, errno.EPROTO)
@@ -179,11 +179,11 @@ class DaemonConnectionTests(SynchronousTestCase):
             theirs.close()
             with DaemonConnection(ours, "here") as connection:
                 error = self.assertRaises(
-                    DaemonGone, connection.receive, self.deadline, "the answer"
+                    DaemonLost, connection.receive, self.deadline, "the answer"
                 )
             self.assertEqual(
                 str(error),
-                "the daemon closed the connection while we were waiting for the answer from here",
+                "lost the usbmuxd at here while waiting for the answer: look into its log",
             )
             self.assertIsInstance(error, ConnectionError)
 
@@ -194,8 +194,8 @@ class DaemonConnectionTests(SynchronousTestCase):
         # A UNIX socket that is closed with unread bytes resets its other end.
         self.ours.sendall(b"unread")
         self.theirs.close()
-        error = self.assertRaises(DaemonGone, self.connection.receive, self.deadline, "it")
-        self.assertIn("lost the daemon while waiting for it from here", str(error))
+        error = self.assertRaises(DaemonLost, self.connection.receive, self.deadline, "it")
+        self.assertIn("lost the usbmuxd at here while waiting for it", str(error))
 
     def test_closedBeforeCommand(self) -> None:
         """
@@ -203,9 +203,9 @@ class DaemonConnectionTests(SynchronousTestCase):
         """
         self.theirs.close()
         error = self.assertRaises(
-            DaemonGone, self.connection.send, resultMessage(0, 1, 0), self.deadline, "Listen"
+            DaemonLost, self.connection.send, resultMessage(0, 1, 0), self.deadline, "Listen"
         )
-        self.assertIn("the daemon at here closed the connection on Listen", str(error))
+        self.assertIn("lost the usbmuxd at here while waiting for it to take Listen", str(error))
 
     def test_sendingTakesTooLong(self) -> None:
         """

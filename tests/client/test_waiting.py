@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from muxd.client import errors
 from muxd.client.answers import Device
 from muxd.client.errors import SeveralPhones
 from muxd.client.selection import Network, chooseDevice
@@ -37,7 +38,7 @@ class PhoneWaitTests(SynchronousTestCase):
         """
 
         def choose(devices: Iterable[Device]) -> Device:
-            return chooseDevice(devices, udid, Network.YES, "here")
+            return chooseDevice(devices, udid, Network.YES, "here", errors)
 
         waiting = PhoneWait(self.host.access(), choose).start()
         self.host.settle()

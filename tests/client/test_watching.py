@@ -14,12 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.client import blocking
 from muxd.client.address import TCPAddress, UnixAddress
 from muxd.client.answers import Attached, Detached, Event, Paired
-from muxd.client.blocking import ClientError
+from muxd.client.blocking import UsbmuxError
 from muxd.client.daemon import Daemon
 from muxd.client.socketerrors import (
-    DaemonGone,
+    DaemonLost,
     NoDaemon,
-    NoPhone,
     PortRefused,
     TimedOut,
 )
@@ -69,7 +68,7 @@ class WatchTests(SynchronousTestCase):
         fake = FakeDaemon(self, listening(attached()))
         events = blocking.watch(address=fake.address)
         next(events)
-        self.assertRaises(DaemonGone, next, events)
+        self.assertRaises(DaemonLost, next, events)
 
     def test_noDaemon(self) -> None:
         """
@@ -107,7 +106,7 @@ class PacedTests(SynchronousTestCase):
         The next socket.
         """
         deadline.remaining("connecting")
-        following = self.sockets.pop(0) if self.sockets else NoDaemon("nobody")
+        following = self.sockets.pop(0) if self.sockets else NoDaemon("here", "nobody")
         if isinstance(following, OSError):
             raise following
         return cast(socket.socket, following)
@@ -160,10 +159,10 @@ class PacedTests(SynchronousTestCase):
         When the daemon goes away its phones are detached, it is waited for, and
         its phones attach again; whoever wants to know is told once.
         """
-        losses: list[ClientError] = []
+        losses: list[UsbmuxError] = []
         self.sockets = [
             self.closing(attached(1), attached(2, OTHER)),
-            NoDaemon("not yet"),
+            NoDaemon("here", "not yet"),
             SlowSocket(self.time),
             self.closing(attached(7)),
         ]
@@ -180,7 +179,7 @@ class PacedTests(SynchronousTestCase):
                 (Detached, 7),
             ],
         )
-        self.assertEqual([type(error) for error in losses], [DaemonGone, DaemonGone])
+        self.assertEqual([type(error) for error in losses], [DaemonLost, DaemonLost])
         self.assertEqual(self.time.now, 1060)
         self.assertEqual(self.time.sleeps[0], LIMITS.reconnectDelay)
 
@@ -222,11 +221,13 @@ class PacedTests(SynchronousTestCase):
 
     def test_waitInVain(self) -> None:
         """
-        A phone that does not come within that time is no phone.
+        When no phone comes within that time, that is a time-out, which says what
+        was missing.
         """
         self.sockets = [self.answer(plistMessage(listOf(), 1)), self.listener()]
-        error = self.assertRaises(NoPhone, blocking.connect, 7, wait=9, timeout=1, address=NOWHERE)
-        self.assertEqual(str(error), "no phone came within 9 s")
+        error = self.assertRaises(TimedOut, blocking.connect, 7, wait=9, timeout=1, address=NOWHERE)
+        self.assertIn("time-out after 9 s while waiting for the phone", str(error))
+        self.assertIn("knows no phone on USB", str(error))
         self.assertEqual(self.time.now, 1009)
 
     def test_waitForDaemon(self) -> None:
@@ -234,8 +235,9 @@ class PacedTests(SynchronousTestCase):
         A daemon that is not there is waited for as well, and named if it does
         not come.
         """
-        error = self.assertRaises(NoPhone, blocking.connect, 7, UDID, wait=2.5, address=NOWHERE)
-        self.assertEqual(str(error), f"no phone {UDID} came within 2.5 s; nobody")
+        error = self.assertRaises(TimedOut, blocking.connect, 7, UDID, wait=2.5, address=NOWHERE)
+        self.assertIn("time-out after 2.5 s", str(error))
+        self.assertIn("no usbmuxd at here (nobody)", str(error))
         self.assertEqual(self.time.now, 1002.5)
 
     def test_waitForEver(self) -> None:
@@ -243,8 +245,8 @@ class PacedTests(SynchronousTestCase):
         Waiting may have no end.
         """
         self.sockets = [
-            NoDaemon("not yet"),
-            *[NoDaemon("not yet")] * 5000,
+            NoDaemon("here", "not yet"),
+            *[NoDaemon("here", "not yet")] * 5000,
             self.listener(attached()),
             self.answer(plistMessage(listOf(deviceEntry()), 1)),
             self.answer(resultMessage(1, 1, 2)),

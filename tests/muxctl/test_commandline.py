@@ -15,18 +15,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd import __version__
 from muxd.client import blocking
 from muxd.client.socketerrors import (
-    BadAnswer,
-    ClientError,
-    CommandFailed,
-    DaemonGone,
+    DaemonLost,
+    DaemonNonsense,
+    DaemonRefused,
     NoDaemon,
+    NoPairRecord,
     NoPhone,
-    NoRecord,
     NotSupported,
+    PairRecordError,
     PhoneGone,
     PortRefused,
     SeveralPhones,
     TimedOut,
+    UsbmuxError,
 )
 from muxd.muxctl.commandline import main
 from tests.client.fakedaemon import PATIENCE, FakeDaemon, answering, deviceEntry, listOf
@@ -56,19 +57,21 @@ class StatusTests(SynchronousTestCase):
         Every error is one line and has its status.
         """
         for error, status in (
-            (NoPhone("x"), 1),
-            (SeveralPhones("x", ["A", "B"]), 1),
-            (PortRefused("x"), 1),
-            (PhoneGone("x"), 1),
-            (NoRecord("x", 2), 1),
-            (CommandFailed("x", 22), 1),
-            (NoDaemon("x"), 3),
-            (DaemonGone("x"), 5),
-            (BadAnswer("x"), 5),
-            (NotSupported("x", 1), 5),
-            (ClientError("x"), 5),
+            (NoPhone("here"), 1),
+            (SeveralPhones("here", []), 1),
+            (PortRefused("U", 22), 1),
+            (PhoneGone("U", 22, "why"), 1),
+            (NoPairRecord("here", "ReadPairRecord", "U", 2), 1),
+            (PairRecordError("here", "SavePairRecord", "U", 22), 1),
+            (DaemonRefused("here", "Listen", 22), 1),
+            (NoDaemon("here", "why"), 3),
+            (DaemonLost("here", "events"), 5),
+            (DaemonNonsense("here", "events", "why"), 5),
+            (NotSupported("here", "ReadBUID"), 5),
+            (UsbmuxError("x"), 5),
         ):
-            self.assertEqual(self.outcomeOf(error), (status, "muxctl: x\n"), repr(error))
+            self.assertEqual(self.outcomeOf(error), (status, f"muxctl: {error}\n"), repr(error))
+            self.assertEqual(str(error), error.args[0])
 
     def test_timeout(self) -> None:
         """
@@ -104,11 +107,11 @@ class StatusTests(SynchronousTestCase):
         Programs can go by C{errno}, and texts are without it.
         """
         for error, number in (
-            (NoPhone("x"), errno.ENODEV),
-            (NoRecord("x", 2), errno.ENOENT),
-            (PortRefused("x"), errno.ECONNREFUSED),
+            (NoPhone("here"), errno.ENODEV),
+            (NoPairRecord("here", "ReadPairRecord", "U", 2), errno.ENOENT),
+            (PortRefused("U", 22), errno.ECONNREFUSED),
             (TimedOut(5, "x"), errno.ETIMEDOUT),
-            (DaemonGone("x"), errno.ECONNRESET),
+            (DaemonLost("here", "events"), errno.ECONNRESET),
         ):
             self.assertEqual(error.errno, number)
             self.assertNotIn("Errno", str(error))
@@ -154,7 +157,7 @@ class MainTests(SynchronousTestCase):
         """
         outcome = muxctl("list")
         self.assertEqual((outcome.status, outcome.out), (3, ""))
-        self.assertTrue(outcome.err.startswith("muxctl: no usbmuxd at /nonexistent/usbmuxd: "))
+        self.assertTrue(outcome.err.startswith("muxctl: no usbmuxd at /nonexistent/usbmuxd ("))
 
 
 class ProcessTests(SynchronousTestCase):

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd import __version__
 from muxd.client.address import TCPAddress, UnixAddress
+from muxd.client.selection import Network
 from muxd.muxctl.options import COMMANDS, Usage, parse
 
 
@@ -81,10 +82,13 @@ class ParseTests(SynchronousTestCase):
         """
         Either way to a phone can be demanded, not both.
         """
-        self.assertIsNone(parse(["connect", "7"]).network)
-        self.assertIs(parse(["connect", "-n", "7"]).network, True)
-        self.assertIs(parse(["connect", "-l", "7"]).network, False)
-        self.assertIn("not allowed", self.refused("connect", "-l", "-n", "7"))
+        for words, network in (
+            ([], Network.NO),
+            (["-l"], Network.NO),
+            (["-n"], Network.PREFER),
+            (["-l", "--network"], Network.YES),
+        ):
+            self.assertIs(parse(["connect", *words, "7"]).network, network)
 
     def test_record(self) -> None:
         """

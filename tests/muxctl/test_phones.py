@@ -102,7 +102,7 @@ class WatchTests(SynchronousTestCase):
         self.patch(blocking, "_remembered", lambda address: daemon)
         outcome = muxctl("watch", *words)
         self.assertEqual(outcome.status, 130)
-        self.assertIn("the daemon closed the connection", outcome.err)
+        self.assertIn("while waiting for events", outcome.err)
         self.assertIn("; waiting for it\n", outcome.err)
         return outcome.out.splitlines()
 

@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.muxctl.test_relay -*-
 """
 Tests for L{muxd.muxctl.relay}.
 """
@@ -6,46 +7,26 @@ from __future__ import annotations
 
 import io
 import sys
-from types import ModuleType
 
 from twisted.application.service import Service
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import globalLogBeginner
-from twisted.python.usage import Options, UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.muxctl import relay
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.terminal import Terminal
+from muxd.tap import tcprelay
+from muxd.tap.tcprelay import TcprelayService
 from tests.muxctl.console import NOWHERE, muxctl
 
-MODULE = "tests.muxctl.faketcprelay"
 
-
-class FakeOptions(Options):
+class PlainService(Service):
     """
-    Options of the relay's kind.
+    A service that notes its privileged start.
     """
 
-    optParameters = [["socket", "s", None, "daemon"], ["udid", "u", None, "phone"]]
-
-    def parseArgs(self, *ports: str) -> None:
-        """
-        Ports, and nothing that is called bad.
-        """
-        if "bad" in ports:
-            raise UsageError("bad port")
-        self["ports"] = ports
-
-
-class FakeService(Service):
-    """
-    A service that remembers its options.
-    """
-
-    def __init__(self, options: FakeOptions) -> None:
-        self.options = options
-        self.privileged = False
+    privileged = False
 
     def privilegedStartService(self) -> None:
         """
@@ -61,34 +42,54 @@ class RelayTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Put a relay where the real one is looked for.
+        Give the relay a reactor in memory.
         """
-        module = ModuleType(MODULE)
-        module.Options = FakeOptions  # type: ignore[attr-defined]  # made up here
-        module.makeService = FakeService  # type: ignore[attr-defined]  # likewise
-        sys.modules[MODULE] = module
-        self.addCleanup(sys.modules.pop, MODULE)
-        self.patch(relay, "MODULE", MODULE)
+        self.reactor = MemoryReactorClock()
+        self.patch(tcprelay.Options, "reactor", self.reactor)
 
     def test_words(self) -> None:
         """
-        Its own words, and what stood before its name, are its options.
+        Its own words, and what stood before its name, are the options of
+        C{twistd tcprelay}.
         """
-        options = parse(["-s", "UNIX:/x", "-u", "U", "relay", "22:2222"])
-        service = relay.makeRelay(relay.words(options), MODULE)
-        assert isinstance(service, FakeService)
-        self.assertEqual(
-            dict(service.options), {"socket": "/x", "udid": "U", "ports": ("22:2222",)}
-        )
+        given: list[tcprelay.Options] = []
+
+        def makeService(options: tcprelay.Options) -> PlainService:
+            given.append(options)
+            return PlainService()
+
+        self.patch(tcprelay, "makeService", makeService)
+        options = parse(["-s", "UNIX:/x", "-u", "U", "relay", "-b", "64", "22:2222"])
+        relay.makeRelay(relay.words(options))
+        (found,) = given
+        self.assertEqual((found["socket"], found["udid"], found["bufsize"]), ("/x", "U", "64"))
+        self.assertEqual(found["forwards"], [tcprelay.Forward(22, 2222)])
+
+    def test_service(self) -> None:
+        """
+        It is the same service.
+        """
+        service = relay.makeRelay(["22:2222"])
+        assert isinstance(service, TcprelayService)
+        self.assertFalse(service.running)
 
     def test_wrongUsage(self) -> None:
         """
         What the relay does not understand is one line and status 2.
         """
-        for word in ("bad", "--dance"):
-            usage = self.assertRaises(Usage, relay.makeRelay, [word], MODULE)
+        for words in (["bad"], ["--dance"], [], ["--to", "usbmux:22"]):
+            usage = self.assertRaises(Usage, relay.makeRelay, words)
             self.assertEqual(usage.status, 2)
             self.assertTrue(usage.text.startswith("muxctl relay: "), usage.text)
+            self.assertEqual(usage.text.count("\n"), 1)
+
+    def test_timeout(self) -> None:
+        """
+        A relay has no end, and so no time-out: that is said.
+        """
+        outcome = muxctl("--timeout", "3", "relay", "22")
+        self.assertEqual((outcome.status, outcome.out), (2, ""))
+        self.assertIn("muxctl relay: it has no --timeout", outcome.err)
 
     def test_help(self) -> None:
         """
@@ -96,18 +97,9 @@ class RelayTests(SynchronousTestCase):
         """
         stdout = io.StringIO()
         self.patch(sys, "stdout", stdout)
-        usage = self.assertRaises(Usage, relay.makeRelay, ["--help"], MODULE)
+        usage = self.assertRaises(Usage, relay.makeRelay, ["--help"])
         self.assertEqual(usage.status, 0)
         self.assertIn("Usage: muxctl relay", stdout.getvalue())
-
-    def test_missing(self) -> None:
-        """
-        An installation without the relay says so.
-        """
-        self.patch(relay, "MODULE", "muxd.tap.nothing")
-        outcome = muxctl("relay", "22:2222")
-        self.assertEqual((outcome.status, outcome.out), (2, ""))
-        self.assertIn("muxctl relay: not part of this installation", outcome.err)
 
     def test_command(self) -> None:
         """
@@ -115,15 +107,15 @@ class RelayTests(SynchronousTestCase):
         """
         runs: list[tuple[object, object]] = []
 
-        def run(service: FakeService, reactor: object, terminal: Terminal) -> int:
-            runs.append((service.options["ports"], reactor))
+        def run(service: Service, reactor: object, terminal: Terminal) -> int:
+            runs.append((type(service), reactor))
             return 0
 
         self.patch(relay, "run", run)
         self.assertEqual(muxctl("relay", "22", "80").status, 0)
         from twisted.internet import reactor
 
-        self.assertEqual(runs, [(("22", "80"), reactor)])
+        self.assertEqual(runs, [(TcprelayService, reactor)])
 
     def test_life(self) -> None:
         """
@@ -136,15 +128,14 @@ class RelayTests(SynchronousTestCase):
             "beginLoggingTo",
             lambda them, redirectStandardIO: observers.extend(them),
         )
-        reactor = MemoryReactorClock()
         stderr = io.StringIO()
         terminal = Terminal(stdin=None, stdout=io.StringIO(), stderr=stderr, address=NOWHERE)
-        service = FakeService(FakeOptions())
-        self.assertEqual(relay.run(service, reactor, terminal), 0)
+        service = PlainService()
+        self.assertEqual(relay.run(service, self.reactor, terminal), 0)
         self.assertTrue(service.privileged)
         self.assertTrue(service.running)
-        self.assertTrue(reactor.hasRun)
+        self.assertTrue(self.reactor.hasRun)
         self.assertEqual(len(observers), 1)
-        ((stop, _, _),) = reactor.triggers["before"]["shutdown"]
+        ((stop, _, _),) = self.reactor.triggers["before"]["shutdown"]
         stop()
         self.assertFalse(service.running)

@@ -18,7 +18,8 @@ from typing import TextIO
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.client import blocking
-from muxd.client.socketerrors import DaemonGone
+from muxd.client.selection import Network
+from muxd.client.socketerrors import UsbmuxError
 from muxd.muxctl import stdio
 from muxd.muxctl.commandline import main
 from muxd.muxctl.stdio import join
@@ -209,7 +210,7 @@ class ConnectTests(SynchronousTestCase):
                 {
                     "port": 22,
                     "udid": UDID,
-                    "network": True,
+                    "network": Network.PREFER,
                     "wait": 9.0,
                     "timeout": 3.0,
                     "address": NOWHERE,
@@ -224,7 +225,7 @@ class ConnectTests(SynchronousTestCase):
         outcome = muxctl("connect", "7", address=FakeDaemon(self, LISTED, result(3)).address)
         self.assertEqual((outcome.status, outcome.out), (1, ""))
         self.assertEqual(
-            outcome.err, f"muxctl: phone {UDID} refused port 7: does anything listen?\n"
+            outcome.err, f"muxctl: the phone {UDID} refused port 7: nothing listens there\n"
         )
 
 
@@ -332,7 +333,7 @@ class JoinTests(SynchronousTestCase):
         self.ours.sendall(b"unread")
         self.theirs.close()
         stdin, _ = openPipe(self)
-        error = self.assertRaises(DaemonGone, join, self.ours, self.terminal(stdin, text()))
+        error = self.assertRaises(UsbmuxError, join, self.ours, self.terminal(stdin, text()))
         self.assertIn("lost the connection to the phone", str(error))
         self.assertEqual(self.ours.fileno(), -1)
 

@@ -68,6 +68,23 @@ class ControlFactoryTests(ServingTestCase):
         self.successResultOf(also)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_stopLeavesNoTimer(self) -> None:
+        """
+        What clients did wrong after the doorways were closed is summarised when
+        the last one goes, or at once if there is none.
+        """
+        for delivery in (True, False):
+            self.factory.stopFactory()
+            client = self.client()
+            client.send(*(connectRequest(99, 22) for _ in range(10)))
+            self.assertEqual(len(client.messages()), 10)
+            if not delivery:
+                client.transport.lose()
+            done = self.factory.stop()
+            self.settle()
+            self.successResultOf(done)
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_stopLetsLastBytesThrough(self) -> None:
         """
         A stream whose phone has gone may still deliver what it had.

@@ -6,15 +6,24 @@ Tests of L{muxd.tap.process}.
 from __future__ import annotations
 
 import errno
+import signal
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from unittest.mock import patch
 
-from twisted.internet.testing import EventLoggingObserver
-from twisted.logger import Logger, LogLevel, LogPublisher
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.logger import Logger, LogLevel, LogPublisher, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.tap.process import StartFailure, limitLogLevel, raiseFileLimit
+from muxd.tap.process import (
+    Handler,
+    StartFailure,
+    limitLogLevel,
+    raiseFileLimit,
+    stopOnSignals,
+)
 
 
 class StartFailureTests(SynchronousTestCase):
@@ -123,6 +132,70 @@ class FileLimitTests(SynchronousTestCase):
         with patch.dict("sys.modules", {"resource": None}):
             raiseFileLimit()
             self.assertRaises(ImportError, import_module, "resource")
+
+
+class _Reactor(MemoryReactorClock):
+    """
+    A reactor that keeps what is to be called in its thread.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns: list[Callable[[], None]] = []
+
+    def callFromThread(self, call: Callable[[], None]) -> None:
+        """
+        Keep it.
+        """
+        self.turns.append(call)
+
+
+class StopOnSignalsTests(SynchronousTestCase):
+    """
+    Tests of L{stopOnSignals}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have handlers for a reactor that has not been started.
+        """
+        self.handlers: dict[signal.Signals, Handler] = {}
+        self.reactor = _Reactor()
+        stopOnSignals(self.reactor, self.handlers.__setitem__)
+
+    def test_installed(self) -> None:
+        """
+        The handlers wait for the reactor, which installs its own when it starts.
+        """
+        self.assertEqual(self.handlers, {})
+        self.reactor.run()
+        self.assertEqual(set(self.handlers), {signal.SIGTERM, signal.SIGINT})
+
+    def test_received(self) -> None:
+        """
+        Either of them stops the reactor, in its own time, and says so.
+        """
+        log = EventLoggingObserver()
+        globalLogPublisher.addObserver(log)
+        self.addCleanup(globalLogPublisher.removeObserver, log)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.reactor.run()
+            self.reactor.hasStopped = False
+            self.handlers[number](number, None)
+            self.assertFalse(self.reactor.hasStopped)
+            self.reactor.turns.pop()()
+            self.assertTrue(self.reactor.hasStopped)
+        self.assertEqual([event["signal"] for event in log], ["SIGTERM", "SIGINT"])
+
+    def test_twice(self) -> None:
+        """
+        A signal that comes while the reactor stops already changes nothing.
+        """
+        self.reactor.run()
+        self.handlers[signal.SIGTERM](signal.SIGTERM, None)
+        with patch.object(self.reactor, "stop", side_effect=ReactorNotRunning()) as stop:
+            self.reactor.turns.pop()()
+        stop.assert_called_once_with()
 
 
 class LogLevelTests(SynchronousTestCase):

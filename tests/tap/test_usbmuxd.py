@@ -393,6 +393,22 @@ class ServiceTests(OptionsTestCase):
         makeService(self.options).privilegedStartService()
         self.assertEqual(self.limits, ["files", "memory"])
 
+    def test_stop(self) -> None:
+        """
+        The process's signals stop the reactor, once it runs.
+        """
+        reactors: list[object] = []
+        self.patch(usbmuxd, "stopOnSignals", reactors.append)
+        self.options.parseOptions(["-l", "tcp:1", "-s", "simulated"])
+        service = makeService(self.options)
+        service.privilegedStartService()
+        self.assertEqual(reactors, [])
+        # A source would start its thread.
+        self.options.service.sources.clear()
+        service.startService()
+        self.assertEqual(reactors, [self.reactor])
+        self.successResultOf(service.stopService())
+
     def test_cannotListen(self) -> None:
         """
         A place that is taken ends the process with one line, which is in the

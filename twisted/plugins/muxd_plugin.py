@@ -1,5 +1,5 @@
 """
-What muxd plugs into Twisted: a command of C{twistd}, kinds of source, and the
+What muxd plugs into Twisted: commands of C{twistd}, kinds of source, and the
 C{usbmux} client endpoint.
 
 This module is imported by every program that looks for any plugin: it must
@@ -17,6 +17,12 @@ usbmuxd = ServiceMaker(
     "muxd.tap.usbmuxd",
     "Apple's USB multiplexer: phones on USB for any program of this machine.",
     "usbmuxd",
+)
+tcprelay = ServiceMaker(
+    "tcprelay",
+    "muxd.tap.tcprelay",
+    "Ports of phones as ports of this machine, by way of a usbmuxd.",
+    "tcprelay",
 )
 usbmux = UsbmuxClientParser()
 usb = USBSourceParser()

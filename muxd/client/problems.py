@@ -1,0 +1,214 @@
+# -*- test-case-name: tests.client.test_problems -*-
+"""
+What can go wrong between a program and a phone, each with a text for the person
+who can do something about it.
+
+Programs with a reactor and those without get the same errors, with the same names
+and texts: L{muxd.client.errors} makes Twisted's C{ConnectError}s of them, and
+L{muxd.client.socketerrors} makes C{OSError}s.  Who handles both catches these.
+
+No Twisted in here.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+
+from muxd.client.answers import Device
+
+
+class UsbmuxError(Exception):
+    """
+    Anything that the client side fails with.
+    """
+
+    def __init__(self, text: str) -> None:
+        # By name, since what else is inherited has other arguments.
+        Exception.__init__(self, text)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class NoDaemon(UsbmuxError):
+    """
+    Nobody listens where we looked, or we may not talk to them.
+    """
+
+    def __init__(self, where: str, reason: object) -> None:
+        super().__init__(
+            f"no usbmuxd at {where} ({str(reason).rstrip('.')}): start usbmuxd, "
+            "or set USBMUXD_SOCKET_ADDRESS to where it listens"
+        )
+        self.where = where
+
+
+class DaemonLost(UsbmuxError):
+    """
+    The daemon closed the connection instead of answering.
+    """
+
+    def __init__(self, where: str, awaited: str) -> None:
+        """
+        @param awaited: Such as C{"the answer to Listen"}.
+        """
+        super().__init__(
+            f"lost the usbmuxd at {where} while waiting for {awaited}: look into its log"
+        )
+        self.where = where
+
+
+class DaemonNonsense(UsbmuxError):
+    """
+    What came is not the protocol of a usbmuxd.
+    """
+
+    def __init__(self, where: str, awaited: str, reason: object) -> None:
+        """
+        @param awaited: Such as C{"the answer to Listen"}.
+        """
+        super().__init__(
+            f"what came from {where} as {awaited} makes no sense: {reason}; is it really a usbmuxd?"
+        )
+        self.where = where
+
+
+class DaemonRefused(UsbmuxError):
+    """
+    The daemon answered a command with a Result that is not 0.
+
+    @ivar result: The Result (protocol 4.4).
+    """
+
+    def __init__(self, where: str, command: str, result: int) -> None:
+        super().__init__(f"the usbmuxd at {where} answered {command} with Result {result}")
+        self.where = where
+        self.result = result
+
+
+class NotSupported(UsbmuxError):
+    """
+    The daemon has no such command, as those that speak only the old binary
+    protocol.
+    """
+
+    def __init__(self, where: str, command: str) -> None:
+        super().__init__(f"the usbmuxd at {where} is too old for {command}: update it")
+        self.where = where
+
+
+class NoPhone(UsbmuxError):
+    """
+    No phone is there, or none of the wanted kind.
+
+    @ivar devices: What is there instead.
+    """
+
+    def __init__(self, where: str, kind: str = "phone", devices: Sequence[Device] = ()) -> None:
+        """
+        @param kind: Such as C{"phone on USB"}.
+        """
+        others = f" (there is {listed(devices)})" if devices else ""
+        super().__init__(
+            f"the usbmuxd at {where} knows no {kind}{others}: "
+            "plug it in, unlock it and trust this host"
+        )
+        self.devices = tuple(devices)
+
+
+class UnknownUDID(NoPhone):
+    """
+    Not the phone that was asked for.
+    """
+
+    def __init__(self, where: str, udid: str, kind: str, devices: Sequence[Device]) -> None:
+        UsbmuxError.__init__(
+            self,
+            f"the usbmuxd at {where} knows no {kind} with the UDID {udid}; "
+            f"there is {listed(devices)}",
+        )
+        self.devices = tuple(devices)
+
+
+class SeveralPhones(UsbmuxError):
+    """
+    Nothing says which one.
+
+    @ivar devices: Those it could be.
+    """
+
+    def __init__(self, where: str, devices: Sequence[Device]) -> None:
+        super().__init__(
+            f"the usbmuxd at {where} knows {len(devices)} phones: "
+            f"choose one by its UDID, of {listed(devices)}"
+        )
+        self.devices = tuple(devices)
+
+
+class PortRefused(UsbmuxError):
+    """
+    The phone is there and does not want this connection.
+    """
+
+    def __init__(self, udid: str, port: int) -> None:
+        super().__init__(f"the phone {udid} refused port {port}: nothing listens there")
+        self.udid = udid
+        self.port = port
+
+
+class PhoneGone(UsbmuxError):
+    """
+    The phone was unplugged between being found and being connected to.
+    """
+
+    def __init__(self, udid: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"the phone {udid} went away while port {port} was being connected ({reason}): "
+            "plug it in again"
+        )
+        self.udid = udid
+        self.port = port
+
+
+class TimedOut(UsbmuxError):
+    """
+    The time given for something is over.
+    """
+
+    def __init__(self, seconds: float, doing: str) -> None:
+        """
+        @param doing: What was being done.
+        """
+        super().__init__(f"time-out after {seconds:g} s while {doing}")
+
+
+class PairRecordError(UsbmuxError):
+    """
+    The daemon would not do something with a pair record.
+
+    @ivar result: The C{errno} it answered with (protocol 4.4).
+    """
+
+    def __init__(self, where: str, command: str, udid: str, result: int) -> None:
+        reason = (
+            "that it has no such pair record"
+            if result == errno.ENOENT
+            else f"Result {result} ({errno.errorcode.get(result, 'unknown')})"
+        )
+        super().__init__(f"{command} of {udid}: the usbmuxd at {where} says {reason}")
+        self.where = where
+        self.result = result
+
+
+class NoPairRecord(PairRecordError):
+    """
+    It has none of this phone: the phone does not trust this host yet.
+    """
+
+
+def listed(devices: Sequence[Device]) -> str:
+    """
+    Devices for a sentence.
+    """
+    return ", ".join(f"{device.udid} ({device.connectionType})" for device in devices) or "none"

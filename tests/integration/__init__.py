@@ -1,0 +1,3 @@
+"""
+The daemon with the tools and programs that people use with it.
+"""

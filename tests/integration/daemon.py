@@ -1,0 +1,325 @@
+"""
+The daemon in a process of its own, and the programs that are its clients.
+
+Everything here blocks, so the test cases are synchronous; every wait has an end.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+from unittest import SkipTest
+
+from twisted.python.runtime import platform
+from twisted.trial.unittest import SynchronousTestCase
+
+import muxd
+from tests.integration.conversation import PATIENCE, Conversation
+
+PROJECT = Path(muxd.__file__).parent.parent
+TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile=")
+DAEMONISED = ("-c", "from twisted.scripts.twistd import run; run()")
+TWIST = ("-m", "twisted")
+
+REQUIRED = "MUXD_REQUIRE_INTEGRATION"
+"""Where this is in the environment, nothing may be missing."""
+
+PACKAGES = {
+    "iproxy": "libusbmuxd-tools",
+    "inetcat": "libusbmuxd-tools",
+    "setpriv": "util-linux",
+}
+"""The Debian packages of programs; all others are in libimobiledevice-utils."""
+
+TROUBLE = re.compile(r"Traceback|Unhandled|#(error|critical)\]")
+"""What no log should have in it."""
+
+
+class Daemon:
+    """
+    A daemon that runs in a process and a directory of its own.
+
+    @ivar directory: For all of its files; short, as the path of a UNIX socket is
+        limited to 107 bytes.
+    @ivar socket: Where it listens, unless its arguments say otherwise.
+    @ivar process: The one that was started; a daemonised one is its grandchild.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.socket = str(directory / "s")
+        self.records = directory / "lockdown"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._log = directory / "log"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """
+        What a program needs to find this daemon; and the daemon, its plugins.
+        """
+        return {
+            **os.environ,
+            "USBMUXD_SOCKET_ADDRESS": f"UNIX:{self.socket}",
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            # For a daemon that hangs, see stop().
+            "PYTHONFAULTHANDLER": "1",
+        }
+
+    @property
+    def arguments(self) -> list[str]:
+        """
+        Of the command C{usbmuxd}: a socket and records that are nobody else's.
+        """
+        return ["--listen", f"unix:{self.socket}", "--config-dir", str(self.records)]
+
+    def run(self, *words: str, runner: Sequence[str] = TWISTD) -> None:
+        """
+        Run C{twistd} or its like, and do not wait.
+
+        @param words: What comes after the options of the runner.
+        """
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, *runner, *words],
+                cwd=self.directory,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def log(self) -> str:
+        """
+        What it has written so far, to its log or to the terminal.
+        """
+        logs = [self._log, self.directory / "twistd.log"]
+        return "".join(log.read_text(errors="replace") for log in logs if log.exists())
+
+    def conversation(self) -> Conversation:
+        """
+        Connect to it, as soon as it listens.
+        """
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return Conversation(self.socket)
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                if self.process is not None and self.process.poll():
+                    raise AssertionError(
+                        f"it ended with status {self.process.returncode}"
+                    ) from error
+                if time.monotonic() > end:
+                    raise AssertionError(f"nobody listens on {self.socket}") from error
+            time.sleep(0.01)
+
+    def devices(self, count: int = 1) -> dict[str, int]:
+        """
+        The phones that are attached, once there are as many as C{count}: their
+        UDIDs and device ids.
+        """
+        found: dict[str, int] = {}
+        with self.conversation() as listening:
+            reply = listening.ask("Listen", kLibUSBMuxVersion=3)
+            if reply != {"MessageType": "Result", "Number": 0}:
+                raise AssertionError(f"Listen: expected result 0, got {reply}")
+            while len(found) < count:
+                event = listening.receive()
+                properties: Mapping[str, Any] = event["Properties"]
+                found[properties["SerialNumber"]] = event["DeviceID"]
+        return found
+
+    def connect(self, port: int, deviceID: int | None = None) -> Conversation:
+        """
+        A stream to a phone's port.
+
+        @param deviceID: Which phone; any if C{None}.
+        """
+        if deviceID is None:
+            deviceID = min(self.devices().values())
+        stream = self.conversation()
+        result = stream.connect(deviceID, port)
+        if result != 0:
+            stream.close()
+            raise AssertionError(f"Connect: expected result 0, got {result}")
+        return stream
+
+    def wait(self) -> int:
+        """
+        Its exit status, once it has ended.  One that does not end says what its
+        threads do, and is killed.
+        """
+        assert self.process is not None
+        try:
+            return self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait(PATIENCE)
+            raise AssertionError(f"it did not end within {PATIENCE:g} s") from None
+
+    def kill(self) -> None:
+        """
+        End it with C{SIGKILL}, which leaves no time to tidy up.
+        """
+        assert self.process is not None
+        self.process.kill()
+        self.wait()
+
+
+class DaemonTestCase(SynchronousTestCase):
+    """
+    What tests of daemon processes need.  Where one of them fails, the logs of
+    its daemons follow.
+    """
+
+    if platform.isWindows():
+        skip = "Windows has no UNIX sockets here"
+
+    def run(self, result: Any = None) -> None:
+        """
+        Run the test.
+        """
+        self._logs: list[str] = []
+        watched = _Watched(result)
+        super().run(watched)
+        if watched.failed:
+            print(*self._logs, sep="\n")
+
+    def makeDirectory(self) -> Path:
+        """
+        A directory with a short path, which is removed after the test.
+        """
+        directory = Path(tempfile.mkdtemp(prefix="muxd-", dir="/tmp"))
+        self.addCleanup(shutil.rmtree, directory)
+        return directory
+
+    def makeDaemon(self) -> Daemon:
+        """
+        A daemon that has not been started.  If it still runs after the test, it
+        is stopped, and that must be a clean end.
+        """
+        daemon = Daemon(self.makeDirectory())
+        self.addCleanup(self._finish, daemon)
+        return daemon
+
+    def startDaemon(self, *words: str, phones: int = 1, runner: Sequence[str] = TWISTD) -> Daemon:
+        """
+        A daemon that listens and has simulated phones, all of which are
+        attached.
+
+        @param words: Further arguments of C{usbmuxd}.
+        """
+        daemon = self.makeDaemon()
+        self.restart(daemon, *words, phones=phones, runner=runner)
+        return daemon
+
+    def restart(
+        self, daemon: Daemon, *words: str, phones: int = 1, runner: Sequence[str] = TWISTD
+    ) -> None:
+        """
+        The same for a daemon that has ended, or has not been started.
+        """
+        source = ["--source", f"simulated:count={phones}"]
+        daemon.run("usbmuxd", *daemon.arguments, *source, *words, runner=runner)
+        daemon.devices(phones)
+
+    def stop(self, daemon: Daemon, number: signal.Signals = signal.SIGTERM) -> None:
+        """
+        Stop a daemon; it must end with status 0, leave nothing, and have
+        nothing in its log that an operator would have to look into.
+        """
+        assert daemon.process is not None
+        daemon.process.send_signal(number)
+        self.assertEqual(daemon.wait(), 0)
+        self.assertLeftNothing(daemon)
+
+    def assertLeftNothing(self, daemon: Daemon) -> None:
+        """
+        Neither the socket nor anything that belongs to it is there, and the log
+        is one of a daemon that is well.
+        """
+        left = sorted(path.name for path in daemon.directory.iterdir())
+        self.assertEqual(set(left) - {"log", "twistd.log", "lockdown"}, set())
+        troubles = [line for line in daemon.log().splitlines() if TROUBLE.search(line)]
+        self.assertEqual(troubles, [])
+
+    def _finish(self, daemon: Daemon) -> None:
+        """
+        The end of a test: stop what still runs.
+        """
+        process = daemon.process
+        try:
+            if process is not None and process.poll() is None:
+                self.stop(daemon)
+        finally:
+            if process is not None and process.poll() is None:
+                daemon.kill()
+            self._logs.append(f"--- log of the daemon in {daemon.directory}\n{daemon.log()}---")
+
+    def tool(self, name: str) -> str:
+        """
+        The path of a program that must be installed; without it the test is
+        skipped.
+        """
+        found = shutil.which(name)
+        if found is None:
+            package = PACKAGES.get(name, "libimobiledevice-utils")
+            self.missing(f"there is no {name}: apt install {package}")
+        return found
+
+    def missing(self, reason: str) -> NoReturn:
+        """
+        Skip the test, unless nothing may be missing.
+        """
+        if REQUIRED in os.environ:
+            self.fail(reason)
+        raise SkipTest(reason)
+
+    def runTool(self, daemon: Daemon, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """
+        Run a program that uses a daemon to its end.
+        """
+        return subprocess.run(
+            [self.tool(name), *words],
+            env=daemon.environment,
+            capture_output=True,
+            input="",
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def output(self, daemon: Daemon, name: str, *words: str) -> str:
+        """
+        What a program prints that has nothing to complain of.
+        """
+        done = self.runTool(daemon, name, *words)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), f"{name} {words}")
+        return done.stdout
+
+
+class _Watched:
+    """
+    The result of whoever runs the tests, and whether something was wrong.
+    """
+
+    def __init__(self, result: Any) -> None:
+        self.failed = False
+        self._result = result
+
+    def __getattr__(self, name: str) -> Any:
+        """
+        Pass everything on.
+        """
+        if name in ("addError", "addFailure"):
+            self.failed = True
+        return getattr(self._result, name)
