@@ -76,7 +76,7 @@ class Limits:
     """
 
     receiveWindow: int = 131072
-    acknowledgeAt: int = 32768
+    acknowledgeAt: int = 16384
     acknowledgeDelay: float = 0.030
     sendBuffer: int = 98304
     smallWrite: int = 4096

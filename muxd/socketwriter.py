@@ -17,10 +17,13 @@ Twisted's file descriptors; other transports, such as TLS, are used as they are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IConsumer, IPullProducer
+from twisted.internet.tcp import Connection
 from zope.interface import implementer
 
 from muxd.wire.mux import BULK_PAYLOAD
@@ -74,10 +77,14 @@ class SocketWriter:
     See the module's text.
     """
 
-    __slots__ = ("_isBusy", "_isPaused", "_limit", "_pending", "_producer", "_transport")
+    __slots__ = ("_isBusy", "_isPaused", "_limit", "_pending", "_producer", "_send", "_transport")
 
     def __init__(self, transport: FileDescriptor, isEmpty: bool, limit: int | None = None) -> None:
         self._transport = transport
+        self._send: Callable[[bytes], Any] = transport.writeSomeData
+        if isinstance(transport, Connection):
+            # A UNIX transport first looks for file descriptors to send along.
+            self._send = partial(Connection.writeSomeData, transport)
         self._producer: Any = None
         self._isPaused = False
         self._limit = transport.bufferSize if limit is None else limit
@@ -94,7 +101,7 @@ class SocketWriter:
         Send what the socket takes, and leave the rest to the transport.
         """
         if not self._isBusy:
-            sent = self._transport.writeSomeData(data)
+            sent = self._send(data)
             # An error will be met again by the transport, which knows what to do.
             count = sent if isinstance(sent, int) and sent > 0 else 0
             if count == len(data):
@@ -112,6 +119,7 @@ class SocketWriter:
         Pause this push producer while the socket takes too little.
         """
         self._producer = producer
+        self._isPaused = False
 
     def unregisterProducer(self) -> None:
         """

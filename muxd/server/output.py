@@ -5,6 +5,10 @@ What is waiting to be sent to a client, and no more of it than allowed.
 A Twisted transport takes whatever is written to it.  It does tell a registered
 producer when it has more than it can send at once: from then on messages wait
 here, where they are counted, until it has sent what it has.
+
+What a socket takes is sent within the call (see L{muxd.socketwriter}): of a
+thousand listeners, the last is told of a phone when the others have been told, and
+not a turn of the reactor for each of them later.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from muxd.pipe import Joinable
+from muxd.socketwriter import Consumer, SocketWriter, consumerOf
 
 
 @implementer(IPushProducer)
@@ -24,7 +29,6 @@ class OutputQueue:
     A client's unsent messages.
 
     @ivar size: How many bytes wait here, besides what the transport has.
-    @ivar isUnused: Whether nothing was ever written.
     """
 
     def __init__(self, transport: Joinable, limit: int, overflowed: Callable[[], None]) -> None:
@@ -41,8 +45,8 @@ class OutputQueue:
         self._paused = False
         self._finishing = False
         self._dead = False
-        self.isUnused = True
-        transport.registerProducer(self, True)
+        self._consumer = consumerOf(transport)
+        self._consumer.registerProducer(self, True)
 
     def write(self, data: bytes) -> None:
         """
@@ -50,9 +54,8 @@ class OutputQueue:
         """
         if self._dead or self._finishing:
             return
-        self.isUnused = False
         if not self._paused:
-            self._transport.write(data)
+            self._consumer.write(data)
             return
         self._waiting.append(data)
         self.size += len(data)
@@ -70,14 +73,18 @@ class OutputQueue:
         if not self._waiting:
             self._close()
 
-    def release(self) -> None:
+    def release(self) -> Consumer:
         """
         Leave the transport to somebody else, with everything written to it.
+
+        @return: What to write to from now on; it has no producer.
         """
-        self._transport.unregisterProducer()
         while self._waiting:
-            self._transport.write(self._waiting.popleft())
+            self._consumer.write(self._waiting.popleft())
         self.stopProducing()
+        if not isinstance(self._consumer, SocketWriter):
+            self._consumer.unregisterProducer()
+        return self._consumer
 
     def pauseProducing(self) -> None:
         """
@@ -93,7 +100,7 @@ class OutputQueue:
         while self._waiting and not self._paused:
             data = self._waiting.popleft()
             self.size -= len(data)
-            self._transport.write(data)
+            self._consumer.write(data)
         if self._finishing and not self._waiting and not self._dead:
             self._close()
 
@@ -108,6 +115,6 @@ class OutputQueue:
     def _close(self) -> None:
         # A paused producer that stays registered would keep the transport from
         # ever finishing (see muxd.pipe).
-        self._transport.unregisterProducer()
+        self._consumer.unregisterProducer()
         self._dead = True
         self._transport.loseConnection()

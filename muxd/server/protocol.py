@@ -23,7 +23,6 @@ from muxd.server.quickplist import parseRequest
 from muxd.server.replies import encodePlist, encodeResult
 from muxd.server.states import TRANSITIONS, State
 from muxd.socketreader import readPlainly
-from muxd.socketwriter import consumerOf
 from muxd.wire.messages import (
     BINARY_VERSION,
     PLIST_VERSION,
@@ -289,9 +288,8 @@ class ControlProtocol(Protocol):
         """
         self.server.counters.connects += 1
         self._enter(State.CONNECTED)
-        self._output.release()
         client = attempt.pipe.first
-        client.consumer = consumerOf(self.transport, self._output.isUnused)
+        client.consumer = self._output.release()
         client.consumer.write(encodeResult(self.version, tag, Result.OK))
         # An instance attribute on purpose: one call less for every read.
         self.dataReceived = client.dataReceived  # type: ignore[method-assign]
