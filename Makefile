@@ -17,11 +17,12 @@ FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test lint types check-packaging bench clean distclean
+.PHONY: help run test system lint types check-packaging bench clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
 	@echo "make test              lint, types, tests with coverage, and a closing line of counts"
+	@echo "make system            the daemon on a real kernel, in a virtual machine; root on Debian"
 	@echo "make lint              ruff: style and format"
 	@echo "make types             mypy --strict"
 	@echo "make check-packaging   build wheel and sdist, install them elsewhere, check the man page"
@@ -54,6 +55,10 @@ test: $(DEVELOPED)
 	cat $(SUMMARY) || status=1; \
 	exit $$status
 
+# The first run installs QEMU and unpacks a kernel, for which it has to be root.
+system: $(INSTALLED)
+	sh tests/system/run.sh $(abspath $(BIN)/python)
+
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,12 +75,12 @@ check-packaging: $(DEVELOPED)
 	else echo "groff is not installed: the man page was not checked"; fi
 
 bench: $(DEVELOPED)
-	@if [ -f bench/__main__.py ]; then $(BIN)/python -m bench; \
-	else echo "there is nothing to measure with in bench/"; fi
+	@$(MAKE) --no-print-directory -C bench PYTHON=$(abspath $(BIN)/python)
 
 clean:
 	rm -rf build dist run _trial_temp* .coverage .coverage.* .mypy_cache .ruff_cache \
 	    .pytest_cache .hypothesis muxd.egg-info twisted/plugins/dropin.cache
+	@$(MAKE) --no-print-directory -C bench clean
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.bench.test_daemons -*-
+# -*- test-case-name: tests.bench.test_commandline,tests.bench.test_daemons -*-
 """
 C{python -m bench}: what can be said, and what is done with it.
 """
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     selected = chosen(options.only, options.quick)
     if options.list:
-        print("\n".join(row.key for workload in selected for row in workload.rows))
+        _show("\n".join(row.key for workload in selected for row in workload.rows))
         return 0
     if not selected:
         print(f"no row is called {' or '.join(options.only)}; see --list", file=sys.stderr)
@@ -92,6 +92,19 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     return int(any(line.missed for line in lines(comparisons)))
+
+
+def _show(text: str) -> None:
+    """
+    Print it, to somebody who may have read enough, as C{head} does.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # What is left in the buffer would be complained about at the very end.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _run(options: argparse.Namespace, selected: Sequence[Workload]) -> Sequence[Comparison]:
@@ -110,7 +123,7 @@ def _run(options: argparse.Namespace, selected: Sequence[Workload]) -> Sequence[
         about = {**describe(), "rounds": run.rounds, "seconds": run.length}
         comparisons = run.measure(selected)
     names = run.ours.name, run.theirs.name
-    print(report.text(comparisons, *names))
+    _show(report.text(comparisons, *names))
     if options.markdown:
         table = report.markdown(comparisons, *names, about)
         file: Path = options.markdown

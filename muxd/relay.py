@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_relay -*-
+# -*- test-case-name: tests.test_relay,tests.test_relayed -*-
 """
 The relay: what connects here is connected to somewhere else.
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_relay -*-
+# -*- test-case-name: tests.test_relayed -*-
 """
 One connection that a relay carries: from its coming to its end.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_service -*-
+# -*- test-case-name: tests.test_service,tests.test_servicelistening -*-
 """
 The daemon put together: sources, the registry of devices, and the places where
 clients connect.
@@ -76,6 +76,7 @@ class MuxService(Service):
     Nothing is opened before it is started, and it can be started again after it
     was stopped.
 
+    @ivar reactor: What everything of it lives on.
     @ivar registry: The devices that are attached, whichever source they are of.
     @ivar sources: Where devices come from.
     """
@@ -103,7 +104,7 @@ class MuxService(Service):
         @raise ValueError: A description is wrong.
         """
         self.registry = DeviceRegistry()
-        self._reactor = reactor
+        self.reactor = reactor
         self._limits = limits
         self._store = PairRecordStore(configDir or defaultConfigDir())
         self._factory = ControlFactory(reactor, self.registry, self._store, limits)
@@ -196,7 +197,7 @@ class MuxService(Service):
         becomes of one of them.
         """
         for end in ends:
-            end.addTimeout(self._limits.stopTimeout, self._reactor)
+            end.addTimeout(self._limits.stopTimeout, self.reactor)
             end.addErrback(self._unfinished, what)
         await gatherResults(ends)
 

@@ -29,7 +29,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.limits import Limits
 from muxd.relay import RelayService, Route
 from muxd.testing import BudgetTransport, FakeConnection, FakeDevice
-from tests.test_relay import CLIENT, PORT, Door
+from tests.relays import CLIENT, PORT, Door
 
 LIMITS = Limits(relayConnections=4)
 

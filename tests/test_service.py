@@ -5,114 +5,22 @@ Tests of L{muxd.service}.
 
 from __future__ import annotations
 
-import os
-import plistlib
-import socket
-import struct
 from collections.abc import Callable
-from unittest import skipIf
 
-from twisted.application.service import IService, Service
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import UNIXClientEndpoint, UNIXServerEndpoint, connectProtocol
-from twisted.internet.interfaces import (
-    IAddress,
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-)
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.application.service import IService
+from twisted.internet.endpoints import connectProtocol
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import Protocol
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import LogLevel, globalLogPublisher
-from twisted.python.failure import Failure
-from twisted.python.runtime import Platform, platform
-from twisted.trial.unittest import SynchronousTestCase, TestCase
-from zope.interface import implementer
+from twisted.python.runtime import Platform
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muxd.identity import DeviceIdentity
-from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource
+from muxd.interfaces import IDevice, IDeviceSource
 from muxd.limits import Limits
 from muxd.service import MuxService, NoSuchDevice, defaultConfigDir
-from muxd.socketfile import CannotListen
-
-
-@implementer(IStreamClientEndpoint)
-class DeviceEndpoint:
-    """
-    An endpoint that has no way to connect: it remembers who tried.
-    """
-
-    def __init__(self, attempts: list[int], port: int) -> None:
-        self.attempts = attempts
-        self.port = port
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """
-        Note the attempt.
-        """
-        self.attempts.append(self.port)
-        address: IAddress | None = None
-        protocol = protocolFactory.buildProtocol(address)  # type: ignore[arg-type] # None will do
-        assert protocol is not None
-        return succeed(protocol)
-
-
-@implementer(IDevice)
-class Device:
-    """
-    A device that notes to which ports somebody connected.
-    """
-
-    def __init__(self, udid: str, connectionType: str = "USB") -> None:
-        self.identity = DeviceIdentity(
-            udid=udid,
-            serial=udid.replace("-", ""),
-            productID=0x12A8,
-            locationID=1,
-            connectionType=connectionType,
-        )
-        self.attempts: list[int] = []
-
-    def endpoint(self, port: int) -> IStreamClientEndpoint:
-        """
-        A way that is noted.
-        """
-        return DeviceEndpoint(self.attempts, port)
-
-
-@implementer(IDeviceSource)
-class Source(Service):
-    """
-    A source with one device, which ends when it is told to.
-    """
-
-    description = "shelf"
-
-    def __init__(self, receiver: IDeviceReceiver) -> None:
-        self.receiver = receiver
-        self.device = Device("00008110-000A1B2C3D4E5F60")
-        self.stopping: Deferred[None] | None = None
-        self.problem: Exception | None = None
-
-    def startService(self) -> None:
-        """
-        Attach the device.
-        """
-        super().startService()
-        if self.problem is not None:
-            raise self.problem
-        self.receiver.deviceAttached(self.device)
-
-    def stopService(self) -> Deferred[None]:
-        """
-        Detach it, and take one's time.
-        """
-        super().stopService()
-        self.receiver.deviceDetached(self.device)
-        self.stopping = Deferred()
-        return self.stopping
+from tests.shelf import Device, Source
 
 
 class EmbeddedTests(SynchronousTestCase):
@@ -327,151 +235,6 @@ class EmbeddedTests(SynchronousTestCase):
         make: Callable[..., object] = MuxService
         self.assertRaises(ValueError, make, self.reactor, sources=["cupboard"])
         self.assertRaises(ValueError, make, self.reactor, listen=["cupboard"])
-
-
-class _Feed(Protocol):
-    """
-    A client that wants to hear of devices.
-    """
-
-    def __init__(self) -> None:
-        self.received = b""
-        self.attached: Deferred[None] = Deferred()
-        self.lost: Deferred[None] = Deferred()
-
-    def connectionMade(self) -> None:
-        """
-        Say so.
-        """
-        body = plistlib.dumps({"MessageType": "Listen"})
-        assert self.transport is not None
-        self.transport.write(struct.pack("<4I", 16 + len(body), 1, 8, 1) + body)
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Wait for the first event.
-        """
-        self.received += data
-        if b"Attached" in self.received and not self.attached.called:
-            self.attached.callback(None)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        The daemon is gone.
-        """
-        self.lost.callback(None)
-
-
-@skipIf(platform.isWindows(), "Windows has no UNIX sockets here")
-class ListeningTests(TestCase):
-    """
-    Tests of a L{MuxService} with a real UNIX socket.
-    """
-
-    timeout = 20
-
-    def setUp(self) -> None:
-        """
-        Have a directory whose name is short.
-        """
-        os.makedirs(directory := self.mktemp())
-        self.path = os.path.relpath(os.path.join(directory, "s"))
-
-    def service(self) -> MuxService:
-        """
-        A service on our socket.
-        """
-        return MuxService(
-            reactor, listen=[f"unix:{self.path}:mode=600"], sources=[_Quick], configDir="lockdown"
-        )
-
-    async def test_life(self) -> None:
-        """
-        A client connects to a service that was only ever C{startService}d, as
-        C{twist} does it, hears of the device, of its end when the service stops,
-        and is disconnected; no file is left.
-        """
-        service = self.service()
-        service.startService()
-        self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o600)
-        feed = _Feed()
-        await connectProtocol(UNIXClientEndpoint(reactor, self.path), feed)
-        await feed.attached
-        await service.stopService()
-        await feed.lost
-        self.assertIn(b"Detached", feed.received)
-        self.assertEqual(os.listdir(os.path.dirname(self.path)), [])
-
-    async def test_staleAndAgain(self) -> None:
-        """
-        What a killed daemon left is replaced; and a stopped service opens its
-        socket again.
-        """
-        with socket.socket(socket.AF_UNIX) as stale:
-            stale.bind(self.path)
-        service = self.service()
-        for _ in range(2):
-            service.privilegedStartService()
-            service.startService()
-            feed = _Feed()
-            await connectProtocol(UNIXClientEndpoint(reactor, self.path), feed)
-            await feed.attached
-            await service.stopService()
-            await feed.lost
-
-    async def test_second(self) -> None:
-        """
-        A second service on the same socket is refused, and the first one goes
-        on.
-        """
-        first = self.service()
-        first.startService()
-        second = self.service()
-        error = self.assertRaises(CannotListen, second.startService)
-        self.assertIn("is listening there already", str(error))
-        self.assertFalse(second.running)
-        feed = _Feed()
-        await connectProtocol(UNIXClientEndpoint(reactor, self.path), feed)
-        await feed.attached
-        await first.stopService()
-        await feed.lost
-
-    async def test_nothingLeft(self) -> None:
-        """
-        When one of two places is taken, the other is not opened.
-        """
-        free = f"{self.path}2"
-        first = self.service()
-        first.startService()
-        second = MuxService(reactor, listen=[f"unix:{free}", f"unix:{self.path}"])
-        self.assertRaises(CannotListen, second.privilegedStartService)
-        self.assertFalse(os.path.exists(free))
-        await first.stopService()
-
-    async def test_endpointObject(self) -> None:
-        """
-        An endpoint may be given instead of its description.
-        """
-        service = MuxService(reactor, listen=[UNIXServerEndpoint(reactor, self.path)])
-        service.startService()
-        feed = _Feed()
-        await connectProtocol(UNIXClientEndpoint(reactor, self.path), feed)
-        await service.stopService()
-        await feed.lost
-        self.assertFalse(os.path.exists(self.path))
-
-
-class _Quick(Source):
-    """
-    A source that ends at once.
-    """
-
-    def stopService(self) -> Deferred[None]:
-        """
-        End.
-        """
-        super().stopService()
-        return succeed(None)
 
 
 class ConfigDirTests(SynchronousTestCase):

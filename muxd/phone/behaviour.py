@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.test_muxer -*-
+# -*- test-case-name: tests.phone.test_muxer,tests.phone.test_framing -*-
 """
 What a phone puts up with, and how it misbehaves.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.test_muxer -*-
+# -*- test-case-name: tests.phone.test_framing -*-
 """
 Mux packets as the phone reads and writes them, with their counters.
 """

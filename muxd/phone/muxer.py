@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.test_muxer -*-
+# -*- test-case-name: tests.phone.test_muxer,tests.phone.test_framing -*-
 """
 The phone's muxer, strict: it writes down whatever the host does wrong.
 

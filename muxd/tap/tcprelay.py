@@ -16,19 +16,17 @@ from typing import Any, NoReturn
 from twisted.application.service import IService
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.endpoints import quoteStringArgument
-from twisted.logger import Logger, LogLevel, globalLogPublisher
+from twisted.logger import LogLevel
 from twisted.python import usage
 
 import muxd
-from muxd.allocator import keepFreedMemory
 from muxd.client.access import DaemonAccess, accessAt, daemonAccess
 from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, parseAddress
 from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.selection import Network
 from muxd.relay import BUFFER, RelayService, Route
-from muxd.socketfile import CannotListen
 from muxd.sources import Description
-from muxd.tap.process import StartFailure, limitLogLevel, raiseFileLimit, stopOnSignals
+from muxd.tap.master import ProcessMaster
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK6 = "::1"
@@ -289,39 +287,12 @@ def onLoopback(description: str) -> str:
     return f"{description}:interface={quoteStringArgument(interface)}"
 
 
-class TcprelayService(RelayService):
+class TcprelayService(ProcessMaster, RelayService):
     """
     The relay as the master of its process.
-
-    @ivar logLevel: What to keep out of the log; C{None} if somebody else does.
     """
 
-    _log = Logger()
-
-    logLevel: Any = None
-
-    def privilegedStartService(self) -> None:
-        """
-        Prepare the process, then listen.
-
-        @raise StartFailure: That was not possible.
-        """
-        if self.logLevel is not None:
-            limitLogLevel(globalLogPublisher, self.logLevel)
-        raiseFileLimit()
-        keepFreedMemory()
-        try:
-            super().privilegedStartService()
-        except CannotListen as problem:
-            self._log.critical("tcprelay cannot start: {problem}", problem=problem)
-            raise StartFailure(str(problem)) from None
-
-    def startService(self) -> None:
-        """
-        Begin, and end when the process is told to.
-        """
-        stopOnSignals(self.reactor)
-        super().startService()
+    program = "tcprelay"
 
 
 def makeService(options: Options) -> IService:

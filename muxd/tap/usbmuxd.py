@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.tap.test_usbmuxd -*-
+# -*- test-case-name: tests.tap.test_usbmuxd,tests.tap.test_usbmuxdservice -*-
 """
 C{twistd usbmuxd}: the daemon's options, and the service made of them.
 """
@@ -11,16 +11,15 @@ from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import quoteStringArgument
-from twisted.logger import Logger, LogLevel, globalLogPublisher
+from twisted.logger import LogLevel
 from twisted.python import usage
 from twisted.python.runtime import platform
 
 import muxd
-from muxd.allocator import keepFreedMemory
 from muxd.service import MuxService
-from muxd.socketfile import CannotListen
 from muxd.sources import Description, sourceParsers
-from muxd.tap.process import StartFailure, collectLess, limitLogLevel, raiseFileLimit, stopOnSignals
+from muxd.tap.master import ProcessMaster
+from muxd.tap.process import collectLess
 
 UNIX_ENDPOINT = "unix:/var/run/usbmuxd:mode=666"
 TCP_ENDPOINT = "tcp:27015:interface=127.0.0.1"
@@ -242,38 +241,17 @@ def endpointFromAddress(address: str) -> str:
     return f"{kind}:{port}:interface={quoteStringArgument(host)}"
 
 
-class UsbmuxdService(MuxService):
+class UsbmuxdService(ProcessMaster, MuxService):
     """
-    The service as the master of its process.
-
-    @ivar logLevel: What to keep out of the log; C{None} if somebody else does.
+    The daemon as the master of its process.
     """
 
-    _log = Logger()
-
-    logLevel: Any = None
-
-    def privilegedStartService(self) -> None:
-        """
-        Prepare the process, then open the doorways.
-
-        @raise StartFailure: That was not possible.
-        """
-        if self.logLevel is not None:
-            limitLogLevel(globalLogPublisher, self.logLevel)
-        raiseFileLimit()
-        keepFreedMemory()
-        try:
-            super().privilegedStartService()
-        except CannotListen as problem:
-            self._log.critical("usbmuxd cannot start: {problem}", problem=problem)
-            raise StartFailure(str(problem)) from None
+    program = "usbmuxd"
 
     def startService(self) -> None:
         """
-        Begin, and end when the process is told to.
+        Begin, and let Python look for garbage less often from now on.
         """
-        stopOnSignals(self._reactor)
         super().startService()
         collectLess()
 

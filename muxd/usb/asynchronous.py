@@ -41,6 +41,7 @@ from zope.interface import implementer
 
 from muxd.interfaces import Buffer, IPacketReceiver
 from muxd.limits import LIMITS, Limits
+from muxd.usb.assembling import assemblerFor
 from muxd.usb.descriptors import LibusbDescriptors
 from muxd.usb.engines import EngineError, IUSBLink, LinkState
 from muxd.usb.libusb import (
@@ -52,7 +53,6 @@ from muxd.usb.libusb import (
 )
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.submissions import Submissions
-from muxd.wire.assembly import PacketAssembler
 
 READ_SIZE = 65536
 COMPLETED = int(TransferStatus.COMPLETED)
@@ -86,7 +86,7 @@ class AsynchronousLink:
         self._phone = phone
         self._limits = limits
         self._receiver: IPacketReceiver | None = None
-        self._assembler = PacketAssembler(self._packetsDropped)
+        self._assembler = assemblerFor(phone.identity.udid, self._log)
         self._reading = 0
         self._unread: list[Transfer] = []
         self._stalled: set[int] = set()
@@ -309,18 +309,6 @@ class AsynchronousLink:
                 "/sys/module/usbcore/parameters/usbfs_memory_mb (16 by default)",
                 udid=self._phone.identity.udid,
             )
-
-    def _packetsDropped(self, count: int, reason: str) -> None:
-        """
-        The phone sent what is no packet: told once, then counted.
-        """
-        log = self._log.warn if self._assembler.drops == 1 else self._log.debug
-        log(
-            "dropped {count} bytes from {udid} that are no packet: {reason}",
-            count=count,
-            udid=self._phone.identity.udid,
-            reason=reason,
-        )
 
     # Closing
 

@@ -34,12 +34,12 @@ from zope.interface import implementer
 
 from muxd.interfaces import Buffer, IPacketReceiver
 from muxd.limits import LIMITS, Limits
+from muxd.usb.assembling import assemblerFor
 from muxd.usb.engines import IUSBLink, LinkState
 from muxd.usb.failures import ClearingOnce, transferFailure
 from muxd.usb.mailbox import Mailbox
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.writing import Mail, Writer
-from muxd.wire.assembly import PacketAssembler
 
 READ_SIZE = 65536
 READ_TIMEOUT = 200
@@ -64,7 +64,7 @@ class ThreadedLink:
         self._phone = phone
         self._limits = limits
         self._receiver: IPacketReceiver | None = None
-        self._assembler = PacketAssembler(self._packetsDropped)
+        self._assembler = assemblerFor(phone.identity.udid, self._log)
         self._mailbox: Mailbox[Mail] = Mailbox(
             reactor.callFromThread, self._mailReceived, capacity=limits.readBacklog
         )
@@ -175,18 +175,6 @@ class ThreadedLink:
             self._receiver.roomAvailable()
         if failure is not None:
             self.lose(failure)
-
-    def _packetsDropped(self, count: int, reason: str) -> None:
-        """
-        The phone sent what is no packet: told once, then counted.
-        """
-        log = self._log.warn if self._assembler.drops == 1 else self._log.debug
-        log(
-            "dropped {count} bytes from {udid} that are no packet: {reason}",
-            count=count,
-            udid=self._phone.identity.udid,
-            reason=reason,
-        )
 
     def _closeTimedOut(self) -> None:
         alive = [thread.name for thread in self._threads if thread.is_alive()]

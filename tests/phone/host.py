@@ -8,9 +8,11 @@ from collections.abc import Mapping
 
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.task import Clock
+from twisted.protocols.wire import Discard, Echo
 
 from muxd.phone.behaviour import STRICT, Expectations
 from muxd.phone.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
+from muxd.phone.services import ServiceFactory
 from muxd.wire.mux import (
     MAGIC,
     SETUP_BODY,
@@ -23,6 +25,9 @@ from muxd.wire.mux import (
     encodeVersion,
 )
 from muxd.wire.sequence import advance
+
+SERVICES = {7: ServiceFactory(Echo), 9: ServiceFactory(Discard)}
+"""Enough for most tests, on ports of the phone."""
 
 
 class ManualHost:

@@ -20,11 +20,11 @@ from zope.interface.verify import verifyObject
 
 import muxd
 from muxd.relay import BUFFER
-from muxd.tap import tcprelay
+from muxd.tap import master
 from muxd.tap.process import StartFailure
 from muxd.tap.tcprelay import Options, TcprelayService, makeService, onLoopback
 from muxd.testing import BudgetTransport, FakeAddress
-from tests.tap.test_usbmuxd import Runner
+from tests.tap.options import Runner
 
 
 class OptionsCase(SynchronousTestCase):
@@ -39,11 +39,11 @@ class OptionsCase(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
         self.options = Options()
         self.options.reactor = self.reactor
-        self.patch(tcprelay, "raiseFileLimit", lambda: None)
-        self.patch(tcprelay, "keepFreedMemory", lambda: True)
-        self.patch(tcprelay, "limitLogLevel", lambda publisher, level: None)
+        self.patch(master, "raiseFileLimit", lambda: None)
+        self.patch(master, "keepFreedMemory", lambda: True)
+        self.patch(master, "limitLogLevel", lambda publisher, level: None)
         self.stopping: list[object] = []
-        self.patch(tcprelay, "stopOnSignals", self.stopping.append)
+        self.patch(master, "stopOnSignals", self.stopping.append)
         self.log = EventLoggingObserver()
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
@@ -336,12 +336,12 @@ class CommandTests(OptionsCase):
         an operator wants to know, and lets signals be an ordinary end.
         """
         done: list[object] = []
-        self.patch(tcprelay, "raiseFileLimit", lambda: done.append("files"))
+        self.patch(master, "raiseFileLimit", lambda: done.append("files"))
 
         def limit(publisher: LogPublisher, level: object) -> None:
             done.append(level)
 
-        self.patch(tcprelay, "limitLogLevel", limit)
+        self.patch(master, "limitLogLevel", limit)
         self.options.parent = Runner()
         self.start("22")
         self.assertEqual(done, [LogLevel.info, "files"])

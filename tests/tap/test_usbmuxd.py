@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.tap.test_usbmuxd -*-
 """
-Tests of L{muxd.tap.usbmuxd}.
+Tests of L{muxd.tap.usbmuxd}: its options.
 """
 
 from __future__ import annotations
@@ -10,25 +10,21 @@ import os
 import sys
 from typing import Any
 
-from twisted.application.service import IService
-from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
-from twisted.logger import LogLevel, LogPublisher, globalLogPublisher
+from twisted.logger import LogLevel
 from twisted.python import usage
 from twisted.python.runtime import platform
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 import muxd
 from muxd.tap import usbmuxd
-from muxd.tap.process import StartFailure
 from muxd.tap.usbmuxd import (
     TCP_ENDPOINT,
     UNIX_ENDPOINT,
     Options,
     UsbmuxdService,
     endpointFromAddress,
-    makeService,
 )
+from tests.tap.options import OptionsTestCase, Runner
 
 
 class Recorded(UsbmuxdService):
@@ -39,38 +35,6 @@ class Recorded(UsbmuxdService):
     def __init__(self, reactor: Any, **arguments: Any) -> None:
         self.arguments = arguments
         super().__init__(reactor, listen=arguments["listen"])
-
-
-class Runner(usage.Options):
-    """
-    The options of a C{twist} or, without a level, of a C{twistd}.
-    """
-
-    def __init__(self, **values: object) -> None:
-        super().__init__()
-        self.update(values)
-
-
-class OptionsTestCase(SynchronousTestCase):
-    """
-    What tests of L{Options} need.
-    """
-
-    def setUp(self) -> None:
-        """
-        Have options that do not use the global reactor.
-        """
-        self.reactor = MemoryReactorClock()
-        self.options = Options()
-        self.options.reactor = self.reactor
-
-    def refused(self, *words: str) -> str:
-        """
-        Why these words are refused: one line.
-        """
-        error = self.assertRaises(usage.UsageError, self.options.parseOptions, list(words))
-        self.assertNotIn("\n", str(error))
-        return str(error)
 
 
 class OptionsTests(OptionsTestCase):
@@ -340,106 +304,3 @@ class HelpTests(OptionsTestCase):
         self.patch(sys, "stdout", output := io.StringIO())
         exit = self.assertRaises(SystemExit, self.options.parseOptions, ["--version"])
         self.assertEqual((exit.code, output.getvalue()), (0, f"muxd {muxd.__version__}\n"))
-
-
-class ServiceTests(OptionsTestCase):
-    """
-    Tests of L{makeService} and what it makes.
-    """
-
-    def setUp(self) -> None:
-        """
-        Watch the log, but not the process's own.
-        """
-        super().setUp()
-        self.limits: list[object] = []
-        self.patch(usbmuxd, "raiseFileLimit", lambda: self.limits.append("files"))
-        self.patch(usbmuxd, "keepFreedMemory", lambda: self.limits.append("memory"))
-        self.patch(
-            usbmuxd,
-            "limitLogLevel",
-            lambda publisher, level: self.limits.append((publisher, level)),
-        )
-        self.log = EventLoggingObserver()
-        globalLogPublisher.addObserver(self.log)
-        self.addCleanup(globalLogPublisher.removeObserver, self.log)
-
-    def test_service(self) -> None:
-        """
-        The options' service keeps the contract, and nothing is opened before it
-        is started.
-        """
-        self.options.parseOptions(["-l", "tcp:1", "-s", "simulated"])
-        service = makeService(self.options)
-        verifyObject(IService, service)
-        self.assertEqual((self.reactor.tcpServers, self.limits), ([], []))
-
-    def test_process(self) -> None:
-        """
-        The process's limits are set when the service starts, before anything is
-        opened.
-        """
-        self.options.parseOptions(["-l", "tcp:1", "-s", "simulated"])
-        makeService(self.options).privilegedStartService()
-        self.assertEqual(self.limits, [(globalLogPublisher, LogLevel.info), "files", "memory"])
-        self.assertEqual(len(self.reactor.tcpServers), 1)
-
-    def test_twist(self) -> None:
-        """
-        The log of C{twist} is left to it.
-        """
-        self.options.parent = Runner(logLevel=LogLevel.info)
-        self.options.parseOptions(["-l", "tcp:1", "-s", "simulated"])
-        makeService(self.options).privilegedStartService()
-        self.assertEqual(self.limits, ["files", "memory"])
-
-    def test_stop(self) -> None:
-        """
-        The process's signals stop the reactor, once it runs.
-        """
-        reactors: list[object] = []
-        self.patch(usbmuxd, "stopOnSignals", reactors.append)
-        self.options.parseOptions(["-l", "tcp:1", "-s", "simulated"])
-        service = makeService(self.options)
-        service.privilegedStartService()
-        self.assertEqual(reactors, [])
-        # A source would start its thread.
-        self.options.service.sources.clear()
-        service.startService()
-        self.assertEqual(reactors, [self.reactor])
-        self.successResultOf(service.stopService())
-
-    def test_cannotListen(self) -> None:
-        """
-        A place that is taken ends the process with one line, which is in the
-        log.
-        """
-        self.options.parseOptions(["-l", "unix:/nowhere/s", "-s", "simulated"])
-        service = makeService(self.options)
-        failure = self.assertRaises(StartFailure, service.privilegedStartService)
-        self.assertIn("/nowhere/s: there is no directory", str(failure))
-        (event,) = [event for event in self.log if event["log_level"] is LogLevel.critical]
-        self.assertEqual(str(event["problem"]), str(failure))
-        self.assertNotIn("log_failure", event)
-
-
-class GlobalReactorTests(SynchronousTestCase):
-    """
-    Tests of L{Options} with nothing replaced.
-    """
-
-    def test_global(self) -> None:
-        """
-        The global reactor is used, once it is known which one that is.
-        """
-        from twisted.internet import reactor
-
-        options = Options()
-        options.parseOptions(["-l", "tcp:1", "-s", "simulated"])
-        self.assertIs(options.reactor, reactor)
-
-    def test_publisher(self) -> None:
-        """
-        The publisher whose observers are limited is one that can be.
-        """
-        self.assertIsInstance(globalLogPublisher, LogPublisher)

@@ -1,0 +1,62 @@
+# -*- test-case-name: tests.tap.test_master -*-
+"""
+A service as the master of its process.
+
+A service that is embedded leaves the process to the application around it.  One
+that C{twistd} or C{twist} was started for sets the process up, and ends with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.logger import Logger, globalLogPublisher
+
+from muxd.allocator import keepFreedMemory
+from muxd.socketfile import CannotListen
+from muxd.tap.process import StartFailure, limitLogLevel, raiseFileLimit, stopOnSignals
+
+
+class ProcessMaster(Service):
+    """
+    What comes before a service among the bases of the class that runs it in a
+    process of its own::
+
+        class UsbmuxdService(ProcessMaster, MuxService): ...
+
+    @cvar program: What the process is called in the log.
+    @ivar reactor: What the process runs.
+    @ivar logLevel: What to keep out of the log; C{None} if somebody else does.
+    """
+
+    _log = Logger()
+
+    program: str
+    reactor: Any
+    logLevel: Any = None
+
+    def privilegedStartService(self) -> None:
+        """
+        Prepare the process, then listen.
+
+        @raise StartFailure: That was not possible.
+        """
+        if self.logLevel is not None:
+            limitLogLevel(globalLogPublisher, self.logLevel)
+        raiseFileLimit()
+        keepFreedMemory()
+        try:
+            super().privilegedStartService()
+        except CannotListen as problem:
+            self._log.critical(
+                "{program} cannot start: {problem}", program=self.program, problem=problem
+            )
+            raise StartFailure(str(problem)) from None
+
+    def startService(self) -> None:
+        """
+        Begin, and end when the process is told to.
+        """
+        stopOnSignals(self.reactor)
+        super().startService()

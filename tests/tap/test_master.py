@@ -1,0 +1,130 @@
+# -*- test-case-name: tests.tap.test_master -*-
+"""
+Tests of L{muxd.tap.master}.
+"""
+
+from __future__ import annotations
+
+from twisted.application.service import IService, Service
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.logger import LogLevel, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from muxd.socketfile import CannotListen
+from muxd.tap import master
+from muxd.tap.master import ProcessMaster
+from muxd.tap.process import StartFailure
+
+
+class Steps(Service):
+    """
+    A service that notes when it was started.
+
+    @ivar steps: What has happened.
+    @ivar problem: Why it cannot listen.
+    """
+
+    def __init__(self, steps: list[object]) -> None:
+        self.steps = steps
+        self.problem: Exception | None = None
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen.
+        """
+        super().privilegedStartService()
+        if self.problem is not None:
+            raise self.problem
+        self.steps.append("listen")
+
+    def startService(self) -> None:
+        """
+        Begin.
+        """
+        super().startService()
+        self.steps.append("start")
+
+
+class Program(ProcessMaster, Steps):
+    """
+    The same in a process of its own.
+    """
+
+    program = "steps"
+
+    def __init__(self, steps: list[object]) -> None:
+        super().__init__(steps)
+        self.reactor = MemoryReactorClock()
+
+
+class ProcessMasterTests(SynchronousTestCase):
+    """
+    Tests of L{ProcessMaster}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a service whose process is not this one, and watch the log.
+        """
+        self.steps: list[object] = []
+        self.patch(master, "raiseFileLimit", lambda: self.steps.append("files"))
+        self.patch(master, "keepFreedMemory", lambda: self.steps.append("memory"))
+        self.patch(
+            master, "limitLogLevel", lambda publisher, level: self.steps.append((publisher, level))
+        )
+        self.patch(master, "stopOnSignals", self.steps.append)
+        self.service = Program(self.steps)
+        self.log = EventLoggingObserver()
+        globalLogPublisher.addObserver(self.log)
+        self.addCleanup(globalLogPublisher.removeObserver, self.log)
+
+    def test_interface(self) -> None:
+        """
+        It is a service still.
+        """
+        verifyObject(IService, self.service)
+
+    def test_prepares(self) -> None:
+        """
+        The process is prepared before anything is opened, the log first.
+        """
+        self.service.logLevel = LogLevel.warn
+        self.service.privilegedStartService()
+        self.assertEqual(
+            self.steps, [(globalLogPublisher, LogLevel.warn), "files", "memory", "listen"]
+        )
+
+    def test_logOfOthers(self) -> None:
+        """
+        Without a level, the log is left alone.
+        """
+        self.service.privilegedStartService()
+        self.assertEqual(self.steps, ["files", "memory", "listen"])
+
+    def test_signals(self) -> None:
+        """
+        Signals end the process from when the service begins.
+        """
+        self.service.startService()
+        self.assertEqual(self.steps, [self.service.reactor, "start"])
+        self.assertTrue(self.service.running)
+
+    def test_cannotListen(self) -> None:
+        """
+        A place that is taken is one line in the log, which names the program,
+        and a failure to start.
+        """
+        self.service.problem = CannotListen("taken")
+        failure = self.assertRaises(StartFailure, self.service.privilegedStartService)
+        self.assertEqual((str(failure), failure.code), ("taken", 1))
+        (event,) = [event for event in self.log if event["log_level"] is LogLevel.critical]
+        self.assertEqual(str(event["log_format"]).format(**event), "steps cannot start: taken")
+        self.assertEqual(event["log_namespace"], f"{__name__}.Program")
+
+    def test_defect(self) -> None:
+        """
+        Anything else is a defect, which is not made one line of.
+        """
+        self.service.problem = ZeroDivisionError()
+        self.assertRaises(ZeroDivisionError, self.service.privilegedStartService)
