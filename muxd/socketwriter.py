@@ -28,7 +28,7 @@ from zope.interface import implementer
 
 from muxd.wire.mux import BULK_PAYLOAD
 
-READ_SIZE = 2 * BULK_PAYLOAD
+READ_SIZE = 3 * BULK_PAYLOAD
 """
 How much is read from a socket at a time: whole segments, where a rounder number
 would leave a short one behind each long one.

@@ -51,11 +51,13 @@ DEVICE_MRU = 65536
 MAX_PAYLOAD = USB_MTU - V2_HEADER.size - TCP_HEADER.size
 """49116: the largest payload of a segment, the same under v1 (protocol 3.2)."""
 
-BULK_PAYLOAD = 49088
+BULK_PAYLOAD = 32704
 """
-What we send at the most: a bit less than allowed, so that no packet is made of
-whole USB packets (64, 512 or 1024 bytes), which would need an empty transfer
-behind it.
+What we send at the most.  Less than what is allowed, for three reasons: four of
+them fill a phone's window, where of the largest there is room for two and a bit;
+whatever comes later waits for those that are under way; and a packet of this size
+is never made of whole USB packets (of 64, 512 or 1024 bytes), which would need an
+empty transfer behind it.  docs/performance.md has the measurements.
 """
 
 SETUP_BODY = b"\x07"

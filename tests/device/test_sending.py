@@ -64,7 +64,7 @@ class WritingTests(SynchronousTestCase):
 
     def test_segments(self) -> None:
         """
-        A segment carries at most 49088 bytes, and there is none without any.
+        A segment carries no more than we send at the most, and there is none without any.
         """
         self.session.write(b"")
         self.session.writeSequence([b"", b""])
