@@ -42,7 +42,9 @@ class OutboundTests(SynchronousTestCase):
         self.link.makeRoom(2)
         self.assertEqual([len(one.payload) for one in self.phone.take()], [BULK_PAYLOAD] * 2)
         self.link.makeRoom()
-        self.assertEqual(sum(len(one.payload) for one in self.phone.take()), 131072 - 2 * BULK_PAYLOAD)
+        self.assertEqual(
+            sum(len(one.payload) for one in self.phone.take()), 131072 - 2 * BULK_PAYLOAD
+        )
 
     def test_turns(self) -> None:
         """
