@@ -53,7 +53,10 @@ class Limits:
         is never far behind.
     @ivar packetsInFlight: The same for all packets, small ones included.
     @ivar readsInFlight: Bulk IN transfers of 64 KiB that an asynchronous engine
-        keeps with the kernel: 3 fill a USB 2 bus, 4 a SuperSpeed one.
+        keeps with the kernel: 2 fill a USB 2 bus.  All phones of a machine
+        share 16 MB for them, so sixty phones may have 3 each.
+    @ivar fastReadsInFlight: The same for a phone on a SuperSpeed bus, which
+        needs 4.
     @ivar memoryRetry: How long to wait before asking again for transfer memory
         that the kernel refused.
     @ivar linkFlushTimeout: How long a link that is closed keeps trying to send
@@ -94,7 +97,8 @@ class Limits:
     pendingInput: int = 65536
     bulkInFlight: int = 2
     packetsInFlight: int = 32
-    readsInFlight: int = 4
+    readsInFlight: int = 3
+    fastReadsInFlight: int = 4
     memoryRetry: float = 0.05
     linkFlushTimeout: float = 0.25
     linkCloseTimeout: float = 5.0

@@ -44,6 +44,7 @@ from muxd.limits import LIMITS, Limits
 from muxd.usb.assembling import assemblerFor
 from muxd.usb.descriptors import LibusbDescriptors
 from muxd.usb.engines import EngineError, IUSBLink, LinkState
+from muxd.usb.identification import HIGH_SPEED
 from muxd.usb.libusb import (
     NO_MEMORY,
     Transfer,
@@ -126,10 +127,14 @@ class AsynchronousLink:
         self._receiver = receiver
         for fd, isReadable in self._watchable.items():
             self._descriptors.change(fd, isReadable)
-        for _ in range(self._limits.readsInFlight):
+        for _ in range(self._readsWanted()):
             self._unread.append(self._context.transfer(self._phone.interface.input, READ_SIZE))
         # If that fails, the receiver is told, which it must not be in here.
         self._retry = self._reactor.callLater(0, self._beginToRead)
+
+    def _readsWanted(self) -> int:
+        isFast = self._phone.identity.speed > HIGH_SPEED
+        return self._limits.fastReadsInFlight if isFast else self._limits.readsInFlight
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """

@@ -4,6 +4,8 @@ Tests for L{muxd.usb.asynchronous}: its policy, over transfers that the test end
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.interfaces import IReadWriteDescriptor
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -25,6 +27,7 @@ from tests.usb.transfers import (
     LIMITS,
     AsynchronousTestCase,
     FakeTransfer,
+    Phone,
     Receiver,
 )
 
@@ -67,6 +70,17 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         self.assertEqual([each.fileno() for each in self.reactor.readers], [CONTROL_FD])
         self.assertEqual([each.fileno() for each in self.reactor.writers], [DEVICE_FD])
         self.assertEqual([each.length for each in self.context.reads()], [READ_SIZE] * 3)
+
+    def test_superSpeed(self) -> None:
+        """
+        A phone on a SuperSpeed bus gets more reads.
+        """
+        identity = replace(IDENTITY, speed=5_000_000_000)
+        self.phone = Phone(device=self.device, identity=identity, interface=INTERFACE)
+        link = self.makeLink()
+        link.start(Receiver())
+        self.reactor.advance(0)
+        self.assertEqual(len(self.context.reads()), LIMITS.fastReadsInFlight)
 
     def test_startTwice(self) -> None:
         """

@@ -284,7 +284,7 @@ IDENTITY = DeviceIdentity(udid="U", serial="U", productID=1, locationID=1)
 INTERFACE = MuxInterface(
     configuration=4, number=1, output=OUT, input=IN, maxPacketSize=512, inputPacketSize=512
 )
-LIMITS = Limits(readsInFlight=3, bulkInFlight=2, packetsInFlight=4)
+LIMITS = Limits(readsInFlight=3, fastReadsInFlight=5, bulkInFlight=2, packetsInFlight=4)
 
 
 class AsynchronousTestCase(SynchronousTestCase):
