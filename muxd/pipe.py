@@ -50,30 +50,15 @@ from zope.interface import implementer
 from muxd.socketwriter import Consumer, consumerOf
 
 
-class Joinable(Structure):
+class Joinable(Consumer, Structure):
     """
     What a pipe needs of a transport: a consumer that is a push producer too,
     as Twisted's TCP, UNIX and TLS transports and our sessions are.
     """
 
-    def write(self, data: bytes) -> None:
-        """
-        Take bytes.
-        """
-
     def loseConnection(self) -> None:
         """
         Deliver what was written, then close.
-        """
-
-    def registerProducer(self, producer: object, streaming: bool) -> None:
-        """
-        Pause this producer while too much is waiting.
-        """
-
-    def unregisterProducer(self) -> None:
-        """
-        Pause it no more.
         """
 
     def pauseProducing(self) -> None:

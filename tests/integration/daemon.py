@@ -298,6 +298,18 @@ class DaemonTestCase(SynchronousTestCase):
             check=False,
         )
 
+    def waitFor(self, process: Daemon, pattern: str) -> re.Match[str]:
+        """
+        The first match in the log, once it is there.
+        """
+        end = time.monotonic() + PATIENCE
+        while (found := re.search(pattern, process.log())) is None:
+            assert process.process is not None
+            if process.process.poll() is not None or time.monotonic() > end:
+                self.fail(f"no {pattern!r} in the log")
+            time.sleep(0.02)
+        return found
+
     def output(self, daemon: Daemon, name: str, *words: str) -> str:
         """
         What a program prints that has nothing to complain of.

@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import re
 import signal
 import socket
 import threading
@@ -37,18 +36,6 @@ class RelayCase(DaemonTestCase):
         self.relay = relay
         relay.run("tcprelay", "--socket", daemon.socket, *words)
         return int(self.waitFor(relay, r"listening on 127\.0\.0\.1:(\d+)")[1])
-
-    def waitFor(self, process: Daemon, pattern: str) -> re.Match[str]:
-        """
-        The first match in the log, once it is there.
-        """
-        end = time.monotonic() + PATIENCE
-        while (found := re.search(pattern, process.log())) is None:
-            assert process.process is not None
-            if process.process.poll() is not None or time.monotonic() > end:
-                self.fail(f"no {pattern!r} in the log")
-            time.sleep(0.02)
-        return found
 
     def startPhone(self, **settings: str) -> Daemon:
         """

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -50,18 +49,6 @@ class ExampleCase(DaemonTestCase):
         daemon.process.send_signal(number)
         self.assertIn(daemon.wait(), (0, -number))
         self.assertLeftNothing(daemon)
-
-    def waitFor(self, process: Daemon, pattern: str) -> re.Match[str]:
-        """
-        The first match in the log, once it is there.
-        """
-        end = time.monotonic() + PATIENCE
-        while (found := re.search(pattern, process.log())) is None:
-            assert process.process is not None
-            if process.process.poll() is not None or time.monotonic() > end:
-                self.fail(f"no {pattern!r} in the log")
-            time.sleep(0.02)
-        return found
 
 
 class TacTests(ExampleCase):
