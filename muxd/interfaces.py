@@ -134,6 +134,10 @@ class IPacketLink(Interface):
     """
 
     maxPacketSize: int = Attribute("wMaxPacketSize of the OUT endpoint, for the log.")
+    isFast: bool = Attribute("Whether the bus is a SuperSpeed one.")
+    bulkPayload: int = Attribute(
+        "What the largest segment should carry, in bytes, as the bus is now."
+    )
 
     def start(receiver: IPacketReceiver) -> None:
         """

@@ -51,6 +51,9 @@ class Limits:
     @ivar bulkInFlight: Bulk packets handed to a link and not yet on the bus
         beyond which it has no room: the queue is short so that a small packet
         is never far behind.
+    @ivar bulkQueueTime: The same in time, for an engine that measures the bus: as
+        much as it carries meanwhile may be on its way, if that is more.
+    @ivar bulkBytesInFlight: And at most so much, in bytes.
     @ivar packetsInFlight: The same for all packets, small ones included.
     @ivar readsInFlight: Bulk IN transfers of 64 KiB that an asynchronous engine
         keeps with the kernel: 2 fill a USB 2 bus.  All phones of a machine
@@ -96,6 +99,8 @@ class Limits:
     stopTimeout: float = 5.0
     pendingInput: int = 65536
     bulkInFlight: int = 2
+    bulkQueueTime: float = 0.001
+    bulkBytesInFlight: int = 12 * 49152
     packetsInFlight: int = 32
     readsInFlight: int = 3
     fastReadsInFlight: int = 4

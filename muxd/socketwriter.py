@@ -26,9 +26,9 @@ from twisted.internet.interfaces import IConsumer, IPullProducer
 from twisted.internet.tcp import Connection
 from zope.interface import implementer
 
-from muxd.wire.mux import BULK_PAYLOAD
+from muxd.wire.mux import LARGE_PAYLOAD
 
-READ_SIZE = 3 * BULK_PAYLOAD
+READ_SIZE = 2 * LARGE_PAYLOAD
 """
 How much is read from a socket at a time: whole segments, where a rounder number
 would leave a short one behind each long one.

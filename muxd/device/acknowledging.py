@@ -9,6 +9,10 @@ a paused session has been resumed, a session that owes an eighth of the window
 transfers, but the window is only four packets of 32 kB: with a quarter of it owed
 the phone stands still now and then (measured: 42 of the 53 MB/s of a USB 2 bus).
 
+Sessions that receive bulk data at the same time keep part of what they owe
+(see L{muxd.device.sharing}); that part is acknowledged when nothing has come for
+them between two ticks of the timer below.
+
 What is less, an answer or a keystroke, leaves the window open.  It is acknowledged
 along with the next data, or by a timer 30 ms after the first unacknowledged byte
 (protocol 3.5).  The timer is one for all sessions of a phone and runs only while
@@ -18,40 +22,76 @@ neither late nor never: it does not wait for the daemon to be idle.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from muxd.device.outbound import Outbound, Sender
+from muxd.device.sharing import Sharer, WindowSharing
+
+
+class Debtor(Sender, Sharer, Protocol):
+    """
+    What is needed of a session here.
+
+    @ivar bytesReceived: Payload that came so far.
+    """
+
+    bytesReceived: int
+
+    @property
+    def reserved(self) -> int:
+        """
+        How many delivered bytes are not to be acknowledged yet.
+        """
 
 
 class DelayedAcknowledgements:
     """
     Remembers who owes an acknowledgement.
+
+    @ivar sharing: How much of what they owe is not to be acknowledged yet.
     """
 
     def __init__(
-        self, clock: IReactorTime, outbound: Outbound, *, threshold: int, delay: float
+        self,
+        clock: IReactorTime,
+        outbound: Outbound,
+        *,
+        threshold: int,
+        delay: float,
+        sharing: WindowSharing,
     ) -> None:
         """
         @param threshold: Bytes that are not kept waiting.
         @param delay: The longest that fewer are.
         """
+        self.sharing = sharing
         self._clock = clock
         self._outbound = outbound
         self._threshold = threshold
         self._delay = delay
-        self._owing: dict[Sender, None] = {}
+        self._owing: dict[Debtor, int] = {}
         self._timer: IDelayedCall | None = None
 
-    def owes(self, session: Sender, size: int) -> None:
+    def owes(self, session: Debtor, size: int) -> None:
         """
-        The session has delivered so many bytes that are not acknowledged.
+        The session has delivered so many bytes that may be acknowledged.
         """
         if size >= self._threshold:
+            self.sharing.received(session, size)
             self._outbound.acknowledge(session)
-        elif size:
-            self._owing[session] = None
-            if self._timer is None:
-                self._timer = self._clock.callLater(self._delay, self._expired)
+            if not session.reserved:
+                return
+        if (size or session.reserved) and session not in self._owing:
+            self._wait(session)
+
+    def forget(self, session: Debtor) -> None:
+        """
+        The session has ended.
+        """
+        self._owing.pop(session, None)
+        self.sharing.forget(session)
 
     def stop(self) -> None:
         """
@@ -62,8 +102,21 @@ class DelayedAcknowledgements:
             self._timer.cancel()
             self._timer = None
 
+    def _wait(self, session: Debtor) -> None:
+        self._owing[session] = session.bytesReceived
+        if self._timer is None:
+            self._timer = self._clock.callLater(self._delay, self._expired)
+
     def _expired(self) -> None:
+        """
+        Who shares a window goes on sharing it as long as bytes come.
+        """
         self._timer = None
         owing, self._owing = self._owing, {}
-        for session in owing:
+        for session, received in owing.items():
+            if session.reserved:
+                if session.bytesReceived == received:
+                    session.reserve(0)
+                else:
+                    self._wait(session)
             self._outbound.acknowledge(session)

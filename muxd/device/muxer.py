@@ -39,6 +39,7 @@ from muxd.device.outbound import Outbound
 from muxd.device.ports import SourcePorts
 from muxd.device.receiving import ReceivingHalf
 from muxd.device.session import Session
+from muxd.device.sharing import WindowSharing
 from muxd.interfaces import Buffer, IPacketLink, IPacketReceiver
 from muxd.limits import LIMITS, Limits
 from muxd.wire.mux import (
@@ -225,6 +226,8 @@ class Muxer:
         """
         if self._sessions.pop(session.port << 16 | session.sourcePort, None) is not None:
             self._ports.release(session.sourcePort)
+            if isinstance(session, ReceivingHalf):
+                self.delayed.forget(session)
 
     def touch(self, session: ReceivingHalf, size: int) -> None:
         """
@@ -232,6 +235,9 @@ class Muxer:
         the end of the batch.
         """
         self.counters.bytesReceived += size
+        sharing = self.delayed.sharing
+        if size > sharing.packet:
+            sharing.packet = size
         if not session.touched:
             session.touched = True
             self._touched.append(session)
@@ -326,11 +332,12 @@ class Muxer:
         assert self._link is not None
         self.version = major
         self._framing = Framing(major)
+        window = self.limits.receiveWindow
         self.outbound = Outbound(
             self._link,
             self._framing,
             self.counters,
-            window=self.limits.receiveWindow,
+            window=window,
             smallWrite=self.limits.smallWrite,
             controlQueue=self.limits.controlQueue,
         )
@@ -339,6 +346,7 @@ class Muxer:
             self.outbound,
             threshold=self.limits.acknowledgeAt,
             delay=self.limits.acknowledgeDelay,
+            sharing=WindowSharing(window, 2 * window if self._link.isFast else window),
         )
         setup = self._framing.setup()
         if setup is not None:

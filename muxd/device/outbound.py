@@ -62,9 +62,11 @@ class Sender(Ported, Protocol):
 
     waiting: bool
 
-    def sendable(self) -> int:
+    def sendable(self, most: int) -> int:
         """
         The size of the segment it would send now; 0 for none.
+
+        @param most: Its largest payload.
         """
 
     def isQuiet(self) -> bool:
@@ -168,7 +170,8 @@ class Outbound:
         """
         if session.waiting:
             return
-        size = session.sendable()
+        most = self._link.bulkPayload
+        size = session.sendable(most)
         if not size:
             return
         session.waiting = True
@@ -180,10 +183,10 @@ class Outbound:
         elif not self._ready:
             while size and hasRoom(overhead + size):
                 self._send(session, size)
-                size = session.sendable()
+                size = session.sendable(most)
         elif size <= self._smallWrite and session.isQuiet() and hasRoom(overhead + size):
             self._send(session, size)
-            size = session.sendable()
+            size = session.sendable(most)
         if size:
             self._ready.append(session)
         else:
@@ -206,15 +209,16 @@ class Outbound:
             del owing[session]
             self._acknowledge(session)
         ready = self._ready
+        most = self._link.bulkPayload
         while ready:
             session = ready[0]
-            size = session.sendable()
+            size = session.sendable(most)
             if size:
                 if not hasRoom(overhead + size):
                     return
                 ready.popleft()
                 self._send(session, size)
-                if session.sendable():
+                if session.sendable(most):
                     ready.append(session)
                     continue
             else:

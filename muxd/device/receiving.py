@@ -172,7 +172,7 @@ class ReceivingHalf(SendingHalf):
         if self.state is DRAINING:
             self._drainedHeld()
         elif self.acknowledgeable():
-            self._muxer.delayed.owes(self, self._receive.owed())
+            self._muxer.delayed.owes(self, self.owed())
 
     def stopProducing(self) -> None:
         """

@@ -14,7 +14,6 @@ from muxd.device.chunks import ChunkQueue
 from muxd.device.producing import ProducerGate
 from muxd.device.window import ReceiveWindow, SendWindow
 from muxd.interfaces import Buffer
-from muxd.wire.mux import BULK_PAYLOAD
 
 if TYPE_CHECKING:
     from muxd.device.muxer import Muxer
@@ -143,15 +142,17 @@ class SendingHalf:
     def _producerFailed(self) -> None:
         self._blame("resumeProducing")
 
-    def sendable(self) -> int:
+    def sendable(self, most: int) -> int:
         """
         The size of the segment that could be sent now; 0 for none.
+
+        @param most: The largest payload that the link wants.
         """
         room = self._send.room()
         size = self._buffer.size
         if size < room:
             room = size
-        return room if room < BULK_PAYLOAD else BULK_PAYLOAD
+        return room if room < most else most
 
     def isQuiet(self) -> bool:
         """
@@ -175,7 +176,7 @@ class SendingHalf:
         self.bytesSent += size
         receive = self._receive
         if self.acknowledgeable():
-            receive.acknowledged = receive.delivered
+            receive.acknowledge()
         return self._buffer.take(size), seq, receive.acknowledged
 
     def acknowledgement(self) -> tuple[int, int] | None:
@@ -183,16 +184,30 @@ class SendingHalf:
         The numbers of an acknowledgement, if one is owed and may be given.
         """
         receive = self._receive
-        if receive.acknowledged == receive.delivered or not self.acknowledgeable():
+        if not (self.acknowledgeable() and receive.acknowledge()):
             return None
-        receive.acknowledged = receive.delivered
         return self._send.next, receive.acknowledged
 
     def owed(self) -> int:
         """
-        How many delivered bytes are not acknowledged.
+        How many delivered bytes may be acknowledged.
         """
-        return self._receive.owed()
+        receive = self._receive
+        owed = receive.owed() - receive.reserve
+        return owed if owed > 0 else 0
+
+    @property
+    def reserved(self) -> int:
+        """
+        How many delivered bytes are not to be acknowledged yet.
+        """
+        return self._receive.reserve
+
+    def reserve(self, size: int) -> None:
+        """
+        Leave so many delivered bytes unacknowledged from now on.
+        """
+        self._receive.reserve = size
 
     def drained(self) -> None:
         """

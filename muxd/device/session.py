@@ -212,7 +212,7 @@ class Session(ReceivingHalf):
             self._checkFlushed(later=True)
             if self.state is FLUSHING:
                 self._enter(FLUSHING, self._muxer.limits.flushTimeout, self._flushExpired)
-                self._muxer.delayed.owes(self, self._receive.owed())
+                self._muxer.delayed.owes(self, self.owed())
 
     def loseWriteConnection(self) -> None:
         """

@@ -72,14 +72,18 @@ class ReceiveWindow:
     @ivar delivered: Up to where bytes have been handed to the protocol.
     @ivar acknowledged: The last acknowledgement that was sent.
     @ivar size: The window that we offer, which never changes.
+    @ivar reserve: How many delivered bytes stay unacknowledged on purpose, so
+        that the phone may send fewer than C{size} ahead (see
+        L{muxd.device.sharing}).
     """
 
-    __slots__ = ("acknowledged", "delivered", "expected", "size")
+    __slots__ = ("acknowledged", "delivered", "expected", "reserve", "size")
 
     def __init__(self, size: int) -> None:
         self.expected = 0
         self.delivered = 0
         self.acknowledged = 0
+        self.reserve = 0
         self.size = size
 
     def begin(self, seq: int) -> None:
@@ -93,6 +97,18 @@ class ReceiveWindow:
         How many bytes have been delivered and not yet acknowledged.
         """
         return (self.delivered - self.acknowledged) & MASK
+
+    def acknowledge(self) -> bool:
+        """
+        Acknowledge what has been delivered, but for the reserve.
+
+        @return: Whether there was anything.
+        """
+        count = ((self.delivered - self.acknowledged) & MASK) - self.reserve
+        if count <= 0:
+            return False
+        self.acknowledged = (self.acknowledged + count) & MASK
+        return True
 
     def behind(self, seq: int) -> int:
         """

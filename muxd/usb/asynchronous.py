@@ -53,6 +53,7 @@ from muxd.usb.libusb import (
     TransferStatus,
 )
 from muxd.usb.opening import OpenedPhone
+from muxd.usb.pace import BusPace
 from muxd.usb.submissions import Submissions
 
 READ_SIZE = 65536
@@ -82,6 +83,7 @@ class AsynchronousLink:
         @raise EngineError: This library or this reactor cannot do it.
         """
         self.maxPacketSize = phone.interface.maxPacketSize
+        self.isFast = phone.identity.speed > HIGH_SPEED
         self.state = LinkState.IDLE
         self._reactor = reactor
         self._phone = phone
@@ -107,15 +109,24 @@ class AsynchronousLink:
             self._watchable = self._context.descriptors(self._descriptors.change)
         except (TypeError, AttributeError, TransferError) as error:
             raise EngineError(f"libusb has no asynchronous transfers here: {error}") from error
+        self._pace = BusPace(reactor.seconds, limits)
         self._submissions = Submissions(
             self._context,
             phone.interface,
             limits,
+            self._pace,
             noMemory=self._noMemoryToWrite,
             failed=self._fail,
         )
 
     # IPacketLink
+
+    @property
+    def bulkPayload(self) -> int:
+        """
+        As large as goes with the speed that was measured.
+        """
+        return self._pace.payload
 
     def start(self, receiver: IPacketReceiver) -> None:
         """
@@ -133,8 +144,7 @@ class AsynchronousLink:
         self._retry = self._reactor.callLater(0, self._beginToRead)
 
     def _readsWanted(self) -> int:
-        isFast = self._phone.identity.speed > HIGH_SPEED
-        return self._limits.fastReadsInFlight if isFast else self._limits.readsInFlight
+        return self._limits.fastReadsInFlight if self.isFast else self._limits.readsInFlight
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """

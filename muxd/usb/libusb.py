@@ -289,6 +289,14 @@ class Transfer:
         self._context.library.libusb_cancel_transfer(self._address)
 
     @property
+    def length(self) -> int:
+        """
+        How many bytes were to be moved.
+        """
+        length: int = self._structure.length
+        return length
+
+    @property
     def status(self) -> int:
         """
         How it has ended, a L{TransferStatus}.

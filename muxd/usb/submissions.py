@@ -13,6 +13,7 @@ from muxd.limits import Limits
 from muxd.usb.configuration import MuxInterface
 from muxd.usb.engines import SMALL_PACKET
 from muxd.usb.libusb import NO_MEMORY, Transfer, TransferContext, TransferError
+from muxd.usb.pace import BusPace
 from muxd.wire.mux import DEVICE_MRU
 
 
@@ -30,6 +31,7 @@ class Submissions:
         context: TransferContext,
         interface: MuxInterface,
         limits: Limits,
+        pace: BusPace,
         *,
         noMemory: Callable[[], None],
         failed: Callable[[str], None],
@@ -44,6 +46,9 @@ class Submissions:
         self._context = context
         self._interface = interface
         self._limits = limits
+        self._pace = pace
+        self._bulkBytes = 0
+        self._endedBytes = 0
         self._noMemory = noMemory
         self._failed = failed
         self._freeBulk: list[Transfer] = []
@@ -66,7 +71,9 @@ class Submissions:
         if self._backlog:
             return False
         if size > SMALL_PACKET:
-            return self.bulk < self._limits.bulkInFlight
+            return (
+                self.bulk < self._limits.bulkInFlight or self._bulkBytes + size <= self._pace.depth
+            )
         return self.bulk + self.small < self._limits.packetsInFlight
 
     def isIdle(self) -> bool:
@@ -77,8 +84,11 @@ class Submissions:
 
     def resume(self) -> None:
         """
-        Send what waits, as far as it goes.
+        Some have come back: send what waits, as far as it goes.
         """
+        if self._endedBytes:
+            self._pace.ended(self._endedBytes)
+            self._endedBytes = 0
         backlog = self._backlog
         while backlog and not self._isFull():
             if not self._write((backlog.popleft(),)):
@@ -90,6 +100,8 @@ class Submissions:
         """
         if transfer.isBulk:
             self.bulk -= 1
+            self._bulkBytes -= transfer.length
+            self._endedBytes += transfer.length
             self._freeBulk.append(transfer)
         else:
             self.small -= 1
@@ -153,7 +165,10 @@ class Submissions:
                 self._failed(str(error))
             return False
         if transfer.isBulk:
+            if not self.bulk:
+                self._pace.began()
             self.bulk += 1
+            self._bulkBytes += size
         else:
             self.small += 1
         return True

@@ -37,9 +37,11 @@ from muxd.limits import LIMITS, Limits
 from muxd.usb.assembling import assemblerFor
 from muxd.usb.engines import IUSBLink, LinkState
 from muxd.usb.failures import ClearingOnce, transferFailure
+from muxd.usb.identification import HIGH_SPEED
 from muxd.usb.mailbox import Mailbox
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.writing import Mail, Writer
+from muxd.wire.mux import BULK_PAYLOAD
 
 READ_SIZE = 65536
 READ_TIMEOUT = 200
@@ -59,6 +61,8 @@ class ThreadedLink:
 
     def __init__(self, reactor: Any, phone: OpenedPhone, limits: Limits = LIMITS) -> None:
         self.maxPacketSize = phone.interface.maxPacketSize
+        self.isFast = phone.identity.speed > HIGH_SPEED
+        self.bulkPayload = BULK_PAYLOAD
         self.state = LinkState.IDLE
         self._reactor = reactor
         self._phone = phone

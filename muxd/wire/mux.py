@@ -51,13 +51,18 @@ DEVICE_MRU = 65536
 MAX_PAYLOAD = USB_MTU - V2_HEADER.size - TCP_HEADER.size
 """49116: the largest payload of a segment, the same under v1 (protocol 3.2)."""
 
-BULK_PAYLOAD = 32704
+LARGE_PAYLOAD = 49088
 """
-What we send at the most.  Less than what is allowed, for three reasons: four of
-them fill a phone's window, where of the largest there is room for two and a bit;
-whatever comes later waits for those that are under way; and a packet of this size
-is never made of whole USB packets (of 64, 512 or 1024 bytes), which would need an
-empty transfer behind it.  docs/performance.md has the measurements.
+What we send at the most, on a fast bus: as much as is allowed, but never a packet
+made of whole USB packets (of 64, 512 or 1024 bytes), which would need an empty
+transfer behind it.
+"""
+
+BULK_PAYLOAD = LARGE_PAYLOAD // 2
+"""
+The same on other buses, where whatever comes later waits for the packets that are
+under way: half the size is half the wait, and more of them fit a phone's window.
+docs/performance.md has the measurements.
 """
 
 SETUP_BODY = b"\x07"

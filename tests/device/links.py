@@ -19,6 +19,7 @@ from muxd.device.session import Session
 from muxd.interfaces import Buffer, IPacketLink, IPacketReceiver
 from muxd.limits import LIMITS, Limits
 from muxd.wire.mux import (
+    BULK_PAYLOAD,
     Flags,
     MuxProtocol,
     Packet,
@@ -49,6 +50,8 @@ class RecordingLink:
     """
 
     maxPacketSize = 512
+    isFast = False
+    bulkPayload = BULK_PAYLOAD
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []

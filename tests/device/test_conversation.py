@@ -32,6 +32,7 @@ from muxd.phone.muxer import PhoneMuxer
 from muxd.phone.rules import Outgoing
 from muxd.phone.session import PhoneSession
 from muxd.wire.assembly import PacketAssembler
+from muxd.wire.mux import BULK_PAYLOAD
 from tests.device.links import Recorder, RecorderFactory
 
 NEAR_WRAP = 2**32 - 3000
@@ -68,6 +69,8 @@ class Cable:
     """
 
     maxPacketSize = TRANSFER
+    isFast = False
+    bulkPayload = BULK_PAYLOAD
 
     def __init__(self) -> None:
         self.down: deque[bytes] = deque()

@@ -55,7 +55,7 @@ class OutboundTests(SynchronousTestCase):
         self.link.makeRoom(7)
         self.assertEqual([port for port, _ in self.ports()], [1, 2, 3, 1, 2, 3, 1])
         self.link.makeRoom()
-        self.assertEqual([port for port, _ in self.ports()], [2, 3, 1, 2, 3, 1, 2, 3])
+        self.assertEqual([port for port, _ in self.ports()], [2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3])
 
     def test_noStarvation(self) -> None:
         """

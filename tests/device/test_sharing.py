@@ -1,0 +1,208 @@
+"""
+Tests of L{muxd.device.sharing}, alone and by way of sessions.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.device.sharing import WindowSharing
+from tests.device.links import ACK, PhoneSide, ScriptedPhone
+
+WINDOW = 131072
+PACKET = 32000
+
+
+class Sharer:
+    """
+    Remembers its reserve.
+    """
+
+    def __init__(self) -> None:
+        self.reserved = 0
+
+    def reserve(self, size: int) -> None:
+        """
+        Remember it.
+        """
+        self.reserved = size
+
+
+class WindowSharingTests(SynchronousTestCase):
+    """
+    Who gets how much.
+    """
+
+    def setUp(self) -> None:
+        """
+        A phone that sends packets of 32,000 bytes.
+        """
+        self.sharing = WindowSharing(WINDOW, WINDOW)
+        self.sharing.packet = PACKET
+
+    def rounds(self, *sharers: Sharer, count: int = 20) -> None:
+        """
+        A packet for each, some times over.
+        """
+        for _ in range(count):
+            for sharer in sharers:
+                self.sharing.received(sharer, PACKET)
+
+    def shares(self, count: int) -> set[int]:
+        """
+        How far ahead each of so many sessions may be sent to.
+        """
+        sharers = [Sharer() for _ in range(count)]
+        self.rounds(*sharers)
+        return {WINDOW - one.reserved for one in sharers}
+
+    def test_alone(self) -> None:
+        """
+        One session has the whole window.
+        """
+        self.assertEqual(self.shares(1), {WINDOW})
+
+    def test_several(self) -> None:
+        """
+        Several have a part of it each, in whole packets.
+        """
+        self.assertEqual(self.shares(2), {2 * PACKET})
+        self.assertEqual(self.shares(3), {PACKET})
+        self.assertEqual(self.shares(4), {PACKET})
+
+    def test_many(self) -> None:
+        """
+        However many they are, each may be sent a packet.
+        """
+        self.assertEqual(self.shares(9), {PACKET})
+
+    def test_largePackets(self) -> None:
+        """
+        A packet that is larger than a share is one all the same, and one as large
+        as the window is no more than that.
+        """
+        self.sharing.packet = 65000
+        self.assertEqual(self.shares(4), {65000})
+        self.sharing.packet = 2 * WINDOW
+        self.assertEqual(self.shares(4), {WINDOW})
+
+    def test_fastBus(self) -> None:
+        """
+        More may be shared than one session offers; no session gets more than that.
+        """
+        self.sharing = WindowSharing(WINDOW, 2 * WINDOW)
+        self.sharing.packet = PACKET
+        self.assertEqual(self.shares(4), {2 * PACKET})
+        self.assertEqual(self.shares(2), {4 * PACKET})
+
+    def test_aloneAgain(self) -> None:
+        """
+        The last one that goes on gets the whole window back, and so do those that
+        have stopped.
+        """
+        first, second = Sharer(), Sharer()
+        self.rounds(first, second)
+        self.rounds(first)
+        self.assertEqual((first.reserved, second.reserved), (0, 0))
+
+    def test_forget(self) -> None:
+        """
+        A session that has ended shares nothing.
+        """
+        first, second = Sharer(), Sharer()
+        self.rounds(first, second)
+        self.sharing.forget(second)
+        self.sharing.forget(second)
+        second.reserved = -1
+        self.rounds(first)
+        self.assertEqual((first.reserved, second.reserved), (0, -1))
+
+
+class SessionTests(SynchronousTestCase):
+    """
+    What the phone sees of it.
+    """
+
+    def setUp(self) -> None:
+        """
+        Two sessions.
+        """
+        self.phone = ScriptedPhone.ready(acknowledgeAt=16384)
+        self.sides = [self.phone.open(port=port) for port in (100, 200)]
+
+    def ahead(self) -> list[int]:
+        """
+        How many bytes the phone may still send in each session that has sent it
+        something, by the last segment of that.
+        """
+        last = {one.sourcePort: one for one in self.phone.take() if one.flags == ACK}
+        self.assertEqual({one.window for one in last.values()}, {WINDOW})
+        return [
+            (last[side.hostPort].ack + WINDOW - side.seq) & 0xFFFFFFFF
+            for side in self.sides
+            if side.hostPort in last
+        ]
+
+    def download(self, *sides: PhoneSide) -> None:
+        """
+        Two windows' worth and more for each, packet by packet in turn.
+        """
+        for _ in range(9):
+            for side in sides:
+                side.say(b"x" * PACKET)
+
+    def test_share(self) -> None:
+        """
+        The window stays what it is, and the phone may send two packets ahead.
+        """
+        self.download(*self.sides)
+        self.assertEqual(self.ahead(), [2 * PACKET] * 2)
+
+    def test_alone(self) -> None:
+        """
+        A single download is never held back.
+        """
+        self.download(self.sides[0])
+        self.assertEqual(self.ahead(), [WINDOW])
+
+    def test_silence(self) -> None:
+        """
+        What is kept back is acknowledged when nothing has come for a while, and
+        no timer is left then.
+        """
+        self.download(*self.sides)
+        for _ in range(3):
+            self.phone.clock.advance(0.030)
+        self.assertEqual(self.ahead(), [WINDOW] * 2)
+        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+
+    def test_goesOnSharing(self) -> None:
+        """
+        The timer gives nothing back while bytes come.
+        """
+        self.download(*self.sides)
+        for _ in range(3):
+            self.phone.clock.advance(0.030)
+            self.download(*self.sides)
+        self.assertEqual(self.ahead(), [2 * PACKET] * 2)
+
+    def test_data(self) -> None:
+        """
+        Data takes no more of an acknowledgement along than may be given.
+        """
+        self.download(*self.sides)
+        self.phone.take()
+        self.sides[0].session.write(b"y")
+        self.assertEqual(self.ahead(), [2 * PACKET])
+
+    def test_end(self) -> None:
+        """
+        A session that ends leaves nothing behind, and the other gets it all.
+        """
+        self.download(*self.sides)
+        gone, side = self.sides
+        gone.session.abortConnection()
+        self.phone.take()
+        self.download(side)
+        self.assertEqual(self.ahead(), [WINDOW])
+        self.assertNotIn(gone.session, self.phone.muxer.delayed._owing)
