@@ -109,7 +109,7 @@ class AsynchronousLink:
             self._watchable = self._context.descriptors(self._descriptors.change)
         except (TypeError, AttributeError, TransferError) as error:
             raise EngineError(f"libusb has no asynchronous transfers here: {error}") from error
-        self._pace = BusPace(reactor.seconds, limits)
+        self._pace = BusPace(self._reactor.seconds, limits)
         self._submissions = Submissions(
             self._context,
             phone.interface,

@@ -183,7 +183,7 @@ class OutboundTests(SynchronousTestCase):
         first = counters[0]
         assert first is not None
         self.assertEqual(counters, list(range(first, first + len(counters))))
-        self.assertEqual(len(counters), 7)
+        self.assertEqual(len(counters), 8)
 
     def test_goneWhileWaiting(self) -> None:
         """
