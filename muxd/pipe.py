@@ -44,6 +44,7 @@ from twisted.internet.interfaces import (
     ISSLTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -100,6 +101,20 @@ def hasHungUp(transport: Any) -> bool:
     poll = select.poll()
     poll.register(transport.fileno(), select.POLLHUP)
     return any(event & select.POLLHUP for _, event in poll.poll(0))
+
+
+def hangUp(transport: Any) -> None:
+    """
+    End a transport whose peer has hung up.
+
+    What the reactor does with a transport that cannot be half-closed is done
+    here at once: an abort would take another turn of the reactor, a timer, and a
+    socket option for a peer that is not there.
+    """
+    if isinstance(transport, Connection) and not getattr(transport, "TLS", False):
+        transport.connectionLost(connectionDone)
+    else:
+        getattr(transport, "abortConnection", transport.loseConnection)()
 
 
 def finisher(transport: Any) -> Callable[[], None] | None:
@@ -247,7 +262,7 @@ class Pipe:
             # Nobody is there to deliver anything to.
             if self._reason is None:
                 self._reason = connectionDone
-            self._abort(end)
+            hangUp(end.transport)
             return
         if self.state is not PipeState.JOINED:
             end.forgetProducer()
@@ -303,7 +318,8 @@ class Pipe:
             return
         end.forgetProducer()
         end.joinable.loseConnection()
-        if self._deadline is None and self.state is not PipeState.CLOSED:
+        isLate = self._deadline is not None or self.state is PipeState.CLOSED
+        if not isLate and getattr(end.transport, "connected", True):
             self._deadline = self._clock.callLater(self._flushTimeout, self._expired)
 
     def _expired(self) -> None:

@@ -26,3 +26,14 @@ def readPlainly(transport: Any) -> None:
         # everybody's.
         reader: Any = transport
         reader.doRead = partial(Connection.doRead, transport)
+
+
+def readAtOnce(transport: Any) -> None:
+    """
+    Read what has come already to a socket that has just been accepted: a client
+    sends its request as soon as it is connected, and the reactor's next turn is
+    the price of many reads.
+    """
+    if isinstance(transport, Connection) and not getattr(transport, "TLS", False):
+        # An end of file or an error will be met again by the reactor.
+        transport.doRead()

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
 from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
@@ -67,6 +68,23 @@ class Asking(PipeEnd):
         self.gone.callback(None)
 
 
+class Joined(PipeEnd):
+    """
+    An end that tells of its loss.
+    """
+
+    def __init__(self, pipe: Pipe) -> None:
+        super().__init__(pipe)
+        self.gone: Deferred[type[BaseException]] = Deferred()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        It is over.
+        """
+        super().connectionLost(reason)
+        self.gone.callback(type(reason.value))
+
+
 @skipUnless(sys.platform.startswith("linux"), "only Linux tells")
 class HangUpTests(TestCase):
     """
@@ -105,6 +123,27 @@ class HangUpTests(TestCase):
         One that was only shut down for writing has not.
         """
         self.assertFalse(await self.ask(half=True))
+
+    async def test_ends(self) -> None:
+        """
+        An end whose peer is gone is closed at once, with the pipe's other end.
+        """
+        pipe = Pipe(Clock(), FLUSH)
+        end = pipe.first = Joined(pipe)
+        end.peer = pipe.second
+        pipe.second.peer = end
+        other = StringTransport()
+        pipe.second.makeConnection(other)
+        ours, theirs = socket.socketpair()
+        with ours:
+            ours.setblocking(False)
+            IReactorSocket(reactor).adoptStreamConnection(
+                ours.fileno(), socket.AF_UNIX, Waiting(end)
+            )
+        theirs.close()
+        reason = await end.gone.addTimeout(10, IReactorTime(reactor))
+        self.assertIs(reason, ConnectionDone)
+        self.assertTrue(other.disconnecting)
 
 
 class UnknownHangUpTests(PipeCase):

@@ -274,6 +274,16 @@ class ClosingTests(PipeCase):
         self.assertTrue(two.aborted)
         self.assertClosed(ConnectionLost)
 
+    def test_noDeadline(self) -> None:
+        """
+        A transport that has closed within the call needs none, and says so.
+        """
+        one, two = self.join()
+        two.connected = False
+        one.lose()
+        late = [call for call in self.clock.getDelayedCalls() if call.getTime() > 0]
+        self.assertEqual(late, [])
+
     def test_deadlineWithoutAbort(self) -> None:
         """
         One that cannot be aborted is asked to close again.

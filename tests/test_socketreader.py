@@ -17,7 +17,7 @@ from twisted.internet.tcp import Connection
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.socketreader import readPlainly
+from muxd.socketreader import readAtOnce, readPlainly
 
 
 class Recorder(Protocol):
@@ -105,3 +105,29 @@ class ReadPlainlyTests(SynchronousTestCase):
         plain = Connection.__new__(Connection)
         readPlainly(plain)
         self.assertNotIn("doRead", vars(plain))
+
+    def test_atOnce(self) -> None:
+        """
+        What has come already is read without the reactor; nothing is no harm, and
+        an end is left for the reactor to find.
+        """
+        ours, transport, protocol = self.connection()
+        readAtOnce(transport)
+        self.assertEqual(protocol.data, b"")
+        ours.send(b"hello")
+        readAtOnce(transport)
+        self.assertEqual(protocol.data, b"hello")
+        ours.shutdown(socket.SHUT_WR)
+        readAtOnce(transport)
+        self.assertIsNotNone(transport.doRead())
+
+    def test_notAtOnce(self) -> None:
+        """
+        TLS reads in its own way, and other transports have none.
+        """
+        ours, transport, protocol = self.connection()
+        ours.send(b"hello")
+        transport.TLS = True
+        readAtOnce(transport)
+        readAtOnce(StringTransport())
+        self.assertEqual(protocol.data, b"")

@@ -22,7 +22,7 @@ from muxd.server.output import OutputQueue
 from muxd.server.quickplist import parseRequest
 from muxd.server.replies import encodePlist, encodeResult
 from muxd.server.states import TRANSITIONS, State
-from muxd.socketreader import readPlainly
+from muxd.socketreader import readAtOnce, readPlainly
 from muxd.wire.messages import (
     BINARY_VERSION,
     PLIST_VERSION,
@@ -73,10 +73,11 @@ class ControlProtocol(Protocol):
         """
         A client is here.
         """
-        readPlainly(self.transport)
         limit = self.server.limits.clientQueue
         self._output = OutputQueue(self._joinable, limit, self._outputOverflowed)
+        readPlainly(self.transport)
         self.server.clientConnected(self)
+        readAtOnce(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
         """
