@@ -75,7 +75,7 @@ class Joined(PipeEnd):
 
     def __init__(self, pipe: Pipe) -> None:
         super().__init__(pipe)
-        self.gone: Deferred[type[BaseException]] = Deferred()
+        self.gone: Deferred[object] = Deferred()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """

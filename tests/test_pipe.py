@@ -279,7 +279,7 @@ class ClosingTests(PipeCase):
         A transport that has closed within the call needs none, and says so.
         """
         one, two = self.join()
-        two.connected = False
+        vars(two)["connected"] = False
         one.lose()
         late = [call for call in self.clock.getDelayedCalls() if call.getTime() > 0]
         self.assertEqual(late, [])
