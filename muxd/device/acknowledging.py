@@ -78,7 +78,7 @@ class DelayedAcknowledgements:
         """
         The session has delivered so many bytes that may be acknowledged.
         """
-        if size >= self._threshold:
+        if size >= self._threshold and size >= self.sharing.least:
             self.sharing.received(session, size)
             self._outbound.acknowledge(session)
             if not session.reserved:

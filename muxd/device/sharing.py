@@ -10,12 +10,17 @@ bulk data at the same time share one window among them (two on a SuperSpeed bus,
 which carries that in less time than we need to notice), in whole packets of the
 size that the phone sends, and at least one packet each.
 
+When there are more than a few, one of them has always something to send, and what
+counts is how many acknowledgements have to go out: then each may be sent three
+packets and acknowledges two at a time.  One is still allowed while the other two
+are not acknowledged, so the phone never stands still.
+
 The window in a segment never changes, as no phone is known to have seen that
 (protocol 3.1).  What a session may not use is taken away by leaving as many bytes
 unacknowledged although they have been delivered: its I{reserve}.  Whoever falls
 silent has them acknowledged by the timer (see L{muxd.device.acknowledging}).
 
-Who receives bulk data is counted anew for every two windows' worth of it, in
+Who receives bulk data is counted anew for every four windows' worth of it, in
 bytes rather than in seconds: no clock is read here, and an idle phone costs
 nothing.
 """
@@ -23,6 +28,12 @@ nothing.
 from __future__ import annotations
 
 from typing import Protocol
+
+FEW = 4
+"""So many sessions share the window with little in the phone's queue."""
+
+EPOCH = 4
+"""Windows' worth of bulk data after which is counted anew."""
 
 
 class Sharer(Protocol):
@@ -41,6 +52,7 @@ class WindowSharing:
     The bulk sessions of one phone.
 
     @ivar packet: The largest payload that the phone has sent.
+    @ivar least: What a session should owe before it acknowledges.
     """
 
     def __init__(self, window: int, shared: int) -> None:
@@ -49,6 +61,7 @@ class WindowSharing:
         @param shared: What several of them share.
         """
         self.packet = 1
+        self.least = 0
         self._window = window
         self._shared = shared
         self._sharers: dict[Sharer, None] = {}
@@ -61,7 +74,7 @@ class WindowSharing:
         """
         self._next[session] = None
         self._counted += size
-        if self._counted >= 2 * self._window:
+        if self._counted >= EPOCH * self._window:
             self._share()
 
     def forget(self, session: Sharer) -> None:
@@ -74,7 +87,9 @@ class WindowSharing:
     def _share(self) -> None:
         former, self._sharers, self._next = self._sharers, self._next, {}
         self._counted = 0
-        reserve = self._window - self._shareOf(len(self._sharers))
+        count = len(self._sharers)
+        reserve = self._window - self._shareOf(count)
+        self.least = 0 if count <= FEW else min(2 * self.packet, self._window // 2)
         for session in former:
             if session not in self._sharers:
                 session.reserve(0)
@@ -87,5 +102,5 @@ class WindowSharing:
         """
         if count == 1:
             return self._window
-        packets = self._shared // count // self.packet
+        packets = self._shared // count // self.packet if count <= FEW else 3
         return min(max(packets, 1) * self.packet, self._window)

@@ -40,7 +40,7 @@ class WindowSharingTests(SynchronousTestCase):
         self.sharing = WindowSharing(WINDOW, WINDOW)
         self.sharing.packet = PACKET
 
-    def rounds(self, *sharers: Sharer, count: int = 20) -> None:
+    def rounds(self, *sharers: Sharer, count: int = 40) -> None:
         """
         A packet for each, some times over.
         """
@@ -72,9 +72,13 @@ class WindowSharingTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """
-        However many they are, each may be sent a packet.
+        Each of many may be sent a packet while it owes two, which is when it
+        acknowledges them.
         """
-        self.assertEqual(self.shares(9), {PACKET})
+        self.assertEqual(self.shares(4), {PACKET})
+        self.assertEqual(self.sharing.least, 0)
+        self.assertEqual(self.shares(9), {3 * PACKET})
+        self.assertEqual(self.sharing.least, 2 * PACKET)
 
     def test_largePackets(self) -> None:
         """
@@ -83,6 +87,8 @@ class WindowSharingTests(SynchronousTestCase):
         """
         self.sharing.packet = 65000
         self.assertEqual(self.shares(4), {65000})
+        self.assertEqual(self.shares(9), {WINDOW})
+        self.assertEqual(self.sharing.least, WINDOW // 2)
         self.sharing.packet = 2 * WINDOW
         self.assertEqual(self.shares(4), {WINDOW})
 
@@ -145,9 +151,9 @@ class SessionTests(SynchronousTestCase):
 
     def download(self, *sides: PhoneSide) -> None:
         """
-        Two windows' worth and more for each, packet by packet in turn.
+        Enough to be counted, packet by packet in turn.
         """
-        for _ in range(9):
+        for _ in range(18):
             for side in sides:
                 side.say(b"x" * PACKET)
 
