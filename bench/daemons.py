@@ -60,7 +60,7 @@ class Subject:
 
 def muxd(command: str | None) -> Subject:
     """
-    The daemon under test.
+    The daemon under test, without preflight, as the other.
     """
     if command == USBMUXD:
         return usbmuxd(None)
@@ -70,7 +70,7 @@ def muxd(command: str | None) -> Subject:
     return Subject(
         "muxd",
         f"{twistd if twistd.exists() else 'twistd'} --nodaemon --pidfile= usbmuxd "
-        "--listen unix:{socket} --source usb --config-dir {directory}/lockdown",
+        "--listen unix:{socket} --source usb --config-dir {directory}/lockdown --no-preflight",
     )
 
 
