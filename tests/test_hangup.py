@@ -6,20 +6,23 @@ from __future__ import annotations
 
 import socket
 import sys
+from typing import Any, cast
 from unittest import skipUnless
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
+from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muxd.pipe import Pipe, PipeEnd, hasHungUp
 from tests.test_pipe import FLUSH, PipeCase
+from tests.test_socketwriter import Socket
 
 
 class Waiting(ServerFactory):
@@ -175,3 +178,22 @@ class UnknownHangUpTests(PipeCase):
         self.assertTrue(one.disconnected)
         self.assertTrue(two.disconnected)
         self.assertClosed(ConnectionDone)
+
+
+class WaitingSocketTests(SynchronousTestCase):
+    """
+    A socket whose other end is not there yet.
+    """
+
+    def test_endOfFile(self) -> None:
+        """
+        When it has finished sending, it is closed for good: what writes to it
+        is registered as its producer, and must not keep it open.
+        """
+        self.patch(sys.modules["muxd.pipe"], "hasHungUp", lambda transport: False)
+        socket = Socket(100)
+        pipe = Pipe(Clock(), 5)
+        pipe.first.makeConnection(cast("Any", socket))
+        pipe.first.readConnectionLost()
+        self.assertTrue(socket.fakeReactor.isWriting)
+        self.assertIs(socket.doWrite(), CONNECTION_DONE)

@@ -4,12 +4,10 @@ Tests of L{muxd.pipe}.
 
 from __future__ import annotations
 
-import sys
-from typing import Any, cast
+from typing import cast
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport, ITransport
-from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -19,7 +17,6 @@ from zope.interface.verify import verifyObject
 
 from muxd.pipe import Pipe, PipeEnd, PipeState
 from muxd.testing import BudgetTransport
-from tests.test_socketwriter import Socket
 
 FLUSH = 15.0
 
@@ -398,22 +395,3 @@ class HalfClosingTests(PipeCase):
         self.pipe.first.writeConnectionLost()
         self.assertIs(self.pipe.state, PipeState.JOINED)
         self.assertFalse(one.disconnecting)
-
-
-class WaitingSocketTests(SynchronousTestCase):
-    """
-    A socket whose other end is not there yet.
-    """
-
-    def test_endOfFile(self) -> None:
-        """
-        When it has finished sending, it is closed for good: what writes to it
-        is registered as its producer, and must not keep it open.
-        """
-        self.patch(sys.modules["muxd.pipe"], "hasHungUp", lambda transport: False)
-        socket = Socket(100)
-        pipe = Pipe(Clock(), 5)
-        pipe.first.makeConnection(cast("Any", socket))
-        pipe.first.readConnectionLost()
-        self.assertTrue(socket.fakeReactor.isWriting)
-        self.assertIs(socket.doWrite(), CONNECTION_DONE)

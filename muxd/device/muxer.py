@@ -140,8 +140,7 @@ class Muxer:
 
     def stop(self) -> None:
         """
-        End every session with a RST.  The link is then the owner's to close,
-        and sends them before it does.
+        End every session with a RST, which the link sends before it is closed.
         """
         self._end(Failure(ConnectionLost("the daemon let go of the phone")), reset=True)
 
@@ -231,13 +230,10 @@ class Muxer:
 
     def touch(self, session: ReceivingHalf, size: int) -> None:
         """
-        A segment brought bytes for this session: see to its acknowledgement at
-        the end of the batch.
+        A segment brought bytes: see to their acknowledgement after the batch.
         """
         self.counters.bytesReceived += size
-        sharing = self.delayed.sharing
-        if size > sharing.packet:
-            sharing.packet = size
+        self.delayed.sharing.saw(size)
         if not session.touched:
             session.touched = True
             self._touched.append(session)

@@ -68,6 +68,13 @@ class WindowSharing:
         self._next: dict[Sharer, None] = {}
         self._counted = 0
 
+    def saw(self, size: int) -> None:
+        """
+        The phone has sent a payload of so many bytes.
+        """
+        if size > self.packet:
+            self.packet = size
+
     def received(self, session: Sharer, size: int) -> None:
         """
         The session has received so many bytes of bulk data.

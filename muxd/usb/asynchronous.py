@@ -65,7 +65,6 @@ class AsynchronousLink:
     """
     A link to one phone.
 
-    @ivar maxPacketSize: See L{IUSBLink}.
     @ivar state: Where it is in its life.
     """
 

@@ -16,7 +16,7 @@ from muxd.usb.descriptors import LibusbDescriptor
 from muxd.usb.engines import EngineError, IUSBLink, LinkState
 from muxd.usb.libusb import NO_DEVICE, NO_MEMORY, TransferError, TransferStatus
 from muxd.usb.opening import OpenedPhone
-from muxd.wire.mux import BULK_PAYLOAD, LARGE_PAYLOAD, encodePacketV1
+from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import (
     CONTROL_FD,
     DEVICE_FD,
@@ -149,21 +149,6 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         self.assertEqual(self.receiver.rooms, 1)
         self.assertTrue(self.link.hasRoom(40000))
         self.assertTrue(self.link.hasRoom(36))
-
-    def test_roomOnAFastBus(self) -> None:
-        """
-        A bus that has carried a lot in little time is given more, in larger
-        packets.
-        """
-        self.assertEqual(self.link.bulkPayload, BULK_PAYLOAD)
-        self.link.send([b"x" * 40000])
-        self.reactor.advance(0.0001)
-        self.context.end(self.context.writes()[0], 0)
-        self.happen()
-        for _ in range(3):
-            self.assertTrue(self.link.hasRoom(40000))
-            self.link.send([b"x" * 40000])
-        self.assertEqual(self.link.bulkPayload, LARGE_PAYLOAD)
 
     def test_buffersAreUsedAgain(self) -> None:
         """

@@ -115,10 +115,11 @@ class EngineTests:
     def test_replug(self: Any) -> None:
         """
         A source leaves nothing behind of phones that come and go: in the end
-        there is at most one context more than at first, that of discovery.
+        there is at most one context more than at first, that of discovery, and
+        what is just being closed; each of the fifty would have left four files.
         """
         result = self.perform("replug")["result"]
-        self.assertLessEqual(result["last"], result["first"] + 4)
+        self.assertLessEqual(result["last"], result["first"] + 10)
         self.assertGreaterEqual(result["contexts"], 52)
 
     def test_stalledRead(self: Any) -> None:

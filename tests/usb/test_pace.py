@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.limits import Limits
 from muxd.usb.pace import BusPace
 from muxd.wire.mux import BULK_PAYLOAD, LARGE_PAYLOAD
+from tests.usb.transfers import AsynchronousTestCase
 
 LIMITS = Limits(bulkQueueTime=0.001, bulkBytesInFlight=500_000)
 
@@ -93,3 +94,24 @@ class BusPaceTests(SynchronousTestCase):
             self.carry(40_000, 0.0001)
             self.clock.advance(10)
         self.assertAlmostEqual(self.pace.depth, 400_000, delta=1)
+
+
+class LinkTests(AsynchronousTestCase):
+    """
+    What the asynchronous engine makes of it.
+    """
+
+    def test_roomOnAFastBus(self) -> None:
+        """
+        A bus that has carried a lot in little time is given more, in larger
+        packets.
+        """
+        self.assertEqual(self.link.bulkPayload, BULK_PAYLOAD)
+        self.link.send([b"x" * 40000])
+        self.reactor.advance(0.0001)
+        self.context.end(self.context.writes()[0], 0)
+        self.happen()
+        for _ in range(3):
+            self.assertTrue(self.link.hasRoom(40000))
+            self.link.send([b"x" * 40000])
+        self.assertEqual(self.link.bulkPayload, LARGE_PAYLOAD)
