@@ -1,0 +1,100 @@
+# -*- test-case-name: tests.test_plists -*-
+"""
+Property lists one after the other: what lockdownd and most of a phone's services
+speak (protocol 5.3).
+
+A message is a big-endian length of four bytes and an XML property list, which is
+a dictionary.
+"""
+
+from __future__ import annotations
+
+import plistlib
+from typing import Any, cast
+
+from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.logger import Logger
+from twisted.protocols.basic import Int32StringReceiver
+from zope.interface import implementer
+
+from muxd.wire.messages import MalformedMessage, parsePlist
+
+LONGEST_MESSAGE = 1 << 20
+
+Message = dict[str, Any]
+
+
+class PlistProtocol(Int32StringReceiver):
+    """
+    One conversation.
+    """
+
+    _log = Logger()
+    MAX_LENGTH = LONGEST_MESSAGE
+
+    def plistReceived(self, message: Message) -> None:
+        """
+        The other side has said something.
+        """
+        raise NotImplementedError
+
+    def sendPlist(self, message: Message) -> None:
+        """
+        Say something.
+        """
+        self.sendString(plistlib.dumps(message))
+
+    def malformed(self, reason: str) -> None:
+        """
+        The other side does not speak this protocol: there is no telling what
+        comes next.
+        """
+        self._log.info("{name} closes: {reason}", name=type(self).__name__, reason=reason)
+        self.close()
+
+    def close(self) -> None:
+        """
+        Listen no more, and close when everything has been said.
+        """
+        self.paused = True
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def stringReceived(self, string: bytes) -> None:
+        """
+        Read a message.
+        """
+        try:
+            message = parsePlist(string)
+        except MalformedMessage as error:
+            self.malformed(str(error))
+        else:
+            self.plistReceived(message)
+
+    def lengthLimitExceeded(self, length: int) -> None:
+        """
+        Nobody means to send so much.
+        """
+        self.malformed(f"message of {length} bytes, expected at most {self.MAX_LENGTH}")
+
+
+@implementer(IPushProducer)
+class AnsweringProtocol(PlistProtocol):
+    """
+    A conversation whose other side asks.  It produces answers for its transport,
+    so somebody who asks and does not read is not listened to.
+    """
+
+    def connectionMade(self) -> None:
+        """
+        Agree with the transport on a measure.
+        """
+        cast(IConsumer, self.transport).registerProducer(self, True)
+
+    def close(self) -> None:
+        """
+        Listen no more, and close when everything has been said.
+        """
+        if self.transport is not None:
+            cast(IConsumer, self.transport).unregisterProducer()
+        super().close()

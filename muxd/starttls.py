@@ -1,0 +1,125 @@
+# -*- test-case-name: tests.test_starttls -*-
+"""
+TLS from the middle of a conversation on.
+
+Twisted's own transports can do that, as long as they are sockets; ours are
+sessions with a phone, too.  So the conversation is had by way of an L{Upgradable},
+which is between a transport and a protocol and usually does nothing, until it puts
+Twisted's TLS there.
+
+This needs the extra C{pairing}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import IHandshakeListener, IOpenSSLContextFactory, IProtocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+
+@implementer(IOpenSSLContextFactory)
+class _Contexts:
+    """
+    Makes connections of one context, as a TLS factory wants it.
+    """
+
+    def __init__(self, context: SSL.Context) -> None:
+        self._context = context
+
+    def getContext(self) -> SSL.Context:
+        """
+        The context.
+        """
+        return self._context
+
+
+@implementer(IHandshakeListener)
+class _Told(Protocol):
+    """
+    What is beneath TLS talks to this, which passes on all but a second
+    C{connectionMade}.
+    """
+
+    def __init__(self, upgradable: Upgradable) -> None:
+        self._upgradable = upgradable
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Pass it on.
+        """
+        self._upgradable.inner.dataReceived(data)
+
+    def handshakeCompleted(self) -> None:
+        """
+        Tell who wants to know.
+        """
+        self._upgradable.secured()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Pass it on.
+        """
+        self._upgradable.inner.connectionLost(reason)
+
+
+class Upgradable(Protocol):
+    """
+    Passes on what comes, through TLS or not.
+
+    @ivar inner: The protocol that has the conversation.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self._receiver: IProtocol = inner
+
+    def connectionMade(self) -> None:
+        """
+        Connect the protocol, in plain text.
+        """
+        self.inner.makeConnection(self.transport)
+
+    def startTLS(self, context: SSL.Context, isClient: bool) -> None:
+        """
+        Speak TLS from the next byte on.  The protocol's transport is another one
+        then, and it must not be a producer of the present one.
+        """
+        factory = TLSMemoryBIOFactory(_Contexts(context), isClient, Factory())
+        tls = TLSMemoryBIOProtocol(factory, _Told(self))
+        self._receiver = tls
+        tls.makeConnection(self.transport)
+        self.inner.transport = tls
+
+    def secured(self) -> None:
+        """
+        The handshake is done; tell the protocol if it wants to know.
+        """
+        told = getattr(self.inner, "secured", None)
+        if told is not None:
+            told()
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Pass it on.
+        """
+        self._receiver.dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Pass it on.
+        """
+        self._receiver.connectionLost(reason)
+
+
+def securedFactory(factory: Any, context: SSL.Context) -> TLSMemoryBIOFactory:
+    """
+    A factory whose protocols speak TLS from the first byte on, as servers.
+    """
+    secured = TLSMemoryBIOFactory(_Contexts(context), False, factory)
+    secured.noisy = False
+    return secured

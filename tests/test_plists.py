@@ -1,0 +1,131 @@
+"""
+Tests of L{muxd.plists}.
+"""
+
+from __future__ import annotations
+
+import plistlib
+from struct import pack
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.plists import LONGEST_MESSAGE, AnsweringProtocol, Message, PlistProtocol
+
+
+class Listener(PlistProtocol):
+    """
+    Remembers what it hears.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[Message] = []
+
+    def plistReceived(self, message: Message) -> None:
+        """
+        Remember it.
+        """
+        self.heard.append(message)
+
+
+class Answerer(AnsweringProtocol):
+    """
+    Repeats what it hears.
+    """
+
+    def plistReceived(self, message: Message) -> None:
+        """
+        Repeat it.
+        """
+        self.sendPlist(message)
+
+
+def frame(data: bytes) -> bytes:
+    """
+    A message on the wire.
+    """
+    return pack(">I", len(data)) + data
+
+
+class PlistProtocolTests(SynchronousTestCase):
+    """
+    Messages and what is none.
+    """
+
+    def setUp(self) -> None:
+        """
+        Begin to listen.
+        """
+        self.listener = Listener()
+        self.transport = StringTransport()
+        self.listener.makeConnection(self.transport)
+
+    @given(st.lists(st.integers(1, 200), max_size=8))
+    def test_pieces(self, cuts: list[int]) -> None:
+        """
+        Messages may come in any pieces.
+        """
+        self.setUp()
+        data = frame(plistlib.dumps({"a": 1})) + frame(plistlib.dumps({"b": b"2"}))
+        for cut in cuts:
+            self.listener.dataReceived(data[:cut])
+            data = data[cut:]
+        self.listener.dataReceived(data)
+        self.assertEqual(self.listener.heard, [{"a": 1}, {"b": b"2"}])
+
+    def test_send(self) -> None:
+        """
+        What is said can be read.
+        """
+        self.listener.sendPlist({"a": 1})
+        self.listener.dataReceived(self.transport.value())
+        self.assertEqual(self.listener.heard, [{"a": 1}])
+
+    def test_bad(self) -> None:
+        """
+        What is no message ends the conversation, and nothing behind it is heard.
+        """
+        good = frame(plistlib.dumps({"a": 1}))
+        for bad in (frame(b"garbage"), frame(plistlib.dumps([1])), pack(">I", LONGEST_MESSAGE + 1)):
+            self.setUp()
+            self.listener.dataReceived(bad + good)
+            self.assertEqual(self.listener.heard, [])
+            self.assertTrue(self.transport.disconnecting)
+
+    def test_closeUnconnected(self) -> None:
+        """
+        What was never connected can be closed.
+        """
+        Listener().close()
+        Answerer().close()
+
+    def test_abstract(self) -> None:
+        """
+        Hearing is for others to say how.
+        """
+        self.assertRaises(NotImplementedError, PlistProtocol().plistReceived, {})
+
+
+class AnsweringProtocolTests(SynchronousTestCase):
+    """
+    Back-pressure.
+    """
+
+    def test_paused(self) -> None:
+        """
+        While answers wait, no request is looked at.
+        """
+        answerer = Answerer()
+        transport = StringTransport()
+        answerer.makeConnection(transport)
+        producer: Any = transport.producer
+        producer.pauseProducing()
+        answerer.dataReceived(frame(plistlib.dumps({"a": 1})))
+        self.assertEqual(transport.value(), b"")
+        producer.resumeProducing()
+        self.assertNotEqual(transport.value(), b"")
+        answerer.close()
+        self.assertIsNone(transport.producer)
