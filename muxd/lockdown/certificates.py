@@ -1,0 +1,234 @@
+# -*- test-case-name: tests.lockdown.test_certificates -*-
+"""
+The keys and certificates of a pairing (protocol 5.3), and TLS with them.
+
+A root signs two certificates: one for this host's key and one for the phone's.
+Neither side checks names or dates.  This host does not check the phone's
+certificate at all, which would say no more than that the phone has it from us; the
+phone checks that ours was signed by the root that it has agreed to.
+
+This needs the extra C{pairing}.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from OpenSSL import SSL, crypto
+
+from muxd.lockdown.pairrecord import PairRecord
+
+KEY_SIZE = 2048
+EXPONENT = 65537
+VALIDITY = timedelta(days=3650)
+
+CIPHERS = b"DEFAULT:@SECLEVEL=0"
+"""Old phones have nothing better, and every pairing is of 2048-bit keys."""
+
+
+def makeKey() -> rsa.RSAPrivateKey:
+    """
+    A new key.  It takes about 50 ms, in which other threads run.
+    """
+    return rsa.generate_private_key(EXPONENT, KEY_SIZE)
+
+
+def publicPEM(key: rsa.RSAPrivateKey) -> bytes:
+    """
+    The public half of a key, as phones show theirs.
+    """
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.PKCS1
+    )
+
+
+def privatePEM(key: rsa.RSAPrivateKey) -> bytes:
+    """
+    A key, as records have them.
+    """
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+
+
+def makePairRecord(
+    devicePublicKey: bytes, hostID: str, systemBUID: str, now: datetime | None = None
+) -> PairRecord:
+    """
+    Keys and certificates for a phone.  This takes a tenth of a second: not for
+    the reactor's thread.
+
+    @param devicePublicKey: What the phone shows as C{DevicePublicKey}, PEM.
+    @param now: When the certificates begin to be valid.
+    @raise ValueError: That is no RSA key.
+    """
+    deviceKey = serialization.load_pem_public_key(devicePublicKey)
+    if not isinstance(deviceKey, rsa.RSAPublicKey):
+        raise ValueError(f"expected an RSA key, got {type(deviceKey).__name__}")
+    moment = datetime.now(UTC) if now is None else now
+    rootKey, hostKey = makeKey(), makeKey()
+    return PairRecord.fromValues(
+        {
+            "DeviceCertificate": _certificate(deviceKey, rootKey, moment, isRoot=False),
+            "HostCertificate": _certificate(hostKey.public_key(), rootKey, moment, isRoot=False),
+            "HostID": hostID,
+            "HostPrivateKey": privatePEM(hostKey),
+            "RootCertificate": _certificate(rootKey.public_key(), rootKey, moment, isRoot=True),
+            "RootPrivateKey": privatePEM(rootKey),
+            "SystemBUID": systemBUID,
+        }
+    )
+
+
+def _certificate(
+    key: rsa.RSAPublicKey, rootKey: rsa.RSAPrivateKey, now: datetime, *, isRoot: bool
+) -> bytes:
+    """
+    A certificate without names, as all tools make them.  They number it 0,
+    which the library refuses to do: it gets 1.
+    """
+    nobody = x509.Name([])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(nobody)
+        .issuer_name(nobody)
+        .public_key(key)
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + VALIDITY)
+        .add_extension(x509.BasicConstraints(ca=isRoot, path_length=None), critical=True)
+    )
+    if not isRoot:
+        usage = x509.KeyUsage(
+            digital_signature=True,
+            content_commitment=False,
+            key_encipherment=True,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=False,
+            crl_sign=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        builder = builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key), critical=False
+        ).add_extension(usage, critical=True)
+    signed = builder.sign(rootKey, hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM)
+
+
+def clientContext(record: PairRecord) -> SSL.Context:
+    """
+    For this host, towards a phone.
+
+    @raise ValueError: The record's key or certificate cannot be read.
+    """
+    context = _context(record.values["HostPrivateKey"], record.values["HostCertificate"])
+    # With a newer one the handshake seems to be done before the phone has decided.
+    context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    return context
+
+
+def serverContext(deviceKey: bytes, deviceCertificate: bytes, root: bytes) -> SSL.Context:
+    """
+    For a phone, towards a host whose certificate this root has signed, or is.
+
+    @raise ValueError: A key or certificate cannot be read.
+    """
+    context = _context(deviceKey, deviceCertificate)
+    rootKey = _loadCertificate(root).get_pubkey().to_cryptography_key()
+    if not isinstance(rootKey, rsa.RSAPublicKey):
+        raise ValueError(f"expected an RSA key, got {type(rootKey).__name__}")
+
+    def verify(
+        connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
+    ) -> bool:
+        return depth > 0 or isSignedBy(certificate, rootKey)
+
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
+    return context
+
+
+def isSignedBy(certificate: crypto.X509, rootKey: rsa.RSAPublicKey) -> bool:
+    """
+    Whether this key has signed a certificate, its own included: hosts show
+    either.
+
+    OpenSSL would look for the signer by its name, and takes every certificate
+    for its own signer where nobody has one.  C{cryptography} refuses to read a
+    certificate with the number 0, which is what other tools give them.
+    """
+    algorithm = _ALGORITHMS.get(certificate.get_signature_algorithm())
+    if algorithm is None:
+        return False
+    # A certificate is a sequence of what was signed, how, and the signature.
+    outer, _ = _element(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
+    signed, rest = _element(outer.content)
+    _, rest = _element(rest)
+    signature, _ = _element(rest)
+    try:
+        # A bit string begins with the number of bits that do not count.
+        rootKey.verify(signature.content[1:], signed.whole, padding.PKCS1v15(), algorithm)
+    except InvalidSignature:
+        return False
+    return True
+
+
+_ALGORITHMS: dict[bytes, hashes.HashAlgorithm] = {
+    b"sha1WithRSAEncryption": hashes.SHA1(),
+    b"sha256WithRSAEncryption": hashes.SHA256(),
+    b"sha384WithRSAEncryption": hashes.SHA384(),
+    b"sha512WithRSAEncryption": hashes.SHA512(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """
+    One element of DER.
+
+    @ivar whole: With its tag and length.
+    @ivar content: Without.
+    """
+
+    whole: bytes
+    content: bytes
+
+
+def _element(data: bytes) -> tuple[_Element, bytes]:
+    """
+    The first element, and the rest.  The data is DER that OpenSSL has written.
+    """
+    length, begin = data[1], 2
+    if length & 0x80:
+        begin += length & 0x7F
+        length = int.from_bytes(data[2:begin], "big")
+    end = begin + length
+    return _Element(data[:end], data[begin:end]), data[end:]
+
+
+def _context(key: bytes, certificate: bytes) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_options(SSL.OP_NO_SSLv2 | SSL.OP_NO_SSLv3)
+    context.set_cipher_list(CIPHERS)
+    try:
+        context.use_certificate(_loadCertificate(certificate))
+        context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, key))
+        context.check_privatekey()
+    except (crypto.Error, SSL.Error) as error:
+        raise ValueError(f"a key or certificate of the pair record is unusable: {error}") from error
+    return context
+
+
+def _loadCertificate(data: bytes) -> crypto.X509:
+    try:
+        return crypto.load_certificate(crypto.FILETYPE_PEM, data)
+    except crypto.Error as error:
+        raise ValueError(f"a certificate of the pair record is unusable: {error}") from error

@@ -1,0 +1,103 @@
+# -*- test-case-name: tests.lockdown.test_pairrecord -*-
+"""
+A pair record: the keys and names under which a phone and this host trust each
+other (protocol 5.3).
+"""
+
+from __future__ import annotations
+
+import plistlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from muxd.wire.messages import MalformedMessage, parsePlist
+
+REQUIRED = {
+    "DeviceCertificate": bytes,
+    "HostCertificate": bytes,
+    "HostID": str,
+    "HostPrivateKey": bytes,
+    "RootCertificate": bytes,
+    "RootPrivateKey": bytes,
+    "SystemBUID": str,
+}
+
+PUBLIC = ("DeviceCertificate", "HostCertificate", "HostID", "RootCertificate", "SystemBUID")
+"""What the phone is told of a record."""
+
+
+class BadPairRecord(ValueError):
+    """
+    It is none, or something is missing; the text says what.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class PairRecord:
+    """
+    Certificates and keys are PEM.
+
+    @ivar values: All of it, by the names that every tool uses.
+    """
+
+    values: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def fromBytes(cls, data: bytes) -> PairRecord:
+        """
+        Read one, whoever has written it.  What we do not know of it is kept.
+
+        @raise BadPairRecord: It cannot be used.
+        """
+        try:
+            values = parsePlist(data)
+        except MalformedMessage as error:
+            raise BadPairRecord(str(error)) from error
+        return cls.fromValues(values)
+
+    @classmethod
+    def fromValues(cls, values: Mapping[str, Any]) -> PairRecord:
+        """
+        The record with these values.
+
+        @raise BadPairRecord: One is missing, or of another type.
+        """
+        for name, kind in REQUIRED.items():
+            if not isinstance(values.get(name), kind):
+                got = type(values[name]).__name__ if name in values else "nothing"
+                raise BadPairRecord(f"{name}: expected {kind.__name__}, got {got}")
+        return cls(dict(values))
+
+    def toBytes(self) -> bytes:
+        """
+        As it is stored: an XML property list.
+        """
+        return plistlib.dumps(self.values)
+
+    @property
+    def hostID(self) -> str:
+        """
+        The name of this pairing.
+        """
+        return str(self.values["HostID"])
+
+    @property
+    def systemBUID(self) -> str:
+        """
+        The name of this host.
+        """
+        return str(self.values["SystemBUID"])
+
+    def public(self) -> dict[str, Any]:
+        """
+        What the phone is told: no private key.
+        """
+        return {name: self.values[name] for name in PUBLIC}
+
+    def having(self, **values: Any) -> PairRecord:
+        """
+        The same record with further values; those that are None are left out.
+        """
+        given = {name: value for name, value in values.items() if value is not None}
+        return replace(self, values={**self.values, **given})

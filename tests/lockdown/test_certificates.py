@@ -1,0 +1,150 @@
+"""
+Tests of L{muxd.lockdown.certificates}.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from OpenSSL import crypto
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.lockdown.certificates import (
+    clientContext,
+    isSignedBy,
+    makeKey,
+    makePairRecord,
+    publicPEM,
+    serverContext,
+)
+from muxd.phone.key import PRIVATE_KEY
+from tests.lockdown.phones import anyRecord
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def certificate(name: str) -> x509.Certificate:
+    """
+    A certificate of the record.
+    """
+    return x509.load_pem_x509_certificate(anyRecord().values[name])
+
+
+class CertificateTests(SynchronousTestCase):
+    """
+    What is in a record.
+    """
+
+    def test_root(self) -> None:
+        """
+        The root may sign, and nothing else may.
+        """
+        for name, isRoot in (
+            ("RootCertificate", True),
+            ("HostCertificate", False),
+            ("DeviceCertificate", False),
+        ):
+            found = certificate(name).extensions.get_extension_for_class(x509.BasicConstraints)
+            self.assertEqual((found.value.ca, found.critical), (isRoot, True))
+
+    def test_usage(self) -> None:
+        """
+        The others are for signing and for passing on keys.
+        """
+        for name in ("HostCertificate", "DeviceCertificate"):
+            usage = certificate(name).extensions.get_extension_for_class(x509.KeyUsage).value
+            self.assertTrue(usage.digital_signature and usage.key_encipherment)
+
+    def test_keys(self) -> None:
+        """
+        Each key is with its certificate, and the phone's is the phone's.
+        """
+        values = anyRecord().values
+        for key, name in (
+            (values["RootPrivateKey"], "RootCertificate"),
+            (values["HostPrivateKey"], "HostCertificate"),
+            (PRIVATE_KEY, "DeviceCertificate"),
+        ):
+            loaded = serialization.load_pem_private_key(key, None)
+            self.assertEqual(loaded.public_key(), certificate(name).public_key())
+
+    def test_validity(self) -> None:
+        """
+        They are good for ten years.
+        """
+        record = makePairRecord(publicPEM(makeKey()), "H", "B", NOW)
+        found = x509.load_pem_x509_certificate(record.values["HostCertificate"])
+        self.assertEqual(found.not_valid_before_utc, NOW)
+        self.assertEqual((found.not_valid_after_utc - NOW).days, 3650)
+
+    def test_noKey(self) -> None:
+        """
+        What is no RSA key is refused.
+        """
+        other = ec.generate_private_key(ec.SECP256R1()).public_key()
+        pem = other.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        for key in (b"", b"garbage", pem):
+            self.assertRaises(ValueError, makePairRecord, key, "H", "B")
+
+
+class SignatureTests(SynchronousTestCase):
+    """
+    Whom a phone believes.
+    """
+
+    def load(self, name: str) -> crypto.X509:
+        """
+        A certificate of the record.
+        """
+        return crypto.load_certificate(crypto.FILETYPE_PEM, anyRecord().values[name])
+
+    def test_signed(self) -> None:
+        """
+        What the root has signed, and the root itself; not what another has.
+        """
+        key = makeKey().public_key()
+        root = certificate("RootCertificate").public_key()
+        for name in ("HostCertificate", "RootCertificate", "DeviceCertificate"):
+            self.assertTrue(isSignedBy(self.load(name), root))  # type: ignore[arg-type]
+            self.assertFalse(isSignedBy(self.load(name), key))
+
+    def test_otherAlgorithm(self) -> None:
+        """
+        A signature of another kind is none.
+        """
+        key = ed25519.Ed25519PrivateKey.generate()
+        nobody = x509.Name([])
+        signed = (
+            x509.CertificateBuilder()
+            .subject_name(nobody)
+            .issuer_name(nobody)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(NOW)
+            .not_valid_after(NOW)
+            .sign(key, None)
+        )
+        self.assertFalse(isSignedBy(crypto.X509.from_cryptography(signed), makeKey().public_key()))
+        pem = signed.public_bytes(serialization.Encoding.PEM)
+        values = anyRecord().values
+        error = self.assertRaises(
+            ValueError, serverContext, PRIVATE_KEY, values["DeviceCertificate"], pem
+        )
+        self.assertIn("expected an RSA key", str(error))
+
+    def test_unusable(self) -> None:
+        """
+        A key or certificate that is none, or not the other's, is told.
+        """
+        record = anyRecord()
+        for broken in (
+            record.having(HostPrivateKey=b"x"),
+            record.having(HostCertificate=b"x"),
+            record.having(HostCertificate=record.values["RootCertificate"]),
+        ):
+            self.assertIn("unusable", str(self.assertRaises(ValueError, clientContext, broken)))
