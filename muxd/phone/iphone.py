@@ -21,12 +21,17 @@ from muxd.phone.behaviour import STRICT, Expectations, Faults
 from muxd.phone.bus import SimulatedBus
 from muxd.phone.descriptors import MUX_IN, MUX_OUT, SERIAL, ConfigurationDescriptor
 from muxd.phone.gadget import Gadget
-from muxd.phone.lockdownd import LOCKDOWN_PORT, Lockdownd
+from muxd.phone.lockdownd import LOCKDOWN_PORT, RESTORE, LockdownState
 from muxd.phone.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
+from muxd.phone.named import NamedService, ServicePorts
+from muxd.phone.notices import NoticeCentre
 from muxd.phone.parser import serialFromUDID
 from muxd.phone.profiles import iPhone
-from muxd.phone.services import ServiceFactory, inetServices
-from muxd.phone.values import unpairedValues
+from muxd.phone.services import inetServices
+from muxd.phone.standard import Storage, standardServices
+from muxd.phone.syslog import SyslogBook
+from muxd.phone.trust import Owner, Trust
+from muxd.phone.values import PhoneValues
 
 MUX_TRIPLE = (0xFF, 0xFE, 2)
 PACKETS_PER_TURN = 64
@@ -52,6 +57,10 @@ class Phone(Gadget):
     @ivar udid: Who it is, with its dash.
     @ivar name: What its owner calls it.
     @ivar services: What listens on which port.
+    @ivar notices: What happens on it.
+    @ivar syslog: Its log.
+    @ivar trust: Whom it trusts, and the dialog on its screen.
+    @ivar lockdown: What its lockdownd says.
     @ivar muxer: Its end of the muxer.
     """
 
@@ -62,6 +71,9 @@ class Phone(Gadget):
         udid: str = udidFromSerial(SERIAL),
         name: str = "Simulated iPhone",
         services: Mapping[int, IProtocolFactory] | None = None,
+        named: Mapping[str, NamedService] | None = None,
+        owner: Owner = Owner.ACCEPT,
+        files: str | None = None,
         mux: int = 2,
         mode: int = 1,
         window: int = WINDOW,
@@ -72,6 +84,11 @@ class Phone(Gadget):
         """
         @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
         @param services: By port, beside lockdownd's; small ones if C{None}.
+        @param named: Those that lockdownd starts; C{None} means
+            L{standardServices}.
+        @param owner: What is done when it asks whether to trust a host.
+        @param files: The directory that is shown as its files; C{None} means a
+            new one, which goes away with the phone.
         @param mux: The newest version of the protocol it speaks, 1 or 2.
         @param packetSize: Of the largest packets it sends.
         @param expectations: What it insists on.
@@ -82,11 +99,25 @@ class Phone(Gadget):
         super().__init__(iPhone(self._serial, mode=mode, **descriptorOptions), mode)
         self.udid = udidFromSerial(self._serial)
         self.name = name
-        values = unpairedValues(self.udid, name)
-        self.services: dict[int, IProtocolFactory] = {
-            LOCKDOWN_PORT: ServiceFactory(lambda: Lockdownd(values)),
-            **(inetServices(reactor) if services is None else services),
-        }
+        self.notices = NoticeCentre()
+        self.syslog = SyslogBook(reactor)
+        self.trust = Trust(reactor, self.notices, owner)
+        self._storage = Storage(files)
+        if named is None:
+            named = standardServices(reactor, self.notices, self.syslog, self._storage)
+        self.services: dict[int, IProtocolFactory] = dict(
+            inetServices(reactor) if services is None else services
+        )
+        self._ports = ServicePorts(reactor, self.services, named)
+        self.lockdown = LockdownState(
+            reactor,
+            PhoneValues(reactor, self.udid, name),
+            self.trust,
+            self._ports,
+            self.notices,
+            self.syslog,
+        )
+        self.services.setdefault(LOCKDOWN_PORT, self.lockdown.factory())
         self.muxer = PhoneMuxer(
             reactor,
             self._send,
@@ -147,6 +178,9 @@ class Phone(Gadget):
         self._events.clear()
         self._attachment = None
         self.muxer.stop()
+        self._ports.stop()
+        self.trust.unplugged()
+        self._storage.remove()
 
     # How it misbehaves.
 
@@ -161,6 +195,18 @@ class Phone(Gadget):
         Never answer a SYN to a port.
         """
         self.faults.deaf.add(port)
+
+    def restore(self) -> None:
+        """
+        Be in restore mode, for lockdownd's clients.
+        """
+        self.lockdown.type = RESTORE
+
+    def mute(self) -> None:
+        """
+        Take lockdownd's requests and answer none.
+        """
+        self.lockdown.isMute = True
 
     def amnesia(self, text: bytes = b"amnesia: the host has overrun the window") -> None:
         """
@@ -280,6 +326,7 @@ class Phone(Gadget):
 
     def _pulledOut(self) -> None:
         self._attachment = None
+        self.trust.unplugged()
         self.muxer.lost()
 
     def _changeMode(self, mode: int) -> None:

@@ -1,36 +1,99 @@
-# -*- test-case-name: tests.phone.test_lockdownd -*-
+# -*- test-case-name: tests.phone.test_lockdownd,tests.phone.test_pairing -*-
 """
-The phone's lockdownd, for a host that is not paired: it says who the phone is,
-and that somebody has to agree on its screen.
+The phone's lockdownd: who the phone is, whom it trusts, and its services
+(protocol 5.3).
 
-A message is a big-endian length of four bytes and an XML property list.
+A host without a session sees what any host may see.  One that is paired starts a
+session, over TLS from then on, in which it may see and change more and start
+services.  Without the extra C{pairing} there is no TLS, and so nobody is ever
+trusted.
 """
 
 from __future__ import annotations
 
-import plistlib
+import os
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
-from twisted.logger import Logger
-from twisted.protocols.basic import Int32StringReceiver
-from zope.interface import implementer
+from twisted.internet.interfaces import IReactorTime
 
-from muxd.phone.values import Domains
-from muxd.wire.messages import MalformedMessage, parsePlist
+from muxd.phone.key import PRIVATE_KEY
+from muxd.phone.named import ServicePorts
+from muxd.phone.notices import NAME_CHANGED, NoticeCentre
+from muxd.phone.services import ServiceFactory
+from muxd.phone.syslog import SyslogBook
+from muxd.phone.trust import PENDING, Pairing, Trust
+from muxd.phone.values import PhoneValues
+from muxd.plists import AnsweringProtocol, Message
+
+if TYPE_CHECKING:
+    from muxd.starttls import Upgradable
 
 LOCKDOWN_PORT = 62078
-LONGEST_MESSAGE = 1 << 20
-
-Message = dict[str, Any]
-
+LOCKDOWN = "com.apple.mobile.lockdown"
+RESTORE = "com.apple.mobile.restored"
 HOST_ID_KEY = "UntrustedHostBUID"
 """What a host may set before it is paired."""
 
+ESCROW_SIZE = 32
 
-@implementer(IPushProducer)
-class Lockdownd(Int32StringReceiver):
+
+class LockdownState:
+    """
+    What all conversations with one phone's lockdownd share.
+
+    @ivar values: What it tells.
+    @ivar trust: Whom it trusts.
+    @ivar ports: Opens ports for services.
+    @ivar notices: What happens.
+    @ivar syslog: Where it is written down.
+    @ivar type: What it says it is.
+    @ivar isMute: Whether it answers nothing.
+    @ivar untrustedHost: The last host that has named itself without a pairing.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        values: PhoneValues,
+        trust: Trust,
+        ports: ServicePorts,
+        notices: NoticeCentre,
+        syslog: SyslogBook,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """
+        @param random: Makes that many random bytes.
+        """
+        self.clock = clock
+        self.values = values
+        self.trust = trust
+        self.ports = ports
+        self.notices = notices
+        self.syslog = syslog
+        self.random = random
+        self.type = LOCKDOWN
+        self.isMute = False
+        self.untrustedHost = ""
+
+    def factory(self) -> ServiceFactory:
+        """
+        Makes conversations.
+        """
+        return ServiceFactory(self._conversation)
+
+    def _conversation(self) -> Any:
+        lockdownd = Lockdownd(self)
+        try:
+            from muxd.starttls import Upgradable
+        except ImportError:
+            return lockdownd
+        lockdownd.upgradable = Upgradable(lockdownd)
+        return lockdownd.upgradable
+
+
+class Lockdownd(AnsweringProtocol):
     """
     One conversation.
 
@@ -38,67 +101,44 @@ class Lockdownd(Int32StringReceiver):
     is not listened to.
     """
 
-    _log = Logger()
-    MAX_LENGTH = LONGEST_MESSAGE
+    upgradable: Upgradable | None = None
 
-    def __init__(self, domains: Domains) -> None:
-        """
-        @param domains: What GetValue answers.
-        """
-        self._domains = domains
+    def __init__(self, state: LockdownState) -> None:
+        self._state = state
+        self._session: Pairing | None = None
         self._answers: dict[str, Callable[[Message], Message]] = {
-            "QueryType": lambda _: {"Type": "com.apple.mobile.lockdown"},
+            "QueryType": lambda _: {"Type": self._state.type},
             "GetValue": self._getValue,
             "SetValue": self._setValue,
-            "StartSession": lambda _: {"Error": "InvalidHostID"},
-            "StopSession": lambda _: {"Error": "SessionInactive"},
-            "Pair": lambda _: {"Error": "PairingDialogResponsePending"},
-            "ValidatePair": lambda _: {"Error": "InvalidHostID"},
-            "Unpair": lambda _: {"Error": "InvalidHostID"},
-            "StartService": lambda _: {"Error": "InvalidService"},
+            "StartSession": self._startSession,
+            "StopSession": self._stopSession,
+            "Pair": self._pair,
+            "ValidatePair": self._validatePair,
+            "Unpair": self._unpair,
+            "StartService": self._startService,
             "EnterRecovery": lambda _: {"Error": "SessionInactive"},
             "Goodbye": lambda _: {"Result": "Success"},
         }
 
-    def connectionMade(self) -> None:
-        """
-        Agree with the transport on a measure.
-        """
-        cast(IConsumer, self.transport).registerProducer(self, True)
-
-    def stringReceived(self, string: bytes) -> None:
+    def plistReceived(self, message: Message) -> None:
         """
         Answer a request.
         """
-        try:
-            request = parsePlist(string)
-        except MalformedMessage as error:
-            self._log.info("lockdownd closes: {error}", error=str(error))
-            self._close()
+        if self._state.isMute:
             return
-        name = request.get("Request")
+        name = message.get("Request")
         answer = self._answers.get(name) if isinstance(name, str) else None
-        body = answer(request) if answer else {"Error": "InvalidRequest"}
+        body = answer(message) if answer else {"Error": "InvalidRequest"}
+        outcome = body.get("Error", "success")
+        self._state.syslog.write("lockdownd", "Notice", f"{name!r:.40}: {outcome}")
         head = {"Request": name} if isinstance(name, str) else {}
-        self.sendString(plistlib.dumps({**head, **body}))
+        self.sendPlist({**head, **body})
         if name == "Goodbye":
-            self._close()
+            self.close()
+        elif "SessionID" in body and self._session is not None:
+            self._startTLS(self._session)
 
-    def lengthLimitExceeded(self, length: int) -> None:
-        """
-        No host sends so much: this is none.
-        """
-        self._log.info(
-            "lockdownd closes: message of {length} bytes, expected at most {most}",
-            length=length,
-            most=self.MAX_LENGTH,
-        )
-        self._close()
-
-    def _close(self) -> None:
-        self.paused = True
-        cast(IConsumer, self.transport).unregisterProducer()
-        cast(ITransport, self.transport).loseConnection()
+    # Values
 
     def _getValue(self, request: Message) -> Message:
         """
@@ -106,10 +146,10 @@ class Lockdownd(Int32StringReceiver):
         """
         echoed: Message = {key: request[key] for key in ("Domain", "Key") if key in request}
         domain, key = request.get("Domain", ""), request.get("Key")
-        values = self._domains.get(domain, {}) if isinstance(domain, str) else {}
+        values = self._state.values.domain(domain, isTrusted=self._session is not None)
         if key is None and (values or domain == ""):
             # A key must be asked for by its name to be shown.
-            shown = {k: v for k, v in values.items() if not isinstance(v, bytes)}
+            shown = {k: v for k, v in values.items() if k != "DevicePublicKey"}
             return {**echoed, "Value": shown}
         if isinstance(key, str) and key in values:
             return {**echoed, "Value": values[key]}
@@ -119,6 +159,97 @@ class Lockdownd(Int32StringReceiver):
         """
         All but one are for paired hosts.
         """
-        if request.get("Key") != HOST_ID_KEY:
+        key, value = request.get("Key"), request.get("Value")
+        if key == HOST_ID_KEY:
+            self._state.untrustedHost = str(value)
+            return {"Key": HOST_ID_KEY, "Value": request.get("Value", "")}
+        if self._session is None or not self._state.values.change(key, value):
             return {"Error": "SetProhibited"}
-        return {"Key": HOST_ID_KEY, "Value": request.get("Value", "")}
+        if key == "DeviceName":
+            self._state.notices.post(NAME_CHANGED)
+        return {"Key": key, "Value": value}
+
+    # Trust
+
+    def _pair(self, request: Message) -> Message:
+        pairing = Pairing.fromValues(request.get("PairRecord"))
+        if pairing is None:
+            return {"Error": "InvalidPairRecord"}
+        if self.upgradable is None:
+            return {"Error": PENDING}
+        error = self._state.trust.requested(pairing)
+        if error is not None:
+            return {"Error": error}
+        return {"EscrowBag": self._state.random(ESCROW_SIZE)}
+
+    def _validatePair(self, request: Message) -> Message:
+        record = request.get("PairRecord")
+        hostID = record.get("HostID") if isinstance(record, dict) else None
+        known = self._state.trust.pairing(hostID) is not None
+        return {"Result": "Success"} if known else {"Error": "InvalidHostID"}
+
+    def _unpair(self, request: Message) -> Message:
+        record = request.get("PairRecord")
+        hostID = record.get("HostID") if isinstance(record, dict) else None
+        if not self._state.trust.unpair(hostID):
+            return {"Error": "InvalidHostID"}
+        return {"Result": "Success"}
+
+    # Sessions
+
+    def _startSession(self, request: Message) -> Message:
+        if self._session is not None:
+            return {"Error": "SessionActive"}
+        pairing = self._state.trust.pairing(request.get("HostID"))
+        if pairing is None or pairing.systemBUID != request.get("SystemBUID"):
+            return {"Error": "InvalidHostID"}
+        self._session = pairing
+        return {"SessionID": str(uuid4()).upper(), "EnableSessionSSL": True}
+
+    def _startTLS(self, pairing: Pairing) -> None:
+        from muxd.lockdown.certificates import serverContext
+
+        try:
+            context = serverContext(PRIVATE_KEY, pairing.deviceCertificate, pairing.rootCertificate)
+        except ValueError as error:
+            self.malformed(str(error))
+            return
+        assert self.upgradable is not None
+        # The answers go through TLS now, and so does what holds them back.
+        transport: Any = self.transport
+        transport.unregisterProducer()
+        self.upgradable.startTLS(context, isClient=False)
+        self.connectionMade()
+
+    def _stopSession(self, request: Message) -> Message:
+        if self._session is None:
+            return {"Error": "SessionInactive"}
+        self._session = None
+        return {"Result": "Success"}
+
+    def _startService(self, request: Message) -> Message:
+        state = self._state
+        service = state.ports.find(request.get("Service"))
+        if service is None:
+            return {"Error": "InvalidService"}
+        pairing = self._session
+        if pairing is None and service.secure:
+            return {"Error": "SessionInactive"}
+        factory: Any = service.factory
+        if service.ssl and pairing is not None:
+            factory = _secured(factory, pairing)
+        port = state.ports.open(factory)
+        if port is None:
+            return {"Error": "ServiceLimit"}
+        answer: Message = {"Service": request["Service"], "Port": port}
+        if service.ssl and pairing is not None:
+            answer["EnableServiceSSL"] = True
+        return answer
+
+
+def _secured(factory: Any, pairing: Pairing) -> Any:
+    from muxd.lockdown.certificates import serverContext
+    from muxd.starttls import securedFactory
+
+    context = serverContext(PRIVATE_KEY, pairing.deviceCertificate, pairing.rootCertificate)
+    return securedFactory(factory, context)

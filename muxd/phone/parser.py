@@ -8,6 +8,7 @@ and no reactor.
 
 from __future__ import annotations
 
+import os
 import re
 
 from twisted.plugin import IPlugin
@@ -18,6 +19,10 @@ from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 
 UDID = re.compile(r"[0-9A-Za-z-]{1,64}")
 FIRST_SERIAL = "00008110000A1B2C3D4E5F60"
+ARGUMENTS = ("count", "udid", "mux", "trust", "files")
+TRUST = ("ask", "accept", "deny", "locked")
+"""What the owner does with the Trust dialog, see L{muxd.phone.trust}."""
+
 MOST_PHONES = 100
 """A bus has room for 126 devices."""
 
@@ -45,7 +50,7 @@ class SimulatedSourceParser:
     """
 
     prefix = "simulated"
-    usage = "simulated[:count=N][:udid=UDID][:mux=1|2]"
+    usage = "simulated[:count=N][:udid=UDID][:mux=1|2][:trust=ask|accept|deny|locked][:files=DIR]"
 
     def parseDeviceSource(
         self, reactor: object, receiver: IDeviceReceiver, *args: str, **kwargs: str
@@ -55,9 +60,10 @@ class SimulatedSourceParser:
 
         @raise ValueError: An argument is wrong.
         """
-        unknown = sorted(kwargs.keys() - {"count", "udid", "mux"})
+        unknown = sorted(kwargs.keys() - set(ARGUMENTS))
         if unknown:
-            raise ValueError(f"no such argument: {unknown[0]!r}; expected count, udid, mux")
+            expected = ", ".join(ARGUMENTS)
+            raise ValueError(f"no such argument: {unknown[0]!r}; expected {expected}")
         if len(args) > 1 or (args and "count" in kwargs):
             raise ValueError(f"expected one count, got {args[-1]!r} as well")
         count = _number("count", args[0] if args else kwargs.get("count", "1"), MOST_PHONES)
@@ -67,12 +73,27 @@ class SimulatedSourceParser:
             if count != 1:
                 raise ValueError(f"udid is for one phone, and count is {count}")
             chosen = (_serial(kwargs["udid"]),)
+        trust = kwargs.get("trust", "accept")
+        if trust not in TRUST:
+            raise ValueError(f"trust: expected {', '.join(TRUST)}, got {trust!r}")
+        files = kwargs.get("files")
+        if files is not None and not os.path.isdir(files):
+            raise ValueError(f"files: there is no directory {files!r}")
         from muxd.phone.source import SimulatedSource
+        from muxd.phone.trust import Owner
 
         description = ":".join(
             [self.prefix, *args, *(f"{key}={value}" for key, value in kwargs.items())]
         )
-        return SimulatedSource(reactor, receiver, description, serials=chosen, mux=mux)
+        return SimulatedSource(
+            reactor,
+            receiver,
+            description,
+            serials=chosen,
+            mux=mux,
+            owner=Owner(trust),
+            files=files,
+        )
 
 
 def _number(name: str, text: str, most: int) -> int:

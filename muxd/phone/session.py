@@ -290,6 +290,8 @@ class PhoneSession:
         """
         The end of it: everything is forgotten before the service hears.
         """
+        if self.state is State.CLOSED:
+            return
         self.state = State.CLOSED
         self.disconnecting = True
         self._inflow.clear()
@@ -332,7 +334,7 @@ class PhoneSession:
             self._inflow.clear()
             self._wantTurn()
         elif self.state is State.DRAINING:
-            self._finish(ConnectionDone())
+            self._muxer.clock.callLater(0, self._finish, ConnectionDone())
 
     def abortConnection(self) -> None:
         """

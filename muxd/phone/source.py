@@ -17,6 +17,7 @@ from muxd.identity import udidFromSerial
 from muxd.interfaces import IDeviceReceiver, IDeviceSource
 from muxd.phone.bus import SimulatedBus
 from muxd.phone.iphone import Phone
+from muxd.phone.trust import Owner
 from muxd.usb.source import USBSettings, USBSource
 
 POLL = 0.25
@@ -40,16 +41,28 @@ class SimulatedSource(Service):
         *,
         serials: tuple[str, ...],
         mux: int = 2,
+        owner: Owner = Owner.ACCEPT,
+        files: str | None = None,
     ) -> None:
         """
         @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
         @param serials: Of each phone.
         @param mux: The version of the protocol that they speak.
+        @param owner: What is done when they ask whether to trust a host.
+        @param files: A directory with their files; C{None} for one of its own for
+            each.
         """
         self.description = description
         self.bus = SimulatedBus()
         self.phones = tuple(
-            Phone(reactor, udid=udidFromSerial(serial), name=_name(index), mux=mux)
+            Phone(
+                reactor,
+                udid=udidFromSerial(serial),
+                name=_name(index),
+                mux=mux,
+                owner=owner,
+                files=files,
+            )
             for index, serial in enumerate(serials)
         )
         self._source = USBSource(

@@ -1,6 +1,7 @@
 # -*- test-case-name: tests.phone.test_lockdownd -*-
 """
-What a simulated iPhone tells of itself to a host that it does not know.
+What a simulated iPhone tells of itself, to a host that it does not know and to one
+that it trusts.
 """
 
 from __future__ import annotations
@@ -8,20 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-DEVICE_PUBLIC_KEY = b"""\
------BEGIN RSA PUBLIC KEY-----
-MIIBCgKCAQEAombFYWbFLMPrrsuJjka2OrBZdmv620DJ1NhUihEPLMI4xI7dKYyC
-x6kgoxB3aCbAwtlSo0IkZBn068uFguzR+/Ts6yPihB0Uwj0dakPLnlhgh9cIdkV4
-qx/R6Jc1Im6HDJIeojFuLtk+MzAgJ7sSYtVYiCX55R430+ejCfGjaajzruxb8mlC
-S49GWVuTGxQOeOFWjxIAi6XILnEC7JpdBz6oW0pVUHr58LWq4sT2THigEjo1L8XX
-ik6GsNHLUgRBvJdEw1t/soVydfF/BCf5L8N1kFi68LlbLe7zDOcypD8bqVIAlP8B
-/sa6/By0AIA4J4Y4nmta++bV9wwHE4rCRwIDAQAB
------END RSA PUBLIC KEY-----
-"""
-"""
-The public half of a key that nobody has: all that a host does with it, before a
-pairing, is to make a certificate of it.
-"""
+from twisted.internet.interfaces import IReactorTime
+
+from muxd.phone.key import PUBLIC_KEY
 
 Domains = Mapping[str, Mapping[str, Any]]
 """Values by domain and key; the domain without a name is the empty string."""
@@ -47,7 +37,7 @@ def unpairedValues(udid: str, name: str) -> dict[str, dict[str, Any]]:
         "DeviceClass": "iPhone",
         "DeviceColor": "1",
         "DeviceName": name,
-        "DevicePublicKey": DEVICE_PUBLIC_KEY,
+        "DevicePublicKey": PUBLIC_KEY,
         "DieID": chip,
         "HardwareModel": "D17AP",
         "HasSiDP": True,
@@ -74,6 +64,80 @@ def unpairedValues(udid: str, name: str) -> dict[str, dict[str, Any]]:
         },
         "com.apple.mobile.wireless_lockdown": {"SupportsWifiSyncing": True},
     }
+
+
+def trustedValues(serial: str) -> dict[str, Any]:
+    """
+    What it shows besides in a session, without a domain.
+    """
+    return {
+        "ActivationState": "Activated",
+        "BasebandStatus": "BBInfoAvailable",
+        "BluetoothAddress": "02:00:00:00:00:01",
+        "BrickState": False,
+        "DeviceEnclosureColor": "1",
+        "EthernetAddress": "02:00:00:00:00:02",
+        "FirmwareVersion": "iBoot-7459.101.2",
+        "HardwarePlatform": "t8110",
+        "ModelNumber": "MLPK3",
+        "PasswordProtected": False,
+        "RegionInfo": "ZD/A",
+        "SIMStatus": "kCTSIMSupportSIMStatusNotInserted",
+        "SerialNumber": serial[-12:].upper(),
+        "TimeZone": "Europe/Berlin",
+        "TimeZoneOffsetFromUTC": 3600.0,
+        "TrustedHostAttached": True,
+        "Uses24HourClock": True,
+    }
+
+
+CHANGEABLE: dict[str, tuple[type, ...]] = {
+    "DeviceName": (str,),
+    "TimeIntervalSince1970": (int, float),
+    "TimeZone": (str,),
+    "Uses24HourClock": (bool,),
+}
+"""What a trusted host may change, and the types of that."""
+
+LONGEST_TEXT = 1024
+
+
+class PhoneValues:
+    """
+    One phone's values, which change.
+    """
+
+    def __init__(self, clock: IReactorTime, udid: str, name: str) -> None:
+        self._clock = clock
+        self._public = unpairedValues(udid, name)
+        self._trusted = trustedValues(udid.replace("-", ""))
+        self._lead = 0.0
+
+    def domain(self, name: object, *, isTrusted: bool) -> dict[str, Any]:
+        """
+        All values of a domain that may be seen.
+        """
+        values = self._public.get(name, {}) if isinstance(name, str) else {}
+        if name != "" or not isTrusted:
+            return values
+        now = self._clock.seconds() + self._lead
+        return {**values, **self._trusted, "TimeIntervalSince1970": now}
+
+    def change(self, key: object, value: Any) -> bool:
+        """
+        Change a value.
+
+        @return: Whether that is allowed.
+        """
+        if not isinstance(key, str) or type(value) not in CHANGEABLE.get(key, ()):
+            return False
+        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+            return False
+        if key == "TimeIntervalSince1970":
+            self._lead = float(value) - self._clock.seconds()
+        else:
+            (self._public[""] if key == "DeviceName" else self._trusted)[key] = value
+        return True
 
 
 def _isHex(text: str) -> bool:

@@ -10,12 +10,14 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.lockdownd import LOCKDOWN_PORT, LONGEST_MESSAGE, Lockdownd
+from muxd.phone.iphone import Phone
+from muxd.phone.lockdownd import LOCKDOWN_PORT
 from muxd.phone.outflow import SEND_BUFFER
-from muxd.phone.services import ServiceFactory
 from muxd.phone.values import unpairedValues
+from muxd.plists import LONGEST_MESSAGE
 from tests.phone.host import ManualHost
 
 UDID = "00008110-000A1B2C3D4E5F60"
@@ -49,9 +51,8 @@ class LockdowndTests(SynchronousTestCase):
         """
         Connect.
         """
-        values = unpairedValues(UDID, "Anna's iPhone")
-        factory = ServiceFactory(lambda: Lockdownd(values))
-        self.host = ManualHost({LOCKDOWN_PORT: factory}).handshake()
+        phone = Phone(Clock(), udid=UDID, name="Anna's iPhone")
+        self.host = ManualHost(phone.services).handshake()
         self.session = self.host.connect(LOCKDOWN_PORT)
 
     def ask(self, **request: Any) -> dict[str, Any]:
@@ -123,7 +124,7 @@ class LockdowndTests(SynchronousTestCase):
         for request, error in (
             ("StartSession", "InvalidHostID"),
             ("StopSession", "SessionInactive"),
-            ("Pair", "PairingDialogResponsePending"),
+            ("Pair", "InvalidPairRecord"),
             ("ValidatePair", "InvalidHostID"),
             ("Unpair", "InvalidHostID"),
             ("StartService", "InvalidService"),

@@ -4,6 +4,7 @@ Tests of L{muxd.phone.parser} and L{muxd.phone.source}.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -119,6 +120,24 @@ class ParserTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ValueError, self.parse, *args, **kwargs)
             self.assertIn(text, str(error))
+
+    def test_owner(self) -> None:
+        """
+        What phones' owners do, and where their files are, can be said.
+        """
+        directory = self.mktemp()
+        os.mkdir(directory)
+        for trust in ("ask", "accept", "deny", "locked"):
+            source = self.parse(trust=trust, files=directory)
+            assert isinstance(source, SimulatedSource)
+            (phone,) = source.phones
+            self.assertEqual(phone.trust.owner.value, trust)
+            self.assertEqual(phone._storage.directory().path, os.path.abspath(directory))
+        for wrong, text in (
+            ({"trust": "maybe"}, "expected ask, accept, deny, locked, got 'maybe'"),
+            ({"files": directory + "/none"}, "there is no directory"),
+        ):
+            self.assertIn(text, str(self.assertRaises(ValueError, self.parse, **wrong)))
 
     def test_lightImport(self) -> None:
         """

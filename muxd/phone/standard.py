@@ -1,0 +1,79 @@
+# -*- test-case-name: tests.phone.test_standard -*-
+"""
+The services that every simulated iPhone has by name.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.filepath import FilePath
+
+from muxd.phone.afc import AFC
+from muxd.phone.afcfiles import Files
+from muxd.phone.heartbeat import Heartbeat
+from muxd.phone.named import NamedService
+from muxd.phone.notices import NoticeCentre
+from muxd.phone.notifications import NotificationProxy
+from muxd.phone.services import ServiceFactory
+from muxd.phone.syslog import SyslogBook, SyslogRelay
+
+
+class Storage:
+    """
+    The directory with a phone's files; a new one is made when it is first needed.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        """
+        @param path: One that is there and stays; C{None} for a new one.
+        """
+        self._path = path
+        self._made: str | None = None
+
+    def directory(self) -> FilePath[str]:
+        """
+        Where it is.
+        """
+        if self._path is not None:
+            return FilePath(self._path)
+        if self._made is None:
+            self._made = tempfile.mkdtemp(prefix="iphone-")
+            for name in ("DCIM", "Downloads"):
+                FilePath(self._made).child(name).makedirs()
+        return FilePath(self._made)
+
+    def remove(self) -> None:
+        """
+        Forget the files, if they are not somebody else's.
+        """
+        made, self._made = self._made, None
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def standardServices(
+    clock: IReactorTime, notices: NoticeCentre, syslog: SyslogBook, storage: Storage
+) -> dict[str, NamedService]:
+    """
+    By name.
+    """
+    return {
+        "com.apple.afc": NamedService(
+            ServiceFactory(lambda: AFC(Files(storage.directory()))), ssl=True
+        ),
+        "com.apple.mobile.heartbeat": NamedService(
+            ServiceFactory(lambda: Heartbeat(clock)), ssl=True
+        ),
+        "com.apple.mobile.notification_proxy": NamedService(
+            ServiceFactory(lambda: NotificationProxy(notices)), ssl=True
+        ),
+        "com.apple.mobile.insecure_notification_proxy": NamedService(
+            ServiceFactory(lambda: NotificationProxy(notices, mayPost=False)), secure=False
+        ),
+        "com.apple.syslog_relay": NamedService(
+            ServiceFactory(lambda: SyslogRelay(syslog)), ssl=True
+        ),
+    }

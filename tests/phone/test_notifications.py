@@ -1,0 +1,86 @@
+"""
+Tests of L{muxd.phone.notifications}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.protocol import connectionDone
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.phone import notifications
+from muxd.phone.notices import NoticeCentre
+from muxd.phone.notifications import NotificationProxy
+from tests.phone.test_heartbeat import heard, say
+
+
+class NotificationProxyTests(SynchronousTestCase):
+    """
+    Observing and posting.
+    """
+
+    def setUp(self) -> None:
+        """
+        Connect.
+        """
+        self.connect(mayPost=True)
+
+    def connect(self, mayPost: bool) -> None:
+        """
+        Connect to one or the other.
+        """
+        self.notices = NoticeCentre()
+        self.transport = StringTransport()
+        self.proxy = NotificationProxy(self.notices, mayPost)
+        self.proxy.makeConnection(self.transport)
+
+    def test_observe(self) -> None:
+        """
+        A host is told of what it has asked for, while it is there.
+        """
+        say(self.proxy, Command="ObserveNotification", Name="a")
+        self.notices.post("a")
+        self.notices.post("b")
+        self.assertEqual(heard(self.transport), [{"Command": "RelayNotification", "Name": "a"}])
+        self.proxy.connectionLost(connectionDone)
+        self.notices.post("a")
+        self.assertEqual(heard(self.transport), [])
+
+    def test_post(self) -> None:
+        """
+        A paired host may post, another may not.
+        """
+        for mayPost in (True, False):
+            self.connect(mayPost)
+            posted: list[str] = []
+            self.notices.observe(posted.append)
+            say(self.proxy, Command="PostNotification", Name="a")
+            self.assertEqual(posted, ["a"] if mayPost else [])
+            self.assertFalse(self.transport.disconnecting)
+
+    def test_shutdown(self) -> None:
+        """
+        A host that leaves is told farewell.
+        """
+        say(self.proxy, Command="Shutdown")
+        self.assertEqual(heard(self.transport), [{"Command": "ProxyDeath"}])
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_nonsense(self) -> None:
+        """
+        What is no command ends it.
+        """
+        for message in ({"Command": "Dance"}, {"Command": "ObserveNotification", "Name": 7}, {}):
+            self.setUp()
+            say(self.proxy, **message)
+            self.assertTrue(self.transport.disconnecting)
+
+    def test_most(self) -> None:
+        """
+        Nobody observes without end.
+        """
+        self.patch(notifications, "MOST_OBSERVED", 2)
+        for name in "abc":
+            say(self.proxy, Command="ObserveNotification", Name=name)
+        self.notices.post("c")
+        self.assertEqual(heard(self.transport), [])
