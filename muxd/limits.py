@@ -75,6 +75,12 @@ class Limits:
     @ivar listSilence: A listener that has heard nothing for so long has been
         told of all phones that are there, where there is no command to list
         them (protocol 4.12).
+    @ivar hiddenTime: The longest that a phone stays invisible after it was plugged
+        in, whatever its lockdownd does.
+    @ivar preflightStep: The longest that one step of preflight may take.
+    @ivar preflightRetry: The longest time between two attempts at preflight.
+    @ivar trustPoll: How often a phone is asked whether somebody has tapped Trust,
+        in case it does not tell.
     @ivar reconnectDelay: Between two attempts to reach a daemon that is not
         there.
     @ivar relayConnections: Connections that a relay carries at once; one that
@@ -112,6 +118,10 @@ class Limits:
     reachTimeout: float = 30.0
     answerTimeout: float = 5.0
     listSilence: float = 0.1
+    hiddenTime: float = 5.0
+    preflightStep: float = 30.0
+    preflightRetry: float = 60.0
+    trustPoll: float = 10.0
     reconnectDelay: float = 1.0
     relayConnections: int = 4096
 

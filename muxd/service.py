@@ -38,6 +38,7 @@ from muxd.listening import Doorway
 from muxd.server.factory import ControlFactory
 from muxd.server.records import PairRecordStore
 from muxd.server.registry import DeviceRegistry
+from muxd.server.welcome import Welcome, recordMaker
 from muxd.sources import sourceFromString
 
 SourceFactory = Callable[[IDeviceReceiver], IDeviceSource]
@@ -91,6 +92,7 @@ class MuxService(Service):
         sources: Iterable[str | SourceFactory] = (),
         configDir: str | None = None,
         limits: Limits = LIMITS,
+        preflight: bool = False,
     ) -> None:
         """
         @param reactor: What everything of it lives on.
@@ -100,6 +102,8 @@ class MuxService(Service):
             callables that make a source from its receiver.
         @param configDir: Where pair records are; C{None} is the system's place.
         @param limits: What nobody may exceed.
+        @param preflight: Whether phones are asked for their trust; that needs the
+            extra C{pairing}.
 
         @raise ValueError: A description is wrong.
         """
@@ -115,12 +119,23 @@ class MuxService(Service):
             for place in listen
         ]
         self._open = False
+        self._preflight = preflight
+        self._welcome = self._makeWelcome() if preflight else None
+        receiver = self._welcome or self.registry
         self.sources: list[IDeviceSource] = [
-            sourceFromString(reactor, self.registry, source)
+            sourceFromString(reactor, receiver, source)
             if isinstance(source, str)
-            else source(self.registry)
+            else source(receiver)
             for source in sources
         ]
+
+    def _makeWelcome(self) -> Welcome | None:
+        makeRecord = recordMaker(self.reactor)
+        if makeRecord is None:
+            return None
+        welcome = Welcome(self.reactor, self.registry, self._store, self._limits, makeRecord)
+        self._factory.commands.recordSaved = welcome.recordSaved
+        return welcome
 
     def endpoint(self, port: int, udid: str | None = None) -> IStreamClientEndpoint:
         """
@@ -157,6 +172,13 @@ class MuxService(Service):
         if not self._open:
             self.privilegedStartService()
         super().startService()
+        if self._preflight:
+            self._store.check()
+            if self._welcome is None:
+                self._log.warn(
+                    "Preflight is off, phones are not asked for their trust: install"
+                    " muxd[pairing] (pyOpenSSL and cryptography)."
+                )
         for source in self.sources:
             try:
                 source.startService()
@@ -187,6 +209,8 @@ class MuxService(Service):
         The order in which it all ends.
         """
         await self._finish("listening", [doorway.close() for doorway in self._doorways])
+        if self._welcome is not None:
+            self._welcome.stop()
         running = [source for source in self.sources if source.running]
         await self._finish("sources", [maybeDeferred(source.stopService) for source in running])
         await self._finish("clients", [self._factory.stop()])

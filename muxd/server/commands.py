@@ -69,6 +69,7 @@ class Commands:
         self._store = store
         self._counters = counters
         self._limit = limit
+        self.recordSaved: Callable[[str], None] = lambda recordID: None
         self._handlers: dict[str, Callable[[Requester, int, Values], None]] = {
             "Listen": self._listen,
             "Connect": self._connect,
@@ -176,6 +177,7 @@ class Commands:
             if not isinstance(data, bytes):
                 raise OSError(EINVAL, "no PairRecordData")
             self._store.save(recordID, data)
+            self.recordSaved(recordID)
             # The event goes out before the Result (protocol 4.9).
             self._announcePaired(recordID, values.get("DeviceID"))
             requester.sendResult(tag, Result.OK)

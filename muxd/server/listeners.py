@@ -116,11 +116,15 @@ class EventFeed:
         """
         A device has been paired.
 
-        Only listeners that speak in property lists are told: the old clients
-        that speak binary do not know the event and die of it (protocol 9,
-        edge 56).
+        Only listeners that speak in property lists and have told the version of
+        their library: old clients do not know the event and die of it (protocol
+        9, edge 56).
         """
-        modern = [one for one in self._listeners if one.version != BINARY_VERSION]
+        modern = [
+            one
+            for one in self._listeners
+            if one.version != BINARY_VERSION and one.details.libraryVersion
+        ]
         self._tell(modern, lambda version: encodePaired(attached.deviceID, version))
 
     def _tell(

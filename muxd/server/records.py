@@ -127,6 +127,19 @@ class PairRecordStore:
             self._trouble(error)
             raise OSError(ENOENT, f"cannot be written: {error}", path) from error
 
+    def check(self) -> bool:
+        """
+        See whether records and the host's identity could be written, and say so
+        in the log if not.
+        """
+        try:
+            self._makeDirectory()
+            with self._temporary(self._file("check"), b""):
+                return True
+        except OSError as error:
+            self._trouble(error)
+            return False
+
     def delete(self, recordID: str) -> None:
         """
         Forget a record.

@@ -37,7 +37,6 @@ _ELSEWHERE = {
     ("x", "exit"): "send SIGTERM to the daemon",
     ("X", "force-exit"): "send SIGTERM to the daemon",
     ("V",): "write --version",
-    ("p", "no-preflight"): "not needed: devices are listed at once",
 }
 
 
@@ -65,6 +64,7 @@ class Options(usage.Options):
         self["config-dir"] = None
         self["libusb"] = None
         self["verbose"] = 0
+        self["preflight"] = True
 
     def opt_listen(self, endpoint: str) -> None:
         """
@@ -113,6 +113,14 @@ class Options(usage.Options):
         self["config-dir"] = os.path.abspath(path)
 
     opt_C = opt_config_dir
+
+    def opt_no_preflight(self) -> None:
+        """
+        List phones at once, and do not ask them for their trust.
+        """
+        self["preflight"] = False
+
+    opt_p = opt_no_preflight
 
     def opt_verbose(self) -> None:
         """
@@ -183,6 +191,7 @@ class Options(usage.Options):
                 listen=self["listen"] or [TCP_ENDPOINT if platform.isWindows() else UNIX_ENDPOINT],
                 sources=self._sources(),
                 configDir=self["config-dir"],
+                preflight=self["preflight"],
             )
         except ValueError as error:
             raise usage.UsageError(str(error)) from error

@@ -145,12 +145,15 @@ class ServingTestCase(SynchronousTestCase):
         """
         return Client(BudgetTransport.connect(self.clock, self.factory, budget))
 
-    def listener(self, budget: int | None = None) -> Client:
+    def listener(self, budget: int | None = None, library: int = 3) -> Client:
         """
         Connect a client in Listen mode that has seen all that is there.
+
+        @param library: The version of its library.
         """
         client = self.client(budget)
-        client.send(plistMessage({"MessageType": "Listen"}, 1))
+        request = {"MessageType": "Listen", "kLibUSBMuxVersion": library}
+        client.send(plistMessage(request, 1))
         client.messages()
         return client
 

@@ -91,11 +91,12 @@ class ListenTests(ServingTestCase):
 
     def test_paired(self) -> None:
         """
-        Listeners that speak in property lists hear of a pairing, before the
-        Result of the request that was its cause; binary listeners and other
-        clients do not (protocol 9, edges 56 and 57).
+        Listeners that speak in property lists and have a library hear of a
+        pairing, before the Result of the request that was its cause; binary and
+        other old listeners and other clients do not (protocol 9, edges 56 and 57).
         """
         modern, old, other = self.listener(), self.binaryListener(), self.client()
+        older = self.listener(library=0)
         udid = self.phone.identity.udid
         data = plistlib.dumps({"HostID": "x"})
         number = other.result(
@@ -105,7 +106,7 @@ class ListenTests(ServingTestCase):
         (event,) = modern.messages()
         self.assertEqual((event.tag, event.version), (0, 1))
         self.assertEqual(plistlib.loads(event.body), {"MessageType": "Paired", "DeviceID": 1})
-        self.assertEqual(old.messages(), [])
+        self.assertEqual(old.messages() + older.messages(), [])
 
     def test_neverReads(self) -> None:
         """

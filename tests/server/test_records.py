@@ -299,6 +299,18 @@ class TroubleTests(RecordTestCase):
         self.assertEqual(self.names(), [f"{UDID}.plist"])
         self.assertEqual(len(self.errors()), 1)
 
+    def test_check(self) -> None:
+        """
+        Whether records can be written can be asked beforehand, which leaves
+        nothing; if not, the log says where and for whom.
+        """
+        self.assertTrue(self.store.check())
+        self.assertEqual(self.names(), [])
+        self.patch(os, "open", failing(EACCES))
+        self.assertFalse(self.store.check())
+        (event,) = self.errors()
+        self.assertEqual((event["path"], event["uid"]), (self.directory.path, os.getuid()))
+
     def test_cannotBeRead(self) -> None:
         """
         A record that is there and cannot be read is ENOENT for the client and a

@@ -63,7 +63,10 @@ class OptionsTests(OptionsTestCase):
         Without a word, it is the system's daemon.
         """
         place = TCP_ENDPOINT if platform.isWindows() else UNIX_ENDPOINT
-        self.assertEqual(self.parsed(), {"listen": [place], "sources": ["usb"], "configDir": None})
+        self.assertEqual(
+            self.parsed(),
+            {"listen": [place], "sources": ["usb"], "configDir": None, "preflight": True},
+        )
 
     def test_windows(self) -> None:
         """
@@ -203,9 +206,23 @@ class RefusalTests(OptionsTestCase):
             ("-x", "SIGTERM"),
             ("--force-exit", "SIGTERM"),
             ("-V", "--version"),
-            ("-p", "at once"),
         ):
             self.assertIn(remedy, self.refused(*words.split()), words)
+
+
+class PreflightTests(OptionsTestCase):
+    """
+    Whether phones are asked for their trust.
+    """
+
+    def test_off(self) -> None:
+        """
+        C{-p} is what the C daemon has it switched off with.
+        """
+        for word in ("-p", "--no-preflight"):
+            self.setUp()
+            self.options.parseOptions([word])
+            self.assertFalse(self.options["preflight"])
 
 
 class AddressTests(SynchronousTestCase):

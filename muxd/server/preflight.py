@@ -1,0 +1,386 @@
+# -*- test-case-name: tests.server.test_preflight -*-
+"""
+Preflight: a phone that was plugged in is asked for its trust, once (protocol 5).
+
+Each phone has a L{Preflight} of its own, which does what
+L{muxd.server.preflightmachine} says.  A pair record is only ever removed when the
+phone itself has said that it does not know it; what goes wrong on this side says
+nothing about that (protocol 9, edge 70).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from errno import ENOENT
+from typing import Any
+from uuid import UUID
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectError, ConnectionLost
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+
+from muxd.interfaces import IDevice, IPairRecordStore
+from muxd.limits import Limits
+from muxd.lockdown.client import LOCKDOWN_PORT, ILockdown, connectLockdown
+from muxd.lockdown.errors import (
+    DialogPending,
+    LockdownError,
+    LockdownTLSError,
+    LockdownUnavailable,
+    PairingDenied,
+    PhoneLocked,
+    UnknownHost,
+)
+from muxd.lockdown.notifications import INSECURE_PROXY, ObserverFactory
+from muxd.lockdown.pairing import MakeRecord, proposeRecord, requestTrust
+from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
+from muxd.server.preflightmachine import FINAL, SHOWN, TRANSITIONS, Outcome, Stage
+
+NORMAL_TYPE = "com.apple.mobile.lockdown"
+NEWS = (
+    "com.apple.mobile.lockdown.request_pair",
+    "com.apple.mobile.lockdown.request_host_buid",
+)
+
+MODERN = {"iPhone": 7, "iPad": 7, "iPod": 7, "Watch": 2, "AppleTV": 9}
+"""The first versions that show a dialog, and that want to know who asks."""
+
+TROUBLE = (
+    LockdownError,
+    LockdownUnavailable,
+    ConnectError,
+    ConnectionLost,
+    ConnectTimeout,
+    OSError,
+    ValueError,
+)
+"""What may come of talking to a phone and of files."""
+
+_SAID: dict[Stage, tuple[LogLevel, str]] = {
+    Stage.WAITING: (
+        LogLevel.info,
+        "{udid} shows a dialog: unlock it and tap Trust to use it with this computer.",
+    ),
+    Stage.LOCKED: (
+        LogLevel.info,
+        "{udid} is locked: unlock it, and tap Trust when it asks.",
+    ),
+    Stage.DENIED: (
+        LogLevel.warn,
+        "{udid} does not trust this computer: somebody has tapped Don't Trust.  Unplug it and"
+        " plug it in again to be asked once more.",
+    ),
+    Stage.UNSURE: (
+        LogLevel.warn,
+        "{udid}: whether its pair record is good cannot be told ({reason}).  It is kept; if"
+        " programs cannot use the phone, remove it with: idevicepair unpair.",
+    ),
+    Stage.RESTING: (
+        LogLevel.warn,
+        "{udid}: {reason}.  Pairing will be tried again; the phone is listed all the same."
+        "  If this goes on, unplug it and plug it in again.",
+    ),
+    Stage.RESTORING: (LogLevel.info, "{udid} is in restore mode, and is not asked for trust."),
+    Stage.TRUSTED: (LogLevel.info, "{udid} trusts this computer."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """
+    What all preflights share.
+
+    @ivar clock: Makes timers.
+    @ivar store: Where pair records are.
+    @ivar limits: How long things may take.
+    @ivar makeRecord: Makes keys and certificates, elsewhere than in this thread.
+    @ivar randomUUID: Makes names of pairings.
+    """
+
+    clock: IReactorTime
+    store: IPairRecordStore
+    limits: Limits
+    makeRecord: MakeRecord
+    randomUUID: Callable[[], UUID]
+
+
+class Preflight:
+    """
+    One phone's.
+
+    @ivar stage: How far it has got.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        workshop: Workshop,
+        device: IDevice,
+        show: Callable[[], None],
+        paired: Callable[[], None],
+    ) -> None:
+        """
+        @param show: Makes the phone visible; called at least once, and soon.
+        @param paired: Tells that a record has been stored.
+        """
+        self.stage = Stage.ASKING_TYPE
+        self._shop = workshop
+        self._device = device
+        self._udid = device.identity.udid
+        self._show = show
+        self._paired = paired
+        self._lockdown: ILockdown | None = None
+        self._proposed: PairRecord | None = None
+        self._work: Deferred[Outcome] | None = None
+        self._observer: Any = None
+        self._timer: IDelayedCall | None = None
+        self._visible: IDelayedCall | None = None
+        self._failures = 0
+        self._reason = ""
+        self._said: tuple[Stage, str] | None = None
+        self._isOver = False
+        self._actions: dict[Stage, Callable[[], Awaitable[Outcome]]] = {
+            Stage.ASKING_TYPE: self._askType,
+            Stage.CHECKING: self._check,
+            Stage.REQUESTING: self._request,
+        }
+
+    def start(self) -> None:
+        """
+        Begin.
+        """
+        self._visible = self._shop.clock.callLater(self._shop.limits.hiddenTime, self._showNow)
+        self._enter(Stage.ASKING_TYPE)
+
+    def stop(self) -> None:
+        """
+        The phone is gone, or we are.
+        """
+        self._isOver = True
+        for timer in (self._timer, self._visible):
+            if timer is not None and timer.active():
+                timer.cancel()
+        work, self._work = self._work, None
+        if work is not None:
+            work.cancel()
+        self._hangUp()
+
+    def recordSaved(self, recordID: str) -> None:
+        """
+        Somebody has stored a record: if it is this phone's, perhaps we need not
+        ask it.
+        """
+        mine = recordID.replace("-", "") == self._udid.replace("-", "")
+        if mine and self.stage in (Stage.WAITING, Stage.LOCKED, Stage.RESTING):
+            self._news()
+
+    # From stage to stage
+
+    def _enter(self, stage: Stage) -> None:
+        self.stage = stage
+        self._say(stage)
+        if stage in SHOWN:
+            self._showNow()
+        action = self._actions.get(stage)
+        if action is not None:
+            self._do(action)
+        elif stage in FINAL:
+            self._hangUp()
+        elif stage is Stage.WAITING:
+            self._failures = 0
+            self._observe()
+            self._wait(self._shop.limits.trustPoll)
+        else:
+            self._hangUp()
+            self._failures += 1
+            limits = self._shop.limits
+            longest = limits.trustPoll if stage is Stage.LOCKED else limits.preflightRetry
+            self._wait(min(2 ** (self._failures - 1), longest))
+
+    def _came(self, outcome: Outcome) -> None:
+        if not self._isOver:
+            self._enter(TRANSITIONS[self.stage][outcome])
+
+    def _wait(self, seconds: float) -> None:
+        self._timer = self._shop.clock.callLater(seconds, self._news)
+
+    def _news(self, _: object = None) -> None:
+        """
+        Look again: somebody has said something, or it is time.
+        """
+        if self._isOver or self.stage not in (Stage.WAITING, Stage.LOCKED, Stage.RESTING):
+            return
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._hangUp()
+        self._came(Outcome.NEWS)
+
+    def _do(self, action: Callable[[], Awaitable[Outcome]]) -> None:
+        async def attempt() -> Outcome:
+            try:
+                return await action()
+            except TROUBLE as error:
+                self._reason = f"lockdown did not help: {error}"
+            # A phone that is pulled out loses its connections first, and is
+            # detached, which stops this, before the turn is over.
+            await deferLater(self._shop.clock, 0)
+            return Outcome.FAILED
+
+        self._work = work = Deferred.fromCoroutine(attempt())
+        work.addTimeout(self._shop.limits.preflightStep, self._shop.clock, self._tooLate)
+        work.addCallbacks(self._came, self._broken)
+
+    def _tooLate(self, result: object, timeout: float) -> Outcome:
+        self._reason = f"lockdown did not help within {timeout:g} s"
+        return Outcome.FAILED
+
+    def _broken(self, failure: Failure) -> None:
+        """
+        A defect of ours must not hide a phone.
+        """
+        if failure.check(CancelledError) is None:
+            self._log.failure("preflight of {udid} failed", failure, udid=self._udid)
+            self._showNow()
+
+    def _showNow(self) -> None:
+        if self._visible is not None and self._visible.active():
+            self._visible.cancel()
+        self._show()
+
+    def _say(self, stage: Stage) -> None:
+        """
+        One line for each thing that somebody may have to know, and not again
+        while it stays as it is.
+        """
+        reason = self._reason if stage in (Stage.RESTING, Stage.UNSURE) else ""
+        if stage in _SAID and self._said != (stage, reason):
+            self._said = (stage, reason)
+            level, text = _SAID[stage]
+            self._log.emit(level, text, udid=self._udid, reason=reason)
+
+    # What is tried
+
+    async def _askType(self) -> Outcome:
+        """
+        Begin a conversation and see who answers.
+        """
+        self._hangUp()
+        connecting = connectLockdown(self._device.endpoint(LOCKDOWN_PORT), self._shop.clock)
+        lockdown = self._lockdown = await connecting
+        kind = await lockdown.queryType()
+        return Outcome.NORMAL if kind == NORMAL_TYPE else Outcome.RESTORING
+
+    async def _check(self) -> Outcome:
+        """
+        Try the record that we have.
+        """
+        record = self._stored()
+        if record is None:
+            return Outcome.STRANGER
+        assert self._lockdown is not None
+        try:
+            await self._lockdown.startSession(record)
+        except UnknownHost:
+            self._log.warn(
+                "{udid} does not know its pair record any more (it was erased, or paired from"
+                " scratch): the record is removed.",
+                udid=self._udid,
+            )
+            self._remove()
+            return Outcome.STRANGER
+        except (LockdownTLSError, LockdownError) as error:
+            self._reason = str(error)
+            return Outcome.UNSURE
+        return Outcome.TRUSTED
+
+    async def _request(self) -> Outcome:
+        """
+        Ask for trust.  The phone shows its dialog when it is asked for the first
+        time, and answers the same to whoever asks while it does.
+        """
+        shop, lockdown = self._shop, self._lockdown
+        assert lockdown is not None
+        isModern = await self._isModern(lockdown)
+        host = shop.store.readBUID()
+        if isModern:
+            await lockdown.setValue("UntrustedHostBUID", host)
+        if self._proposed is None:
+            self._proposed = await proposeRecord(lockdown, host, shop.randomUUID, shop.makeRecord)
+        try:
+            record = await requestTrust(lockdown, self._proposed)
+        except DialogPending:
+            return Outcome.PENDING
+        except PhoneLocked:
+            return Outcome.LOCKED
+        except PairingDenied:
+            return Outcome.DENIED
+        shop.store.save(self._udid, record.toBytes())
+        self._paired()
+        if not isModern:
+            await lockdown.validatePair(record)
+        return Outcome.TRUSTED
+
+    async def _isModern(self, lockdown: ILockdown) -> bool:
+        """
+        Whether the phone shows a dialog.  One that does not say is an old one.
+        """
+        try:
+            version = str(await lockdown.getValue("ProductVersion"))
+            kind = str(await lockdown.getValue("DeviceClass"))
+        except LockdownError:
+            return False
+        major = version.split(".")[0]
+        return kind in MODERN and major.isdecimal() and int(major) >= MODERN[kind]
+
+    def _stored(self) -> PairRecord | None:
+        try:
+            return PairRecord.fromBytes(self._shop.store.read(self._udid))
+        except BadPairRecord as error:
+            self._log.warn(
+                "{udid}: its pair record is damaged ({error}), and stays until there is a new one.",
+                udid=self._udid,
+                error=str(error),
+            )
+        except OSError as error:
+            if error.errno != ENOENT:
+                self._log.warn("{udid}: no pair record: {error}", udid=self._udid, error=error)
+        return None
+
+    def _remove(self) -> None:
+        try:
+            self._shop.store.delete(self._udid)
+        except OSError as error:
+            self._log.warn("{udid}: it stays: {error}", udid=self._udid, error=error)
+
+    def _observe(self) -> None:
+        """
+        Have the phone tell when somebody taps.  Where it does not, the timer
+        finds out.
+        """
+        observing = Deferred.fromCoroutine(self._connectObserver())
+        observing.addErrback(lambda failure: failure.trap(CancelledError, *TROUBLE) and None)
+        observing.addErrback(self._broken)
+
+    async def _connectObserver(self) -> None:
+        assert self._lockdown is not None
+        address = await self._lockdown.startService(INSECURE_PROXY)
+        endpoint = self._device.endpoint(address.port)
+        connecting: Deferred[Any] = endpoint.connect(ObserverFactory(NEWS, self._news))
+        observer = await connecting
+        if self.stage is Stage.WAITING and not self._isOver:
+            self._observer = observer
+        else:
+            observer.close()
+
+    def _hangUp(self) -> None:
+        lockdown, self._lockdown = self._lockdown, None
+        observer, self._observer = self._observer, None
+        for each in (lockdown, observer):
+            if each is not None:
+                each.close()

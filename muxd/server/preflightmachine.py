@@ -1,0 +1,125 @@
+# -*- test-case-name: tests.server.test_preflightmachine -*-
+r"""
+What becomes of a phone between its being plugged in and its being trusted
+(protocol 5.2).
+
+In each stage one thing is tried, and its outcome leads to the next stage::
+
+    ASKING_TYPE --RESTORING--> RESTORING                     (a phone to be restored)
+         |
+       NORMAL
+         v
+    CHECKING ---TRUSTED--> TRUSTED                           (its record is good)
+         |  \---UNSURE---> UNSURE                            (it cannot be told)
+      STRANGER
+         v
+    REQUESTING --TRUSTED--> TRUSTED                          (it trusts us now)
+         |  | \---DENIED---> DENIED                          (not before it is replugged)
+         |  |
+         |  +----LOCKED---> LOCKED ---NEWS--> ASKING_TYPE    (until somebody unlocks it)
+      PENDING
+         v
+    WAITING ----NEWS------> ASKING_TYPE                      (somebody has tapped)
+
+Whatever else goes wrong anywhere leads to RESTING, and after a while from the
+beginning.  There is no end in which a phone stays invisible: it is shown in every
+stage in L{SHOWN}, and by a timer if it reaches none of them soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+
+class Stage(Enum):
+    """
+    What is being tried, or how it ended.
+
+    @cvar ASKING_TYPE: Asking lockdownd what the phone is.
+    @cvar CHECKING: Starting a session with the record that we have.
+    @cvar REQUESTING: Asking the phone for its trust.
+    @cvar WAITING: The dialog is on the phone's screen.
+    @cvar LOCKED: The phone is locked, and shows no dialog.
+    @cvar RESTING: Something went wrong; it will be tried again.
+    @cvar TRUSTED: The phone and this host trust each other.
+    @cvar UNSURE: There is a record, and no telling whether it is good.
+    @cvar DENIED: The phone's owner does not trust this host.
+    @cvar RESTORING: The phone is in restore mode.
+    """
+
+    ASKING_TYPE = "asking type"
+    CHECKING = "checking"
+    REQUESTING = "requesting"
+    WAITING = "waiting"
+    LOCKED = "locked"
+    RESTING = "resting"
+    TRUSTED = "trusted"
+    UNSURE = "unsure"
+    DENIED = "denied"
+    RESTORING = "restoring"
+
+
+class Outcome(Enum):
+    """
+    What came of it.
+
+    @cvar NEWS: Somebody has done something: tapped, unlocked, paired; or it is
+        time to look.
+    @cvar FAILED: There was no answer, or none that means anything.
+    """
+
+    NORMAL = "normal"
+    RESTORING = "restoring"
+    TRUSTED = "trusted"
+    UNSURE = "unsure"
+    STRANGER = "stranger"
+    PENDING = "pending"
+    LOCKED = "locked"
+    DENIED = "denied"
+    NEWS = "news"
+    FAILED = "failed"
+
+
+TRANSITIONS: Mapping[Stage, Mapping[Outcome, Stage]] = {
+    Stage.ASKING_TYPE: {
+        Outcome.NORMAL: Stage.CHECKING,
+        Outcome.RESTORING: Stage.RESTORING,
+        Outcome.FAILED: Stage.RESTING,
+    },
+    Stage.CHECKING: {
+        Outcome.TRUSTED: Stage.TRUSTED,
+        Outcome.UNSURE: Stage.UNSURE,
+        Outcome.STRANGER: Stage.REQUESTING,
+        Outcome.FAILED: Stage.RESTING,
+    },
+    Stage.REQUESTING: {
+        Outcome.TRUSTED: Stage.TRUSTED,
+        Outcome.PENDING: Stage.WAITING,
+        Outcome.LOCKED: Stage.LOCKED,
+        Outcome.DENIED: Stage.DENIED,
+        Outcome.FAILED: Stage.RESTING,
+    },
+    Stage.WAITING: {Outcome.NEWS: Stage.ASKING_TYPE, Outcome.FAILED: Stage.RESTING},
+    Stage.LOCKED: {Outcome.NEWS: Stage.ASKING_TYPE},
+    Stage.RESTING: {Outcome.NEWS: Stage.ASKING_TYPE},
+    Stage.TRUSTED: {},
+    Stage.UNSURE: {},
+    Stage.DENIED: {},
+    Stage.RESTORING: {},
+}
+
+SHOWN = frozenset(
+    {
+        Stage.WAITING,
+        Stage.LOCKED,
+        Stage.TRUSTED,
+        Stage.UNSURE,
+        Stage.DENIED,
+        Stage.RESTORING,
+    }
+)
+"""Where nothing is left to be done that anybody should wait for."""
+
+FINAL = frozenset(stage for stage, outcomes in TRANSITIONS.items() if not outcomes)
+"""Until the phone is plugged in again."""

@@ -1,0 +1,238 @@
+"""
+Tests of L{muxd.server.preflight}, with a simulated phone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from muxd.lockdown.pairrecord import PairRecord
+from muxd.phone.trust import Owner
+from muxd.server.preflightmachine import Stage
+from tests.lockdown.phones import recordOf
+from tests.server.preflights import HOST, PreflightCase
+
+
+class TrustTests(PreflightCase):
+    """
+    From being plugged in to being trusted.
+    """
+
+    def test_accepted(self) -> None:
+        """
+        The phone is visible while it asks, and paired when somebody has tapped.
+        """
+        phone = self.plugged()
+        phone.plug()
+        self.assertEqual(phone.listener.told, [(0, "Attached")])
+        self.assertIs(phone.preflight.stage, Stage.WAITING)
+        phone.wait(0.5)
+        self.assertEqual(phone.listener.told, [(0, "Attached"), (0.3, "Paired")])
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+        assert phone.record is not None
+        self.assertEqual(phone.record.hostID, str(HOST).upper())
+        self.assertEqual(len(phone.record.values["EscrowBag"]), 32)
+        self.assertIn("WiFiMACAddress", phone.record.values)
+        self.assertEqual((phone.device.phone.trust.dialogs, phone.made), (1, 1))
+        self.assertOver(phone)
+
+    def test_acceptedMuchLater(self) -> None:
+        """
+        However long that takes, there is one dialog, and keys are made once.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.plug()
+        phone.wait(300)
+        self.assertEqual(self.told(phone), ["Attached"])
+        phone.device.phone.trust.accept()
+        phone.wait(0.2)
+        self.assertEqual(self.told(phone), ["Attached", "Paired"])
+        self.assertEqual((phone.device.phone.trust.dialogs, phone.made), (1, 1))
+
+    def test_polled(self) -> None:
+        """
+        A phone that does not tell is asked again now and then.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.device.refused.add(49152)
+        phone.plug()
+        phone.device.phone.trust.accept()
+        phone.wait(9)
+        self.assertEqual(self.told(phone), ["Attached"])
+        phone.wait(2)
+        self.assertEqual(self.told(phone), ["Attached", "Paired"])
+
+    def test_trusted(self) -> None:
+        """
+        A phone that is paired already is visible when its record was tried.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.paired()
+        phone.plug()
+        self.assertEqual(phone.listener.told, [(0, "Attached")])
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+        self.assertEqual(phone.device.phone.trust.dialogs, 0)
+        self.assertOver(phone)
+
+    def test_denied(self) -> None:
+        """
+        Who is denied does not ask again before the phone is plugged in anew.
+        """
+        phone = self.plugged(Owner.DENY)
+        logged = self.logged()
+        phone.plug()
+        phone.wait(120)
+        self.assertIs(phone.preflight.stage, Stage.DENIED)
+        self.assertEqual(phone.device.phone.trust.dialogs, 1)
+        self.assertIn("Don't Trust", logged[-1])
+        self.assertOver(phone)
+        phone.unplug()
+        phone.device.phone.trust.owner = Owner.ACCEPT
+        phone.plug()
+        phone.wait(1)
+        self.assertEqual(self.told(phone), ["Attached", "Detached", "Attached", "Paired"])
+
+    def test_locked(self) -> None:
+        """
+        A locked phone is visible, and asked when it has been unlocked; that is
+        said once.
+        """
+        phone = self.plugged(Owner.LOCKED)
+        logged = self.logged()
+        phone.plug()
+        phone.wait(60)
+        self.assertEqual(phone.listener.told, [(0, "Attached")])
+        self.assertEqual([line for line in logged if "is locked" in line], logged)
+        self.assertEqual(len(logged), 1)
+        phone.device.phone.trust.unlock(Owner.ACCEPT)
+        phone.wait(70)
+        self.assertEqual(self.told(phone), ["Attached", "Paired"])
+
+    def test_erased(self) -> None:
+        """
+        A record that the phone does not know is removed, and the phone asked.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.paired()
+        phone.device.phone.trust.erase()
+        phone.plug()
+        self.assertIsNone(phone.record)
+        self.assertIs(phone.preflight.stage, Stage.WAITING)
+        self.assertEqual(phone.device.phone.trust.dialogs, 1)
+
+    def test_recordOfAnotherHost(self) -> None:
+        """
+        So is one that was copied from another computer and is not known.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.store.records[phone.udid] = recordOf("ELSE", "ANOTHER-BUID").toBytes()
+        phone.plug()
+        self.assertIsNone(phone.record)
+        self.assertIs(phone.preflight.stage, Stage.WAITING)
+
+    def test_recordDeleted(self) -> None:
+        """
+        A record that somebody has deleted is asked for again; the phone need not
+        be tapped for that.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.paired()
+        phone.store.records.clear()
+        phone.plug()
+        self.assertEqual(self.told(phone), ["Paired", "Attached"])
+        self.assertEqual(phone.device.phone.trust.dialogs, 0)
+
+    def test_tlsTrouble(self) -> None:
+        """
+        A record whose keys do not work is kept: that says nothing of what the
+        phone thinks.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.paired()
+        record = phone.record
+        assert record is not None
+        broken = record.having(HostPrivateKey=b"no key").toBytes()
+        phone.store.records[phone.udid] = broken
+        logged = self.logged()
+        phone.plug()
+        self.assertIs(phone.preflight.stage, Stage.UNSURE)
+        self.assertEqual(phone.store.records[phone.udid], broken)
+        self.assertEqual(self.told(phone), ["Attached"])
+        self.assertIn("It is kept", logged[-1])
+
+    def test_damagedRecord(self) -> None:
+        """
+        A record that cannot be read stays until there is a new one.
+        """
+        phone = self.plugged()
+        phone.store.records[phone.udid] = b"garbage"
+        phone.plug()
+        self.assertEqual(phone.store.records[phone.udid], b"garbage")
+        phone.wait(1)
+        assert phone.record is not None
+        self.assertEqual(self.told(phone), ["Attached", "Paired"])
+
+    def test_restore(self) -> None:
+        """
+        A phone in restore mode is visible and left alone.
+        """
+        phone = self.plugged()
+        phone.device.phone.restore()
+        phone.plug()
+        self.assertEqual(phone.listener.told, [(0, "Attached")])
+        self.assertIs(phone.preflight.stage, Stage.RESTORING)
+        self.assertOver(phone)
+
+    def test_old(self) -> None:
+        """
+        An old phone has no dialog, and its pairing is validated; one that does not
+        say how old it is is an old one.
+        """
+        for version, kind, isModern in (
+            ("6.1.3", "iPhone", False),
+            ("7.0", "iPod", True),
+            ("9.0", "AppleTV", True),
+            ("1.0", "Watch", False),
+            ("15.1", "Teapot", False),
+            ("x", "iPad", False),
+            (None, None, False),
+        ):
+            phone = self.plugged()
+            values = phone.device.phone.lockdown.values._public[""]
+            values.update({"ProductVersion": version, "DeviceClass": kind})
+            if version is None:
+                del values["ProductVersion"]
+            phone.plug()
+            phone.wait(1)
+            self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+            told = phone.device.phone.lockdown.untrustedHost
+            self.assertEqual(told != "", isModern, (version, kind))
+
+    def test_pairedByAnother(self) -> None:
+        """
+        When a program has paired, nobody waits any longer; other phones' records
+        are no news.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.plug()
+        other = recordOf("OTHER")
+        phone.device.phone.trust._hosts.clear()
+        phone.device.phone.trust.requested(_pairing(other))
+        phone.device.phone.trust._notices._observers.clear()
+        phone.device.phone.trust.accept()
+        phone.device.phone.trust.requested(_pairing(other))
+        phone.preflight.recordSaved("somebody-else")
+        self.assertIs(phone.preflight.stage, Stage.WAITING)
+        phone.store.save(phone.udid, other.toBytes())
+        phone.preflight.recordSaved(phone.udid.replace("-", ""))
+        phone.device.flush()
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+        self.assertEqual(phone.record, other)
+        phone.preflight.recordSaved(phone.udid)
+        self.assertOver(phone)
+
+
+def _pairing(record: PairRecord) -> Any:
+    from muxd.phone.trust import Pairing
+
+    return Pairing.fromValues(record.public())
