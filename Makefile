@@ -93,7 +93,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(INSTALLED): $(METADATA) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[pairing]'
 	@touch $@
 
 $(DEVELOPED): $(METADATA) | $(BIN)/python

@@ -211,24 +211,36 @@ class DaemonTestCase(SynchronousTestCase):
         self.addCleanup(self._finish, daemon)
         return daemon
 
-    def startDaemon(self, *words: str, phones: int = 1, runner: Sequence[str] = TWISTD) -> Daemon:
+    def startDaemon(
+        self,
+        *words: str,
+        phones: int = 1,
+        trust: str = "accept",
+        runner: Sequence[str] = TWISTD,
+    ) -> Daemon:
         """
         A daemon that listens and has simulated phones, all of which are
         attached.
 
         @param words: Further arguments of C{usbmuxd}.
+        @param trust: What is done when the phones ask whether to trust somebody.
         """
         daemon = self.makeDaemon()
-        self.restart(daemon, *words, phones=phones, runner=runner)
+        self.restart(daemon, *words, phones=phones, trust=trust, runner=runner)
         return daemon
 
     def restart(
-        self, daemon: Daemon, *words: str, phones: int = 1, runner: Sequence[str] = TWISTD
+        self,
+        daemon: Daemon,
+        *words: str,
+        phones: int = 1,
+        trust: str = "accept",
+        runner: Sequence[str] = TWISTD,
     ) -> None:
         """
         The same for a daemon that has ended, or has not been started.
         """
-        source = ["--source", f"simulated:count={phones}"]
+        source = ["--source", f"simulated:count={phones}:trust={trust}"]
         daemon.run("usbmuxd", *daemon.arguments, *source, *words, runner=runner)
         daemon.devices(phones)
 

@@ -119,7 +119,7 @@ class RecordTests(DaemonTestCase):
         """
         Start the daemon.
         """
-        self.daemon = self.startDaemon()
+        self.daemon = self.startDaemon("--no-preflight")
 
     def test_life(self) -> None:
         """
@@ -129,7 +129,7 @@ class RecordTests(DaemonTestCase):
         record = plistlib.dumps({"HostID": "a host", "SystemBUID": "a system"})
         deviceID = self.daemon.devices()[FIRST]
         with self.daemon.conversation() as listening, self.daemon.conversation() as client:
-            listening.ask("Listen")
+            listening.ask("Listen", kLibUSBMuxVersion=3)
             self.assertEqual(listening.receive()["MessageType"], "Attached")
             saved = client.ask(
                 "SavePairRecord", PairRecordID=FIRST, PairRecordData=record, DeviceID=deviceID

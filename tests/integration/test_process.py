@@ -128,7 +128,8 @@ class RefusedStartTests(DaemonTestCase):
         """
         A second daemon on the same socket is refused, and the first one goes on.
         """
-        self.restart(self.daemon)
+        self.restart(self.daemon, "--no-preflight")
+        self.waitFor(self.daemon, "attached at bus")
         self.assertIn("a usbmuxd is listening there already", self.refused())
         with self.daemon.connect(ECHO) as stream:
             stream.socket.sendall(b"echo")

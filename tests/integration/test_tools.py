@@ -44,7 +44,7 @@ class InformationTests(DaemonTestCase):
         """
         Start the daemon.
         """
-        self.daemon = self.startDaemon(phones=2)
+        self.daemon = self.startDaemon(phones=2, trust="ask")
 
     def test_list(self) -> None:
         """
