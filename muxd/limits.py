@@ -108,8 +108,8 @@ class Limits:
     bulkQueueTime: float = 0.001
     bulkBytesInFlight: int = 12 * 49152
     packetsInFlight: int = 32
-    readsInFlight: int = 3
-    fastReadsInFlight: int = 4
+    readsInFlight: int = 6
+    fastReadsInFlight: int = 8
     memoryRetry: float = 0.05
     linkFlushTimeout: float = 0.25
     linkCloseTimeout: float = 5.0

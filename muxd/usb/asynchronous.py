@@ -56,7 +56,7 @@ from muxd.usb.opening import OpenedPhone
 from muxd.usb.pace import BusPace
 from muxd.usb.submissions import Submissions
 
-READ_SIZE = 65536
+READ_SIZE = 32768
 COMPLETED = int(TransferStatus.COMPLETED)
 
 
