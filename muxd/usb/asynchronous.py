@@ -19,7 +19,8 @@ Buffers are made when needed and used again.
 B{usbfs memory.}  Linux lends 16 MB to all transfers of a machine together
 (C{usbcore.usbfs_memory_mb}).  When there is no more, reading goes on with as many
 transfers as were accepted, and the others try again when one comes back; a
-packet waits until memory comes back.
+packet waits until memory comes back, for which a read is given up
+(L{muxd.usb.readings}).
 
 B{Endings.}  A transfer that fails means that the phone is gone, but for a
 stall, which is cleared once for each endpoint.  Whatever happens, no transfer is
@@ -45,18 +46,12 @@ from muxd.usb.assembling import assemblerFor
 from muxd.usb.descriptors import LibusbDescriptors
 from muxd.usb.engines import EngineError, IUSBLink, LinkState
 from muxd.usb.identification import HIGH_SPEED
-from muxd.usb.libusb import (
-    NO_MEMORY,
-    Transfer,
-    TransferContext,
-    TransferError,
-    TransferStatus,
-)
+from muxd.usb.libusb import Transfer, TransferContext, TransferError, TransferStatus
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.pace import BusPace
+from muxd.usb.readings import Readings
 from muxd.usb.submissions import Submissions
 
-READ_SIZE = 32768
 COMPLETED = int(TransferStatus.COMPLETED)
 
 
@@ -88,9 +83,6 @@ class AsynchronousLink:
         self._phone = phone
         self._limits = limits
         self._receiver: IPacketReceiver | None = None
-        self._assembler = assemblerFor(phone.identity.udid, self._log)
-        self._reading = 0
-        self._unread: list[Transfer] = []
         self._stalled: set[int] = set()
         self._handling = False
         self._cancelling = False
@@ -117,6 +109,15 @@ class AsynchronousLink:
             noMemory=self._noMemoryToWrite,
             failed=self._fail,
         )
+        self._readings = Readings(
+            self._context,
+            phone.interface,
+            assemblerFor(phone.identity.udid, self._log),
+            noMemory=self._noMemoryToRead,
+            failed=self._fail,
+        )
+        # An instance attribute on purpose: it is asked for every packet.
+        self.hasRoom = self._submissions.hasRoom  # type: ignore[method-assign]
 
     # IPacketLink
 
@@ -137,13 +138,10 @@ class AsynchronousLink:
         self._receiver = receiver
         for fd, isReadable in self._watchable.items():
             self._descriptors.change(fd, isReadable)
-        for _ in range(self._readsWanted()):
-            self._unread.append(self._context.transfer(self._phone.interface.input, READ_SIZE))
+        limits = self._limits
+        self._readings.prepare(limits.fastReadsInFlight if self.isFast else limits.readsInFlight)
         # If that fails, the receiver is told, which it must not be in here.
         self._retry = self._reactor.callLater(0, self._beginToRead)
-
-    def _readsWanted(self) -> int:
-        return self._limits.fastReadsInFlight if self.isFast else self._limits.readsInFlight
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """
@@ -228,34 +226,34 @@ class AsynchronousLink:
         wrote = False
         for transfer in ended:
             status = transfer.status
+            if status != COMPLETED and not self._recovered(transfer, status):
+                failed = failed or status
             if transfer.isIn:
-                self._reading -= 1
-                self._unread.append(transfer)
-                if status == COMPLETED:
-                    count = transfer.actualLength
-                    packets += self._assembler.feed(transfer.view[:count], READ_SIZE)
+                packets += self._readings.ended(transfer, status)
             else:
                 wrote = True
                 self._submissions.ended(transfer)
-            if status != COMPLETED and not self._recovered(transfer, status):
-                failed = failed or status
         if packets and self._receiver is not None:
             self._receiver.packetsReceived(packets)
         if failed != COMPLETED:
             self._fail(TransferStatus(failed).name.replace("_", " "))
-        if self.state is LinkState.RUNNING:
-            self._read()
-        if wrote and self.state in (LinkState.RUNNING, LinkState.CLOSING):
+        # Those that wait for memory come before the reads that would take it again.
+        if self.state in (LinkState.RUNNING, LinkState.CLOSING):
             self._submissions.resume()
-            if self._receiver is not None:
-                self._receiver.roomAvailable()
+        if self.state is LinkState.RUNNING:
+            self._readings.submit()
+        if wrote and self._receiver is not None:
+            self._receiver.roomAvailable()
 
     def _recovered(self, transfer: Transfer, status: int) -> bool:
         """
         A stall may be cleared, once for each endpoint; what was not read is
         read then.  A packet that was stalled is lost, and cannot be repeated
-        behind its successors: that ends the link.
+        behind its successors: that ends the link.  And a read may have been taken
+        back by us.
         """
+        if self._readings.isSurplus(transfer):
+            return status == TransferStatus.CANCELLED
         endpoint = self._phone.interface.input
         if status != TransferStatus.STALL or not transfer.isIn or endpoint in self._stalled:
             return False
@@ -269,36 +267,20 @@ class AsynchronousLink:
     def _fail(self, reason: str) -> None:
         self.lose(Failure(ConnectionLost(f"a transfer failed: {reason.lower()}")))
 
-    # Reading
-
     def _beginToRead(self) -> None:
         if self.state is LinkState.RUNNING:
-            self._read()
-
-    def _read(self) -> None:
-        """
-        Submit what is not submitted.
-        """
-        unread = self._unread
-        while unread:
-            transfer = unread.pop()
-            try:
-                transfer.submit(READ_SIZE)
-            except TransferError as error:
-                unread.append(transfer)
-                if error.code == NO_MEMORY:
-                    self._reportMemory()
-                    if not self._reading:
-                        self._tryAgainSoon()
-                else:
-                    self._fail(str(error))
-                return
-            self._reading += 1
+            self._readings.submit()
 
     # Memory
 
+    def _noMemoryToRead(self, isDeaf: bool) -> None:
+        self._reportMemory()
+        if isDeaf:
+            self._tryAgainSoon()
+
     def _noMemoryToWrite(self) -> None:
         self._reportMemory()
+        self._readings.giveWay()
         self._tryAgainSoon()
 
     def _tryAgainSoon(self) -> None:
@@ -310,8 +292,8 @@ class AsynchronousLink:
 
     def _tryAgain(self) -> None:
         if self.state is LinkState.RUNNING:
-            self._read()
             self._submissions.resume()
+            self._readings.submit()
             if self._receiver is not None:
                 self._receiver.roomAvailable()
 
@@ -371,8 +353,7 @@ class AsynchronousLink:
         """
         Everything has come back.
         """
-        for transfer in self._unread:
-            transfer.free()
+        self._readings.free()
         self._submissions.free()
         self._forgetDescriptors()
         try:

@@ -54,12 +54,13 @@ class Submissions:
         self._freeBulk: list[Transfer] = []
         self._freeSmall: list[Transfer] = []
         self._backlog: deque[bytes] = deque()
+        self._capacity = limits.packetsInFlight + limits.bulkInFlight
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """
         Submit one packet, behind those that wait.
         """
-        if self._backlog or self._isFull():
+        if self._backlog or self.bulk + self.small >= self._capacity:
             self._backlog.append(b"".join(parts))
         else:
             self._write(parts)
@@ -90,7 +91,7 @@ class Submissions:
             self._pace.ended(self._endedBytes)
             self._endedBytes = 0
         backlog = self._backlog
-        while backlog and not self._isFull():
+        while backlog and self.bulk + self.small < self._capacity:
             if not self._write((backlog.popleft(),)):
                 return
 
@@ -119,10 +120,6 @@ class Submissions:
         """
         for transfer in (*self._freeBulk, *self._freeSmall):
             transfer.free()
-
-    def _isFull(self) -> bool:
-        limits = self._limits
-        return self.bulk + self.small >= limits.packetsInFlight + limits.bulkInFlight
 
     def _write(self, parts: Sequence[Buffer]) -> bool:
         """

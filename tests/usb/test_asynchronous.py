@@ -11,11 +11,12 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from muxd.usb.asynchronous import READ_SIZE, AsynchronousLink
+from muxd.usb.asynchronous import AsynchronousLink
 from muxd.usb.descriptors import LibusbDescriptor
 from muxd.usb.engines import EngineError, IUSBLink, LinkState
 from muxd.usb.libusb import NO_DEVICE, NO_MEMORY, TransferError, TransferStatus
 from muxd.usb.opening import OpenedPhone
+from muxd.usb.readings import READ_SIZE
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import (
     CONTROL_FD,

@@ -1,0 +1,132 @@
+# -*- test-case-name: tests.usb.test_asynchronous,tests.usb.test_readings -*-
+"""
+The reading half of the asynchronous engine.
+
+Memory for transfers is shared by all phones of a machine, and by both directions.
+Reads are always with the kernel, and so could have all of it for ever, while a
+packet waits for some that would make the phone say what a read waits for.  So
+reads give way: for each packet that finds no memory one of them is taken back and
+not submitted again, as long as there is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from muxd.usb.configuration import MuxInterface
+from muxd.usb.libusb import NO_MEMORY, Transfer, TransferContext, TransferError, TransferStatus
+from muxd.wire.assembly import PacketAssembler
+
+READ_SIZE = 32768
+"""
+Of each read.  A packet of the usual 32 kB fits; a larger one is put together from
+several, which costs a copy and nothing else.
+"""
+
+COMPLETED = int(TransferStatus.COMPLETED)
+CANCELLED = int(TransferStatus.CANCELLED)
+
+
+class Readings:
+    """
+    IN transfers: those with the kernel, and those to submit.
+
+    @ivar waiting: How many are with the kernel.
+    """
+
+    def __init__(
+        self,
+        context: TransferContext,
+        interface: MuxInterface,
+        assembler: PacketAssembler,
+        *,
+        noMemory: Callable[[bool], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        """
+        @param assembler: Makes packets of what is read.
+        @param noMemory: Called when there is none for a transfer, with whether
+            nothing is with the kernel: L{submit} is to be called soon then.
+        @param failed: Called with why when the phone is gone.
+        """
+        self.waiting = 0
+        self._context = context
+        self._interface = interface
+        self._assembler = assembler
+        self._noMemory = noMemory
+        self._failed = failed
+        self._unread: list[Transfer] = []
+        self._surplus: Transfer | None = None
+
+    def prepare(self, count: int) -> None:
+        """
+        Have so many transfers from now on.
+        """
+        for _ in range(count):
+            self._unread.append(self._context.transfer(self._interface.input, READ_SIZE))
+
+    def ended(self, transfer: Transfer, status: int) -> list[memoryview]:
+        """
+        A transfer has come back.
+
+        @return: The packets that are complete with it; they are in its memory,
+            which is theirs until L{submit}.
+        """
+        self.waiting -= 1
+        packets = []
+        if status == COMPLETED:
+            view = transfer.view[: transfer.actualLength]
+            packets = self._assembler.feed(view, READ_SIZE)
+        elif transfer is self._surplus and status == CANCELLED and transfer.actualLength:
+            # What came before it was taken back is part of a transfer that goes on.
+            view = memoryview(bytes(transfer.view[: transfer.actualLength]))
+            packets = self._assembler.feed(view, READ_SIZE, partial=True)
+        if transfer is self._surplus:
+            self._surplus = None
+            if status == CANCELLED:
+                transfer.free()
+                return packets
+        self._unread.append(transfer)
+        return packets
+
+    def submit(self) -> None:
+        """
+        Submit what is not submitted.
+        """
+        unread = self._unread
+        while unread:
+            transfer = unread.pop()
+            try:
+                transfer.submit(READ_SIZE)
+            except TransferError as error:
+                unread.append(transfer)
+                if error.code == NO_MEMORY:
+                    self._noMemory(not self.waiting)
+                else:
+                    self._failed(str(error))
+                return
+            self.waiting += 1
+
+    def giveWay(self) -> None:
+        """
+        A packet finds no memory: do without one read from now on, if it is not
+        the only one and none is on its way back already.
+        """
+        if self.waiting > 1 and self._surplus is None:
+            # The newest is the least likely to have something in it.
+            newestFirst = reversed(self._context.inFlight.values())
+            self._surplus = next(transfer for transfer in newestFirst if transfer.isIn)
+            self._surplus.cancel()
+
+    def isSurplus(self, transfer: Transfer) -> bool:
+        """
+        Whether this one has been taken back to give way.
+        """
+        return transfer is self._surplus
+
+    def free(self) -> None:
+        """
+        Give back all transfers, none of which is in flight.
+        """
+        for transfer in self._unread:
+            transfer.free()
