@@ -262,6 +262,8 @@ class Pipe:
             # Nobody is there to deliver anything to.
             if self._reason is None:
                 self._reason = connectionDone
+            # The other end hears of it from endLost, and not as a producer too.
+            end.forgetProducer()
             hangUp(end.transport)
             return
         if self.state is not PipeState.JOINED:

@@ -25,12 +25,16 @@ class Listener(Structure):
 
     @ivar number: The client's own number.
     @ivar version: The format it wants events in.
-    @ivar details: What it has told us about itself.
     """
 
     number: int
     version: int
-    details: ClientDetails
+
+    @property
+    def details(self) -> ClientDetails:
+        """
+        What it has told us about itself.
+        """
 
     def sendEvent(self, event: bytes) -> None:
         """

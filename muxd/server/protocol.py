@@ -5,7 +5,7 @@ One client's connection, from its first command to its last byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IProtocol
@@ -47,7 +47,6 @@ class ControlProtocol(Protocol):
     @ivar number: This client's, unique within its factory.
     @ivar version: The format of replies and events: binary, until the first
         property list arrives (protocol 4.3).
-    @ivar details: What the client has told us about itself.
     @ivar state: See L{State}.
     """
 
@@ -57,7 +56,8 @@ class ControlProtocol(Protocol):
         self.server = server
         self.number = number
         self.version = BINARY_VERSION
-        self.details = ClientDetails()
+        self._details = ClientDetails()
+        self._said: Mapping[str, Any] | None = None
         self.state = State.COMMAND
         self._reader = MessageReader(server.limits.messageSize)
         self._output: OutputQueue
@@ -66,6 +66,17 @@ class ControlProtocol(Protocol):
         self._processing = False
         self._inputPaused = False
         self._inputEnded = False
+
+    @property
+    def details(self) -> ClientDetails:
+        """
+        What the client has told us about itself.  Worked out when somebody asks,
+        or when it says more: most clients say one thing and are never asked about.
+        """
+        said, self._said = self._said, None
+        if said is not None:
+            self._details = self._details.updated(said)
+        return self._details
 
     # What the transport calls.
 
@@ -238,7 +249,9 @@ class ControlProtocol(Protocol):
             self.server.malformed(error)
             self.sendResult(message.tag, Result.BAD_COMMAND)
             return
-        self.details = self.details.updated(values)
+        if self._said is not None:
+            self._details = self.details
+        self._said = values
         commands = self.server.commands
         self._performSafely(lambda: commands.performPlist(self, message.tag, values), message.tag)
 

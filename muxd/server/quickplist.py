@@ -8,6 +8,9 @@ always of the same plain shape: their fixed prologue and one flat dictionary of
 strings, integers and booleans without a single entity.  That shape is a regular
 language; two regular expressions read it.
 
+Programs repeat themselves: the Connects of one program to one port are the same to
+the byte.  So the last few answers are kept.
+
 Whatever is in the least unusual, another encoding, an entity, a comment, a
 nested value, is not answered here: None means "ask plistlib".  An answer is
 always the one that plistlib would have given.
@@ -16,9 +19,18 @@ always the one that plistlib would have given.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from muxd.wire.messages import parsePlist
+
+KEPT = 64
+"""How many answers are kept."""
+
+LONGEST_KEPT = 1024
+"""Of the requests whose answers are kept, in bytes."""
 
 _SPACE = rb"[ \t\r\n]*+"
 _KEY = rb"<key>([A-Za-z0-9 _.-]++)</key>"
@@ -69,11 +81,22 @@ def quickPlist(body: bytes) -> dict[str, Any] | None:
     return values
 
 
-def parseRequest(body: bytes) -> dict[str, Any]:
+def _quickly(body: bytes) -> Mapping[str, Any] | None:
+    """
+    The same, for several to look at.
+    """
+    values = quickPlist(body)
+    return None if values is None else MappingProxyType(values)
+
+
+_repeated = lru_cache(maxsize=KEPT)(_quickly)
+
+
+def parseRequest(body: bytes) -> Mapping[str, Any]:
     """
     Read the body of a plist message, quickly where that is possible.
 
     @raise MalformedMessage: It is no property list, or no dictionary.
     """
-    values = quickPlist(body)
+    values = _repeated(body) if len(body) <= LONGEST_KEPT else _quickly(body)
     return parsePlist(body) if values is None else values

@@ -27,6 +27,9 @@ class State(Enum):
     CLOSING = "closing"
     CLOSED = "closed"
 
+    # Enum's own is a Python function, and every client's every step asks for it.
+    __hash__ = object.__hash__
+
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.COMMAND: frozenset({State.LISTENING, State.CONNECTING, State.CLOSING, State.CLOSED}),

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.server.quickplist import parseRequest, quickPlist
+from muxd.server.quickplist import LONGEST_KEPT, parseRequest, quickPlist
 from muxd.wire.messages import MalformedMessage
 
 CONNECT = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -173,3 +173,17 @@ class QuickPlistTests(SynchronousTestCase):
             )
             body[start:end] = data.draw(st.one_of(pieces, st.binary(max_size=4)))
         self.assertAgrees(bytes(body))
+
+    def test_repeated(self) -> None:
+        """
+        What is said again is read once, and nobody can change what others are
+        given; what is longer than usual is not kept.
+        """
+        first = parseRequest(CONNECT)
+        self.assertIs(parseRequest(bytes(bytearray(CONNECT))), first)
+        with self.assertRaises(TypeError):
+            first["PortNumber"] = 1  # type: ignore[index]
+        long = CONNECT.replace(b"<dict>", b"<dict>" + b" " * LONGEST_KEPT)
+        again = parseRequest(long)
+        self.assertEqual(again, first)
+        self.assertIsNot(parseRequest(long), again)
