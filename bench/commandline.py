@@ -44,6 +44,11 @@ def parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="show the rows' names and measure nothing")
     add("--cpu", type=int, metavar="N", help="run everything on one core")
     add(
+        "--realtime",
+        action="store_true",
+        help="ahead of all other programs of the machine, which needs root: for a busy one",
+    )
+    add(
         "--muxd",
         metavar="CMD",
         help="the daemon under test, with {socket} and {directory}; 'usbmuxd': the C one",
@@ -110,6 +115,11 @@ def _show(text: str) -> None:
 def _run(options: argparse.Namespace, selected: Sequence[Workload]) -> Sequence[Comparison]:
     if options.cpu is not None:
         os.sched_setaffinity(0, {options.cpu})
+    if options.realtime:
+        try:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        except PermissionError as error:
+            raise CannotIsolate(f"--realtime is for root, or with CAP_SYS_NICE: {error}") from None
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory(prefix="muxd-bench-") as temporary:

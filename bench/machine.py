@@ -26,6 +26,7 @@ def describe() -> dict[str, object]:
         "python": platform.python_version(),
         "twisted": version("twisted"),
         "load": round(os.getloadavg()[0], 2),
+        "priority": "realtime" if os.sched_getscheduler(0) == os.SCHED_RR else "ordinary",
         "revision": _revision(),
     }
 

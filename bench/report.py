@@ -126,7 +126,8 @@ def markdown(
 def _machine(about: Mapping[str, object]) -> str:
     return (
         "Measured on {date}: {processor}, {cores} cores, Linux {kernel}, Python {python}, "
-        "Twisted {twisted}; muxd {revision}; load of the machine before the run {load}; "
+        "Twisted {twisted}; muxd {revision}; load of the machine before the run {load}, "
+        "{priority} priority; "
         "medians of {rounds} rounds of {seconds:g} s.".format_map(about)
     )
 

@@ -9,6 +9,7 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.goals import Verdict
+from bench.machine import describe
 from bench.report import BEGIN, END, inserted, markdown, number, text, toJSON
 from bench.results import Comparison, Series, lines
 from bench.workloads import Workload, workloads
@@ -109,9 +110,7 @@ class ReportTests(SynchronousTestCase):
         """
         Each bus has a table whose rows are as wide as its head.
         """
-        about: dict[str, object] = dict.fromkeys(
-            ("date", "processor", "cores", "kernel", "python", "twisted", "revision", "load"), "?"
-        )
+        about = dict.fromkeys(describe(), "?")
         made = markdown(
             [download([500], [100])], "muxd", "C usbmuxd", {**about, "rounds": 3, "seconds": 1.0}
         )
