@@ -10,25 +10,22 @@ from __future__ import annotations
 
 import errno
 import threading
+from collections.abc import Callable
 
+from muxd.phone.claims import Claims
 from muxd.phone.control import DIRECTION_IN, ControlRequest, Stalled, standardAnswer
 from muxd.phone.descriptors import ConfigurationDescriptor, InterfaceDescriptor
+from muxd.phone.faultmachine import FaultMachine
+from muxd.phone.faultplan import NO_FAULTS, Direction
 from muxd.phone.gadget import IGadget
+from muxd.phone.handle import Handle
 from muxd.phone.pipes import InPipe, OutPipe, Pipe, Transfer
 
 ROOM = 65536
 """Bytes waiting for the host at which an IN endpoint has no more room."""
 
 
-class Handle:
-    """
-    What a program on the host has opened.
-    """
-
-    __slots__ = ("attachment",)
-
-    def __init__(self, attachment: Attachment) -> None:
-        self.attachment = attachment
+FAULTLESS = FaultMachine(NO_FAULTS)
 
 
 class Attachment:
@@ -44,7 +41,22 @@ class Attachment:
     @ivar configuration: The value that is set, 0 for unconfigured.
     """
 
-    def __init__(self, gadget: IGadget, bus: int, address: int, port: int) -> None:
+    def __init__(
+        self,
+        gadget: IGadget,
+        bus: int,
+        address: int,
+        port: int,
+        *,
+        faults: FaultMachine = FAULTLESS,
+        leave: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        @param faults: What goes wrong with its transfers.
+        @param leave: Takes it off the bus, if that is what goes wrong.
+        """
+        self._faults = faults
+        self._leave = leave
         self.gadget = gadget
         self.descriptor = gadget.descriptor
         self.bus = bus
@@ -54,8 +66,7 @@ class Attachment:
         self._lock = threading.Lock()
         self._gone = False
         self._held = False
-        self._claims: dict[int, Handle] = {}
-        self._detachedDrivers: set[int] = set()
+        self._claims = Claims()
         self._ins: dict[int, InPipe] = {}
         self._outs: dict[int, OutPipe] = {}
         self._interfaceOf: dict[int, int] = {}
@@ -78,8 +89,10 @@ class Attachment:
         """
         with self._lock:
             pipe = self._ins.get(endpoint)
-            if pipe is not None and not self._gone:
-                pipe.put(data, end)
+            if pipe is None or self._gone:
+                return
+            pipe.put(data, end)
+        self._checkDeparted(pipe)
 
     def hasRoom(self, endpoint: int) -> bool:
         """
@@ -100,7 +113,10 @@ class Attachment:
         """
         with self._lock:
             pipe = self._outs.get(endpoint)
-            return None if pipe is None else pipe.take()
+            data = None if pipe is None else pipe.take()
+        if pipe is not None:
+            self._checkDeparted(pipe)
+        return data
 
     def openBytes(self, endpoint: int) -> int:
         """
@@ -177,8 +193,7 @@ class Attachment:
         """
         with self._lock:
             self._failAll(errno.ENODEV, handle)
-            for number in [n for n, owner in self._claims.items() if owner is handle]:
-                del self._claims[number]
+            self._claims.releaseAll(handle)
 
     def getConfiguration(self) -> int:
         """
@@ -194,7 +209,7 @@ class Attachment:
         """
         with self._lock:
             self._checkPresent()
-            if self._claims or any(self._driver(i) for i in self._interfaces()):
+            if self._claims.areAny():
                 raise OSError(errno.EBUSY, "an interface is in use")
             if value and self.descriptor.configuration(value) is None:
                 raise OSError(errno.ENOENT, f"no configuration {value}")
@@ -216,7 +231,8 @@ class Attachment:
         Claim an interface for one handle.
         """
         with self._lock:
-            self._claim(handle, number)
+            self._checkPresent()
+            self._claims.claim(handle, number)
 
     def unclaim(self, handle: Handle, number: int) -> None:
         """
@@ -225,9 +241,7 @@ class Attachment:
         """
         with self._lock:
             self._checkPresent()
-            if self._claims.get(number) is not handle:
-                raise OSError(errno.ENOENT, f"interface {number} is not claimed")
-            del self._claims[number]
+            self._claims.release(handle, number)
             self._failAll(errno.ENODEV, handle, number)
 
     def driverActive(self, number: int) -> bool:
@@ -236,7 +250,7 @@ class Attachment:
         """
         with self._lock:
             self._checkPresent()
-            return self._driver(number)
+            return self._claims.hasDriver(number)
 
     def setDriver(self, number: int, attached: bool) -> None:
         """
@@ -244,12 +258,7 @@ class Attachment:
         """
         with self._lock:
             self._checkPresent()
-            if self._driver(number) is attached:
-                raise OSError(errno.EBUSY if attached else errno.ENOENT, "nothing to do")
-            if attached:
-                self._detachedDrivers.discard(number)
-            else:
-                self._detachedDrivers.add(number)
+            self._claims.setDriver(number, attached)
 
     def clearHalt(self, endpoint: int) -> None:
         """
@@ -265,15 +274,7 @@ class Attachment:
 
         @param timeout: Seconds; 0 is for ever.
         """
-        transfer = self._submit(handle, endpoint, buffer)
-        with self._lock:
-            pipe = self._ins.get(endpoint)
-            tell = pipe is not None and pipe.roomWanted and pipe.queued < ROOM
-            if pipe is not None and tell:
-                pipe.roomWanted = False
-        if tell:
-            self.gadget.inReady(self, endpoint)
-        return self._wait(transfer, endpoint, timeout)
+        return self._wait(self.submit(handle, endpoint, buffer), endpoint, timeout)
 
     def write(self, handle: Handle, endpoint: int, data: memoryview, timeout: float) -> int:
         """
@@ -281,9 +282,37 @@ class Attachment:
 
         @param timeout: Seconds; 0 is for ever.
         """
-        transfer = self._submit(handle, endpoint, data)
-        self.gadget.outReady(self, endpoint)
-        return self._wait(transfer, endpoint, timeout)
+        return self._wait(self.submit(handle, endpoint, data), endpoint, timeout)
+
+    def submit(self, handle: Handle, endpoint: int, buffer: memoryview) -> Transfer:
+        """
+        Begin a transfer either way; it may be done already, or else sometime later.
+        """
+        with self._lock:
+            self._checkPresent()
+            pipe = self._pipe(endpoint)
+            number = self._interfaceOf[endpoint]
+            self._claims.claim(handle, number)
+            transfer = Transfer(buffer, handle, number)
+            pipe.submit(transfer)
+            tell = True
+            if isinstance(pipe, InPipe):
+                tell = pipe.roomWanted and pipe.queued < ROOM
+                pipe.roomWanted = pipe.roomWanted and not tell
+        if not endpoint & DIRECTION_IN:
+            self.gadget.outReady(self, endpoint)
+        elif tell:
+            self.gadget.inReady(self, endpoint)
+        self._checkDeparted(pipe)
+        return transfer
+
+    def withdraw(self, transfer: Transfer, endpoint: int) -> None:
+        """
+        Take a transfer back that has not been completed; harmless if it has.
+        """
+        with self._lock:
+            if not transfer.done.is_set():
+                self._pipe(endpoint).withdraw(transfer)
 
     def control(self, request: ControlRequest) -> bytes:
         """
@@ -303,25 +332,20 @@ class Attachment:
             self._checkPresent()
         return answer[: request.length]
 
-    def _submit(self, handle: Handle, endpoint: int, buffer: memoryview) -> Transfer:
-        with self._lock:
-            self._checkPresent()
-            pipe = self._pipe(endpoint)
-            number = self._interfaceOf[endpoint]
-            self._claim(handle, number)
-            transfer = Transfer(buffer, handle, number)
-            pipe.submit(transfer)
-        return transfer
-
     def _wait(self, transfer: Transfer, endpoint: int, timeout: float) -> int:
         if not transfer.done.wait(timeout or None):
-            with self._lock:
-                # Completed or failed a moment ago is as good as in time.
-                if not transfer.done.is_set():
-                    self._pipe(endpoint).withdraw(transfer)
+            # Completed or failed a moment ago is as good as in time.
+            self.withdraw(transfer, endpoint)
         if transfer.error:
             raise OSError(transfer.error, "transfer failed")
         return transfer.count
+
+    def _checkDeparted(self, pipe: Pipe) -> None:
+        """
+        Leave the bus if a fault has said so.
+        """
+        if pipe.departed and not self._gone:
+            self._leave()
 
     # Called with the lock held.
 
@@ -347,20 +371,6 @@ class Attachment:
             return {}
         return {settings[0].bInterfaceNumber: settings[0] for settings in active.interfaces}
 
-    def _driver(self, number: int) -> bool:
-        interface = self._interfaces().get(number)
-        return bool(interface and interface.driver and number not in self._detachedDrivers)
-
-    def _claim(self, handle: Handle, number: int) -> None:
-        self._checkPresent()
-        if number not in self._interfaces():
-            raise OSError(errno.ENOENT, f"no interface {number}")
-        if self._claims.get(number) is handle:
-            return
-        if number in self._claims or self._driver(number):
-            raise OSError(errno.EBUSY, f"interface {number} is in use")
-        self._claims[number] = handle
-
     def _failAll(self, error: int, owner: Handle | None = None, number: int | None = None) -> None:
         for pipe in self._pipes():
             pipe.fail(error, owner, number)
@@ -370,18 +380,20 @@ class Attachment:
         Empty endpoints, as the present configuration has them.
         """
         self._failAll(errno.ENODEV)
-        self._detachedDrivers.clear()
         self._ins.clear()
         self._outs.clear()
         self._interfaceOf.clear()
-        for number, interface in self._interfaces().items():
+        interfaces = self._interfaces()
+        self._claims.configured(interfaces)
+        for number, interface in interfaces.items():
             for endpoint in interface.endpoints:
                 address, size = endpoint.bEndpointAddress, endpoint.wMaxPacketSize
                 self._interfaceOf[address] = number
                 if address & DIRECTION_IN:
-                    self._ins[address] = InPipe(size)
+                    self._ins[address] = InPipe(size, self._faults.line(Direction.IN, size))
                 else:
-                    self._outs[address] = OutPipe(size, self.gadget.outDepth)
+                    line = self._faults.line(Direction.OUT, size)
+                    self._outs[address] = OutPipe(size, self.gadget.outDepth, line)
         for pipe in self._pipes():
             pipe.hold(self._held)
 

@@ -18,14 +18,16 @@ from dataclasses import dataclass
 import usb.backend
 from usb.core import USBError, USBTimeoutError
 
-from muxd.phone.attachment import Attachment, Handle
+from muxd.phone.attachment import FAULTLESS, Attachment
 from muxd.phone.control import DIRECTION_IN, ControlRequest
 from muxd.phone.descriptors import (
     ConfigurationDescriptor,
     EndpointDescriptor,
     InterfaceDescriptor,
 )
+from muxd.phone.faultmachine import FaultMachine
 from muxd.phone.gadget import IGadget
+from muxd.phone.handle import Handle
 
 LIBUSB = {
     errno.EIO: (-1, "Input/Output Error"),
@@ -115,9 +117,11 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         self._lastAddress = 1
         self._attachments: list[Attachment] = []
 
-    def plug(self, gadget: IGadget) -> Attachment:
+    def plug(self, gadget: IGadget, faults: FaultMachine = FAULTLESS) -> Attachment:
         """
         Plug a device in, at a new address.
+
+        @param faults: What goes wrong with its transfers.
         """
         with self._lock:
             if any(a.gadget is gadget for a in self._attachments):
@@ -125,7 +129,14 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
             address = self._nextAddress()
             ports = {a.port for a in self._attachments}
             port = next(n for n in range(1, LAST_ADDRESS + 1) if n not in ports)
-            attachment = Attachment(gadget, self.number, address, port)
+            attachment = Attachment(
+                gadget,
+                self.number,
+                address,
+                port,
+                faults=faults,
+                leave=lambda: self.unplug(gadget),
+            )
             self._attachments.append(attachment)
         gadget.plugged(attachment)
         return attachment

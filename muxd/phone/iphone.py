@@ -13,13 +13,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
 
 from muxd.identity import udidFromSerial
 from muxd.phone.attachment import Attachment
 from muxd.phone.behaviour import STRICT, Expectations, Faults
 from muxd.phone.bus import SimulatedBus
 from muxd.phone.descriptors import MUX_IN, MUX_OUT, SERIAL, ConfigurationDescriptor
+from muxd.phone.faultmachine import FaultMachine
+from muxd.phone.faultplan import NO_FAULTS, FaultPlan
 from muxd.phone.gadget import Gadget
 from muxd.phone.lockdownd import LOCKDOWN_PORT, RESTORE, LockdownState
 from muxd.phone.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
@@ -62,6 +64,8 @@ class Phone(Gadget):
     @ivar trust: Whom it trusts, and the dialog on its screen.
     @ivar lockdown: What its lockdownd says.
     @ivar muxer: Its end of the muxer.
+    @ivar faultMachine: What goes wrong on its cable; C{faults} is what it does wrong
+        itself.
     """
 
     def __init__(
@@ -78,6 +82,8 @@ class Phone(Gadget):
         mode: int = 1,
         window: int = WINDOW,
         packetSize: int = PACKET_SIZE,
+        faultPlan: FaultPlan = NO_FAULTS,
+        returnDelay: float | None = None,
         expectations: Expectations = STRICT,
         **descriptorOptions: Any,
     ) -> None:
@@ -91,6 +97,9 @@ class Phone(Gadget):
             new one, which goes away with the phone.
         @param mux: The newest version of the protocol it speaks, 1 or 2.
         @param packetSize: Of the largest packets it sends.
+        @param faultPlan: What goes wrong on its cable.
+        @param returnDelay: How long it stays away when that has thrown it off the bus;
+            C{None} means until somebody plugs it in.
         @param expectations: What it insists on.
         @param descriptorOptions: See L{muxd.phone.profiles.iPhone}.
         """
@@ -129,6 +138,9 @@ class Phone(Gadget):
             hasRoom=self._hasRoom,
             expectations=expectations,
         )
+        self.faultMachine = FaultMachine(faultPlan)
+        self._returnDelay = returnDelay
+        self._returning: IDelayedCall | None = None
         self._reactor = reactor
         self._bus: SimulatedBus | None = None
         self._attachment: Attachment | None = None
@@ -158,7 +170,7 @@ class Phone(Gadget):
         Plug it in.
         """
         self._bus = bus
-        return bus.plug(self)
+        return bus.plug(self, self.faultMachine)
 
     def unplug(self, error: int = 0) -> None:
         """
@@ -175,6 +187,9 @@ class Phone(Gadget):
         Pull it out and stop its services.
         """
         self.unplug()
+        if self._returning is not None:
+            self._returning.cancel()
+            self._returning = None
         self._events.clear()
         self._attachment = None
         self.muxer.stop()
@@ -328,6 +343,20 @@ class Phone(Gadget):
         self._attachment = None
         self.trust.unplugged()
         self.muxer.lost()
+        if self._returnDelay is not None and self._returning is None and self._wasThrownOff():
+            self._returning = self._reactor.callLater(self._returnDelay, self._return)
+
+    def _wasThrownOff(self) -> bool:
+        """
+        Whether nobody has pulled it out, and yet it is out.
+        """
+        bus = self._bus
+        return bus is not None and all(each.gadget is not self for each in bus.attachments)
+
+    def _return(self) -> None:
+        self._returning = None
+        if self._bus is not None and self._wasThrownOff():
+            self.plug(self._bus)
 
     def _changeMode(self, mode: int) -> None:
         bus = self._bus

@@ -16,10 +16,11 @@ from zope.interface import implementer
 
 from muxd.identity import udidFromSerial
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+from muxd.phone.faultplan import NO_FAULTS, FaultPlan
 
 UDID = re.compile(r"[0-9A-Za-z-]{1,64}")
 FIRST_SERIAL = "00008110000A1B2C3D4E5F60"
-ARGUMENTS = ("count", "udid", "mux", "trust", "files")
+ARGUMENTS = ("count", "udid", "mux", "trust", "files", "faults")
 TRUST = ("ask", "accept", "deny", "locked")
 """What the owner does with the Trust dialog, see L{muxd.phone.trust}."""
 
@@ -50,7 +51,10 @@ class SimulatedSourceParser:
     """
 
     prefix = "simulated"
-    usage = "simulated[:count=N][:udid=UDID][:mux=1|2][:trust=ask|accept|deny|locked][:files=DIR]"
+    usage = (
+        "simulated[:count=N][:udid=UDID][:mux=1|2][:trust=ask|accept|deny|locked][:files=DIR]"
+        "[:faults=PLAN]"
+    )
 
     def parseDeviceSource(
         self, reactor: object, receiver: IDeviceReceiver, *args: str, **kwargs: str
@@ -79,6 +83,10 @@ class SimulatedSourceParser:
         files = kwargs.get("files")
         if files is not None and not os.path.isdir(files):
             raise ValueError(f"files: there is no directory {files!r}")
+        try:
+            faults = FaultPlan.fromString(kwargs["faults"]) if "faults" in kwargs else NO_FAULTS
+        except ValueError as error:
+            raise ValueError(f"faults: {error}") from error
         from muxd.phone.source import SimulatedSource
         from muxd.phone.trust import Owner
 
@@ -93,6 +101,7 @@ class SimulatedSourceParser:
             mux=mux,
             owner=Owner(trust),
             files=files,
+            faults=faults,
         )
 
 

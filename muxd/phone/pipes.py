@@ -7,6 +7,9 @@ or takes them.  USB knows packets only: a transfer ends at a packet shorter than
 wMaxPacketSize, or when it is full.  So a message that is a multiple of
 wMaxPacketSize must be followed by a packet of no length, or its end is not seen
 and the next message is glued to it (protocol 1.7).
+
+What a fault plan has in store (see L{muxd.phone.faultmachine}) happens here: errors to the
+transfers of the host, in their order, and the rest to whole messages.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ from __future__ import annotations
 import errno
 import threading
 from collections import deque
+
+from muxd.phone.faultmachine import ERRORS, KEEPING, FaultLine
+from muxd.phone.faultplan import FaultKind
 
 GLUE_LIMIT = 1 << 20
 """Where an OUT message without an end is cut off: it is a fault long before."""
@@ -56,13 +62,20 @@ class Pipe:
     @ivar transfers: Submitted and not completed, oldest first.
     @ivar halted: Every transfer fails with EPIPE.
     @ivar held: The device answers NAK to everything.
+    @ivar departed: A fault has told the device to leave the bus, which is for others
+        to see to.
     """
 
-    def __init__(self, packetSize: int) -> None:
+    def __init__(self, packetSize: int, line: FaultLine | None = None) -> None:
+        """
+        @param line: What goes wrong here.
+        """
         self.packetSize = packetSize
         self.transfers: deque[Transfer] = deque()
         self.halted = False
         self.held = False
+        self.departed = False
+        self._line = line
 
     def submit(self, transfer: Transfer) -> None:
         """
@@ -117,6 +130,15 @@ class Pipe:
         self.halted = True
         self.fail(errno.EPIPE)
 
+    def _failOldest(self, error: int) -> None:
+        """
+        The oldest transfer meets an error of the bus.  After a stall the others wait,
+        as they do in Linux, for the end of it.
+        """
+        self.halted = error == errno.EPIPE
+        self.departed = error == errno.ENODEV
+        self.transfers.popleft().finish(error)
+
     def clearHalt(self) -> None:
         """
         End the stall.
@@ -140,19 +162,34 @@ class InPipe(Pipe):
     @ivar roomWanted: The device waits for C{queued} to shrink.
     """
 
-    def __init__(self, packetSize: int) -> None:
-        super().__init__(packetSize)
+    def __init__(self, packetSize: int, line: FaultLine | None = None) -> None:
+        super().__init__(packetSize, line)
         self.queued = 0
         self.roomWanted = False
         # Pieces and whether the message ends after each; a piece that does not
-        # end one is made of whole packets.
-        self._pieces: deque[tuple[memoryview, bool]] = deque()
+        # end one is made of whole packets.  And between messages, errors.
+        self._pieces: deque[tuple[memoryview, bool] | int] = deque()
         self._partial = bytearray()
 
     def put(self, data: bytes, end: bool = True) -> None:
         """
-        Send a message, or without C{end} a part of one.
+        Send a message, or without C{end} a part of one, which no fault befalls.
         """
+        if self._line is None or not end or self._partial:
+            self._put(data, end)
+            return
+        kind = self._line.strike(data)
+        if kind is not None and kind in ERRORS:
+            self._pieces.append(ERRORS[kind])
+            if kind not in KEEPING:
+                self.service()
+                return
+            kind = None
+        for message in self._line.spoil(kind, data):
+            self._put(message, True)
+        self.service()
+
+    def _put(self, data: bytes, end: bool) -> None:
         self.queued += len(data)
         if self._partial:
             data = bytes(self._partial) + data
@@ -170,8 +207,15 @@ class InPipe(Pipe):
         """
         Fill the oldest transfers.
         """
-        while self.transfers and not self.held and self._fill(self.transfers[0]):
-            self.transfers.popleft()
+        pieces = self._pieces
+        while self.transfers and not self.held and not self.halted:
+            if pieces and isinstance(pieces[0], int):
+                self._failOldest(pieces[0])
+                pieces.popleft()
+            elif self._fill(self.transfers[0]):
+                self.transfers.popleft()
+            else:
+                break
 
     def _fill(self, transfer: Transfer) -> bool:
         """
@@ -179,9 +223,11 @@ class InPipe(Pipe):
         """
         while self._pieces:
             room = len(transfer.buffer) - transfer.count
-            if not room:
+            piece = self._pieces[0]
+            if not room or isinstance(piece, int):
                 break
-            view, end = self._pieces.popleft()
+            view, end = piece
+            self._pieces.popleft()
             if len(view) > room:
                 return self._fillUp(transfer, view, end, room)
             self._move(transfer, view, len(view))
@@ -225,11 +271,14 @@ class OutPipe(Pipe):
     wait in the device, the others in the host.
     """
 
-    def __init__(self, packetSize: int, depth: int) -> None:
-        super().__init__(packetSize)
+    def __init__(self, packetSize: int, depth: int, line: FaultLine | None = None) -> None:
+        super().__init__(packetSize, line)
         self.depth = depth
-        self._accepted: deque[bytes] = deque()
+        # What was taken, and what is to become of it.
+        self._accepted: deque[tuple[bytes, FaultKind | None]] = deque()
         self._open = bytearray()
+        self._openFault: FaultKind | None = None
+        self._spoilt: deque[bytes] = deque()
 
     @property
     def openBytes(self) -> int:
@@ -242,15 +291,29 @@ class OutPipe(Pipe):
         """
         Take transfers into the device, up to its depth.
         """
-        while self.transfers and not self.held and len(self._accepted) < self.depth:
-            self._accepted.append(self._complete())
+        while self._mayAccept() and len(self._accepted) < self.depth:
+            self._accept()
 
     def take(self) -> bytes | None:
         """
         The next whole message, or None while there is none.
         """
-        while not self.held and (self._accepted or self.transfers):
-            data = self._accepted.popleft() if self._accepted else self._complete()
+        spoilt = self._spoilt
+        while not spoilt:
+            data = self._takeWhole()
+            if data is None or self._line is None:
+                return data
+            kind, self._openFault = self._openFault, None
+            spoilt += self._line.spoil(kind, data)
+        return spoilt.popleft()
+
+    def _takeWhole(self) -> bytes | None:
+        while not self.held and (self._accepted or self._mayAccept()):
+            if not self._accepted:
+                self._accept()
+                continue
+            data, kind = self._accepted.popleft()
+            self._openFault = self._openFault or kind
             self.service()
             if self._open:
                 self._open += data
@@ -264,12 +327,22 @@ class OutPipe(Pipe):
             return data
         return None
 
-    def _complete(self) -> bytes:
+    def _mayAccept(self) -> bool:
+        return bool(self.transfers) and not self.held and not self.halted
+
+    def _accept(self) -> None:
         """
         Complete the oldest transfer.
         """
+        data = bytes(self.transfers[0].buffer)
+        kind = self._line.strike(data) if self._line is not None and data else None
+        if kind is not None and kind in ERRORS:
+            self._failOldest(ERRORS[kind])
+            return
+        if kind is FaultKind.SHORT and self._line is not None:
+            data = data[: self._line.cut(len(data))]
+            kind = None
         transfer = self.transfers.popleft()
-        data = bytes(transfer.buffer)
         transfer.count = len(data)
+        self._accepted.append((data, kind))
         transfer.finish()
-        return data

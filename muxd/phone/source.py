@@ -7,6 +7,7 @@ needed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.application.service import Service
@@ -16,11 +17,15 @@ from zope.interface import implementer
 from muxd.identity import udidFromSerial
 from muxd.interfaces import IDeviceReceiver, IDeviceSource
 from muxd.phone.bus import SimulatedBus
+from muxd.phone.faultplan import NO_FAULTS, FaultPlan
 from muxd.phone.iphone import Phone
 from muxd.phone.trust import Owner
 from muxd.usb.source import USBSettings, USBSource
 
 POLL = 0.25
+
+RETURN_DELAY = 1.0
+"""Seconds until a phone comes back that a fault has thrown off the bus."""
 
 
 @implementer(IDeviceSource)
@@ -43,6 +48,7 @@ class SimulatedSource(Service):
         mux: int = 2,
         owner: Owner = Owner.ACCEPT,
         files: str | None = None,
+        faults: FaultPlan = NO_FAULTS,
     ) -> None:
         """
         @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
@@ -51,6 +57,7 @@ class SimulatedSource(Service):
         @param owner: What is done when they ask whether to trust a host.
         @param files: A directory with their files; C{None} for one of its own for
             each.
+        @param faults: What goes wrong with each; by chance with each in its own way.
         """
         self.description = description
         self.bus = SimulatedBus()
@@ -62,6 +69,8 @@ class SimulatedSource(Service):
                 mux=mux,
                 owner=owner,
                 files=files,
+                faultPlan=replace(faults, seed=faults.seed + index),
+                returnDelay=RETURN_DELAY,
             )
             for index, serial in enumerate(serials)
         )

@@ -18,6 +18,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+from muxd.phone.faultplan import NO_FAULTS
 from muxd.phone.parser import SimulatedSourceParser, serialFromUDID, serials
 from muxd.phone.source import SimulatedSource
 
@@ -102,6 +103,18 @@ class ParserTests(SynchronousTestCase):
         self.assertEqual(source.description, "simulated:udid=" + "a" * 40)
         self.assertEqual(serialFromUDID("00008030-0011223344556677"), "000080300011223344556677")
 
+    def test_faults(self) -> None:
+        """
+        A plan of what is to go wrong is each phone's, by chance each in its own way.
+        """
+        source = self.parse("2", faults="stall@in3,garbage@out~0.5,seed=7")
+        plans = [str(phone.faultMachine.plan) for phone in source.phones]
+        self.assertEqual(
+            plans, ["stall@in3,garbage@out~0.5,seed=7", "stall@in3,garbage@out~0.5,seed=8"]
+        )
+        self.assertEqual(source.description, "simulated:2:faults=stall@in3,garbage@out~0.5,seed=7")
+        self.assertEqual(self.parse().phones[0].faultMachine.plan, NO_FAULTS)
+
     def test_wrong(self) -> None:
         """
         What cannot be meant is refused with a reason.
@@ -116,6 +129,7 @@ class ParserTests(SynchronousTestCase):
             (("2",), {"udid": "a"}, "udid is for one phone"),
             (("1", "2"), {}, "expected one count"),
             (("1",), {"count": "1"}, "expected one count"),
+            ((), {"faults": "stall@3"}, "faults: expected KIND@in3, KIND@out~0.01 or seed=7"),
             ((), {"colour": "red"}, "no such argument: 'colour'"),
         ):
             error = self.assertRaises(ValueError, self.parse, *args, **kwargs)
