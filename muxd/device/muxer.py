@@ -344,13 +344,14 @@ class Muxer:
             delay=self.limits.acknowledgeDelay,
             sharing=WindowSharing(window, 2 * window if self._link.isFast else window),
         )
-        setup = self._framing.setup()
-        if setup is not None:
-            self._link.send((setup,))
-            self.counters.packetsSent += 1
         if self._handshakeTimer is not None:
             self._handshakeTimer.cancel()
         self.state = MuxerState.ACTIVE
+        setup = self._framing.setup()
+        if setup is not None:
+            # The link may be lost with this, and we have ended when it returns.
+            self._link.send((setup,))
+            self.counters.packetsSent += 1
         ready, self._ready = self._ready, None
         if ready is not None:
             ready.callback(None)

@@ -4,6 +4,8 @@ Tests of L{muxd.device.muxer}: its handshake, with the vectors of protocol 2.5.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from muxd.device.errors import HandshakeTimeout, UnsupportedVersion
 from muxd.device.muxer import MuxerState
-from muxd.interfaces import IPacketReceiver
+from muxd.interfaces import Buffer, IPacketReceiver
 from muxd.wire.mux import MuxProtocol, encodePacketV1, encodeVersion
 from tests.device.links import (
     LOCKDOWN,
@@ -47,6 +49,23 @@ class HandshakeTests(SynchronousTestCase):
         A muxer receives packets.
         """
         verifyObject(IPacketReceiver, self.muxer)
+
+    def test_lostWithSetup(self) -> None:
+        """
+        A link that is lost with the packet that ends the handshake is lost in the
+        handshake, and stays so.
+        """
+        send = self.phone.link.send
+
+        def lose(parts: Sequence[Buffer]) -> None:
+            send(parts)
+            self.muxer.linkLost(Failure(ConnectionLost("unplugged")))
+
+        self.phone.link.send = lose  # type: ignore[method-assign]
+        self.phone.deliver(encodeVersion(2))
+        self.failureResultOf(self.ready, ConnectionLost)
+        self.assertIs(self.muxer.state, MuxerState.ENDED)
+        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
 
     def test_vectors(self) -> None:
         """
