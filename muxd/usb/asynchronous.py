@@ -141,7 +141,7 @@ class AsynchronousLink:
         limits = self._limits
         self._readings.prepare(limits.fastReadsInFlight if self.isFast else limits.readsInFlight)
         # If that fails, the receiver is told, which it must not be in here.
-        self._retry = self._reactor.callLater(0, self._beginToRead)
+        self._retry = self._reactor.callLater(0, self._goOn)
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """
@@ -225,14 +225,16 @@ class AsynchronousLink:
         failed = COMPLETED
         wrote = False
         for transfer in ended:
-            status = transfer.status
+            if transfer.isIn:
+                status = transfer.status
+            else:
+                wrote = True
+                status = transfer.status
+                self._submissions.ended(transfer)
             if status != COMPLETED and not self._recovered(transfer, status):
                 failed = failed or status
             if transfer.isIn:
                 packets += self._readings.ended(transfer, status)
-            else:
-                wrote = True
-                self._submissions.ended(transfer)
         if packets and self._receiver is not None:
             self._receiver.packetsReceived(packets)
         if failed != COMPLETED:
@@ -267,10 +269,6 @@ class AsynchronousLink:
     def _fail(self, reason: str) -> None:
         self.lose(Failure(ConnectionLost(f"a transfer failed: {reason.lower()}")))
 
-    def _beginToRead(self) -> None:
-        if self.state is LinkState.RUNNING:
-            self._readings.submit()
-
     # Memory
 
     def _noMemoryToRead(self, isDeaf: bool) -> None:
@@ -291,11 +289,19 @@ class AsynchronousLink:
             self._retry = self._reactor.callLater(self._limits.memoryRetry, self._tryAgain)
 
     def _tryAgain(self) -> None:
+        self._goOn()
+        if self._receiver is not None:
+            self._receiver.roomAvailable()
+
+    def _goOn(self) -> None:
+        """
+        Submit what waits.
+        """
         if self.state is LinkState.RUNNING:
             self._submissions.resume()
+        # It may have been lost, and closed, by that.
+        if self.state is LinkState.RUNNING:
             self._readings.submit()
-            if self._receiver is not None:
-                self._receiver.roomAvailable()
 
     def _reportMemory(self) -> None:
         if not self._memoryReported:

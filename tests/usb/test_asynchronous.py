@@ -317,6 +317,37 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         self.assertEqual(self.context.sent, [b"first", b"second"])
         self.assertEqual(self.receiver.rooms, 1)
 
+    def test_goneWhileTryingAgain(self) -> None:
+        """
+        A phone that is gone when a packet is tried again is lost, and nothing is read from
+        a link that its owner has closed then.
+        """
+        self.link = self.makeLink()
+        self.link.start(self.receiver)
+        self.context.refusals[False].extend((NO_MEMORY, NO_DEVICE))
+        self.context.refusals[True].append(NO_MEMORY)
+        self.link.send([b"VERSION"])
+        self.patch(self.receiver, "linkLost", lambda reason: self.link.close())
+        self.reactor.advance(0)
+        self.reactor.advance(LIMITS.memoryRetry)
+        self.assertEqual(self.context.inFlight, {})
+        self.assertTrue(all(transfer.freed for transfer in self.context.transfers))
+        self.assertTrue(self.context.released)
+
+    def test_noMemoryToBegin(self) -> None:
+        """
+        The first packet of all, which is sent before anything is read, is tried again like
+        any other.
+        """
+        self.link = self.makeLink()
+        self.link.start(self.receiver)
+        self.context.refusals[False].append(NO_MEMORY)
+        self.link.send([b"VERSION"])
+        self.assertEqual(self.context.sent, [])
+        self.reactor.advance(LIMITS.memoryRetry)
+        self.assertEqual(self.context.sent, [b"VERSION"])
+        self.assertEqual(len(self.context.reads()), LIMITS.readsInFlight)
+
     def test_descriptorsChange(self) -> None:
         """
         Descriptors that libusb adds or removes meanwhile are watched or not.

@@ -102,6 +102,7 @@ class FakeTransfer:
         """
         Be in flight, unless the context refuses.
         """
+        assert not self.freed
         refusals = self.context.refusals[self.isIn]
         if refusals:
             raise TransferError("submit", refusals.popleft())
