@@ -229,8 +229,7 @@ class AsynchronousLink:
                 status = transfer.status
             else:
                 wrote = True
-                status = transfer.status
-                self._submissions.ended(transfer)
+                status = self._submissions.ended(transfer)
             if status != COMPLETED and not self._recovered(transfer, status):
                 failed = failed or status
             if transfer.isIn:

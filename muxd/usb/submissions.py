@@ -12,7 +12,13 @@ from muxd.interfaces import Buffer
 from muxd.limits import Limits
 from muxd.usb.configuration import MuxInterface
 from muxd.usb.engines import SMALL_PACKET
-from muxd.usb.libusb import NO_MEMORY, Transfer, TransferContext, TransferError
+from muxd.usb.libusb import (
+    NO_MEMORY,
+    Transfer,
+    TransferContext,
+    TransferError,
+    TransferStatus,
+)
 from muxd.usb.pace import BusPace
 from muxd.wire.mux import DEVICE_MRU
 
@@ -95,9 +101,12 @@ class Submissions:
             if not self._write((backlog.popleft(),)):
                 return
 
-    def ended(self, transfer: Transfer) -> None:
+    def ended(self, transfer: Transfer) -> int:
         """
         A transfer has come back.
+
+        @return: Its L{TransferStatus}.  One that has ended early is an error: what the
+            phone lacks cannot be sent behind its successors.
         """
         if transfer.isBulk:
             self.bulk -= 1
@@ -107,6 +116,9 @@ class Submissions:
         else:
             self.small -= 1
             self._freeSmall.append(transfer)
+        status = transfer.status
+        isShort = status == TransferStatus.COMPLETED and transfer.actualLength != transfer.length
+        return TransferStatus.ERROR if isShort else status
 
     def clear(self) -> None:
         """

@@ -259,6 +259,17 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         self.happen()
         self.assertEqual(len(self.receiver.lost), 1)
 
+    def test_shortWrite(self) -> None:
+        """
+        A phone that has taken a part of a packet has lost it, which ends the link.
+        """
+        self.link.send([b"packet"])
+        (transfer,) = self.context.writes()
+        self.context.end(transfer, TransferStatus.COMPLETED)
+        transfer.actualLength = 3
+        self.happen()
+        self.assertEqual(len(self.receiver.lost), 1)
+
     def test_lose(self) -> None:
         """
         Being told of an unplug ends the link once.

@@ -195,7 +195,7 @@ class FakeContext:
         """
         transfer.status = status
         transfer.view[: len(data)] = data
-        transfer.actualLength = len(data)
+        transfer.actualLength = len(data) if transfer.isIn else transfer.length
         self.ended.append(transfer)
 
     def reads(self) -> list[FakeTransfer]:
