@@ -250,20 +250,23 @@ class AsynchronousLink:
         """
         A stall may be cleared, once for each endpoint; what was not read is
         read then.  A packet that was stalled is lost, and cannot be repeated
-        behind its successors: that ends the link.  And a read may have been taken
-        back by us.
+        behind its successors: that ends the link, and the next one finds its
+        endpoint cleared.  And a read may have been taken back by us.
         """
         if self._readings.isSurplus(transfer):
             return status == TransferStatus.CANCELLED
-        endpoint = self._phone.interface.input
-        if status != TransferStatus.STALL or not transfer.isIn or endpoint in self._stalled:
+        if status != TransferStatus.STALL:
+            return False
+        interface = self._phone.interface
+        endpoint = interface.input if transfer.isIn else interface.output
+        if endpoint in self._stalled:
             return False
         self._stalled.add(endpoint)
         try:
             self._phone.device.clear_halt(endpoint)
         except USBError:
             return False
-        return True
+        return transfer.isIn
 
     def _fail(self, reason: str) -> None:
         self.lose(Failure(ConnectionLost(f"a transfer failed: {reason.lower()}")))

@@ -26,6 +26,7 @@ from tests.usb.transfers import (
     INTERFACE,
     LATE_FD,
     LIMITS,
+    OUT,
     AsynchronousTestCase,
     FakeTransfer,
     Phone,
@@ -252,12 +253,13 @@ class AsynchronousLinkTests(AsynchronousTestCase):
     def test_writeStall(self) -> None:
         """
         A packet that was stalled has successors on their way already: the link
-        ends.
+        ends, and leaves an endpoint that the next one can write to.
         """
         self.link.send([b"x"])
         self.context.end(self.context.writes()[0], TransferStatus.STALL)
         self.happen()
         self.assertEqual(len(self.receiver.lost), 1)
+        self.assertEqual(self.device.cleared, [OUT])
 
     def test_shortWrite(self) -> None:
         """
