@@ -20,7 +20,7 @@ from muxd.interfaces import IDeviceReceiver, IDeviceSource
 from muxd.limits import LIMITS, Limits
 from muxd.usb.attached import AttachedPhone
 from muxd.usb.discovery import Discovery
-from muxd.usb.engines import EngineError, linkFactory
+from muxd.usb.engines import EngineError, LinkFactory, linkFactory
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.presence import IBus, Location, PolledBus
 from muxd.usb.settings import USBSettings
@@ -41,6 +41,8 @@ class USBSource(Service):
         in the discovery thread.
     @param makeBus: Makes what shows the bus as the system sees it; by default
         libusb's own list is polled.
+    @param makeDiscovery: Makes what searches.
+    @param makeLink: Makes the links, in place of the engine that the settings name.
     """
 
     _log = Logger()
@@ -55,6 +57,8 @@ class USBSource(Service):
         settings: USBSettings,
         limits: Limits = LIMITS,
         makeBus: Callable[[], IBus] = PolledBus,
+        makeDiscovery: Callable[..., Discovery] = Discovery,
+        makeLink: LinkFactory | None = None,
     ) -> None:
         self.description = description
         self._reactor = reactor
@@ -63,6 +67,8 @@ class USBSource(Service):
         self._settings = settings
         self._limits = limits
         self._makeBus = makeBus
+        self._makeDiscovery = makeDiscovery
+        self._givenLink = makeLink
         self._discovery: Discovery | None = None
         # All that have not ended, of which a location may have several: the
         # one before may still be closing.
@@ -79,9 +85,9 @@ class USBSource(Service):
 
         @raise EngineError: The engine asked for cannot be used here.
         """
-        self._makeLink = linkFactory(self._settings.engine)
+        self._makeLink = self._givenLink or linkFactory(self._settings.engine)
         Service.startService(self)
-        self._discovery = Discovery(
+        self._discovery = self._makeDiscovery(
             self,
             self._reactor.callFromThread,
             loadBackend=self._loadBackend,

@@ -1,0 +1,3 @@
+"""
+Thousands of fault plans over the whole daemon: see L{tests.faults.exploration}.
+"""

@@ -1,0 +1,190 @@
+"""
+The asynchronous engine's transfers on a simulated bus, without libusb and without waiting.
+
+This is what L{muxd.usb.libusb} is to a real bus.  When and how many at a time the ends of
+transfers are seen is for the driver of an exploration to say.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from muxd.phone.attachment import Attachment
+from muxd.phone.handle import Handle
+from muxd.phone.pipes import Transfer
+from muxd.usb.libusb import NO_DEVICE, NO_MEMORY, TransferError, TransferStatus
+
+STATUS = {
+    0: TransferStatus.COMPLETED,
+    errno.EIO: TransferStatus.ERROR,
+    errno.ETIMEDOUT: TransferStatus.TIMED_OUT,
+    errno.EPIPE: TransferStatus.STALL,
+    errno.ENODEV: TransferStatus.NO_DEVICE,
+    errno.EOVERFLOW: TransferStatus.OVERFLOW,
+}
+
+
+class BusTransfer:
+    """
+    One transfer, used again and again.
+    """
+
+    __slots__ = (
+        "_context",
+        "_endpoint",
+        "_isCancelled",
+        "isBulk",
+        "isFreed",
+        "isIn",
+        "length",
+        "pending",
+        "view",
+    )
+
+    def __init__(self, context: BusContext, endpoint: int, size: int) -> None:
+        self.view = memoryview(bytearray(size))
+        self.isIn = bool(endpoint & 0x80)
+        self.isBulk = False
+        self.isFreed = False
+        self.length = 0
+        self.pending: Transfer | None = None
+        self._context = context
+        self._endpoint = endpoint
+        self._isCancelled = False
+
+    def submit(self, length: int) -> None:
+        """
+        Begin it.
+
+        @raise TransferError: There is no memory, or no phone.
+        """
+        context = self._context
+        assert not self.isFreed and id(self) not in context.inFlight
+        if context.random.random() < context.memoryTrouble:
+            raise TransferError("submit", NO_MEMORY)
+        self.length = length
+        self._isCancelled = False
+        try:
+            self.pending = context.attachment.submit(
+                context.handle, self._endpoint, self.view[:length]
+            )
+        except OSError as error:
+            raise TransferError("submit", NO_DEVICE) from error
+        context.inFlight[id(self)] = self
+
+    def cancel(self) -> None:
+        """
+        Have it come back.
+        """
+        assert self.pending is not None
+        self._isCancelled = not self.pending.done.is_set()
+        self._context.attachment.withdraw(self.pending, self._endpoint)
+
+    @property
+    def status(self) -> int:
+        """
+        How it has ended.
+        """
+        assert self.pending is not None
+        return TransferStatus.CANCELLED if self._isCancelled else STATUS[self.pending.error]
+
+    @property
+    def actualLength(self) -> int:
+        """
+        How many bytes were moved.
+        """
+        assert self.pending is not None
+        return self.pending.count
+
+    def free(self) -> None:
+        """
+        Use it no more.
+        """
+        assert not self.isFreed and id(self) not in self._context.inFlight
+        self.isFreed = True
+        self.view = memoryview(b"")
+        self.pending = None
+
+
+class BusContext:
+    """
+    What the engine sees of a context.
+
+    @ivar inFlight: By C{id}, as they were submitted.
+    @ivar fd: What stands for its descriptor.
+    @ivar isReleased: Whether the link has let go of it.
+    """
+
+    def __init__(self, device: Any, random: Random, fd: int, memoryTrouble: float) -> None:
+        """
+        @param device: A C{usb.core.Device} on a simulated bus.
+        @param memoryTrouble: With what probability a transfer is refused.
+        """
+        self.random = random
+        self.memoryTrouble = memoryTrouble
+        self.handle: Handle = device._ctx.managed_open()
+        self.attachment: Attachment = self.handle.attachment
+        self.inFlight: dict[int, BusTransfer] = {}
+        self.transfers: list[BusTransfer] = []
+        self.isReleased = False
+        self.fd = fd
+
+    def transfer(self, endpoint: int, size: int) -> BusTransfer:
+        """
+        Make one.
+        """
+        transfer = BusTransfer(self, endpoint, size)
+        self.transfers.append(transfer)
+        return transfer
+
+    def descriptors(self, changed: Callable[[int, bool | None], None]) -> dict[int, bool]:
+        """
+        The device's.
+        """
+        return {self.fd: False}
+
+    def hasEvents(self) -> bool:
+        """
+        Whether a transfer has ended.
+        """
+        return any(
+            transfer.pending is not None and transfer.pending.done.is_set()
+            for transfer in self.inFlight.values()
+        )
+
+    def handleEvents(self) -> list[BusTransfer]:
+        """
+        Some of those that have ended, oldest first.
+        """
+        ended = [
+            transfer
+            for transfer in self.inFlight.values()
+            if transfer.pending is not None and transfer.pending.done.is_set()
+        ]
+        if len(ended) > 1:
+            del ended[self.random.randrange(len(ended)) + 1 :]
+        for transfer in ended:
+            del self.inFlight[id(transfer)]
+        return ended
+
+    def forgetDescriptors(self) -> None:
+        """
+        Tell of no more changes.
+        """
+
+    def release(self) -> None:
+        """
+        Let go of the device.
+        """
+        assert not self.inFlight
+        assert all(transfer.isFreed for transfer in self.transfers)
+        self.isReleased = True
+
+    def leak(self) -> None:
+        """
+        Never happens: all transfers come back here.
+        """
+        raise AssertionError("transfers were left behind")
