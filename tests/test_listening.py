@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import socket
+import stat
+import tempfile
 from unittest import skipIf
 
 from twisted.internet.address import IPv4Address
@@ -18,7 +21,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.python.runtime import platform
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -297,3 +300,26 @@ class UNIXTests(SynchronousTestCase):
         doorway = Doorway.fromDescription(MemoryReactorClock(), "unix:d")
         error = self.assertRaises(CannotListen, doorway.makeWay)
         self.assertIn("d: is not a socket", str(error))
+
+
+@skipIf(platform.isWindows(), "Windows has no UNIX sockets here")
+class ModeTests(TestCase):
+    """
+    Tests of a real socket's file.
+    """
+
+    async def test_mode(self) -> None:
+        """
+        Who may connect is said by the description, whatever the umask (protocol 9, edge 63).
+        """
+        from twisted.internet import reactor
+
+        directory = tempfile.mkdtemp(prefix="muxd-", dir="/tmp")
+        self.addCleanup(shutil.rmtree, directory)
+        self.addCleanup(os.umask, os.umask(0o077))
+        for mode in ("660", "600", "666"):
+            path = os.path.join(directory, mode)
+            doorway = Doorway.fromDescription(reactor, f"unix:{path}:mode={mode}")
+            doorway.open(Factory())
+            self.assertEqual(f"{stat.S_IMODE(os.stat(path).st_mode):o}", mode)
+            await doorway.close()

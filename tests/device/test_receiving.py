@@ -240,6 +240,22 @@ class PausingTests(SynchronousTestCase):
         self.phone.clock.advance(0.03)
         self.assertEqual([one.ack for one in self.side.take()], [7])
 
+    def test_othersGoOn(self) -> None:
+        """
+        While one session is paused with a whole window held, another one of the same phone
+        gets its bytes, in the same batch even, and acknowledges them (protocol 9, edge 38).
+        """
+        other = self.phone.open(port=22)
+        self.session.pauseProducing()
+        for _ in range(8):
+            self.phone.deliver(self.side.packet(b"x" * 16384), other.packet(b"y" * 16384))
+        self.assertEqual(self.recorder.chunks, [])
+        segments = self.phone.take()
+        self.assertEqual(other.recorder.data, b"y" * 131072)
+        acks = [each.ack for each in segments if each.sourcePort == other.session.sourcePort]
+        self.assertEqual(acks[-1], 131072 + 1)
+        self.assertEqual(len(acks), len(segments))
+
     def test_pausedMidResumption(self) -> None:
         """
         So it is when it pauses while held bytes are delivered.

@@ -4,6 +4,8 @@ Tests of L{muxd.device.session}: how a session ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IConsumer,
@@ -16,6 +18,8 @@ from zope.interface.verify import verifyObject
 
 from muxd.device.address import DeviceAddress, HostAddress
 from muxd.device.sending import SessionState
+from muxd.interfaces import Buffer
+from muxd.wire.mux import Flags, MuxProtocol, Packet, Segment
 from tests.device.links import ACK, LOCKDOWN, RST, UDID, Recorder, RecordingProducer, ScriptedPhone
 
 
@@ -135,6 +139,37 @@ class LoseConnectionTests(SessionCase):
         self.side.acknowledge(1)
         self.assertEqual(self.flags(), [RST])
         self.assertGone(ConnectionDone)
+
+    def test_flagsOfALife(self) -> None:
+        """
+        Whatever a session does, its segments are SYN, ACK or RST and nothing besides: a
+        FIN or PSH makes a phone abort it (protocol 9, edge 26).
+        """
+        sent: list[bytes] = []
+        send = self.phone.link.send
+
+        def record(parts: Sequence[Buffer]) -> None:
+            sent.append(b"".join(parts))
+            send(parts)
+
+        self.phone.link.send = record  # type: ignore[method-assign]
+        self.session.write(b"x" * 200000)
+        self.side.acknowledge(131072)
+        self.session.loseWriteConnection()
+        self.side.say(b"y" * 40000)
+        self.side.acknowledge(200000 - 131072)
+        self.clock.advance(1)
+        self.session.loseConnection()
+        self.clock.advance(1)
+        other = self.phone.open(port=22)
+        other.session.abortConnection()
+        self.phone.deliver(self.side.packet(b"late"))
+        segments = [
+            Segment.decode(packet.body)
+            for packet in (Packet.decode(data, 2) for data in sent)
+            if packet.protocol == MuxProtocol.TCP
+        ]
+        self.assertEqual({segment.flags for segment in segments}, {Flags.SYN, ACK, RST})
 
     def test_deadline(self) -> None:
         """

@@ -128,6 +128,16 @@ class PairRecordTests(RecordTestCase):
             self.assertEqual(plistlib.loads(data), RECORD)
         self.assertEqual(self.names(), [f"{UDID}.plist"])
 
+    def test_parents(self) -> None:
+        """
+        The directory is made, and what it is in, too (protocol 9, edge 66).
+        """
+        directory = self.directory.child("var").child("lib").child("lockdown")
+        store = PairRecordStore(directory, lambda: UUID(BUID))
+        store.save(UDID, plistlib.dumps(RECORD))
+        self.assertEqual(plistlib.loads(store.read(UDID)), RECORD)
+        self.assertTrue(directory.child(f"{UDID}.plist").isfile())
+
     def test_readAsItIs(self) -> None:
         """
         A record that another program wrote is read as it is.

@@ -232,6 +232,14 @@ class PairTests(OptionsCase):
             ["port 7 of the only phone", "usbmux:port=22", "tcp:host=192.0.2.2:port=80"],
         )
 
+    def test_many(self) -> None:
+        """
+        There may be any number of them (protocol 9, edge 76).
+        """
+        ports = range(5000, 5100)
+        self.start(*(f"{port}:{port}" for port in ports))
+        self.assertEqual(self.listening(), [(port, "127.0.0.1") for port in ports])
+
     def test_loopback(self) -> None:
         """
         Only this machine can connect unless it is said otherwise.
