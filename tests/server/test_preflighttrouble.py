@@ -9,9 +9,10 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 
-from muxd.phone.named import FIRST_PORT
+from muxd.lockdown.client import LOCKDOWN_PORT
 from muxd.phone.trust import Owner
 from muxd.server.preflightmachine import FINAL, Outcome, Stage
 from tests.server.preflights import PreflightCase
@@ -94,8 +95,10 @@ class TroubleTests(PreflightCase):
         self.patch(phone.store, "delete", delete)
         logged = self.logged()
         phone.plug()
-        self.assertTrue(any("it stays" in line for line in logged))
         self.assertIs(phone.preflight.stage, Stage.WAITING)
+        phone.wait(60)
+        for words in ("does not know its pair record", "it stays"):
+            self.assertEqual(len([line for line in logged if words in line]), 1)
 
     def test_unpluggedAnywhere(self) -> None:
         """
@@ -126,29 +129,42 @@ class TroubleTests(PreflightCase):
     def test_lateNews(self) -> None:
         """
         What is told when nobody waits for it any more does no harm, and an
-        observer that is connected too late is let go.
+        observer that is not there in time is not waited for.
         """
         phone = self.plugged(Owner.ASK)
-        late: Deferred[Any] = Deferred()
+        ended: list[object] = []
         connect = phone.device.connect
-        closed: list[bool] = []
-
-        class Observer:
-            def close(self) -> None:
-                closed.append(True)
-
         self.patch(
             phone.device,
             "connect",
-            lambda port, factory: late if port == FIRST_PORT else connect(port, factory),
+            lambda port, factory: (
+                connect(port, factory) if port == LOCKDOWN_PORT else Deferred(ended.append)
+            ),
         )
         phone.plug()
+        phone.wait(15)
+        self.assertEqual(len(ended), 1)
         phone.unplug()
-        late.callback(Observer())
-        self.assertEqual(closed, [True])
+        self.assertEqual(len(ended), 2)
         phone.preflight._news()
         phone.preflight._came(Outcome.NEWS)
         self.assertIs(phone.preflight.stage, Stage.WAITING)
+
+    def test_closed(self) -> None:
+        """
+        However a connection ends, it is tried again.
+        """
+        phone = self.plugged()
+        connect = phone.device.connect
+        reasons: list[Exception] = [ConnectionDone(), ConnectionAborted(), ConnectionLost()]
+        self.patch(
+            phone.device,
+            "connect",
+            lambda port, factory: fail(reasons.pop()) if reasons else connect(port, factory),
+        )
+        phone.plug()
+        phone.wait(9)
+        self.assertEqual(self.told(phone), ["Attached", "Paired"])
 
     def test_defect(self) -> None:
         """
@@ -163,6 +179,7 @@ class TroubleTests(PreflightCase):
         phone.plug()
         self.assertEqual(self.told(phone), ["Attached"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIsNone(phone.preflight._lockdown)
 
     @settings(deadline=None, max_examples=60)
     @given(st.data())
