@@ -231,8 +231,9 @@ class ToolTests(PairingCase):
                 if wanted in seen[-1]:
                     return seen[-1]
         finally:
-            process.kill()
-            process.wait()
+            # With a farewell, which the phone answers by closing.
+            process.terminate()
+            process.wait(PATIENCE)
             reader.join()
             process.stdout.close()
         self.fail(f"no line with {wanted!r} in {seen}")
