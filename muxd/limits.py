@@ -77,7 +77,8 @@ class Limits:
         them (protocol 4.12).
     @ivar hiddenTime: The longest that a phone stays invisible after it was plugged
         in, whatever its lockdownd does.
-    @ivar preflightStep: The longest that one step of preflight may take.
+    @ivar preflightStep: The longest that one step of preflight may take, but for
+        making keys, of which as many as there are phones may come first.
     @ivar preflightRetry: The longest time between two attempts at preflight.
     @ivar trustPoll: How often a phone is asked whether somebody has tapped Trust,
         in case it does not tell.

@@ -234,7 +234,9 @@ class Preflight:
             return Outcome.FAILED
 
         self._work = work = Deferred.fromCoroutine(attempt())
-        work.addTimeout(self._shop.limits.preflightStep, self._shop.clock, self._tooLate)
+        if self.stage is not Stage.REQUESTING:
+            # There each request has a deadline, and keys wait for those of others.
+            work.addTimeout(self._shop.limits.preflightStep, self._shop.clock, self._tooLate)
         work.addCallbacks(self._came, self._broken)
 
     def _tooLate(self, result: object, timeout: float) -> Outcome:

@@ -159,6 +159,10 @@ class TrustTests(PreflightCase):
         phone.plug()
         self.assertIs(phone.preflight.stage, Stage.REQUESTING)
         self.assertEqual(phone.listener.told, [(0, "Attached")])
+        # Those of many other phones are made first.
+        logged = self.logged()
+        phone.wait(100)
+        self.assertEqual(logged, [])
         keys.callback(recordOf("SLOW"))
         phone.wait(1)
         self.assertEqual(self.told(phone), ["Attached", "Paired"])
