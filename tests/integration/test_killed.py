@@ -20,8 +20,8 @@ from tests.integration.daemon import Daemon, DaemonTestCase
 FIRST = udidFromSerial(FIRST_SERIAL)
 SOURCE = ("--source", "simulated")
 TRUSTED = "trusts this computer"
-FEWEST = 15
-"""Calls that it takes to store an identity and a record: fewer are not all."""
+FEWEST = 20
+"""What has to be done to store an identity and a record: less is not all."""
 
 
 class KilledTests(DaemonTestCase):
@@ -34,7 +34,7 @@ class KilledTests(DaemonTestCase):
 
     def test_killedAnywhere(self) -> None:
         """
-        Whichever is the last call to the system that a daemon makes about pair
+        Whichever is the last thing that a daemon does to its directory of pair
         records: they and the host's identity are there whole or not at all, and
         the next daemon can go on with them.
         """
@@ -55,7 +55,7 @@ class KilledTests(DaemonTestCase):
         """
         Have a daemon pair with a phone.
 
-        @return: Whether it has been killed at that call; otherwise it has paired.
+        @return: Whether it has been killed at that; otherwise it has paired.
         """
         runner = ("-m", "tests.integration.killing", str(number), "--nodaemon", "--pidfile=")
         daemon.run("usbmuxd", *daemon.arguments, *SOURCE, runner=runner)

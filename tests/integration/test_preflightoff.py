@@ -64,8 +64,8 @@ class UnwritableTests(DaemonTestCase):
 
     def test_said(self) -> None:
         """
-        The daemon says so when it starts, with the directory and the user, and
-        goes on.
+        The daemon says so when it starts, before there are phones, with the
+        directory and the user, and goes on.
         """
         daemon = self.makeDaemon()
         # Not even root may make anything there.
@@ -73,6 +73,7 @@ class UnwritableTests(DaemonTestCase):
         self.restart(daemon, trust="ask")
         line = self.waitFor(daemon, r"Pair records in .*")[0]
         self.assertIn(f"/proc/lockdown cannot be used by uid {os.getuid()}", line)
+        self.assertLess(daemon.log().index(line), daemon.log().index("Attached "))
         daemon.kill()
 
 
