@@ -300,6 +300,8 @@ class Preflight:
         try:
             await self._lockdown.startSession(record)
         except UnknownHost:
+            if self._stored() != record:
+                return await self._check()  # somebody has paired meanwhile
             self._warn(
                 "{udid} does not know its pair record any more (it was erased, or paired from"
                 " scratch): the record is removed."

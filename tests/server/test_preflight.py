@@ -123,6 +123,27 @@ class TrustTests(PreflightCase):
         self.assertIs(phone.preflight.stage, Stage.WAITING)
         self.assertEqual(phone.device.phone.trust.dialogs, 1)
 
+    def test_recordReplacedMeanwhile(self) -> None:
+        """
+        A record that a program has stored while the one before it was refused is
+        not removed in its place, but tried.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.paired()
+        record = phone.record
+        assert record is not None
+        phone.store.records[phone.udid] = record.having(HostID="STALE").toBytes()
+        start = Lockdownd._startSession
+
+        def startSession(lockdownd: Lockdownd, request: Any) -> Any:
+            phone.store.records[phone.udid] = record.toBytes()
+            return start(lockdownd, request)
+
+        self.patch(Lockdownd, "_startSession", startSession)
+        phone.plug()
+        self.assertEqual(phone.record, record)
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+
     def test_recordOfAnotherHost(self) -> None:
         """
         So is one that was copied from another computer and is not known.
