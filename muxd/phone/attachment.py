@@ -1,9 +1,10 @@
-# -*- test-case-name: tests.phone.test_bus -*-
+# -*- test-case-name: tests.phone.test_bus,tests.phone.test_attachment -*-
 """
 One device's stay on a bus, from plug to unplug.
 
-Its lock guards everything of it.  Nothing is called back with the lock held,
-and whoever waits, waits for a transfer's event and not for the lock.
+Its lock guards everything of it.  Nothing is called back with the lock held but
+L{Transfer.finish}, and whoever waits, waits for a transfer's event and not for the
+lock.
 """
 
 from __future__ import annotations
@@ -20,17 +21,6 @@ ROOM = 65536
 """Bytes waiting for the host at which an IN endpoint has no more room."""
 
 
-class Handle:
-    """
-    What a program on the host has opened.
-    """
-
-    __slots__ = ("attachment",)
-
-    def __init__(self, attachment: Attachment) -> None:
-        self.attachment = attachment
-
-
 class Attachment:
     """
     A device on a bus.
@@ -39,26 +29,28 @@ class Attachment:
 
     @ivar gadget: The device.
     @ivar descriptor: What the device said of itself when it was plugged in.
+    @ivar bus: The bus's number.
     @ivar address: Its address on the bus.
     @ivar port: The port of the root hub.
     @ivar configuration: The value that is set, 0 for unconfigured.
     """
 
-    def __init__(self, gadget: IGadget, bus: int, address: int, port: int) -> None:
+    def __init__(
+        self, gadget: IGadget, bus: int, address: int, port: int, configuration: int = 0
+    ) -> None:
         self.gadget = gadget
         self.descriptor = gadget.descriptor
         self.bus = bus
         self.address = address
         self.port = port
-        self.configuration = self.descriptor.initialConfiguration
+        self.configuration = configuration
         self._lock = threading.Lock()
         self._gone = False
         self._held = False
-        self._claims: dict[int, Handle] = {}
-        self._detachedDrivers: set[int] = set()
         self._ins: dict[int, InPipe] = {}
         self._outs: dict[int, OutPipe] = {}
         self._interfaceOf: dict[int, int] = {}
+        self._alternates: dict[int, int] = {}
         self._reset()
 
     # What the device does.
@@ -136,7 +128,8 @@ class Attachment:
         Go on after L{hold}.
         """
         self._setHeld(False)
-        self._outReady(*self._outs)
+        for endpoint in self._outs:
+            self.gadget.outReady(self, endpoint)
 
     def stall(self, endpoint: int) -> None:
         """
@@ -158,27 +151,9 @@ class Attachment:
             if self._gone:
                 return
             self._gone = True
-            self._claims.clear()
             self._failAll(error or errno.ENODEV)
 
-    # What programs on the host do.
-
-    def open(self) -> Handle:
-        """
-        Open the device.
-        """
-        with self._lock:
-            self._checkPresent()
-        return Handle(self)
-
-    def close(self, handle: Handle) -> None:
-        """
-        Forget a handle, with its claims and transfers.
-        """
-        with self._lock:
-            self._failAll(errno.ENODEV, handle)
-            for number in [n for n, owner in self._claims.items() if owner is handle]:
-                del self._claims[number]
+    # What the host does.
 
     def getConfiguration(self) -> int:
         """
@@ -194,8 +169,7 @@ class Attachment:
         """
         with self._lock:
             self._checkPresent()
-            if self._claims or any(self._driver(i) for i in self._interfaces()):
-                raise OSError(errno.EBUSY, "an interface is in use")
+            self._checkUnused()
             if value and self.descriptor.configuration(value) is None:
                 raise OSError(errno.ENOENT, f"no configuration {value}")
             self.configuration = value
@@ -211,45 +185,38 @@ class Attachment:
             self._reset()
         self.gadget.configured(self, self.configuration)
 
-    def claim(self, handle: Handle, number: int) -> None:
+    def getAlternate(self, number: int) -> int:
         """
-        Claim an interface for one handle.
-        """
-        with self._lock:
-            self._claim(handle, number)
-
-    def unclaim(self, handle: Handle, number: int) -> None:
-        """
-        Give an interface back; whoever still waits for one of its endpoints is
-        told that the device is gone.
+        The alternate setting of an interface.
         """
         with self._lock:
             self._checkPresent()
-            if self._claims.get(number) is not handle:
-                raise OSError(errno.ENOENT, f"interface {number} is not claimed")
-            del self._claims[number]
-            self._failAll(errno.ENODEV, handle, number)
+            return self._interface(number).bAlternateSetting
 
-    def driverActive(self, number: int) -> bool:
+    def setAlternate(self, number: int, alternate: int) -> None:
         """
-        Whether a kernel driver is bound to an interface.
+        Choose an alternate setting of an interface: its endpoints are empty.
         """
         with self._lock:
             self._checkPresent()
-            return self._driver(number)
+            self._interface(number)
+            if all(each.bAlternateSetting != alternate for each in self._settings()[number]):
+                raise OSError(errno.ENOENT, f"interface {number} has no setting {alternate}")
+            for endpoint in [e for e, owner in self._interfaceOf.items() if owner == number]:
+                self._pipe(endpoint).fail(errno.ENODEV)
+                self._ins.pop(endpoint, None)
+                self._outs.pop(endpoint, None)
+                del self._interfaceOf[endpoint]
+            self._alternates[number] = alternate
+            self._openEndpoints(self._interface(number))
 
-    def setDriver(self, number: int, attached: bool) -> None:
+    def halted(self, endpoint: int) -> bool:
         """
-        Detach or attach a kernel driver.
+        Whether an endpoint is stalled.
         """
         with self._lock:
             self._checkPresent()
-            if self._driver(number) is attached:
-                raise OSError(errno.EBUSY if attached else errno.ENOENT, "nothing to do")
-            if attached:
-                self._detachedDrivers.discard(number)
-            else:
-                self._detachedDrivers.add(number)
+            return self._pipe(endpoint).halted
 
     def clearHalt(self, endpoint: int) -> None:
         """
@@ -259,31 +226,33 @@ class Attachment:
             self._checkPresent()
             self._pipe(endpoint).clearHalt()
 
-    def read(self, handle: Handle, endpoint: int, buffer: memoryview, timeout: float) -> int:
+    def submit(self, endpoint: int, transfer: Transfer) -> None:
         """
-        Read one transfer.
-
-        @param timeout: Seconds; 0 is for ever.
+        Submit a transfer, which may finish at once.
         """
-        transfer = self._submit(handle, endpoint, buffer)
         with self._lock:
-            pipe = self._ins.get(endpoint)
-            tell = pipe is not None and pipe.roomWanted and pipe.queued < ROOM
-            if pipe is not None and tell:
+            self._checkPresent()
+            pipe = self._pipe(endpoint)
+            transfer.interface = self._interfaceOf[endpoint]
+            self._admit(transfer)
+            pipe.submit(transfer)
+            hasRoomAgain = isinstance(pipe, InPipe) and pipe.roomWanted and pipe.queued < ROOM
+            if isinstance(pipe, InPipe) and hasRoomAgain:
                 pipe.roomWanted = False
-        if tell:
+        if not endpoint & DIRECTION_IN:
+            self.gadget.outReady(self, endpoint)
+        elif hasRoomAgain:
             self.gadget.inReady(self, endpoint)
-        return self._wait(transfer, endpoint, timeout)
 
-    def write(self, handle: Handle, endpoint: int, data: memoryview, timeout: float) -> int:
+    def withdraw(self, endpoint: int, transfer: Transfer) -> bool:
         """
-        Write one transfer.
+        Take a transfer back.
 
-        @param timeout: Seconds; 0 is for ever.
+        @return: False if it has finished meanwhile.
         """
-        transfer = self._submit(handle, endpoint, data)
-        self.gadget.outReady(self, endpoint)
-        return self._wait(transfer, endpoint, timeout)
+        with self._lock:
+            # One that is done may be of a configuration that is no more.
+            return not transfer.done.is_set() and self._pipe(endpoint).withdraw(transfer)
 
     def control(self, request: ControlRequest) -> bytes:
         """
@@ -303,27 +272,17 @@ class Attachment:
             self._checkPresent()
         return answer[: request.length]
 
-    def _submit(self, handle: Handle, endpoint: int, buffer: memoryview) -> Transfer:
-        with self._lock:
-            self._checkPresent()
-            pipe = self._pipe(endpoint)
-            number = self._interfaceOf[endpoint]
-            self._claim(handle, number)
-            transfer = Transfer(buffer, handle, number)
-            pipe.submit(transfer)
-        return transfer
-
-    def _wait(self, transfer: Transfer, endpoint: int, timeout: float) -> int:
-        if not transfer.done.wait(timeout or None):
-            with self._lock:
-                # Completed or failed a moment ago is as good as in time.
-                if not transfer.done.is_set():
-                    self._pipe(endpoint).withdraw(transfer)
-        if transfer.error:
-            raise OSError(transfer.error, "transfer failed")
-        return transfer.count
-
     # Called with the lock held.
+
+    def _checkUnused(self) -> None:
+        """
+        @raise OSError: Somebody uses the present configuration.
+        """
+
+    def _admit(self, transfer: Transfer) -> None:
+        """
+        @raise OSError: This one may not use the interface.
+        """
 
     def _checkPresent(self) -> None:
         if self._gone:
@@ -338,30 +297,29 @@ class Attachment:
     def _active(self) -> ConfigurationDescriptor | None:
         return self.descriptor.configuration(self.configuration)
 
-    def _interfaces(self) -> dict[int, InterfaceDescriptor]:
+    def _settings(self) -> dict[int, tuple[InterfaceDescriptor, ...]]:
         """
-        Alternate setting 0 of each interface of the present configuration.
+        The alternate settings of each interface of the present configuration.
         """
         active = self._active()
         if active is None:
             return {}
-        return {settings[0].bInterfaceNumber: settings[0] for settings in active.interfaces}
+        return {settings[0].bInterfaceNumber: settings for settings in active.interfaces}
 
-    def _driver(self, number: int) -> bool:
-        interface = self._interfaces().get(number)
-        return bool(interface and interface.driver and number not in self._detachedDrivers)
+    def _interfaces(self) -> dict[int, InterfaceDescriptor]:
+        """
+        The present setting of each interface of the present configuration.
+        """
+        return {number: self._interface(number) for number in self._settings()}
 
-    def _claim(self, handle: Handle, number: int) -> None:
-        self._checkPresent()
-        if number not in self._interfaces():
-            raise OSError(errno.ENOENT, f"no interface {number}")
-        if self._claims.get(number) is handle:
-            return
-        if number in self._claims or self._driver(number):
-            raise OSError(errno.EBUSY, f"interface {number} is in use")
-        self._claims[number] = handle
+    def _interface(self, number: int) -> InterfaceDescriptor:
+        alternate = self._alternates.get(number, 0)
+        for each in self._settings().get(number, ()):
+            if each.bAlternateSetting == alternate:
+                return each
+        raise OSError(errno.ENOENT, f"no interface {number}")
 
-    def _failAll(self, error: int, owner: Handle | None = None, number: int | None = None) -> None:
+    def _failAll(self, error: int, owner: object = None, number: int | None = None) -> None:
         for pipe in self._pipes():
             pipe.fail(error, owner, number)
 
@@ -370,20 +328,22 @@ class Attachment:
         Empty endpoints, as the present configuration has them.
         """
         self._failAll(errno.ENODEV)
-        self._detachedDrivers.clear()
         self._ins.clear()
         self._outs.clear()
         self._interfaceOf.clear()
-        for number, interface in self._interfaces().items():
-            for endpoint in interface.endpoints:
-                address, size = endpoint.bEndpointAddress, endpoint.wMaxPacketSize
-                self._interfaceOf[address] = number
-                if address & DIRECTION_IN:
-                    self._ins[address] = InPipe(size)
-                else:
-                    self._outs[address] = OutPipe(size, self.gadget.outDepth)
-        for pipe in self._pipes():
-            pipe.hold(self._held)
+        self._alternates.clear()
+        for interface in self._interfaces().values():
+            self._openEndpoints(interface)
+
+    def _openEndpoints(self, interface: InterfaceDescriptor) -> None:
+        for endpoint in interface.endpoints:
+            address, size = endpoint.bEndpointAddress, endpoint.wMaxPacketSize
+            self._interfaceOf[address] = interface.bInterfaceNumber
+            if address & DIRECTION_IN:
+                self._ins[address] = InPipe(size)
+            else:
+                self._outs[address] = OutPipe(size, self.gadget.outDepth)
+            self._pipe(address).hold(self._held)
 
     def _pipes(self) -> tuple[Pipe, ...]:
         return (*self._ins.values(), *self._outs.values())
@@ -393,7 +353,3 @@ class Attachment:
             self._held = held
             for pipe in self._pipes():
                 pipe.hold(held)
-
-    def _outReady(self, *endpoints: int) -> None:
-        for endpoint in endpoints:
-            self.gadget.outReady(self, endpoint)

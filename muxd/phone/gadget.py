@@ -6,7 +6,7 @@ The device's side of a bus: what is plugged into it.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zope.interface import Attribute, Interface, implementer
 
@@ -59,6 +59,33 @@ class IGadget(Interface):
         Answer a request that is not a standard one.
 
         @raise Stalled: There is no such request.
+        """
+
+
+class CannotPlug(Exception):
+    """
+    A bus does not take a device.  The text is one line: what, why, and what to do.
+    """
+
+
+class IBus(Interface):
+    """
+    What devices are plugged into, and whoever is at its other end finds them on.
+    """
+
+    def plug(gadget: IGadget) -> Any:
+        """
+        Plug a device in, and tell it by and by.
+
+        @return: The place it has got; each kind of bus has its own notion of that.
+        @raise CannotPlug: That is not possible.
+        """
+
+    def unplug(gadget: IGadget, error: int = 0) -> None:
+        """
+        Pull a device out; harmless if it is not plugged in.
+
+        @param error: What transfers under way fail with first, if not ENODEV.
         """
 
 

@@ -29,9 +29,11 @@ class Transfer:
     @ivar count: Bytes moved so far.
     @ivar error: An errno, or 0; meaningful once it is done.
     @ivar done: Set when it has completed.
+    @ivar padded: The host's controller ends an OUT transfer of whole packets with
+        an empty one by itself, as it was asked to.
     """
 
-    __slots__ = ("buffer", "count", "done", "error", "interface", "owner")
+    __slots__ = ("buffer", "count", "done", "error", "interface", "owner", "padded")
 
     def __init__(self, buffer: memoryview, owner: object = None, interface: int = 0) -> None:
         self.buffer = buffer
@@ -40,6 +42,7 @@ class Transfer:
         self.count = 0
         self.error = 0
         self.done = threading.Event()
+        self.padded = False
 
     def finish(self, error: int = 0) -> None:
         """
@@ -228,7 +231,8 @@ class OutPipe(Pipe):
     def __init__(self, packetSize: int, depth: int) -> None:
         super().__init__(packetSize)
         self.depth = depth
-        self._accepted: deque[bytes] = deque()
+        # What was taken, and whether a message ends with it.
+        self._accepted: deque[tuple[bytes, bool]] = deque()
         self._open = bytearray()
 
     @property
@@ -250,11 +254,11 @@ class OutPipe(Pipe):
         The next whole message, or None while there is none.
         """
         while not self.held and (self._accepted or self.transfers):
-            data = self._accepted.popleft() if self._accepted else self._complete()
+            data, end = self._accepted.popleft() if self._accepted else self._complete()
             self.service()
             if self._open:
                 self._open += data
-            if data and len(data) % self.packetSize == 0 and len(self._open) < GLUE_LIMIT:
+            if not end and len(self._open) < GLUE_LIMIT:
                 if not self._open:
                     self._open += data
                 continue
@@ -264,12 +268,14 @@ class OutPipe(Pipe):
             return data
         return None
 
-    def _complete(self) -> bytes:
+    def _complete(self) -> tuple[bytes, bool]:
         """
         Complete the oldest transfer.
+
+        @return: What it brought, and whether a message ends with it.
         """
         transfer = self.transfers.popleft()
         data = bytes(transfer.buffer)
         transfer.count = len(data)
         transfer.finish()
-        return data
+        return data, transfer.padded or not data or len(data) % self.packetSize != 0

@@ -9,7 +9,7 @@ import errno
 from twisted.trial.unittest import SynchronousTestCase
 from usb.core import USBError
 
-from muxd.phone.attachment import Handle
+from muxd.phone.handles import Handle
 from muxd.phone.descriptors import SERIAL
 from muxd.phone.profiles import iPhone
 from muxd.usb.configuration import NoMuxInterface
