@@ -186,7 +186,9 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         """
         return _Located(dev)
 
-    def get_configuration_descriptor(self, dev: OpenableAttachment, config: int) -> ConfigurationDescriptor:
+    def get_configuration_descriptor(
+        self, dev: OpenableAttachment, config: int
+    ) -> ConfigurationDescriptor:
         """
         By index, not by value.
         """
