@@ -128,7 +128,7 @@ class Attachment:
         Go on after L{hold}.
         """
         self._setHeld(False)
-        for endpoint in self._outs:
+        for endpoint in tuple(self._outs):
             self.gadget.outReady(self, endpoint)
 
     def stall(self, endpoint: int) -> None:

@@ -15,6 +15,7 @@ from twisted.logger import LogLevel
 from twisted.python import usage
 
 import muxd
+from muxd.phone.behaviour import Expectations
 from muxd.phone.descriptors import Speed
 from muxd.phone.iphone import Phone
 from muxd.phone.parser import MOST_PHONES, TRUST, number, serialOption, serials
@@ -25,6 +26,8 @@ from muxd.tap.master import ProcessMaster
 from muxd.tap.tcprelay import onLoopback
 
 USBIP_ENDPOINT = "tcp:3240:interface=127.0.0.1"
+
+TOLERABLE = ("rx-seq", "window")
 
 SPEEDS = {"high": Speed.HIGH, "super": Speed.SUPER}
 
@@ -68,6 +71,7 @@ class Options(usage.Options):
         self["usbip"] = []
         self["control"] = []
         self["serial"] = []
+        self["tolerate"] = []
 
     def opt_usbip(self, endpoint: str) -> None:
         """
@@ -94,6 +98,15 @@ class Options(usage.Options):
         self["serial"].append(serial)
 
     opt_s = opt_serial
+
+    def opt_tolerate(self, what: str) -> None:
+        """
+        What hosts may do without a word: rx-seq, a wrong field of that name, as the
+        C daemon has it, or window, one that changes, as netmuxd's; may be repeated.
+        """
+        if what not in TOLERABLE:
+            raise usage.UsageError(f"--tolerate: expected {' or '.join(TOLERABLE)}, got {what!r}")
+        self["tolerate"].append(what)
 
     def opt_version(self) -> NoReturn:
         """
@@ -189,6 +202,10 @@ class Options(usage.Options):
                 speed=SPEEDS[self["speed"]],
                 owner=Owner(self["trust"]),
                 files=files,
+                expectations=Expectations(
+                    received="rx-seq" not in self["tolerate"],
+                    constantWindow="window" not in self["tolerate"],
+                ),
             )
             for index, serial in enumerate(chosen, 1)
         ]

@@ -5,9 +5,10 @@ Tests of L{muxd.phone.urbs}: what becomes of a host's transfers.
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from muxd.phone.descriptors import MUX_IN, MUX_OUT
-from muxd.phone.exports import Export
+from muxd.phone.exports import Export, IHostConnection
 from muxd.phone.gadget import Recorder
 from muxd.phone.profiles import iPhone
 from muxd.phone.urbs import RemoteController, TransferCounters
@@ -23,6 +24,7 @@ from tests.phone.onusbip import TurnClock
 from tests.phone.usbiphost import ManualUsbipHost
 
 
+@implementer(IHostConnection)
 class Connection:
     """
     A connection that is not there.

@@ -5,6 +5,7 @@ Tests of L{muxd.phone.usbipcommands}.
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ words = st.integers(0, 0xFFFFFFFF)
 signed = st.integers(-(1 << 31), (1 << 31) - 1)
 
 
-def _submit(direction: Direction, data: bytes, length: int, **fields: int) -> Submit:
+def _submit(direction: Direction, data: bytes, length: int, **fields: Any) -> Submit:
     isOut = direction == Direction.OUT
     return Submit(
         direction=direction,

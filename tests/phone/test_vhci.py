@@ -15,7 +15,6 @@ from twisted.python.runtime import platform
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muxd.phone import vhci
 from muxd.phone.descriptors import Speed
 from muxd.phone.exports import IRemoteBus
 from muxd.phone.gadget import CannotPlug
@@ -74,7 +73,7 @@ class VirtualControllerTests(SynchronousTestCase):
             self.directory.child(name).setContent(b"")
         self.taken: set[str] = set()
         self.controller = self.makeController()
-        self.patch(vhci.os, "write", self.write)
+        self.patch(os, "write", self.write)
         self.written: list[str] = []
         self.phone = self.makePhone()
 
@@ -170,7 +169,7 @@ class VirtualControllerTests(SynchronousTestCase):
         def refuse(*arguments: Any) -> int:
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        self.patch(vhci.os, "open", refuse)
+        self.patch(os, "open", refuse)
         error = self.assertRaises(CannotPlug, self.phone.plug, self.controller)
         self.assertTrue(str(error).endswith("start as root"), str(error))
 
@@ -182,7 +181,7 @@ class VirtualControllerTests(SynchronousTestCase):
         def refuse(descriptor: int, data: bytes) -> int:
             raise OSError(errno.EINVAL, "Invalid argument")
 
-        self.patch(vhci.os, "write", refuse)
+        self.patch(os, "write", refuse)
         error = self.assertRaises(CannotPlug, self.phone.plug, self.controller)
         self.assertTrue(str(error).endswith("attach: Invalid argument"), str(error))
         self.directory.child("status").remove()

@@ -18,6 +18,8 @@ from twisted.python import usage
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from muxd.phone.behaviour import Expectations
+from muxd.phone.console import ConsoleFactory
 from muxd.phone.descriptors import OLD_SERIAL, Speed
 from muxd.phone.iphone import Phone
 from muxd.phone.trust import Owner
@@ -135,6 +137,20 @@ class PhoneTests(OptionsCase):
         self.assertIdentical(phone.descriptor.deviceSpeed, Speed.SUPER)
         self.assertIdentical(phone.trust.owner, Owner.ASK)
 
+    def test_tolerance(self) -> None:
+        """
+        They insist on everything, but for what is named.
+        """
+        for words, received, constantWindow in (
+            ([], True, True),
+            (["--tolerate", "rx-seq"], False, True),
+            (["--tolerate", "window"], True, False),
+        ):
+            self.setUp()
+            (phone,) = self.phones(*words)
+            expected = Expectations(received=received, constantWindow=constantWindow)
+            self.assertEqual(phone.muxer.expectations, expected)
+
     def test_wrong(self) -> None:
         """
         What cannot be is a usage error of one line.
@@ -146,6 +162,7 @@ class PhoneTests(OptionsCase):
             ("--serial x --count 2", "--serial is given 1 times, and --count is 2"),
             ("--mux 3", "--mux: expected a number from 1 to 2, got '3'"),
             ("--mode 6", "--mode: expected a number from 1 to 5, got '6'"),
+            ("--tolerate me", "--tolerate: expected rx-seq or window, got 'me'"),
             ("--speed full", "--speed: expected high or super, got 'full'"),
             ("--trust me", "--trust: expected ask, accept, deny, locked, got 'me'"),
             ("--files /nowhere", "--files: there is no directory '/nowhere'"),
@@ -211,7 +228,6 @@ class CommandTests(OptionsCase):
         from twisted.application.service import IServiceMaker
 
         (maker,) = [each for each in getPlugins(IServiceMaker) if each.tapname == "iphone"]
-        self.assertEqual(maker.module, "muxd.tap.iphone")
         self.assertIsInstance(maker.options(), Options)
 
     def test_service(self) -> None:
@@ -257,12 +273,13 @@ class CommandTests(OptionsCase):
         service = self.service("--control", "tcp:7000")
         service.privilegedStartService()
         service.startService()
-        console = self.reactor.tcpServers[1][1]
-        self.assertEqual(console.console.execute("quit"), "ok")
+        factory = self.reactor.tcpServers[1][1]
+        assert isinstance(factory, ConsoleFactory)
+        self.assertEqual(factory.console.execute("quit"), "ok")
         self.assertTrue(self.reactor.hasStopped)
 
         def stop() -> None:
             raise ReactorNotRunning
 
-        self.reactor.stop = stop
-        self.assertEqual(console.console.execute("quit"), "ok")
+        self.patch(self.reactor, "stop", stop)
+        self.assertEqual(factory.console.execute("quit"), "ok")
