@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.test_bus,tests.phone.test_attachment -*-
+# -*- test-case-name: tests.phone.test_bus,tests.phone.test_endpointzero -*-
 """
 One device's stay on a bus, from plug to unplug.
 

@@ -234,8 +234,8 @@ class UsbipConnection(Answering, Protocol):
         self._stopTimer()
         self._buffer.clear()
         self.endAnswering()
-        transport.loseConnection()
         self._timer = self._reactor.callLater(self._limits.stopTimeout, self._abort)
+        transport.loseConnection()
 
     def _timedOut(self) -> None:
         self._timer = None

@@ -37,6 +37,7 @@ PACKAGES = {
     "iproxy": "libusbmuxd-tools",
     "inetcat": "libusbmuxd-tools",
     "setpriv": "util-linux",
+    "usbip": "usbip",
 }
 """The Debian packages of programs; all others are in libimobiledevice-utils."""
 

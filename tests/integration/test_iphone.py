@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 from typing import Any
@@ -17,6 +18,7 @@ from tests.integration.daemon import TWIST, TWISTD, Daemon, DaemonTestCase
 from tests.integration.usbiphost import IN, MUX_IN, UsbipHost, UsbipMux
 
 MIB = 1 << 20
+PHONE = "05ac:12a8"
 
 
 class IphoneTests(DaemonTestCase):
@@ -82,6 +84,18 @@ class IphoneTests(DaemonTestCase):
         self.assertEqual((first["violations"], second["violations"]), ([], []))
         self.assertEqual((first["config"], first["attached"]), (4, True))
         self.assertEqual((second["attached"], second["mux"]["in"]), (False, 0))
+
+    def test_usbip(self) -> None:
+        """
+        Linux' own C{usbip} lists the phones, and is told of one that is not there.
+        """
+        port = str(self.start("--count", "2"))
+        listed = self.runTool(self.process, "usbip", "--tcp-port", port, "list", "-r", "127.0.0.1")
+        self.assertEqual(
+            re.findall(r"(\d-\d): .*\((.*)\)", listed.stdout), [("1-1", PHONE), ("1-2", PHONE)]
+        )
+        attach = ("--tcp-port", port, "attach", "-r", "127.0.0.1", "-b", "9-9")
+        self.assertIn("Device not found", self.runTool(self.process, "usbip", *attach).stderr)
 
     def test_control(self) -> None:
         """

@@ -4,6 +4,7 @@ Tests of L{muxd.phone.usbipcommands}.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from typing import Any
 
@@ -108,12 +109,12 @@ class HostCommandTests(SynchronousTestCase):
         """
         Of all small numbers two are commands of a host.
         """
+        found = []
         for number in range(0x10000):
-            header = COMMAND.pack(number, 1, 1, 0, 0, bytes(28))
-            if number in (Command.SUBMIT, Command.UNLINK):
-                self.assertEqual(hostCommandSize(header), COMMAND_SIZE)
-            else:
-                self.assertRaises(InvalidUsbip, hostCommandSize, header)
+            with contextlib.suppress(InvalidUsbip):
+                hostCommandSize(COMMAND.pack(number, 1, 1, 0, 0, bytes(28)))
+                found.append(number)
+        self.assertEqual(found, [Command.SUBMIT, Command.UNLINK])
 
     def test_everyEndpoint(self) -> None:
         """
