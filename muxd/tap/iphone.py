@@ -6,15 +6,12 @@ C{twistd iphone}: simulated iPhones for any usbmuxd, without hardware.
 from __future__ import annotations
 
 import os
-import sys
-from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import LogLevel
 from twisted.python import usage
 
-import muxd
 from muxd.phone.behaviour import Expectations
 from muxd.phone.descriptors import Speed
 from muxd.phone.iphone import Phone
@@ -23,6 +20,7 @@ from muxd.phone.trust import Owner
 from muxd.phone.vhci import VirtualController
 from muxd.phoneservice import PhoneService
 from muxd.tap.master import ProcessMaster
+from muxd.tap.options import CommandOptions
 from muxd.tap.tcprelay import onLoopback
 
 USBIP_ENDPOINT = "tcp:3240:interface=127.0.0.1"
@@ -32,12 +30,10 @@ TOLERABLE = ("rx-seq", "window")
 SPEEDS = {"high": Speed.HIGH, "super": Speed.SUPER}
 
 
-class Options(usage.Options):
+class Options(CommandOptions):
     """
     What can be said about the phones.
 
-    @ivar reactor: What to build the service on; C{None} means the global one,
-        once the options of C{twistd} have chosen it.
     @ivar service: The service, once everything has been said.
     """
 
@@ -61,13 +57,22 @@ class Options(usage.Options):
         ["files", None, None, "A directory with their files. [default: one of its own each]"],
     ]
 
-    reactor: Any = None
+    examples = """\
+Examples:
+  twistd -n iphone --vhci
+      as root, after modprobe vhci-hcd: a phone on this machine's USB bus, for
+      the usbmuxd that runs here
+  twistd -n iphone --usbip tcp:3240:interface=0.0.0.0
+      a phone for another machine, say a virtual one: usbip attach -r HOST -b 1-1
+  twistd -n iphone --vhci --count 4 --control unix:/run/phone.sock:mode=600
+      four phones, which can be pulled out and looked at:
+      echo stats 1 | nc -NU /run/phone.sock
+"""
+
     service: IphoneService
 
     def __init__(self) -> None:
         super().__init__()
-        # usage wraps these, but leaves the indentation of docstrings in them.
-        self.docs = {name: " ".join((text or "").split()) for name, text in self.docs.items()}
         self["usbip"] = []
         self["control"] = []
         self["serial"] = []
@@ -108,29 +113,7 @@ class Options(usage.Options):
             raise usage.UsageError(f"--tolerate: expected {' or '.join(TOLERABLE)}, got {what!r}")
         self["tolerate"].append(what)
 
-    def opt_version(self) -> NoReturn:
-        """
-        Print the version and exit.
-        """
-        print(f"muxd {muxd.__version__}")
-        sys.exit(0)
-
     opt_h = usage.Options.opt_help
-
-    def getUsage(self, width: int | None = None) -> str:
-        """
-        The options, then examples.
-        """
-        return f"{super().getUsage(width)}\n{_EXAMPLES}"
-
-    def parseArgs(self, *arguments: str) -> None:
-        """
-        @raise usage.UsageError: There are arguments; none are expected.
-        """
-        if arguments:
-            raise usage.UsageError(
-                f"unexpected argument {arguments[0]!r}; a value belongs right behind its option"
-            )
 
     def postOptions(self) -> None:
         """
@@ -141,13 +124,7 @@ class Options(usage.Options):
         """
         if self["vhci"] and self["usbip"]:
             raise usage.UsageError("--vhci and --usbip: a phone is on one bus, choose")
-        # twist has a log level of its own, twistd has none.
-        runner = self.parent
-        hasLevel = runner is not None and "logLevel" in runner
-        if self.reactor is None:
-            from twisted.internet import reactor
-
-            self.reactor = reactor
+        self.chooseReactor()
         usbip = [] if self["vhci"] else self["usbip"] or [USBIP_ENDPOINT]
         try:
             self.service = IphoneService(
@@ -161,7 +138,7 @@ class Options(usage.Options):
             )
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
-        self.service.logLevel = None if hasLevel else LogLevel.info
+        self.service.logLevel = None if self.hasLogLevel else LogLevel.info
 
     def _quit(self) -> None:
         try:
@@ -209,19 +186,6 @@ class Options(usage.Options):
             )
             for index, serial in enumerate(chosen, 1)
         ]
-
-
-_EXAMPLES = """\
-Examples:
-  twistd -n iphone --vhci
-      as root, after modprobe vhci-hcd: a phone on this machine's USB bus, for
-      the usbmuxd that runs here
-  twistd -n iphone --usbip tcp:3240:interface=0.0.0.0
-      a phone for another machine, say a virtual one: usbip attach -r HOST -b 1-1
-  twistd -n iphone --vhci --count 4 --control unix:/run/phone.sock:mode=600
-      four phones, which can be pulled out and looked at:
-      echo stats 1 | nc -NU /run/phone.sock
-"""
 
 
 class IphoneService(ProcessMaster, PhoneService):
