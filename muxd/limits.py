@@ -77,7 +77,8 @@ class Limits:
         them (protocol 4.12).
     @ivar hiddenTime: The longest that a phone stays invisible after it was plugged
         in, whatever its lockdownd does.
-    @ivar preflightStep: The longest that one step of preflight may take.
+    @ivar preflightStep: The longest that one step of preflight may take, but for
+        making keys, of which as many as there are phones may come first.
     @ivar preflightRetry: The longest time between two attempts at preflight.
     @ivar trustPoll: How often a phone is asked whether somebody has tapped Trust,
         in case it does not tell.
@@ -85,6 +86,14 @@ class Limits:
         there.
     @ivar relayConnections: Connections that a relay carries at once; one that
         comes when there are so many is closed.
+    @ivar usbipConnections: Connections of USB/IP hosts to simulated phones at once.
+    @ivar usbipRequestTimeout: How long such a host may take to say what it wants.
+    @ivar usbipTransfer: The largest single transfer that a host may submit; Linux
+        has no more memory for all of a program's.
+    @ivar usbipTransfers: Transfers of a host that may wait at once for a phone.
+    @ivar usbipPending: And their bytes.
+    @ivar controlLine: The longest line of a simulated phones' control socket.
+    @ivar controlConnections: Connections to it at once.
     """
 
     receiveWindow: int = 131072
@@ -124,6 +133,13 @@ class Limits:
     trustPoll: float = 10.0
     reconnectDelay: float = 1.0
     relayConnections: int = 4096
+    usbipConnections: int = 256
+    usbipRequestTimeout: float = 10.0
+    usbipTransfer: int = 16 << 20
+    usbipTransfers: int = 4096
+    usbipPending: int = 64 << 20
+    controlLine: int = 1 << 20
+    controlConnections: int = 64
 
 
 LIMITS = Limits()

@@ -40,7 +40,7 @@ def makeWay(path: str) -> None:
     directory = os.path.dirname(path) or "."
     if not os.path.isdir(directory):
         raise CannotListen(
-            f"{path}: there is no directory {directory}; make it, or choose another place with -l"
+            f"{path}: there is no directory {directory}; make it, or choose another place"
         )
     try:
         if _isSocket(path):
@@ -69,7 +69,7 @@ def explain(path: str, error: BaseException) -> str:
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
             f"{path}: user {_userID()} may not create a socket there; "
-            "start as root, or choose another place with -l"
+            "start as root, or choose another place"
         )
     if isinstance(error, OSError) and error.strerror:
         return f"{path}: {error.strerror}"
@@ -114,8 +114,8 @@ def _refuseIfAlive(path: str) -> None:
         except BlockingIOError:
             pass
     raise CannotListen(
-        f"{path}: a usbmuxd is listening there already; stop it (systemctl stop usbmuxd), "
-        "or choose another place with -l"
+        f"{path}: another daemon is listening there already; stop it (systemctl stop usbmuxd), "
+        "or choose another place"
     )
 
 

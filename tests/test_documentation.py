@@ -10,10 +10,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
+from muxd.phone.console import HELP
+from muxd.phone.exports import Exports
+from muxd.phone.iphone import Phone
+from muxd.phone.station import Station
 from muxd.sources import sourceParsers
+from muxd.tap.iphone import Options as IphoneOptions
 from muxd.tap.usbmuxd import Options
 
 PROJECT = Path(muxd.__file__).parent.parent
@@ -43,6 +49,23 @@ class DocumentTests(SynchronousTestCase):
             self.assertIn(f"Fl Fl {name}", manual)
             self.assertIn(f"`--{name}", readme)
 
+    def test_iphone(self) -> None:
+        """
+        The man page of the simulated phone names every option and every command,
+        and the page about it every command and all of C{stats}.
+        """
+        manual = (PROJECT / "man" / "iphone.1").read_text().replace("\\-", "-")
+        page = (PROJECT / "docs" / "simulated-phone.md").read_text()
+        for name in IphoneOptions().longOpt:
+            self.assertIn(f"--{name.rstrip('=')}", manual)
+        for usage in HELP:
+            verb = usage.split()[0]
+            self.assertRegex(manual, rf"(?m)^\.BR .*\b{verb}\b")
+            self.assertIn("`" + usage.replace("|", "\\|") + "`", page)
+        stats = Station(Phone(Clock()), Exports()).stats()
+        for key in (*stats, *stats["usb"], *stats["mux"]):
+            self.assertIn(f"`{key}`", page)
+
     def test_sources(self) -> None:
         """
         The man page names every argument of the sources that are ours.
@@ -55,19 +78,20 @@ class DocumentTests(SynchronousTestCase):
 
     def test_manual(self) -> None:
         """
-        The man page is free of mistakes that C{groff} knows.
+        The man pages are free of mistakes that C{groff} knows.
         """
         if shutil.which("groff") is None:
             raise SkipTest("groff is not installed")
-        process = subprocess.run(
-            ["groff", "-mandoc", "-Tutf8", "-ww", MANUAL],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        self.assertEqual((process.returncode, process.stderr), (0, ""))
-        # Letters may be struck twice, to make them bold.
-        self.assertIn("SYNOPSIS", re.sub(".\b", "", process.stdout))
+        for manual in (PROJECT / "man").iterdir():
+            process = subprocess.run(
+                ["groff", "-mandoc", "-Tutf8", "-ww", manual],
+                check=False,
+                capture_output=True,
+                text=True,
+            )
+            self.assertEqual((process.returncode, process.stderr), (0, ""), manual)
+            # Letters may be struck twice, to make them bold.
+            self.assertIn("SYNOPSIS", re.sub(".\b", "", process.stdout))
 
     def test_links(self) -> None:
         """

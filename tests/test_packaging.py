@@ -129,6 +129,7 @@ class PackagingTestCase(SynchronousTestCase):
         commands = run(*twistd, "--help", directory=self.elsewhere)
         self.assertIn("\n    usbmuxd ", commands)
         self.assertIn("\n    tcprelay ", commands)
+        self.assertIn("\n    iphone ", commands)
         text = run(*twistd, "usbmuxd", "--help", directory=self.elsewhere)
         self.assertIn("\n  simulated", text)
         self.assertIn("\n  usb", text)
@@ -141,7 +142,7 @@ class WheelTests(PackagingTestCase):
 
     def test_wheel(self) -> None:
         """
-        The wheel has the plugin, the marker of its types and the man page, and
+        The wheel has the plugin, the marker of its types and the man pages, and
         neither tests nor anything that is Twisted's; installed, it works.
         """
         wheel = self.wheel()
@@ -150,7 +151,8 @@ class WheelTests(PackagingTestCase):
         self.assertIn("twisted/plugins/muxd_plugin.py", names)
         self.assertIn("muxd/usb/source.py", names)
         data = [name for name in names if ".data/" in name]
-        self.assertTrue(any(name.endswith("share/man/man8/usbmuxd.8") for name in data), data)
+        for page in ("man8/usbmuxd.8", "man1/iphone.1", "man1/muxctl.1", "man1/tcprelay.1"):
+            self.assertTrue(any(name.endswith(f"share/man/{page}") for name in data), data)
         self.assertEqual([name for name in names if name.startswith("tests")], [])
         self.assertEqual(
             [name for name in names if name.startswith("twisted/")],

@@ -106,7 +106,7 @@ class MakeWayTests(SynchronousTestCase):
         """
         self.bind(backlog=1)
         text = self.refused()
-        self.assertIn("a usbmuxd is listening there already", text)
+        self.assertIn("another daemon is listening there already", text)
         self.assertIn("stop it", text)
         self.assertEqual(os.listdir("."), ["s"])
 
@@ -152,7 +152,7 @@ class MakeWayTests(SynchronousTestCase):
         self.path = "missing/s"
         text = self.refused()
         self.assertIn("there is no directory missing", text)
-        self.assertIn("-l", text)
+        self.assertIn("choose another place", text)
 
     def test_tooLong(self) -> None:
         """

@@ -33,7 +33,8 @@ CIPHERS = b"DEFAULT:@SECLEVEL=0"
 
 def makeKey() -> rsa.RSAPrivateKey:
     """
-    A new key.  It takes about 50 ms, in which other threads run.
+    A new key.  It takes about 50 ms, in which other threads run, as of version 47
+    of C{cryptography}.
     """
     return rsa.generate_private_key(EXPONENT, KEY_SIZE)
 

@@ -1,31 +1,25 @@
-# -*- test-case-name: tests.phone.test_bus -*-
+# -*- test-case-name: tests.phone.test_bus,tests.phone.test_endpointzero -*-
 """
 One device's stay on a bus, from plug to unplug.
 
-Its lock guards everything of it.  Nothing is called back with the lock held,
-and whoever waits, waits for a transfer's event and not for the lock.
+Its lock guards everything of it.  Nothing is called back with the lock held but
+L{Transfer.finish}, and whoever waits, waits for a transfer's event and not for the
+lock.
 """
 
 from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable
 
-from muxd.phone.claims import Claims
 from muxd.phone.control import DIRECTION_IN, ControlRequest, Stalled, standardAnswer
 from muxd.phone.descriptors import ConfigurationDescriptor, InterfaceDescriptor
-from muxd.phone.faultmachine import FaultMachine
-from muxd.phone.faultplan import NO_FAULTS, Direction
+from muxd.phone.faultplan import Direction
 from muxd.phone.gadget import IGadget
-from muxd.phone.handle import Handle
 from muxd.phone.pipes import InPipe, OutPipe, Pipe, Transfer
 
 ROOM = 65536
 """Bytes waiting for the host at which an IN endpoint has no more room."""
-
-
-FAULTLESS = FaultMachine(NO_FAULTS)
 
 
 class Attachment:
@@ -36,40 +30,28 @@ class Attachment:
 
     @ivar gadget: The device.
     @ivar descriptor: What the device said of itself when it was plugged in.
+    @ivar bus: The bus's number.
     @ivar address: Its address on the bus.
     @ivar port: The port of the root hub.
     @ivar configuration: The value that is set, 0 for unconfigured.
     """
 
     def __init__(
-        self,
-        gadget: IGadget,
-        bus: int,
-        address: int,
-        port: int,
-        *,
-        faults: FaultMachine = FAULTLESS,
-        leave: Callable[[], None] = lambda: None,
+        self, gadget: IGadget, bus: int, address: int, port: int, configuration: int = 0
     ) -> None:
-        """
-        @param faults: What goes wrong with its transfers.
-        @param leave: Takes it off the bus, if that is what goes wrong.
-        """
-        self._faults = faults
-        self._leave = leave
         self.gadget = gadget
         self.descriptor = gadget.descriptor
         self.bus = bus
         self.address = address
         self.port = port
-        self.configuration = self.descriptor.initialConfiguration
+        self.configuration = configuration
         self._lock = threading.Lock()
         self._gone = False
         self._held = False
-        self._claims = Claims()
         self._ins: dict[int, InPipe] = {}
         self._outs: dict[int, OutPipe] = {}
         self._interfaceOf: dict[int, int] = {}
+        self._alternates: dict[int, int] = {}
         self._reset()
 
     # What the device does.
@@ -152,7 +134,8 @@ class Attachment:
         Go on after L{hold}.
         """
         self._setHeld(False)
-        self._outReady(*self._outs)
+        for endpoint in tuple(self._outs):
+            self.gadget.outReady(self, endpoint)
 
     def stall(self, endpoint: int) -> None:
         """
@@ -174,26 +157,9 @@ class Attachment:
             if self._gone:
                 return
             self._gone = True
-            self._claims.clear()
             self._failAll(error or errno.ENODEV)
 
-    # What programs on the host do.
-
-    def open(self) -> Handle:
-        """
-        Open the device.
-        """
-        with self._lock:
-            self._checkPresent()
-        return Handle(self)
-
-    def close(self, handle: Handle) -> None:
-        """
-        Forget a handle, with its claims and transfers.
-        """
-        with self._lock:
-            self._failAll(errno.ENODEV, handle)
-            self._claims.releaseAll(handle)
+    # What the host does.
 
     def getConfiguration(self) -> int:
         """
@@ -209,8 +175,7 @@ class Attachment:
         """
         with self._lock:
             self._checkPresent()
-            if self._claims.areAny():
-                raise OSError(errno.EBUSY, "an interface is in use")
+            self._checkUnused()
             if value and self.descriptor.configuration(value) is None:
                 raise OSError(errno.ENOENT, f"no configuration {value}")
             self.configuration = value
@@ -226,39 +191,38 @@ class Attachment:
             self._reset()
         self.gadget.configured(self, self.configuration)
 
-    def claim(self, handle: Handle, number: int) -> None:
+    def getAlternate(self, number: int) -> int:
         """
-        Claim an interface for one handle.
+        The alternate setting of an interface.
         """
         with self._lock:
             self._checkPresent()
-            self._claims.claim(handle, number)
+            return self._interface(number).bAlternateSetting
 
-    def unclaim(self, handle: Handle, number: int) -> None:
+    def setAlternate(self, number: int, alternate: int) -> None:
         """
-        Give an interface back; whoever still waits for one of its endpoints is
-        told that the device is gone.
+        Choose an alternate setting of an interface: its endpoints are empty.
         """
         with self._lock:
             self._checkPresent()
-            self._claims.release(handle, number)
-            self._failAll(errno.ENODEV, handle, number)
+            self._interface(number)
+            if all(each.bAlternateSetting != alternate for each in self._settings()[number]):
+                raise OSError(errno.ENOENT, f"interface {number} has no setting {alternate}")
+            for endpoint in [e for e, owner in self._interfaceOf.items() if owner == number]:
+                self._pipe(endpoint).fail(errno.ENODEV)
+                self._ins.pop(endpoint, None)
+                self._outs.pop(endpoint, None)
+                del self._interfaceOf[endpoint]
+            self._alternates[number] = alternate
+            self._openEndpoints(self._interface(number))
 
-    def driverActive(self, number: int) -> bool:
+    def halted(self, endpoint: int) -> bool:
         """
-        Whether a kernel driver is bound to an interface.
-        """
-        with self._lock:
-            self._checkPresent()
-            return self._claims.hasDriver(number)
-
-    def setDriver(self, number: int, attached: bool) -> None:
-        """
-        Detach or attach a kernel driver.
+        Whether an endpoint is stalled.
         """
         with self._lock:
             self._checkPresent()
-            self._claims.setDriver(number, attached)
+            return self._pipe(endpoint).halted
 
     def clearHalt(self, endpoint: int) -> None:
         """
@@ -268,51 +232,34 @@ class Attachment:
             self._checkPresent()
             self._pipe(endpoint).clearHalt()
 
-    def read(self, handle: Handle, endpoint: int, buffer: memoryview, timeout: float) -> int:
+    def submit(self, endpoint: int, transfer: Transfer) -> None:
         """
-        Read one transfer.
-
-        @param timeout: Seconds; 0 is for ever.
-        """
-        return self._wait(self.submit(handle, endpoint, buffer), endpoint, timeout)
-
-    def write(self, handle: Handle, endpoint: int, data: memoryview, timeout: float) -> int:
-        """
-        Write one transfer.
-
-        @param timeout: Seconds; 0 is for ever.
-        """
-        return self._wait(self.submit(handle, endpoint, data), endpoint, timeout)
-
-    def submit(self, handle: Handle, endpoint: int, buffer: memoryview) -> Transfer:
-        """
-        Begin a transfer either way; it may be done already, or else sometime later.
+        Submit a transfer, which may finish at once.
         """
         with self._lock:
             self._checkPresent()
             pipe = self._pipe(endpoint)
-            number = self._interfaceOf[endpoint]
-            self._claims.claim(handle, number)
-            transfer = Transfer(buffer, handle, number)
+            transfer.interface = self._interfaceOf[endpoint]
+            self._admit(transfer)
             pipe.submit(transfer)
-            tell = True
-            if isinstance(pipe, InPipe):
-                tell = pipe.roomWanted and pipe.queued < ROOM
-                pipe.roomWanted = pipe.roomWanted and not tell
+            hasRoomAgain = isinstance(pipe, InPipe) and pipe.roomWanted and pipe.queued < ROOM
+            if isinstance(pipe, InPipe) and hasRoomAgain:
+                pipe.roomWanted = False
         if not endpoint & DIRECTION_IN:
             self.gadget.outReady(self, endpoint)
-        elif tell:
+        elif hasRoomAgain:
             self.gadget.inReady(self, endpoint)
         self._checkDeparted(pipe)
-        return transfer
 
-    def withdraw(self, transfer: Transfer, endpoint: int) -> None:
+    def withdraw(self, endpoint: int, transfer: Transfer) -> bool:
         """
-        Take a transfer back that has not been completed; harmless if it has.
+        Take a transfer back.
+
+        @return: False if it has finished meanwhile.
         """
         with self._lock:
-            if not transfer.done.is_set():
-                self._pipe(endpoint).withdraw(transfer)
+            # One that is done may be of a configuration that is no more.
+            return not transfer.done.is_set() and self._pipe(endpoint).withdraw(transfer)
 
     def control(self, request: ControlRequest) -> bytes:
         """
@@ -332,22 +279,21 @@ class Attachment:
             self._checkPresent()
         return answer[: request.length]
 
-    def _wait(self, transfer: Transfer, endpoint: int, timeout: float) -> int:
-        if not transfer.done.wait(timeout or None):
-            # Completed or failed a moment ago is as good as in time.
-            self.withdraw(transfer, endpoint)
-        if transfer.error:
-            raise OSError(transfer.error, "transfer failed")
-        return transfer.count
-
     def _checkDeparted(self, pipe: Pipe) -> None:
-        """
-        Leave the bus if a fault has said so.
-        """
         if pipe.departed and not self._gone:
-            self._leave()
+            self.gadget.thrownOff()
 
     # Called with the lock held.
+
+    def _checkUnused(self) -> None:
+        """
+        @raise OSError: Somebody uses the present configuration.
+        """
+
+    def _admit(self, transfer: Transfer) -> None:
+        """
+        @raise OSError: This one may not use the interface.
+        """
 
     def _checkPresent(self) -> None:
         if self._gone:
@@ -362,16 +308,29 @@ class Attachment:
     def _active(self) -> ConfigurationDescriptor | None:
         return self.descriptor.configuration(self.configuration)
 
-    def _interfaces(self) -> dict[int, InterfaceDescriptor]:
+    def _settings(self) -> dict[int, tuple[InterfaceDescriptor, ...]]:
         """
-        Alternate setting 0 of each interface of the present configuration.
+        The alternate settings of each interface of the present configuration.
         """
         active = self._active()
         if active is None:
             return {}
-        return {settings[0].bInterfaceNumber: settings[0] for settings in active.interfaces}
+        return {settings[0].bInterfaceNumber: settings for settings in active.interfaces}
 
-    def _failAll(self, error: int, owner: Handle | None = None, number: int | None = None) -> None:
+    def _interfaces(self) -> dict[int, InterfaceDescriptor]:
+        """
+        The present setting of each interface of the present configuration.
+        """
+        return {number: self._interface(number) for number in self._settings()}
+
+    def _interface(self, number: int) -> InterfaceDescriptor:
+        alternate = self._alternates.get(number, 0)
+        for each in self._settings().get(number, ()):
+            if each.bAlternateSetting == alternate:
+                return each
+        raise OSError(errno.ENOENT, f"no interface {number}")
+
+    def _failAll(self, error: int, owner: object = None, number: int | None = None) -> None:
         for pipe in self._pipes():
             pipe.fail(error, owner, number)
 
@@ -383,19 +342,21 @@ class Attachment:
         self._ins.clear()
         self._outs.clear()
         self._interfaceOf.clear()
-        interfaces = self._interfaces()
-        self._claims.configured(interfaces)
-        for number, interface in interfaces.items():
-            for endpoint in interface.endpoints:
-                address, size = endpoint.bEndpointAddress, endpoint.wMaxPacketSize
-                self._interfaceOf[address] = number
-                if address & DIRECTION_IN:
-                    self._ins[address] = InPipe(size, self._faults.line(Direction.IN, size))
-                else:
-                    line = self._faults.line(Direction.OUT, size)
-                    self._outs[address] = OutPipe(size, self.gadget.outDepth, line)
-        for pipe in self._pipes():
-            pipe.hold(self._held)
+        self._alternates.clear()
+        for interface in self._interfaces().values():
+            self._openEndpoints(interface)
+
+    def _openEndpoints(self, interface: InterfaceDescriptor) -> None:
+        faults = self.gadget.faultMachine
+        for endpoint in interface.endpoints:
+            address, size = endpoint.bEndpointAddress, endpoint.wMaxPacketSize
+            self._interfaceOf[address] = interface.bInterfaceNumber
+            if address & DIRECTION_IN:
+                self._ins[address] = InPipe(size, faults.line(Direction.IN, size))
+            else:
+                line = faults.line(Direction.OUT, size)
+                self._outs[address] = OutPipe(size, self.gadget.outDepth, line)
+            self._pipe(address).hold(self._held)
 
     def _pipes(self) -> tuple[Pipe, ...]:
         return (*self._ins.values(), *self._outs.values())
@@ -405,7 +366,3 @@ class Attachment:
             self._held = held
             for pipe in self._pipes():
                 pipe.hold(held)
-
-    def _outReady(self, *endpoints: int) -> None:
-        for endpoint in endpoints:
-            self.gadget.outReady(self, endpoint)

@@ -17,17 +17,16 @@ from dataclasses import dataclass
 
 import usb.backend
 from usb.core import USBError, USBTimeoutError
+from zope.interface import implementer
 
-from muxd.phone.attachment import FAULTLESS, Attachment
 from muxd.phone.control import DIRECTION_IN, ControlRequest
 from muxd.phone.descriptors import (
     ConfigurationDescriptor,
     EndpointDescriptor,
     InterfaceDescriptor,
 )
-from muxd.phone.faultmachine import FaultMachine
-from muxd.phone.gadget import IGadget
-from muxd.phone.handle import Handle
+from muxd.phone.gadget import IBus, IGadget
+from muxd.phone.handles import Handle, OpenableAttachment
 
 LIBUSB = {
     errno.EIO: (-1, "Input/Output Error"),
@@ -73,7 +72,7 @@ class _Located:
     A device descriptor with the things that pyusb's backends put into it.
     """
 
-    attachment: Attachment
+    attachment: OpenableAttachment
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.attachment.descriptor, name)
@@ -99,6 +98,7 @@ class _Located:
         return self.attachment.descriptor.deviceSpeed
 
 
+@implementer(IBus)
 class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no annotations
     """
     A bus, and the library that programs reach it by.
@@ -115,13 +115,11 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         self._lock = threading.Lock()
         # Address 1 is the root hub.
         self._lastAddress = 1
-        self._attachments: list[Attachment] = []
+        self._attachments: list[OpenableAttachment] = []
 
-    def plug(self, gadget: IGadget, faults: FaultMachine = FAULTLESS) -> Attachment:
+    def plug(self, gadget: IGadget) -> OpenableAttachment:
         """
         Plug a device in, at a new address.
-
-        @param faults: What goes wrong with its transfers.
         """
         with self._lock:
             if any(a.gadget is gadget for a in self._attachments):
@@ -129,14 +127,7 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
             address = self._nextAddress()
             ports = {a.port for a in self._attachments}
             port = next(n for n in range(1, LAST_ADDRESS + 1) if n not in ports)
-            attachment = Attachment(
-                gadget,
-                self.number,
-                address,
-                port,
-                faults=faults,
-                leave=lambda: self.unplug(gadget),
-            )
+            attachment = OpenableAttachment(gadget, self.number, address, port)
             self._attachments.append(attachment)
         gadget.plugged(attachment)
         return attachment
@@ -156,7 +147,7 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
             gadget.unplugged(attachment)
 
     @property
-    def attachments(self) -> tuple[Attachment, ...]:
+    def attachments(self) -> tuple[OpenableAttachment, ...]:
         """
         What is plugged in.
         """
@@ -175,7 +166,7 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
 
     # What pyusb calls.
 
-    def enumerate_devices(self) -> Iterator[Attachment]:
+    def enumerate_devices(self) -> Iterator[OpenableAttachment]:
         """
         All devices.
         """
@@ -183,26 +174,28 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
             raise usbError(self.enumerationErrno)
         return iter(self.attachments)
 
-    def get_parent(self, dev: Attachment) -> None:
+    def get_parent(self, dev: OpenableAttachment) -> None:
         """
         The root hub is not shown.
         """
         return None
 
-    def get_device_descriptor(self, dev: Attachment) -> _Located:
+    def get_device_descriptor(self, dev: OpenableAttachment) -> _Located:
         """
         The descriptor, and where the device is.
         """
         return _Located(dev)
 
-    def get_configuration_descriptor(self, dev: Attachment, config: int) -> ConfigurationDescriptor:
+    def get_configuration_descriptor(
+        self, dev: OpenableAttachment, config: int
+    ) -> ConfigurationDescriptor:
         """
         By index, not by value.
         """
         return dev.descriptor.configurations[config]
 
     def get_interface_descriptor(
-        self, dev: Attachment, intf: int, alt: int, config: int
+        self, dev: OpenableAttachment, intf: int, alt: int, config: int
     ) -> InterfaceDescriptor:
         """
         By indices.
@@ -212,14 +205,14 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         return self.get_configuration_descriptor(dev, config).interfaces[intf][alt]
 
     def get_endpoint_descriptor(
-        self, dev: Attachment, ep: int, intf: int, alt: int, config: int
+        self, dev: OpenableAttachment, ep: int, intf: int, alt: int, config: int
     ) -> EndpointDescriptor:
         """
         By indices.
         """
         return self.get_interface_descriptor(dev, intf, alt, config).endpoints[ep]
 
-    def open_device(self, dev: Attachment) -> Handle:
+    def open_device(self, dev: OpenableAttachment) -> Handle:
         """
         Open it.
         """

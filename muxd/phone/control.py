@@ -21,6 +21,8 @@ SET_MODE = 0x52
 DEVICE_DESCRIPTOR = 1
 CONFIGURATION_DESCRIPTOR = 2
 STRING_DESCRIPTOR = 3
+QUALIFIER_DESCRIPTOR = 6
+BOS_DESCRIPTOR = 15
 
 
 class Stalled(Exception):
@@ -70,6 +72,10 @@ def standardAnswer(
             answer = descriptor.configurations[index].encode()
         elif kind == STRING_DESCRIPTOR:
             answer = descriptor.stringDescriptor(index)
+        elif kind == QUALIFIER_DESCRIPTOR:
+            answer = descriptor.qualifier()
+        elif kind == BOS_DESCRIPTOR:
+            answer = descriptor.capabilities()
     if answer is None:
         raise Stalled
     return answer

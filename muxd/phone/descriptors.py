@@ -16,6 +16,7 @@ DEVICE = Struct("<BBHBBBBHHHBBBB")
 CONFIGURATION = Struct("<BBHBBBBB")
 INTERFACE = Struct("<BBBBBBBBB")
 ENDPOINT = Struct("<BBBBHB")
+BOS = Struct("<BBHB")
 
 APPLE = 0x05AC
 IPHONE = 0x12A8
@@ -68,9 +69,9 @@ class EndpointDescriptor:
 
     def encode(self) -> bytes:
         """
-        As on the wire.
+        As on the wire, with what belongs to it.
         """
-        return ENDPOINT.pack(
+        head = ENDPOINT.pack(
             self.bLength,
             self.bDescriptorType,
             self.bEndpointAddress,
@@ -78,6 +79,7 @@ class EndpointDescriptor:
             self.wMaxPacketSize,
             self.bInterval,
         )
+        return head + self.extra_descriptors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +275,27 @@ class DeviceDescriptor:
             if configuration.bConfigurationValue == value:
                 return configuration
         return None
+
+    def qualifier(self) -> bytes | None:
+        """
+        What it would be like at the other one of full and high speed: the same.
+        None if it is made for a faster bus, which has no such question.
+        """
+        if self.deviceSpeed > Speed.HIGH:
+            return None
+        head = self.encode()[2:8]
+        return bytes((10, 6)) + head + bytes((self.bNumConfigurations, 0))
+
+    def capabilities(self) -> bytes | None:
+        """
+        The BOS descriptor, which only devices of faster buses have: it can do without
+        power saving, and all speeds.
+        """
+        if self.deviceSpeed <= Speed.HIGH:
+            return None
+        each = (bytes.fromhex("07 10 02 00000000"), bytes.fromhex("0a 10 03 00 0e00 01 00 0000"))
+        body = b"".join(each)
+        return BOS.pack(BOS.size, 15, BOS.size + len(body), len(each)) + body
 
     def stringDescriptor(self, index: int) -> bytes | None:
         """

@@ -6,12 +6,14 @@ The device's side of a bus: what is plugged into it.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zope.interface import Attribute, Interface, implementer
 
 from muxd.phone.control import GET_MODE, SET_MODE, VENDOR_IN, ControlRequest, Stalled
 from muxd.phone.descriptors import MUX_IN, MUX_OUT, DeviceDescriptor
+from muxd.phone.faultmachine import FaultMachine
+from muxd.phone.faultplan import NO_FAULTS
 
 if TYPE_CHECKING:
     from muxd.phone.attachment import Attachment
@@ -27,6 +29,7 @@ class IGadget(Interface):
 
     descriptor: DeviceDescriptor = Attribute("What it says of itself at each plug.")
     outDepth: int = Attribute("Transfers of an OUT endpoint that the device has room for.")
+    faultMachine: FaultMachine = Attribute("What goes wrong with its transfers.")
 
     def plugged(attachment: Attachment) -> None:
         """
@@ -54,11 +57,43 @@ class IGadget(Interface):
         C{attachment.hasRoom(endpoint)}, which said no, now says yes.
         """
 
+    def thrownOff() -> None:
+        """
+        A fault wants it off the bus: it leaves.
+        """
+
     def control(attachment: Attachment, request: ControlRequest) -> bytes:
         """
         Answer a request that is not a standard one.
 
         @raise Stalled: There is no such request.
+        """
+
+
+class CannotPlug(Exception):
+    """
+    A bus does not take a device.  The text is one line: what, why, and what to do.
+    """
+
+
+class IBus(Interface):
+    """
+    What devices are plugged into, and whoever is at its other end finds them on.
+    """
+
+    def plug(gadget: IGadget) -> Any:
+        """
+        Plug a device in, and tell it by and by.
+
+        @return: The place it has got; each kind of bus has its own notion of that.
+        @raise CannotPlug: That is not possible.
+        """
+
+    def unplug(gadget: IGadget, error: int = 0) -> None:
+        """
+        Pull a device out; harmless if it is not plugged in.
+
+        @param error: What transfers under way fail with first, if not ENODEV.
         """
 
 
@@ -70,6 +105,7 @@ class Gadget:
     """
 
     outDepth = 2
+    faultMachine = FaultMachine(NO_FAULTS)
 
     def __init__(self, descriptor: DeviceDescriptor, mode: int = 1) -> None:
         self.descriptor = descriptor
@@ -96,6 +132,11 @@ class Gadget:
         """
 
     def inReady(self, attachment: Attachment, endpoint: int) -> None:
+        """
+        Nothing to do.
+        """
+
+    def thrownOff(self) -> None:
         """
         Nothing to do.
         """

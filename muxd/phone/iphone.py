@@ -14,15 +14,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
+from twisted.logger import Logger
 
 from muxd.identity import udidFromSerial
 from muxd.phone.attachment import Attachment
 from muxd.phone.behaviour import STRICT, Expectations, Faults
-from muxd.phone.bus import SimulatedBus
 from muxd.phone.descriptors import MUX_IN, MUX_OUT, SERIAL, ConfigurationDescriptor
 from muxd.phone.faultmachine import FaultMachine
 from muxd.phone.faultplan import NO_FAULTS, FaultPlan
-from muxd.phone.gadget import Gadget
+from muxd.phone.gadget import CannotPlug, Gadget, IBus
 from muxd.phone.lockdownd import LOCKDOWN_PORT, RESTORE, LockdownState
 from muxd.phone.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
 from muxd.phone.named import NamedService, ServicePorts
@@ -57,6 +57,7 @@ class Phone(Gadget):
     A simulated iPhone.
 
     @ivar udid: Who it is, with its dash.
+    @ivar serial: The USB serial number that this is from.
     @ivar name: What its owner calls it.
     @ivar services: What listens on which port.
     @ivar notices: What happens on it.
@@ -68,11 +69,14 @@ class Phone(Gadget):
         itself.
     """
 
+    _log = Logger()
+
     def __init__(
         self,
         reactor: Any,
         *,
         udid: str = udidFromSerial(SERIAL),
+        serial: str | None = None,
         name: str = "Simulated iPhone",
         services: Mapping[int, IProtocolFactory] | None = None,
         named: Mapping[str, NamedService] | None = None,
@@ -89,6 +93,8 @@ class Phone(Gadget):
     ) -> None:
         """
         @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
+        @param serial: The USB serial number if it is not the one that belongs to
+            C{udid}, however odd.
         @param services: By port, beside lockdownd's; small ones if C{None}.
         @param named: Those that lockdownd starts; C{None} means
             L{standardServices}.
@@ -103,10 +109,10 @@ class Phone(Gadget):
         @param expectations: What it insists on.
         @param descriptorOptions: See L{muxd.phone.profiles.iPhone}.
         """
-        self._serial = serialFromUDID(udid)
+        self.serial = serialFromUDID(udid) if serial is None else serial
         self._descriptorOptions = descriptorOptions
-        super().__init__(iPhone(self._serial, mode=mode, **descriptorOptions), mode)
-        self.udid = udidFromSerial(self._serial)
+        super().__init__(iPhone(self.serial, mode=mode, **descriptorOptions), mode)
+        self.udid = udidFromSerial(self.serial)
         self.name = name
         self.notices = NoticeCentre()
         self.syslog = SyslogBook(reactor)
@@ -141,8 +147,9 @@ class Phone(Gadget):
         self.faultMachine = FaultMachine(faultPlan)
         self._returnDelay = returnDelay
         self._returning: IDelayedCall | None = None
+        self._isThrownOff = False
         self._reactor = reactor
-        self._bus: SimulatedBus | None = None
+        self._bus: IBus | None = None
         self._attachment: Attachment | None = None
         self._out, self._in = MUX_OUT, MUX_IN
         self._events: deque[Callable[[], None]] = deque()
@@ -165,12 +172,16 @@ class Phone(Gadget):
 
     # What its owner does.
 
-    def plug(self, bus: SimulatedBus) -> Attachment:
+    def plug(self, bus: IBus) -> Any:
         """
         Plug it in.
+
+        @return: What the bus says of where.
+        @raise CannotPlug: The bus does not take it.
         """
+        place = bus.plug(self)
         self._bus = bus
-        return bus.plug(self, self.faultMachine)
+        return place
 
     def unplug(self, error: int = 0) -> None:
         """
@@ -253,8 +264,29 @@ class Phone(Gadget):
         """
         Begin to send a packet and leave the bus after so many bytes of it.
         """
-        self._plugged.send(self._in, packet[:count], end=False)
+        self.transmit(packet[:count], end=False)
         self.unplug()
+
+    def transmit(self, data: bytes, end: bool = True) -> None:
+        """
+        Send the host a USB message that the muxer knows nothing of, or without
+        C{end} whole packets of one.
+        """
+        self._plugged.send(self._in, data, end)
+
+    @property
+    def attachment(self) -> Attachment | None:
+        """
+        Its place on a bus of some host, as far as its reactor knows.
+        """
+        return self._attachment
+
+    @property
+    def endpoints(self) -> tuple[int, int]:
+        """
+        The OUT and the IN endpoint of its mux interface.
+        """
+        return self._out, self._in
 
     @property
     def _plugged(self) -> Attachment:
@@ -293,6 +325,15 @@ class Phone(Gadget):
         The host has read something.
         """
         self._post(self.muxer.roomAvailable)
+
+    def thrownOff(self) -> None:
+        """
+        Leave the bus; C{plug} brings it back.
+        """
+        bus = self._bus
+        if bus is not None:
+            self._isThrownOff = True
+            bus.unplug(self)
 
     def modeRequested(self, attachment: Attachment, mode: int) -> bytes:
         """
@@ -343,19 +384,13 @@ class Phone(Gadget):
         self._attachment = None
         self.trust.unplugged()
         self.muxer.lost()
-        if self._returnDelay is not None and self._returning is None and self._wasThrownOff():
+        wasThrownOff, self._isThrownOff = self._isThrownOff, False
+        if wasThrownOff and self._returnDelay is not None and self._returning is None:
             self._returning = self._reactor.callLater(self._returnDelay, self._return)
-
-    def _wasThrownOff(self) -> bool:
-        """
-        Whether nobody has pulled it out, and yet it is out.
-        """
-        bus = self._bus
-        return bus is not None and all(each.gadget is not self for each in bus.attachments)
 
     def _return(self) -> None:
         self._returning = None
-        if self._bus is not None and self._wasThrownOff():
+        if self._bus is not None and self._attachment is None:
             self.plug(self._bus)
 
     def _changeMode(self, mode: int) -> None:
@@ -364,8 +399,15 @@ class Phone(Gadget):
             return
         self.unplug()
         self.mode = mode
-        self.descriptor = iPhone(self._serial, mode=mode, **self._descriptorOptions)
-        self.plug(bus)
+        self.descriptor = iPhone(self.serial, mode=mode, **self._descriptorOptions)
+        try:
+            self.plug(bus)
+        except CannotPlug as problem:
+            self._log.error(
+                "{udid} has changed its mode and does not come back: {problem}",
+                udid=self.udid,
+                problem=problem,
+            )
 
     def _send(self, packet: bytes) -> None:
         if self._attachment is not None:

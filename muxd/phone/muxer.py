@@ -66,6 +66,7 @@ class PhoneMuxer:
     @ivar sessions: The open ones.
     @ivar handshakes: VERSION packets that were answered.
     @ivar packetsReceived: Whole transfers of the host.
+    @ivar largestReceived: The largest of them, in bytes.
     @ivar packetsSent: Packets to the host.
     @ivar acknowledgementsReceived: Segments of the host without a payload.
     """
@@ -103,6 +104,7 @@ class PhoneMuxer:
         self.state = MuxState.SILENT
         self.handshakes = 0
         self.packetsReceived = 0
+        self.largestReceived = 0
         self.packetsSent = 0
         self.acknowledgementsReceived = 0
         self._mux = mux
@@ -189,6 +191,7 @@ class PhoneMuxer:
         Check the framing and dispatch.
         """
         self.packetsReceived += 1
+        self.largestReceived = max(self.largestReceived, len(data))
         packet = self._framing.decode(data)
         if packet is None:
             return

@@ -70,13 +70,13 @@ class SimulatedSourceParser:
             raise ValueError(f"no such argument: {unknown[0]!r}; expected {expected}")
         if len(args) > 1 or (args and "count" in kwargs):
             raise ValueError(f"expected one count, got {args[-1]!r} as well")
-        count = _number("count", args[0] if args else kwargs.get("count", "1"), MOST_PHONES)
-        mux = _number("mux", kwargs.get("mux", "2"), 2)
+        count = number("count", args[0] if args else kwargs.get("count", "1"), MOST_PHONES)
+        mux = number("mux", kwargs.get("mux", "2"), 2)
         chosen = serials(count)
         if "udid" in kwargs:
             if count != 1:
                 raise ValueError(f"udid is for one phone, and count is {count}")
-            chosen = (_serial(kwargs["udid"]),)
+            chosen = (serialOption(kwargs["udid"]),)
         trust = kwargs.get("trust", "accept")
         if trust not in TRUST:
             raise ValueError(f"trust: expected {', '.join(TRUST)}, got {trust!r}")
@@ -105,13 +105,23 @@ class SimulatedSourceParser:
         )
 
 
-def _number(name: str, text: str, most: int) -> int:
+def number(name: str, text: str, most: int) -> int:
+    """
+    A number from 1 to C{most}.
+
+    @raise ValueError: It is none.
+    """
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= most):
         raise ValueError(f"{name}: expected a number from 1 to {most}, got {text!r}")
     return int(text)
 
 
-def _serial(udid: str) -> str:
+def serialOption(udid: str) -> str:
+    """
+    The USB serial number of a phone that shall have this UDID.
+
+    @raise ValueError: No phone could.
+    """
     serial = serialFromUDID(udid)
     if not UDID.fullmatch(udid) or udidFromSerial(serial) not in (udid, udidFromSerial(udid)):
         raise ValueError(

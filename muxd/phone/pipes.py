@@ -35,9 +35,11 @@ class Transfer:
     @ivar count: Bytes moved so far.
     @ivar error: An errno, or 0; meaningful once it is done.
     @ivar done: Set when it has completed.
+    @ivar padded: The host's controller ends an OUT transfer of whole packets with
+        an empty one by itself, as it was asked to.
     """
 
-    __slots__ = ("buffer", "count", "done", "error", "interface", "owner")
+    __slots__ = ("buffer", "count", "done", "error", "interface", "owner", "padded")
 
     def __init__(self, buffer: memoryview, owner: object = None, interface: int = 0) -> None:
         self.buffer = buffer
@@ -46,6 +48,7 @@ class Transfer:
         self.count = 0
         self.error = 0
         self.done = threading.Event()
+        self.padded = False
 
     def finish(self, error: int = 0) -> None:
         """
@@ -274,8 +277,8 @@ class OutPipe(Pipe):
     def __init__(self, packetSize: int, depth: int, line: FaultLine | None = None) -> None:
         super().__init__(packetSize, line)
         self.depth = depth
-        # What was taken, and what is to become of it.
-        self._accepted: deque[tuple[bytes, FaultKind | None]] = deque()
+        # What was taken, what is to become of it, and whether a message ends with it.
+        self._accepted: deque[tuple[bytes, FaultKind | None, bool]] = deque()
         self._open = bytearray()
         self._openFault: FaultKind | None = None
         self._spoilt: deque[bytes] = deque()
@@ -312,12 +315,12 @@ class OutPipe(Pipe):
             if not self._accepted:
                 self._accept()
                 continue
-            data, kind = self._accepted.popleft()
+            data, kind, end = self._accepted.popleft()
             self._openFault = self._openFault or kind
             self.service()
             if self._open:
                 self._open += data
-            if data and len(data) % self.packetSize == 0 and len(self._open) < GLUE_LIMIT:
+            if not end and len(self._open) < GLUE_LIMIT:
                 if not self._open:
                     self._open += data
                 continue
@@ -344,5 +347,6 @@ class OutPipe(Pipe):
             kind = None
         transfer = self.transfers.popleft()
         transfer.count = len(data)
-        self._accepted.append((data, kind))
+        end = transfer.padded or not data or len(data) % self.packetSize != 0
+        self._accepted.append((data, kind, end))
         transfer.finish()

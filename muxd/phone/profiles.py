@@ -27,22 +27,39 @@ Settings = tuple[InterfaceDescriptor, ...]
 """The alternate settings of one interface."""
 
 
+def companion(speed: Speed, bytesPerInterval: int = 0) -> bytes:
+    """
+    What a descriptor of an endpoint is followed by on a SuperSpeed bus.
+    """
+    if speed < Speed.SUPER:
+        return b""
+    return bytes((6, 0x30, 0, 0)) + bytesPerInterval.to_bytes(2, "little")
+
+
 def bulk(speed: Speed, *addresses: int) -> tuple[EndpointDescriptor, ...]:
     """
     Bulk endpoints of the size that goes with a speed.
     """
     return tuple(
-        EndpointDescriptor(bEndpointAddress=address, wMaxPacketSize=speed.bulkPacketSize)
+        EndpointDescriptor(
+            bEndpointAddress=address,
+            wMaxPacketSize=speed.bulkPacketSize,
+            extra_descriptors=companion(speed),
+        )
         for address in addresses
     )
 
 
-def interrupt(address: int) -> EndpointDescriptor:
+def interrupt(address: int, speed: Speed = Speed.HIGH) -> EndpointDescriptor:
     """
     An interrupt endpoint.
     """
     return EndpointDescriptor(
-        bEndpointAddress=address, wMaxPacketSize=64, bmAttributes=INTERRUPT, bInterval=10
+        bEndpointAddress=address,
+        wMaxPacketSize=64,
+        bmAttributes=INTERRUPT,
+        bInterval=10,
+        extra_descriptors=companion(speed, 64),
     )
 
 
@@ -50,7 +67,7 @@ def ptp(number: int, speed: Speed) -> Settings:
     """
     The camera.
     """
-    endpoints = (*bulk(speed, 0x02, 0x81), interrupt(0x83))
+    endpoints = (*bulk(speed, 0x02, 0x81), interrupt(0x83, speed))
     return (
         InterfaceDescriptor(
             bInterfaceNumber=number, triple=(6, 1, 1), endpoints=endpoints, iInterface=5
@@ -58,7 +75,7 @@ def ptp(number: int, speed: Speed) -> Settings:
     )
 
 
-def hid(number: int) -> Settings:
+def hid(number: int, speed: Speed = Speed.HIGH) -> Settings:
     """
     The buttons of an accessory.
     """
@@ -66,7 +83,7 @@ def hid(number: int) -> Settings:
         InterfaceDescriptor(
             bInterfaceNumber=number,
             triple=(3, 0, 0),
-            endpoints=(interrupt(0x83),),
+            endpoints=(interrupt(0x83, speed),),
             iInterface=8,
             extra_descriptors=bytes((9, 0x21, 0x11, 1, 0, 1, 0x22, 7, 0)),
             driver="usbhid",
@@ -128,13 +145,13 @@ def ethernet(number: int, speed: Speed) -> Settings:
     )
 
 
-def ncm(number: int) -> Settings:
+def ncm(number: int, speed: Speed = Speed.HIGH) -> Settings:
     """
     The control interface of a CDC network.
     """
     return (
         InterfaceDescriptor(
-            bInterfaceNumber=number, triple=(2, 0x0D, 0), endpoints=(interrupt(0x87),)
+            bInterfaceNumber=number, triple=(2, 0x0D, 0), endpoints=(interrupt(0x87, speed),)
         ),
     )
 
@@ -159,10 +176,10 @@ def configurationsOfMode(
     """
     camera, muxer = ptp(0, speed), mux(1, speed, addresses)
     if mode == 5:
-        return (configuration(1, ncm(0)),)
+        return (configuration(1, ncm(0, speed)),)
     classic = (
         configuration(1, camera, string=9),
-        configuration(2, audio(0), hid(1), string=10),
+        configuration(2, audio(0), hid(1, speed), string=10),
         configuration(3, camera, muxer, string=11),
         configuration(4, camera, muxer, ethernet(2, speed), string=12),
     )
@@ -170,10 +187,10 @@ def configurationsOfMode(
     extra = {
         1: (),
         2: (configuration(5, camera, muxer, screen),),
-        3: (configuration(5, camera, muxer, ncm(2)),),
+        3: (configuration(5, camera, muxer, ncm(2, speed)),),
         4: (
-            configuration(5, camera, muxer, ncm(2)),
-            configuration(6, camera, muxer, ethernet(2, speed), ncm(3)),
+            configuration(5, camera, muxer, ncm(2, speed)),
+            configuration(6, camera, muxer, ethernet(2, speed), ncm(3, speed)),
         ),
     }
     return classic + extra[mode]

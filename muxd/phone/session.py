@@ -49,6 +49,7 @@ class State(Enum):
     HANDSHAKE = "SYN|ACK sent, no ACK yet"
     OPEN = "open"
     FLUSHING = "the service closes; its last bytes are on their way"
+    FLUSHED = "everything has been sent; the reset goes out in the next turn"
     DRAINING = "the host has closed; the service still has bytes to take"
     ABORTING = "the service has aborted; the reset goes out in the next turn"
     CLOSED = "closed"
@@ -237,7 +238,9 @@ class PhoneSession:
         except Exception:
             self._crashed()
         if self.state is State.FLUSHING and not self._outflow and not self._outflow.producer:
-            self._end(ConnectionDone())
+            # The service may be calling us, and does not expect its end within.
+            self.state = State.FLUSHED
+            self._muxer.clock.callLater(0, self._end, ConnectionDone())
         elif self._inflow and self._mayDeliver():
             self._deliver()
 

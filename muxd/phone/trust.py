@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from muxd.phone.notices import REQUEST_PAIR, NoticeCentre
 
@@ -107,6 +107,7 @@ class Trust:
         self.dialogs = 0
         self._clock = clock
         self._notices = notices
+        self._tap: IDelayedCall | None = None
         self._hosts: dict[str, HostTrust] = {}
         self._pairings: dict[str, Pairing] = {}
 
@@ -130,7 +131,9 @@ class Trust:
         if self.owner is Owner.LOCKED:
             return LOCKED
         if trust is HostTrust.STRANGER:
-            self._showDialog(host)
+            self.dialogs += 1
+            self._hosts[host] = HostTrust.ASKED
+        self._tapLater()
         return PENDING
 
     def pairing(self, hostID: object) -> Pairing | None:
@@ -168,7 +171,7 @@ class Trust:
 
     def lock(self) -> None:
         """
-        Lock the phone.
+        Lock the phone: no dialog is seen meanwhile.
         """
         self.owner = Owner.LOCKED
 
@@ -192,16 +195,22 @@ class Trust:
         for host, trust in tuple(self._hosts.items()):
             if trust is not HostTrust.TRUSTED:
                 del self._hosts[host]
+        if self._tap is not None and self._tap.active():
+            self._tap.cancel()
 
-    def _showDialog(self, host: str) -> None:
-        self.dialogs += 1
-        self._hosts[host] = HostTrust.ASKED
-        if self.owner is Owner.ACCEPT:
-            self._clock.callLater(TAP, self.accept)
-        elif self.owner is Owner.DENY:
-            self._clock.callLater(TAP, self.deny)
+    def _tapLater(self) -> None:
+        """
+        Do with the dialogs what the owner does; one tap answers all of them.
+        """
+        answers = {Owner.ACCEPT: self.accept, Owner.DENY: self.deny}
+        answer = answers.get(self.owner)
+        if answer is not None and (self._tap is None or not self._tap.active()):
+            self._tap = self._clock.callLater(TAP, answer)
 
     def _answer(self, trust: HostTrust) -> None:
+        if self.owner is Owner.LOCKED:
+            # Nothing can be tapped; the dialog is there again afterwards.
+            return
         asked = [host for host, now in self._hosts.items() if now is HostTrust.ASKED]
         for host in asked:
             self._hosts[host] = trust

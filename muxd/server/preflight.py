@@ -17,7 +17,7 @@ from typing import Any
 from uuid import UUID
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectionLost
+from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
@@ -54,7 +54,7 @@ TROUBLE = (
     LockdownError,
     LockdownUnavailable,
     ConnectError,
-    ConnectionLost,
+    ConnectionClosed,
     ConnectTimeout,
     OSError,
     ValueError,
@@ -77,8 +77,8 @@ _SAID: dict[Stage, tuple[LogLevel, str]] = {
     ),
     Stage.UNSURE: (
         LogLevel.warn,
-        "{udid}: whether its pair record is good cannot be told ({reason}).  It is kept; if"
-        " programs cannot use the phone, remove it with: idevicepair unpair.",
+        "{udid}: whether its pair record is good cannot be told ({reason}).  It is kept, and"
+        " tried again; if programs cannot use the phone, remove it with: idevicepair unpair.",
     ),
     Stage.RESTING: (
         LogLevel.warn,
@@ -138,12 +138,14 @@ class Preflight:
         self._lockdown: ILockdown | None = None
         self._proposed: PairRecord | None = None
         self._work: Deferred[Outcome] | None = None
+        self._observing: Deferred[None] | None = None
         self._observer: Any = None
         self._timer: IDelayedCall | None = None
         self._visible: IDelayedCall | None = None
         self._failures = 0
         self._reason = ""
         self._said: tuple[Stage, str] | None = None
+        self._warned: set[str] = set()
         self._isOver = False
         self._actions: dict[Stage, Callable[[], Awaitable[Outcome]]] = {
             Stage.ASKING_TYPE: self._askType,
@@ -176,8 +178,7 @@ class Preflight:
         Somebody has stored a record: if it is this phone's, perhaps we need not
         ask it.
         """
-        mine = recordID.replace("-", "") == self._udid.replace("-", "")
-        if mine and self.stage in (Stage.WAITING, Stage.LOCKED, Stage.RESTING):
+        if recordID.replace("-", "") == self._udid.replace("-", ""):
             self._news()
 
     # From stage to stage
@@ -214,7 +215,7 @@ class Preflight:
         """
         Look again: somebody has said something, or it is time.
         """
-        if self._isOver or self.stage not in (Stage.WAITING, Stage.LOCKED, Stage.RESTING):
+        if self._isOver or Outcome.NEWS not in TRANSITIONS[self.stage]:
             return
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -233,7 +234,9 @@ class Preflight:
             return Outcome.FAILED
 
         self._work = work = Deferred.fromCoroutine(attempt())
-        work.addTimeout(self._shop.limits.preflightStep, self._shop.clock, self._tooLate)
+        if self.stage is not Stage.REQUESTING:
+            # There each request has a deadline, and keys wait for those of others.
+            work.addTimeout(self._shop.limits.preflightStep, self._shop.clock, self._tooLate)
         work.addCallbacks(self._came, self._broken)
 
     def _tooLate(self, result: object, timeout: float) -> Outcome:
@@ -246,6 +249,7 @@ class Preflight:
         """
         if failure.check(CancelledError) is None:
             self._log.failure("preflight of {udid} failed", failure, udid=self._udid)
+            self._hangUp()
             self._showNow()
 
     def _showNow(self) -> None:
@@ -263,6 +267,15 @@ class Preflight:
             self._said = (stage, reason)
             level, text = _SAID[stage]
             self._log.emit(level, text, udid=self._udid, reason=reason)
+
+    def _warn(self, text: str, **values: Any) -> None:
+        """
+        Something is not as it should be, which is looked at again and again: said
+        once while the phone is plugged in.
+        """
+        if text not in self._warned:
+            self._warned.add(text)
+            self._log.warn(text, udid=self._udid, **values)
 
     # What is tried
 
@@ -287,13 +300,16 @@ class Preflight:
         try:
             await self._lockdown.startSession(record)
         except UnknownHost:
-            self._log.warn(
+            if self._stored() != record:
+                return await self._check()  # somebody has paired meanwhile
+            self._warn(
                 "{udid} does not know its pair record any more (it was erased, or paired from"
-                " scratch): the record is removed.",
-                udid=self._udid,
+                " scratch): the record is removed."
             )
             self._remove()
             return Outcome.STRANGER
+        except PhoneLocked:
+            return Outcome.LOCKED
         except (LockdownTLSError, LockdownError) as error:
             self._reason = str(error)
             return Outcome.UNSURE
@@ -342,28 +358,27 @@ class Preflight:
         try:
             return PairRecord.fromBytes(self._shop.store.read(self._udid))
         except BadPairRecord as error:
-            self._log.warn(
+            self._warn(
                 "{udid}: its pair record is damaged ({error}), and stays until there is a new one.",
-                udid=self._udid,
                 error=str(error),
             )
         except OSError as error:
             if error.errno != ENOENT:
-                self._log.warn("{udid}: no pair record: {error}", udid=self._udid, error=error)
+                self._warn("{udid}: no pair record: {error}", error=error)
         return None
 
     def _remove(self) -> None:
         try:
             self._shop.store.delete(self._udid)
         except OSError as error:
-            self._log.warn("{udid}: it stays: {error}", udid=self._udid, error=error)
+            self._warn("{udid}: it stays: {error}", error=error)
 
     def _observe(self) -> None:
         """
         Have the phone tell when somebody taps.  Where it does not, the timer
         finds out.
         """
-        observing = Deferred.fromCoroutine(self._connectObserver())
+        self._observing = observing = Deferred.fromCoroutine(self._connectObserver())
         observing.addErrback(lambda failure: failure.trap(CancelledError, *TROUBLE) and None)
         observing.addErrback(self._broken)
 
@@ -372,13 +387,12 @@ class Preflight:
         address = await self._lockdown.startService(INSECURE_PROXY)
         endpoint = self._device.endpoint(address.port)
         connecting: Deferred[Any] = endpoint.connect(ObserverFactory(NEWS, self._news))
-        observer = await connecting
-        if self.stage is Stage.WAITING and not self._isOver:
-            self._observer = observer
-        else:
-            observer.close()
+        self._observer = await connecting
 
     def _hangUp(self) -> None:
+        observing, self._observing = self._observing, None
+        if observing is not None:
+            observing.cancel()
         lockdown, self._lockdown = self._lockdown, None
         observer, self._observer = self._observer, None
         for each in (lockdown, observer):

@@ -10,7 +10,8 @@ In each stage one thing is tried, and its outcome leads to the next stage::
        NORMAL
          v
     CHECKING ---TRUSTED--> TRUSTED                           (its record is good)
-         |  \---UNSURE---> UNSURE                            (it cannot be told)
+         |  \ \--LOCKED--> LOCKED ---NEWS--> ASKING_TYPE    (until somebody unlocks it)
+         |   \---UNSURE--> UNSURE ---NEWS--> ASKING_TYPE    (it cannot be told yet)
       STRANGER
          v
     REQUESTING --TRUSTED--> TRUSTED                          (it trusts us now)
@@ -24,6 +25,8 @@ In each stage one thing is tried, and its outcome leads to the next stage::
 Whatever else goes wrong anywhere leads to RESTING, and after a while from the
 beginning.  There is no end in which a phone stays invisible: it is shown in every
 stage in L{SHOWN}, and by a timer if it reaches none of them soon.
+
+NEWS is that somebody has tapped, unlocked or paired, or that it is time to look.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ class Stage(Enum):
     @cvar CHECKING: Starting a session with the record that we have.
     @cvar REQUESTING: Asking the phone for its trust.
     @cvar WAITING: The dialog is on the phone's screen.
-    @cvar LOCKED: The phone is locked, and shows no dialog.
+    @cvar LOCKED: The phone is locked: it shows no dialog, or starts no session.
     @cvar RESTING: Something went wrong; it will be tried again.
     @cvar TRUSTED: The phone and this host trust each other.
     @cvar UNSURE: There is a record, and no telling whether it is good.
@@ -89,6 +92,7 @@ TRANSITIONS: Mapping[Stage, Mapping[Outcome, Stage]] = {
     },
     Stage.CHECKING: {
         Outcome.TRUSTED: Stage.TRUSTED,
+        Outcome.LOCKED: Stage.LOCKED,
         Outcome.UNSURE: Stage.UNSURE,
         Outcome.STRANGER: Stage.REQUESTING,
         Outcome.FAILED: Stage.RESTING,
@@ -102,15 +106,16 @@ TRANSITIONS: Mapping[Stage, Mapping[Outcome, Stage]] = {
     },
     Stage.WAITING: {Outcome.NEWS: Stage.ASKING_TYPE, Outcome.FAILED: Stage.RESTING},
     Stage.LOCKED: {Outcome.NEWS: Stage.ASKING_TYPE},
+    Stage.UNSURE: {Outcome.NEWS: Stage.ASKING_TYPE},
     Stage.RESTING: {Outcome.NEWS: Stage.ASKING_TYPE},
     Stage.TRUSTED: {},
-    Stage.UNSURE: {},
     Stage.DENIED: {},
     Stage.RESTORING: {},
 }
 
 SHOWN = frozenset(
     {
+        Stage.REQUESTING,
         Stage.WAITING,
         Stage.LOCKED,
         Stage.TRUSTED,
@@ -119,7 +124,10 @@ SHOWN = frozenset(
         Stage.RESTORING,
     }
 )
-"""Where nothing is left to be done that anybody should wait for."""
+"""
+Where nothing is left to be done that anybody should wait for: a phone without a
+record gets none before its owner has tapped, and making its keys takes a while.
+"""
 
 FINAL = frozenset(stage for stage, outcomes in TRANSITIONS.items() if not outcomes)
 """Until the phone is plugged in again."""

@@ -129,12 +129,13 @@ class PairRecordStore:
 
     def check(self) -> bool:
         """
-        See whether records and the host's identity could be written, and say so
-        in the log if not.
+        See whether records and the host's identity could be written, and the
+        identity that there is be read, and say so in the log if not.
         """
         try:
             self._makeDirectory()
             with self._temporary(self._file("check"), b""):
+                self._storedBUID()
                 return True
         except OSError as error:
             self._trouble(error)

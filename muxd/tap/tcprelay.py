@@ -9,9 +9,7 @@ The command line is that of the old C{tcprelay.py}, remote port first
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
-from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -19,7 +17,6 @@ from twisted.internet.endpoints import quoteStringArgument
 from twisted.logger import LogLevel
 from twisted.python import usage
 
-import muxd
 from muxd.client.access import DaemonAccess, accessAt, daemonAccess
 from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, parseAddress
 from muxd.client.endpoint import UsbmuxClientEndpoint
@@ -27,6 +24,7 @@ from muxd.client.selection import Network
 from muxd.relay import BUFFER, RelayService, Route
 from muxd.sources import Description
 from muxd.tap.master import ProcessMaster
+from muxd.tap.options import CommandOptions
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK6 = "::1"
@@ -52,12 +50,10 @@ class Forward:
     local: int
 
 
-class Options(usage.Options):
+class Options(CommandOptions):
     """
     What is to be relayed.
 
-    @ivar reactor: What to build the service on; C{None} means the global one,
-        once the options of C{twistd} have chosen it.
     @ivar service: The service, once everything has been said.
     """
 
@@ -76,13 +72,20 @@ class Options(usage.Options):
         ["bufsize", "b", BUFFER // 1024, "Kilobytes that may wait in each direction."],
     ]
 
-    reactor: Any = None
+    examples = """\
+Examples:
+  twistd -n tcprelay 22:2222
+      port 22 of the phone: ssh -p 2222 root@localhost
+  twistd -n tcprelay -u UDID 22:0
+      the same on any free port, which the log tells
+  twistd -n tcprelay --from ssl:4443:privateKey=key.pem:interface=0.0.0.0 --to usbmux:port=8100
+      port 8100 of the phone for other machines, encrypted
+"""
+
     service: TcprelayService
 
     def __init__(self) -> None:
         super().__init__()
-        # usage wraps these, but leaves the indentation of docstrings in them.
-        self.docs = {name: " ".join((text or "").split()) for name, text in self.docs.items()}
         self["forwards"] = []
         self["pairs"] = []
         self._from: str | None = None
@@ -106,20 +109,7 @@ class Options(usage.Options):
         self["pairs"].append((self._from, endpoint))
         self._from = None
 
-    def opt_version(self) -> NoReturn:
-        """
-        Print the version and exit.
-        """
-        print(f"muxd {muxd.__version__}")
-        sys.exit(0)
-
     opt_h = usage.Options.opt_help
-
-    def getUsage(self, width: int | None = None) -> str:
-        """
-        The options, then examples.
-        """
-        return f"{super().getUsage(width)}\n{_EXAMPLES}"
 
     def parseArgs(self, *words: str) -> None:
         """
@@ -139,20 +129,14 @@ class Options(usage.Options):
         if not self["forwards"] and not self["pairs"]:
             raise usage.UsageError("expected REMOTE[:LOCAL], or --from and --to: nothing to relay")
         buffer = self._buffer()
-        # twist has a log level of its own, twistd has none.
-        runner = self.parent
-        hasLevel = runner is not None and "logLevel" in runner
-        if self.reactor is None:
-            from twisted.internet import reactor
-
-            self.reactor = reactor
+        self.chooseReactor()
         try:
             self.service = TcprelayService(
                 self.reactor, [*self._forwards(), *self._pairs()], buffer=buffer
             )
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
-        self.service.logLevel = None if hasLevel else LogLevel.info
+        self.service.logLevel = None if self.hasLogLevel else LogLevel.info
 
     def _buffer(self) -> int:
         text = str(self["bufsize"])
@@ -202,17 +186,6 @@ class Options(usage.Options):
 
     def _pairs(self) -> list[Route]:
         return [Route(onLoopback(listen), to) for listen, to in self["pairs"]]
-
-
-_EXAMPLES = """\
-Examples:
-  twistd -n tcprelay 22:2222
-      port 22 of the phone: ssh -p 2222 root@localhost
-  twistd -n tcprelay -u UDID 22:0
-      the same on any free port, which the log tells
-  twistd -n tcprelay --from ssl:4443:privateKey=key.pem:interface=0.0.0.0 --to usbmux:port=8100
-      port 8100 of the phone for other machines, encrypted
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,6 @@ C{twistd usbmuxd}: the daemon's options, and the service made of them.
 from __future__ import annotations
 
 import os
-import sys
-from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import quoteStringArgument
@@ -15,10 +13,10 @@ from twisted.logger import LogLevel
 from twisted.python import usage
 from twisted.python.runtime import platform
 
-import muxd
 from muxd.service import MuxService
 from muxd.sources import Description, sourceParsers
 from muxd.tap.master import ProcessMaster
+from muxd.tap.options import CommandOptions
 from muxd.tap.process import collectLess
 
 UNIX_ENDPOINT = "unix:/var/run/usbmuxd:mode=666"
@@ -40,25 +38,20 @@ _ELSEWHERE = {
 }
 
 
-class Options(usage.Options):
+class Options(CommandOptions):
     """
     What can be said about the daemon.
 
-    @ivar reactor: What to build the service on; C{None} means the global one,
-        once the options of C{twistd} have chosen it.
     @ivar service: The service, once everything has been said.
     """
 
     synopsis = "[options]"
     longdesc = "usbmuxd: lets any program on this machine talk to any TCP port of a phone on USB."
 
-    reactor: Any = None
     service: UsbmuxdService
 
     def __init__(self) -> None:
         super().__init__()
-        # usage wraps these, but leaves the indentation of docstrings in them.
-        self.docs = {name: " ".join((text or "").split()) for name, text in self.docs.items()}
         self["listen"] = []
         self["source"] = []
         self["config-dir"] = None
@@ -130,19 +123,12 @@ class Options(usage.Options):
 
     opt_v = opt_verbose
 
-    def opt_version(self) -> NoReturn:
+    def epilogue(self) -> str:
         """
-        Print the version and exit.
-        """
-        print(f"muxd {muxd.__version__}")
-        sys.exit(0)
-
-    def getUsage(self, width: int | None = None) -> str:
-        """
-        The options, then the sources that are installed, then examples.
+        The sources that are installed, then examples.
         """
         sources = "".join(f"  {parser.usage}\n" for parser in sourceParsers())
-        return f"{super().getUsage(width)}\nSources:\n{sources}\n{_EXAMPLES}"
+        return f"Sources:\n{sources}\n{_EXAMPLES}"
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """
@@ -159,15 +145,6 @@ class Options(usage.Options):
                     raise usage.UsageError(f"{error}; {remedy}") from None
             raise
 
-    def parseArgs(self, *arguments: str) -> None:
-        """
-        @raise usage.UsageError: There are arguments; none are expected.
-        """
-        if arguments:
-            raise usage.UsageError(
-                f"unexpected argument {arguments[0]!r}; a value belongs right behind its option"
-            )
-
     def postOptions(self) -> None:
         """
         Build the service: it is here that a wrong value can still be answered
@@ -175,16 +152,11 @@ class Options(usage.Options):
 
         @raise usage.UsageError: A value is wrong.
         """
-        if self.reactor is None:
-            from twisted.internet import reactor
-
-            self.reactor = reactor
+        self.chooseReactor()
         level = LogLevel.debug if self["verbose"] else LogLevel.info
         # twist has a log level, which -v lowers; twistd has none.
-        runner = self.parent
-        hasLevel = runner is not None and "logLevel" in runner
-        if runner is not None and hasLevel and self["verbose"]:
-            runner["logLevel"] = level
+        if self.parent is not None and self.hasLogLevel and self["verbose"]:
+            self.parent["logLevel"] = level
         try:
             self.service = UsbmuxdService(
                 self.reactor,
@@ -195,7 +167,7 @@ class Options(usage.Options):
             )
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
-        self.service.logLevel = None if hasLevel else level
+        self.service.logLevel = None if self.hasLogLevel else level
 
     def _sources(self) -> list[str]:
         """

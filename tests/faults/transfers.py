@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from muxd.phone.attachment import Attachment
-from muxd.phone.handle import Handle
+from muxd.phone.handles import Handle
 from muxd.phone.pipes import Transfer
 from muxd.usb.libusb import NO_DEVICE, NO_MEMORY, TransferError, TransferStatus
 
@@ -68,11 +68,11 @@ class BusTransfer:
         self.length = length
         self._isCancelled = False
         try:
-            self.pending = context.attachment.submit(
-                context.handle, self._endpoint, self.view[:length]
-            )
+            pending = Transfer(self.view[:length], context.handle)
+            context.attachment.submit(self._endpoint, pending)
         except OSError as error:
             raise TransferError("submit", NO_DEVICE) from error
+        self.pending = pending
         context.inFlight[id(self)] = self
 
     def cancel(self) -> None:
@@ -81,7 +81,7 @@ class BusTransfer:
         """
         assert self.pending is not None
         self._isCancelled = not self.pending.done.is_set()
-        self._context.attachment.withdraw(self.pending, self._endpoint)
+        self._context.attachment.withdraw(self._endpoint, self.pending)
 
     @property
     def status(self) -> int:

@@ -1,7 +1,7 @@
 """
 The C daemon on the stand-in bus of F{bench/rig}: run in a network namespace of
-its own as C{python -m tests.integration.cdaemon DIRECTORY}, it says C{ready} when a
-phone is attached, and ends with its standard input.
+its own as C{python -m tests.integration.cdaemon DIRECTORY}, it says C{ready} and the
+daemon's number when a phone is attached, and ends with its standard input.
 
 The socket, C{DIRECTORY/run/usbmuxd}, is reachable from outside.
 """
@@ -24,7 +24,7 @@ def main(directory: Path) -> None:
     with Phones(directory, UNPACED, 1) as phones:
         daemon = Daemon(usbmuxd(None), phones)
         try:
-            print("ready", flush=True)
+            print("ready", daemon.pid, flush=True)
             sys.stdin.read()
         finally:
             daemon.close()

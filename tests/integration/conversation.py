@@ -22,6 +22,7 @@ class Conversation:
     A connection to a daemon.
 
     @ivar socket: Once connected to a phone's port, the stream.
+    @ivar tag: Of the last reply or event.
     """
 
     def __init__(self, path: str, patience: float = PATIENCE) -> None:
@@ -29,6 +30,7 @@ class Conversation:
         @param path: Of a UNIX socket.
         @param patience: For each blocking call, in seconds.
         """
+        self.tag = -1
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(patience)
         try:
@@ -63,7 +65,7 @@ class Conversation:
 
         @raise EOFError: The daemon has hung up.
         """
-        length, version, message, _ = HEADER.unpack(self.exactly(HEADER.size))
+        length, version, message, self.tag = HEADER.unpack(self.exactly(HEADER.size))
         body = self.exactly(length - HEADER.size)
         if (version, message) != (PLIST_VERSION, PLIST_MESSAGE):
             raise ValueError(f"expected a property list, got message {message}: {body!r}")

@@ -37,6 +37,7 @@ PACKAGES = {
     "iproxy": "libusbmuxd-tools",
     "inetcat": "libusbmuxd-tools",
     "setpriv": "util-linux",
+    "usbip": "usbip",
 }
 """The Debian packages of programs; all others are in libimobiledevice-utils."""
 
@@ -243,6 +244,40 @@ class DaemonTestCase(SynchronousTestCase):
         source = ["--source", f"simulated:count={phones}:trust={trust}"]
         daemon.run("usbmuxd", *daemon.arguments, *source, *words, runner=runner)
         daemon.devices(phones)
+
+    def startCDaemon(self) -> Daemon:
+        """
+        The C daemon, with one phone on the stand-in bus of F{bench/rig}; what is
+        stored is where it stores it, in its own view of the file system.
+        """
+        unshare = shutil.which("unshare")
+        installed = shutil.which("usbmuxd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+        for name, found in (("usbmuxd", installed), ("unshare", unshare), ("make", "make")):
+            if found is None or shutil.which(found) is None:
+                self.missing(f"there is no {name}")
+        assert unshare is not None
+        daemon = Daemon(self.makeDirectory())
+        asRoot = [] if os.geteuid() == 0 else ["--map-root-user"]
+        words = [unshare, "--net", *asRoot, "--", sys.executable]
+        process = subprocess.Popen(
+            [*words, "-m", "tests.integration.cdaemon", str(daemon.directory)],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        self.addCleanup(process.communicate, timeout=PATIENCE)
+        ready, _, pid = process.stdout.readline().partition(" ")
+        if ready != "ready":
+            _, errors = process.communicate(timeout=PATIENCE)
+            if "Operation not permitted" in errors:
+                raise SkipTest("namespaces cannot be made here")
+            self.fail(errors)
+        daemon.socket = str(daemon.directory / "run" / "usbmuxd")
+        daemon.records = Path(f"/proc/{int(pid)}/root/var/lib/lockdown")
+        return daemon
 
     def stop(self, daemon: Daemon, number: signal.Signals = signal.SIGTERM) -> None:
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -130,15 +131,20 @@ class PreflightTests(TestCase):
         """
         Thirty phones that are plugged in at once are all visible and paired, and
         what that takes of the reactor's time is in the log of the test.
+
+        On a machine that is busy with other things a turn of the reactor lasts as
+        long as the system likes, so what it has worked in one is told, too.
         """
         gaps: list[float] = []
-        last = reactor.seconds()
+        works: list[float] = []
+        last, worked = time.perf_counter(), time.thread_time()
 
         def tick() -> None:
-            nonlocal last
-            now = reactor.seconds()
+            nonlocal last, worked
+            now, work = time.perf_counter(), time.thread_time()
             gaps.append(now - last - TICK)
-            last = now
+            works.append(work - worked)
+            last, worked = now, work
 
         ticker = LoopingCall(tick)
         ticker.start(TICK)
@@ -149,8 +155,10 @@ class PreflightTests(TestCase):
         self.assertEqual(len(self.listener.attached), 30)
         self._log.info(
             "thirty phones: the last visible after {visible:.2f} s, the last paired after"
-            " {paired:.2f} s, the reactor late by {late:.0f} ms at most",
+            " {paired:.2f} s, the reactor late by {late:.0f} ms at most, of which it worked for"
+            " {work:.0f} ms at most",
             visible=self.listener.attached[-1] - begun,
             paired=self.listener.paired[-1] - begun,
             late=1000 * max(gaps),
+            work=1000 * max(works),
         )

@@ -130,7 +130,7 @@ class RefusedStartTests(DaemonTestCase):
         """
         self.restart(self.daemon, "--no-preflight")
         self.waitFor(self.daemon, "attached at bus")
-        self.assertIn("a usbmuxd is listening there already", self.refused())
+        self.assertIn("another daemon is listening there already", self.refused())
         with self.daemon.connect(ECHO) as stream:
             stream.socket.sendall(b"echo")
             self.assertEqual(stream.exactly(4), b"echo")

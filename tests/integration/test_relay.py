@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import resource
 import selectors
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from typing import cast
 from unittest import SkipTest
 
 from tests.integration.conversation import PATIENCE
-from tests.integration.daemon import PROJECT, TWISTD, Daemon
+from tests.integration.daemon import PROJECT, TWISTD
 from tests.integration.relays import BULK, ECHO, MIB, RelayCase
 
 CROWD = 500
@@ -181,32 +180,7 @@ class CDaemonTests(RelayCase):
         """
         The relay works with the C daemon as well.
         """
-        unshare = shutil.which("unshare")
-        installed = shutil.which("usbmuxd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-        for name, found in (("usbmuxd", installed), ("unshare", unshare), ("make", "make")):
-            if found is None or shutil.which(found) is None:
-                self.missing(f"there is no {name}")
-        assert unshare is not None
-        directory = self.makeDirectory()
-        asRoot = [] if os.geteuid() == 0 else ["--map-root-user"]
-        words = [unshare, "--net", *asRoot, "--", sys.executable]
-        process = subprocess.Popen(
-            [*words, "-m", "tests.integration.cdaemon", str(directory)],
-            cwd=PROJECT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdin is not None and process.stdout is not None
-        self.addCleanup(process.communicate, timeout=PATIENCE)
-        if process.stdout.readline() != "ready\n":
-            _, errors = process.communicate(timeout=PATIENCE)
-            if "Operation not permitted" in errors:
-                raise SkipTest("namespaces cannot be made here")
-            self.fail(errors)
-        daemon = Daemon(directory)
-        daemon.socket = str(directory / "run" / "usbmuxd")
+        daemon = self.startCDaemon()
         port = self.startRelay(daemon, f"{ECHO}:0")
         with self.dial(port) as stream:
             self.assertBulk(stream, BULK // 8)

@@ -185,3 +185,14 @@ class ManualSession:
         for segment in self.host.segments():
             self.take(segment)
         return self.received[before:]
+
+    def end(self) -> bytes:
+        """
+        What comes until the phone's reactor has had its next turn, in which a
+        service that has closed ends.
+        """
+        before = len(self.received)
+        self.poll()
+        self.host.clock.advance(0)
+        self.poll()
+        return self.received[before:]

@@ -33,7 +33,7 @@ class ClosingTests(SessionTestCase):
         self.assertTrue(session.disconnecting)
         self.assertEqual((len(self.session.poll()), self.session.reset), (131072, None))
         self.session.send(payload=b"ignored")
-        self.assertEqual(len(self.session.poll()), 200000 - 131072)
+        self.assertEqual(len(self.session.end()), 200000 - 131072)
         assert self.session.reset is not None
         self.assertEqual(self.session.reset.flags, Flags.RST)
         self.assertEqual(self.service.received, b"")
@@ -50,7 +50,7 @@ class ClosingTests(SessionTestCase):
         session.write(b"the rest")
         self.assertEqual((self.session.poll(), self.session.reset), (b"the rest", None))
         session.unregisterProducer()
-        self.session.poll()
+        self.session.end()
         self.assertIdentical(self.ended(), ConnectionDone)
 
     def test_loseConnectionAtOnce(self) -> None:
@@ -66,8 +66,35 @@ class ClosingTests(SessionTestCase):
 
         host = ManualHost({2: ServiceFactory(Brief)}).handshake()
         session = host.connect(2)
-        self.assertEqual(session.poll(), b"bye")
+        self.assertEqual(session.end(), b"bye")
         assert session.reset is not None
+
+    def test_notWithin(self) -> None:
+        """
+        A service hears of its end after it has returned from what brought it
+        about, as TLS relies upon.
+        """
+        session = self.service.session
+        session.write(b"last")
+        session.loseConnection()
+        self.assertEqual(self.service.reasons, [])
+        self.assertEqual((self.session.poll(), self.session.reset), (b"last", None))
+        self.host.clock.advance(0)
+        self.assertIdentical(self.ended(), ConnectionDone)
+
+    def test_unregisteredProducer(self) -> None:
+        """
+        So it does when the last to produce something takes its leave.
+        """
+        session = self.service.session
+        session.registerProducer(Producer(session), True)
+        session.loseConnection()
+        session.unregisterProducer()
+        self.assertEqual(self.service.reasons, [])
+        self.session.send(payload=b"ignored")
+        self.host.clock.advance(0)
+        self.assertIdentical(self.ended(), ConnectionDone)
+        self.assertEqual(self.service.received, b"")
 
     def test_stopProducing(self) -> None:
         """
@@ -75,7 +102,7 @@ class ClosingTests(SessionTestCase):
         """
         self.service.session.write(b"last")
         self.service.session.stopProducing()
-        self.assertEqual(self.session.poll(), b"last")
+        self.assertEqual(self.session.end(), b"last")
         self.assertIdentical(self.ended(), ConnectionDone)
 
     def test_abort(self) -> None:

@@ -9,13 +9,12 @@ import errno
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.attachment import Attachment
 from muxd.phone.bus import SimulatedBus
 from muxd.phone.descriptors import MUX_IN, MUX_OUT
 from muxd.phone.faultmachine import V1_FIELDS, V2_FIELDS, FaultMachine
 from muxd.phone.faultplan import Direction, FaultPlan
 from muxd.phone.gadget import Recorder
-from muxd.phone.handle import Handle
+from muxd.phone.handles import Handle, OpenableAttachment
 from muxd.phone.iphone import Phone
 from muxd.phone.pipes import InPipe, OutPipe, Transfer
 from muxd.phone.profiles import iPhone
@@ -293,12 +292,14 @@ class BusTests(SynchronousTestCase):
     What a program meets on the bus.
     """
 
-    def plug(self, plan: str) -> tuple[SimulatedBus, Recorder, Attachment, Handle]:
+    def plug(self, plan: str) -> tuple[SimulatedBus, Recorder, OpenableAttachment, Handle]:
         """
         A phone, configured and open.
         """
         bus, phone = SimulatedBus(), Recorder(iPhone(initialConfiguration=3))
-        attachment = bus.plug(phone, machine(plan))
+        phone.faultMachine = machine(plan)
+        self.patch(phone, "thrownOff", lambda: bus.unplug(phone))
+        attachment = bus.plug(phone)
         return bus, phone, attachment, attachment.open()
 
     def test_departure(self) -> None:
@@ -308,7 +309,8 @@ class BusTests(SynchronousTestCase):
         """
         for plan in ("no-device@in1", "no-device@out1"):
             bus, phone, attachment, handle = self.plug(plan)
-            waiting = attachment.submit(handle, MUX_IN, memoryview(bytearray(512)))
+            waiting = Transfer(memoryview(bytearray(512)), handle)
+            attachment.submit(MUX_IN, waiting)
             if "in1" in plan:
                 phone.send(b"message")
             else:
@@ -329,9 +331,10 @@ class BusTests(SynchronousTestCase):
         A transfer that is begun may be taken back.
         """
         _, phone, attachment, handle = self.plug("stall@out9")
-        transfer = attachment.submit(handle, MUX_IN, memoryview(bytearray(512)))
-        attachment.withdraw(transfer, MUX_IN)
-        attachment.withdraw(transfer, MUX_IN)
+        transfer = Transfer(memoryview(bytearray(512)), handle)
+        attachment.submit(MUX_IN, transfer)
+        attachment.withdraw(MUX_IN, transfer)
+        attachment.withdraw(MUX_IN, transfer)
         self.assertEqual(transfer.error, errno.ETIMEDOUT)
         phone.send(b"message")
         self.assertEqual(attachment.unread(MUX_IN), 7)
@@ -355,7 +358,7 @@ class BusTests(SynchronousTestCase):
                 initialConfiguration=3,
             )
             attachment = phone.plug(bus)
-            attachment.submit(attachment.open(), MUX_IN, memoryview(bytearray(512)))
+            attachment.submit(MUX_IN, Transfer(memoryview(bytearray(512)), attachment.open()))
             clock.work()
             attachment.send(MUX_IN, b"message")
             clock.work()

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.bus import SimulatedBus
 from muxd.phone.descriptors import MUX_IN, MUX_OUT, OLD_SERIAL, Speed
+from muxd.phone.handles import OpenableAttachment
 from muxd.phone.iphone import Phone, muxEndpoints
 from muxd.phone.lockdownd import LOCKDOWN_PORT
 from muxd.phone.muxer import MuxState
@@ -65,7 +66,7 @@ class PhoneTests(SynchronousTestCase):
         Plug a phone in.
         """
         self.phone = phone
-        self.attachment = phone.plug(self.bus)
+        self.attachment: OpenableAttachment = phone.plug(self.bus)
         self.clock.work()
         self.counter = 0
         self.device: Any = list(usb.core.find(find_all=True, backend=self.bus))[-1]

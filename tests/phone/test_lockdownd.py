@@ -141,6 +141,7 @@ class LockdowndTests(SynchronousTestCase):
         It answers a farewell and closes.
         """
         self.assertEqual(self.ask(Request="Goodbye")["Result"], "Success")
+        self.session.end()
         self.assertIsNot(self.session.reset, None)
 
     def test_pieces(self) -> None:
@@ -158,7 +159,7 @@ class LockdowndTests(SynchronousTestCase):
         A length that no message has closes the connection.
         """
         self.session.send(payload=pack(">I", LONGEST_MESSAGE + 1))
-        self.session.poll()
+        self.session.end()
         self.assertIsNot(self.session.reset, None)
         self.assertEqual(self.host.muxer.sessions, {})
 
@@ -171,7 +172,7 @@ class LockdowndTests(SynchronousTestCase):
         for data in (b"", b"hello", b"<plist>", b"bplist00", plistlib.dumps([1])):
             self.setUp()
             self.session.send(payload=frame(data) + good)
-            self.assertEqual(self.session.poll(), b"")
+            self.assertEqual(self.session.end(), b"")
             self.assertIsNot(self.session.reset, None)
 
     @settings(deadline=None, max_examples=50)

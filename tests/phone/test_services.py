@@ -46,7 +46,7 @@ class InetTests(SynchronousTestCase):
         Port 13 tells the time and closes.
         """
         session = self.host.connect(13)
-        self.assertEqual(session.poll(), b"Sun Sep  9 01:46:40 2001\r\n")
+        self.assertEqual(session.end(), b"Sun Sep  9 01:46:40 2001\r\n")
         self.assertIsNot(session.reset, None)
 
     def test_chargen(self) -> None:

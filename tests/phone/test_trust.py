@@ -57,6 +57,39 @@ class TrustTests(SynchronousTestCase):
         self.assertEqual(self.trust.pairing("H"), pairing())
         self.assertIsNone(self.trust.pairing(7))
 
+    def test_unpluggedBeforeTheTap(self) -> None:
+        """
+        A phone that is pulled out is not tapped any more, and leaves no timer; one
+        tap answers all dialogs.
+        """
+        self.trust.owner = Owner.ACCEPT
+        self.trust.requested(pairing())
+        self.trust.unplugged()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        for host in ("B", "C"):
+            self.trust.requested(pairing(host, host))
+        self.clock.advance(TAP)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        for host in ("B", "C"):
+            self.assertIsNone(self.trust.requested(pairing(host, host)))
+
+    def test_lockedMeanwhile(self) -> None:
+        """
+        On a phone that was locked while its dialog was shown nothing is tapped; the
+        same dialog is there when it is unlocked.
+        """
+        self.trust.owner = Owner.ACCEPT
+        self.trust.requested(pairing())
+        self.trust.lock()
+        self.clock.advance(TAP)
+        self.trust.accept()
+        self.assertEqual(self.trust.requested(pairing()), LOCKED)
+        self.trust.unlock(Owner.ACCEPT)
+        self.assertEqual(self.trust.requested(pairing()), PENDING)
+        self.clock.advance(TAP)
+        self.assertIsNone(self.trust.requested(pairing()))
+        self.assertEqual(self.trust.dialogs, 1)
+
     def test_noDialog(self) -> None:
         """
         Tapping where nothing is asked does nothing.

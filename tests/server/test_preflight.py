@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from muxd.lockdown.pairrecord import PairRecord
+from muxd.phone.lockdownd import Lockdownd
 from muxd.phone.trust import Owner
 from muxd.server.preflightmachine import Stage
 from tests.lockdown.phones import recordOf
@@ -120,6 +123,27 @@ class TrustTests(PreflightCase):
         self.assertIs(phone.preflight.stage, Stage.WAITING)
         self.assertEqual(phone.device.phone.trust.dialogs, 1)
 
+    def test_recordReplacedMeanwhile(self) -> None:
+        """
+        A record that a program has stored while the one before it was refused is
+        not removed in its place, but tried.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.paired()
+        record = phone.record
+        assert record is not None
+        phone.store.records[phone.udid] = record.having(HostID="STALE").toBytes()
+        start = Lockdownd._startSession
+
+        def startSession(lockdownd: Lockdownd, request: Any) -> Any:
+            phone.store.records[phone.udid] = record.toBytes()
+            return start(lockdownd, request)
+
+        self.patch(Lockdownd, "_startSession", startSession)
+        phone.plug()
+        self.assertEqual(phone.record, record)
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+
     def test_recordOfAnotherHost(self) -> None:
         """
         So is one that was copied from another computer and is not known.
@@ -139,8 +163,48 @@ class TrustTests(PreflightCase):
         phone.paired()
         phone.store.records.clear()
         phone.plug()
-        self.assertEqual(self.told(phone), ["Paired", "Attached"])
+        self.assertEqual(self.told(phone), ["Attached", "Paired"])
         self.assertEqual(phone.device.phone.trust.dialogs, 0)
+
+    def test_keysTakeTime(self) -> None:
+        """
+        A phone without a record is visible before there are keys to ask it with.
+        """
+        phone = self.plugged()
+        keys: Deferred[PairRecord] = Deferred()
+
+        async def makeRecord(key: bytes, hostID: str, systemBUID: str) -> PairRecord:
+            return await keys
+
+        phone.makeRecord = makeRecord  # type: ignore[method-assign]
+        phone.plug()
+        self.assertIs(phone.preflight.stage, Stage.REQUESTING)
+        self.assertEqual(phone.listener.told, [(0, "Attached")])
+        # Those of many other phones are made first.
+        logged = self.logged()
+        phone.wait(100)
+        self.assertEqual(logged, [])
+        keys.callback(recordOf("SLOW"))
+        phone.wait(1)
+        self.assertEqual(self.told(phone), ["Attached", "Paired"])
+
+    def test_lockedWithRecord(self) -> None:
+        """
+        A phone that is too locked to start a session keeps its record, which is
+        tried again when somebody has unlocked it.
+        """
+        phone = self.plugged()
+        phone.paired()
+        record = phone.record
+        refusing = self.patch(Lockdownd, "_startSession", lambda *_: {"Error": "PasswordProtected"})
+        phone.plug()
+        phone.wait(3)
+        self.assertIs(phone.preflight.stage, Stage.LOCKED)
+        self.assertEqual(phone.listener.told, [(0, "Attached")])
+        refusing.restore()
+        phone.wait(10)
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+        self.assertEqual(phone.record, record)
 
     def test_tlsTrouble(self) -> None:
         """
@@ -159,6 +223,35 @@ class TrustTests(PreflightCase):
         self.assertEqual(phone.store.records[phone.udid], broken)
         self.assertEqual(self.told(phone), ["Attached"])
         self.assertIn("It is kept", logged[-1])
+        phone.wait(300)
+        self.assertEqual(len(logged), 1)
+        phone.store.save(phone.udid, record.toBytes())
+        phone.wait(61)
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+
+    def test_tlsTroubleMended(self) -> None:
+        """
+        A record that somebody saves in its place is tried at once, and one that is
+        deleted leads to the dialog.
+        """
+        for mend in (True, False):
+            phone = self.plugged(Owner.ASK)
+            phone.paired()
+            record = phone.record
+            assert record is not None
+            phone.store.records[phone.udid] = record.having(HostPrivateKey=b"no key").toBytes()
+            phone.plug()
+            phone.wait(300)
+            if mend:
+                phone.store.save(phone.udid, record.toBytes())
+                phone.preflight.recordSaved(phone.udid)
+                phone.device.flush()
+            else:
+                phone.store.records.clear()
+                phone.device.phone.trust.erase()
+                phone.wait(61)
+            expected = Stage.TRUSTED if mend else Stage.WAITING
+            self.assertIs(phone.preflight.stage, expected)
 
     def test_damagedRecord(self) -> None:
         """
@@ -166,8 +259,13 @@ class TrustTests(PreflightCase):
         """
         phone = self.plugged()
         phone.store.records[phone.udid] = b"garbage"
+        phone.device.phone.trust.owner = Owner.ASK
+        logged = self.logged()
         phone.plug()
+        phone.wait(60)
         self.assertEqual(phone.store.records[phone.udid], b"garbage")
+        self.assertEqual(len([line for line in logged if "is damaged" in line]), 1)
+        phone.device.phone.trust.accept()
         phone.wait(1)
         assert phone.record is not None
         self.assertEqual(self.told(phone), ["Attached", "Paired"])

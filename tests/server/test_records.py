@@ -321,6 +321,16 @@ class TroubleTests(RecordTestCase):
         (event,) = self.errors()
         self.assertEqual((event["path"], event["uid"]), (self.directory.path, os.getuid()))
 
+    def test_checkIdentity(self) -> None:
+        """
+        So can whether the identity that is there can be read: where it cannot,
+        phones would be asked by a new one at every start.
+        """
+        self.directory.child("SystemConfiguration.plist").makedirs()
+        self.assertFalse(self.store.check())
+        (event,) = self.errors()
+        self.assertIn("SystemConfiguration.plist", str(event["error"]))
+
     def test_cannotBeRead(self) -> None:
         """
         A record that is there and cannot be read is ENOENT for the client and a

@@ -63,8 +63,9 @@ class ImportTests(SynchronousTestCase):
         """
         Neither do the options, which are made before a reactor is chosen.
         """
-        modules = self.imported("from muxd.tap.usbmuxd import Options; Options().getUsage()")
-        self.assertEqual(modules & {"usb", "libusb_package", "twisted.internet.reactor"}, set())
+        for command in ("usbmuxd", "tcprelay", "iphone"):
+            modules = self.imported(f"from muxd.tap.{command} import Options; Options().getUsage()")
+            self.assertEqual(modules & {"usb", "libusb_package", "twisted.internet.reactor"}, set())
 
 
 @skipIf(platform.isWindows(), "Windows has no UNIX sockets here")

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from usb.core import USBError
 
 from muxd.phone.descriptors import SERIAL
-from muxd.phone.handle import Handle
+from muxd.phone.handles import Handle
 from muxd.phone.profiles import iPhone
 from muxd.usb.configuration import NoMuxInterface
 from muxd.usb.opening import NotWanted, PhoneOpener, SwitchingMode

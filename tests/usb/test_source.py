@@ -17,9 +17,9 @@ from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDevice, IDeviceSource
 from muxd.limits import LIMITS
-from muxd.phone.attachment import Attachment
 from muxd.phone.bus import SimulatedBus
 from muxd.phone.descriptors import MUX_IN, OLD_SERIAL
+from muxd.phone.handles import OpenableAttachment
 from muxd.phone.profiles import iPhone
 from muxd.usb import threads
 from muxd.usb.engines import EngineError
@@ -266,7 +266,7 @@ class USBSourceTests(SynchronousTestCase):
         opening, goOn = threading.Event(), threading.Event()
         original = self.bus.open_device
 
-        def openSlowly(dev: Attachment) -> Any:
+        def openSlowly(dev: OpenableAttachment) -> Any:
             opening.set()
             goOn.wait(DEADLINE)
             return original(dev)

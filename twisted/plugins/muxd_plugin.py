@@ -24,6 +24,12 @@ tcprelay = ServiceMaker(
     "Ports of phones as ports of this machine, by way of a usbmuxd.",
     "tcprelay",
 )
+iphone = ServiceMaker(
+    "iphone",
+    "muxd.tap.iphone",
+    "Simulated iPhones for any usbmuxd: on this machine's USB bus, or over USB/IP.",
+    "iphone",
+)
 usbmux = UsbmuxClientParser()
 usb = USBSourceParser()
 simulated = SimulatedSourceParser()

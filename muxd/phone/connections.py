@@ -1,0 +1,105 @@
+# -*- test-case-name: tests.phone.test_connections -*-
+"""
+Connections of those who ask and are answered: what they may cost, and their end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+C = TypeVar("C")
+
+
+class Connections(Generic[C]):
+    """
+    Those that are open.
+    """
+
+    def __init__(self) -> None:
+        self._open: set[C] = set()
+        self._waiting: list[Deferred[None]] = []
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: C) -> None:
+        """
+        One more.
+        """
+        self._open.add(connection)
+
+    def discard(self, connection: C) -> None:
+        """
+        It is closed.
+        """
+        self._open.discard(connection)
+        self._tell()
+
+    def stop(self, close: Callable[[C], object]) -> Deferred[None]:
+        """
+        Close all.
+
+        @param close: Closes one, now or soon.
+        @return: fires when none is open.
+        """
+        stopped: Deferred[None] = Deferred()
+        self._waiting.append(stopped)
+        for connection in tuple(self._open):
+            close(connection)
+        self._tell()
+        return stopped
+
+    def _tell(self) -> None:
+        if not self._open:
+            waiting, self._waiting = self._waiting, []
+            for one in waiting:
+                one.callback(None)
+
+
+@implementer(IPushProducer)
+class Answering:
+    """
+    A protocol that answers what it is asked, and does not read from a peer that
+    does not read.
+    """
+
+    transport: Any
+    _answering = False
+
+    def beginAnswering(self) -> None:
+        """
+        Once there is a transport.
+        """
+        self._answering = True
+        self.transport.registerProducer(self, True)
+
+    def endAnswering(self) -> None:
+        """
+        Before the transport is closed, which waits for producers.
+        """
+        if self._answering:
+            self._answering = False
+            self.transport.unregisterProducer()
+
+    def pauseProducing(self) -> None:
+        """
+        The peer does not read.
+        """
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        It does again.
+        """
+        if self._answering:
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """
+        The connection is over, of which C{connectionLost} tells.
+        """

@@ -1,0 +1,203 @@
+# -*- test-case-name: tests.tap.test_iphone -*-
+"""
+C{twistd iphone}: simulated iPhones for any usbmuxd, without hardware.
+"""
+
+from __future__ import annotations
+
+import os
+
+from twisted.application.service import IService
+from twisted.internet.error import ReactorNotRunning
+from twisted.logger import LogLevel
+from twisted.python import usage
+
+from muxd.phone.behaviour import Expectations
+from muxd.phone.descriptors import Speed
+from muxd.phone.iphone import Phone
+from muxd.phone.parser import MOST_PHONES, TRUST, number, serialOption, serials
+from muxd.phone.trust import Owner
+from muxd.phone.vhci import VirtualController
+from muxd.phoneservice import PhoneService
+from muxd.tap.master import ProcessMaster
+from muxd.tap.options import CommandOptions
+from muxd.tap.tcprelay import onLoopback
+
+USBIP_ENDPOINT = "tcp:3240:interface=127.0.0.1"
+
+TOLERABLE = ("rx-seq", "window")
+
+SPEEDS = {"high": Speed.HIGH, "super": Speed.SUPER}
+
+
+class Options(CommandOptions):
+    """
+    What can be said about the phones.
+
+    @ivar service: The service, once everything has been said.
+    """
+
+    synopsis = "[options]"
+    longdesc = (
+        "Simulated iPhones, for usbmuxds and for all that uses them: on this machine's USB bus, "
+        "or on that of whoever imports them over USB/IP.  They write down what a host does "
+        "against the protocol."
+    )
+    optFlags = [
+        ["vhci", None, "Attach the phones to this machine's vhci_hcd; needs root."],
+        ["unplugged", None, "Plug nothing in before the control socket says so."],
+    ]
+    optParameters = [
+        ["count", "n", "1", f"How many phones, at most {MOST_PHONES}."],
+        ["udid", "u", None, "The UDID of the only phone."],
+        ["mux", "m", "2", "The newest version of the muxer's protocol they speak, 1 or 2."],
+        ["mode", None, "1", "The set of configurations they begin with, from 1 to 5."],
+        ["speed", None, "high", "Of the bus they are made for: high or super."],
+        ["trust", None, "accept", "The owner when a host asks: ask, accept, deny or locked."],
+        ["files", None, None, "A directory with their files. [default: one of its own each]"],
+    ]
+
+    examples = """\
+Examples:
+  twistd -n iphone --vhci
+      as root, after modprobe vhci-hcd: a phone on this machine's USB bus, for
+      the usbmuxd that runs here
+  twistd -n iphone --usbip tcp:3240:interface=0.0.0.0
+      a phone for another machine, say a virtual one: usbip attach -r HOST -b 1-1
+  twistd -n iphone --vhci --count 4 --control unix:/run/phone.sock:mode=600
+      four phones, which can be pulled out and looked at:
+      echo stats 1 | nc -NU /run/phone.sock
+"""
+
+    service: IphoneService
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["usbip"] = []
+        self["control"] = []
+        self["serial"] = []
+        self["tolerate"] = []
+
+    def opt_usbip(self, endpoint: str) -> None:
+        """
+        Where USB/IP hosts connect, as a Twisted server endpoint; may be repeated.
+        Without an interface= it is this machine alone that can. [default:
+        tcp:3240:interface=127.0.0.1, unless --vhci is given]
+        """
+        self["usbip"].append(endpoint)
+
+    def opt_control(self, endpoint: str) -> None:
+        """
+        Where programs connect that give commands (plug, unplug, stats, help...),
+        likewise, such as unix:/run/phone.sock:mode=600; may be repeated.
+        """
+        self["control"].append(endpoint)
+
+    opt_c = opt_control
+
+    def opt_serial(self, serial: str) -> None:
+        """
+        A USB serial number as it is, 24 or 40 characters or as wrong as you like;
+        once for each phone.
+        """
+        self["serial"].append(serial)
+
+    opt_s = opt_serial
+
+    def opt_tolerate(self, what: str) -> None:
+        """
+        What hosts may do without a word: rx-seq, a wrong field of that name, as the
+        C daemon has it, or window, one that changes, as netmuxd's; may be repeated.
+        """
+        if what not in TOLERABLE:
+            raise usage.UsageError(f"--tolerate: expected {' or '.join(TOLERABLE)}, got {what!r}")
+        self["tolerate"].append(what)
+
+    opt_h = usage.Options.opt_help
+
+    def postOptions(self) -> None:
+        """
+        Build the service: it is here that a wrong value can still be answered
+        as the usage error that it is.
+
+        @raise usage.UsageError: A value is wrong.
+        """
+        if self["vhci"] and self["usbip"]:
+            raise usage.UsageError("--vhci and --usbip: a phone is on one bus, choose")
+        self.chooseReactor()
+        usbip = [] if self["vhci"] else self["usbip"] or [USBIP_ENDPOINT]
+        try:
+            self.service = IphoneService(
+                self.reactor,
+                self._phones(),
+                usbip=[onLoopback(endpoint) for endpoint in usbip],
+                controller=VirtualController(self.reactor) if self["vhci"] else None,
+                control=[onLoopback(endpoint) for endpoint in self["control"]],
+                plugged=not self["unplugged"],
+                quit=self._quit,
+            )
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from error
+        self.service.logLevel = None if self.hasLogLevel else LogLevel.info
+
+    def _quit(self) -> None:
+        try:
+            self.reactor.stop()
+        except ReactorNotRunning:
+            # Somebody impatient has said it twice.
+            pass
+
+    def _phones(self) -> list[Phone]:
+        """
+        @raise ValueError: What is said of them is wrong.
+        """
+        count = number("--count", self["count"], MOST_PHONES)
+        chosen = self["serial"] or list(serials(count))
+        if self["udid"] is not None:
+            if self["serial"] or count != 1:
+                raise ValueError("--udid is for one phone, without --count and --serial")
+            chosen = [serialOption(self["udid"])]
+        if self["serial"] and count not in (1, len(chosen)):
+            raise ValueError(f"--serial is given {len(chosen)} times, and --count is {count}")
+        if self["trust"] not in TRUST:
+            raise ValueError(f"--trust: expected {', '.join(TRUST)}, got {self['trust']!r}")
+        if self["speed"] not in SPEEDS:
+            raise ValueError(f"--speed: expected high or super, got {self['speed']!r}")
+        files = self["files"]
+        if files is not None:
+            # twistd may change the working directory before anything is opened.
+            files = os.path.abspath(files)
+            if not os.path.isdir(files):
+                raise ValueError(f"--files: there is no directory {files!r}")
+        return [
+            Phone(
+                self.reactor,
+                serial=serial,
+                name=f"Simulated iPhone {index}" if index > 1 else "Simulated iPhone",
+                mux=number("--mux", self["mux"], 2),
+                mode=number("--mode", self["mode"], 5),
+                speed=SPEEDS[self["speed"]],
+                owner=Owner(self["trust"]),
+                files=files,
+                expectations=Expectations(
+                    received="rx-seq" not in self["tolerate"],
+                    constantWindow="window" not in self["tolerate"],
+                ),
+            )
+            for index, serial in enumerate(chosen, 1)
+        ]
+
+
+class IphoneService(ProcessMaster, PhoneService):
+    """
+    The phones as the master of their process.
+    """
+
+    program = "iphone"
+
+
+def makeService(options: Options) -> IService:
+    """
+    The service that C{options} describe.
+    """
+    return options.service

@@ -1,0 +1,98 @@
+# -*- test-case-name: tests.integration.test_killed -*-
+"""
+Daemons that are killed while they pair.
+"""
+
+from __future__ import annotations
+
+import plistlib
+import signal
+import sys
+import time
+
+from muxd.identity import udidFromSerial
+from muxd.lockdown.pairrecord import PairRecord
+from muxd.phone.parser import FIRST_SERIAL
+from muxd.server.records import PairRecordStore
+from tests.integration.conversation import PATIENCE
+from tests.integration.daemon import Daemon, DaemonTestCase
+
+FIRST = udidFromSerial(FIRST_SERIAL)
+SOURCE = ("--source", "simulated")
+TRUSTED = "trusts this computer"
+FEWEST = 20
+"""What has to be done to store an identity and a record: less is not all."""
+
+
+class KilledTests(DaemonTestCase):
+    """
+    Pair records of a daemon that had no time to tidy up.
+    """
+
+    if not sys.platform.startswith("linux"):
+        skip = "what a descriptor is of is looked up in /proc"
+
+    def test_killedAnywhere(self) -> None:
+        """
+        Whichever is the last thing that a daemon does to its directory of pair
+        records: they and the host's identity are there whole or not at all, and
+        the next daemon can go on with them.
+        """
+        killed = wholeRecords = 0
+        while True:
+            daemon = self.makeDaemon()
+            if not self.isKilled(daemon, killed + 1):
+                break
+            killed += 1
+            wholeRecords += self.assertWhole(daemon)
+            self.assertUsable(daemon)
+        self.assertGreaterEqual(killed, FEWEST)
+        self.assertGreater(wholeRecords, 0)
+        self.assertLess(wholeRecords, killed)
+        self.assertTrue(self.assertWhole(daemon))
+
+    def isKilled(self, daemon: Daemon, number: int) -> bool:
+        """
+        Have a daemon pair with a phone.
+
+        @return: Whether it has been killed at that; otherwise it has paired.
+        """
+        runner = ("-m", "tests.integration.killing", str(number), "--nodaemon", "--pidfile=")
+        daemon.run("usbmuxd", *daemon.arguments, *SOURCE, runner=runner)
+        assert daemon.process is not None
+        end = time.monotonic() + PATIENCE
+        while daemon.process.poll() is None and TRUSTED not in daemon.log():
+            self.assertLess(time.monotonic(), end, "it neither pairs nor is killed")
+            time.sleep(0.02)
+        ended = daemon.process.poll()
+        self.assertIn(ended, (None, -signal.SIGKILL))
+        return ended is not None
+
+    def assertWhole(self, daemon: Daemon) -> bool:
+        """
+        What there is of records is whole, and of one pairing.
+
+        @return: Whether there is a record.
+        """
+        found = {path.stem: path.read_bytes() for path in daemon.records.glob("[!.]*")}
+        identity = found.pop("SystemConfiguration", None)
+        record = found.pop(FIRST, None)
+        self.assertEqual(found, {})
+        buid = None if identity is None else plistlib.loads(identity)["SystemBUID"]
+        if record is not None:
+            self.assertEqual(PairRecord.fromBytes(record).systemBUID, buid)
+        return record is not None
+
+    def assertUsable(self, daemon: Daemon) -> None:
+        """
+        What was left behind is in nobody's way.
+        """
+        store = PairRecordStore(str(daemon.records))
+        self.assertTrue(store.check())
+        stored = [plistlib.loads(path.read_bytes()) for path in daemon.records.glob("System*")]
+        buid = store.readBUID()
+        self.assertEqual([values["SystemBUID"] for values in stored], [buid] * len(stored))
+        record = plistlib.dumps({"HostID": "A"})
+        store.save(FIRST, record)
+        self.assertEqual(PairRecordStore(str(daemon.records)).readBUID(), buid)
+        self.assertEqual(store.read(FIRST), record)
