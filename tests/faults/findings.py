@@ -12,6 +12,7 @@ from typing import cast
 from twisted.logger import ILogObserver, globalLogBeginner
 
 from tests.faults.exploration import Exploration, logged
+from tests.faults.scenarios import Outcome
 
 SLACK = 5
 """Objects of a class that caches may keep."""
@@ -49,6 +50,20 @@ class Findings:
     strikes: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
 
+    def count(self, outcome: Outcome) -> bool:
+        """
+        Count one, of which nothing is kept.
+
+        @return: Whether it went wrong.
+        """
+        self.scenarios += 1
+        self.steps += outcome.steps
+        self.strikes.update(each.kind.value for each in outcome.strikes)
+        self.ends.update(end.value for end in outcome.ends)
+        if outcome.wrong:
+            self.wrong.append(str(outcome))
+        return bool(outcome.wrong)
+
     def add(self, other: Findings) -> None:
         """
         Put two together.
@@ -83,13 +98,7 @@ def explore(seeds: range) -> Findings:
     try:
         with logged() as errors:
             for seed in seeds:
-                outcome = Exploration(seed).run()
-                findings.scenarios += 1
-                findings.steps += outcome.steps
-                findings.strikes.update(each.kind.value for each in outcome.strikes)
-                findings.ends.update(end.value for end in outcome.ends)
-                if outcome.wrong:
-                    findings.wrong.append(str(outcome))
+                if findings.count(Exploration(seed).run()):
                     errors.clear()
             after = census()
         if errors:
