@@ -17,12 +17,12 @@ FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test system lint types check-packaging bench clean distclean
+.PHONY: help run test system-test lint types check-packaging bench clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
 	@echo "make test              lint, types, tests with coverage, and a closing line of counts"
-	@echo "make system            the daemon on a real kernel, in a virtual machine; root on Debian"
+	@echo "make system-test       the daemon on a real kernel, in virtual machines; OPTIONS=--help"
 	@echo "make lint              ruff: style and format"
 	@echo "make types             mypy --strict"
 	@echo "make check-packaging   build wheel and sdist, install them elsewhere, check the man page"
@@ -55,9 +55,9 @@ test: $(DEVELOPED)
 	cat $(SUMMARY) || status=1; \
 	exit $$status
 
-# The first run installs QEMU and unpacks a kernel, for which it has to be root.
-system: $(INSTALLED)
-	sh tests/system/run.sh $(abspath $(BIN)/python)
+# The first run installs QEMU and unpacks a kernel, for which it has to be root on Debian.
+system-test: $(DEVELOPED)
+	@$(BIN)/python -m tests.system $(OPTIONS)
 
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .

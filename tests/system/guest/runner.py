@@ -1,0 +1,147 @@
+"""
+One scenario after another, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.system.contenders import Contender, Model
+from tests.system.guest.bus import SYSFS
+from tests.system.guest.launcher import Launcher
+from tests.system.guest.stage import Stage
+from tests.system.guest.udevices import running
+from tests.system.guest.waiting import waitFor
+from tests.system.outcome import Outcome, Verdict
+from tests.system.scenario import PATIENCE, Failed, Scenario
+
+RESULTS = "results"
+_RESULT = "result"
+_PAUSE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """
+    @ivar launcher: C{None} if nothing of Twisted's is needed.
+    @ivar udevTree: Where udevd was unpacked.
+    @ivar out: The directory for results and logs.
+    """
+
+    contender: Contender
+    model: Model
+    launcher: Launcher | None
+    udevTree: Path
+    out: Path
+
+    def run(self, scenarios: Iterable[Scenario]) -> None:
+        """
+        Run them; what becomes of them is written down.
+        """
+        for scenario in scenarios:
+            self._write(Outcome(scenario=scenario.name, verdict=Verdict.BEGAN))
+            self._write(self._runOne(scenario))
+
+    def _write(self, outcome: Outcome) -> None:
+        with (self.out / RESULTS).open("a") as results:
+            results.write(f"{outcome.toLine()}\n")
+        # Whoever watches the console reads the file now.
+        print(outcome.verdict.value, outcome.scenario, flush=True)
+
+    def _runOne(self, scenario: Scenario) -> Outcome:
+        """
+        Fork, wait, and clear up after whatever was left.
+        """
+        directory = self.out / scenario.name
+        directory.mkdir(parents=True, exist_ok=True)
+        began = time.monotonic()
+        pid = os.fork()
+        if not pid:
+            os.setpgid(0, 0)
+            self._perform(scenario, directory)
+        reason = self._await(pid, began + PATIENCE)
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        if self.launcher is not None:
+            self.launcher.killAll()
+        clear()
+        result = directory / _RESULT
+        if not reason and result.exists():
+            return Outcome.fromLine(result.read_text())
+        seconds = time.monotonic() - began
+        reason = reason or "it ended without a result"
+        return Outcome(
+            scenario=scenario.name, verdict=Verdict.FAILED, seconds=seconds, reason=reason
+        )
+
+    def _await(self, pid: int, deadline: float) -> str:
+        """
+        Wait for a scenario's process.
+
+        @return: Why it was killed; "" if it was not.
+        """
+        while not os.waitpid(pid, os.WNOHANG)[0]:
+            if time.monotonic() > deadline:
+                # Its process shows where it is: see _perform.
+                os.kill(pid, signal.SIGALRM)
+                os.waitpid(pid, 0)
+                return f"it did not end within {PATIENCE:g} s"
+            time.sleep(_PAUSE)
+        return ""
+
+    def _perform(self, scenario: Scenario, directory: Path) -> None:
+        """
+        In a process of its own: run one scenario, and never return.
+        """
+        try:
+            signal.signal(signal.SIGALRM, _interrupted)
+            outcome = self._outcome(scenario, directory)
+            (directory / _RESULT).write_text(outcome.toLine())
+        except BaseException:
+            (directory / "traceback").write_text(traceback.format_exc())
+        finally:
+            os._exit(0)
+
+    def _outcome(self, scenario: Scenario, directory: Path) -> Outcome:
+        stage = Stage(self.contender, self.model, self.launcher, directory)
+        began = time.monotonic()
+        verdict, reason = Verdict.PASSED, ""
+        try:
+            with running(scenario.udev, self.udevTree, directory / "udev.log"):
+                scenario.run(stage)
+                stage.finish()
+        except Exception as error:
+            verdict = Verdict.FAILED
+            reason = str(error) if isinstance(error, Failed) else repr(error)
+            (directory / "traceback").write_text(traceback.format_exc())
+        return Outcome(
+            scenario=scenario.name,
+            verdict=verdict,
+            seconds=time.monotonic() - began,
+            reason=" ".join(reason.split()),
+            remarks=tuple(stage.remarks),
+        )
+
+
+def clear() -> None:
+    """
+    Leave nothing to the next scenario: no phone on the bus, no file of a daemon.
+    """
+    waitFor("the bus to be empty", lambda: not list(SYSFS.glob("[0-9]*-[0-9]")))
+    for path in (*Path("/run").glob("phone-*"), *Path("/run").glob("usbmuxd*")):
+        path.unlink(missing_ok=True)
+    for directory in ("/run/daemon", "/run/udev", "/var/lib/lockdown"):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _interrupted(number: int, frame: object) -> None:
+    raise Failed("it took too long")

@@ -1,0 +1,161 @@
+"""
+Phones that come and go, and daemons that do.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from tests.system.guest.clients import Attached, Listener, exchange, randomBytes
+from tests.system.guest.phones import CHARGEN, DISCARD, ECHO, NEW_SERIAL, Phone, PhoneSettings
+from tests.system.guest.processes import Footprint
+from tests.system.guest.stage import Stage
+from tests.system.guest.waiting import waitFor
+from tests.system.scenario import Catalogue, Failed
+
+SCENARIOS = Catalogue()
+
+REPLUGS = 50
+WARM_UP = 5
+
+
+def pull(phone: Phone, way: int) -> None:
+    """
+    End a phone's stay in one of the ways that there are: the cable is pulled out and
+    the controller knows, or transfers fail first, or the kernel lets go.
+    """
+    if way % 3 == 2:
+        phone.tell("detach")
+    else:
+        phone.unplug(errno.EPROTO if way % 3 else 0)
+
+
+@SCENARIOS.scenario("replug-50")
+def replug(stage: Stage) -> None:
+    """
+    50 times plugged in, used and pulled out in different ways, and the daemon
+    has as many open files and threads as before.
+    """
+    phone = stage.phone()
+    stage.daemon.start()
+    listener = stage.listener()
+
+    def once(way: int) -> None:
+        stage.echo(stage.attach(phone, listener), 2048)
+        pull(phone, way)
+        listener.detached(phone.udid)
+
+    for way in range(WARM_UP):
+        once(way)
+    before = stage.daemon.footprint()
+    for way in range(REPLUGS):
+        once(way)
+
+    def settled() -> Footprint | None:
+        # What is given back in another thread may be so a moment later.
+        now = stage.daemon.footprint()
+        same = now.descriptors == before.descriptors and now.threads == before.threads
+        return now if same else None
+
+    try:
+        after = waitFor("it", settled, patience=10)
+    except Failed:
+        after = stage.daemon.footprint()
+        raise Failed(f"grown from {before} to {after}") from None
+    stage.remark(
+        f"{len(after.descriptors)} files, {after.threads} threads, "
+        f"{before.resident} kB before and {after.resident} kB after"
+    )
+
+
+@SCENARIOS.scenario("unplug-busy")
+def unplugBusy(stage: Stage) -> None:
+    """
+    A phone that is pulled out in the middle of transfers in both directions ends its
+    streams, and nobody else's: another phone's goes on, and it can be plugged in again.
+    """
+    phone = stage.phone()
+    other = stage.phone(PhoneSettings(serial=otherSerial(1)))
+    stage.daemon.start()
+    listener = stage.listener()
+    untouched = stage.attach(other, listener)
+    with stage.daemon.stream(untouched.deviceID, ECHO) as survivor:
+        for error in (errno.EPROTO, 0, errno.EPROTO):
+            attached = stage.attach(phone, listener)
+            _pullInTheMiddle(stage, phone, attached, listener, error)
+            exchange({survivor: randomBytes(20000)})
+        stage.echo(stage.attach(phone, listener))
+    stage.expect("events that were not expected", [], listener.pending())
+
+
+def _pullInTheMiddle(
+    stage: Stage, phone: Phone, attached: Attached, listener: Listener, error: int
+) -> None:
+    connect = stage.daemon.stream
+    with connect(attached.deviceID, CHARGEN) as down, connect(attached.deviceID, DISCARD) as up:
+        down.receive(100_000)
+        up.socket.setblocking(False)
+        # The phone takes nothing any more, so there is something in the middle.
+        phone.tell("hold")
+        try:
+            while True:
+                up.socket.send(bytes(65536))
+        except BlockingIOError:
+            pass
+        phone.unplug(error)
+        listener.detached(phone.udid)
+        up.socket.settimeout(30)
+        for each in (down, up):
+            each.untilClosed()
+        phone.tell("release")
+
+
+@SCENARIOS.scenario("four-phones")
+def fourPhones(stage: Stage) -> None:
+    """
+    Four phones at once, each of which gets its own data back while all are busy; one
+    that is pulled out is not missed by the others.
+    """
+    phones = [stage.phone(PhoneSettings(serial=otherSerial(each))) for each in range(4)]
+    stage.daemon.start()
+    listener = stage.listener()
+    for phone in phones:
+        phone.plug()
+    attached = [listener.attached(phone.udid) for phone in phones]
+    stage.expect("different numbers", 4, len({each.deviceID for each in attached}))
+    streams = [stage.daemon.stream(each.deviceID, ECHO) for each in attached]
+    exchange({stream: randomBytes(1 << 18) for stream in streams})
+    phones[1].unplug()
+    listener.detached(phones[1].udid)
+    rest = [*streams[:1], *streams[2:]]
+    exchange({stream: randomBytes(1 << 18) for stream in rest})
+    for stream in streams:
+        stream.close()
+    expected = {phone.udid for phone in [*phones[:1], *phones[2:]]}
+    stage.expect("the devices", expected, set(stage.daemon.devices()))
+
+
+@SCENARIOS.scenario("killed")
+def killed(stage: Stage) -> None:
+    """
+    A daemon that is killed in the middle of a download is started again, with
+    its socket and its half read packets lying about, and serves the phone that
+    is still plugged in.
+    """
+    phone = stage.phone()
+    stage.daemon.start()
+    attached = stage.attach(phone, stage.listener())
+    for _ in range(3):
+        with stage.daemon.stream(attached.deviceID, CHARGEN) as down:
+            down.receive(200_000)
+            stage.daemon.kill()
+        stage.daemon.start()
+        attached = stage.listener().attached(phone.udid)
+        stage.echo(attached)
+
+
+def otherSerial(number: int) -> str:
+    """
+    A serial number of its own for each phone.
+    """
+    return f"{int(NEW_SERIAL, 16) + number:024X}"

@@ -1,0 +1,153 @@
+"""
+What the kernel and other programs do to a phone while the daemon wants it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from tests.system.contenders import Contender
+from tests.system.guest.clients import exchange, randomBytes
+from tests.system.guest.phones import ECHO
+from tests.system.guest.processes import User
+from tests.system.guest.stage import Stage
+from tests.system.guest.waiting import waitFor
+from tests.system.scenario import Catalogue, Failed, Udev
+from tests.system.scenarios.finding import NOBODY, use
+
+SCENARIOS = Catalogue()
+
+_CLAIM = """\
+import sys, usb.core, usb.util
+device = usb.core.find(idVendor=0x05ac)
+device.set_configuration(4)
+usb.util.claim_interface(device, 1)
+print("claimed", flush=True)
+sys.stdin.read()
+"""
+
+_RESET = "import usb.core; usb.core.find(idVendor=0x05ac).reset()"
+
+
+@SCENARIOS.scenario("stall")
+def stall(stage: Stage) -> None:
+    """
+    A phone that stalls its bulk IN endpoint is used again, whether that takes a cleared
+    stall or a new beginning; and so a second and a third time.
+    """
+    phone = stage.phone()
+    stage.daemon.start()
+    attached = stage.attach(phone, stage.listener())
+    stage.echo(attached)
+    for _ in range(3):
+        phone.tell("halt")
+        _worksAgain(stage, phone.udid)
+
+
+@SCENARIOS.scenario("held")
+def held(stage: Stage) -> None:
+    """
+    A phone that another program holds is reported, with that program's name and number,
+    and used as soon as that program lets go.
+    """
+    phone = stage.phone()
+    phone.plug()
+    stage.device(phone)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _CLAIM], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdin is not None and holder.stdout is not None
+    stage.expect("the holder", b"claimed\n", holder.stdout.readline())
+    stage.daemon.start()
+    listener = stage.listener()
+    if stage.isMuxd:
+        name = os.path.basename(os.readlink(f"/proc/{holder.pid}/exe"))
+        stage.daemon.logged(rf"in use by {name}\S* \(pid {holder.pid}\)")
+    else:
+        time.sleep(1)
+    stage.expect("the devices", {}, stage.daemon.devices())
+    holder.stdin.close()
+    holder.wait()
+    use(stage, phone, listener.attached(phone.udid))
+
+
+@SCENARIOS.scenario(
+    "permission",
+    udev=Udev.NOBODY,
+    exempt={Contender.C: "without udevd, which would give it permission, it sees no phone"},
+)
+def permission(stage: Stage) -> None:
+    """
+    A daemon that may not open the phone says which udev rule is missing, and uses
+    the phone as soon as it may.
+    """
+    phone = stage.phone()
+    stage.daemon.start(user=User(NOBODY, NOBODY))
+    listener = stage.listener()
+    phone.plug()
+    node = stage.device(phone).node
+    stage.daemon.logged(rf"no permission for {node}: copy udev/39-muxd\.rules")
+    node.chmod(0o666)
+    use(stage, phone, listener.attached(phone.udid))
+
+
+@SCENARIOS.scenario("reset")
+def reset(stage: Stage) -> None:
+    """
+    A phone that another program resets, which takes it from the daemon, is
+    used again.
+    """
+    phone = stage.phone()
+    stage.daemon.start()
+    attached = stage.attach(phone, stage.listener())
+    with stage.daemon.stream(attached.deviceID, ECHO) as stream:
+        exchange({stream: randomBytes(1000)})
+        subprocess.run([sys.executable, "-c", _RESET], check=True)
+        _worksAgain(stage, phone.udid)
+
+
+@SCENARIOS.scenario("deauthorized")
+def deauthorized(stage: Stage) -> None:
+    """
+    A phone that the kernel is told to keep from everybody, which is what remains of it in
+    some suspends, is used again when it is allowed.
+    """
+    phone = stage.phone()
+    stage.daemon.start()
+    listener = stage.listener()
+    attached = stage.attach(phone, listener)
+    device = stage.device(phone)
+    stage.echo(attached)
+    device.write("authorized", 0)
+    listener.detached(phone.udid)
+    device.write("authorized", 1)
+    use(stage, phone, listener.attached(phone.udid))
+
+
+def _worksAgain(stage: Stage, udid: str) -> None:
+    """
+    Sooner or later, by whatever number it has then.
+    """
+    failures: list[str] = []
+
+    def works() -> bool:
+        deviceID = stage.daemon.devices().get(udid)
+        if deviceID is None:
+            failures.append("it is not listed")
+            return False
+        try:
+            with stage.daemon.stream(deviceID, ECHO) as stream:
+                stream.socket.settimeout(5)
+                stream.send(b"hello")
+                return stream.receive(5) == b"hello"
+        except Failed as error:
+            failures.append(str(error))
+            return False
+
+    try:
+        waitFor("the phone to work again", works, patience=45)
+    except Failed as error:
+        raise Failed(f"{error}: {failures[-1]}") from None
