@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         parts = Laboratory.standard(say).parts()
     except Unavailable as error:
-        return skip(str(error), scenarios, contenders)
+        return giveUp(str(error), scenarios, contenders)
     shutil.rmtree(options.out, ignore_errors=True)
     # In there, it would be done anew for each process.
     for package in ("muxd", "tests", "twisted"):
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if report.failed else 0
 
 
-def skip(reason: str, scenarios: Sequence[Scenario], contenders: Sequence[Contender]) -> int:
+def giveUp(reason: str, scenarios: Sequence[Scenario], contenders: Sequence[Contender]) -> int:
     """
     No virtual machine can be had, which is a failure where nothing may be missing.
 

@@ -22,16 +22,15 @@ from pathlib import Path
 from tests.system.initramfs import INIT, MODULES, initramfs
 from tests.system.kernel import KernelError, ModuleTree, vmlinux
 
-PROGRAMS = {
+PACKAGES = {
     "qemu-system-x86_64": "qemu-system-x86",
     "busybox": "busybox-static",
     "usbmuxd": "usbmuxd",
     "iproxy": "libusbmuxd-tools",
     "idevice_id": "libimobiledevice-utils",
+    "libusb-1.0.so.0": "libusb-1.0-0",
 }
-"""Programs that the host must have, as the virtual machine sees its files."""
-
-LIBRARIES = {"libusb-1.0.so.0": "libusb-1.0-0"}
+"""What the host must have, as the virtual machine sees its files, and where it is from."""
 
 UDEVADM = "bin/udevadm"
 """Which is udevd as well, by another name."""
@@ -69,7 +68,8 @@ class Laboratory:
     """
     The directory with the parts.
 
-    @param run: How to run a program; C{subprocess.run} by any other name.
+    @param run: How to run a program; C{subprocess.run}, but in tests.
+    @param find: Where something is that may be installed.
     """
 
     def __init__(
@@ -77,10 +77,12 @@ class Laboratory:
         directory: Path,
         say: Say,
         run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run,
+        find: Callable[[str], Path | None] | None = None,
     ) -> None:
         self._directory = directory
         self._say = say
         self._run = run
+        self._find = find or installed
         self._isUpdated = False
 
     @classmethod
@@ -101,10 +103,8 @@ class Laboratory:
             self._directory.mkdir(parents=True, exist_ok=True)
             with self._locked():
                 self._installPrograms()
-                qemu = shutil.which("qemu-system-x86_64")
-                assert qemu is not None
                 kernel, initrd = self._bootable()
-                return Parts(Path(qemu), kernel, initrd, self._udev())
+                return Parts(self._found("qemu-system-x86_64"), kernel, initrd, self._udev())
         except (OSError, KernelError) as error:
             raise Unavailable(str(error)) from error
 
@@ -120,10 +120,7 @@ class Laboratory:
     # Programs
 
     def _installPrograms(self) -> None:
-        missing = sorted(
-            {package for name, package in PROGRAMS.items() if _which(name) is None}
-            | {package for name, package in LIBRARIES.items() if not _hasLibrary(name)}
-        )
+        missing = sorted({PACKAGES[name] for name in PACKAGES if self._find(name) is None})
         if not missing:
             return
         self._say(f"installing {' '.join(missing)}")
@@ -131,9 +128,14 @@ class Laboratory:
             raise Unavailable(f"not root; first run: apt-get install {' '.join(missing)}")
         self._update()
         self._apt("-y", "--no-install-recommends", "install", *missing)
-        absent = [name for name in PROGRAMS if _which(name) is None]
-        if absent:
-            raise Unavailable(f"apt-get has installed no {', '.join(absent)}")
+        for name in PACKAGES:
+            self._found(name)
+
+    def _found(self, name: str) -> Path:
+        found = self._find(name)
+        if found is None:
+            raise Unavailable(f"there is no {name}, though {PACKAGES[name]} should have it")
+        return found
 
     # The kernel
 
@@ -151,11 +153,9 @@ class Laboratory:
             if image is None:
                 raise Unavailable(f"there is no kernel in {tree}/boot")
             release = image.name.removeprefix("vmlinuz-")
-            busybox = _which("busybox")
-            assert busybox is not None
             modules = ModuleTree(tree / "lib/modules" / release)
             _write(kernel, vmlinux(image.read_bytes()))
-            _write(initrd, initramfs(modules, Path(busybox).read_bytes()))
+            _write(initrd, initramfs(modules, self._found("busybox").read_bytes()))
         return kernel, initrd
 
     def _kernelTree(self) -> Path:
@@ -186,7 +186,7 @@ class Laboratory:
         """
         A tree with udevd.
         """
-        if Path("/", UDEVADM).exists():
+        if self._find(f"/{UDEVADM}") is not None:
             return Path("/")
         tree = self._directory / "udev"
         if not (tree / UDEVADM).exists():
@@ -203,7 +203,7 @@ class Laboratory:
         """
         if not self._isUpdated:
             self._isUpdated = True
-            if shutil.which("apt-get") is None:
+            if self._find("apt-get") is None:
                 raise Unavailable("there is no apt-get here to get QEMU and a kernel with")
             self._apt("update")
 
@@ -239,12 +239,17 @@ class Laboratory:
         unpacked.rename(tree)
 
 
-def _which(name: str) -> str | None:
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-
-
-def _hasLibrary(name: str) -> bool:
-    return any(next(Path(root).glob(f"**/{name}"), None) for root in ("/usr/lib", "/lib"))
+def installed(name: str) -> Path | None:
+    """
+    Where a program, a library, or a file by its full path is; C{None} if it is not there.
+    """
+    if name.startswith("/"):
+        return Path(name) if Path(name).exists() else None
+    if ".so." in name:
+        roots = (Path("/usr/lib"), Path("/lib"))
+        return next((path for root in roots for path in root.glob(f"**/{name}")), None)
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    return Path(found) if found else None
 
 
 def _write(path: Path, content: bytes) -> None:
