@@ -5,6 +5,7 @@ What a scenario is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 600.0
 """Seconds until a scenario is given up, on a machine that is emulated and shared."""
+
+
+_MARKUP = re.compile(r"[A-Z]\{([^}]*)\}")
 
 
 class Failed(Exception):
@@ -102,7 +106,7 @@ class Catalogue:
 
         def add(run: Callable[[Stage], None]) -> Callable[[Stage], None]:
             paragraph = (run.__doc__ or "").strip().split("\n\n")[0]
-            shows = " ".join(paragraph.split())
+            shows = _MARKUP.sub(r"\1", " ".join(paragraph.split()))
             if not shows:
                 raise ValueError(f"{name}: say in its docstring what it shows")
             self._add(Scenario(name, shows, run, udev, exempt or {}, frozenset(models)))

@@ -5,9 +5,10 @@ Tests for L{tests.system.scenario}, L{tests.system.plan} and the scenarios there
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.system.contenders import Contender, Model
+from tests.system.guest.daemons import PROJECT
 from tests.system.guest.stage import Stage
 from tests.system.plan import LONGEST_SHARE, Share, divide
 from tests.system.scenario import Catalogue
@@ -17,7 +18,7 @@ from tests.system.scenarios.traffic import around
 
 def nothing(stage: Stage) -> None:
     """
-    It shows nothing at all,
+    It shows C{nothing} at all,
     in two lines.
 
     And this is nobody's business.
@@ -80,6 +81,26 @@ class CatalogueTests(SynchronousTestCase):
             one.whyNot(Contender.ASYNC, Model.STANDALONE), "the standalone phone cannot do it"
         )
         self.assertIsNone(one.whyNot(Contender.ASYNC, Model.MUXD))
+
+
+class DocumentTests(SynchronousTestCase):
+    """
+    Tests for F{docs/system-tests.md}.
+    """
+
+    def test_scenarios(self) -> None:
+        """
+        It says of each scenario what that shows, in the scenario's own words.
+        """
+        document = PROJECT / "docs/system-tests.md"
+        if not document.exists():
+            raise SkipTest("this test needs the source tree")
+        _, begin, rest = document.read_text().partition("<!-- scenarios -->\n")
+        found, end, _ = rest.partition("<!-- end of scenarios -->")
+        rows = [f"| {each.name} | {each.shows} |" for each in CATALOGUE.matching()]
+        expected = "\n".join(["| scenario | shows |", "| --- | --- |", *rows, ""])
+        self.assertEqual((begin, end, found), (begin, end, expected))
+        self.assertTrue(begin and end)
 
 
 class DivideTests(SynchronousTestCase):

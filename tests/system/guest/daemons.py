@@ -5,6 +5,7 @@ The daemons under test.
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -71,7 +72,8 @@ class Daemon:
         if self.isMuxd:
             self._startMuxd([*([] if preflight else ["-p"]), *words], user, loaded, source)
         else:
-            command = ["usbmuxd", "-f", "-v", *([] if preflight else ["-p"]), *words]
+            asUser = [] if user is None else ["-U", pwd.getpwuid(user.uid).pw_name]
+            command = ["usbmuxd", "-f", "-v", *([] if preflight else ["-p"]), *asUser, *words]
             path = shutil.which(command[0], path="/usr/sbin:/usr/bin")
             self._process = Executed(self._command([path or command[0], *command[1:]], None))
         waitFor("the daemon to listen", self._listens)

@@ -13,6 +13,7 @@ from tests.system.guest.clients import Attached, Listener, exchange, randomBytes
 from tests.system.guest.daemons import Daemon
 from tests.system.guest.launcher import Launcher
 from tests.system.guest.phones import ECHO, Phone, PhoneMaker, PhoneSettings
+from tests.system.guest.waiting import PATIENCE
 from tests.system.scenario import Failed
 
 
@@ -42,6 +43,14 @@ class Stage:
         Whether the daemon is ours.
         """
         return self.daemon.isMuxd
+
+    @property
+    def patience(self) -> float:
+        """
+        Seconds for what the daemon does by itself.  The other one either does such
+        things at once or never.
+        """
+        return PATIENCE if self.isMuxd else PATIENCE / 3
 
     # Beginnings
 

@@ -84,7 +84,7 @@ def withoutUdevd(stage: Stage) -> None:
     listener = stage.listener()
     for _ in range(2):
         phone.plug()
-        use(stage, phone, listener.attached(phone.udid, patience=20))
+        use(stage, phone, listener.attached(phone.udid, stage.patience))
         phone.unplug()
         listener.detached(phone.udid)
 
