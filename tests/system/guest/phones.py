@@ -61,8 +61,11 @@ class Phone:
     @ivar settings: What it is.
     """
 
-    def __init__(self, process: Process, control: Path, settings: PhoneSettings) -> None:
+    def __init__(
+        self, process: Process, control: Path, settings: PhoneSettings, model: Model
+    ) -> None:
         self.settings = settings
+        self._model = model
         self._process = process
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(PATIENCE)
@@ -117,6 +120,9 @@ class Phone:
         @param error: What the transfers fail with first, such as C{EPROTO}; none if 0.
         """
         self.tell("unplug", *([-error] if error else []))
+        if self._model is Model.STANDALONE:
+            # The other one is as new each time.
+            self.tell("release")
 
     def violations(self) -> list[str]:
         """
@@ -164,7 +170,7 @@ class PhoneMaker:
         else:
             assert self.launcher is not None
             process = self.launcher.launch(command)
-        return Phone(process, control, settings)
+        return Phone(process, control, settings, self.model)
 
 
 def _standalone(settings: PhoneSettings, control: Path) -> Sequence[str]:

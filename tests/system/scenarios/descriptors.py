@@ -11,7 +11,10 @@ from tests.system.scenario import Catalogue
 
 SCENARIOS = Catalogue()
 
-MODES = range(1, 6)
+MODES = range(1, 5)
+
+MODE_WITHOUT_MUX = 5
+"""Direct tethering: one configuration, with Ethernet in it and nothing else."""
 
 
 @SCENARIOS.scenario("old-serial")
@@ -42,8 +45,8 @@ def firstVersion(stage: Stage) -> None:
 @SCENARIOS.scenario("modes", models=[Model.MUXD])
 def modes(stage: Stage) -> None:
     """
-    In each of the modes 1 to 5, which differ in configurations, the mux interface is
-    found, and the mode is left as it is.
+    In each of the modes 1 to 4, which differ in configurations, the mux interface is
+    found, and the mode is left as it is; mode 5 has none, which is said in the log.
     """
     stage.daemon.start()
     listener = stage.listener()
@@ -53,6 +56,12 @@ def modes(stage: Stage) -> None:
         stage.expect("the mode", mode, phone.tell("stats")["mode"])
         phone.unplug()
         listener.detached(phone.udid)
+    phone = stage.phone(PhoneSettings(mode=MODE_WITHOUT_MUX))
+    phone.plug()
+    stage.device(phone)
+    if stage.isMuxd:
+        stage.daemon.logged("none of its 1 configurations has an interface 255/254/2")
+    stage.expect("the devices", {}, stage.daemon.devices())
 
 
 @SCENARIOS.scenario("super-speed", models=[Model.MUXD])

@@ -107,7 +107,6 @@ def _pullInTheMiddle(
         up.socket.settimeout(30)
         for each in (down, up):
             each.untilClosed()
-        phone.tell("release")
 
 
 @SCENARIOS.scenario("four-phones")
