@@ -144,7 +144,7 @@ class _Template:
 
 def startLauncher() -> Launcher | None:
     """
-    Fork the process that loads.
+    Fork the process that loads, and wait until it has.
 
     @return: C{None} where one of Twisted's programs has come to its end: whoever
         called this must return.
@@ -152,9 +152,11 @@ def startLauncher() -> Launcher | None:
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork():
         far.close()
+        near.recv(_LONGEST)
         return Launcher(near)
     near.close()
     _load()
+    far.send(b"loaded")
     program = _Template(far).serve()
     if program is not None:
         program()
