@@ -109,7 +109,7 @@ class Machine:
         out = f"local,path={self.directory},mount_tag={OUT},security_model=none"
         return [
             *(str(parts.qemu), "-accel", "tcg,thread=multi,tb-size=256"),
-            *("-cpu", "max,la57=off", "-machine", "pc", "-smp", "2", "-m", str(MEMORY)),
+            *("-cpu", "max,la57=off", "-machine", "pc", "-smp", "1", "-m", str(MEMORY)),
             *("-nodefaults", "-no-user-config", "-no-reboot"),
             *("-display", "none", "-serial", "stdio"),
             *("-kernel", str(parts.kernel), "-initrd", str(parts.initrd)),

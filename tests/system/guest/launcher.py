@@ -152,7 +152,8 @@ def startLauncher() -> Launcher | None:
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork():
         far.close()
-        near.recv(_LONGEST)
+        if not near.recv(_LONGEST):
+            raise RuntimeError("Twisted's programs cannot be loaded")
         return Launcher(near)
     near.close()
     _load()

@@ -5,6 +5,9 @@ Phones that come and go, and daemons that do.
 from __future__ import annotations
 
 import errno
+import time
+from dataclasses import replace
+from pathlib import Path
 
 from tests.system.guest.clients import Attached, Listener, exchange, randomBytes
 from tests.system.guest.phones import CHARGEN, DISCARD, ECHO, NEW_SERIAL, Phone, PhoneSettings
@@ -17,6 +20,9 @@ SCENARIOS = Catalogue()
 
 REPLUGS = 50
 WARM_UP = 5
+FLAPS = 40
+FLAP = 0.08
+"""Seconds."""
 
 
 def pull(phone: Phone, way: int) -> None:
@@ -109,6 +115,61 @@ def _pullInTheMiddle(
             each.untilClosed()
 
 
+@SCENARIOS.scenario("flapping")
+def flapping(stage: Stage) -> None:
+    """
+    A loose contact: 40 times plugged in and pulled out at any moment of what the daemon
+    does with a new phone, and used when it stays in; nothing is held for good.
+    """
+    phone = stage.phone()
+    stage.daemon.start()
+    listener = stage.listener()
+    before = _unused(stage, phone, listener)
+    for number in range(FLAPS):
+        phone.plug()
+        time.sleep(FLAP * (number % 8))
+        pull(phone, number)
+    phone.plug()
+    waitFor("the phone to work", lambda: _works(stage, phone))
+    phone.unplug()
+    waitFor("the phone to be gone", lambda: not stage.daemon.devices())
+    listener.close()
+    waitFor(f"what it held before: {before}", lambda: _holds(stage, before))
+
+
+def _unused(stage: Stage, phone: Phone, listener: Listener) -> Footprint:
+    """
+    What the daemon holds when a phone has been there, without its listener.
+    """
+    for way in range(3):
+        stage.echo(stage.attach(phone, listener), 2048)
+        pull(phone, way)
+        listener.detached(phone.udid)
+    descriptors = list(stage.daemon.footprint().descriptors)
+    descriptors.remove("socket:")
+    return replace(stage.daemon.footprint(), descriptors=tuple(descriptors))
+
+
+def _holds(stage: Stage, footprint: Footprint) -> bool:
+    now = stage.daemon.footprint()
+    return (now.descriptors, now.threads) == (footprint.descriptors, footprint.threads)
+
+
+def _works(stage: Stage, phone: Phone) -> bool:
+    """
+    Whether it is there and answers; it may be listed by a number that is about to end.
+    """
+    deviceID = stage.daemon.devices().get(phone.udid)
+    if deviceID is None:
+        return False
+    try:
+        with stage.daemon.stream(deviceID, ECHO) as stream:
+            exchange({stream: randomBytes(100)})
+    except Failed:
+        return False
+    return True
+
+
 @SCENARIOS.scenario("four-phones")
 def fourPhones(stage: Stage) -> None:
     """
@@ -132,6 +193,28 @@ def fourPhones(stage: Stage) -> None:
         stream.close()
     expected = {phone.udid for phone in [*phones[:1], *phones[2:]]}
     stage.expect("the devices", expected, set(stage.daemon.devices()))
+
+
+@SCENARIOS.scenario("little-memory")
+def littleMemory(stage: Stage) -> None:
+    """
+    Where usbfs lends a megabyte to all transfers together, which is less than four phones
+    want for reading ahead, each of four gets its data back all the same.
+    """
+    limit = Path("/sys/module/usbcore/parameters/usbfs_memory_mb")
+    before = limit.read_text()
+    limit.write_text("1")
+    try:
+        phones = [stage.phone(PhoneSettings(serial=otherSerial(each))) for each in range(4)]
+        stage.daemon.start()
+        listener = stage.listener()
+        attached = [stage.attach(phone, listener) for phone in phones]
+        streams = [stage.daemon.stream(each.deviceID, ECHO) for each in attached]
+        exchange({stream: randomBytes(1 << 18) for stream in streams})
+        for stream in streams:
+            stream.close()
+    finally:
+        limit.write_text(before)
 
 
 @SCENARIOS.scenario("killed")

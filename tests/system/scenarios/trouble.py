@@ -5,6 +5,8 @@ What the kernel and other programs do to a phone while the daemon wants it.
 from __future__ import annotations
 
 import errno
+import os
+import stat
 import subprocess
 import sys
 import time
@@ -22,9 +24,11 @@ SCENARIOS = Catalogue()
 
 _CLAIM = """\
 import sys, usb.core, usb.util
+configuration, interface = map(int, sys.argv[1:])
 device = usb.core.find(idVendor=0x05ac)
-device.set_configuration(4)
-usb.util.claim_interface(device, 1)
+if device.get_active_configuration().bConfigurationValue != configuration:
+    device.set_configuration(configuration)
+usb.util.claim_interface(device, interface)
 print("claimed", flush=True)
 sys.stdin.read()
 """
@@ -50,14 +54,30 @@ def stall(stage: Stage) -> None:
 @SCENARIOS.scenario("held")
 def held(stage: Stage) -> None:
     """
-    A phone that another program holds is reported, with that program's name and number,
-    and used as soon as that program lets go.
+    A phone whose mux interface another program holds is reported, with that program's
+    name and number, and used as soon as that program lets go.
     """
+    _hold(stage, configuration=4, interface=1)
+
+
+@SCENARIOS.scenario("held-camera")
+def heldCamera(stage: Stage) -> None:
+    """
+    So is one whose camera a program holds in the configuration that a kernel chooses, which
+    keeps everybody from choosing the one with a mux interface.
+    """
+    _hold(stage, configuration=1, interface=0)
+
+
+def _hold(stage: Stage, configuration: int, interface: int) -> None:
     phone = stage.phone()
     phone.plug()
-    stage.device(phone)
+    device = stage.device(phone)
+    waitFor("the kernel to configure it", lambda: device.configuration)
     holder = subprocess.Popen(
-        [sys.executable, "-c", _CLAIM], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", _CLAIM, str(configuration), str(interface)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert holder.stdin is not None and holder.stdout is not None
     stage.expect("the holder", b"claimed\n", holder.stdout.readline())
@@ -90,6 +110,27 @@ def permission(stage: Stage) -> None:
     else:
         stage.daemon.logged("Could not open device")
     node.chmod(0o666)
+    use(stage, phone, listener.attached(phone.udid, stage.patience))
+
+
+@SCENARIOS.scenario("no-node")
+def withoutNode(stage: Stage) -> None:
+    """
+    Where there is no file for a phone in /dev/bus/usb, as in a container that was not
+    given any, that is said, and the phone is used as soon as there is one.
+    """
+    phone = stage.phone()
+    phone.plug()
+    node = stage.device(phone).node
+    number = node.stat().st_rdev
+    node.unlink()
+    stage.daemon.start()
+    listener = stage.listener()
+    if stage.isMuxd:
+        stage.daemon.logged(f"there is no {node}: if this is a container")
+    else:
+        time.sleep(1)
+    os.mknod(node, stat.S_IFCHR | 0o664, number)
     use(stage, phone, listener.attached(phone.udid, stage.patience))
 
 
