@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
     for package in ("muxd", "tests", "twisted"):
         compileall.compile_dir(PROJECT / package, quiet=2)
     campaign = Campaign(parts, options.out, say, options.verbose)
-    campaign.run(divide(scenarios, contenders, options.phone), options.machines)
+    campaign.run(divide(scenarios, contenders, options.phone, options.machines), options.machines)
     report = Report(scenarios, contenders, options.phone, campaign.cells)
     print("", report.table(), "", report.details(), "", sep="\n")
     print(report.summary())

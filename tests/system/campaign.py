@@ -14,7 +14,6 @@ from itertools import count
 from pathlib import Path
 from threading import Lock
 
-from tests.system.contenders import Contender
 from tests.system.guest.daemons import PROJECT
 from tests.system.guest.runner import RESULTS
 from tests.system.laboratory import Parts, Say
@@ -32,9 +31,10 @@ when one begins and ends."""
 class Cell:
     """
     One field of the table.
+
+    @ivar directory: Where its logs are.
     """
 
-    contender: Contender
     outcome: Outcome
     directory: Path
 
@@ -86,10 +86,10 @@ class Campaign:
 
     def _runMachine(self, share: Share) -> int:
         """
-        @return: How many of its scenarios are done, at least one.
+        @return: How many of its trials are done, at least one.
         """
         with self._lock:
-            name = f"{next(self._numbers):02}-{share.contender.value}"
+            name = f"machine-{next(self._numbers)}"
         directory = self._directory / name
         machine = self._makeMachine(self._parts, directory)
         console: list[str] = []
@@ -102,9 +102,9 @@ class Campaign:
                 self._say(f"{name}: {line}")
             for outcome in self._results(directory)[len(finished) :]:
                 finished.append(outcome)
-                self._add(Cell(share.contender, outcome, directory / outcome.scenario))
+                self._add(Cell(outcome, directory / str(outcome.trial)))
 
-        self._say(f"{name}: booting for {len(share.scenarios)} scenarios")
+        self._say(f"{name}: booting for {len(share.trials)} trials")
         status = machine.run(
             self._command(share),
             PROJECT,
@@ -112,23 +112,23 @@ class Campaign:
             lineReceived,
         )
         (directory / "console").write_text("\n".join([*console, ""]))
-        if len(finished) < len(share.scenarios):
+        if len(finished) < len(share.trials):
             lost = Outcome(
-                scenario=share.scenarios[len(finished)],
+                trial=share.trials[len(finished)],
                 verdict=Verdict.FAILED,
                 seconds=time.monotonic() - began,
                 reason=f"the machine ended with status {status}: {_last(console)}",
             )
-            self._add(Cell(share.contender, lost, directory))
+            self._add(Cell(lost, directory))
             return len(finished) + 1
         return len(finished)
 
     def _command(self, share: Share) -> list[str]:
         return [
             *(sys.executable, "-m", "tests.system.guest"),
-            *("--contender", share.contender.value, "--model", share.model.value),
+            *("--model", share.model.value),
             *("--udev-tree", str(self._parts.udev), "--out", str(GUEST_OUT)),
-            *share.scenarios,
+            *map(str, share.trials),
         ]
 
     def _results(self, directory: Path) -> list[Outcome]:
@@ -143,9 +143,9 @@ class Campaign:
     def _add(self, cell: Cell) -> None:
         with self._lock:
             self.cells.append(cell)
-            outcome = cell.outcome
+            outcome, trial = cell.outcome, cell.outcome.trial
             self._say(
-                f"{outcome.verdict.value:7} {cell.contender.title:15} {outcome.scenario:15} "
+                f"{outcome.verdict.value:7} {trial.contender.title:15} {trial.scenario:15} "
                 f"{outcome.seconds:6.1f} s  {outcome.reason or '; '.join(outcome.remarks)}"
             )
 

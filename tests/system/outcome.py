@@ -7,8 +7,10 @@ host reads.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
+
+from tests.system.plan import Trial
 
 
 class Verdict(Enum):
@@ -25,13 +27,12 @@ class Verdict(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """
-    @ivar scenario: The scenario's name.
     @ivar seconds: What it took.
     @ivar reason: Why it failed or was skipped; one line.
     @ivar remarks: What was seen on the way that is worth a line.
     """
 
-    scenario: str
+    trial: Trial
     verdict: Verdict
     seconds: float = 0.0
     reason: str = ""
@@ -41,7 +42,14 @@ class Outcome:
         """
         One line, without its end.
         """
-        return json.dumps({**asdict(self), "verdict": self.verdict.value})
+        values = {
+            "trial": str(self.trial),
+            "verdict": self.verdict.value,
+            "seconds": self.seconds,
+            "reason": self.reason,
+            "remarks": self.remarks,
+        }
+        return json.dumps(values)
 
     @classmethod
     def fromLine(cls, line: str) -> Outcome:
@@ -53,7 +61,7 @@ class Outcome:
         try:
             values = json.loads(line)
             return cls(
-                scenario=values["scenario"],
+                trial=Trial.fromString(values["trial"]),
                 verdict=Verdict(values["verdict"]),
                 seconds=values["seconds"],
                 reason=values["reason"],

@@ -11,9 +11,29 @@ from dataclasses import dataclass, replace
 from tests.system.contenders import Contender, Model
 from tests.system.scenario import Scenario
 
-LONGEST_SHARE = 12
-"""So many scenarios share a machine at most: it takes half a minute until the first one
-begins, and a few machines are done sooner if none has much more to do than the others."""
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """
+    One scenario with one daemon.
+    """
+
+    contender: Contender
+    scenario: str
+
+    def __str__(self) -> str:
+        """
+        How it is written on a command line, and as the name of a directory.
+        """
+        return f"{self.contender.value}:{self.scenario}"
+
+    @classmethod
+    def fromString(cls, text: str) -> Trial:
+        """
+        The same back.
+        """
+        contender, _, scenario = text.partition(":")
+        return cls(Contender(contender), scenario)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +42,32 @@ class Share:
     What one virtual machine has to do.
     """
 
-    contender: Contender
     model: Model
-    scenarios: tuple[str, ...]
+    trials: tuple[Trial, ...]
 
     def after(self, count: int) -> Share | None:
         """
         What is left of it after the first ones.
         """
-        left = self.scenarios[count:]
-        return replace(self, scenarios=left) if left else None
+        left = self.trials[count:]
+        return replace(self, trials=left) if left else None
 
 
 def divide(
-    scenarios: Iterable[Scenario], contenders: Iterable[Contender], model: Model
+    scenarios: Iterable[Scenario], contenders: Iterable[Contender], model: Model, machines: int
 ) -> list[Share]:
     """
-    All that there is to do, without what means nothing.
+    All that there is to do, without what means nothing: as much for each machine, as it
+    takes half a minute until the first one begins.
     """
-    chosen = list(scenarios)
-    shares = []
-    for contender in contenders:
-        names = [each.name for each in chosen if each.whyNot(contender, model) is None]
-        # Each n-th, as neighbours take equally long.
-        count = -(-len(names) // LONGEST_SHARE)
-        shares += [Share(contender, model, tuple(names[first::count])) for first in range(count)]
-    return shares
+    daemons = list(contenders)
+    trials = [
+        Trial(contender, each.name)
+        for each in scenarios
+        for contender in daemons
+        if each.whyNot(contender, model) is None
+    ]
+    # Neighbours take equally long.
+    return [
+        Share(model, tuple(trials[first::machines])) for first in range(machines) if trials[first:]
+    ]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from tests.system.campaign import Cell
 from tests.system.contenders import Contender, Model
 from tests.system.outcome import Verdict
+from tests.system.plan import Trial
 from tests.system.scenario import Scenario
 
 NOT_APPLICABLE = "n/a"
@@ -31,7 +32,7 @@ class Report:
         self._scenarios = scenarios
         self._contenders = contenders
         self._model = model
-        self._cells = {(cell.outcome.scenario, cell.contender): cell for cell in cells}
+        self._cells = {cell.outcome.trial: cell for cell in cells}
 
     def table(self) -> str:
         """
@@ -61,7 +62,7 @@ class Report:
         lines = []
         for scenario in self._scenarios:
             for contender in self._contenders:
-                cell = self._cells.get((scenario.name, contender))
+                cell = self._cells.get(Trial(contender, scenario.name))
                 reason = scenario.whyNot(contender, self._model)
                 where = f"{scenario.name}, {contender.title}"
                 if reason is not None:
@@ -97,7 +98,7 @@ class Report:
 
     def _applicable(self) -> list[Cell | None]:
         return [
-            self._cells.get((scenario.name, contender))
+            self._cells.get(Trial(contender, scenario.name))
             for scenario in self._scenarios
             for contender in self._contenders
             if contender.isMuxd and scenario.whyNot(contender, self._model) is None
@@ -106,7 +107,7 @@ class Report:
     def _field(self, scenario: Scenario, contender: Contender) -> str:
         if scenario.whyNot(contender, self._model) is not None:
             return NOT_APPLICABLE
-        cell = self._cells.get((scenario.name, contender))
+        cell = self._cells.get(Trial(contender, scenario.name))
         if cell is None:
             return NOT_RUN
         word = "pass" if cell.outcome.verdict is Verdict.PASSED else "FAIL"

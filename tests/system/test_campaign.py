@@ -16,20 +16,20 @@ from tests.system.guest.runner import RESULTS
 from tests.system.laboratory import Parts
 from tests.system.machine import STATUS, Machine
 from tests.system.outcome import Outcome, Verdict
-from tests.system.plan import Share
+from tests.system.plan import Share, Trial
 from tests.system.report import Report
 from tests.system.scenario import Catalogue
 from tests.system.test_scenario import nothing
 
 PARTS = Parts(Path("/qemu"), Path("/vmlinux"), Path("/initrd"), Path("/udev"))
-SHARE = Share(Contender.ASYNC, Model.STANDALONE, ("one", "two", "three"))
+ONE, TWO, THREE = (Trial(Contender.ASYNC, name) for name in ("one", "two", "three"))
 
 
-def passed(name: str) -> Outcome:
+def passed(trial: Trial) -> Outcome:
     """
     A scenario that went well.
     """
-    return Outcome(scenario=name, verdict=Verdict.PASSED, seconds=1.25)
+    return Outcome(trial=trial, verdict=Verdict.PASSED, seconds=1.25)
 
 
 class FakeMachine(Machine):
@@ -50,19 +50,19 @@ class FakeMachine(Machine):
         Write what the guest writes.
         """
         self.directory.mkdir(parents=True)
-        names = list(command[command.index("/vmout") + 1 :])
-        self.runs.append(names)
+        trials = list(command[command.index("/vmout") + 1 :])
+        self.runs.append(trials)
         with (self.directory / RESULTS).open("w") as results:
-            for name in names:
-                results.write(f"{Outcome(scenario=name, verdict=Verdict.BEGAN).toLine()}\n")
+            for trial in map(Trial.fromString, trials):
+                results.write(f"{Outcome(trial=trial, verdict=Verdict.BEGAN).toLine()}\n")
                 results.flush()
-                lineReceived(f"began {name}")
-                if name == "two":
+                lineReceived(f"began {trial}")
+                if trial == TWO:
                     lineReceived("Kernel panic")
                     return None
-                results.write(f"{passed(name).toLine()}\n")
+                results.write(f"{passed(trial).toLine()}\n")
                 results.flush()
-                lineReceived(f"passed {name}")
+                lineReceived(f"passed {trial}")
         (self.directory / STATUS).write_text("0\n")
         return 0
 
@@ -87,15 +87,15 @@ class CampaignTests(SynchronousTestCase):
         said: list[str] = []
         directory = Path(self.mktemp())
         campaign = Campaign(PARTS, directory, said.append, makeMachine=makeMachine)
-        campaign.run([SHARE], 1)
-        self.assertEqual(runs, [["one", "two", "three"], ["three"]])
-        found = {cell.outcome.scenario: cell.outcome for cell in campaign.cells}
-        self.assertEqual(found["one"], passed("one"))
-        self.assertEqual(found["three"], passed("three"))
-        self.assertIs(found["two"].verdict, Verdict.FAILED)
-        self.assertEqual(found["two"].reason, "the machine ended with status None: Kernel panic")
-        console = (directory / "01-async/console").read_text()
-        self.assertIn("began one\n", console)
+        campaign.run([Share(Model.STANDALONE, (ONE, TWO, THREE))], 1)
+        self.assertEqual(runs, [list(map(str, (ONE, TWO, THREE))), [str(THREE)]])
+        found = {cell.outcome.trial: cell.outcome for cell in campaign.cells}
+        self.assertEqual(found[ONE], passed(ONE))
+        self.assertEqual(found[THREE], passed(THREE))
+        self.assertIs(found[TWO].verdict, Verdict.FAILED)
+        self.assertEqual(found[TWO].reason, "the machine ended with status None: Kernel panic")
+        console = (directory / "machine-1/console").read_text()
+        self.assertIn("began async:one\n", console)
 
 
 class OutcomeTests(SynchronousTestCase):
@@ -108,7 +108,7 @@ class OutcomeTests(SynchronousTestCase):
         A line becomes the outcome that it was made of.
         """
         outcome = Outcome(
-            scenario="one",
+            trial=ONE,
             verdict=Verdict.FAILED,
             seconds=2.5,
             reason="expected 1, got 2",
@@ -121,7 +121,7 @@ class OutcomeTests(SynchronousTestCase):
         """
         Any other line is a C{ValueError}.
         """
-        for line in ("", "{}", "[]", '{"scenario": "one"}'):
+        for line in ("", "{}", "[]", '{"trial": "async:one"}'):
             self.assertRaises(ValueError, Outcome.fromLine, line)
 
 
@@ -139,27 +139,21 @@ class ReportTests(SynchronousTestCase):
         catalogue.scenario("two", exempt={Contender.C: "because"})(nothing)
         self.scenarios = catalogue.matching()
 
-    def report(self, *cells: tuple[Contender, Outcome]) -> Report:
+    def report(self, *outcomes: Outcome) -> Report:
         """
-        A report of these cells.
+        A report of these outcomes.
         """
-        directory = Path("/logs")
-        return Report(
-            self.scenarios,
-            list(Contender),
-            Model.STANDALONE,
-            [Cell(contender, outcome, directory) for contender, outcome in cells],
-        )
+        cells = [Cell(each, Path("/logs")) for each in outcomes]
+        return Report(self.scenarios, list(Contender), Model.STANDALONE, cells)
 
     def test_table(self) -> None:
         """
         Each field says what came of it, or why nothing did.
         """
-        failed = Outcome(scenario="two", verdict=Verdict.FAILED, seconds=3, reason="broken")
         report = self.report(
-            (Contender.ASYNC, passed("one")),
-            (Contender.ASYNC, failed),
-            (Contender.C, Outcome(scenario="one", verdict=Verdict.FAILED, reason="no phone")),
+            passed(ONE),
+            Outcome(trial=TWO, verdict=Verdict.FAILED, seconds=3, reason="broken"),
+            Outcome(trial=Trial(Contender.C, "one"), verdict=Verdict.FAILED, reason="no phone"),
         )
         self.assertEqual(
             report.table().splitlines(),
@@ -178,10 +172,10 @@ class ReportTests(SynchronousTestCase):
         The closing line counts muxd's fields; what was not run has failed.
         """
         report = self.report(
-            (Contender.ASYNC, passed("one")),
-            (Contender.ASYNC, passed("two")),
-            (Contender.THREADS, passed("one")),
-            (Contender.C, Outcome(scenario="one", verdict=Verdict.FAILED)),
+            passed(ONE),
+            passed(TWO),
+            passed(Trial(Contender.THREADS, "one")),
+            Outcome(trial=Trial(Contender.C, "one"), verdict=Verdict.FAILED),
         )
         self.assertEqual(report.summary(), "3 passed, 1 failed, 0 skipped")
         self.assertEqual(report.failed, 1)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from tests.system.contenders import Contender, Model
 from tests.system.guest.daemons import PROJECT
 from tests.system.guest.stage import Stage
-from tests.system.plan import LONGEST_SHARE, Share, divide
+from tests.system.plan import Share, Trial, divide
 from tests.system.scenario import Catalogue
 from tests.system.scenarios import CATALOGUE
 from tests.system.scenarios.traffic import around
@@ -110,35 +110,43 @@ class DivideTests(SynchronousTestCase):
 
     def test_everything(self) -> None:
         """
-        Each scenario is in one share of each daemon, unless it means nothing to it;
-        no share is too long.
+        Each scenario is tried once with each daemon, unless it means nothing to it;
+        machines have equally many trials.
         """
-        shares = divide(CATALOGUE.matching(), Contender, Model.STANDALONE)
-        for contender in Contender:
-            names = [
-                name for share in shares if share.contender is contender for name in share.scenarios
-            ]
-            expected = [
-                each.name
-                for each in CATALOGUE.matching()
-                if each.whyNot(contender, Model.STANDALONE) is None
-            ]
-            self.assertEqual(sorted(names), sorted(expected))
-        self.assertTrue(all(0 < len(share.scenarios) <= LONGEST_SHARE for share in shares))
+        shares = divide(CATALOGUE.matching(), Contender, Model.STANDALONE, 2)
+        found = [trial for share in shares for trial in share.trials]
+        expected = [
+            Trial(contender, each.name)
+            for each in CATALOGUE.matching()
+            for contender in Contender
+            if each.whyNot(contender, Model.STANDALONE) is None
+        ]
+        self.assertEqual(sorted(map(str, found)), sorted(map(str, expected)))
+        first, second = (len(share.trials) for share in shares)
+        self.assertIn(first - second, (0, 1))
 
     def test_nothing(self) -> None:
         """
         Where nothing is to be done there is no share.
         """
-        self.assertEqual(divide([], Contender, Model.MUXD), [])
+        self.assertEqual(divide([], Contender, Model.MUXD, 2), [])
 
     def test_after(self) -> None:
         """
         What is left of a share, until nothing is.
         """
-        share = Share(Contender.C, Model.MUXD, ("one", "two"))
-        self.assertEqual(share.after(1), Share(Contender.C, Model.MUXD, ("two",)))
+        one, two = Trial(Contender.C, "one"), Trial(Contender.ASYNC, "two")
+        share = Share(Model.MUXD, (one, two))
+        self.assertEqual(share.after(1), Share(Model.MUXD, (two,)))
         self.assertIsNone(share.after(2))
+
+    def test_names(self) -> None:
+        """
+        A trial can be written down.
+        """
+        trial = Trial(Contender.THREADS, "sizes-512")
+        self.assertEqual(str(trial), "threads:sizes-512")
+        self.assertEqual(Trial.fromString(str(trial)), trial)
 
 
 class AroundTests(SynchronousTestCase):

@@ -8,32 +8,31 @@ import argparse
 import os
 from pathlib import Path
 
-from tests.system.contenders import Contender, Model
+from tests.system.contenders import Model
 from tests.system.guest.launcher import startLauncher
 from tests.system.guest.runner import Runner
+from tests.system.plan import Trial
 from tests.system.scenarios import CATALOGUE
 
 
 def main() -> None:
     """
-    Run the scenarios that are named, in this order.
+    Make the trials that are named, in this order.
     """
     parser = argparse.ArgumentParser(description="Run scenarios; root, in a virtual machine.")
-    parser.add_argument("--contender", type=Contender, required=True)
     parser.add_argument("--model", type=Model, required=True)
     parser.add_argument("--udev-tree", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("scenarios", nargs="+")
+    parser.add_argument("trials", nargs="+", type=Trial.fromString)
     options = parser.parse_args()
-    # The programs that it becomes shall not find our arguments.
     launcher = None
-    if options.contender.isMuxd or options.model is Model.MUXD:
+    isOurs = options.model is Model.MUXD or any(each.contender.isMuxd for each in options.trials)
+    if isOurs:
         launcher = startLauncher()
         if launcher is None:
             return
-    byName = {each.name: each for each in CATALOGUE.matching()}
-    runner = Runner(options.contender, options.model, launcher, options.udev_tree, options.out)
-    runner.run([byName[name] for name in options.scenarios])
+    scenarios = {each.name: each for each in CATALOGUE.matching()}
+    Runner(options.model, launcher, options.udev_tree, options.out).run(options.trials, scenarios)
     os.sync()
 
 

@@ -9,17 +9,18 @@ import shutil
 import signal
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.system.contenders import Contender, Model
+from tests.system.contenders import Model
 from tests.system.guest.bus import SYSFS
 from tests.system.guest.launcher import Launcher
 from tests.system.guest.stage import Stage
 from tests.system.guest.udevices import running
 from tests.system.guest.waiting import waitFor
 from tests.system.outcome import Outcome, Verdict
+from tests.system.plan import Trial
 from tests.system.scenario import PATIENCE, Failed, Scenario
 
 RESULTS = "results"
@@ -35,37 +36,38 @@ class Runner:
     @ivar out: The directory for results and logs.
     """
 
-    contender: Contender
     model: Model
     launcher: Launcher | None
     udevTree: Path
     out: Path
 
-    def run(self, scenarios: Iterable[Scenario]) -> None:
+    def run(self, trials: Iterable[Trial], scenarios: Mapping[str, Scenario]) -> None:
         """
-        Run them; what becomes of them is written down.
+        Make these trials; what becomes of them is written down.
+
+        @param scenarios: By name.
         """
-        for scenario in scenarios:
-            self._write(Outcome(scenario=scenario.name, verdict=Verdict.BEGAN))
-            self._write(self._runOne(scenario))
+        for trial in trials:
+            self._write(Outcome(trial=trial, verdict=Verdict.BEGAN))
+            self._write(self._runOne(trial, scenarios[trial.scenario]))
 
     def _write(self, outcome: Outcome) -> None:
         with (self.out / RESULTS).open("a") as results:
             results.write(f"{outcome.toLine()}\n")
         # Whoever watches the console reads the file now.
-        print(outcome.verdict.value, outcome.scenario, flush=True)
+        print(outcome.verdict.value, outcome.trial, flush=True)
 
-    def _runOne(self, scenario: Scenario) -> Outcome:
+    def _runOne(self, trial: Trial, scenario: Scenario) -> Outcome:
         """
         Fork, wait, and clear up after whatever was left.
         """
-        directory = self.out / scenario.name
+        directory = self.out / str(trial)
         directory.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
         pid = os.fork()
         if not pid:
             os.setpgid(0, 0)
-            self._perform(scenario, directory)
+            self._perform(trial, scenario, directory)
         reason = self._await(pid, began + PATIENCE)
         try:
             os.killpg(pid, signal.SIGKILL)
@@ -79,9 +81,7 @@ class Runner:
             return Outcome.fromLine(result.read_text())
         seconds = time.monotonic() - began
         reason = reason or "it ended without a result"
-        return Outcome(
-            scenario=scenario.name, verdict=Verdict.FAILED, seconds=seconds, reason=reason
-        )
+        return Outcome(trial=trial, verdict=Verdict.FAILED, seconds=seconds, reason=reason)
 
     def _await(self, pid: int, deadline: float) -> str:
         """
@@ -98,21 +98,21 @@ class Runner:
             time.sleep(_PAUSE)
         return ""
 
-    def _perform(self, scenario: Scenario, directory: Path) -> None:
+    def _perform(self, trial: Trial, scenario: Scenario, directory: Path) -> None:
         """
         In a process of its own: run one scenario, and never return.
         """
         try:
             signal.signal(signal.SIGALRM, _interrupted)
-            outcome = self._outcome(scenario, directory)
+            outcome = self._outcome(trial, scenario, directory)
             (directory / _RESULT).write_text(outcome.toLine())
         except BaseException:
             (directory / "traceback").write_text(traceback.format_exc())
         finally:
             os._exit(0)
 
-    def _outcome(self, scenario: Scenario, directory: Path) -> Outcome:
-        stage = Stage(self.contender, self.model, self.launcher, directory)
+    def _outcome(self, trial: Trial, scenario: Scenario, directory: Path) -> Outcome:
+        stage = Stage(trial.contender, self.model, self.launcher, directory)
         began = time.monotonic()
         verdict, reason = Verdict.PASSED, ""
         try:
@@ -124,7 +124,7 @@ class Runner:
             reason = str(error) if isinstance(error, Failed) else repr(error)
             (directory / "traceback").write_text(traceback.format_exc())
         return Outcome(
-            scenario=scenario.name,
+            trial=trial,
             verdict=verdict,
             seconds=time.monotonic() - began,
             reason=" ".join(reason.split()),
