@@ -22,7 +22,7 @@ from tests.system.outcome import Outcome, Verdict
 from tests.system.plan import Share
 from tests.system.scenario import PATIENCE
 
-GRACE = 120.0
+GRACE = 600.0
 """Seconds that a machine may be silent beyond what a scenario may take: it says
 when one begins and ends."""
 

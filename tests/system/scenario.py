@@ -17,7 +17,7 @@ from tests.system.contenders import Contender, Model
 if TYPE_CHECKING:
     from tests.system.guest.stage import Stage
 
-PATIENCE = 600.0
+PATIENCE = 1200.0
 """Seconds until a scenario is given up, on a machine that is emulated and shared."""
 
 

@@ -39,7 +39,7 @@ class Listener:
     """
 
     def __init__(self, path: str) -> None:
-        self._conversation = Conversation(path)
+        self._conversation = Conversation(path, PATIENCE)
         reply = self._conversation.ask("Listen", kLibUSBMuxVersion=3)
         if reply.get("Number") != 0:
             raise Failed(f"Listen: expected result 0, got {reply}")
@@ -114,7 +114,7 @@ class Stream:
     """
 
     def __init__(self, path: str, deviceID: int, port: int) -> None:
-        self._conversation = Conversation(path)
+        self._conversation = Conversation(path, PATIENCE)
         result = self._conversation.connect(deviceID, port)
         if result != 0:
             self.close()

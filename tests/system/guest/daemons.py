@@ -106,7 +106,7 @@ class Daemon:
         if self.process.poll() is not None:
             raise Failed(f"the daemon ended with status {self.process.poll()}")
         try:
-            Conversation(self.socket).close()
+            Conversation(self.socket, PATIENCE).close()
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         return True
@@ -166,7 +166,7 @@ class Daemon:
         """
         The phones that it lists.
         """
-        with Conversation(self.socket) as conversation:
+        with Conversation(self.socket, PATIENCE) as conversation:
             reply = conversation.ask("ListDevices", kLibUSBMuxVersion=3)
         return {
             each["Properties"]["SerialNumber"]: each["DeviceID"] for each in reply["DeviceList"]

@@ -19,6 +19,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+
+from muxd.interfaces import IDeviceSourceParser
 from tests.system.guest.processes import Command, User
 
 _LONGEST = 65536
@@ -167,6 +171,8 @@ def startLauncher() -> Launcher | None:
 def _load() -> None:
     for name in _LOADED:
         importlib.import_module(name)
+    for interface in (IServiceMaker, IDeviceSourceParser):
+        list(getPlugins(interface))
     assert "twisted.internet.reactor" not in sys.modules
 
 

@@ -5,6 +5,7 @@ One scenario after another, each in a process of its own.
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import time
@@ -25,7 +26,6 @@ from tests.system.scenario import PATIENCE, Failed, Scenario
 
 RESULTS = "results"
 _RESULT = "result"
-_PAUSE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,14 @@ class Runner:
 
         @return: Why it was killed; "" if it was not.
         """
-        while not os.waitpid(pid, os.WNOHANG)[0]:
-            if time.monotonic() > deadline:
-                # Its process shows where it is: see _perform.
-                os.kill(pid, signal.SIGALRM)
-                os.waitpid(pid, 0)
-                return f"it did not end within {PATIENCE:g} s"
-            time.sleep(_PAUSE)
-        return ""
+        descriptor = os.pidfd_open(pid)
+        hasEnded = bool(select.select([descriptor], [], [], deadline - time.monotonic())[0])
+        os.close(descriptor)
+        if not hasEnded:
+            # Its process shows where it is: see _perform.
+            os.kill(pid, signal.SIGALRM)
+        os.waitpid(pid, 0)
+        return "" if hasEnded else f"it did not end within {PATIENCE:g} s"
 
     def _perform(self, trial: Trial, scenario: Scenario, directory: Path) -> None:
         """

@@ -12,10 +12,13 @@ from tests.system.scenario import Failed
 
 T = TypeVar("T")
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds.  Nothing is decided by how long something took: this only ends what is broken."""
 
-_PAUSE = 0.05
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
+"""Seconds between two looks, more and more: where the host has little time for the
+machine, those who look must not keep from working those whom they look at."""
 
 
 def waitFor(what: str, condition: Callable[[], T | None], patience: float = PATIENCE) -> T:
@@ -25,10 +28,12 @@ def waitFor(what: str, condition: Callable[[], T | None], patience: float = PATI
     @raise Failed: There was none in time.
     """
     end = time.monotonic() + patience
+    pause = _FIRST_PAUSE
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
             raise Failed(f"waited {patience:g} s for {what}")
-        time.sleep(_PAUSE)
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)

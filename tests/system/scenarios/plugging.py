@@ -13,7 +13,7 @@ from tests.system.guest.clients import Attached, Listener, exchange, randomBytes
 from tests.system.guest.phones import CHARGEN, DISCARD, ECHO, NEW_SERIAL, Phone, PhoneSettings
 from tests.system.guest.processes import Footprint
 from tests.system.guest.stage import Stage
-from tests.system.guest.waiting import waitFor
+from tests.system.guest.waiting import PATIENCE, waitFor
 from tests.system.scenario import Catalogue, Failed
 
 SCENARIOS = Catalogue()
@@ -64,7 +64,7 @@ def replug(stage: Stage) -> None:
         return now if same else None
 
     try:
-        after = waitFor("it", settled, patience=10)
+        after = waitFor("it", settled)
     except Failed:
         after = stage.daemon.footprint()
         raise Failed(f"grown from {before} to {after}") from None
@@ -110,7 +110,7 @@ def _pullInTheMiddle(
             pass
         phone.unplug(error)
         listener.detached(phone.udid)
-        up.socket.settimeout(30)
+        up.socket.settimeout(PATIENCE)
         for each in (down, up):
             each.untilClosed()
 

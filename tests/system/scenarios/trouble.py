@@ -211,7 +211,7 @@ def _worksAgain(stage: Stage, udid: str) -> None:
             return False
         try:
             with stage.daemon.stream(deviceID, ECHO) as stream:
-                stream.socket.settimeout(5)
+                stream.socket.settimeout(30)
                 stream.send(b"hello")
                 return stream.receive(5) == b"hello"
         except Failed as error:
