@@ -1,3 +1,4 @@
+# -*- test-case-name: tests.system.test_processes -*-
 """
 Processes of the virtual machine, however they were started.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +128,13 @@ class Footprint:
     descriptors: tuple[str, ...]
     threads: int
     resident: int
+
+    def isWithin(self, other: Footprint) -> bool:
+        """
+        Whether there are no more files of any kind, and no more threads, than there.
+        """
+        more = Counter(self.descriptors) - Counter(other.descriptors)
+        return not more and self.threads <= other.threads
 
     @classmethod
     def of(cls, process: Process) -> Footprint:

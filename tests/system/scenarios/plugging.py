@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from tests.system.guest.bus import NODES
 from tests.system.guest.clients import Attached, Listener, exchange, randomBytes
 from tests.system.guest.phones import CHARGEN, DISCARD, ECHO, NEW_SERIAL, Phone, PhoneSettings
 from tests.system.guest.processes import Footprint
@@ -53,15 +54,13 @@ def replug(stage: Stage) -> None:
 
     for way in range(WARM_UP):
         once(way)
-    before = stage.daemon.footprint()
+    before = _atRest(stage)
     for way in range(REPLUGS):
         once(way)
 
     def settled() -> Footprint | None:
-        # What is given back in another thread may be so a moment later.
         now = stage.daemon.footprint()
-        same = now.descriptors == before.descriptors and now.threads == before.threads
-        return now if same else None
+        return now if now.isWithin(before) else None
 
     try:
         after = waitFor("it", settled)
@@ -145,14 +144,28 @@ def _unused(stage: Stage, phone: Phone, listener: Listener) -> Footprint:
         stage.echo(stage.attach(phone, listener), 2048)
         pull(phone, way)
         listener.detached(phone.udid)
-    descriptors = list(stage.daemon.footprint().descriptors)
+    footprint = _atRest(stage)
+    descriptors = list(footprint.descriptors)
     descriptors.remove("socket:")
-    return replace(stage.daemon.footprint(), descriptors=tuple(descriptors))
+    return replace(footprint, descriptors=tuple(descriptors))
+
+
+def _atRest(stage: Stage) -> Footprint:
+    """
+    What the daemon holds when it has given back the last phone, which is some time
+    after clients were told that it is gone.
+    """
+
+    def withoutPhone() -> Footprint | None:
+        footprint = stage.daemon.footprint()
+        held = any(each.startswith(str(NODES)) for each in footprint.descriptors)
+        return None if held else footprint
+
+    return waitFor("the daemon to let go of the phone", withoutPhone)
 
 
 def _holds(stage: Stage, footprint: Footprint) -> bool:
-    now = stage.daemon.footprint()
-    return (now.descriptors, now.threads) == (footprint.descriptors, footprint.threads)
+    return stage.daemon.footprint().isWithin(footprint)
 
 
 def _works(stage: Stage, phone: Phone) -> bool:
