@@ -5,8 +5,10 @@ Trust, with the unmodified tools.
 from __future__ import annotations
 
 from tests.system.contenders import Model
+from tests.system.guest.clients import runTool
 from tests.system.guest.phones import PhoneSettings
 from tests.system.guest.stage import Stage
+from tests.system.guest.waiting import waitFor
 from tests.system.scenario import Catalogue
 
 SCENARIOS = Catalogue()
@@ -21,7 +23,11 @@ def pair(stage: Stage) -> None:
     phone = stage.phone(PhoneSettings(trust="accept"))
     stage.daemon.start()
     stage.attach(phone, stage.listener())
-    stage.tool("idevicepair", "pair")
+    # It is told of the dialog first, and has to ask again when the owner has tapped.
+    waitFor(
+        "idevicepair pair",
+        lambda: runTool(stage.daemon.environment, "idevicepair", "pair").returncode == 0,
+    )
     stage.expect(
         "idevicepair validate",
         f"SUCCESS: Validated pairing with device {phone.udid}",
