@@ -152,7 +152,8 @@ class IPacketLink(Interface):
         (protocol 1.7).  Packets reach the bus in the order of the calls.
 
         Never blocks and never refuses: who sends bulk data asks L{hasRoom}
-        first.  The parts are not looked at after the call.
+        first.  The parts are not looked at after the call.  The receiver is not
+        called from within this call, also if the phone turns out to be gone.
         """
 
     def hasRoom(size: int) -> bool:

@@ -107,7 +107,7 @@ class AsynchronousLink:
             limits,
             self._pace,
             noMemory=self._noMemoryToWrite,
-            failed=self._fail,
+            failed=self._failLater,
         )
         self._readings = Readings(
             self._context,
@@ -267,6 +267,13 @@ class AsynchronousLink:
         except USBError:
             return False
         return transfer.isIn
+
+    def _failLater(self, reason: str) -> None:
+        """
+        A packet could not be submitted.  Whoever is sending it has not finished
+        with it, and must not be told in the midst of that.
+        """
+        self._reactor.callLater(0, self._fail, reason)
 
     def _fail(self, reason: str) -> None:
         self.lose(Failure(ConnectionLost(f"a transfer failed: {reason.lower()}")))

@@ -217,7 +217,31 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         """
         self.context.refusals[False].append(NO_DEVICE)
         self.link.send([b"x"])
+        self.reactor.advance(0)
         self.assertEqual(len(self.receiver.lost), 1)
+
+    def test_nothingIsToldWithinSend(self) -> None:
+        """
+        Who sends is in the middle of something: that a phone is gone, which shows
+        with a packet, is told when the call is over, and once.
+        """
+        self.context.refusals[False] += [NO_DEVICE, NO_DEVICE]
+        self.link.send((b"x",))
+        self.link.send((b"y",))
+        self.assertEqual(self.receiver.lost, [])
+        self.reactor.advance(0)
+        self.assertEqual(len(self.receiver.lost), 1)
+        self.assertIs(self.link.state, LinkState.LOST)
+
+    def test_closedBeforeTold(self) -> None:
+        """
+        A link that is closed before it could tell that does not tell it.
+        """
+        self.context.refusals[False].append(NO_DEVICE)
+        self.link.send((b"x",))
+        self.link.close()
+        self.reactor.advance(0)
+        self.assertEqual(self.receiver.lost, [])
 
     def test_readSubmitFails(self) -> None:
         """
