@@ -75,6 +75,23 @@ API int libusb_init(libusb_context **out)
 	return 0;
 }
 
+static void *closing(void *fd)
+{
+	close((int)(intptr_t)fd);
+	return NULL;
+}
+
+/* The end of an inotify descriptor waits for every processor, up to tenths of a
+ * second; libusb has nothing like it, so nobody has to wait for it here. */
+static void close_aside(int fd)
+{
+	pthread_t t;
+	if (pthread_create(&t, NULL, closing, (void *)(intptr_t)fd))
+		close(fd);
+	else
+		pthread_detach(t);
+}
+
 API void libusb_exit(libusb_context *ctx)
 {
 	pthread_mutex_lock(&default_lock);
@@ -102,7 +119,7 @@ API void libusb_exit(libusb_context *ctx)
 	close(ctx->evfd);
 	close(ctx->timerfd);
 	if (ctx->inofd >= 0)
-		close(ctx->inofd);
+		close_aside(ctx->inofd);
 	free(ctx);
 }
 
