@@ -292,6 +292,12 @@ def checkData(host: Host, phone: Phone) -> None:
     upload.segment(ACK, pattern(80000)[40000:])
     while upload.ack < 80001 and phone.ask("total")["payload_in"] < 80000:
         host.events(0.01)
+    exchange = Session(host, 5, 21)
+    order = struct.pack(">IQQ", 65000, 40000, 70000)
+    exchange.segment(ACK, order[:7])
+    exchange.segment(ACK, order[7:] + pattern(75000)[65000:])
+    exchange.segment(ACK, pattern(105000)[75000:])
+    assert exchange.download(70000) == pattern(135000)[65000:], "exchange"
     refused = Session(host, 4, 12345)
     assert refused.flags == RST and b"refused" in refused.data
     assert phone.ask("total")["violations"] == 0, phone.ask("total")
@@ -324,6 +330,16 @@ def checkViolations(host: Host, phone: Phone) -> None:
         session.segment(RST)
         host.events(0.02)
         host.input = b""
+    before = phone.ask("total")["violation"]["pattern"]
+    exchange = Session(host, 200, 21)
+    exchange.segment(ACK, struct.pack(">IQQ", 1, 4, 1) + pattern(4))
+    end = time.monotonic() + 2
+    while phone.ask("total")["violation"]["pattern"] == before and time.monotonic() < end:
+        host.events(0.01)
+    assert phone.ask("total")["violation"]["pattern"] > before, "not noticed: wrong exchange"
+    exchange.segment(RST)
+    host.events(0.02)
+    host.input = b""
 
 
 def checkUnplug(host: Host, phone: Phone) -> None:

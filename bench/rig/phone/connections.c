@@ -90,6 +90,8 @@ uint32_t conn_sendable(struct conn *c)
 		return 0;
 	uint32_t mss = opt.mtu - 36;
 	uint32_t available = c->dport == CHARGEN ? mss : c->dport == ECHO ? c->ring_len : 0;
+	if (c->dport == EXCHANGE && c->order_len == ORDER && c->got == c->upload)
+		available = c->download - c->sent < mss ? c->download - c->sent : mss;
 	int32_t win = (int32_t)(c->snd_right - c->snd_nxt);
 	if (!available || win <= 0)
 		return 0;
@@ -119,7 +121,7 @@ struct pkt *conn_packet(struct phone *ph, struct conn *c)
 	uint32_t n = conn_sendable(c);
 	if (!n && !c->need_ack)
 		return NULL;
-	const unsigned char *payload = pattern + c->sent % PATTERN_PERIOD;
+	const unsigned char *payload = pattern + (c->phase + c->sent) % PATTERN_PERIOD;
 	unsigned char *own = NULL;
 	if (n && c->dport == ECHO)
 		payload = own = ring_take(c, n);
@@ -147,8 +149,30 @@ static void ring_put(struct conn *c, const unsigned char *p, uint32_t n)
 	c->ring_len += n;
 }
 
+/* The order says which part of the pattern comes up, and how much of it is then to
+ * come down: its first byte is the receipt for all that came up. */
+static void exchange_data(struct phone *ph, struct conn *c, const unsigned char *p, uint32_t n)
+{
+	if (c->order_len < ORDER) {
+		for (; n && c->order_len < ORDER; n--)
+			c->order[c->order_len++] = *p++;
+		if (c->order_len < ORDER)
+			return;
+		c->phase = be32(c->order) % PATTERN_PERIOD;
+		c->upload = be64(c->order + 4);
+		c->download = be64(c->order + 12);
+	}
+	if (n && (c->got + n > c->upload || memcmp(p, pattern + (c->phase + c->got) % PATTERN_PERIOD, n)))
+		violation(ph, V_pattern, "port %u->21 at byte %lu of the upload (%u bytes)", c->sport, c->got, n);
+	c->got += n;
+}
+
 void service_data(struct phone *ph, struct conn *c, const unsigned char *p, uint32_t n)
 {
+	if (c->dport == EXCHANGE) {
+		exchange_data(ph, c, p, n);
+		return;
+	}
 	if (c->dport == ECHO)
 		ring_put(c, p, n);
 	else if (c->dport == DISCARD && memcmp(p, pattern + c->got % PATTERN_PERIOD, n))

@@ -49,7 +49,8 @@ static void usage(void)
 	     "  --mtu N         largest mux packet it sends, header included (32000)\n"
 	     "  --window N      receive window it offers (131072)\n"
 	     "  --control PATH  SOCK_SEQPACKET socket: total, stats N, plug N, unplug N\n"
-	     "Services: 7 echo, 9 discard (compared with the pattern), 19 chargen.");
+	     "Services: 7 echo, 9 discard (compared with the pattern), 19 chargen,\n"
+	     "21 exchange (an order, so much pattern up, so much of it down).");
 }
 
 static int options(int argc, char **argv)

@@ -21,7 +21,8 @@
 #define TH_ACK 16
 enum { P_VERSION = 0, P_CONTROL = 1, P_SETUP = 2, P_TCP = 6 };
 enum { T_COMPLETED = 0, T_OVERFLOW = 6 }; /* libusb_transfer_status */
-enum { ECHO = 7, DISCARD = 9, CHARGEN = 19 }; /* a service is its port */
+enum { ECHO = 7, DISCARD = 9, CHARGEN = 19, EXCHANGE = 21 }; /* a service is its port */
+enum { ORDER = 20 }; /* what an exchange begins with: phase (32 bits), upload, download (64 each) */
 
 /* What a host may do wrong; each is counted by its name. */
 #define VIOLATIONS(X) X(seq) X(ack) X(window) X(flags) X(tcphdr) X(length) X(proto) X(magic) \
@@ -48,6 +49,9 @@ struct conn {
 	uint32_t snd_una, snd_nxt, snd_right, rcv_nxt, rcv_right;
 	uint32_t last_ack, last_win;
 	uint64_t sent, got;          /* payload bytes of this connection */
+	unsigned char order[ORDER];  /* exchange */
+	uint32_t order_len, phase;
+	uint64_t upload, download;
 	unsigned char *ring;         /* echo */
 	uint32_t ring_rd, ring_len;
 };
@@ -187,6 +191,7 @@ void unplug(struct phone *);
 int control(struct ep *); /* 1: what else was about to happen is out of date */
 
 static inline uint32_t be32(const unsigned char *p) { return (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3]; }
+static inline uint64_t be64(const unsigned char *p) { return (uint64_t)be32(p) << 32 | be32(p + 4); }
 static inline uint16_t be16(const unsigned char *p) { return p[0] << 8 | p[1]; }
 static inline void w32(unsigned char *p, uint32_t v) { p[0] = v >> 24; p[1] = v >> 16; p[2] = v >> 8; p[3] = v; }
 static inline void w16(unsigned char *p, uint16_t v) { p[0] = v >> 8; p[1] = v; }
