@@ -232,4 +232,6 @@ class IPairRecordStore(Interface):
     def readBUID() -> str:
         """
         The host's identity, made once.
+
+        @raise OSError: It cannot be told just now.
         """

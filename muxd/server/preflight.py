@@ -40,6 +40,7 @@ from muxd.lockdown.notifications import INSECURE_PROXY, ObserverFactory
 from muxd.lockdown.pairing import MakeRecord, proposeRecord, requestTrust
 from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
 from muxd.server.preflightmachine import FINAL, SHOWN, TRANSITIONS, Outcome, Stage
+from muxd.server.records import PASSING
 
 NORMAL_TYPE = "com.apple.mobile.lockdown"
 NEWS = (
@@ -363,6 +364,8 @@ class Preflight:
                 error=str(error),
             )
         except OSError as error:
+            if error.errno in PASSING:
+                raise
             if error.errno != ENOENT:
                 self._warn("{udid}: no pair record: {error}", error=error)
         return None

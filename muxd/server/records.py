@@ -18,7 +18,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from errno import EINVAL, ENOENT, EPERM
+from errno import EINVAL, EMFILE, ENFILE, ENOENT, ENOMEM, EPERM
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -39,6 +39,13 @@ _FILE_MODE = 0o600
 _TEMPORARY = ".muxd-temporary"
 _STALE_AFTER = 60.0
 """Seconds after which a temporary file has no writer any more."""
+
+
+PASSING = frozenset({EMFILE, ENFILE, ENOMEM})
+"""
+Troubles that are over soon: they say nothing of what is in a file, or whether there is
+one.
+"""
 
 
 def defaultDirectory() -> str:
@@ -90,7 +97,7 @@ class PairRecordStore:
         """
         The stored record as it is.
 
-        @raise OSError: ENOENT, EINVAL for an id that is none.
+        @raise OSError: ENOENT, EINVAL for an id that is none, one of L{PASSING}.
         """
         path = self._path(recordID)
         try:
@@ -98,6 +105,8 @@ class PairRecordStore:
         except FileNotFoundError:
             raise
         except OSError as error:
+            if error.errno in PASSING:
+                raise
             self._trouble(error)
             raise OSError(ENOENT, f"cannot be read: {error}", path) from error
 
@@ -163,12 +172,17 @@ class PairRecordStore:
 
         If it cannot be stored it stays the same for as long as this object
         lives, and the log says that every phone will ask for trust again.
+
+        @raise OSError: One of L{PASSING}.
         """
         if self._unstoredBUID is not None:
             return self._unstoredBUID
         try:
             return self._storedBUID() or self._makeBUID()
         except OSError as error:
+            if error.errno in PASSING:
+                # There may well be one.
+                raise
             self._trouble(error)
             self._unstoredBUID = self._newBUID()
             return self._unstoredBUID

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import plistlib
-from errno import EACCES
+from errno import EACCES, EMFILE, ENFILE, ENOMEM
 from typing import Any
 from uuid import UUID
 
 from twisted.python.filepath import FilePath
 
+from muxd.server import records
 from muxd.server.records import PairRecordStore
 from tests.server.test_records import BUID, Killed, RecordTestCase, failing, killing
 
@@ -149,3 +150,17 @@ class BUIDTests(RecordTestCase):
         store = PairRecordStore(self.directory, lambda: next(drawn))
         self.assertEqual([store.readBUID() for _ in range(3)], [self.FIRST] * 3)
         self.assertEqual(len(self.errors()), 1)
+
+    def test_outOfDescriptors(self) -> None:
+        """
+        That no file can be opened just now is no reason for another identity, which
+        would make every phone ask for trust again: there is none for the moment.
+        """
+        self.assertEqual(self.store.readBUID(), BUID)
+        store = self.another(self.OTHER)
+        for number in (EMFILE, ENFILE, ENOMEM):
+            patched = self.patch(records, "_readFile", failing(number))
+            self.assertErrno(number, store.readBUID)
+            patched.restore()
+        self.assertEqual(store.readBUID(), BUID)
+        self.assertEqual(self.errors(), [])

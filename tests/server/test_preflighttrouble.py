@@ -4,7 +4,8 @@ Tests of L{muxd.server.preflight}: when it goes wrong.
 
 from __future__ import annotations
 
-from errno import EACCES
+from errno import EACCES, EMFILE
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,6 +79,26 @@ class TroubleTests(PreflightCase):
         phone.store.trouble = None
         phone.wait(3)
         self.assertEqual(self.told(phone), ["Attached", "Paired"])
+
+    def test_outOfDescriptors(self) -> None:
+        """
+        A phone whose record cannot be looked at just now is not asked for its trust:
+        that is tried again.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.paired()
+
+        def read(recordID: str) -> bytes:
+            raise OSError(EMFILE, "too many open files")
+
+        patched = self.patch(phone.store, "read", read)
+        phone.plug()
+        phone.wait(0.5)
+        self.assertIs(phone.preflight.stage, Stage.RESTING)
+        self.assertEqual(phone.device.phone.trust.dialogs, 0)
+        patched.restore()
+        phone.wait(3)
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
 
     def test_storeCannotRemove(self) -> None:
         """

@@ -5,6 +5,7 @@ Tests of L{muxd.server.records}: files in a real, temporary directory.
 
 from __future__ import annotations
 
+import io
 import os
 import plistlib
 import shutil
@@ -12,7 +13,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable
-from errno import EACCES, EINVAL, EIO, ENOENT, EPERM
+from errno import EACCES, EINVAL, EIO, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, EPERM
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IPairRecordStore
+from muxd.server import records
 from muxd.server.records import PairRecordStore, defaultDirectory
 from tests.server.serving import observeLog
 
@@ -308,6 +310,84 @@ class TroubleTests(RecordTestCase):
         self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
         self.assertEqual(self.names(), [f"{UDID}.plist"])
         self.assertEqual(len(self.errors()), 1)
+
+    def test_fullDisk(self) -> None:
+        """
+        Wherever the disk turns out to be full, what was there stays whole and
+        nothing is left of the attempt.
+        """
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        full = failing(ENOSPC)
+
+        class FullFile(io.BytesIO):
+            """
+            A file that has no room.
+            """
+
+            write = full
+
+        class FullBuffer(io.BytesIO):
+            """
+            One that finds out later.
+            """
+
+            flush = full
+
+        def opened(kind: type[io.BytesIO]) -> Callable[..., io.BytesIO]:
+            def fdopen(descriptor: int, mode: str) -> io.BytesIO:
+                os.close(descriptor)
+                return kind()
+
+            return fdopen
+
+        steps: dict[str, tuple[str, Callable[..., object]]] = {
+            "create": ("open", full),
+            "write": ("fdopen", opened(FullFile)),
+            "flush": ("fdopen", opened(FullBuffer)),
+            "fsync": ("fsync", full),
+            "rename": ("replace", full),
+        }
+        for step, (call, fails) in steps.items():
+            with self.subTest(step):
+                patched = self.patch(os, call, fails)
+                self.assertErrno(ENOENT, self.store.save, UDID, plistlib.dumps({"New": step}))
+                patched.restore()
+                self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
+                self.assertEqual(self.names(), [f"{UDID}.plist"])
+        self.assertEqual(len(self.errors()), 1)
+        self.store.save(UDID, plistlib.dumps({"New": "all"}))
+        self.assertEqual(plistlib.loads(self.store.read(UDID)), {"New": "all"})
+
+    def test_directoryCannotBeFlushed(self) -> None:
+        """
+        When the new record has its name, it is there: that the directory cannot be
+        flushed is no reason to say that it is not.
+        """
+        fsync = os.fsync
+
+        def fails(descriptor: int) -> None:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(ENOSPC, "No space left on device")
+            fsync(descriptor)
+
+        self.patch(os, "fsync", fails)
+        before = len(os.listdir("/dev/fd"))
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
+        self.assertEqual(len(os.listdir("/dev/fd")), before)
+
+    def test_outOfDescriptors(self) -> None:
+        """
+        That no file can be opened just now does not mean that there is no record,
+        and is nothing that somebody would have to change about the directory.
+        """
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        for number in (EMFILE, ENFILE, ENOMEM):
+            patched = self.patch(records, "_readFile", failing(number))
+            self.assertErrno(number, self.store.read, UDID)
+            patched.restore()
+        self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
+        self.assertEqual(self.errors(), [])
 
     def test_check(self) -> None:
         """
