@@ -44,6 +44,11 @@ class Limits:
     @ivar messageTimeout: From the first byte of a client message to its last.
     @ivar clientQueue: Bytes queued for a listener, or for a client that sends
         commands and never reads, before it is disconnected.
+    @ivar descriptorReserve: File descriptors that clients may not take: phones, pair
+        records, and whoever is let in in the same breath as the last one need
+        them.  At most a quarter of all that the process may have.
+    @ivar admissionRetry: How long clients wait, when there are no more, before it
+        is tried again to let one in.
     @ivar stopTimeout: What each step of a stop may take: closing the listening
         sockets, ending the sources, flushing the clients.
     @ivar pendingInput: Bytes of a client held while its Connect is under way
@@ -111,6 +116,8 @@ class Limits:
     messageSize: int = 65536
     messageTimeout: float = 30.0
     clientQueue: int = 1 << 20
+    descriptorReserve: int = 128
+    admissionRetry: float = 1.0
     stopTimeout: float = 5.0
     pendingInput: int = 65536
     bulkInFlight: int = 2

@@ -46,6 +46,7 @@ class Doorway:
         self._endpoint = endpoint
         self._path = path
         self._opening: Deferred[IListeningPort | None] | None = None
+        self._port: IListeningPort | None = None
         self._problem: CannotListen | None = None
 
     @classmethod
@@ -95,6 +96,7 @@ class Doorway:
         """
         Nobody was in the way.
         """
+        self._port = port
         self.announce(port)
         return port
 
@@ -116,6 +118,24 @@ class Doorway:
             self._log.critical("cannot listen on {problem}", problem=self._problem)
         return None
 
+    def pause(self) -> None:
+        """
+        Leave those who come in the kernel's queue.
+        """
+        self._tell("stopReading")
+
+    def resume(self) -> None:
+        """
+        Let them in again.
+        """
+        self._tell("startReading")
+
+    def _tell(self, method: str) -> None:
+        """
+        Have the port do something that not every reactor's ports can do.
+        """
+        getattr(self._port, method, lambda: None)()
+
     def close(self) -> Deferred[None]:
         """
         Let nobody in any more, and remove the socket's file.
@@ -123,6 +143,7 @@ class Doorway:
         @return: fires when that is done.
         """
         opening, self._opening = self._opening, None
+        self._port = None
         return Deferred.fromCoroutine(self._close(opening))
 
     async def _close(self, opening: Deferred[IListeningPort | None] | None) -> None:

@@ -35,6 +35,7 @@ from zope.interface import implementer
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource
 from muxd.limits import LIMITS, Limits
 from muxd.listening import Doorway
+from muxd.server.admission import filesAllowed
 from muxd.server.factory import ControlFactory
 from muxd.server.records import PairRecordStore
 from muxd.server.registry import DeviceRegistry
@@ -118,6 +119,7 @@ class MuxService(Service):
             else Doorway(place, repr(place), None)
             for place in listen
         ]
+        self._factory.admission.doors = self._doorways
         self._open = False
         self._preflight = preflight
         self._welcome = self._makeWelcome() if preflight else None
@@ -159,6 +161,7 @@ class MuxService(Service):
         # All are looked at before any is opened: a refused start leaves nothing.
         for doorway in self._doorways:
             doorway.makeWay()
+        self._factory.admission.begin(filesAllowed())
         for doorway in self._doorways:
             doorway.open(self._factory)
         self._open = True

@@ -58,6 +58,28 @@ class Port:
         return IPv4Address("TCP", "127.0.0.1", 0)
 
 
+class ReadingPort(Port):
+    """
+    A port of a reactor that watches descriptors.
+    """
+
+    def __init__(self, end: Deferred[None] | None) -> None:
+        super().__init__(end)
+        self.told: list[str] = []
+
+    def stopReading(self) -> None:
+        """
+        Note it.
+        """
+        self.told.append("stop")
+
+    def startReading(self) -> None:
+        """
+        Note it.
+        """
+        self.told.append("start")
+
+
 @implementer(IStreamServerEndpoint)
 class Endpoint:
     """
@@ -109,6 +131,32 @@ class DoorwayTests(SynchronousTestCase):
         self.doorway(succeed(self.port)).open(Factory())
         self.assertEqual(self.log[0]["description"], "somewhere")
         self.assertEqual(self.log[0]["log_level"], LogLevel.info)
+
+    def test_pause(self) -> None:
+        """
+        A port that can be told to leave clients in the queue is told; before it is
+        there, and when it has been closed, nobody is.
+        """
+        port = ReadingPort(None)
+        result: Deferred[IListeningPort] = Deferred()
+        doorway = self.doorway(result)
+        doorway.open(Factory())
+        doorway.pause()
+        result.callback(port)
+        doorway.pause()
+        doorway.resume()
+        self.successResultOf(doorway.close())
+        doorway.resume()
+        self.assertEqual(port.told, ["stop", "start"])
+
+    def test_cannotPause(self) -> None:
+        """
+        Not every reactor's ports can do that.
+        """
+        doorway = self.doorway(succeed(self.port))
+        doorway.open(Factory())
+        doorway.pause()
+        doorway.resume()
 
     def test_refused(self) -> None:
         """

@@ -15,6 +15,7 @@ from muxd.interfaces import AttachedDevice, IPairRecordStore
 from muxd.limits import LIMITS, Limits
 from muxd.pipe import Pipe
 from muxd.ratelimit import RateLimit
+from muxd.server.admission import Admission
 from muxd.server.commands import Commands
 from muxd.server.counters import ServerCounters
 from muxd.server.listeners import EventFeed
@@ -32,6 +33,7 @@ class ControlFactory(Factory):
     @ivar limits: What clients may cost.
     @ivar feed: Tells listeners of devices.
     @ivar commands: Answers requests.
+    @ivar admission: Lets clients in while there is room for them.
     @ivar counters: What has happened so far.
     @ivar clients: Everybody who is connected.
     """
@@ -48,6 +50,7 @@ class ControlFactory(Factory):
     ) -> None:
         self.clock = clock
         self.limits = limits
+        self.admission = Admission(clock, limits)
         self.counters = ServerCounters()
         self.clients: set[ControlProtocol] = set()
         self.feed = EventFeed(registry)
@@ -70,6 +73,7 @@ class ControlFactory(Factory):
         Nobody listens with this any more: leave no timer behind.
         """
         self._limit.stop()
+        self.admission.stop()
 
     def stop(self) -> Deferred[None]:
         """
@@ -95,6 +99,7 @@ class ControlFactory(Factory):
         """
         self.counters.connections += 1
         self.clients.add(client)
+        self.admission.entered(client.transport)
 
     def clientGone(self, client: ControlProtocol) -> None:
         """
@@ -102,6 +107,7 @@ class ControlFactory(Factory):
         """
         self.feed.remove(client)
         self.clients.discard(client)
+        self.admission.left()
         if not self.clients:
             waiting, self._whenEmpty = self._whenEmpty, []
             if waiting:

@@ -108,13 +108,13 @@ class Daemon:
 
     def conversation(self) -> Conversation:
         """
-        Connect to it, as soon as it listens.
+        Connect to it, as soon as it listens and has a place in its queue.
         """
         end = time.monotonic() + PATIENCE
         while True:
             try:
                 return Conversation(self.socket)
-            except (FileNotFoundError, ConnectionRefusedError) as error:
+            except (FileNotFoundError, ConnectionRefusedError, BlockingIOError) as error:
                 if self.process is not None and self.process.poll():
                     raise AssertionError(
                         f"it ended with status {self.process.returncode}"

@@ -1,0 +1,144 @@
+# -*- test-case-name: tests.server.test_admission -*-
+"""
+Whether there is room for another client.
+
+Each client is a file descriptor, and a process may have so many of them.  A listening
+socket whose connections cannot be accepted stays readable, and the reactor would run
+in circles, or would have to cut off whoever comes; and the daemon itself would have
+none left for a phone or a pair record.  So the doors are closed before that: who comes
+then waits in the kernel's queue, and is let in when others have gone.
+
+The system always gives out the lowest number that is free.  The number of a client's
+descriptor therefore tells how many are open, whoever has opened them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from muxd.limits import Limits
+from muxd.ratelimit import RateLimit
+
+
+class Door(Protocol):
+    """
+    A place where clients connect.
+    """
+
+    def pause(self) -> None:
+        """
+        Leave those who come in the queue.
+        """
+
+    def resume(self) -> None:
+        """
+        Let them in again.
+        """
+
+
+class Admission:
+    """
+    Closes doors and opens them again.
+
+    @ivar doors: Where clients connect.
+    @ivar isClosed: Whether nobody is let in at present.
+    @ivar pauses: How often the doors have been closed.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, limits: Limits) -> None:
+        self.doors: Sequence[Door] = ()
+        self.isClosed = False
+        self.pauses = 0
+        self._clock = clock
+        self._limits = limits
+        self._allowed: int | None = None
+        self._highest: int | None = None
+        self._retry: IDelayedCall | None = None
+        self._limit = RateLimit(clock, self._summarise, burst=1)
+
+    def begin(self, allowed: int | None) -> None:
+        """
+        Let clients in.
+
+        @param allowed: How many files this process may have open; C{None} if nobody
+            counts them.
+        """
+        self._allowed = allowed
+        self._highest = None
+        if allowed is not None:
+            self._highest = allowed - min(self._limits.descriptorReserve, allowed // 4)
+
+    def stop(self) -> None:
+        """
+        The doors are somebody else's now; leave no timer behind.
+        """
+        self._highest = None
+        self.isClosed = False
+        self._stopTimer()
+        self._limit.stop()
+
+    def entered(self, transport: Any) -> None:
+        """
+        Somebody has come in.
+
+        @param transport: If it has no descriptor, it takes none from anybody.
+        """
+        if self._highest is None or self.isClosed:
+            return
+        fileno: Callable[[], int] | None = getattr(transport, "fileno", None)
+        if fileno is not None and fileno() >= self._highest:
+            self._close()
+
+    def left(self) -> None:
+        """
+        Somebody has gone.
+        """
+        if self.isClosed:
+            self._open()
+
+    def _close(self) -> None:
+        self.isClosed = True
+        self.pauses += 1
+        for door in self.doors:
+            door.pause()
+        # Descriptors come free in other ways, too.
+        self._retry = self._clock.callLater(self._limits.admissionRetry, self._open)
+        if self._limit.admit("pauses for want of file descriptors"):
+            self._log.warn(
+                "Clients have to wait: nearly all of the {allowed} file descriptors that this"
+                " process may have are in use.  Raise the limit (LimitNOFILE= of systemd,"
+                " ulimit -n), or see who connects so often.",
+                allowed=self._allowed,
+            )
+
+    def _open(self) -> None:
+        self.isClosed = False
+        self._stopTimer()
+        for door in self.doors:
+            door.resume()
+
+    def _stopTimer(self) -> None:
+        timer, self._retry = self._retry, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _summarise(self, kind: str, count: int) -> None:
+        self._log.info("... and {count} more {kind}.", count=count, kind=kind)
+
+
+def filesAllowed() -> int | None:
+    """
+    How many files this process may have open; C{None} if there is no such limit.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if soft == resource.RLIM_INFINITY else soft

@@ -1,0 +1,253 @@
+# -*- test-case-name: tests.integration.test_exhaustion -*-
+"""
+What a daemon does when there is too much of everything, or nothing left of
+something: clients, file descriptors, space on the disk.
+
+What can be shown with a clock and without sockets is elsewhere: requests that never
+end in L{tests.server.test_bad_input}, listeners that do not read in
+L{tests.server.test_listeners}, Connects without an answer in
+L{tests.server.test_exhaustion}, disks that are full in L{tests.server.test_records}.
+"""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import resource
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.integration.conversation import PATIENCE, Conversation
+from tests.integration.daemon import Daemon, DaemonTestCase
+from tests.integration.test_tools import ECHO
+
+IDLE = 5000
+OF_EACH = 16 * 1024
+"""Bytes that an idle client may cost the daemon; it costs about half of that."""
+
+FEW = 256
+"""Files that a daemon may have open which is to run out of them."""
+
+
+def limited(files: int) -> Sequence[str]:
+    """
+    A C{twistd} that may have so many files open, and cannot have more.
+    """
+    return (
+        "-c",
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}));"
+        "from twisted.scripts.twistd import run; run()",
+        "--nodaemon",
+        "--pidfile=",
+    )
+
+
+class CrowdTestCase(DaemonTestCase):
+    """
+    A daemon with very many clients.
+    """
+
+    if not os.path.exists("/proc/self/statm"):
+        skip = "there is no /proc to look at the daemon in"
+
+    def setUp(self) -> None:
+        """
+        Let this process have as many files open as it may.
+        """
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        self.clients = ExitStack()
+        self.addCleanup(self.clients.close)
+
+    def files(self, daemon: Daemon) -> int:
+        """
+        How many files a daemon has open.
+        """
+        assert daemon.process is not None
+        return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+
+    def memory(self, daemon: Daemon) -> int:
+        """
+        What of it is in memory, in bytes.
+        """
+        assert daemon.process is not None
+        pages = Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def assertComesTo(self, daemon: Daemon, files: int) -> None:
+        """
+        Fail unless a daemon has no more files open than these, sooner or later.
+        """
+        end = time.monotonic() + PATIENCE
+        while (now := self.files(daemon)) > files:
+            self.assertLess(time.monotonic(), end, f"{now} files are open, expected {files}")
+            time.sleep(0.02)
+
+    def assertServed(self, stream: Conversation) -> None:
+        """
+        Fail unless what is sent to a phone's echo comes back.
+        """
+        noise = os.urandom(20000)
+        stream.socket.sendall(noise)
+        self.assertEqual(stream.exactly(len(noise)), noise)
+
+
+class IdleTests(CrowdTestCase):
+    """
+    Thousands who are there and do nothing.
+    """
+
+    def test_idle(self) -> None:
+        """
+        A client that does nothing costs little; others are served meanwhile, and
+        of 5,000 of them nothing is left when they have gone.
+        """
+        if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < IDLE + 500:
+            self.missing(f"{IDLE} clients need that many files")
+        daemon = self.startDaemon()
+        stream = daemon.connect(ECHO)
+        self.assertServed(stream)
+        files, memory = self.files(daemon), self.memory(daemon)
+        for number in range(IDLE):
+            idle = self.clients.enter_context(daemon.conversation())
+            # Most say nothing at all, some listen, and some hang in mid-word.
+            if number % 10 == 0:
+                idle.send("Listen")
+            elif number % 10 == 1:
+                idle.socket.sendall(b"\x20\0\0\0")
+        with daemon.conversation() as last:
+            self.assertEqual(len(last.ask("ListDevices")["DeviceList"]), 1)
+            listeners = last.ask("ListListeners")["ListenerList"]
+            self.assertEqual(len(listeners), IDLE // 10)
+        self.assertServed(stream)
+        self.assertGreaterEqual(self.files(daemon), files + IDLE)
+        self.assertLess((self.memory(daemon) - memory) / IDLE, OF_EACH)
+        self.clients.close()
+        self.assertComesTo(daemon, files)
+        self.assertServed(stream)
+        stream.close()
+
+
+class DescriptorTests(CrowdTestCase):
+    """
+    A daemon that may not open another file.
+    """
+
+    def test_outOfDescriptors(self) -> None:
+        """
+        Whoever is there is served; whoever comes waits, and is served when others
+        have gone.  The log tells it once, and the daemon does not run in circles.
+        """
+        daemon = self.startDaemon(runner=limited(FEW))
+        stream = daemon.connect(ECHO)
+        waiting = [self.clients.enter_context(daemon.conversation()) for _ in range(FEW + 100)]
+        for one in waiting:
+            one.send("ReadBUID")
+        served = [one for one in waiting[:50] if "BUID" in one.receive()]
+        self.assertEqual(len(served), 50)
+        for _ in range(20):
+            self.assertServed(stream)
+        self.assertLess(self.files(daemon), FEW)
+        while waiting:
+            # Those that came first go first.
+            first = waiting.pop(0)
+            if first not in served:
+                self.assertIn("BUID", first.receive())
+            first.close()
+        with daemon.conversation() as late:
+            self.assertIn("BUID", late.ask("ReadBUID"))
+        self.assertServed(stream)
+        stream.close()
+        told = [line for line in daemon.log().splitlines() if "descriptor" in line]
+        self.assertEqual(len(told), 1, told)
+
+    def test_recordsAreSaved(self) -> None:
+        """
+        What the daemon itself has to open it can, also then.
+        """
+        daemon = self.startDaemon(runner=limited(FEW))
+        with daemon.conversation() as first:
+            for _ in range(FEW + 100):
+                self.clients.enter_context(daemon.conversation())
+            data = plistlib.dumps({"HostID": "x"})
+            for _ in range(5):
+                reply = first.ask("SavePairRecord", PairRecordID="A-1", PairRecordData=data)
+                self.assertEqual(reply["Number"], 0)
+                stored = first.ask("ReadPairRecord", PairRecordID="A-1")["PairRecordData"]
+                self.assertEqual(plistlib.loads(stored), {"HostID": "x"})
+
+
+class DiskTests(CrowdTestCase):
+    """
+    A disk without space.
+    """
+
+    def test_full(self) -> None:
+        """
+        A record that does not fit on the disk is refused, the old one stays whole,
+        nothing is left of the attempt, and with space again it is saved.
+        """
+        directory = self.makeDirectory()
+        if os.geteuid() or self.mount(directory):
+            self.missing("only root can mount a small file system")
+        self.addCleanup(subprocess.run, ["umount", str(directory)], check=True)
+        daemon = self.startDaemon("--config-dir", str(directory / "records"))
+        old, new = (
+            plistlib.dumps({"HostID": name, "Key": os.urandom(20000)}) for name in ("old", "new")
+        )
+        with daemon.conversation() as client:
+
+            def save(data: bytes) -> int:
+                return int(
+                    client.ask("SavePairRecord", PairRecordID="A-1", PairRecordData=data)["Number"]
+                )
+
+            def stored() -> object:
+                return plistlib.loads(
+                    client.ask("ReadPairRecord", PairRecordID="A-1")["PairRecordData"]
+                )
+
+            self.assertEqual(save(old), 0)
+            names = sorted(os.listdir(directory / "records"))
+            filling = directory / "filling"
+            self.fill(filling)
+            self.assertNotEqual(save(new), 0)
+            self.assertEqual(stored(), plistlib.loads(old))
+            self.assertEqual(sorted(os.listdir(directory / "records")), names)
+            filling.unlink()
+            self.assertEqual(save(new), 0)
+            self.assertEqual(stored(), plistlib.loads(new))
+        self.stopAfterTrouble(daemon)
+
+    def mount(self, directory: Path) -> int:
+        """
+        Mount a file system of 256 KiB.
+
+        @return: Whether that is not possible.
+        """
+        command = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(directory)]
+        return subprocess.run(command, check=False, capture_output=True).returncode
+
+    def fill(self, path: Path) -> None:
+        """
+        Take all the space there is, but for less than a record.
+        """
+        with path.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+
+    def stopAfterTrouble(self, daemon: Daemon) -> None:
+        """
+        Stop a daemon whose log has the one line that tells the operator.
+        """
+        told = [line for line in daemon.log().splitlines() if "#error" in line]
+        self.assertEqual(len(told), 1, told)
+        self.assertIn("No space left", told[0])
+        daemon.kill()

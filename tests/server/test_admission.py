@@ -1,0 +1,239 @@
+"""
+Tests for L{muxd.server.admission}.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import replace
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.limits import LIMITS
+from muxd.server.admission import Admission, filesAllowed
+from muxd.testing import BudgetTransport
+from tests.server.serving import TINY, Client, ServingTestCase, observeLog
+
+
+class Door:
+    """
+    A door that notes what is done to it.
+    """
+
+    def __init__(self) -> None:
+        self.deeds: list[str] = []
+
+    def pause(self) -> None:
+        """
+        Note it.
+        """
+        self.deeds.append("pause")
+
+    def resume(self) -> None:
+        """
+        Note it.
+        """
+        self.deeds.append("resume")
+
+
+class Transport:
+    """
+    Has a descriptor, and no more than that is looked at.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def fileno(self) -> int:
+        """
+        The descriptor.
+        """
+        return self._number
+
+
+class AdmissionTests(SynchronousTestCase):
+    """
+    Tests of L{Admission}: 100 files, of which 10 are kept back.
+    """
+
+    def setUp(self) -> None:
+        """
+        Two open doors.
+        """
+        self.clock = Clock()
+        self.logged = observeLog(self)
+        limits = replace(LIMITS, descriptorReserve=10, admissionRetry=1.0)
+        self.admission = Admission(self.clock, limits)
+        self.doors = [Door(), Door()]
+        self.admission.doors = self.doors
+        self.admission.begin(100)
+
+    def assertDeeds(self, *deeds: str) -> None:
+        """
+        Fail unless this, and only this, was done to both doors.
+        """
+        self.assertEqual([door.deeds for door in self.doors], [list(deeds)] * 2)
+
+    def warnings(self) -> list[str]:
+        """
+        What the operator was told.
+        """
+        return [one["log_format"] for one in self.logged if one["log_level"].name == "warn"]
+
+    def test_room(self) -> None:
+        """
+        As long as there are descriptors, doors stay open and there is no timer.
+        """
+        for number in (3, 50, 89):
+            self.admission.entered(Transport(number))
+            self.admission.left()
+        self.assertDeeds()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closed(self) -> None:
+        """
+        The client that has one of the last closes the doors behind it, once.
+        """
+        self.admission.entered(Transport(90))
+        self.admission.entered(Transport(91))
+        self.assertDeeds("pause")
+        self.assertTrue(self.admission.isClosed)
+        self.assertEqual(len(self.warnings()), 1)
+
+    def test_openedByWhoLeaves(self) -> None:
+        """
+        When a client goes, another one may come.
+        """
+        self.admission.entered(Transport(90))
+        self.admission.left()
+        self.assertDeeds("pause", "resume")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_openedAfterAWhile(self) -> None:
+        """
+        Descriptors that were no clients' come free unseen: it is tried again.
+        """
+        self.admission.entered(Transport(90))
+        self.clock.advance(0.9)
+        self.assertDeeds("pause")
+        self.clock.advance(0.1)
+        self.assertDeeds("pause", "resume")
+        self.admission.entered(Transport(90))
+        self.assertDeeds("pause", "resume", "pause")
+
+    def test_told(self) -> None:
+        """
+        A thousand times in a minute are one line, and one that says how many more
+        there were.
+        """
+        for _ in range(1000):
+            self.admission.entered(Transport(95))
+            self.admission.left()
+        self.assertEqual(len(self.warnings()), 1)
+        self.assertEqual(self.admission.pauses, 1000)
+        self.clock.advance(60)
+        summaries = [one for one in self.logged if "more" in one["log_format"]]
+        self.assertEqual([one["count"] for one in summaries], [999])
+
+    def test_fewFiles(self) -> None:
+        """
+        Where there are few, no more than a quarter is kept back.
+        """
+        self.admission.begin(20)
+        self.admission.entered(Transport(14))
+        self.assertDeeds()
+        self.admission.entered(Transport(15))
+        self.assertDeeds("pause")
+
+    def test_nobodyCounts(self) -> None:
+        """
+        Without a limit, and with transports that have no descriptor, there is
+        always room.
+        """
+        self.admission.entered(object())
+        self.admission.begin(None)
+        self.admission.entered(Transport(1 << 20))
+        self.assertDeeds()
+
+    def test_stop(self) -> None:
+        """
+        Afterwards no door is touched, and no timer left.
+        """
+        self.admission.entered(Transport(90))
+        self.admission.stop()
+        self.admission.left()
+        self.admission.entered(Transport(90))
+        self.assertDeeds("pause")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_filesAllowed(self) -> None:
+        """
+        It is the soft limit that counts; no limit, and a system without, are C{None}.
+        """
+        self.assertEqual(filesAllowed(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        self.patch(resource, "getrlimit", lambda which: unlimited)
+        self.assertIsNone(filesAllowed())
+        self.patch(sys, "modules", {**sys.modules, "resource": None})
+        self.assertIsNone(filesAllowed())
+
+
+class NumberedTransport(BudgetTransport):
+    """
+    A client's transport that has a descriptor.
+    """
+
+    number = 0
+
+    def fileno(self) -> int:
+        """
+        The descriptor.
+        """
+        return self.number
+
+
+class FactoryTests(ServingTestCase):
+    """
+    How a factory asks for admission.
+    """
+
+    def setUp(self) -> None:
+        """
+        One door, and a quarter of the descriptors kept back.
+        """
+        super().setUp()
+        self.door = Door()
+        self.last = 3 * TINY.descriptorReserve
+        self.factory.admission.doors = [self.door]
+        self.factory.admission.begin(4 * TINY.descriptorReserve)
+
+    def arrive(self, number: int) -> Client:
+        """
+        A client with this descriptor.
+        """
+        self.patch(NumberedTransport, "number", number)
+        return Client(NumberedTransport.connect(self.clock, self.factory))
+
+    def test_comesAndGoes(self) -> None:
+        """
+        A client that takes one of the last descriptors closes the door, and opens
+        it when it goes.
+        """
+        self.arrive(self.last - 1)
+        self.assertEqual(self.door.deeds, [])
+        last = self.arrive(self.last)
+        self.assertEqual(self.door.deeds, ["pause"])
+        last.transport.lose()
+        self.settle()
+        self.assertEqual(self.door.deeds, ["pause", "resume"])
+
+    def test_stopped(self) -> None:
+        """
+        When nobody listens any more, there is no timer left.
+        """
+        self.factory.doStart()
+        self.arrive(self.last)
+        self.factory.doStop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
