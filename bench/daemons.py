@@ -128,6 +128,31 @@ class Daemon:
         """
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """
+        Whether it is alive.
+        """
+        return self._process.poll() is None
+
+    def log(self) -> str:
+        """
+        All that it has written.
+        """
+        return self._log.read_text(errors="replace")
+
+    def end(self, seconds: float) -> int | None:
+        """
+        Stop it as a supervisor does.
+
+        @return: Its exit status; None if it did not end in time.
+        """
+        self._process.terminate()
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def lastWords(self) -> str:
         """
         The end of its log, for the reader of an error.

@@ -36,12 +36,12 @@ class CannotIsolate(Exception):
     """
 
 
-def isolate(arguments: Sequence[str]) -> None:
+def isolate(arguments: Sequence[str], module: str = "bench") -> None:
     """
     Run this program again in a network namespace of its own, unless it is
     there already.  Returns only if it is.
 
-    @param arguments: The command line behind C{python -m bench}.
+    @param arguments: The command line behind C{python -m} and the module.
     @raise CannotIsolate: C{unshare} is missing.
     """
     if MARK in os.environ:
@@ -51,7 +51,7 @@ def isolate(arguments: Sequence[str]) -> None:
         raise CannotIsolate("unshare (util-linux) is needed to give the daemons a bus of their own")
     asRoot = [] if os.geteuid() == 0 else ["--map-root-user"]
     os.environ[MARK] = "1"
-    command = [unshare, "--net", *asRoot, "--", sys.executable, "-m", "bench", *arguments]
+    command = [unshare, "--net", *asRoot, "--", sys.executable, "-m", module, *arguments]
     sys.stdout.flush()
     os.execv(unshare, command)
 

@@ -1,0 +1,180 @@
+# -*- test-case-name: tests.bench.test_soakobservatory -*-
+"""
+The daemon, with somebody inside who looks on.
+
+It is C{twistd usbmuxd}'s own service in a C{twistd} of its own.  What comes with it
+is a timer (L{bench.soak.stalls}), and a socket that answers when it is asked; with
+simulated phones, which live in the daemon, that socket also plugs them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from twisted.application.service import Application, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.protocols.basic import LineOnlyReceiver
+
+from bench.soak.census import blocks, mallocBytes, objects
+from bench.soak.exchange import EXCHANGE, Exchange
+from bench.soak.stalls import Ticker, threadClocks
+from muxd.device.counters import MuxerCounters
+from muxd.device.device import MuxedDevice
+from muxd.device.muxer import Muxer
+from muxd.phone.iphone import Phone
+from muxd.phone.services import ServiceFactory
+from muxd.phone.source import SimulatedSource
+from muxd.server.counters import ServerCounters
+from muxd.service import MuxService
+from muxd.tap.usbmuxd import Options
+
+
+class Interview(LineOnlyReceiver):
+    """
+    One request a line, one JSON object a line in return.
+    """
+
+    delimiter = b"\n"
+
+    def __init__(self, answer: Callable[[str], object]) -> None:
+        self._answer = answer
+
+    def lineReceived(self, line: bytes) -> None:
+        """
+        A request.
+        """
+        self.sendLine(json.dumps(self._answer(line.decode())).encode())
+
+
+class Observatory(Service):
+    """
+    Looks on from within the daemon's process.
+    """
+
+    def __init__(self, reactor: Any, daemon: MuxService, path: str) -> None:
+        """
+        @param path: Where its socket is.
+        """
+        self._reactor = reactor
+        self._daemon = daemon
+        self._path = path
+        self._schedstat = os.open("/proc/thread-self/schedstat", os.O_RDONLY)
+        self._ticker = Ticker(reactor, lambda: threadClocks(self._schedstat))
+        self._port: IListeningPort | None = None
+        self._complaints: list[str] = []
+        phones = [
+            phone
+            for source in daemon.sources
+            if isinstance(source, SimulatedSource)
+            for phone in source.phones
+        ]
+        self._phones: list[Phone] = phones
+        self._buses = [
+            source.bus for source in daemon.sources if isinstance(source, SimulatedSource)
+        ]
+        for phone in phones:
+            phone.services[EXCHANGE] = ServiceFactory(lambda: Exchange(self._complaints.append))
+
+    def startService(self) -> None:
+        """
+        Begin.
+        """
+        super().startService()
+        self._ticker.watchProcess()
+        self._ticker.start()
+        factory = Factory.forProtocol(lambda: Interview(self._answer))
+        factory.noisy = False
+        self._port = self._reactor.listenUNIX(self._path, factory)
+
+    def stopService(self) -> Deferred[object]:
+        """
+        End.
+        """
+        super().stopService()
+        self._ticker.stop()
+        return maybeDeferred(self._port.stopListening) if self._port else maybeDeferred(int)
+
+    def _answer(self, request: str) -> object:
+        word, _, argument = request.partition(" ")
+        if word == "sample":
+            return self._sample()
+        if word == "stalls":
+            ticker = self._ticker
+            return {
+                "late": ticker.late,
+                "own": ticker.own,
+                "long": [{**asdict(one), "blocked": one.blocked} for one in ticker.long],
+            }
+        if word == "forget":
+            self._ticker.clear()
+        elif word == "plug":
+            self._phones[int(argument)].plug(self._buses[0])
+        elif word == "unplug":
+            self._phones[int(argument)].unplug()
+        elif word == "phones":
+            return [phone.udid for phone in self._phones]
+        elif word == "violations":
+            own = [f"{phone.name}: {one}" for phone in self._phones for one in phone.violations]
+            return own + self._complaints
+        elif word == "open":
+            return sum(len(phone.muxer.sessions) for phone in self._phones)
+        return {"done": word}
+
+    def _sample(self) -> Mapping[str, object]:
+        """
+        What there is, with nothing under way; the timer does not see how long it
+        takes to count.
+        """
+        self._ticker.stop()
+        try:
+            counted = objects()
+            factory = self._daemon._factory
+            muxers = self._muxers()
+            return {
+                "objects": counted,
+                "blocks": blocks(),
+                "malloc": mallocBytes(),
+                "devices": len(self._daemon.registry.attached()),
+                "clients": len(factory.clients),
+                "sessions": sum(len(muxer._sessions) for muxer in muxers),
+                "ports in use": sum(len(muxer._ports) for muxer in muxers),
+                "timers": len(self._reactor.getDelayedCalls()),
+                "watched descriptors": len(self._reactor.getReaders())
+                + len(self._reactor.getWriters()),
+                "counters": _numbers(factory.counters),
+                "muxers": [_numbers(muxer.counters) for muxer in muxers],
+            }
+        finally:
+            self._ticker.start()
+
+    def _muxers(self) -> list[Muxer]:
+        return [
+            one.device.muxer
+            for one in self._daemon.registry.attached()
+            if isinstance(one.device, MuxedDevice)
+        ]
+
+
+def _numbers(counters: ServerCounters | MuxerCounters) -> dict[str, Any]:
+    return {one.name: getattr(counters, one.name) for one in fields(counters)}
+
+
+def observed(reactor: Any, environment: Mapping[str, str]) -> Any:
+    """
+    The application that C{daemon.tac} is: C{MUXD_SOAK} has the options of
+    C{twistd usbmuxd} in JSON, C{MUXD_SOAK_OBSERVE} the path of the observer's socket.
+    """
+    options = Options()
+    options.reactor = reactor
+    options.parseOptions(json.loads(environment["MUXD_SOAK"]))
+    application = Application("usbmuxd")
+    options.service.setServiceParent(application)
+    observer = Observatory(reactor, options.service, environment["MUXD_SOAK_OBSERVE"])
+    observer.setServiceParent(application)
+    return application
