@@ -14,19 +14,32 @@ from __future__ import annotations
 import os
 import plistlib
 import resource
+import socket
 import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from twisted.internet.task import deferLater
+
 from tests.integration.conversation import PATIENCE, Conversation
 from tests.integration.daemon import Daemon, DaemonTestCase
+from tests.integration.inprocess import PhoneStream, ServiceTestCase
 from tests.integration.test_tools import ECHO
 
 IDLE = 5000
 OF_EACH = 16 * 1024
 """Bytes that an idle client may cost the daemon; it costs about half of that."""
+
+BACKED_UP = 1 << 20
+"""
+More bytes than a client can be rid of while its phone takes none: a window, the
+session's buffer and those of two sockets are half of it.
+"""
+
+STILL = 50
+"""Turns of the reactor in which nothing is taken any more."""
 
 FEW = 256
 """Files that a daemon may have open which is to run out of them."""
@@ -179,6 +192,49 @@ class DescriptorTests(CrowdTestCase):
                 self.assertEqual(reply["Number"], 0)
                 stored = first.ask("ReadPairRecord", PairRecordID="A-1")["PairRecordData"]
                 self.assertEqual(plistlib.loads(stored), {"HostID": "x"})
+
+
+class EndlessTests(ServiceTestCase):
+    """
+    A client that never stops writing.
+    """
+
+    timeout = 120
+
+    async def test_phoneTakesNothing(self) -> None:
+        """
+        A phone that takes nothing holds its client back: what is under way stays
+        within a window and some buffers, however long the client tries.  When the
+        phone goes on, all of it arrives.
+        """
+        client = await self.stream(PhoneStream(self.attendance.present[self.phones[0].udid], ECHO))
+        assert client.transport is not None
+        echoed = 0
+
+        def received(data: bytes) -> None:
+            nonlocal echoed
+            echoed += len(data)
+
+        self.patch(client, "streamReceived", received)
+        [phone] = self.phones
+        phone.hold()
+        flood = socket.fromfd(client.transport.fileno(), socket.AF_UNIX, socket.SOCK_STREAM)  # type: ignore[attr-defined]
+        self.addCleanup(flood.close)
+        flood.setblocking(False)
+        written = still = 0
+        while still < STILL and written < BACKED_UP:
+            try:
+                written += flood.send(bytes(65536))
+                still = 0
+            except BlockingIOError:
+                still += 1
+            await deferLater(self.reactor, 0.01)
+        self.assertLess(written, BACKED_UP)
+        phone.release()
+        self.assertTrue(await self.until(lambda: echoed == written, attempts=3000))
+        self.assertEqual(phone.violations, [])
+        client.transport.loseConnection()
+        await client.lost
 
 
 class DiskTests(CrowdTestCase):
