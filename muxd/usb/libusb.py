@@ -52,6 +52,7 @@ from ctypes import (
     c_void_p,
 )
 from enum import IntEnum
+from functools import cache
 from typing import Any
 
 POLLIN = 1
@@ -117,9 +118,10 @@ class _TransferStructure(Structure):
     ]
 
 
+@cache
 def _bind(handle: int) -> ctypes.PyDLL:
     """
-    The functions that are used, of a library that is loaded already.
+    The functions that are used, of a library that is loaded already and stays so.
     """
     library = ctypes.PyDLL(None, handle=handle)
     for name, result, arguments in (
@@ -314,7 +316,7 @@ class Transfer:
 
     def free(self) -> None:
         """
-        Give the C structure back.
+        Give the C structure and the buffer back.
 
         @raise RuntimeError: It is in flight.
         """
@@ -323,3 +325,5 @@ class Transfer:
         if self._address:
             self._context.library.libusb_free_transfer(self._address)
             self._address = 0
+            # We are part of a cycle, which the garbage collector may find much later.
+            del self.view, self._buffer, self._structure

@@ -9,6 +9,7 @@ C{RIG_PHONE}.  The last line that it prints is a JSON object.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -29,7 +30,7 @@ from zope.interface import implementer
 from muxd.interfaces import IDevice, IDeviceReceiver
 from muxd.limits import Limits
 from muxd.usb.asynchronous import AsynchronousLink
-from muxd.usb.engines import LinkState
+from muxd.usb.engines import SMALL_PACKET, LinkState
 from muxd.usb.libraries import newContext
 from muxd.usb.presence import PolledBus
 from muxd.usb.settings import USBSettings
@@ -142,6 +143,30 @@ async def freed(host: Host) -> None:
     for address in context.inFlight:
         context.library.libusb_free_transfer(address)
     await host.echo(MEBIBYTE)
+
+
+def transferBuffers() -> int:
+    """
+    How many buffers of transfers there are.
+    """
+    return sum(
+        isinstance(one, ctypes.Array) and ctypes.sizeof(one) >= SMALL_PACKET
+        for one in gc.get_objects()
+    )
+
+
+async def buffers(host: Host) -> tuple[int, int]:
+    """
+    A link that is closed while nobody looks for garbage.
+
+    @return: How many buffers there were before that, and after.
+    """
+    gc.disable()
+    await host.open()
+    await host.echo(MEBIBYTE)
+    before = transferBuffers()
+    await host.close()
+    return before, transferBuffers()
 
 
 async def hang(host: Host) -> None:
@@ -322,6 +347,7 @@ SCENARIOS: dict[str, Scenario] = {
         fault,
         memory,
         freed,
+        buffers,
         hang,
         reopen,
         descriptors,

@@ -168,6 +168,16 @@ class AsynchronousTests(EngineTests, RigTestCase):
         self.engine = "auto"
         self.perform("descriptors")
 
+    def test_buffers(self) -> None:
+        """
+        A link that is closed takes its buffers along: those of each phone that was
+        unplugged would otherwise wait until Python looks through everything, which
+        it seldom does.
+        """
+        before, after = self.perform("buffers")["result"]
+        self.assertGreater(before, 3)
+        self.assertEqual(after, 0)
+
     def test_descriptors(self) -> None:
         """
         File descriptors that libusb adds and removes are watched meanwhile.
