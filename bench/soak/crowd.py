@@ -24,7 +24,7 @@ EXCUSE = 15.0
 ENDING = 60.0
 """Seconds that a connection may take to end."""
 
-KILLED = 0.2
+MORTALITY = 0.2
 """How many of the clients are killed."""
 
 
@@ -103,12 +103,20 @@ class Crowd:
             [job] = self._random.choices(self._jobs, weights)
             present = list(self._attendance.present)
             if present or not job.ofPhone:
-                await self._perform(job, number, self._random.choice(present or [0]))
+                await self.perform(job, number, self._random.choice(present or [0]))
 
-    async def _perform(self, job: Job, number: int, deviceID: int) -> None:
+    async def perform(
+        self, job: Job, number: int, deviceID: int, mortality: float = MORTALITY
+    ) -> None:
+        """
+        Let a client come, do one job, and go.
+
+        @param number: The client's, unlike that of all who are here.
+        @param mortality: How probable it is that it is killed.
+        """
         connection = await connectProtocol(self._endpoint, Connection(self._reactor))
         fate = None
-        if self._random.random() < KILLED:
+        if self._random.random() < mortality:
             # At once, in the handshake, or in the middle of something.
             mean = self._random.choice((0.0001, 0.003, 0.3))
             fate = self._reactor.callLater(self._random.expovariate(1 / mean), connection.kill)

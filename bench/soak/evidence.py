@@ -6,7 +6,7 @@ What was seen, and what it proves.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ class Evidence:
     faults: Mapping[str, int] = field(default_factory=dict)
     busiest: Mapping[str, int] = field(default_factory=dict)
     exitStatus: int | None = None
-    log: Sequence[str] = ()
+    log: list[str] = field(default_factory=list)
 
     @classmethod
     def fromJSON(cls, text: str) -> Evidence:
