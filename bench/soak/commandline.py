@@ -158,6 +158,9 @@ def _inReactor(
     ended.addErrback(problems.append)
     ended.addBoth(lambda _: reactor.stop())
     reactor.run()
+    if not ended.called:
+        # The daemon has ended, or somebody has had enough.
+        run.cutShort()
     for problem in problems:
         problem.raiseException()
     return run.evidence

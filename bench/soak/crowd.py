@@ -145,7 +145,8 @@ class Crowd:
             self.cut[job.name] += 1
         else:
             what = str(error) or f"ended after {visit.up} bytes up and {visit.down} down"
-            self._complain(f"{job.name}: device {visit.deviceID} is there, but: {what}")
+            where = f"device {visit.deviceID} is there, but: " if job.ofPhone else ""
+            self._complain(f"{job.name}: {where}{what}")
 
     async def _end(self, job: Job, connection: Connection) -> None:
         """

@@ -117,6 +117,13 @@ class Run:
             self._conclude()
         return self.evidence
 
+    def cutShort(self) -> None:
+        """
+        The reactor has stopped in the midst of it.
+        """
+        self._complain("cut short")
+        self._conclude()
+
     # The parts of a run.
 
     async def _round(self) -> None:
@@ -251,8 +258,10 @@ class Run:
             "clients killed": crowd.killed.total(),
         }
         evidence.busiest = dict(self._busiest)
-        if self._daemon.running:
-            evidence.stalls = self._observatory.ask("stalls")
+        try:
             evidence.violations = self._rack.violations()
+            evidence.stalls = self._observatory.ask("stalls")
+        except OSError:
+            self._complain("the daemon, or its phones, had ended when it was over")
         evidence.exitStatus = self._daemon.end(STOPPING)
         evidence.log = [line for line in self._daemon.log().splitlines() if TROUBLE.search(line)]
