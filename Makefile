@@ -11,13 +11,17 @@ METADATA := setup.cfg pyproject.toml
 SOCKET := run/usbmuxd.sock
 SUMMARY := build/test-summary
 
+# Of a soak.
+MINUTES ?= 10
+BUS ?= rig
+
 # Packages whose branches must be covered, and how many of a hundred.
 COVERED := wire device server
 FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test system-test lint types check-packaging bench clean distclean
+.PHONY: help run test system-test lint types check-packaging bench soak clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
@@ -27,6 +31,7 @@ help:
 	@echo "make types             mypy --strict"
 	@echo "make check-packaging   build wheel and sdist, install them elsewhere, check the man page"
 	@echo "make bench             measure the speed"
+	@echo "make soak MINUTES=10   load the daemon, break what is around it, see whether it grows"
 	@echo "make clean             remove everything that make has made but $(VENV)"
 	@echo "make distclean         remove that too"
 
@@ -76,6 +81,10 @@ check-packaging: $(DEVELOPED)
 
 bench: $(DEVELOPED)
 	@$(MAKE) --no-print-directory -C bench PYTHON=$(abspath $(BIN)/python)
+
+# BUS=simulated: phones of our own, which pair, behind the other engine.
+soak: $(DEVELOPED)
+	$(BIN)/python -m bench.soak --minutes $(MINUTES) --bus $(BUS) --json bench/results/soak-$(BUS).json
 
 clean:
 	rm -rf build dist run _trial_temp* .coverage .coverage.* .mypy_cache .ruff_cache \

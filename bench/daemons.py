@@ -20,7 +20,7 @@ from bench.isolation import withPrivateMounts
 from bench.rig import Phones, stop
 
 PROJECT = Path(__file__).resolve().parent.parent
-START_DEADLINE = 20.0
+START_DEADLINE = 60.0
 USBMUXD = "usbmuxd"
 """As a command: Debian's C daemon."""
 
