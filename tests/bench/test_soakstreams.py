@@ -81,7 +81,8 @@ class ExchangeTests(SynchronousTestCase):
         """
         while self.transport.producer is not None:
             self.transport.producer.resumeProducing()
-        return self.transport.value()
+        sent: bytes = self.transport.value()
+        return sent
 
     def test_order(self) -> None:
         """
