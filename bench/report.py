@@ -132,15 +132,15 @@ def _machine(about: Mapping[str, object]) -> str:
     )
 
 
-def inserted(document: str, table: str) -> str:
+def inserted(document: str, table: str, begin: str = BEGIN, end: str = END) -> str:
     """
     A document with the table between its two marks; without marks, the table.
     """
-    before, mark, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
+    before, mark, rest = document.partition(begin)
+    _, closing, after = rest.partition(end)
+    if not mark or not closing:
         return table
-    return f"{before}{BEGIN}\n\n{table}\n{END}{after}"
+    return f"{before}{begin}\n\n{table}\n{end}{after}"
 
 
 def _markdownRow(row: Sequence[str]) -> str:

@@ -9,7 +9,6 @@ import json
 import os
 import socket
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 from bench.bus import Bus
@@ -80,15 +79,14 @@ class Rack(Protocol):
         """
 
 
-class RigRack:
+class AskedRack:
     """
-    The phones of bench/rig: a process of their own.
+    Phones that are plugged by whoever has them, when he is asked to.
     """
 
-    def __init__(self, phones: Phones) -> None:
-        self._asking = Asking(phones.control, socket.SOCK_SEQPACKET)
-        self._log = phones.log
-        self.udids = [f"00008030-{0x1A35E200 + index:016X}" for index in range(phones.count)]
+    def __init__(self, asking: Asking, udids: list[str]) -> None:
+        self.udids = udids
+        self._asking = asking
 
     def plug(self, index: int) -> None:
         """
@@ -101,6 +99,17 @@ class RigRack:
         Pull it out.
         """
         self._asking.ask(f"unplug {index}")
+
+
+class RigRack(AskedRack):
+    """
+    The phones of bench/rig: a process of their own.
+    """
+
+    def __init__(self, phones: Phones) -> None:
+        udids = [f"00008030-{0x1A35E200 + index:016X}" for index in range(phones.count)]
+        super().__init__(Asking(phones.control, socket.SOCK_SEQPACKET), udids)
+        self._log = phones.log
 
     def violations(self) -> list[str]:
         """
@@ -119,26 +128,13 @@ class RigRack:
         return int(self._asking.ask("total")["open"])
 
 
-class SimulatedRack:
+class SimulatedRack(AskedRack):
     """
     The simulated phones that live in the daemon's process.
     """
 
     def __init__(self, observatory: Asking) -> None:
-        self._asking = observatory
-        self.udids: list[str] = observatory.ask("phones")
-
-    def plug(self, index: int) -> None:
-        """
-        Plug it in.
-        """
-        self._asking.ask(f"plug {index}")
-
-    def unplug(self, index: int) -> None:
-        """
-        Pull it out.
-        """
-        self._asking.ask(f"unplug {index}")
+        super().__init__(observatory, observatory.ask("phones"))
 
     def violations(self) -> list[str]:
         """
@@ -173,11 +169,3 @@ class NoPhones(Phones):
         """
         There is nothing to close.
         """
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench import report
 from bench.soak.evidence import LONGEST_STALL, Evidence, Sample, failures
 from bench.soak.stalls import EDGES
 
@@ -56,12 +57,7 @@ def inserted(document: str, text: str, bus: str) -> str:
     A document with the report of this bus between its two marks; without marks,
     the report.
     """
-    begin, end = BEGIN.format(bus=bus), END.format(bus=bus)
-    before, mark, rest = document.partition(begin)
-    _, closing, after = rest.partition(end)
-    if not mark or not closing:
-        return text
-    return f"{before}{begin}\n\n{text}\n{end}{after}"
+    return report.inserted(document, text, BEGIN.format(bus=bus), END.format(bus=bus))
 
 
 def _row(cells: Sequence[object]) -> str:
