@@ -126,9 +126,19 @@ class Doorway:
 
     def resume(self) -> None:
         """
-        Let them in again.
+        Let them in again, one at first.
         """
+        self.oneByOne()
         self._tell("startReading")
+
+    def oneByOne(self) -> None:
+        """
+        Let no more than one in next time: Twisted's ports accept as many at once as
+        they had to before, and twenty more.
+        """
+        port = self._port
+        if port is not None and hasattr(port, "numberAccepts"):
+            port.numberAccepts = 1
 
     def _tell(self, method: str) -> None:
         """

@@ -66,6 +66,7 @@ class ReadingPort(Port):
     def __init__(self, end: Deferred[None] | None) -> None:
         super().__init__(end)
         self.told: list[str] = []
+        self.numberAccepts = 100
 
     def stopReading(self) -> None:
         """
@@ -148,6 +149,7 @@ class DoorwayTests(SynchronousTestCase):
         self.successResultOf(doorway.close())
         doorway.resume()
         self.assertEqual(port.told, ["stop", "start"])
+        self.assertEqual(port.numberAccepts, 1)
 
     def test_cannotPause(self) -> None:
         """

@@ -9,11 +9,14 @@ none left for a phone or a pair record.  So the doors are closed before that: wh
 then waits in the kernel's queue, and is let in when others have gone.
 
 The system always gives out the lowest number that is free.  The number of a client's
-descriptor therefore tells how many are open, whoever has opened them.
+descriptor therefore tells how many are open, whoever has opened them; once they have
+been short, the number that would be given out next tells.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -29,6 +32,11 @@ class Door(Protocol):
     A place where clients connect.
     """
 
+    def oneByOne(self) -> None:
+        """
+        Let no more than one in next time.
+        """
+
     def pause(self) -> None:
         """
         Leave those who come in the queue.
@@ -36,8 +44,21 @@ class Door(Protocol):
 
     def resume(self) -> None:
         """
-        Let them in again.
+        Let them in again, one at first.
         """
+
+
+def lowestFree() -> int:
+    """
+    The number of the descriptor that would be given out next; a very high one if
+    there is none.
+    """
+    try:
+        descriptor = os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        return sys.maxsize
+    os.close(descriptor)
+    return descriptor
 
 
 class Admission:
@@ -51,7 +72,12 @@ class Admission:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, limits: Limits) -> None:
+    def __init__(
+        self, clock: IReactorTime, limits: Limits, lowestFree: Callable[[], int] = lowestFree
+    ) -> None:
+        """
+        @param lowestFree: Tells which descriptor would be given out next.
+        """
         self.doors: Sequence[Door] = ()
         self.isClosed = False
         self.pauses = 0
@@ -59,6 +85,9 @@ class Admission:
         self._limits = limits
         self._allowed: int | None = None
         self._highest: int | None = None
+        self._lowestFree = lowestFree
+        self._wary = False
+        self._slowing: IDelayedCall | None = None
         self._retry: IDelayedCall | None = None
         self._limit = RateLimit(clock, self._summarise, burst=1)
 
@@ -81,6 +110,9 @@ class Admission:
         self._highest = None
         self.isClosed = False
         self._stopTimer()
+        if self._slowing is not None:
+            self._slowing.cancel()
+            self._slowing = None
         self._limit.stop()
 
     def entered(self, transport: Any) -> None:
@@ -92,8 +124,15 @@ class Admission:
         if self._highest is None or self.isClosed:
             return
         fileno: Callable[[], int] | None = getattr(transport, "fileno", None)
-        if fileno is not None and fileno() >= self._highest:
+        if fileno is None:
+            return
+        # Who comes after somebody has gone gets that one's number.
+        number = self._lowestFree() if self._wary else fileno()
+        if number >= self._highest:
             self._close()
+        elif (self._wary or number >= self._highest // 2) and self._slowing is None:
+            # Not from in here, as a port looks at it when it has accepted.
+            self._slowing = self._clock.callLater(0, self._slowDown)
 
     def left(self) -> None:
         """
@@ -103,12 +142,11 @@ class Admission:
             self._open()
 
     def _close(self) -> None:
-        self.isClosed = True
+        self.isClosed = self._wary = True
         self.pauses += 1
         for door in self.doors:
             door.pause()
-        # Descriptors come free in other ways, too.
-        self._retry = self._clock.callLater(self._limits.admissionRetry, self._open)
+        self._tryLater()
         if self._limit.admit("pauses for want of file descriptors"):
             self._log.warn(
                 "Clients have to wait: nearly all of the {allowed} file descriptors that this"
@@ -118,10 +156,31 @@ class Admission:
             )
 
     def _open(self) -> None:
-        self.isClosed = False
+        """
+        Let them in, if there is room again.
+        """
         self._stopTimer()
+        if self._highest is not None and self._lowestFree() >= self._highest:
+            self._tryLater()
+            return
+        self.isClosed = False
         for door in self.doors:
             door.resume()
+
+    def _tryLater(self) -> None:
+        """
+        Descriptors come free in other ways than by a client's going.
+        """
+        self._retry = self._clock.callLater(self._limits.admissionRetry, self._open)
+
+    def _slowDown(self) -> None:
+        """
+        Half of them are in use, or they have been short: see how many there are after
+        each one that comes.
+        """
+        self._slowing = None
+        for door in self.doors:
+            door.oneByOne()
 
     def _stopTimer(self) -> None:
         timer, self._retry = self._retry, None

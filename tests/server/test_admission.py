@@ -4,17 +4,20 @@ Tests for L{muxd.server.admission}.
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from dataclasses import replace
+from errno import EMFILE
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.limits import LIMITS
-from muxd.server.admission import Admission, filesAllowed
+from muxd.server.admission import Admission, filesAllowed, lowestFree
 from muxd.testing import BudgetTransport
 from tests.server.serving import TINY, Client, ServingTestCase, observeLog
+from tests.server.test_records import failing
 
 
 class Door:
@@ -24,6 +27,12 @@ class Door:
 
     def __init__(self) -> None:
         self.deeds: list[str] = []
+
+    def oneByOne(self) -> None:
+        """
+        Note it.
+        """
+        self.deeds.append("one")
 
     def pause(self) -> None:
         """
@@ -65,7 +74,8 @@ class AdmissionTests(SynchronousTestCase):
         self.clock = Clock()
         self.logged = observeLog(self)
         limits = replace(LIMITS, descriptorReserve=10, admissionRetry=1.0)
-        self.admission = Admission(self.clock, limits)
+        self.free = 0
+        self.admission = Admission(self.clock, limits, lambda: self.free)
         self.doors = [Door(), Door()]
         self.admission.doors = self.doors
         self.admission.begin(100)
@@ -86,10 +96,23 @@ class AdmissionTests(SynchronousTestCase):
         """
         As long as there are descriptors, doors stay open and there is no timer.
         """
-        for number in (3, 50, 89):
+        for number in (3, 44):
             self.admission.entered(Transport(number))
             self.admission.left()
         self.assertDeeds()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_slowly(self) -> None:
+        """
+        When half of those that clients may have are taken, they come one by one.
+        """
+        for number in range(45, 50):
+            self.admission.entered(Transport(number))
+        self.assertDeeds()
+        self.clock.advance(0)
+        self.assertDeeds("one")
+        self.admission.entered(Transport(89))
+        self.admission.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_closed(self) -> None:
@@ -104,9 +127,14 @@ class AdmissionTests(SynchronousTestCase):
 
     def test_openedByWhoLeaves(self) -> None:
         """
-        When a client goes, another one may come.
+        When a client goes, another one may come, unless somebody else has taken the
+        descriptor.
         """
         self.admission.entered(Transport(90))
+        self.free = 90
+        self.admission.left()
+        self.assertDeeds("pause")
+        self.free = 89
         self.admission.left()
         self.assertDeeds("pause", "resume")
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -120,8 +148,43 @@ class AdmissionTests(SynchronousTestCase):
         self.assertDeeds("pause")
         self.clock.advance(0.1)
         self.assertDeeds("pause", "resume")
-        self.admission.entered(Transport(90))
+        self.free = 90
+        self.admission.entered(Transport(5))
         self.assertDeeds("pause", "resume", "pause")
+
+    def test_reserveIsKept(self) -> None:
+        """
+        As long as there are none free but those that are kept back, nobody is let
+        in, however long that takes.
+        """
+        self.admission.entered(Transport(90))
+        self.free = 91
+        self.clock.pump([1.0] * 1000)
+        self.assertDeeds("pause")
+        self.free = 5
+        self.clock.advance(1)
+        self.assertDeeds("pause", "resume")
+        self.assertEqual(len(self.clock.getDelayedCalls()), 0)
+
+    def test_oneForOne(self) -> None:
+        """
+        Who comes for somebody who has gone gets a low number, and the doors close
+        all the same; they come one by one from then on.
+        """
+        self.admission.entered(Transport(90))
+        self.free = 20
+        self.admission.left()
+        self.free = 91
+        self.admission.entered(Transport(20))
+        self.assertDeeds("pause", "resume", "pause")
+        self.free = 5
+        self.admission.left()
+        self.admission.entered(Transport(5))
+        self.clock.advance(0)
+        self.assertDeeds("pause", "resume", "pause", "resume", "one")
+        self.free = 91
+        self.admission.entered(Transport(6))
+        self.assertDeeds("pause", "resume", "pause", "resume", "one", "pause")
 
     def test_told(self) -> None:
         """
@@ -129,7 +192,9 @@ class AdmissionTests(SynchronousTestCase):
         there were.
         """
         for _ in range(1000):
+            self.free = 95
             self.admission.entered(Transport(95))
+            self.free = 50
             self.admission.left()
         self.assertEqual(len(self.warnings()), 1)
         self.assertEqual(self.admission.pauses, 1000)
@@ -167,6 +232,16 @@ class AdmissionTests(SynchronousTestCase):
         self.admission.entered(Transport(90))
         self.assertDeeds("pause")
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_lowestFree(self) -> None:
+        """
+        It is the number that the next file gets; it is too high where there is none.
+        """
+        self.assertEqual(lowestFree(), lowestFree())
+        with open(os.devnull) as file:
+            self.assertEqual(lowestFree(), file.fileno() + 1)
+        self.patch(os, "open", failing(EMFILE))
+        self.assertEqual(lowestFree(), sys.maxsize)
 
     def test_filesAllowed(self) -> None:
         """
@@ -221,7 +296,7 @@ class FactoryTests(ServingTestCase):
         A client that takes one of the last descriptors closes the door, and opens
         it when it goes.
         """
-        self.arrive(self.last - 1)
+        self.arrive(5)
         self.assertEqual(self.door.deeds, [])
         last = self.arrive(self.last)
         self.assertEqual(self.door.deeds, ["pause"])
