@@ -36,6 +36,8 @@ REST = 6.0
 
 STOPPING = 20.0
 MOST_TROUBLES = 50
+"""After so many there is no need to go on."""
+
 TICKS = os.sysconf("SC_CLK_TCK")
 TROUBLE = re.compile(r"Traceback|Unhandled|#(error|critical)\]")
 """What no log should have in it."""
@@ -189,9 +191,12 @@ class Run:
         """
         Something is as it must not be.
         """
-        if len(self.evidence.troubles) < MOST_TROUBLES:
-            self.evidence.troubles.append(f"{self._minutes:.2f} min: {trouble}")
+        troubles = self.evidence.troubles
+        if len(troubles) < MOST_TROUBLES:
+            troubles.append(f"{self._minutes:.2f} min: {trouble}")
             self._say(f"TROUBLE: {trouble}")
+            if len(troubles) == MOST_TROUBLES and self._reactor.running:
+                self._reactor.stop()
 
     @property
     def _minutes(self) -> float:
