@@ -11,6 +11,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.soak.evidence import (
+    BLOCKS,
     LONGEST_STALL,
     MALLOC,
     OBJECTS_OF_A_TYPE,
@@ -137,7 +138,7 @@ class VerdictTests(SynchronousTestCase):
         self.assertFails(self.end(descriptors=79), "78 descriptors", "79")
         self.assertFails(self.end(threads=3), "threads")
         self.assertFails(self.end(resident=(60 << 20) + RESIDENT + 1), "resident")
-        self.assertFails(evidence(sample(), sample(2, blocks=202_001)), "blocks")
+        self.assertFails(evidence(sample(), sample(2, blocks=200_000 + BLOCKS + 1)), "blocks")
         self.assertFails(evidence(sample(), sample(2, malloc=(10 << 20) + MALLOC + 1)), "library")
 
     def test_less(self) -> None:
@@ -145,7 +146,7 @@ class VerdictTests(SynchronousTestCase):
         Less is no reason, nor is the little that is allowed.
         """
         self.assertEqual(failures(self.end(descriptors=70, threads=1, resident=1)), [])
-        self.assertEqual(failures(evidence(sample(), sample(2, blocks=201_999))), [])
+        self.assertEqual(failures(evidence(sample(), sample(2, blocks=200_000 + BLOCKS))), [])
 
     def test_objects(self) -> None:
         """
