@@ -11,8 +11,8 @@ import gc
 import platform
 import sys
 from collections import Counter
-from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 
 class _MallInfo(ctypes.Structure):
@@ -54,18 +54,27 @@ def mallocBytes() -> int:
     """
     Bytes in use of what the C library has allocated; 0 if it cannot say.
     """
-    ask = _mallinfo2()
+    ask = _function("mallinfo2")
     if ask is None:
         return 0
+    ask.restype = _MallInfo
     info = ask()
     return int(info.uordblks + info.hblkhd)
 
 
+def giveBack() -> None:
+    """
+    Have the C library give back what it keeps of freed memory, which is a lot with the
+    daemon's settings (L{muxd.allocator}): the size of the process is then that of
+    what is in use.
+    """
+    trim = _function("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
 @cache
-def _mallinfo2() -> Callable[[], _MallInfo] | None:
+def _function(name: str) -> Any:
     if platform.libc_ver()[0] != "glibc":
         return None
-    found = getattr(ctypes.CDLL(None), "mallinfo2", None)
-    if found is not None:
-        found.restype = _MallInfo
-    return found
+    return getattr(ctypes.CDLL(None), name, None)

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineOnlyReceiver
 
-from bench.soak.census import blocks, mallocBytes, objects
+from bench.soak.census import blocks, giveBack, mallocBytes, objects
 from bench.soak.exchange import EXCHANGE, Exchange
 from bench.soak.stalls import Ticker, threadClocks
 from muxd.device.counters import MuxerCounters
@@ -134,6 +134,7 @@ class Observatory(Service):
         self._ticker.stop()
         try:
             counted = objects()
+            giveBack()
             factory = self._daemon._factory
             muxers = self._muxers()
             return {

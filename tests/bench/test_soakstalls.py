@@ -178,3 +178,4 @@ class KernelTests(SynchronousTestCase):
         if sys.platform == "linux" and malloc:
             self.assertGreater(census.mallocBytes(), malloc + 2_000_000)
         del small, large
+        census.giveBack()
