@@ -154,7 +154,7 @@ def failures(evidence: Evidence) -> list[str]:
     found = list(evidence.troubles)
     found += [f"a phone objects: {one}" for one in evidence.violations]
     for sample in evidence.samples:
-        found += _leftovers(sample)
+        found += leftovers(sample)
     if len(evidence.samples) < 2:
         found.append("there are not two samples to compare")
     else:
@@ -170,7 +170,7 @@ def failures(evidence: Evidence) -> list[str]:
     return found
 
 
-def _leftovers(sample: Sample) -> list[str]:
+def leftovers(sample: Sample) -> list[str]:
     """
     What is there that nobody uses.
     """

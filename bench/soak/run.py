@@ -23,7 +23,7 @@ from bench.soak.attendance import Attendance
 from bench.soak.chaos import Chaos
 from bench.soak.connection import Connection, Gone, Wrong
 from bench.soak.crowd import Crowd
-from bench.soak.evidence import Evidence, Process, Sample
+from bench.soak.evidence import Evidence, Process, Sample, leftovers
 from bench.soak.exchange import ECHO
 from bench.soak.rack import Asking, Rack
 
@@ -33,6 +33,9 @@ SETTLING = 60.0
 
 REST = 6.0
 """Seconds that it then takes until nothing waits for its end: a port rests for 5."""
+
+ATTEMPTS = 20
+"""How often it is looked again if something is there that should not be."""
 
 STOPPING = 20.0
 MOST_TROUBLES = 50
@@ -109,7 +112,7 @@ class Run:
                 self._where = f"round {number}/{self._plan.rounds}" if number else "warm-up"
                 await self._round()
                 await self._settle()
-                self._sample()
+                await self._sample()
                 if not number:
                     self._observatory.ask("forget")
         except Wrong as error:
@@ -205,21 +208,34 @@ class Run:
     def _look(self) -> Process:
         return Process.look(self._daemon.pid, TICKS)
 
-    def _sample(self) -> None:
-        inside = self._observatory.ask("sample")
-        inside["phones"] = len(self._rack.udids)
-        sample = Sample(
-            minutes=self._minutes,
-            process=self._look(),
-            inside=inside,
-            openAtPhones=self._rack.open(),
-        )
+    async def _sample(self) -> None:
+        """
+        Count everything.  On a busy machine it may take the daemon a while to hear
+        that the last client has gone.
+        """
+        sample = self._taken()
+        for _ in range(ATTEMPTS):
+            if not leftovers(sample):
+                break
+            await deferLater(self._reactor, 1)
+            sample = self._taken()
+        inside = sample.inside
         self.evidence.samples.append(sample)
         self._say(
             f"at rest: {sample.process.resident >> 10} KiB, {sample.process.threads} threads, "
             f"{sample.process.descriptors} descriptors, {sum(inside['objects'].values())} objects, "
             f"{inside['blocks']} blocks, {inside['malloc'] >> 10} KiB of malloc, "
             f"{inside['timers']} timers"
+        )
+
+    def _taken(self) -> Sample:
+        inside = self._observatory.ask("sample")
+        inside["phones"] = len(self._rack.udids)
+        return Sample(
+            minutes=self._minutes,
+            process=self._look(),
+            inside=inside,
+            openAtPhones=self._rack.open(),
         )
 
     def _report(self) -> None:
