@@ -28,6 +28,9 @@ they are a few hundred more or less from one rest to the next.
 MALLOC = 1 << 20
 """How many more bytes the C library may have given out at the end."""
 
+BUFFERS = "muxd.usb.libusb.c_ubyte_Array_"
+"""What types of buffers of transfers are called, but for their size."""
+
 RESIDENT = 8 << 20
 """How much larger the process may be: memory is freed in pieces, and kept in pages."""
 
@@ -186,6 +189,21 @@ def leftovers(sample: Sample) -> list[str]:
     return found
 
 
+def mallocBytes(sample: Sample) -> int:
+    """
+    What the C library has given out, without the buffers of USB transfers: they are
+    kept to be used again, now more of them and now less, and are counted among the
+    objects.
+    """
+    objects: Mapping[str, int] = sample.inside["objects"]
+    buffers = sum(
+        int(name.rpartition("_")[2]) * count
+        for name, count in objects.items()
+        if name.startswith(BUFFERS)
+    )
+    return int(sample.inside["malloc"]) - buffers
+
+
 def _growth(first: Sample, last: Sample) -> list[str]:
     found = [
         f"{before} objects of type {name} have become {after}"
@@ -196,7 +214,7 @@ def _growth(first: Sample, last: Sample) -> list[str]:
         ("threads", first.process.threads, last.process.threads, 0),
         ("resident bytes", first.process.resident, last.process.resident, RESIDENT),
         ("blocks of memory", first.inside["blocks"], last.inside["blocks"], BLOCKS),
-        ("bytes of the C library", first.inside["malloc"], last.inside["malloc"], MALLOC),
+        ("bytes of the C library", mallocBytes(first), mallocBytes(last), MALLOC),
     )
     for name, before, after, more in limits:
         if after > before + more:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench import report
-from bench.soak.evidence import LONGEST_STALL, Evidence, Sample, failures
+from bench.soak.evidence import LONGEST_STALL, Evidence, Sample, failures, mallocBytes
 from bench.soak.stalls import EDGES
 
 BEGIN, END = "<!-- report of the {bus} -->", "<!-- end of the report of the {bus} -->"
@@ -129,7 +129,10 @@ def _samples(evidence: Evidence) -> list[str]:
             str(busiest.get("descriptors", "")),
         ),
         inside("blocks of memory that Python has", "blocks"),
-        row("MiB that malloc has", [f"{one.inside['malloc'] / MIB:.2f}" for one in samples]),
+        row(
+            "MiB that malloc has given out, without transfer buffers",
+            [f"{mallocBytes(one) / MIB:.2f}" for one in samples],
+        ),
         row("objects that Python's collector knows", [f"{_objects(one):,}" for one in samples]),
         row("of these, of muxd's own types", [f"{_objects(one, 'muxd.'):,}" for one in samples]),
         inside("phones", "devices"),

@@ -21,6 +21,7 @@ from bench.soak.evidence import (
     Sample,
     failures,
     grown,
+    mallocBytes,
 )
 from bench.soak.stalls import EDGES
 
@@ -140,6 +141,16 @@ class VerdictTests(SynchronousTestCase):
         self.assertFails(self.end(resident=(60 << 20) + RESIDENT + 1), "resident")
         self.assertFails(evidence(sample(), sample(2, blocks=200_000 + BLOCKS + 1)), "blocks")
         self.assertFails(evidence(sample(), sample(2, malloc=(10 << 20) + MALLOC + 1)), "library")
+
+    def test_buffers(self) -> None:
+        """
+        Buffers that are kept to be used again do not count as what the C library
+        has given out.
+        """
+        objects = {"muxd.usb.libusb.c_ubyte_Array_65536": 32, "builtins.dict": 100_000}
+        last = sample(2, malloc=(10 << 20) + (2 << 20), objects=objects)
+        self.assertEqual(mallocBytes(last), 10 << 20)
+        self.assertEqual(failures(evidence(sample(), last)), [])
 
     def test_less(self) -> None:
         """
