@@ -5,7 +5,6 @@ Tests of L{muxd.server.preflight}: when it goes wrong.
 from __future__ import annotations
 
 from errno import EACCES, EMFILE
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
