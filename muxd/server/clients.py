@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from muxd.server.replies import printable
+from muxd.wire.text import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

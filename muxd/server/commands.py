@@ -17,8 +17,9 @@ from muxd.ratelimit import RateLimit
 from muxd.server.counters import ServerCounters
 from muxd.server.listeners import EventFeed
 from muxd.server.registry import DeviceRegistry
-from muxd.server.replies import plistBody, printable
+from muxd.server.replies import plistBody
 from muxd.wire.messages import CONNECT_BODY, Message, MessageType, Result, swapPort
+from muxd.wire.text import printable
 
 Values = Mapping[str, Any]
 

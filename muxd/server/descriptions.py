@@ -12,8 +12,9 @@ from functools import cached_property
 from typing import Any
 
 from muxd.interfaces import AttachedDevice
-from muxd.server.replies import EVENT_TAG, encode, encodePlist, plistBody, printable
+from muxd.server.replies import EVENT_TAG, encode, encodePlist, plistBody
 from muxd.wire.messages import BINARY_VERSION, DEVICE_ID_BODY, DeviceRecord, MessageType
+from muxd.wire.text import printable
 
 MASK_16 = 0xFFFF
 MASK_32 = 0xFFFFFFFF

@@ -24,8 +24,6 @@ from muxd.wire.messages import (
 EVENT_TAG = 0
 """Of every event, whatever tag the Listen had (protocol 4.9)."""
 
-LONGEST_NAME = 255
-
 
 @lru_cache(maxsize=64)
 def _resultBody(number: int) -> bytes:
@@ -61,17 +59,3 @@ def encode(version: int, kind: int, tag: int, body: bytes) -> bytes:
     A whole message.
     """
     return HEADER.pack(HEADER.size + len(body), version, kind, tag) + body
-
-
-def printable(text: str) -> str:
-    """
-    A name that was given to us, as it may be put into anybody's property list:
-    cut at 255 characters, question marks for what XML or a terminal cannot show.
-
-    One such character in one device's serial number would otherwise break the
-    device list of every client.
-    """
-    text = text[:LONGEST_NAME]
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else "?" for character in text)

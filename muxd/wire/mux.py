@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from struct import Struct
 
+from muxd.wire.text import LONGEST_TEXT, printable
+
 V1_HEADER = Struct(">II")
 """Protocol, length."""
 
@@ -226,6 +228,8 @@ def encodePacketV2(
 
 def phoneText(payload: bytes | memoryview) -> str:
     """
-    What the phone says in a RST or CONTROL: text without a terminator.
+    What the phone says in a RST or CONTROL: text without a terminator, as it may be
+    shown.
     """
-    return bytes(payload).decode("utf-8", "replace").rstrip("\r\n\0")
+    text = bytes(payload[: 4 * LONGEST_TEXT]).decode("utf-8", "replace")
+    return printable(text.rstrip("\r\n\0"))

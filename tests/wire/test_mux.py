@@ -266,3 +266,20 @@ class PhoneTextTests(SynchronousTestCase):
         Bytes that are no text, or a view of some, can be shown.
         """
         self.assertEqual(phoneText(memoryview(b"a\xffb")), "a\ufffdb")
+
+    def test_escapeSequences(self) -> None:
+        """
+        A phone writes no lines of its own into a log, and nothing to the terminal
+        that shows it.
+        """
+        self.assertEqual(
+            phoneText(b"\x1b[2Jgone\nroot: all is well\n"), "?[2Jgone?root: all is well"
+        )
+        self.assertEqual(phoneText(b"\x9b" * 40 + "\x9b\u202e".encode()), "\ufffd" * 40 + "??")
+
+    def test_endlessText(self) -> None:
+        """
+        Nor a line of 64 KiB.
+        """
+        self.assertEqual(phoneText(b"x" * 65536), "x" * 255)
+        self.assertEqual(phoneText("\U0001f600".encode() * 1000), "\U0001f600" * 255)
