@@ -16,6 +16,9 @@ from enum import IntEnum
 from struct import Struct
 from typing import Any
 
+from muxd.wire.measure import measure
+from muxd.wire.text import printable
+
 HEADER = Struct("<IIII")
 """Length (header included), version, message, tag."""
 
@@ -215,14 +218,18 @@ def parsePlist(body: bytes) -> dict[str, Any]:
     """
     Read the body of a plist message, XML or binary.
 
-    @raise MalformedMessage: It is no property list, or no dictionary.
+    @raise MalformedMessage: It is no property list, or no dictionary, or far more
+        than it seems.
     """
     try:
         values = plistlib.loads(body)
+        measure(values, len(body))
     except Exception as error:
         # plistlib raises what its parsers raise: expat errors, ValueError,
-        # struct.error, RecursionError, KeyError and more.
-        raise MalformedMessage(f"expected a property list, got {body[:40]!r}: {error}") from error
+        # struct.error, RecursionError, KeyError and more, and some of them repeat
+        # all that they were given.
+        text = printable(str(error))
+        raise MalformedMessage(f"expected a property list, got {body[:40]!r}: {text}") from error
     if not isinstance(values, dict):
         raise MalformedMessage(f"expected a dictionary, got {type(values).__name__}")
     return values
