@@ -74,6 +74,8 @@ class Limits:
         which its link reads no further.
     @ivar replySize: The longest message that a client takes from a daemon,
         header included: a list of very many phones, or a pair record.
+    @ivar recordSize: The largest file that is read as a pair record; real ones have
+        ten kilobytes.
     @ivar reachTimeout: How long a client tries to open a connection to a daemon.
     @ivar answerTimeout: How long a client gives a daemon to answer a command
         that no phone has a part in.
@@ -131,6 +133,7 @@ class Limits:
     linkCloseTimeout: float = 5.0
     readBacklog: int = 64
     replySize: int = 16 << 20
+    recordSize: int = 262144
     reachTimeout: float = 30.0
     answerTimeout: float = 5.0
     listSilence: float = 0.1

@@ -7,7 +7,9 @@ killed at whatever moment, a file is there with its old content or its new one:
 new content is written to a file of its own, flushed to the disk, and renamed.
 
 All of it is done in the reactor's thread, which waits for the disk: a record is
-written once per pairing, and is a few kilobytes.
+written once per pairing, and is a few kilobytes.  So nothing is opened that could
+keep it waiting, and nothing is read that lies elsewhere: what is no plain file with
+this one name, a link, a FIFO or a device, is no record, whoever has put it there.
 """
 
 from __future__ import annotations
@@ -27,11 +29,14 @@ from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
 from muxd.interfaces import IPairRecordStore
+from muxd.limits import LIMITS
+from muxd.plainfile import NoPlainFile, readPlainFile
 from muxd.wire.messages import MalformedMessage, parsePlist
 
 HOST_RECORD = "SystemConfiguration"
 BUID_KEY = "SystemBUID"
 
+_LONGEST_BUID = 255
 _RECORD_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _LEAST_DATA = 8
 _DIRECTORY_MODE = 0o700
@@ -84,14 +89,18 @@ class PairRecordStore:
         self,
         directory: FilePath[str] | str,
         randomUUID: Callable[[], UUID] = uuid4,
+        largest: int = LIMITS.recordSize,
     ) -> None:
         """
         @param randomUUID: Makes this host's identity if it has none yet.
+        @param largest: Bytes of a file that is read.
         """
         self.directory = FilePath(directory) if isinstance(directory, str) else directory
         self._randomUUID = randomUUID
+        self._largest = largest
         self._unstoredBUID: str | None = None
         self._troubled = False
+        self._warned = False
 
     def read(self, recordID: str) -> bytes:
         """
@@ -101,8 +110,11 @@ class PairRecordStore:
         """
         path = self._path(recordID)
         try:
-            return _readFile(path)
+            return self._readFile(path)
         except FileNotFoundError:
+            raise
+        except NoPlainFile as error:
+            self._found(error)
             raise
         except OSError as error:
             if error.errno in PASSING:
@@ -200,22 +212,34 @@ class PairRecordStore:
         """
         path = self._file(f"{HOST_RECORD}.plist")
         try:
-            return parsePlist(_readFile(path))
+            return parsePlist(self._readFile(path))
         except FileNotFoundError:
             return {}
         except MalformedMessage as error:
-            self._log.error(
-                "{path} is damaged ({error}) and is kept as {path}.damaged.  This host gets a"
-                " new identity: phones will ask for trust again.",
-                path=path,
-                error=error,
-            )
-            os.replace(path, f"{path}.damaged")
+            self._putAside(path, error)
             return {}
 
+    def _putAside(self, path: str, error: Exception) -> None:
+        self._log.error(
+            "{path} is damaged ({error}) and is kept as {path}.damaged.  This host gets a"
+            " new identity: phones will ask for trust again.",
+            path=path,
+            error=error,
+        )
+        os.replace(path, f"{path}.damaged")
+
+    def _storeHostValues(self, values: dict[str, Any]) -> None:
+        path = self._file(f"{HOST_RECORD}.plist")
+        try:
+            content = plistlib.dumps(values)
+        except (TypeError, ValueError) as error:
+            # It was binary, with what cannot be said in XML.
+            self._putAside(path, error)
+            content = plistlib.dumps({BUID_KEY: values[BUID_KEY]})
+        self._replace(path, content)
+
     def _storedBUID(self) -> str | None:
-        value = self._hostValues().get(BUID_KEY)
-        return value if isinstance(value, str) and value else None
+        return _asBUID(self._hostValues().get(BUID_KEY))
 
     def _makeBUID(self) -> str:
         """
@@ -237,19 +261,23 @@ class PairRecordStore:
             except FileExistsError:
                 pass
         try:
-            buid = _readFile(claim).decode("ascii", "replace")
+            # Its maker may not have removed the name yet that it had before.
+            buid = _asBUID(self._readFile(claim, names=2).decode("ascii", "replace"))
         except FileNotFoundError:
-            buid = ""
+            buid = None
         values = self._hostValues()
-        stored = values.get(BUID_KEY)
-        if not isinstance(stored, str) or not stored:
+        stored = _asBUID(values.get(BUID_KEY))
+        if stored is None:
             stored = values[BUID_KEY] = buid or self._newBUID()
-            self._replace(self._file(f"{HOST_RECORD}.plist"), plistlib.dumps(values))
+            self._storeHostValues(values)
         with suppress(FileNotFoundError):
             os.unlink(claim)
         return stored
 
     # Files.
+
+    def _readFile(self, path: str, names: int = 1) -> bytes:
+        return readPlainFile(path, self._largest, names)
 
     def _file(self, name: str) -> str:
         return self.directory.child(name).path
@@ -317,7 +345,7 @@ class PairRecordStore:
                 if name.endswith(_TEMPORARY):
                     path = self._file(name)
                     with suppress(OSError):
-                        if now - os.stat(path).st_mtime > _STALE_AFTER:
+                        if now - os.lstat(path).st_mtime > _STALE_AFTER:
                             os.unlink(path)
 
     def _flushDirectory(self) -> None:
@@ -330,6 +358,14 @@ class PairRecordStore:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+    def _found(self, error: NoPlainFile) -> None:
+        """
+        Say once that somebody has put something there.
+        """
+        if not self._warned:
+            self._warned = True
+            self._log.warn("A pair record is {error}", error=error)
 
     def _trouble(self, error: OSError) -> None:
         """
@@ -348,6 +384,10 @@ class PairRecordStore:
         )
 
 
-def _readFile(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+def _asBUID(value: object) -> str | None:
+    """
+    An identity that can be told to clients and phones.
+    """
+    if isinstance(value, str) and 0 < len(value) <= _LONGEST_BUID and value.isprintable():
+        return value
+    return None

@@ -84,6 +84,31 @@ class BUIDTests(RecordTestCase):
         )
         self.assertEqual(len(self.errors()), 1)
 
+    def test_cannotBeSaid(self) -> None:
+        """
+        One that is there and could not be told to a phone or to a client is none.
+        """
+        self.directory.makedirs()
+        for bad in ("\x1b[2J", "x" * 256, "\n"):
+            values = {"SystemBUID": bad}
+            self.host().setContent(plistlib.dumps(values, fmt=plistlib.FMT_BINARY))
+            self.assertEqual(self.store.readBUID(), BUID)
+            self.assertEqual(plistlib.loads(self.host().getContent()), {"SystemBUID": BUID})
+
+    def test_cannotBeKept(self) -> None:
+        """
+        What else is in the file and cannot be written again is put aside with it.
+        """
+        self.directory.makedirs()
+        for bad in ("\x1b[2J", plistlib.UID(1)):
+            self.host().setContent(plistlib.dumps({"HostName": bad}, fmt=plistlib.FMT_BINARY))
+            before = self.host().getContent()
+            self.assertEqual(self.store.readBUID(), BUID)
+            self.assertEqual(plistlib.loads(self.host().getContent()), {"SystemBUID": BUID})
+            aside = self.directory.child("SystemConfiguration.plist.damaged")
+            self.assertEqual(aside.getContent(), before)
+            self.host().remove()
+
     def test_race(self) -> None:
         """
         Of two processes that make one at the same time, both take the first
@@ -139,6 +164,29 @@ class BUIDTests(RecordTestCase):
         patched.restore()
         self.assertEqual(self.store.readBUID(), self.FIRST)
         self.assertEqual(self.names(), ["SystemConfiguration.plist"])
+
+    def test_badClaim(self) -> None:
+        """
+        A claim that names no identity, and was not made by us, is none.
+        """
+        self.directory.makedirs()
+        claim = self.directory.child(".SystemBUID.claim")
+        for bad in (b"", b"\x1b[2J", b"x" * 300, b"two\nlines"):
+            claim.setContent(bad)
+            self.assertEqual(self.store.readBUID(), BUID)
+            self.assertEqual(self.names(), ["SystemConfiguration.plist"])
+            self.host().remove()
+
+    def test_claimIsNoFile(self) -> None:
+        """
+        A claim that nobody can read keeps the identity from being stored, and
+        nobody waiting.
+        """
+        self.directory.makedirs()
+        os.mkfifo(self.directory.child(".SystemBUID.claim").path)
+        self.assertEqual([self.store.readBUID() for _ in range(2)], [BUID] * 2)
+        (error,) = self.errors()
+        self.assertIn("is no file, remove it", str(error["error"]))
 
     def test_cannotBeStored(self) -> None:
         """

@@ -17,6 +17,7 @@ from errno import EACCES, EINVAL, EIO, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, E
 from typing import Any, NoReturn
 from uuid import UUID
 
+from twisted.logger import formatEvent
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -416,9 +417,22 @@ class TroubleTests(RecordTestCase):
         A record that is there and cannot be read is ENOENT for the client and a
         line for the operator.
         """
-        self.directory.child(f"{UDID}.plist").makedirs()
-        self.assertErrno(ENOENT, self.store.read, UDID)
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        self.patch(os, "open", failing(EACCES))
+        for _ in range(2):
+            self.assertErrno(ENOENT, self.store.read, UDID)
         self.assertEqual(len(self.errors()), 1)
+
+    def test_isNoFile(self) -> None:
+        """
+        So is what is no record at all.
+        """
+        self.directory.child(f"{UDID}.plist").makedirs()
+        for _ in range(2):
+            self.assertErrno(ENOENT, self.store.read, UDID)
+        self.assertEqual(self.errors(), [])
+        (line,) = [formatEvent(each) for each in self.logged if each["log_level"].name == "warn"]
+        self.assertIn(f"is no file, remove it: '{self.directory.child(UDID).path}.plist'", line)
 
     def test_cannotBeDeleted(self) -> None:
         """
