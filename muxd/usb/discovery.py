@@ -34,6 +34,7 @@ from muxd.usb.presence import IBus, Location
 from muxd.usb.products import isPhone
 from muxd.usb.settings import USBSettings
 from muxd.usb.trouble import Troubles, explain, isGone
+from muxd.wire.text import printable
 
 TOLERATED_FAILURES = 5
 """So many times in a row may the bus be unreadable before anybody is told."""
@@ -284,6 +285,11 @@ class Discovery:
             self._openFailed(
                 location, error if isinstance(error, OSError) else OSError(0, repr(error))
             )
+        except Exception as error:
+            # Whatever is wrong with this one, the others are not to wait for it.
+            text = f"something unexpected is wrong with it: {printable(repr(error))}"
+            if self._openFailed(location, OSError(0, text), text=text):
+                self._report(self._log.failure, "opening a phone failed", failure=Failure())
         else:
             self._found(location, phone)
 
@@ -294,9 +300,13 @@ class Discovery:
         self._backend = None
         self._callFromThread(self._listener.phoneFound, phone)
 
-    def _openFailed(self, location: Location, error: OSError, text: str = "") -> None:
+    def _openFailed(self, location: Location, error: OSError, text: str = "") -> bool:
+        """
+        @return: Whether that was worth telling.
+        """
         text = text or explain(error, location)
-        if self._troubles.failed(location, text, patient=isGone(error)):
+        isNews = self._troubles.failed(location, text, patient=isGone(error))
+        if isNews:
             self._report(
                 self._log.warn,
                 "the phone at bus {bus} address {address} cannot be opened: {reason}",
@@ -304,6 +314,7 @@ class Discovery:
                 address=location[1],
                 reason=text,
             )
+        return isNews
 
     def _lookFailed(self, error: Exception) -> None:
         """

@@ -72,12 +72,13 @@ def readSerial(device: Any) -> str:
 def asciiFromUTF16(data: bytes) -> str:
     """
     The characters of a string descriptor: up to a NUL, and each code unit that
-    is not ASCII as a question mark.
+    is not printable ASCII as a question mark.
     """
     units = [int.from_bytes(data[at : at + 2], "little") for at in range(0, len(data) - 1, 2)]
     if 0 in units:
         del units[units.index(0) :]
-    return "".join(chr(unit) if unit < 0x80 else "?" for unit in units)[:LONGEST_SERIAL]
+    text = "".join(chr(unit) if 0x20 <= unit < 0x7F else "?" for unit in units)
+    return text[:LONGEST_SERIAL]
 
 
 def _stringDescriptor(device: Any, index: int, language: int) -> bytes:

@@ -138,6 +138,29 @@ class OpeningTests(DiscoveryTestCase):
         self.poll(5)
         self.assertEqual(1, len(self.logged("warn")))
 
+    def test_defect(self) -> None:
+        """
+        What nobody has thought of, in a device's descriptors, say, is one device's
+        trouble, and neither the search's nor another phone's.
+        """
+        self.plug()
+        bad = self.bus.attachments[0]
+        openDevice = self.bus.open_device
+
+        def fail(dev: Any) -> Any:
+            if dev is bad:
+                raise IndexError("descriptor\x1b[2J")
+            return openDevice(dev)
+
+        self.patch(self.bus, "open_device", fail)
+        self.plug("00008030000000000000000F")
+        self.poll(5)
+        self.assertEqual(["00008030000000000000000F"], self.serials())
+        (line,) = self.logged("warn")
+        self.assertIn("IndexError", line)
+        self.assertTrue(line.isprintable())
+        self.assertEqual(1, len(self.flushLoggedErrors(IndexError)))
+
     def test_switchingMode(self) -> None:
         """
         A phone that was told to change its mode is left alone until it has left

@@ -95,6 +95,12 @@ class AsciiFromUTF16Tests(SynchronousTestCase):
         self.assertEqual("?x??", asciiFromUTF16("\u00e9x\U0001f600".encode("utf-16-le")))
         self.assertEqual("?", asciiFromUTF16(b"\x00\xd8"))
 
+    def test_control(self) -> None:
+        """
+        So are characters that mean something to a terminal, to a log or to XML.
+        """
+        self.assertEqual("?[2J??/x", asciiFromUTF16("\x1b[2J\n\x7f/x".encode("utf-16-le")))
+
     def test_stopsAtNUL(self) -> None:
         """
         What is behind a NUL is not part of it.
