@@ -18,6 +18,7 @@ from twisted.protocols.basic import Int32StringReceiver
 from zope.interface import implementer
 
 from muxd.wire.messages import MalformedMessage, parsePlist
+from muxd.wire.text import printable
 
 LONGEST_MESSAGE = 1 << 20
 
@@ -49,7 +50,9 @@ class PlistProtocol(Int32StringReceiver):
         The other side does not speak this protocol: there is no telling what
         comes next.
         """
-        self._log.info("{name} closes: {reason}", name=type(self).__name__, reason=reason)
+        self._log.info(
+            "{name} closes: {reason}", name=type(self).__name__, reason=printable(reason)
+        )
         self.close()
 
     def close(self) -> None:

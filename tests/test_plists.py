@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.plists import LONGEST_MESSAGE, AnsweringProtocol, Message, PlistProtocol
@@ -94,6 +95,17 @@ class PlistProtocolTests(SynchronousTestCase):
             self.listener.dataReceived(bad + good)
             self.assertEqual(self.listener.heard, [])
             self.assertTrue(self.transport.disconnecting)
+
+    def test_reason(self) -> None:
+        """
+        The log says why, in one line that can be shown, however much the other side
+        has said.
+        """
+        with capturedLogs() as events:
+            self.listener.malformed("expected Polo, got " + "\x1b[2J\n" * 10000)
+        (line,) = map(formatEvent, events)
+        self.assertLess(len(line), 400)
+        self.assertTrue(line.isprintable())
 
     def test_closeUnconnected(self) -> None:
         """

@@ -22,6 +22,7 @@ from zope.interface import Interface, implementer
 from muxd.lockdown.errors import LockdownTLSError, LockdownUnavailable, refusal
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.plists import Message, PlistProtocol
+from muxd.wire.text import printable
 
 if TYPE_CHECKING:
     from muxd.starttls import Upgradable
@@ -356,5 +357,5 @@ def _escrowBag(answer: Message) -> bytes | None:
 def _address(answer: Message) -> ServiceAddress:
     port = answer.get("Port")
     if type(port) is not int or not 0 < port < 65536:
-        raise LockdownUnavailable(f"expected the port of a service, got {port!r}")
+        raise LockdownUnavailable(f"expected the port of a service, got {printable(repr(port))}")
     return ServiceAddress(port, bool(answer.get("EnableServiceSSL")))

@@ -5,6 +5,8 @@ What lockdownd says no with, and what else can go wrong (protocol 5.3).
 
 from __future__ import annotations
 
+from muxd.wire.text import printable
+
 
 class LockdownError(Exception):
     """
@@ -70,4 +72,4 @@ def refusal(request: str, code: str) -> LockdownError:
     """
     The exception for an answer that is an error.
     """
-    return _KINDS.get(code, LockdownError)(request, code)
+    return _KINDS.get(code, LockdownError)(request, printable(code))

@@ -29,3 +29,11 @@ class RefusalTests(SynchronousTestCase):
             self.assertIs(type(error), kind)
             self.assertEqual((error.request, error.code), ("Pair", code))
             self.assertEqual(str(error), f"the phone answered {code} to Pair")
+
+    def test_shown(self) -> None:
+        """
+        What a phone says instead of a word can be shown, and is not long.
+        """
+        text = str(refusal("Pair", "\x1b[2J\n" * 1000))
+        self.assertTrue(text.isprintable())
+        self.assertLess(len(text), 400)
