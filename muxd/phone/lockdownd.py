@@ -26,6 +26,7 @@ from muxd.phone.syslog import SyslogBook
 from muxd.phone.trust import PENDING, Pairing, Trust
 from muxd.phone.values import PhoneValues
 from muxd.plists import AnsweringProtocol, Message
+from muxd.wire.text import printable
 
 if TYPE_CHECKING:
     from muxd.starttls import Upgradable
@@ -130,9 +131,13 @@ class Lockdownd(AnsweringProtocol):
         answer = self._answers.get(name) if isinstance(name, str) else None
         body = answer(message) if answer else {"Error": "InvalidRequest"}
         outcome = body.get("Error", "success")
-        self._state.syslog.write("lockdownd", "Notice", f"{name!r:.40}: {outcome}")
         head = {"Request": name} if isinstance(name, str) else {}
-        self.sendPlist({**head, **body})
+        self._state.syslog.write("lockdownd", "Notice", f"{head!r:.40}: {outcome}")
+        try:
+            self.sendPlist({**head, **body})
+        except (TypeError, ValueError):
+            # A request in binary may hold what XML cannot say.
+            self.sendPlist({"Error": "InvalidRequest"})
         if name == "Goodbye":
             self.close()
         elif "SessionID" in body and self._session is not None:
@@ -161,7 +166,7 @@ class Lockdownd(AnsweringProtocol):
         """
         key, value = request.get("Key"), request.get("Value")
         if key == HOST_ID_KEY:
-            self._state.untrustedHost = str(value)
+            self._state.untrustedHost = printable(str(value))
             return {"Key": HOST_ID_KEY, "Value": request.get("Value", "")}
         if self._session is None or not self._state.values.change(key, value):
             return {"Error": "SetProhibited"}

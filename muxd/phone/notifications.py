@@ -48,6 +48,9 @@ class NotificationProxy(AnsweringProtocol):
         The host wants to be told of something, tells of something, or leaves.
         """
         command, name = message.get("Command"), message.get("Name")
+        if isinstance(name, str) and not name.isprintable():
+            # Nobody could be told: XML cannot say it.
+            name = None
         if command == "ObserveNotification" and isinstance(name, str):
             if len(self._observed) < MOST_OBSERVED:
                 self._observed.add(name)

@@ -27,6 +27,9 @@ from muxd.phone.notices import REQUEST_PAIR, NoticeCentre
 MOST_PAIRINGS = 256
 """More are forgotten, the oldest first."""
 
+MOST_HOSTS = 256
+"""The same, whether the phone trusts them or not."""
+
 TAP = 0.3
 """Seconds that an owner takes who taps at once."""
 
@@ -132,6 +135,8 @@ class Trust:
             return LOCKED
         if trust is HostTrust.STRANGER:
             self.dialogs += 1
+            while len(self._hosts) >= MOST_HOSTS:
+                del self._hosts[next(iter(self._hosts))]
             self._hosts[host] = HostTrust.ASKED
         self._tapLater()
         return PENDING

@@ -131,7 +131,7 @@ class PhoneValues:
         """
         if not isinstance(key, str) or type(value) not in CHANGEABLE.get(key, ()):
             return False
-        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        if isinstance(value, str) and (len(value) > LONGEST_TEXT or not value.isprintable()):
             return False
         if key == "TimeIntervalSince1970":
             self._lead = float(value) - self._clock.seconds()

@@ -106,6 +106,23 @@ class LockdowndTests(SynchronousTestCase):
             answer = self.ask(Request="GetValue", **request)
             self.assertEqual(answer["Error"], "MissingValue")
 
+    def test_unsayable(self) -> None:
+        """
+        A request in binary may hold what XML cannot say, and then there is no
+        answer to repeat it in.
+        """
+        requests: list[dict[str, Any]] = [
+            {"Request": "\x1b[2J"},
+            {"Request": "GetValue", "Key": "\x1b[2J"},
+            {"Request": "GetValue", "Domain": plistlib.UID(1)},
+            {"Request": "SetValue", "Key": "UntrustedHostBUID", "Value": [plistlib.UID(1)]},
+        ]
+        for request in requests:
+            data = plistlib.dumps(request, fmt=plistlib.FMT_BINARY)
+            self.session.send(payload=frame(data))
+            self.assertEqual(messages(self.session.poll()), [{"Error": "InvalidRequest"}])
+        self.assertEqual(self.ask(Request="QueryType")["Type"], "com.apple.mobile.lockdown")
+
     def test_setValue(self) -> None:
         """
         A host that is not paired may name itself and nothing else.

@@ -4,6 +4,8 @@ Tests of L{muxd.phone.notifications}.
 
 from __future__ import annotations
 
+import plistlib
+
 from twisted.internet.protocol import connectionDone
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
@@ -44,6 +46,19 @@ class NotificationProxyTests(SynchronousTestCase):
         self.assertEqual(heard(self.transport), [{"Command": "RelayNotification", "Name": "a"}])
         self.proxy.connectionLost(connectionDone)
         self.notices.post("a")
+        self.assertEqual(heard(self.transport), [])
+
+    def test_unsayable(self) -> None:
+        """
+        A name that could not be told to others is none.
+        """
+        name = "\x1b[2J"
+        data = plistlib.dumps(
+            {"Command": "ObserveNotification", "Name": name}, fmt=plistlib.FMT_BINARY
+        )
+        self.proxy.stringReceived(data)
+        self.assertTrue(self.transport.disconnecting)
+        self.notices.post(name)
         self.assertEqual(heard(self.transport), [])
 
     def test_post(self) -> None:

@@ -13,6 +13,7 @@ from muxd.phone.notices import REQUEST_PAIR, NoticeCentre
 from muxd.phone.trust import (
     DENIED,
     LOCKED,
+    MOST_HOSTS,
     MOST_PAIRINGS,
     PENDING,
     TAP,
@@ -27,6 +28,24 @@ def pairing(hostID: str = "H", host: str = "B") -> Pairing:
     What a host asks with.
     """
     return Pairing(hostID, host, b"root", b"device")
+
+
+class MemoryTests(SynchronousTestCase):
+    """
+    How much a phone remembers.
+    """
+
+    def test_strangers(self) -> None:
+        """
+        Hosts that ask under ever new names are forgotten, the oldest first.
+        """
+        trust = Trust(Clock(), NoticeCentre(), Owner.ASK)
+        for number in range(3 * MOST_HOSTS):
+            self.assertEqual(trust.requested(pairing(host=f"B{number}")), PENDING)
+        trust.accept()
+        self.assertLessEqual(len(trust._hosts), MOST_HOSTS)
+        self.assertIsNone(trust.requested(pairing(host=f"B{3 * MOST_HOSTS - 1}")))
+        self.assertEqual(trust.requested(pairing(host="B0")), PENDING)
 
 
 class TrustTests(SynchronousTestCase):
