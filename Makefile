@@ -10,6 +10,12 @@ DEVELOPED := $(VENV)/.developed
 METADATA := setup.cfg pyproject.toml
 SOCKET := run/usbmuxd.sock
 SUMMARY := build/test-summary
+FUZZED := $(VENV)/.fuzzed
+
+# How long to fuzz, all targets together, and how many of them at once.
+SECONDS ?= 60
+JOBS ?= 1
+TARGETS ?=
 
 # Of a soak.
 MINUTES ?= 10
@@ -21,11 +27,12 @@ FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test system-test lint types check-packaging bench soak clean distclean
+.PHONY: help run test fuzz system-test lint types check-packaging bench soak clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
 	@echo "make test              lint, types, tests with coverage, and a closing line of counts"
+	@echo "make fuzz              hostile input, chosen by coverage (SECONDS=60 JOBS=1 TARGETS=)"
 	@echo "make system-test       the daemon on a real kernel, in virtual machines; OPTIONS=--help"
 	@echo "make lint              ruff: style and format"
 	@echo "make types             mypy --strict"
@@ -63,6 +70,9 @@ test: $(DEVELOPED)
 # The first run installs QEMU and unpacks a kernel, for which it has to be root on Debian.
 system-test: $(DEVELOPED)
 	@$(BIN)/python -m tests.system $(OPTIONS)
+
+fuzz: $(FUZZED)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --jobs $(JOBS) $(TARGETS)
 
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .
@@ -108,3 +118,9 @@ $(INSTALLED): $(METADATA) | $(BIN)/python
 $(DEVELOPED): $(METADATA) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(INSTALLED)
+
+$(FUZZED): $(METADATA) $(DEVELOPED)
+	@$(BIN)/python -m pip install --quiet --editable '.[dev,fuzz]' \
+	    || { echo "make fuzz needs atheris (https://pypi.org/project/atheris/), which cannot be" \
+	    "installed here"; exit 1; }
+	@touch $@

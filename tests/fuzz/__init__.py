@@ -1,0 +1,3 @@
+"""
+Hostile input, chosen by coverage: see docs/fuzzing.md.
+"""

@@ -1,0 +1,217 @@
+# -*- test-case-name: tests.fuzz.test_main -*-
+"""
+All targets, or those named: C{make fuzz}.
+
+Each has a process of its own and its share of the time.  What they find is kept
+beneath C{build/fuzz} and is where the next run begins.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from twisted.python import usage
+
+from tests.fuzz.progress import Progress
+from tests.fuzz.target import TARGETS, Target, targetNamed
+
+PULSE = 10.0
+"""Seconds between two lines about a target."""
+
+
+class Options(usage.Options):
+    """
+    Which targets, and for how long.
+    """
+
+    synopsis = "[options] [targets]"
+    longdesc = "Targets: " + "; ".join(f"{one.name} ({one.about})" for one in TARGETS)
+    optParameters = [
+        ["seconds", "s", 60.0, "How long it may take, all targets together.", float],
+        ["jobs", "j", 1, "How many targets run at once.", int],
+        ["output", "o", "build/fuzz", "Where to keep what is found."],
+    ]
+    optFlags = [["minimise", "m", "Keep the smallest set of inputs in tests/fuzz/corpus instead."]]
+
+    def parseArgs(self, *names: str) -> None:
+        """
+        Which, if not all.
+        """
+        try:
+            self["targets"] = [targetNamed(name) for name in names] or list(TARGETS)
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from error
+
+
+@dataclass(slots=True)
+class Work:
+    """
+    One target's turn.
+    """
+
+    target: Target
+    output: Path
+    progress: Progress = field(default_factory=Progress)
+    status: int = 0
+    seconds: float = 0.0
+
+    @property
+    def found(self) -> Path:
+        """
+        The inputs found so far.
+        """
+        return self.output / self.target.name
+
+    def command(self, *options: str) -> list[str]:
+        """
+        How to start it.
+        """
+        return [sys.executable, "-m", "tests.fuzz.fuzzer", self.target.name, *options]
+
+    def fuzz(self, seconds: float) -> None:
+        """
+        Try inputs for so long.
+        """
+        crashes = self.output / "crashes" / self.target.name
+        for directory in (self.found, crashes, self.target.corpus):
+            directory.mkdir(parents=True, exist_ok=True)
+        options = (f"-max_total_time={max(1, round(seconds))}", f"-artifact_prefix={crashes}/")
+        began = shown = time.monotonic()
+        process = subprocess.Popen(
+            self.command(*options, str(self.found), str(self.target.corpus)),
+            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+        )
+        assert process.stdout is not None
+        tail: list[str] = []
+        with process.stdout:
+            for line in process.stdout:
+                tail = [*tail[-20:], line.rstrip()]
+                if self.progress.see(line.rstrip()) and time.monotonic() - shown > PULSE:
+                    shown = time.monotonic()
+                    self.show()
+        self.status = process.wait()
+        self.seconds = time.monotonic() - began
+        self.show()
+        if self.status and not self.progress.traceback:
+            self.progress.traceback = tail
+
+    def minimise(self) -> None:
+        """
+        Make the kept inputs the smallest set that reaches what all reach together.
+        """
+        fresh = self.output / "minimal" / self.target.name
+        fresh.mkdir(parents=True)
+        sources = [str(self.target.corpus), str(self.found)]
+        options = ("-set_cover_merge=1", str(fresh), *sources)
+        subprocess.run(self.command(*options), check=True, stderr=subprocess.DEVNULL)
+        for old in self.target.inputs():
+            if not old.name.startswith("seed-"):
+                old.unlink()
+        seeds = {old.read_bytes() for old in self.target.inputs()}
+        for new in fresh.iterdir():
+            data = new.read_bytes()
+            if data not in seeds:
+                (self.target.corpus / new.name[:12]).write_bytes(data)
+            new.unlink()
+        fresh.rmdir()
+        print(f"{self.target.name}: {len(self.target.inputs())} inputs are kept", flush=True)
+
+    def show(self) -> None:
+        """
+        How far it is.
+        """
+        progress = self.progress
+        print(
+            f"{self.target.name}: {progress.executions} executions, coverage {progress.coverage},"
+            f" {progress.corpus} inputs",
+            flush=True,
+        )
+
+
+def table(works: list[Work]) -> str:
+    """
+    What has come of it.
+    """
+    head = ("target", "executions", "a second", "coverage", "features", "corpus", "crashes")
+    rows = [
+        (
+            work.target.name,
+            str(work.progress.executions),
+            f"{work.progress.executions / max(work.seconds, 0.001):.0f}",
+            str(work.progress.coverage),
+            str(work.progress.features),
+            str(work.progress.corpus),
+            str(len(work.progress.crashes) or int(work.status != 0)),
+        )
+        for work in works
+    ]
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if at else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (head, *rows)
+    ]
+    return "\n".join(lines)
+
+
+def complaints(works: list[Work]) -> list[str]:
+    """
+    What failed, and how to see it again.
+    """
+    lines = []
+    for work in works:
+        if work.status == 0:
+            continue
+        lines += ["", f"{work.target.name} failed:", *work.progress.traceback]
+        for crash in work.progress.crashes:
+            lines.append(
+                f"repeat it with: {sys.executable} -m tests.fuzz.repeat {work.target.name} {crash}"
+            )
+    return lines
+
+
+def main(arguments: list[str]) -> int:
+    """
+    @return: The exit status: 1 if something failed, 2 if nothing could be tried.
+    """
+    options = Options()
+    try:
+        options.parseOptions(arguments)
+    except usage.UsageError as error:
+        print(f"{error}\n\n{options}", file=sys.stderr)
+        return 2
+    if find_spec("atheris") is None:
+        print(
+            "fuzzing needs atheris, which is not installed: make .venv/.fuzzing, or"
+            " pip install -e '.[dev,fuzz]'",
+            file=sys.stderr,
+        )
+        return 2
+    works = [Work(target, Path(options["output"])) for target in options["targets"]]
+    if options["minimise"]:
+        for work in works:
+            work.minimise()
+        return 0
+    jobs = min(options["jobs"], len(works))
+    seconds = options["seconds"] * jobs / len(works)
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(lambda work: work.fuzz(seconds), works))
+    print(f"\n{table(works)}", *complaints(works), sep="\n", flush=True)
+    return 1 if any(work.status for work in works) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

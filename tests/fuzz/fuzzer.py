@@ -1,0 +1,43 @@
+# -*- test-case-name: tests.fuzz.test_main -*-
+"""
+One target under atheris, whose engine is libFuzzer::
+
+    python -m tests.fuzz.fuzzer TARGET [libFuzzer's own options and directories]
+
+Coverage is that of muxd, of the library's property lists, and of the target, whose
+branches are what the world does next.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+from tests.fuzz.target import targetNamed
+
+INSTRUMENTED = ["muxd", "plistlib", "tests.fuzz"]
+
+
+def main(arguments: list[str]) -> None:
+    """
+    Does not return.
+    """
+    import atheris
+
+    target = targetNamed(arguments[1])
+    with atheris.instrument_imports(include=INSTRUMENTED):
+        run = target.load()
+    # Nobody reads the log, and what nobody reads would be kept for them.
+    from twisted.logger import globalLogBeginner
+
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+    # Each execution looks for what is left of it, which this makes affordable.
+    gc.collect()
+    gc.freeze()
+    own = [f"-max_len={target.longest}", "-timeout=20", "-rss_limit_mb=1500"]
+    atheris.Setup([arguments[0], *own, *arguments[2:]], run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,518 @@
+# -*- test-case-name: tests.fuzz.test_corpus -*-
+"""
+A phone that sends whatever it likes to a muxer with sessions that read, write,
+pause, and end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from muxd.device.muxer import Muxer, MuxerState
+from muxd.device.opening import Opening
+from muxd.device.session import Session
+from muxd.limits import Limits
+from muxd.wire.mux import (
+    BULK_PAYLOAD,
+    USB_MTU,
+    V1_HEADER,
+    Flags,
+    MuxProtocol,
+    Packet,
+    Segment,
+    encodePacketV1,
+    encodePacketV2,
+    encodeVersion,
+)
+from muxd.wire.sequence import between, distance
+from tests.device.links import Recorder, RecorderFactory, RecordingLink, RecordingProducer
+from tests.fuzz.script import Script
+from tests.fuzz.watching import demand, expire, watching
+
+SYN, ACK, RST = int(Flags.SYN), int(Flags.ACK), int(Flags.RST)
+WINDOW = 4096
+MASK = 0xFFFFFFFF
+LIMITS = Limits(
+    receiveWindow=WINDOW,
+    sendBuffer=2048,
+    acknowledgeAt=512,
+    controlQueue=8,
+    sessionsPerPhone=6,
+)
+FLAGS = (ACK, SYN | ACK, RST, RST | ACK, SYN, 0, 0x11, 0xFF)
+WINDOWS = (0, 256, 2048, 131072, 0xFFFF00)
+TIMES = (0.0, 0.03, 1.0, 5.0, 10.0, 15.0)
+INNOCENT_PORT = 22
+
+
+class App:
+    """
+    A session as whoever asked for it sees it.
+
+    @ivar written: All that it has written.
+    @ivar heard: The payload of all segments sent for it, in order.
+    """
+
+    def __init__(self, muxer: Muxer, port: int) -> None:
+        self.port = port
+        self.recorder = Recorder()
+        self.factory = RecorderFactory(self.recorder)
+        self.written = b""
+        self.heard = 0
+        self.outcomes: list[object] = []
+        before = set(muxer._sessions)
+        self.connecting = muxer.connect(port, self.factory)
+        self.connecting.addBoth(self.outcomes.append)
+        made = set(muxer._sessions) - before
+        self.key = made.pop() if made else None
+
+    @property
+    def session(self) -> Session | None:
+        """
+        The transport, once there has been one.
+        """
+        return self.recorder.session if self.recorder.transport is not None else None
+
+    def write(self, size: int) -> None:
+        """
+        Write bytes that tell their place.
+        """
+        session = self.session
+        if session is None:
+            return
+        begin = len(self.written)
+        data = bytes((begin + at) * 7 & 0xFF for at in range(size))
+        if session._acceptsWrites():
+            self.written += data
+        session.write(data)
+
+
+def pause(app: App, session: Session) -> None:
+    """
+    It reads no more for now.
+    """
+    session.pauseProducing()
+
+
+def resume(app: App, session: Session) -> None:
+    """
+    It reads again.
+    """
+    session.resumeProducing()
+
+
+def lose(app: App, session: Session) -> None:
+    """
+    It has had enough.
+    """
+    session.loseConnection()
+
+
+def abort(app: App, session: Session) -> None:
+    """
+    It does not care.
+    """
+    session.abortConnection()
+
+
+def half(app: App, session: Session) -> None:
+    """
+    It has said everything.
+    """
+    session.loseWriteConnection()
+
+
+def produce(app: App, session: Session) -> None:
+    """
+    A producer writes to it, or not any more.
+    """
+    if session._gate.producer is None:
+        session.registerProducer(RecordingProducer(), True)
+    else:
+        session.unregisterProducer()
+
+
+def write(app: App, session: Session) -> None:
+    """
+    It writes something small.
+    """
+    app.write(100)
+
+
+ACTIONS: tuple[Callable[[App, Session], None], ...] = (
+    pause,
+    resume,
+    lose,
+    abort,
+    half,
+    produce,
+    write,
+)
+
+
+class World:
+    """
+    A muxer, its link, and what uses it.
+    """
+
+    def __init__(self, version: int, isReady: bool) -> None:
+        self.clock = Clock()
+        self.link = RecordingLink()
+        self.muxer = Muxer(self.clock, "the-phone", LIMITS)
+        self.version = version
+        self.counter = 0
+        self.expected = 0
+        self.batch: list[bytes] | None = None
+        self.apps: list[App] = []
+        self.outcomes: list[object] = []
+        self.muxer.handshake(self.link).addBoth(self.outcomes.append)
+        self.innocent: App | None = None
+        self.said = b""
+        if isReady:
+            self.deliver(encodeVersion(version))
+            self.innocent = self.open(INNOCENT_PORT)
+            self.segment(self.innocent, 0, 1, SYN | ACK, 131072)
+            self.check()
+            demand(self.innocent.session is not None, "no session can be opened")
+
+    # What the phone does.
+
+    def deliver(self, packet: bytes) -> None:
+        """
+        Send a packet, or put it into the present batch.
+        """
+        if self.batch is not None:
+            self.batch.append(packet)
+        elif self.muxer.state is not MuxerState.ENDED:
+            memory = bytearray(packet)
+            self.muxer.packetsReceived([memoryview(memory)])
+            memory[:] = b"\xee" * len(memory)
+
+    def packet(self, protocol: int, body: bytes, skip: int = 0) -> None:
+        """
+        Send a packet with the next counter, or another.
+        """
+        if self.version < 2:
+            self.deliver(encodePacketV1(protocol, body))
+            return
+        counter = self.counter + skip & 0xFFFF
+        self.counter = counter + 1 & 0xFFFF
+        self.deliver(encodePacketV2(protocol, body, counter, 0, 0xFACEFACE))
+
+    def segment(
+        self, app: App, seq: int, ack: int, flags: int, window: int, payload: bytes = b""
+    ) -> None:
+        """
+        Send a segment.
+        """
+        if app.key is not None:
+            port, source = divmod(app.key, 1 << 16)
+            body = Segment(port, source, seq & MASK, ack & MASK, flags, window, payload).encode()
+            self.packet(MuxProtocol.TCP, body)
+
+    def open(self, port: int) -> App:
+        """
+        Have a session opened.
+        """
+        app = App(self.muxer, port)
+        self.apps.append(app)
+        return app
+
+    # What is checked.
+
+    def check(self) -> None:
+        """
+        What holds at any time.
+        """
+        sent, self.link.sent = self.link.sent, []
+        for packet in sent:
+            self.checkPacket(packet)
+        muxer = self.muxer
+        demand(len(muxer._sessions) <= LIMITS.sessionsPerPhone, "too many sessions")
+        if muxer.version:
+            backlog, most = muxer.outbound.backlog, LIMITS.controlQueue + len(self.apps) * 3
+            demand(backlog <= most, f"{backlog} control segments wait")
+        for app in self.apps:
+            session = app.session
+            if session is not None:
+                held = sum(map(len, session._held or ()))
+                demand(held <= WINDOW, f"{held} bytes are held")
+                demand(len(app.recorder.lost) <= 1, "a session was lost twice")
+            demand(app.factory.starts >= app.factory.stops, "a factory was stopped twice")
+
+    def checkPacket(self, data: bytes) -> None:
+        """
+        We keep the rules, whatever the phone does.
+        """
+        protocol, length = V1_HEADER.unpack_from(data)
+        demand(length == len(data) <= USB_MTU, f"a packet of {len(data)} bytes says {length}")
+        if protocol == MuxProtocol.VERSION:
+            demand(data == encodeVersion(2), "another VERSION")
+            return
+        packet = Packet.decode(data, self.muxer.version)
+        if packet.transmitted is not None:
+            demand(packet.transmitted == self.expected, "a counter was left out")
+            self.expected = self.expected + 1 & 0xFFFF
+        if protocol != MuxProtocol.TCP:
+            demand(protocol == MuxProtocol.SETUP and packet.body == b"\7", f"protocol {protocol}")
+            return
+        segment = Segment.decode(packet.body)
+        demand(segment.flags in (SYN, ACK, RST), f"flags {segment.flags:#x}")
+        demand(len(segment.payload) <= BULK_PAYLOAD, "a payload that is too long")
+        if segment.payload:
+            self.checkPayload(segment)
+
+    def checkPayload(self, segment: Segment) -> None:
+        """
+        What was written goes out, each byte once and in order.
+        """
+        key = segment.destinationPort << 16 | segment.sourcePort
+        for app in self.apps:
+            if app.key == key:
+                begin, end = app.heard, app.heard + len(segment.payload)
+                demand(segment.seq == begin + 1, f"seq {segment.seq}, expected {begin + 1}")
+                demand(segment.payload == app.written[begin:end], "other bytes than were written")
+                app.heard = end
+                session = app.session
+                if session is not None and session.connected:
+                    receive = session._receive
+                    demand(
+                        distance(segment.ack, receive.expected) <= 2 * WINDOW
+                        or between(segment.ack, receive.expected, segment.ack),
+                        "an acknowledgement of what has not come",
+                    )
+                return
+        demand(False, "a payload of nobody")
+
+    # A step.
+
+    def step(self, script: Script) -> None:
+        """
+        Let one thing happen.
+        """
+        STEPS[script.byte() % len(STEPS)](self, script)
+        if self.batch is None:
+            self.sayInnocent()
+        self.check()
+
+    def sayInnocent(self) -> None:
+        """
+        In one session the phone behaves.
+        """
+        app = self.innocent
+        if app is None or app.session is None or self.muxer.state is not MuxerState.ACTIVE:
+            return
+        demand(app.session.connected, "the innocent session has ended")
+        text = b"%d," % len(self.said)
+        self.segment(app, 1 + len(self.said), 1, ACK, 131072, text)
+        self.said += text
+        demand(app.recorder.data == self.said, "the innocent session got other bytes")
+
+    def app(self, script: Script) -> App | None:
+        """
+        One that is not innocent.
+        """
+        others = [one for one in self.apps if one is not self.innocent]
+        return script.choose(others) if others else None
+
+    def anyPacket(self, script: Script) -> None:
+        """
+        A packet of any kind.
+        """
+        self.packet(script.near() & MASK, script.piece(), script.near())
+
+    def rawPacket(self, script: Script) -> None:
+        """
+        A packet with any header, but for the length, which the link has checked.
+        """
+        self.deliver(encodePacketV1(script.near() & MASK, script.piece()))
+
+    def anySegment(self, script: Script) -> None:
+        """
+        A segment of a session, with numbers that are off.
+        """
+        app = self.app(script)
+        flags = script.choose((*FLAGS, None))
+        flags = script.byte() if flags is None else flags
+        seq, ack, window, payload = (
+            script.near(),
+            script.near(),
+            script.choose(WINDOWS),
+            script.piece(),
+        )
+        if app is None:
+            return
+        session = app.session
+        if session is not None:
+            seq += session._receive.expected
+            ack += session._send.next
+        self.segment(app, seq, ack, flags, window, payload)
+
+    def stray(self, script: Script) -> None:
+        """
+        A segment of no session, or of one by chance.
+        """
+        body = Segment(
+            script.word(), script.word(), script.near() & MASK, 0, script.choose(FLAGS), 0
+        ).encode()
+        self.packet(MuxProtocol.TCP, body + script.piece())
+
+    def version_(self, script: Script) -> None:
+        """
+        VERSION, whenever.
+        """
+        self.deliver(encodeVersion(script.near() & MASK))
+
+    def control(self, script: Script) -> None:
+        """
+        CONTROL.
+        """
+        self.packet(MuxProtocol.CONTROL, script.take(1) + script.piece())
+
+    def connect(self, script: Script) -> None:
+        """
+        Somebody wants another session.
+        """
+        port = script.word()
+        if len(self.apps) < 12 and port != INNOCENT_PORT:
+            self.open(port)
+
+    def accept(self, script: Script) -> None:
+        """
+        The phone accepts the sessions that are being opened.
+        """
+        seq, window = script.near(), script.choose(WINDOWS)
+        for app in self.apps:
+            key = -1 if app.key is None else app.key
+            if isinstance(self.muxer._sessions.get(key), Opening):
+                self.segment(app, seq, 1, SYN | ACK, window)
+
+    def write(self, script: Script) -> None:
+        """
+        Somebody writes.
+        """
+        app, size = self.app(script), script.word() % 70000
+        if app is not None and len(app.written) < 300000:
+            app.write(size)
+
+    def act(self, script: Script) -> None:
+        """
+        Somebody does something else.
+        """
+        app, action = self.app(script), script.choose(ACTIONS)
+        if app is not None and app.session is not None:
+            action(app, app.session)
+
+    def plan(self, script: Script) -> None:
+        """
+        Somebody will do something when they are called.
+        """
+        app, action, when = self.app(script), script.choose(ACTIONS), script.byte() % 3
+        if app is None:
+            return
+
+        def happen(*_: object) -> None:
+            if app.session is not None:
+                action(app, app.session)
+
+        if when == 0:
+            app.recorder.onData = happen
+        elif when == 1:
+            app.recorder.onMade = partial(self.clock.callLater, 0, happen)
+        else:
+            app.recorder.onLost = happen
+
+    def cancel(self, script: Script) -> None:
+        """
+        Somebody does not want to be connected any more.
+        """
+        app = self.app(script)
+        if app is not None:
+            app.connecting.cancel()
+
+    def room(self, script: Script) -> None:
+        """
+        The link wants more, or nothing.
+        """
+        room = script.choose((None, 0, 1, 3))
+        if room == 0:
+            self.link.room = 0
+        else:
+            self.link.makeRoom(room)
+
+    def time(self, script: Script) -> None:
+        """
+        Time passes.
+        """
+        self.clock.advance(script.choose(TIMES))
+
+    def together(self, script: Script) -> None:
+        """
+        The packets that follow come in one batch, or what has been gathered comes.
+        """
+        batch, self.batch = self.batch, None if self.batch is not None else []
+        if batch and self.muxer.state is not MuxerState.ENDED:
+            self.muxer.packetsReceived([memoryview(packet) for packet in batch])
+
+    def end(self, isGone: bool) -> None:
+        """
+        The phone is pulled out, or we stop, and nothing is left.
+        """
+        if self.batch is not None:
+            self.together(Script(b""))
+        self.link.makeRoom()
+        self.check()
+        if isGone:
+            self.muxer.linkLost(Failure(ConnectionLost("unplugged")))
+        else:
+            self.muxer.stop()
+        self.check()
+        for app in self.apps:
+            if app.session is not None:
+                app.session.resumeProducing()
+        expire(self.clock)
+        self.check()
+        demand(not self.muxer._sessions, "sessions are left")
+        demand(len(self.outcomes) == 1, "the handshake has had no end")
+        for app in self.apps:
+            demand(len(app.outcomes) == 1, "somebody was not told of their connection")
+            demand(app.factory.starts == app.factory.stops, "a factory was not stopped")
+            if app.session is not None:
+                demand(len(app.recorder.lost) == 1, "somebody was not told of their loss")
+
+
+STEPS: tuple[Callable[[World, Script], None], ...] = (
+    World.anySegment,
+    World.connect,
+    World.accept,
+    World.write,
+    World.act,
+    World.time,
+    World.room,
+    World.plan,
+    World.together,
+    World.control,
+    World.stray,
+    World.anyPacket,
+    World.rawPacket,
+    World.version_,
+    World.cancel,
+)
+
+
+def run(data: bytes) -> None:
+    """
+    A script of steps.
+    """
+    script = Script(data)
+    with watching():
+        kind = script.byte()
+        world = World(1 if kind & 1 else 2, not kind & 2)
+        while script:
+            world.step(script)
+        world.end(bool(kind & 4))

@@ -1,0 +1,382 @@
+# -*- test-case-name: tests.fuzz.test_corpus -*-
+"""
+Inputs to begin with, written by hand: test vectors of the protocol, conversations
+that get somewhere, and known attacks.  C{python -m tests.fuzz.seeds} writes them
+into the corpus.
+"""
+
+from __future__ import annotations
+
+import plistlib
+from collections.abc import Callable, Iterator, Sequence
+from struct import pack
+from typing import Any
+
+from muxd.phone.key import PUBLIC_KEY
+from muxd.wire.messages import Message, connectMessage, plistMessage
+from muxd.wire.mux import encodeVersion
+from tests.fuzz import clients, hosts, lockdown, messages, packets, phones
+from tests.fuzz.directory import PLANTS
+from tests.fuzz.script import piece
+from tests.fuzz.target import targetNamed
+
+V2_VECTORS = (
+    "0000000000000014000000020000000000000000",
+    "0000000200000011feedface0000ffff07",
+    "0000000600000024feedface0001ffff0001f27e0000000000000000500202000000 0000",
+    "0000000600000024faceface00010001f27e00010000000000000001501202000000 0000",
+    "0000000600000024feedface000200010001f27e0000000100000001501002000000 0000",
+    "0000000600000024feedface000300010001f27e0000000100000001500402000000 0000",
+)
+"""Protocol 2.5."""
+
+V0_VECTORS = (
+    "10000000000000000300000001000000",
+    "1400000000000000010000000100000000000000",
+    "180000000000000002000000020000000100000000160000",
+)
+"""Protocol 4.13."""
+
+REQUESTS: tuple[dict[str, Any], ...] = (
+    {"MessageType": "ListDevices", "ClientVersionString": "seed", "ProgName": "seed"},
+    {"MessageType": "Listen", "kLibUSBMuxVersion": 3, "ConnType": 1},
+    {"MessageType": "Connect", "DeviceID": 1, "PortNumber": 32498},
+    {"MessageType": "ReadPairRecord", "PairRecordID": "00008030-0000000000000001"},
+    {"MessageType": "SavePairRecord", "PairRecordID": "x", "PairRecordData": b"<plist>"},
+    {"MessageType": "Attached", "DeviceID": 1, "Properties": {"SerialNumber": "x", "DeviceID": 1}},
+    {"DeviceList": [{"DeviceID": 1, "Properties": {"SerialNumber": "x", "ConnectionType": "USB"}}]},
+)
+
+
+def binaryPlist(*objects: bytes, count: int | None = None) -> bytes:
+    """
+    A property list in binary, of objects that are encoded already; the first is its
+    root.
+    """
+    body, offsets = b"bplist00", []
+    for each in objects:
+        offsets.append(len(body))
+        body += each
+    table = b"".join(pack(">H", offset) for offset in offsets)
+    declared = len(objects) if count is None else count
+    return body + table + pack(">6xBBQQQ", 2, 1, declared, 0, len(body))
+
+
+def laughs(*head: bytes, levels: int, width: int = 10) -> bytes:
+    """
+    Of few bytes, and width ** levels values when it is written down.
+
+    @param head: A dictionary of one item, and its key.
+    """
+    arrays = [bytes([0xA0 | width]) + bytes([at + 3] * width) for at in range(levels)]
+    return binaryPlist(*head, *arrays, b"\x53lol")
+
+
+def bombs(key: str = "a") -> dict[str, bytes]:
+    """
+    Property lists that are more than they seem.
+
+    @param key: Under which the surprise is.
+    """
+    name = bytes([0x50 | len(key)]) + key.encode()
+    head = b"\xd1\1\2", name
+
+    def xml(value: bytes, doctype: bytes = b"") -> bytes:
+        opening = b'<?xml version="1.0"?>' + doctype + b"<plist><dict><key>" + key.encode()
+        return opening + b"</key>" + value + b"</dict></plist>"
+
+    return {
+        "laughs": laughs(*head, levels=8),
+        "text": binaryPlist(*head, b"\xa8" + b"\3" * 8, b"\x5f\x11\1\0" + b"x" * 256),
+        "loop": binaryPlist(*head, b"\xa2\2\2"),
+        "integer": binaryPlist(*head, b"\x14" + b"\x7f" * 16),
+        "count": binaryPlist(b"\xd0", count=1 << 40),
+        "array": binaryPlist(b"\xaf\x13" + b"\x7f" * 8),
+        "uid": binaryPlist(*head, b"\x80\1"),
+        "date": binaryPlist(*head, b"\x33\x7f\xf8" + bytes(6)),
+        "control": binaryPlist(*head, b"\x54\x1b[2J"),
+        "key": binaryPlist(b"\xd1\1\2", b"\xa0", name),
+        "entities": xml(
+            b"<string>&b;</string>", b'<!DOCTYPE plist [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
+        ),
+        "external": xml(
+            b"<string>&a;</string>", b'<!DOCTYPE plist [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
+        ),
+        "deep": xml(b"<array>" * 70 + b"</array>" * 70),
+        "hex": xml(b"<integer>0x" + b"f" * 40 + b"</integer>"),
+        "real": xml(b"<real>" + b"9" * 400 + b"x</real>"),
+    }
+
+
+def hexadecimal(vectors: Sequence[str]) -> list[bytes]:
+    """
+    Bytes of test vectors.
+    """
+    return [bytes.fromhex(vector) for vector in vectors]
+
+
+def ofMessages() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.messages}.
+    """
+
+    def kind(function: Callable[..., None]) -> bytes:
+        return bytes([messages.KINDS.index(function)])
+
+    vectors = b"".join(hexadecimal(V0_VECTORS))
+    yield "vectors", kind(messages.stream) + b"\2" + vectors
+    yield "lengths", kind(messages.stream) + b"\x10" + vectors + b"\x0f\0\0\0" + bytes(12)
+    for at, values in enumerate(REQUESTS):
+        yield f"xml{at}", kind(messages.propertyList) + plistlib.dumps(values)
+        binary = plistlib.dumps(values, fmt=plistlib.FMT_BINARY)
+        yield f"binary{at}", kind(messages.propertyList) + binary
+        yield f"daemon{at}", kind(messages.daemon) + b"\1" + plistMessage(values, 0).encode()
+    for name, bomb in bombs().items():
+        yield f"bomb-{name}", kind(messages.propertyList) + bomb
+    record = bytes.fromhex("01000000a812") + b"00008030000000000000001".ljust(256, b"\0") + bytes(6)
+    yield "record", kind(messages.record) + record
+    yield "result", kind(messages.result) + b"\1\0\0\0\1\0\3"
+
+
+def ofPackets() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.packets}.
+    """
+    for at, vector in enumerate(hexadecimal(V2_VECTORS)):
+        yield f"vector{at}", b"\0\0\0\0\0" + piece(vector)
+    together = b"".join(hexadecimal(V2_VECTORS))
+    yield "together", b"\0\0\2\0\0" + piece(together)
+    yield (
+        "cut",
+        b"\0\0\3\0"
+        + b"".join(b"\0" + piece(together[at : at + 64]) for at in range(0, len(together), 64)),
+    )
+    yield "stream", b"\1\1" + b"\1\x3f\xf0" + bytes(20) + b"\0\x7f\xf8" + bytes(20)
+    assert packets.SIZES[3] == 64
+
+
+def ofClients() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.clients}.
+    """
+    world = clients.World
+
+    def step(function: Callable[..., None], *arguments: int, more: bytes = b"") -> bytes:
+        return bytes([clients.STEPS.index(function), *arguments]) + more
+
+    begin = b"\0" + step(world.connect, 0)
+    yield (
+        "vectors",
+        begin
+        + step(world.raw, 0, more=piece(b"".join(hexadecimal(V0_VECTORS))))
+        + step(world.carry, 0, 9),
+    )
+    for at, values in enumerate(REQUESTS):
+        yield (
+            f"request{at}",
+            begin
+            + step(world.raw, 0, more=piece(plistMessage(values, 7).encode()))
+            + step(world.carry, 0, 9),
+        )
+    for at, name in enumerate(clients.REQUESTS):
+        yield f"template-{name.lower()}", begin + step(world.request, 0, at, 0, 0, 0, 0, 0, 0)
+    for name, bomb in bombs().items():
+        save = {"MessageType": "SavePairRecord", "PairRecordID": "x", "PairRecordData": bomb}
+        yield (
+            f"save-{name}",
+            begin
+            + step(world.raw, 0, more=piece(plistMessage(save, 1).encode()))
+            + step(world.request, 0, 3, 0, 1),
+        )
+        yield (
+            f"bomb-{name}",
+            begin + step(world.raw, 0, more=piece(Message(1, 8, 1, bomb).encode())),
+        )
+    stream = connectMessage(1, 7, 3).encode() + b"hello"
+    yield (
+        "stream",
+        begin
+        + step(world.raw, 0, more=piece(stream))
+        + step(world.carry, 0, 9)
+        + step(world.raw, 0, more=piece(b"more"))
+        + step(world.carry, 0, 9)
+        + step(world.finish, 0)
+        + step(world.carry, 0, 9)
+        + step(world.time, 3),
+    )
+    for at in range(len(PLANTS)):
+        read = clients.REQUESTS.index("ReadPairRecord")
+        saving = clients.REQUESTS.index("SavePairRecord")
+        identity = clients.REQUESTS.index("ReadBUID")
+        yield (
+            f"plant{at}",
+            begin
+            + b"".join(step(world.plant, name, at) for name in range(len(clients.FILES)))
+            + step(world.request, 0, read, 0, 0)
+            + step(world.request, 0, saving, 0, 0, 0, 1, 65, 1)
+            + step(world.request, 0, read, 0, 0)
+            + step(world.request, 0, identity, 0),
+        )
+    yield (
+        "plant-text",
+        begin
+        + step(world.plant, 3, len(PLANTS), more=piece(b"\x1b[2J"))
+        + step(world.request, 0, clients.REQUESTS.index("ReadBUID"), 0),
+    )
+    yield (
+        "plant-buid",
+        begin
+        + step(
+            world.plant,
+            2,
+            len(PLANTS),
+            more=piece(binaryPlist(b"\xd1\1\2", b"\x5aSystemBUID", b"\x52\x1bx")),
+        )
+        + step(world.request, 0, clients.REQUESTS.index("ReadBUID"), 0),
+    )
+
+
+def ofPhones() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.phones}.
+    """
+    world = phones.World
+
+    def step(function: Callable[..., None], *arguments: int, more: bytes = b"") -> bytes:
+        return bytes([phones.STEPS.index(function), *arguments]) + more
+
+    opened = step(world.connect, 0, 1) + step(world.accept, 0, 3)
+    for version in (0, 1):
+        begin = bytes([version]) + opened
+        data = step(world.anySegment, 0, 0, 0, 0, 3, more=piece(b"hello"))
+        yield f"data{version}", begin + data + data
+        yield (
+            f"write{version}",
+            begin
+            + step(world.write, 0, 8, 0)
+            + step(world.anySegment, 0, 0, 0, 0, 3, more=piece(b""))
+            + step(world.act, 0, 2),
+        )
+        yield (
+            f"reset{version}",
+            begin + data + step(world.anySegment, 0, 2, 0, 0, 3, more=piece(b"why\x1b\n")),
+        )
+        for action in range(len(phones.ACTIONS)):
+            yield (
+                f"act{action}-{version}",
+                begin
+                + step(world.act, 0, action)
+                + data
+                + step(world.time, 3)
+                + step(world.act, 0, 1),
+            )
+    yield "version", b"\2" + step(world.rawPacket, 0, more=piece(encodeVersion(2)[8:])) + opened
+    yield "strange", b"\2" + step(world.version_, 9)
+    yield "control", b"\0" + step(world.control, 3, more=piece(b"\x1b[31mred\nline"))
+    yield "strays", b"\0" + step(world.room, 1) + step(world.stray, 0, 1, 0, 2, 0, 0, 0) * 12
+
+
+def ofLockdown() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.lockdown}.
+    """
+    world = lockdown.World
+
+    def step(function: Callable[..., None], *arguments: int, more: bytes = b"") -> bytes:
+        return bytes([lockdown.STEPS.index(function), *arguments]) + more
+
+    def say(**values: Any) -> bytes:
+        return step(world.framed, more=piece(plistlib.dumps(values)))
+
+    begin = b"\0" + step(world.accept)
+    kind = say(Request="QueryType", Type="com.apple.mobile.lockdown")
+    asked = (
+        say(Request="GetValue", Value="17.5")
+        + say(Request="GetValue", Value="iPhone")
+        + say(Request="SetValue")
+        + say(Request="GetValue", Value="02:00:00:00:00:03")
+        + say(Request="GetValue", Value=PUBLIC_KEY)
+    )
+    yield "pair", begin + kind + asked + say(Request="Pair", EscrowBag=b"bag")
+    pending = say(Request="Pair", Error="PairingDialogResponsePending")
+    proxy = say(Request="StartService", Port=49152) + step(world.accept)
+    news = say(Command="RelayNotification", Name="com.apple.mobile.lockdown.request_pair")
+    yield "dialog", begin + kind + asked + pending + proxy + news
+    for error in ("UserDeniedPairing", "PasswordProtected", "\x85\x1b"):
+        said = say(Request="Pair", Error=error.replace("\x1b", "?"))
+        yield f"error-{len(error)}", begin + kind + asked + said
+    yield (
+        "session",
+        b"\1"
+        + step(world.accept)
+        + kind
+        + say(Request="StartSession", SessionID="S", EnableSessionSSL=True)
+        + step(world.raw, more=piece(b"\x16\3\3\0\2\2\x28")),
+    )
+    yield (
+        "unknown",
+        b"\1" + step(world.accept) + kind + say(Request="StartSession", Error="InvalidHostID"),
+    )
+    yield "restore", begin + say(Request="QueryType", Type="com.apple.mobile.restored")
+    for key in ("Error", "Value"):
+        for name, bomb in bombs(key).items():
+            yield f"bomb-{key}-{name}", begin + kind + step(world.framed, more=piece(bomb))
+
+
+def ofHosts() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.hosts}.
+    """
+    world = hosts.World
+
+    def step(function: Callable[..., None], *arguments: int, more: bytes = b"") -> bytes:
+        return bytes([hosts.STEPS.index(function), *arguments]) + more
+
+    for at, name in enumerate(hosts.SERVICES):
+        begin = b"\1" + step(world.connect, at, 0)
+        for number in range(len(hosts.REQUESTS)):
+            if at == 0 or (at == 3 and 11 <= number <= 13) or number == 14:
+                yield f"{name.split('.')[-1]}-{number}", begin + step(world.ask, 0, number, 0, 1, 0)
+    pair = step(world.ask, 0, 5, 0, 1, 0)
+    session = step(world.ask, 0, 3, 2, 3, 7, 4, 8, 0, 0)
+    start = step(world.ask, 0, 8, 1, 6, 9, 0, 0)
+    yield (
+        "paired",
+        b"\1" + step(world.connect, 0, 0) + pair + step(world.time, 1) + pair + start + session,
+    )
+    files = b"\1" + step(world.connect, 1, 0)
+    for at in range(len(hosts.OPERATIONS)):
+        yield f"file{at}", files + step(world.file, 0, at, 1, 1, 1, 7, 0, 0, 1)
+    for at, key in ((0, "Request"), (2, "Command"), (3, "Name")):
+        for name, bomb in bombs(key).items():
+            yield (
+                f"bomb-{key}-{name}",
+                b"\1" + step(world.connect, at, 0) + step(world.framed, 0, more=piece(bomb)),
+            )
+
+
+SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
+    "messages": ofMessages,
+    "packets": ofPackets,
+    "clients": ofClients,
+    "phones": ofPhones,
+    "lockdown": ofLockdown,
+    "hosts": ofHosts,
+}
+
+
+def main() -> None:
+    """
+    Write them, instead of those that were there.
+    """
+    for name, make in SEEDS.items():
+        corpus = targetNamed(name).corpus
+        corpus.mkdir(parents=True, exist_ok=True)
+        for old in corpus.glob("seed-*"):
+            old.unlink()
+        for title, data in make():
+            (corpus / f"seed-{title}").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""
+Tests for L{tests.fuzz.__main__} and L{tests.fuzz.progress}.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.fuzz import __main__ as fuzz
+from tests.fuzz.progress import Progress
+from tests.fuzz.target import TARGETS, targetNamed
+
+SAID = """\
+INFO: Loaded 1 modules
+#2	INITED cov: 12 ft: 13 corp: 1/1b exec/s: 0 rss: 48Mb
+#1024	pulse  cov: 88 ft: 305 corp: 41/3345b lim: 44 exec/s: 512 rss: 51Mb
+#1999	REDUCE cov: 90 ft: 314 corp: 42/3400b lim: 44 exec/s: 500 rss: 51Mb L: 20/100 MS: 1
+
+ === Uncaught Python exception: ===
+Violation: something
+Traceback (most recent call last):
+  File "tests/fuzz/packets.py", line 1, in run
+
+==77== ERROR: libFuzzer: fuzz target exited
+    #0 0x7f in something
+artifact_prefix='out/'; Test unit written to out/crash-da39a3
+"""
+
+
+class ProgressTests(SynchronousTestCase):
+    """
+    Reading what libFuzzer says.
+    """
+
+    def setUp(self) -> None:
+        """
+        Read all of it.
+        """
+        self.progress = Progress()
+        self.seen = [self.progress.see(line) for line in SAID.splitlines()]
+
+    def test_numbers(self) -> None:
+        """
+        The last numbers count.
+        """
+        progress = self.progress
+        numbers = (progress.executions, progress.coverage, progress.features, progress.corpus)
+        self.assertEqual(numbers, (1999, 90, 314, 42))
+        self.assertEqual(self.seen.count(True), 3)
+
+    def test_crash(self) -> None:
+        """
+        The traceback is kept, and where the input is; not what libFuzzer knows of
+        its own stack.
+        """
+        self.assertEqual(self.progress.crashes, ["out/crash-da39a3"])
+        self.assertEqual(self.progress.traceback[0], "Violation: something")
+        self.assertNotIn("something", " ".join(self.progress.traceback[1:]))
+
+
+class Script:
+    """
+    A target's process that is none.
+    """
+
+    def __init__(self, text: str, status: int) -> None:
+        self.text = text
+        self.status = status
+
+    def command(self, *options: str) -> list[str]:
+        """
+        Say it, and end with the status.
+        """
+        said = f"import sys; print({self.text!r}); sys.exit({self.status})"
+        return [sys.executable, "-c", said]
+
+
+class MainTests(SynchronousTestCase):
+    """
+    All of it, but for atheris.
+    """
+
+    def setUp(self) -> None:
+        """
+        Pretend that it is there.
+        """
+        self.directory = self.mktemp()
+        self.patch(fuzz, "find_spec", lambda name: self)
+
+    def run_(self, text: str, status: int, *arguments: str) -> tuple[int, str]:
+        """
+        What is said by everything when each target says C{text}.
+        """
+        script = Script(text, status)
+        self.patch(fuzz.Work, "command", script.command)
+        said = StringIO()
+        with redirect_stdout(said):
+            status = fuzz.main(["--output", self.directory, *arguments])
+        return status, said.getvalue()
+
+    def test_quiet(self) -> None:
+        """
+        Nothing found: a table, and status 0.
+        """
+        status, said = self.run_(SAID.split("\n\n")[0], 0, "--jobs", "3")
+        self.assertEqual(status, 0)
+        for target in TARGETS:
+            self.assertRegex(said, rf"(?m)^{target.name} +1999 +\d+ +90 +314 +42 +0$")
+
+    def test_crash(self) -> None:
+        """
+        Something found: its traceback, how to see it again, and status 1.
+        """
+        status, said = self.run_(SAID, 77, "packets")
+        self.assertEqual(status, 1)
+        self.assertRegex(said, r"(?m)^packets +1999 .* 1$")
+        self.assertIn("Violation: something", said)
+        self.assertRegex(said, "repeat it with: .* -m tests.fuzz.repeat packets out/crash-da39a3")
+
+    def test_cannotStart(self) -> None:
+        """
+        A target that does not even begin is no success.
+        """
+        status, said = self.run_("ImportError: no such thing", 1, "packets")
+        self.assertEqual(status, 1)
+        self.assertIn("ImportError: no such thing", said)
+
+    def test_noAtheris(self) -> None:
+        """
+        Without atheris nothing is tried, which is said and is no success.
+        """
+        self.patch(fuzz, "find_spec", lambda name: None)
+        said = StringIO()
+        with redirect_stderr(said):
+            self.assertEqual(fuzz.main([]), 2)
+        self.assertIn("atheris, which is not installed", said.getvalue())
+
+    def test_usage(self) -> None:
+        """
+        A target that there is not is named, with those that there are.
+        """
+        said = StringIO()
+        with redirect_stderr(said):
+            self.assertEqual(fuzz.main(["nothing"]), 2)
+        self.assertIn("expected one of clients, phones", said.getvalue())
+
+    def test_command(self) -> None:
+        """
+        A target's process is a fuzzer with its options.
+        """
+        work = fuzz.Work(targetNamed("packets"), Path(self.directory))
+        self.assertEqual(work.command("-x")[1:], ["-m", "tests.fuzz.fuzzer", "packets", "-x"])
