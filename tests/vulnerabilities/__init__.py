@@ -1,0 +1,3 @@
+"""
+The known vulnerabilities of this family of programs, tried on this one.
+"""
