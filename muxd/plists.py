@@ -20,7 +20,12 @@ from zope.interface import implementer
 from muxd.wire.messages import MalformedMessage, parsePlist
 from muxd.wire.text import printable
 
-LONGEST_MESSAGE = 1 << 20
+LONGEST_MESSAGE = 1 << 18
+"""
+Bytes; no phone says more than a quarter of that at once.  The XML parser of Python
+3.11 needs quadratic time for a single long tag (CVE-2023-52425): of this length that
+is less than for many short ones.
+"""
 
 Message = dict[str, Any]
 
