@@ -65,7 +65,9 @@ def stream(script: Script) -> None:
     if isWell:
         left = whole.takeRest()
         demand(data == encoded + left, "bytes were lost")
-        demand(len(left) < MAXIMUM, "an incomplete message that is too long is waited for")
+        if len(left) >= HEADER.size:
+            length = HEADER.unpack_from(left)[0]
+            demand(len(left) < length <= MAXIMUM, f"a message of {length} bytes is waited for")
     pieces = MessageReader(MAXIMUM)
     found: list[Message] = []
     goesOn = True
