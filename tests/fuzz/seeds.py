@@ -17,6 +17,7 @@ from muxd.wire.messages import Message, connectMessage, plistMessage
 from muxd.wire.mux import encodeVersion
 from tests.fuzz import clients, hosts, lockdown, messages, packets, phones
 from tests.fuzz.directory import PLANTS
+from tests.fuzz.messages import MAXIMUM
 from tests.fuzz.script import piece
 from tests.fuzz.target import targetNamed
 
@@ -126,6 +127,8 @@ def ofMessages() -> Iterator[tuple[str, bytes]]:
     vectors = b"".join(hexadecimal(V0_VECTORS))
     yield "vectors", kind(messages.stream) + b"\2" + vectors
     yield "lengths", kind(messages.stream) + b"\x10" + vectors + b"\x0f\0\0\0" + bytes(12)
+    for length in (MAXIMUM, MAXIMUM + 1, 0xFFFFFFFF):
+        yield f"length-{length}", kind(messages.stream) + b"\7" + pack("<IIII", length, 1, 8, 1)
     for at, values in enumerate(REQUESTS):
         yield f"xml{at}", kind(messages.propertyList) + plistlib.dumps(values)
         binary = plistlib.dumps(values, fmt=plistlib.FMT_BINARY)
@@ -171,6 +174,14 @@ def ofClients() -> Iterator[tuple[str, bytes]]:
         + step(world.raw, 0, more=piece(b"".join(hexadecimal(V0_VECTORS))))
         + step(world.carry, 0, 9),
     )
+    endless = pack("<IIII", 0xFFFFFFFF, 1, 8, 1) + bytes(4000)
+    yield "endless", begin + step(world.raw, 0, more=piece(endless)) * 4
+    for at, _ in enumerate(clients.NAMES):
+        asked = (
+            step(world.request, 0, clients.REQUESTS.index(name), 0, at, 0, 1, 65, 1)
+            for name in ("ReadPairRecord", "SavePairRecord", "ReadPairRecord", "DeletePairRecord")
+        )
+        yield f"name{at}", begin + b"".join(asked)
     for at, values in enumerate(REQUESTS):
         yield (
             f"request{at}",
