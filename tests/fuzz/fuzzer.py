@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from pathlib import Path
 
 from tests.fuzz.target import targetNamed
 
@@ -34,7 +35,12 @@ def main(arguments: list[str]) -> None:
     # Each execution looks for what is left of it, which this makes affordable.
     gc.collect()
     gc.freeze()
-    own = [f"-max_len={target.longest}", "-timeout=20", "-rss_limit_mb=1500"]
+    own = [
+        f"-max_len={target.longest}",
+        f"-dict={Path(__file__).with_name('words.dict')}",
+        "-timeout=20",
+        "-rss_limit_mb=1500",
+    ]
     atheris.Setup([arguments[0], *own, *arguments[2:]], run)
     atheris.Fuzz()
 
