@@ -12,6 +12,7 @@ This needs the extra C{pairing}.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -29,6 +30,8 @@ VALIDITY = timedelta(days=3650)
 
 CIPHERS = b"DEFAULT:@SECLEVEL=0"
 """Old phones have nothing better, and every pairing is of 2048-bit keys."""
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*")
 
 
 def makeKey() -> rsa.RSAPrivateKey:
@@ -221,7 +224,10 @@ def _context(key: bytes, certificate: bytes) -> SSL.Context:
     context.set_cipher_list(CIPHERS)
     try:
         context.use_certificate(_loadCertificate(certificate))
-        context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, key))
+        # Without a passphrase OpenSSL asks for that of an encrypted key on the
+        # terminal, and waits.
+        loaded = crypto.load_privatekey(crypto.FILETYPE_PEM, key, passphrase=b"")
+        context.use_privatekey(loaded)
         context.check_privatekey()
     except (crypto.Error, SSL.Error) as error:
         raise ValueError(f"a key or certificate of the pair record is unusable: {error}") from error
@@ -229,7 +235,12 @@ def _context(key: bytes, certificate: bytes) -> SSL.Context:
 
 
 def _loadCertificate(data: bytes) -> crypto.X509:
+    # A certificate may be encrypted, too, and there is no way to give OpenSSL a
+    # passphrase for that; only what is plain is shown to it.
+    found = _PEM.search(data)
+    if found is None:
+        raise ValueError("a certificate of the pair record is unusable: expected plain PEM")
     try:
-        return crypto.load_certificate(crypto.FILETYPE_PEM, data)
+        return crypto.load_certificate(crypto.FILETYPE_PEM, found[0])
     except crypto.Error as error:
         raise ValueError(f"a certificate of the pair record is unusable: {error}") from error

@@ -9,6 +9,7 @@ telling which request a late answer would belong to.
 
 from __future__ import annotations
 
+import plistlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -207,10 +208,15 @@ class LockdownClient(PlistProtocol):
         if self._answer is not None:
             return fail(RuntimeError(f"{request} while {self._request} is not answered"))
         given = {name: value for name, value in values.items() if value is not None}
+        message = {"Label": self._label, "Request": request, "ProtocolVersion": "2", **given}
+        try:
+            data = plistlib.dumps(message)
+        except (TypeError, ValueError) as error:
+            return fail(LockdownUnavailable(f"{request} cannot be asked: {error}"))
         self._request = request
         self._answer = answer = Deferred[Message]()
         self._startTimer()
-        self.sendPlist({"Label": self._label, "Request": request, "ProtocolVersion": "2", **given})
+        self.sendString(data)
         return answer
 
     def plistReceived(self, message: Message) -> None:

@@ -67,6 +67,9 @@ class PairRecord:
             if not isinstance(values.get(name), kind):
                 got = type(values[name]).__name__ if name in values else "nothing"
                 raise BadPairRecord(f"{name}: expected {kind.__name__}, got {got}")
+            if kind is str and not values[name].isprintable():
+                # A binary property list can hold it, and the phone cannot be told.
+                raise BadPairRecord(f"{name}: expected a name, got {values[name]!r:.80}")
         return cls(dict(values))
 
     def toBytes(self) -> bytes:

@@ -17,7 +17,7 @@ from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.internet.task import Clock
 
 from muxd.limits import Limits
-from muxd.lockdown.pairrecord import PairRecord
+from muxd.lockdown.pairrecord import REQUIRED, PairRecord
 from muxd.phone.key import PUBLIC_KEY
 from muxd.plists import LONGEST_MESSAGE
 from muxd.server.preflight import Preflight, Workshop
@@ -91,20 +91,36 @@ def goodRecord() -> bytes:
     return anyRecord().toBytes()
 
 
+def storedRecord(script: Script) -> bytes | None:
+    """
+    None, a good one, anything, or one that is nearly good.
+    """
+    kind = script.byte() & 3
+    if kind < 2:
+        return goodRecord() if kind else None
+    if kind == 2:
+        return script.piece()
+    name = script.choose(tuple(REQUIRED))
+    value = script.piece() if script.byte() & 1 else script.piece().decode("latin-1")
+    values = {**anyRecord().values, name: value}
+    return plistlib.dumps(values, fmt=plistlib.FMT_BINARY)
+
+
 class World:
     """
     A phone that is plugged in.
     """
 
-    def __init__(self, isPaired: bool, isDamaged: bool) -> None:
+    def __init__(self, record: bytes | None) -> None:
+        """
+        @param record: What this host has of it.
+        """
         self.clock = Clock()
         self.device = FakeDevice(self.clock)
         self.store = MemoryRecordStore(BUID)
         udid = self.device.identity.udid
-        if isPaired:
-            self.store.records[udid] = goodRecord()
-        elif isDamaged:
-            self.store.records[udid] = b"\x1b[2J"
+        if record is not None:
+            self.store.records[udid] = record
         self.shown = 0
         self.preflight = Preflight(
             Workshop(self.clock, self.store, LIMITS, makeRecord, lambda: UUID(int=1)),
@@ -249,8 +265,7 @@ def run(data: bytes) -> None:
     """
     script = Script(data)
     with watching():
-        kind = script.byte()
-        world = World(bool(kind & 1), bool(kind & 2))
+        world = World(storedRecord(script))
         while script:
             world.step(script)
         world.end()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from struct import pack
 from typing import Any
 
+from muxd.lockdown.pairrecord import REQUIRED
 from muxd.phone.key import PUBLIC_KEY
 from muxd.wire.messages import Message, connectMessage, plistMessage
 from muxd.wire.mux import encodeVersion
@@ -328,6 +329,9 @@ def ofLockdown() -> Iterator[tuple[str, bytes]]:
         "unknown",
         b"\1" + step(world.accept) + kind + say(Request="StartSession", Error="InvalidHostID"),
     )
+    for at, name in enumerate(REQUIRED):
+        strange = b"\3" + bytes([at, REQUIRED[name] is bytes]) + piece(b"\x1b[2J")
+        yield f"record{at}", strange + step(world.accept) + kind
     yield "restore", begin + say(Request="QueryType", Type="com.apple.mobile.restored")
     for key in ("Error", "Value"):
         for name, bomb in bombs(key).items():

@@ -4,6 +4,9 @@ Tests of L{muxd.lockdown.certificates}.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -148,3 +151,65 @@ class SignatureTests(SynchronousTestCase):
             record.having(HostCertificate=record.values["RootCertificate"]),
         ):
             self.assertIn("unusable", str(self.assertRaises(ValueError, clientContext, broken)))
+
+
+CHILD = """\
+import sys
+from muxd.lockdown.certificates import clientContext
+from muxd.lockdown.pairrecord import PairRecord
+try:
+    clientContext(PairRecord.fromBytes(open(sys.argv[1], "rb").read()))
+except ValueError as error:
+    print(f"unusable: {error}")
+"""
+
+
+class EncryptedTests(SynchronousTestCase):
+    """
+    Records with something in them that has a passphrase.
+    """
+
+    def refused(self, **values: bytes) -> None:
+        """
+        Such a record is unusable, and nobody is asked for a passphrase: neither on
+        the terminal, which a process has not that is alone in its session, nor by
+        way of its input, where OpenSSL would look for it then.
+        """
+        path = self.mktemp()
+        with open(path, "wb") as file:
+            file.write(anyRecord().having(**values).toBytes())
+        child = subprocess.run(
+            [sys.executable, "-c", CHILD, path],
+            input="secret\n" * 3,
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+        )
+        self.assertIn("unusable", child.stdout)
+        self.assertEqual(child.stderr, "")
+
+    def test_keys(self) -> None:
+        """
+        An encrypted key, in the old form and in the new one.
+        """
+        key = serialization.load_pem_private_key(anyRecord().values["HostPrivateKey"], None)
+        for form in (
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.PrivateFormat.PKCS8,
+        ):
+            encrypted = key.private_bytes(
+                serialization.Encoding.PEM, form, serialization.BestAvailableEncryption(b"secret")
+            )
+            self.refused(HostPrivateKey=encrypted)
+
+    def test_certificate(self) -> None:
+        """
+        A certificate that says it is encrypted.
+        """
+        plain = anyRecord().values["HostCertificate"]
+        header = b"Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC," + b"0" * 32 + b"\n\n"
+        begin = b"-----BEGIN CERTIFICATE-----\n"
+        self.assertIn(begin, plain)
+        self.refused(HostCertificate=plain.replace(begin, begin + header))

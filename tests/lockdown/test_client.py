@@ -73,6 +73,15 @@ class ConversationTests(SynchronousTestCase):
         self.assertEqual(self.answer(self.client.getValue("BatteryCurrentCapacity", domain)), 80)
         self.assertIsNone(self.answer(self.client.setValue("UntrustedHostBUID", "B")))
 
+    def test_unsayable(self) -> None:
+        """
+        What XML cannot say is not asked, and the conversation goes on.
+        """
+        text = self.refused(self.client.getValue("\x1b"), LockdownUnavailable)
+        self.assertIn("GetValue cannot be asked", text)
+        self.refused(self.client.setValue("x", object()), LockdownUnavailable)
+        self.assertEqual(self.answer(self.client.queryType()), "com.apple.mobile.lockdown")
+
     def test_refusal(self) -> None:
         """
         A refusal has the phone's word for it, and the conversation goes on.

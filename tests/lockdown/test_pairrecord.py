@@ -62,3 +62,13 @@ class PairRecordTests(SynchronousTestCase):
         """
         for data in (b"", b"garbage", plistlib.dumps([1])):
             self.assertRaises(BadPairRecord, PairRecord.fromBytes, data)
+
+    def test_unsayable(self) -> None:
+        """
+        A name that could not be told to the phone is none.
+        """
+        for name in ("HostID", "SystemBUID"):
+            values = {**recordOf("H").values, name: "\x1b[2J"}
+            data = plistlib.dumps(values, fmt=plistlib.FMT_BINARY)
+            text = str(self.assertRaises(BadPairRecord, PairRecord.fromBytes, data))
+            self.assertEqual(text, f"{name}: expected a name, got '\\x1b[2J'")
