@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from OpenSSL import SSL, crypto
@@ -62,6 +62,21 @@ def privatePEM(key: rsa.RSAPrivateKey) -> bytes:
     )
 
 
+def loadDeviceKey(pem: bytes) -> rsa.RSAPublicKey:
+    """
+    What a phone shows as its public key.
+
+    @raise ValueError: That is no RSA key.
+    """
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except UnsupportedAlgorithm as error:
+        raise ValueError(f"expected an RSA key: {error}") from error
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise ValueError(f"expected an RSA key, got {type(key).__name__}")
+    return key
+
+
 def makePairRecord(
     devicePublicKey: bytes, hostID: str, systemBUID: str, now: datetime | None = None
 ) -> PairRecord:
@@ -73,9 +88,7 @@ def makePairRecord(
     @param now: When the certificates begin to be valid.
     @raise ValueError: That is no RSA key.
     """
-    deviceKey = serialization.load_pem_public_key(devicePublicKey)
-    if not isinstance(deviceKey, rsa.RSAPublicKey):
-        raise ValueError(f"expected an RSA key, got {type(deviceKey).__name__}")
+    deviceKey = loadDeviceKey(devicePublicKey)
     moment = datetime.now(UTC) if now is None else now
     rootKey, hostKey = makeKey(), makeKey()
     return PairRecord.fromValues(
@@ -147,7 +160,10 @@ def serverContext(deviceKey: bytes, deviceCertificate: bytes, root: bytes) -> SS
     @raise ValueError: A key or certificate cannot be read.
     """
     context = _context(deviceKey, deviceCertificate)
-    rootKey = _loadCertificate(root).get_pubkey().to_cryptography_key()
+    try:
+        rootKey = _loadCertificate(root).get_pubkey().to_cryptography_key()
+    except (crypto.Error, UnsupportedAlgorithm) as error:
+        raise ValueError(f"the root's key is unusable: {error}") from error
     if not isinstance(rootKey, rsa.RSAPublicKey):
         raise ValueError(f"expected an RSA key, got {type(rootKey).__name__}")
 

@@ -12,11 +12,11 @@ from struct import pack
 from typing import Any
 from uuid import UUID
 
-from cryptography.hazmat.primitives import serialization
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.internet.task import Clock
 
 from muxd.limits import Limits
+from muxd.lockdown.certificates import loadDeviceKey
 from muxd.lockdown.pairrecord import REQUIRED, PairRecord
 from muxd.phone.key import PUBLIC_KEY
 from muxd.plists import LONGEST_MESSAGE
@@ -79,7 +79,7 @@ async def makeRecord(key: bytes, hostID: str, systemBUID: str) -> PairRecord:
     """
     As muxd.lockdown.certificates does it, but for the making of keys.
     """
-    serialization.load_pem_public_key(key)
+    loadDeviceKey(key)
     return anyRecord().having(HostID=hostID, SystemBUID=systemBUID)
 
 

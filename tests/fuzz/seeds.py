@@ -8,6 +8,7 @@ into the corpus.
 from __future__ import annotations
 
 import plistlib
+from base64 import encodebytes
 from collections.abc import Callable, Iterator, Sequence
 from struct import pack
 from typing import Any
@@ -288,6 +289,14 @@ def ofPhones() -> Iterator[tuple[str, bytes]]:
     yield "strays", b"\0" + step(world.room, 1) + step(world.stray, 0, 1, 0, 2, 0, 0, 0) * 12
 
 
+def strangeKey() -> bytes:
+    """
+    A public key of an algorithm that nobody has heard of.
+    """
+    info = bytes.fromhex("304b300506032a030403420004") + bytes(64)
+    return b"-----BEGIN PUBLIC KEY-----\n%b-----END PUBLIC KEY-----\n" % encodebytes(info)
+
+
 def ofLockdown() -> Iterator[tuple[str, bytes]]:
     """
     Of L{tests.fuzz.lockdown}.
@@ -309,6 +318,8 @@ def ofLockdown() -> Iterator[tuple[str, bytes]]:
         + say(Request="GetValue", Value="02:00:00:00:00:03")
         + say(Request="GetValue", Value=PUBLIC_KEY)
     )
+    unheard = say(Request="GetValue") * 2 + say(Request="SetValue") + say(Request="GetValue")
+    yield "key", begin + kind + unheard + say(Request="GetValue", Value=strangeKey())
     yield "pair", begin + kind + asked + say(Request="Pair", EscrowBag=b"bag")
     pending = say(Request="Pair", Error="PairingDialogResponsePending")
     proxy = say(Request="StartService", Port=49152) + step(world.accept)

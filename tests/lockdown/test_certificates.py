@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from base64 import encodebytes
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -27,6 +28,13 @@ from muxd.phone.key import PRIVATE_KEY
 from tests.lockdown.phones import anyRecord
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def der(tag: int, content: bytes) -> bytes:
+    """
+    An element of less than 128 bytes.
+    """
+    return bytes([tag, len(content)]) + content
 
 
 def certificate(name: str) -> x509.Certificate:
@@ -162,6 +170,40 @@ try:
 except ValueError as error:
     print(f"unusable: {error}")
 """
+
+
+class StrangeKeyTests(SynchronousTestCase):
+    """
+    Keys of kinds that the libraries do not know.
+    """
+
+    def test_phone(self) -> None:
+        """
+        A phone's key of an algorithm or a curve that nobody has heard of is no RSA
+        key.
+        """
+        unknown = bytes.fromhex("06032a0304")
+        curve = bytes.fromhex("06072a8648ce3d0201")
+        for algorithm in (unknown, curve + unknown):
+            point = der(0x03, bytes([0, 4]) + bytes(64))
+            info = der(0x30, der(0x30, algorithm) + point)
+            pem = b"-----BEGIN PUBLIC KEY-----\n%b-----END PUBLIC KEY-----\n" % encodebytes(info)
+            text = str(self.assertRaises(ValueError, makePairRecord, pem, "H", "B"))
+            self.assertIn("expected an RSA key", text)
+
+    def test_host(self) -> None:
+        """
+        Nor is that of a host's root, to the simulated phone.
+        """
+        values = anyRecord().values
+        root = crypto.load_certificate(crypto.FILETYPE_PEM, values["RootCertificate"])
+        rsa, pss = (bytes.fromhex(f"06092a864886f70d0101{last}") for last in ("01", "0a"))
+        changed = crypto.dump_certificate(crypto.FILETYPE_ASN1, root).replace(rsa, pss)
+        pem = b"-----BEGIN CERTIFICATE-----\n%b-----END CERTIFICATE-----\n" % encodebytes(changed)
+        error = self.assertRaises(
+            ValueError, serverContext, PRIVATE_KEY, values["DeviceCertificate"], pem
+        )
+        self.assertIn("unusable", str(error))
 
 
 class EncryptedTests(SynchronousTestCase):
