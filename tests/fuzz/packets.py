@@ -75,8 +75,11 @@ def transfers(script: Script) -> None:
     assembler = PacketAssembler(dropped, script.choose((8, 16)))
     given = taken = 0
     while script:
-        isPartial = script.byte() & 1
+        kind = script.byte()
+        isPartial, isFull = kind & 1, kind & 2
         chunk = script.piece()[:size]
+        if isFull:
+            chunk = chunk.ljust(size, b"\0")
         given += len(chunk)
         packets = assembler.feed(memoryview(chunk), size, bool(isPartial))
         for packet in packets:

@@ -35,12 +35,12 @@ from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, watching
 
 SYN, ACK, RST = int(Flags.SYN), int(Flags.ACK), int(Flags.RST)
-WINDOW = 4096
+WINDOW = 1024
 MASK = 0xFFFFFFFF
 LIMITS = Limits(
     receiveWindow=WINDOW,
     sendBuffer=2048,
-    acknowledgeAt=512,
+    acknowledgeAt=256,
     controlQueue=8,
     sessionsPerPhone=6,
 )
@@ -309,6 +309,9 @@ class World:
             return
         demand(app.session.connected, "the innocent session has ended")
         text = b"%d," % len(self.said)
+        if not app.session._receive.admits(len(text)):
+            # It keeps to the window, too.
+            return
         self.segment(app, 1 + len(self.said), 1, ACK, 131072, text)
         self.said += text
         demand(app.recorder.data == self.said, "the innocent session got other bytes")

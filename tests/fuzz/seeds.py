@@ -16,7 +16,7 @@ from typing import Any
 from muxd.lockdown.pairrecord import REQUIRED
 from muxd.phone.key import PUBLIC_KEY
 from muxd.wire.messages import Message, connectMessage, plistMessage
-from muxd.wire.mux import encodeVersion
+from muxd.wire.mux import encodePacketV1, encodeVersion
 from tests.fuzz import clients, hosts, lockdown, messages, packets, phones
 from tests.fuzz.directory import PLANTS
 from tests.fuzz.messages import MAXIMUM
@@ -157,6 +157,8 @@ def ofPackets() -> Iterator[tuple[str, bytes]]:
         + b"".join(b"\0" + piece(together[at : at + 64]) for at in range(0, len(together), 64)),
     )
     yield "stream", b"\1\1" + b"\1\x3f\xf0" + bytes(20) + b"\0\x7f\xf8" + bytes(20)
+    header = encodePacketV1(6, b"").replace(b"\0\0\0\x08", b"\0\2\0\0")
+    yield "endless", b"\0\0\1\0\2" + piece(header) + b"\2\0" * 6
     assert packets.SIZES[3] == 64
 
 
@@ -274,6 +276,10 @@ def ofPhones() -> Iterator[tuple[str, bytes]]:
             f"reset{version}",
             begin + data + step(world.anySegment, 0, 2, 0, 0, 3, more=piece(b"why\x1b\n")),
         )
+        much = step(world.anySegment, 0, 0, 0, 0, 3, more=piece(bytes(700)))
+        yield f"overrun{version}", begin + step(world.act, 0, 0) + much * 3
+        gap = step(world.anySegment, 0, 0, 9, 0, 3, more=piece(b"hello"))
+        yield f"gap{version}", begin + gap + data
         for action in range(len(phones.ACTIONS)):
             yield (
                 f"act{action}-{version}",
