@@ -9,6 +9,7 @@ beneath C{build/fuzz} and is where the next run begins.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from twisted.python import usage
 
+from tests.fuzz.fuzzer import AGAIN
 from tests.fuzz.progress import Progress
 from tests.fuzz.target import TARGETS, Target, targetNamed
 
@@ -112,9 +114,18 @@ class Work:
         """
         fresh = self.output / "minimal" / self.target.name
         fresh.mkdir(parents=True)
+        again = self.output / f"{self.target.name}.sh"
+        again.write_text(f'#!/bin/sh\nexec {shlex.join(self.command())} "$@"\n')
+        again.chmod(0o755)
         sources = [str(self.target.corpus), str(self.found)]
-        options = ("-set_cover_merge=1", str(fresh), *sources)
-        subprocess.run(self.command(*options), check=True, stderr=subprocess.DEVNULL)
+        options = ("-set_cover_merge=1", "-use_counters=0", str(fresh), *sources)
+        with open(self.output / f"{self.target.name}.log", "w", encoding="utf-8") as log:
+            subprocess.run(
+                self.command(*options),
+                check=True,
+                stderr=log,
+                env={**os.environ, AGAIN: str(again.resolve())},
+            )
         for old in self.target.inputs():
             if not old.name.startswith("seed-"):
                 old.unlink()

@@ -11,10 +11,14 @@ branches are what the world does next.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from pathlib import Path
 
 from tests.fuzz.target import targetNamed
+
+AGAIN = "MUXD_FUZZER"
+"""What libFuzzer is to start where it wants another of itself: a program."""
 
 INSTRUMENTED = ["muxd", "plistlib", "tests.fuzz"]
 
@@ -41,7 +45,8 @@ def main(arguments: list[str]) -> None:
         "-timeout=20",
         "-rss_limit_mb=1500",
     ]
-    atheris.Setup([arguments[0], *own, *arguments[2:]], run)
+    again = os.environ.get(AGAIN, arguments[0])
+    atheris.Setup([again, *own, *arguments[2:]], run)
     atheris.Fuzz()
 
 

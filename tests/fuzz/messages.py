@@ -112,7 +112,9 @@ def propertyList(script: Script) -> None:
         demand(not body.lstrip().startswith(b"<"), f"XML that cannot be written: {values!r}")
         return
     demand(len(again) <= GROWTH * len(body) + 512, f"{len(body)} bytes grow to {len(again)}")
-    demand(parsePlist(again).keys() == values.keys(), "written down, it is another")
+    # XML has one kind of line end.
+    keys = {key.replace("\r\n", "\n").replace("\r", "\n") for key in values}
+    demand(parsePlist(again).keys() == keys, "written down, it is another")
     try:
         PairRecord.fromBytes(body)
     except BadPairRecord:

@@ -42,7 +42,7 @@ V0_VECTORS = (
 
 REQUESTS: tuple[dict[str, Any], ...] = (
     {"MessageType": "ListDevices", "ClientVersionString": "seed", "ProgName": "seed"},
-    {"MessageType": "Listen", "kLibUSBMuxVersion": 3, "ConnType": 1},
+    {"MessageType": "Listen", "kLibUSBMuxVersion": 3, "ConnType": 1, "New": True, "Old": False},
     {"MessageType": "Connect", "DeviceID": 1, "PortNumber": 32498},
     {"MessageType": "ReadPairRecord", "PairRecordID": "00008030-0000000000000001"},
     {"MessageType": "SavePairRecord", "PairRecordID": "x", "PairRecordData": b"<plist>"},
