@@ -15,7 +15,6 @@ from twisted.python.failure import Failure
 
 from muxd.device.muxer import Muxer, MuxerState
 from muxd.device.opening import Opening
-from muxd.device.session import Session
 from muxd.limits import Limits
 from muxd.wire.mux import (
     BULK_PAYLOAD,
@@ -30,7 +29,8 @@ from muxd.wire.mux import (
     encodeVersion,
 )
 from muxd.wire.sequence import between, distance
-from tests.device.links import Recorder, RecorderFactory, RecordingLink, RecordingProducer
+from tests.device.links import RecordingLink
+from tests.fuzz.apps import ACTIONS, App
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, watching
 
@@ -48,111 +48,6 @@ FLAGS = (ACK, SYN | ACK, RST, RST | ACK, SYN, 0, 0x11, 0xFF)
 WINDOWS = (0, 256, 2048, 131072, 0xFFFF00)
 TIMES = (0.0, 0.03, 1.0, 5.0, 10.0, 15.0)
 INNOCENT_PORT = 22
-
-
-class App:
-    """
-    A session as whoever asked for it sees it.
-
-    @ivar written: All that it has written.
-    @ivar heard: The payload of all segments sent for it, in order.
-    """
-
-    def __init__(self, muxer: Muxer, port: int) -> None:
-        self.port = port
-        self.recorder = Recorder()
-        self.factory = RecorderFactory(self.recorder)
-        self.written = b""
-        self.heard = 0
-        self.outcomes: list[object] = []
-        before = set(muxer._sessions)
-        self.connecting = muxer.connect(port, self.factory)
-        self.connecting.addBoth(self.outcomes.append)
-        made = set(muxer._sessions) - before
-        self.key = made.pop() if made else None
-
-    @property
-    def session(self) -> Session | None:
-        """
-        The transport, once there has been one.
-        """
-        return self.recorder.session if self.recorder.transport is not None else None
-
-    def write(self, size: int) -> None:
-        """
-        Write bytes that tell their place.
-        """
-        session = self.session
-        if session is None:
-            return
-        begin = len(self.written)
-        data = bytes((begin + at) * 7 & 0xFF for at in range(size))
-        if session._acceptsWrites():
-            self.written += data
-        session.write(data)
-
-
-def pause(app: App, session: Session) -> None:
-    """
-    It reads no more for now.
-    """
-    session.pauseProducing()
-
-
-def resume(app: App, session: Session) -> None:
-    """
-    It reads again.
-    """
-    session.resumeProducing()
-
-
-def lose(app: App, session: Session) -> None:
-    """
-    It has had enough.
-    """
-    session.loseConnection()
-
-
-def abort(app: App, session: Session) -> None:
-    """
-    It does not care.
-    """
-    session.abortConnection()
-
-
-def half(app: App, session: Session) -> None:
-    """
-    It has said everything.
-    """
-    session.loseWriteConnection()
-
-
-def produce(app: App, session: Session) -> None:
-    """
-    A producer writes to it, or not any more.
-    """
-    if session._gate.producer is None:
-        session.registerProducer(RecordingProducer(), True)
-    else:
-        session.unregisterProducer()
-
-
-def write(app: App, session: Session) -> None:
-    """
-    It writes something small.
-    """
-    app.write(100)
-
-
-ACTIONS: tuple[Callable[[App, Session], None], ...] = (
-    pause,
-    resume,
-    lose,
-    abort,
-    half,
-    produce,
-    write,
-)
 
 
 class World:

@@ -18,6 +18,8 @@ from muxd.phone.key import PUBLIC_KEY
 from muxd.wire.messages import Message, connectMessage, plistMessage
 from muxd.wire.mux import encodePacketV1, encodeVersion
 from tests.fuzz import clients, hosts, lockdown, messages, packets, phones
+from tests.fuzz.apps import ACTIONS
+from tests.fuzz.bombs import binaryPlist, bombs
 from tests.fuzz.directory import PLANTS
 from tests.fuzz.messages import MAXIMUM
 from tests.fuzz.script import piece
@@ -49,66 +51,6 @@ REQUESTS: tuple[dict[str, Any], ...] = (
     {"MessageType": "Attached", "DeviceID": 1, "Properties": {"SerialNumber": "x", "DeviceID": 1}},
     {"DeviceList": [{"DeviceID": 1, "Properties": {"SerialNumber": "x", "ConnectionType": "USB"}}]},
 )
-
-
-def binaryPlist(*objects: bytes, count: int | None = None) -> bytes:
-    """
-    A property list in binary, of objects that are encoded already; the first is its
-    root.
-    """
-    body, offsets = b"bplist00", []
-    for each in objects:
-        offsets.append(len(body))
-        body += each
-    table = b"".join(pack(">H", offset) for offset in offsets)
-    declared = len(objects) if count is None else count
-    return body + table + pack(">6xBBQQQ", 2, 1, declared, 0, len(body))
-
-
-def laughs(*head: bytes, levels: int, width: int = 10) -> bytes:
-    """
-    Of few bytes, and width ** levels values when it is written down.
-
-    @param head: A dictionary of one item, and its key.
-    """
-    arrays = [bytes([0xA0 | width]) + bytes([at + 3] * width) for at in range(levels)]
-    return binaryPlist(*head, *arrays, b"\x53lol")
-
-
-def bombs(key: str = "a") -> dict[str, bytes]:
-    """
-    Property lists that are more than they seem.
-
-    @param key: Under which the surprise is.
-    """
-    name = bytes([0x50 | len(key)]) + key.encode()
-    head = b"\xd1\1\2", name
-
-    def xml(value: bytes, doctype: bytes = b"") -> bytes:
-        opening = b'<?xml version="1.0"?>' + doctype + b"<plist><dict><key>" + key.encode()
-        return opening + b"</key>" + value + b"</dict></plist>"
-
-    return {
-        "laughs": laughs(*head, levels=8),
-        "text": binaryPlist(*head, b"\xa8" + b"\3" * 8, b"\x5f\x11\1\0" + b"x" * 256),
-        "loop": binaryPlist(*head, b"\xa2\2\2"),
-        "integer": binaryPlist(*head, b"\x14" + b"\x7f" * 16),
-        "count": binaryPlist(b"\xd0", count=1 << 40),
-        "array": binaryPlist(b"\xaf\x13" + b"\x7f" * 8),
-        "uid": binaryPlist(*head, b"\x80\1"),
-        "date": binaryPlist(*head, b"\x33\x7f\xf8" + bytes(6)),
-        "control": binaryPlist(*head, b"\x54\x1b[2J"),
-        "key": binaryPlist(b"\xd1\1\2", b"\xa0", name),
-        "entities": xml(
-            b"<string>&b;</string>", b'<!DOCTYPE plist [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
-        ),
-        "external": xml(
-            b"<string>&a;</string>", b'<!DOCTYPE plist [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
-        ),
-        "deep": xml(b"<array>" * 70 + b"</array>" * 70),
-        "hex": xml(b"<integer>0x" + b"f" * 40 + b"</integer>"),
-        "real": xml(b"<real>" + b"9" * 400 + b"x</real>"),
-    }
 
 
 def hexadecimal(vectors: Sequence[str]) -> list[bytes]:
@@ -282,7 +224,7 @@ def ofPhones() -> Iterator[tuple[str, bytes]]:
         yield f"overrun{version}", begin + step(world.act, 0, 0) + much * 3
         gap = step(world.anySegment, 0, 0, 9, 0, 3, more=piece(b"hello"))
         yield f"gap{version}", begin + gap + data
-        for action in range(len(phones.ACTIONS)):
+        for action in range(len(ACTIONS)):
             yield (
                 f"act{action}-{version}",
                 begin

@@ -32,7 +32,7 @@ from muxd.phone.lockdownd import LOCKDOWN_PORT
 from muxd.plists import LONGEST_MESSAGE
 from muxd.server.records import PairRecordStore
 from muxd.wire.messages import MalformedMessage, Message, MessageType, Result, parsePlist
-from tests.fuzz.seeds import binaryPlist, bombs, laughs
+from tests.fuzz.bombs import binaryPlist, bombs, laughs
 from tests.fuzz.watching import LONGEST_LINE
 from tests.phone.host import ManualHost
 from tests.phone.test_lockdownd import frame, messages
