@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from muxd.device.muxer import Muxer, MuxerState
 from muxd.device.opening import Opening
+from muxd.device.sending import ESTABLISHED, FLUSHING, HALF_CLOSED
 from muxd.limits import Limits
 from muxd.wire.mux import (
     BULK_PAYLOAD,
@@ -48,6 +49,7 @@ FLAGS = (ACK, SYN | ACK, RST, RST | ACK, SYN, 0, 0x11, 0xFF)
 WINDOWS = (0, 256, 2048, 131072, 0xFFFF00)
 TIMES = (0.0, 0.03, 1.0, 5.0, 10.0, 15.0)
 INNOCENT_PORT = 22
+OPEN = (ESTABLISHED, HALF_CLOSED, FLUSHING)
 
 
 class World:
@@ -246,10 +248,15 @@ class World:
         if app is None:
             return
         session = app.session
-        if session is not None:
-            seq += session._receive.expected
-            ack += session._send.next
-        self.segment(app, seq, ack, flags, window, payload)
+        if session is None:
+            self.segment(app, seq, ack, flags, window, payload)
+            return
+        isGap = 0 < seq < 1 << 31 and payload and flags == ACK and session.state in OPEN
+        received = session._receive.expected
+        self.segment(app, received + seq, session._send.next + ack, flags, window, payload)
+        if isGap and self.batch is None:
+            demand(session.state not in OPEN, "bytes are missing, and nobody has noticed")
+            demand(session._receive.expected == received, "bytes were taken behind a gap")
 
     def stray(self, script: Script) -> None:
         """

@@ -120,8 +120,8 @@ def ofClients() -> Iterator[tuple[str, bytes]]:
         + step(world.raw, 0, more=piece(b"".join(hexadecimal(V0_VECTORS))))
         + step(world.carry, 0, 9),
     )
-    asked = step(world.raw, 0, more=piece(connectMessage(1, 7, 3).encode()))
-    yield "gone", begin + asked + step(world.lose, 0) + step(world.carry, 0, 9) * 2
+    impatient = step(world.raw, 0, more=piece(connectMessage(1, 7, 3).encode()))
+    yield "gone", begin + impatient + step(world.lose, 0) + step(world.carry, 0, 9) * 2
     deaf = b"\0" + step(world.connect, 1)
     yield "deaf", deaf + step(world.request, 0, clients.REQUESTS.index("ListDevices"), 0) * 300
     endless = pack("<IIII", 0xFFFFFFFF, 1, 8, 1) + bytes(4000)
