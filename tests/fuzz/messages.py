@@ -102,8 +102,8 @@ def propertyList(script: Script) -> None:
     if values is None or quick is None:
         demand(values is quick, "one parser accepts what the other does not")
         return
-    text = repr(values)
-    demand(text == repr(quick), f"the parsers disagree: {values!r} and {quick!r}")
+    text = repr(dict(values))
+    demand(text == repr(dict(quick)), f"the parsers disagree: {values!r} and {quick!r}")
     demand(len(text) <= GROWTH * len(body) + 64, f"{len(body)} bytes grow to {len(text)}")
     try:
         again = plistlib.dumps(values)

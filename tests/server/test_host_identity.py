@@ -207,7 +207,7 @@ class BUIDTests(RecordTestCase):
         self.assertEqual(self.store.readBUID(), BUID)
         store = self.another(self.OTHER)
         for number in (EMFILE, ENFILE, ENOMEM):
-            patched = self.patch(records, "_readFile", failing(number))
+            patched = self.patch(records, "readPlainFile", failing(number))
             self.assertErrno(number, store.readBUID)
             patched.restore()
         self.assertEqual(store.readBUID(), BUID)

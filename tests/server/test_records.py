@@ -384,7 +384,7 @@ class TroubleTests(RecordTestCase):
         """
         self.store.save(UDID, plistlib.dumps(RECORD))
         for number in (EMFILE, ENFILE, ENOMEM):
-            patched = self.patch(records, "_readFile", failing(number))
+            patched = self.patch(records, "readPlainFile", failing(number))
             self.assertErrno(number, self.store.read, UDID)
             patched.restore()
         self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
