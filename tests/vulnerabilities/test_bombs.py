@@ -236,7 +236,7 @@ class LockdownTests(SynchronousTestCase):
                 session = host.connect(LOCKDOWN_PORT, hostPort=number + 1)
                 for at in range(0, len(frame(data)), 30000):
                     session.send(payload=frame(data)[at : at + 30000])
-                self.assertEqual(messages(session.poll()), [])
+                self.assertEqual(messages(session.end()), [])
                 self.assertIsNotNone(session.reset)
         last = host.connect(LOCKDOWN_PORT, hostPort=999)
         last.send(payload=frame(plistlib.dumps({"Request": "QueryType"})))

@@ -58,15 +58,7 @@ def replug(stage: Stage) -> None:
     for way in range(REPLUGS):
         once(way)
 
-    def settled() -> Footprint | None:
-        now = stage.daemon.footprint()
-        return now if now.isWithin(before) else None
-
-    try:
-        after = waitFor("it", settled)
-    except Failed:
-        after = stage.daemon.footprint()
-        raise Failed(f"grown from {before} to {after}") from None
+    after = _settled(stage, before)
     stage.remark(
         f"{len(after.descriptors)} files, {after.threads} threads, "
         f"{before.resident} kB before and {after.resident} kB after"
@@ -133,7 +125,7 @@ def flapping(stage: Stage) -> None:
     phone.unplug()
     waitFor("the phone to be gone", lambda: not stage.daemon.devices())
     listener.close()
-    waitFor(f"what it held before: {before}", lambda: _holds(stage, before))
+    _settled(stage, before)
 
 
 def _unused(stage: Stage, phone: Phone, listener: Listener) -> Footprint:
@@ -164,8 +156,21 @@ def _atRest(stage: Stage) -> Footprint:
     return waitFor("the daemon to let go of the phone", withoutPhone)
 
 
-def _holds(stage: Stage, footprint: Footprint) -> bool:
-    return stage.daemon.footprint().isWithin(footprint)
+def _settled(stage: Stage, before: Footprint) -> Footprint:
+    """
+    What the daemon holds when it is no more than before.
+
+    @raise Failed: It stays more.
+    """
+
+    def settled() -> Footprint | None:
+        now = stage.daemon.footprint()
+        return now if now.isWithin(before) else None
+
+    try:
+        return waitFor("it", settled)
+    except Failed:
+        raise Failed(f"grown from {before} to {stage.daemon.footprint()}") from None
 
 
 def _works(stage: Stage, phone: Phone) -> bool:
