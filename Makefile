@@ -15,6 +15,7 @@ FUZZED := $(VENV)/.fuzzed
 # How long to fuzz, all targets together, and how many of them at once.
 SECONDS ?= 60
 JOBS ?= 1
+SEED ?= 0
 TARGETS ?=
 
 # Of a soak.
@@ -32,7 +33,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
 	@echo "make test              lint, types, tests with coverage, and a closing line of counts"
-	@echo "make fuzz              hostile input, chosen by coverage (SECONDS=60 JOBS=1 TARGETS=)"
+	@echo "make fuzz              hostile input, chosen by coverage (SECONDS=60 JOBS=1 SEED=0 TARGETS=)"
 	@echo "make system-test       the daemon on a real kernel, in virtual machines; OPTIONS=--help"
 	@echo "make lint              ruff: style and format"
 	@echo "make types             mypy --strict"
@@ -72,7 +73,7 @@ system-test: $(DEVELOPED)
 	@$(BIN)/python -m tests.system $(OPTIONS)
 
 fuzz: $(FUZZED)
-	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --jobs $(JOBS) $(TARGETS)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --jobs $(JOBS) --seed $(SEED) $(TARGETS)
 
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .

@@ -39,6 +39,7 @@ class Options(usage.Options):
         ["seconds", "s", 60.0, "How long it may take, all targets together.", float],
         ["jobs", "j", 1, "How many targets run at once.", int],
         ["output", "o", "build/fuzz", "Where to keep what is found."],
+        ["seed", None, 0, "Draw the same inputs each time, for this number.", int],
     ]
     optFlags = [["minimise", "m", "Keep the smallest set of inputs in tests/fuzz/corpus instead."]]
 
@@ -77,14 +78,17 @@ class Work:
         """
         return [sys.executable, "-m", "tests.fuzz.fuzzer", self.target.name, *options]
 
-    def fuzz(self, seconds: float) -> None:
+    def fuzz(self, seconds: float, seed: int) -> None:
         """
         Try inputs for so long.
+
+        @param seed: The same inputs for the same number; others each time for 0.
         """
         crashes = self.output / "crashes" / self.target.name
         for directory in (self.found, crashes, self.target.corpus):
             directory.mkdir(parents=True, exist_ok=True)
-        options = (f"-max_total_time={max(1, round(seconds))}", f"-artifact_prefix={crashes}/")
+        limits = (f"-max_total_time={max(1, round(seconds))}", f"-seed={seed}")
+        options = (*limits, f"-artifact_prefix={crashes}/")
         began = shown = time.monotonic()
         process = subprocess.Popen(
             self.command(*options, str(self.found), str(self.target.corpus)),
@@ -219,7 +223,7 @@ def main(arguments: list[str]) -> int:
     jobs = min(options["jobs"], len(works))
     seconds = options["seconds"] * jobs / len(works)
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(lambda work: work.fuzz(seconds), works))
+        list(pool.map(lambda work: work.fuzz(seconds, options["seed"]), works))
     print(f"\n{table(works)}", *complaints(works), sep="\n", flush=True)
     return 1 if any(work.status for work in works) else 0
 
