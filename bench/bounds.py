@@ -13,8 +13,9 @@ from collections.abc import Mapping
 BOUNDS: Mapping[str, str] = {
     "unpaced.start": "muxd: importing Twisted",
     "unpaced.download-1": "C: its acknowledgement timer, whenever the window is one burst",
-    "unpaced.upload-1": "muxd: wake-ups and system calls of two transfers at a time, see below",
-    "unpaced.upload-4": "muxd: wake-ups and system calls of two transfers at a time, see below",
+    "unpaced.download-16": "muxd: Python for each packet; of 16 windows C always has one open",
+    "unpaced.upload-1": "muxd: Python for each segment, see below",
+    "unpaced.upload-4": "muxd: Python for each segment, see below",
     "unpaced.echo-1": "muxd: three turns of the reactor an echo, see below",
     "unpaced.echo-1-beside-downloads": "muxd: the downloads' packets before it; C's stand still",
     "unpaced.connects-1": "muxd: Python for accept, request, session and close, see below",
@@ -31,6 +32,7 @@ BOUNDS: Mapping[str, str] = {
     "usb2.echo-1": "muxd: three turns of the reactor an echo, see below",
     "usb2.echo-1-beside-downloads": "both: the phone's turns, and the reads already posted",
     "usb2.echo-1-beside-uploads": "both: the transfers before it, two of ours, C's whole windows",
-    "super.download-1": "C: three reads of 16 KiB in flight; muxd: wake-ups",
-    "super.download-4": "C: three reads of 16 KiB in flight; muxd: wake-ups",
+    "super.upload-1": "muxd: Python for each segment, see below",
+    "super.download-1": "both: one window of 128 KiB, and what a wake-up takes",
+    "super.download-4": "the bus; C: three reads of 16 KiB in flight",
 }

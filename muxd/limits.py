@@ -60,11 +60,11 @@ class Limits:
         much as it carries meanwhile may be on its way, if that is more.
     @ivar bulkBytesInFlight: And at most so much, in bytes.
     @ivar packetsInFlight: The same for all packets, small ones included.
-    @ivar readsInFlight: Bulk IN transfers of 64 KiB that an asynchronous engine
+    @ivar readsInFlight: Bulk IN transfers of 32 KiB that an asynchronous engine
         keeps with the kernel: 2 fill a USB 2 bus.  All phones of a machine
-        share 16 MB for them, so sixty phones may have 3 each.
+        share 16 MB for them, so sixty phones may have 6 each.
     @ivar fastReadsInFlight: The same for a phone on a SuperSpeed bus, which
-        needs 4.
+        needs 6.
     @ivar memoryRetry: How long to wait before asking again for transfer memory
         that the kernel refused.
     @ivar linkFlushTimeout: How long a link that is closed keeps trying to send
