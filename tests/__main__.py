@@ -27,7 +27,7 @@ class Options(usage.Options):
     longdesc = "Run the tests."
     optParameters = [
         ["summary", None, None, "Write the closing line here, and do not print it."],
-        ["deadline", None, 900, "Seconds after which to give up and show what hangs.", int],
+        ["deadline", None, 2400, "Seconds after which to give up and show what hangs.", int],
     ]
 
     def parseArgs(self, *names: str) -> None:
