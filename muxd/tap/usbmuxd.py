@@ -17,7 +17,7 @@ from muxd.service import MuxService
 from muxd.sources import Description, sourceParsers
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions
-from muxd.tap.process import collectLess
+from muxd.tap.process import collectLess, takeTurns
 
 UNIX_ENDPOINT = "unix:/var/run/usbmuxd:mode=666"
 TCP_ENDPOINT = "tcp:27015:interface=127.0.0.1"
@@ -231,10 +231,12 @@ class UsbmuxdService(ProcessMaster, MuxService):
 
     def startService(self) -> None:
         """
-        Begin, and let Python look for garbage less often from now on.
+        Begin, and let Python look for garbage less often, and threads take turns more
+        often, from now on.
         """
         super().startService()
         collectLess()
+        takeTurns()
 
 
 def makeService(options: Options) -> IService:

@@ -5,6 +5,7 @@ Preflight in a service of this process, with simulated phones on their bus.
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ from muxd.interfaces import AttachedDevice
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.source import SimulatedSource
 from muxd.service import MuxService
+from muxd.tap.process import takeTurns
 
 TICK = 0.001
 
@@ -135,6 +137,9 @@ class PreflightTests(TestCase):
         On a machine that is busy with other things a turn of the reactor lasts as
         long as the system likes, so what it has worked in one is told, too.
         """
+        # As in a daemon, which this would be if it could be asked for its stalls.
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        takeTurns()
         gaps: list[float] = []
         works: list[float] = []
         last, worked = time.perf_counter(), time.thread_time()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import signal
+import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
@@ -23,6 +24,7 @@ from muxd.tap.process import (
     limitLogLevel,
     raiseFileLimit,
     stopOnSignals,
+    takeTurns,
 )
 
 
@@ -220,3 +222,17 @@ class LogLevelTests(SynchronousTestCase):
             self.assertEqual(
                 [event["log_format"] for event in observer], ["seen before", "seen", "seen, too"]
             )
+
+
+class TakingTurnsTests(SynchronousTestCase):
+    """
+    Tests for L{takeTurns}.
+    """
+
+    def test_soon(self) -> None:
+        """
+        A thread that waits for its turn has it within a millisecond.
+        """
+        self.addCleanup(sys.setswitchinterval, sys.getswitchinterval())
+        takeTurns()
+        self.assertLess(sys.getswitchinterval(), 0.001)
