@@ -250,7 +250,7 @@ class ControlProtocol(Protocol):
             self.sendResult(message.tag, Result.BAD_COMMAND)
             return
         if self._said is not None:
-            self._details = self.details
+            self._details = self._details.updated(self._said)
         self._said = values
         commands = self.server.commands
         self._performSafely(lambda: commands.performPlist(self, message.tag, values), message.tag)
