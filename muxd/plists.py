@@ -9,7 +9,6 @@ a dictionary.
 
 from __future__ import annotations
 
-import plistlib
 from typing import Any, cast
 
 from twisted.internet.interfaces import IConsumer, IPushProducer
@@ -17,7 +16,7 @@ from twisted.logger import Logger
 from twisted.protocols.basic import Int32StringReceiver
 from zope.interface import implementer
 
-from muxd.wire.messages import MalformedMessage, parsePlist
+from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 from muxd.wire.text import printable
 
 LONGEST_MESSAGE = 1 << 18
@@ -48,7 +47,7 @@ class PlistProtocol(Int32StringReceiver):
         """
         Say something.
         """
-        self.sendString(plistlib.dumps(message))
+        self.sendString(writePlist(message))
 
     def malformed(self, reason: str) -> None:
         """

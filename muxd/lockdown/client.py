@@ -9,7 +9,6 @@ telling which request a late answer would belong to.
 
 from __future__ import annotations
 
-import plistlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from zope.interface import Interface, implementer
 from muxd.lockdown.errors import LockdownTLSError, LockdownUnavailable, refusal
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.plists import Message, PlistProtocol
+from muxd.wire.messages import writePlist
 from muxd.wire.text import printable
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class LockdownClient(PlistProtocol):
         given = {name: value for name, value in values.items() if value is not None}
         message = {"Label": self._label, "Request": request, "ProtocolVersion": "2", **given}
         try:
-            data = plistlib.dumps(message)
+            data = writePlist(message)
         except (TypeError, ValueError) as error:
             return fail(LockdownUnavailable(f"{request} cannot be asked: {error}"))
         self._request = request

@@ -6,12 +6,11 @@ other (protocol 5.3).
 
 from __future__ import annotations
 
-import plistlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from muxd.wire.messages import MalformedMessage, parsePlist
+from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 
 REQUIRED = {
     "DeviceCertificate": bytes,
@@ -76,7 +75,7 @@ class PairRecord:
         """
         As it is stored: an XML property list.
         """
-        return plistlib.dumps(self.values)
+        return writePlist(self.values)
 
     @property
     def hostID(self) -> str:

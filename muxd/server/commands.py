@@ -17,8 +17,7 @@ from muxd.ratelimit import RateLimit
 from muxd.server.counters import ServerCounters
 from muxd.server.listeners import EventFeed
 from muxd.server.registry import DeviceRegistry
-from muxd.server.replies import plistBody
-from muxd.wire.messages import CONNECT_BODY, Message, MessageType, Result, swapPort
+from muxd.wire.messages import CONNECT_BODY, Message, MessageType, Result, swapPort, writePlist
 from muxd.wire.text import printable
 
 Values = Mapping[str, Any]
@@ -160,14 +159,14 @@ class Commands:
 
     def _readBUID(self, requester: Requester, tag: int, values: Values) -> None:
         def read() -> None:
-            requester.sendPlist(tag, plistBody({"BUID": self._store.readBUID()}))
+            requester.sendPlist(tag, writePlist({"BUID": self._store.readBUID()}))
 
         self._withStore(requester, tag, read)
 
     def _readPairRecord(self, requester: Requester, tag: int, values: Values) -> None:
         def read() -> None:
             data = self._store.read(_recordID(values))
-            requester.sendPlist(tag, plistBody({"PairRecordData": data}))
+            requester.sendPlist(tag, writePlist({"PairRecordData": data}))
 
         self._withStore(requester, tag, read)
 

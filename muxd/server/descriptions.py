@@ -12,8 +12,14 @@ from functools import cached_property
 from typing import Any
 
 from muxd.interfaces import AttachedDevice
-from muxd.server.replies import EVENT_TAG, encode, encodePlist, plistBody
-from muxd.wire.messages import BINARY_VERSION, DEVICE_ID_BODY, DeviceRecord, MessageType
+from muxd.server.replies import EVENT_TAG, encode, encodePlist
+from muxd.wire.messages import (
+    BINARY_VERSION,
+    DEVICE_ID_BODY,
+    DeviceRecord,
+    MessageType,
+    writePlist,
+)
 from muxd.wire.text import printable
 
 MASK_16 = 0xFFFF
@@ -78,7 +84,7 @@ class DeviceDescription:
 
     @cached_property
     def _plistAttached(self) -> bytes:
-        return encodePlist(EVENT_TAG, plistBody(self.values))
+        return encodePlist(EVENT_TAG, writePlist(self.values))
 
 
 def encodeDetached(deviceID: int, version: int) -> bytes:
@@ -98,4 +104,4 @@ def encodePaired(deviceID: int, version: int) -> bytes:
 def _encodeNumbered(name: str, kind: MessageType, deviceID: int, version: int) -> bytes:
     if version == BINARY_VERSION:
         return encode(BINARY_VERSION, kind, EVENT_TAG, DEVICE_ID_BODY.pack(deviceID))
-    return encodePlist(EVENT_TAG, plistBody({"MessageType": name, "DeviceID": deviceID}))
+    return encodePlist(EVENT_TAG, writePlist({"MessageType": name, "DeviceID": deviceID}))

@@ -15,8 +15,7 @@ from muxd.interfaces import AttachedDevice, IDeviceListener
 from muxd.server.clients import ClientDetails
 from muxd.server.descriptions import DeviceDescription, encodeDetached, encodePaired
 from muxd.server.registry import DeviceRegistry
-from muxd.server.replies import plistBody
-from muxd.wire.messages import BINARY_VERSION
+from muxd.wire.messages import BINARY_VERSION, writePlist
 
 
 class Listener(Structure):
@@ -87,7 +86,7 @@ class EventFeed:
         """
         if self._deviceList is None:
             values = [description.values for description in self._devices.values()]
-            self._deviceList = plistBody({"DeviceList": values})
+            self._deviceList = writePlist({"DeviceList": values})
         return self._deviceList
 
     def listenerListBody(self) -> bytes:
@@ -95,7 +94,7 @@ class EventFeed:
         The body of the answer to C{ListListeners}.
         """
         values = [one.details.listenerValues(one.number) for one in self._listeners]
-        return plistBody({"ListenerList": values})
+        return writePlist({"ListenerList": values})
 
     def deviceAttached(self, attached: AttachedDevice) -> None:
         """

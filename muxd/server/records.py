@@ -15,7 +15,6 @@ this one name, a link, a FIFO or a device, is no record, whoever has put it ther
 from __future__ import annotations
 
 import os
-import plistlib
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -31,7 +30,7 @@ from zope.interface import implementer
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
 from muxd.plainfile import NoPlainFile, readPlainFile
-from muxd.wire.messages import MalformedMessage, parsePlist
+from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 
 HOST_RECORD = "SystemConfiguration"
 BUID_KEY = "SystemBUID"
@@ -134,7 +133,7 @@ class PairRecordStore:
         if len(data) < _LEAST_DATA:
             raise OSError(EINVAL, f"a pair record of {len(data)} bytes")
         try:
-            content = plistlib.dumps(parsePlist(data))
+            content = writePlist(parsePlist(data))
         except MalformedMessage as error:
             raise OSError(EINVAL, f"a pair record that is no dictionary: {error}") from error
         except Exception as error:
@@ -197,6 +196,8 @@ class PairRecordStore:
                 raise
             self._trouble(error)
             self._unstoredBUID = self._newBUID()
+            with suppress(OSError):
+                self._unstoredBUID = self._claimedBUID() or self._unstoredBUID
             return self._unstoredBUID
 
     # The host's identity.
@@ -231,11 +232,11 @@ class PairRecordStore:
     def _storeHostValues(self, values: dict[str, Any]) -> None:
         path = self._file(f"{HOST_RECORD}.plist")
         try:
-            content = plistlib.dumps(values)
+            content = writePlist(values)
         except (TypeError, ValueError) as error:
             # It was binary, with what cannot be said in XML.
             self._putAside(path, error)
-            content = plistlib.dumps({BUID_KEY: values[BUID_KEY]})
+            content = writePlist({BUID_KEY: values[BUID_KEY]})
         self._replace(path, content)
 
     def _storedBUID(self) -> str | None:
@@ -250,21 +251,17 @@ class PairRecordStore:
         comes into being whole, by a link, for one process only.  Everybody else
         takes the identity from the claim.  It goes away when the identity has
         been stored, so who makes a claim has to look once more whether somebody
-        was faster; and one that a crash left behind still names an identity
-        that anybody may finish storing.
+        was faster; and one that a crash or a full disk left behind still names an
+        identity that anybody may finish storing.
         """
         self._makeDirectory()
-        claim = self._file(f".{BUID_KEY}.claim")
+        claim = self._claim
         with self._temporary(claim, self._newBUID().encode("ascii")) as proposal:
             try:
                 os.link(proposal, claim)
             except FileExistsError:
                 pass
-        try:
-            # Its maker may not have removed the name yet that it had before.
-            buid = _asBUID(self._readFile(claim, names=2).decode("ascii", "replace"))
-        except FileNotFoundError:
-            buid = None
+        buid = self._claimedBUID()
         values = self._hostValues()
         stored = _asBUID(values.get(BUID_KEY))
         if stored is None:
@@ -273,6 +270,17 @@ class PairRecordStore:
         with suppress(FileNotFoundError):
             os.unlink(claim)
         return stored
+
+    @property
+    def _claim(self) -> str:
+        return self._file(f".{BUID_KEY}.claim")
+
+    def _claimedBUID(self) -> str | None:
+        try:
+            # Its maker may not have removed the name yet that it had before.
+            return _asBUID(self._readFile(self._claim, names=2).decode("ascii", "replace"))
+        except FileNotFoundError:
+            return None
 
     # Files.
 

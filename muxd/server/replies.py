@@ -8,10 +8,7 @@ a few numbers: their property lists are made once.
 
 from __future__ import annotations
 
-import plistlib
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from muxd.wire.messages import (
     BINARY_VERSION,
@@ -19,6 +16,7 @@ from muxd.wire.messages import (
     PLIST_VERSION,
     RESULT_BODY,
     MessageType,
+    writePlist,
 )
 
 EVENT_TAG = 0
@@ -27,7 +25,7 @@ EVENT_TAG = 0
 
 @lru_cache(maxsize=64)
 def _resultBody(number: int) -> bytes:
-    return plistBody({"MessageType": "Result", "Number": number})
+    return writePlist({"MessageType": "Result", "Number": number})
 
 
 def encodeResult(version: int, tag: int, number: int) -> bytes:
@@ -37,14 +35,6 @@ def encodeResult(version: int, tag: int, number: int) -> bytes:
     if version == BINARY_VERSION:
         return encode(BINARY_VERSION, MessageType.RESULT, tag, RESULT_BODY.pack(number))
     return encodePlist(tag, _resultBody(int(number)))
-
-
-def plistBody(values: Mapping[str, Any]) -> bytes:
-    """
-    A property list as XML, the only form that every client reads
-    (protocol 4.2).
-    """
-    return plistlib.dumps(dict(values))
 
 
 def encodePlist(tag: int, body: bytes) -> bytes:

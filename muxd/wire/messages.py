@@ -27,6 +27,8 @@ CONNECT_BODY = Struct("<I2sH")
 DEVICE_ID_BODY = Struct("<I")
 DEVICE_BODY = Struct("<IH256sHI")
 
+_NO_XML = ("\ufffe".encode(), "\uffff".encode())
+
 BINARY_VERSION = 0
 PLIST_VERSION = 1
 
@@ -200,10 +202,11 @@ def resultMessage(version: int, tag: int, number: int) -> Message:
 
 def plistMessage(values: Mapping[str, Any], tag: int) -> Message:
     """
-    A property list as XML, the only form that every client reads
-    (protocol 4.2).
+    A whole plist message.
+
+    @raise ValueError: XML cannot hold it.
     """
-    return Message(PLIST_VERSION, MessageType.PLIST, tag, plistlib.dumps(dict(values)))
+    return Message(PLIST_VERSION, MessageType.PLIST, tag, writePlist(values))
 
 
 def connectMessage(deviceID: int, port: int, tag: int) -> Message:
@@ -212,6 +215,22 @@ def connectMessage(deviceID: int, port: int, tag: int) -> Message:
     """
     body = CONNECT_BODY.pack(deviceID, port.to_bytes(2, "big"), 0)
     return Message(BINARY_VERSION, MessageType.CONNECT, tag, body)
+
+
+def writePlist(values: Mapping[str, Any]) -> bytes:
+    """
+    A property list as XML, the only form that every client reads
+    (protocol 4.2).
+
+    @raise ValueError: XML cannot hold it.  A binary property list that somebody
+        sent may contain what has no place there.
+    @raise TypeError: No property list can.
+    """
+    body = plistlib.dumps(dict(values))
+    # plistlib looks for control characters, but not for these.
+    if any(letter in body for letter in _NO_XML):
+        raise ValueError("strings cannot contain U+FFFE and U+FFFF in XML")
+    return body
 
 
 def parsePlist(body: bytes) -> dict[str, Any]:

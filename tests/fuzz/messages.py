@@ -6,7 +6,6 @@ a client makes of a daemon's answers.
 
 from __future__ import annotations
 
-import plistlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +25,7 @@ from muxd.wire.messages import (
     MessageType,
     parsePlist,
     resultMessage,
+    writePlist,
 )
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, watching
@@ -106,7 +106,7 @@ def propertyList(script: Script) -> None:
     demand(text == repr(dict(quick)), f"the parsers disagree: {values!r} and {quick!r}")
     demand(len(text) <= GROWTH * len(body) + 64, f"{len(body)} bytes grow to {len(text)}")
     try:
-        again = plistlib.dumps(values)
+        again = writePlist(values)
     except (TypeError, ValueError):
         # There are things that only binary property lists can say.
         demand(not body.lstrip().startswith(b"<"), f"XML that cannot be written: {values!r}")

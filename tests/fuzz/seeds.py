@@ -80,6 +80,8 @@ def ofMessages() -> Iterator[tuple[str, bytes]]:
         yield f"daemon{at}", kind(messages.daemon) + b"\1" + plistMessage(values, 0).encode()
     for name, bomb in bombs().items():
         yield f"bomb-{name}", kind(messages.propertyList) + bomb
+    unspeakable = plistlib.dumps({"\ufffe": "\uffff"}, fmt=plistlib.FMT_BINARY)
+    yield "unspeakable", kind(messages.propertyList) + unspeakable
     record = bytes.fromhex("01000000a812") + b"00008030000000000000001".ljust(256, b"\0") + bytes(6)
     yield "record", kind(messages.record) + record
     yield "result", kind(messages.result) + b"\1\0\0\0\1\0\3"

@@ -272,6 +272,8 @@ class DiskTests(CrowdTestCase):
                 )
 
             self.assertEqual(save(old), 0)
+            # Whoever asks first has it made: not while the disk is full.
+            self.assertIn("BUID", client.ask("ReadBUID"))
             names = sorted(os.listdir(directory / "records"))
             filling = directory / "filling"
             self.fill(filling)

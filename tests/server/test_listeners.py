@@ -10,8 +10,9 @@ import plistlib
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDeviceListener
-from muxd.server import descriptions, replies
+from muxd.server import descriptions
 from muxd.testing import FakeDevice, fakeIdentity
+from muxd.wire import messages as wire
 from muxd.wire.messages import Message, MessageReader, MessageType, plistMessage
 from tests.server.serving import Client, ServingTestCase, connectRequest
 
@@ -172,15 +173,14 @@ class ListenTests(ServingTestCase):
         format.
         """
         made: list[int] = []
-        original = replies.plistBody
 
-        def plistBody(values: dict[str, object]) -> bytes:
+        def writePlist(values: dict[str, object]) -> bytes:
             made.append(1)
-            return original(values)
+            return wire.writePlist(values)
 
         listeners = [self.listener() for _ in range(50)]
         binary = [self.binaryListener() for _ in range(50)]
-        self.patch(descriptions, "plistBody", plistBody)
+        self.patch(descriptions, "writePlist", writePlist)
         device = self.attach(2)
         self.registry.deviceDetached(device)
         self.assertEqual(len(made), 2)

@@ -131,6 +131,16 @@ class PairRecordTests(RecordTestCase):
             self.assertEqual(plistlib.loads(data), RECORD)
         self.assertEqual(self.names(), [f"{UDID}.plist"])
 
+    def test_unspeakable(self) -> None:
+        """
+        What XML cannot hold is not stored: the file would be damaged.
+        """
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        for letter in ("\x1b", "\ufffe"):
+            data = plistlib.dumps({"HostID": f"a{letter}"}, fmt=plistlib.FMT_BINARY)
+            self.assertErrno(EINVAL, self.store.save, UDID, data)
+        self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
+
     def test_parents(self) -> None:
         """
         The directory is made, and what it is in, too (protocol 9, edge 66).
@@ -358,6 +368,20 @@ class TroubleTests(RecordTestCase):
         self.assertEqual(len(self.errors()), 1)
         self.store.save(UDID, plistlib.dumps({"New": "all"}))
         self.assertEqual(plistlib.loads(self.store.read(UDID)), {"New": "all"})
+
+    def test_identityDoesNotFit(self) -> None:
+        """
+        A disk that gets full between the decision on an identity and its storing
+        does not change it: it is the same now, and when there is space again.
+        """
+        self.directory.makedirs()
+        full = self.patch(os, "replace", failing(ENOSPC))
+        store = PairRecordStore(self.directory)
+        buid = store.readBUID()
+        self.assertEqual(store.readBUID(), buid)
+        full.restore()
+        self.assertEqual(PairRecordStore(self.directory).readBUID(), buid)
+        self.assertEqual(self.names(), ["SystemConfiguration.plist"])
 
     def test_directoryCannotBeFlushed(self) -> None:
         """

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.server.replies import encodePlist, encodeResult, plistBody
-from muxd.wire.messages import Result, plistMessage, resultMessage
+from muxd.server.replies import encodePlist, encodeResult
+from muxd.wire.messages import Result, plistMessage, resultMessage, writePlist
 
 
 class ReplyTests(SynchronousTestCase):
@@ -32,4 +32,4 @@ class ReplyTests(SynchronousTestCase):
         The same is true of other replies.
         """
         values = {"BUID": "x", "List": [1, 2]}
-        self.assertEqual(encodePlist(3, plistBody(values)), plistMessage(values, 3).encode())
+        self.assertEqual(encodePlist(3, writePlist(values)), plistMessage(values, 3).encode())

@@ -25,6 +25,7 @@ from muxd.wire.messages import (
     plistMessage,
     resultMessage,
     swapPort,
+    writePlist,
 )
 
 messages = st.builds(
@@ -219,6 +220,29 @@ class SwapPortTests(SynchronousTestCase):
         A swapped port that was written as a signed integer is understood.
         """
         self.assertEqual(swapPort(42015 - 65536), 8100)
+
+
+class WritePlistTests(SynchronousTestCase):
+    """
+    L{writePlist} of what can be written, and of what cannot.
+    """
+
+    def test_readAgain(self) -> None:
+        """
+        What is written is read as what it was, whatever letters it is made of.
+        """
+        values = {"\U0001fffe": "a\u00e9\ufffd\U0001f4f1\x7f", "Data": b"\xef\xbf\xbe"}
+        self.assertEqual(parsePlist(writePlist(values)), values)
+
+    def test_unspeakable(self) -> None:
+        """
+        What would not be read again is not written: control characters, halves of
+        letters, and the two that are no letters; as keys or values, at any depth.
+        """
+        for letter in ("\0", "\x1b", "\ud800", "\ufffe", "\uffff"):
+            for values in ({letter: 1}, {"a": letter}, {"a": [{"b": f"x{letter}y"}]}):
+                with self.subTest(values), self.assertRaises(ValueError):
+                    writePlist(values)
 
 
 class ParsePlistTests(SynchronousTestCase):
