@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
@@ -202,7 +203,8 @@ class IPacketReceiver(Interface):
 
 class IPairRecordStore(Interface):
     """
-    Pair records and the host's identity (protocol 4.11).
+    Pair records and the host's identity (protocol 4.11), for whoever can wait for a
+    disk.
 
     Errors are C{OSError}s with the errno that clients are answered with.
     """
@@ -234,4 +236,34 @@ class IPairRecordStore(Interface):
         The host's identity, made once.
 
         @raise OSError: It cannot be told just now.
+        """
+
+
+class IPairRecords(Interface):
+    """
+    Pair records and the host's identity, for whoever lives on the reactor: an
+    L{IPairRecordStore} that is asked elsewhere, in the order of the calls.
+
+    Each Deferred fires with what the store gives, or fails with its C{OSError}.
+    """
+
+    def read(recordID: str) -> Deferred[bytes]:
+        """
+        The stored record as it is.
+        """
+
+    def save(recordID: str, data: bytes) -> Deferred[None]:
+        """
+        Store a property list, all or nothing.  Who no longer wants the answer has
+        it stored all the same.
+        """
+
+    def delete(recordID: str) -> Deferred[None]:
+        """
+        Forget a record.
+        """
+
+    def readBUID() -> Deferred[str]:
+        """
+        The host's identity, made once.
         """

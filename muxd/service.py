@@ -38,6 +38,7 @@ from muxd.listening import Doorway
 from muxd.server.admission import filesAllowed
 from muxd.server.factory import ControlFactory
 from muxd.server.records import PairRecordStore
+from muxd.server.recordthread import RecordThread
 from muxd.server.registry import DeviceRegistry
 from muxd.server.welcome import Welcome, recordMaker
 from muxd.sources import sourceFromString
@@ -112,7 +113,8 @@ class MuxService(Service):
         self.reactor = reactor
         self._limits = limits
         self._store = PairRecordStore(configDir or defaultConfigDir())
-        self._factory = ControlFactory(reactor, self.registry, self._store, limits)
+        self._records = RecordThread(reactor, self._store)
+        self._factory = ControlFactory(reactor, self.registry, self._records, limits)
         self._doorways = [
             Doorway.fromDescription(reactor, place)
             if isinstance(place, str)
@@ -135,7 +137,7 @@ class MuxService(Service):
         makeRecord = recordMaker(self.reactor)
         if makeRecord is None:
             return None
-        welcome = Welcome(self.reactor, self.registry, self._store, self._limits, makeRecord)
+        welcome = Welcome(self.reactor, self.registry, self._records, self._limits, makeRecord)
         self._factory.commands.recordSaved = welcome.recordSaved
         return welcome
 
@@ -176,7 +178,8 @@ class MuxService(Service):
             self.privilegedStartService()
         super().startService()
         if self._preflight:
-            self._store.check()
+            checked = self._records.run(self._store.check)
+            checked.addErrback(lambda failure: self._log.failure("pair records", failure))
             if self._welcome is None:
                 self._log.warn(
                     "Preflight is off, phones are not asked for their trust: install"
@@ -217,6 +220,7 @@ class MuxService(Service):
         running = [source for source in self.sources if source.running]
         await self._finish("sources", [maybeDeferred(source.stopService) for source in running])
         await self._finish("clients", [self._factory.stop()])
+        await self._finish("pair records", [self._records.finish()])
 
     async def _finish(self, what: str, ends: list[Deferred[Any]]) -> None:
         """

@@ -5,14 +5,15 @@ What clients may ask, one method per C{MessageType} (protocol 4.7).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from errno import EINVAL, EPERM
 from typing import Any
 from typing import Protocol as Structure
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from muxd.interfaces import AttachedDevice, IPairRecordStore
+from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.ratelimit import RateLimit
 from muxd.server.counters import ServerCounters
 from muxd.server.listeners import EventFeed
@@ -21,6 +22,8 @@ from muxd.wire.messages import CONNECT_BODY, Message, MessageType, Result, swapP
 from muxd.wire.text import printable
 
 Values = Mapping[str, Any]
+Reply = Callable[[], None]
+"""Sends it."""
 
 
 class Requester(Structure):
@@ -36,6 +39,11 @@ class Requester(Structure):
     def sendPlist(self, tag: int, body: bytes) -> None:
         """
         Answer with a property list.
+        """
+
+    def startWaiting(self, tag: int, working: Deferred[Reply]) -> None:
+        """
+        Answer nothing else before there is a reply to this.
         """
 
     def startListening(self, tag: int) -> None:
@@ -60,13 +68,13 @@ class Commands:
         self,
         registry: DeviceRegistry,
         feed: EventFeed,
-        store: IPairRecordStore,
+        records: IPairRecords,
         counters: ServerCounters,
         limit: RateLimit,
     ) -> None:
         self._registry = registry
         self._feed = feed
-        self._store = store
+        self._records = records
         self._counters = counters
         self._limit = limit
         self.recordSaved: Callable[[str], None] = lambda recordID: None
@@ -158,50 +166,60 @@ class Commands:
         requester.sendPlist(tag, self._feed.listenerListBody())
 
     def _readBUID(self, requester: Requester, tag: int, values: Values) -> None:
-        def read() -> None:
-            requester.sendPlist(tag, writePlist({"BUID": self._store.readBUID()}))
+        async def read() -> Reply:
+            body = writePlist({"BUID": await self._records.readBUID()})
+            return lambda: requester.sendPlist(tag, body)
 
-        self._withStore(requester, tag, read)
+        self._withRecords(requester, tag, read())
 
     def _readPairRecord(self, requester: Requester, tag: int, values: Values) -> None:
-        def read() -> None:
-            data = self._store.read(_recordID(values))
-            requester.sendPlist(tag, writePlist({"PairRecordData": data}))
+        async def read() -> Reply:
+            data = await self._records.read(_recordID(values))
+            body = writePlist({"PairRecordData": data})
+            return lambda: requester.sendPlist(tag, body)
 
-        self._withStore(requester, tag, read)
+        self._withRecords(requester, tag, read())
 
     def _savePairRecord(self, requester: Requester, tag: int, values: Values) -> None:
-        def save() -> None:
+        async def save() -> Reply:
             recordID = _recordID(values)
             data = values.get("PairRecordData")
             if not isinstance(data, bytes):
                 raise OSError(EINVAL, "no PairRecordData")
-            self._store.save(recordID, data)
+            await self._records.save(recordID, data)
             self.recordSaved(recordID)
             # The event goes out before the Result (protocol 4.9).
             self._announcePaired(recordID, values.get("DeviceID"))
-            requester.sendResult(tag, Result.OK)
+            return lambda: requester.sendResult(tag, Result.OK)
 
-        self._withStore(requester, tag, save)
+        self._withRecords(requester, tag, save())
 
     def _deletePairRecord(self, requester: Requester, tag: int, values: Values) -> None:
-        def delete() -> None:
-            self._store.delete(_recordID(values))
-            requester.sendResult(tag, Result.OK)
+        async def delete() -> Reply:
+            await self._records.delete(_recordID(values))
+            return lambda: requester.sendResult(tag, Result.OK)
 
-        self._withStore(requester, tag, delete)
+        self._withRecords(requester, tag, delete())
 
-    def _withStore(self, requester: Requester, tag: int, action: Callable[[], None]) -> None:
+    def _withRecords(
+        self, requester: Requester, tag: int, work: Coroutine[Deferred[Any], Any, Reply]
+    ) -> None:
         """
         Do something with pair records; what the system objects to is answered
-        with its own number (protocol 4.4).
+        with its own number (protocol 4.4).  It is done also if the requester
+        leaves meanwhile.
         """
-        try:
-            action()
-        except OSError as error:
-            if self._limit.admit("pair record errors"):
-                self._log.info("Pair record command failed: {error}", error=error)
-            requester.sendResult(tag, error.errno or EPERM)
+
+        async def attempt() -> Reply:
+            try:
+                return await work
+            except OSError as error:
+                if self._limit.admit("pair record errors"):
+                    self._log.info("Pair record command failed: {error}", error=error)
+                number = error.errno or EPERM
+                return lambda: requester.sendResult(tag, number)
+
+        requester.startWaiting(tag, Deferred.fromCoroutine(attempt()))
 
     def _announcePaired(self, recordID: str, deviceID: object) -> None:
         if type(deviceID) is not int:

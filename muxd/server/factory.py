@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from muxd.interfaces import AttachedDevice, IPairRecordStore
+from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.limits import LIMITS, Limits
 from muxd.pipe import Pipe
 from muxd.ratelimit import RateLimit
@@ -45,7 +45,7 @@ class ControlFactory(Factory):
         self,
         clock: IReactorTime,
         registry: DeviceRegistry,
-        store: IPairRecordStore,
+        records: IPairRecords,
         limits: Limits = LIMITS,
     ) -> None:
         self.clock = clock
@@ -55,7 +55,7 @@ class ControlFactory(Factory):
         self.clients: set[ControlProtocol] = set()
         self.feed = EventFeed(registry)
         self._limit = RateLimit(clock, self._summarise)
-        self.commands = Commands(registry, self.feed, store, self.counters, self._limit)
+        self.commands = Commands(registry, self.feed, records, self.counters, self._limit)
         self._lastNumber = 0
         self._whenEmpty: list[Deferred[None]] = []
 

@@ -24,7 +24,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from muxd.interfaces import IDevice, IPairRecordStore
+from muxd.interfaces import IDevice, IPairRecords
 from muxd.limits import Limits
 from muxd.lockdown.client import LOCKDOWN_PORT, ILockdown, connectLockdown
 from muxd.lockdown.errors import (
@@ -97,14 +97,14 @@ class Workshop:
     What all preflights share.
 
     @ivar clock: Makes timers.
-    @ivar store: Where pair records are.
+    @ivar records: Where pair records are.
     @ivar limits: How long things may take.
     @ivar makeRecord: Makes keys and certificates, elsewhere than in this thread.
     @ivar randomUUID: Makes names of pairings.
     """
 
     clock: IReactorTime
-    store: IPairRecordStore
+    records: IPairRecords
     limits: Limits
     makeRecord: MakeRecord
     randomUUID: Callable[[], UUID]
@@ -294,20 +294,20 @@ class Preflight:
         """
         Try the record that we have.
         """
-        record = self._stored()
+        record = await self._stored()
         if record is None:
             return Outcome.STRANGER
         assert self._lockdown is not None
         try:
             await self._lockdown.startSession(record)
         except UnknownHost:
-            if self._stored() != record:
+            if await self._stored() != record:
                 return await self._check()  # somebody has paired meanwhile
             self._warn(
                 "{udid} does not know its pair record any more (it was erased, or paired from"
                 " scratch): the record is removed."
             )
-            self._remove()
+            await self._remove()
             return Outcome.STRANGER
         except PhoneLocked:
             return Outcome.LOCKED
@@ -324,7 +324,7 @@ class Preflight:
         shop, lockdown = self._shop, self._lockdown
         assert lockdown is not None
         isModern = await self._isModern(lockdown)
-        host = shop.store.readBUID()
+        host = await shop.records.readBUID()
         if isModern:
             await lockdown.setValue("UntrustedHostBUID", host)
         if self._proposed is None:
@@ -337,7 +337,7 @@ class Preflight:
             return Outcome.LOCKED
         except PairingDenied:
             return Outcome.DENIED
-        shop.store.save(self._udid, record.toBytes())
+        await shop.records.save(self._udid, record.toBytes())
         self._paired()
         if not isModern:
             await lockdown.validatePair(record)
@@ -355,9 +355,9 @@ class Preflight:
         major = version.split(".")[0]
         return kind in MODERN and major.isdecimal() and int(major) >= MODERN[kind]
 
-    def _stored(self) -> PairRecord | None:
+    async def _stored(self) -> PairRecord | None:
         try:
-            return PairRecord.fromBytes(self._shop.store.read(self._udid))
+            return PairRecord.fromBytes(await self._shop.records.read(self._udid))
         except BadPairRecord as error:
             self._warn(
                 "{udid}: its pair record is damaged ({error}), and stays until there is a new one.",
@@ -370,9 +370,9 @@ class Preflight:
                 self._warn("{udid}: no pair record: {error}", error=error)
         return None
 
-    def _remove(self) -> None:
+    async def _remove(self) -> None:
         try:
-            self._shop.store.delete(self._udid)
+            await self._shop.records.delete(self._udid)
         except OSError as error:
             self._warn("{udid}: it stays: {error}", error=error)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, IProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -17,6 +18,7 @@ from zope.interface import implementer
 from muxd.interfaces import AttachedDevice
 from muxd.pipe import Joinable, PipeState, hasHungUp
 from muxd.server.clients import ClientDetails
+from muxd.server.commands import Reply
 from muxd.server.connect import ConnectAttempt, resultOf
 from muxd.server.output import OutputQueue
 from muxd.server.quickplist import parseRequest
@@ -97,10 +99,10 @@ class ControlProtocol(Protocol):
         if self.state is State.CLOSING:
             return
         self._reader.feed(data)
-        if self.state is State.CONNECTING:
-            self._boundHeldInput()
-        else:
+        if self.state in (State.COMMAND, State.LISTENING):
             self._process()
+        else:
+            self._boundHeldInput()
 
     def readConnectionLost(self) -> None:
         """
@@ -114,6 +116,8 @@ class ControlProtocol(Protocol):
         if self.state is State.CONNECTED:
             assert self._attempt is not None
             self._attempt.pipe.first.readConnectionLost()
+            return
+        if self.state is State.WAITING:
             return
         awaited = self.state is State.CONNECTING and len(self._reader) > 0
         if not awaited or hasHungUp(self.transport):
@@ -163,6 +167,14 @@ class ControlProtocol(Protocol):
         """
         self._output.write(event)
 
+    def startWaiting(self, tag: int, working: Deferred[Reply]) -> None:
+        """
+        Have what the client sends wait until there is a reply.
+        """
+        self._enter(State.WAITING)
+        working.addErrback(self._failed, tag)
+        working.addCallback(self._replied)
+
     def startListening(self, tag: int) -> None:
         """
         Answer, and send events from now on.
@@ -192,7 +204,10 @@ class ControlProtocol(Protocol):
         The daemon wants this client to go: what is on its way to it is
         delivered first, but a stream whose phone goes on is cut.
         """
-        if self.state is not State.CONNECTED:
+        if self.state is State.WAITING:
+            self._reader.takeRest()
+            self._inputEnded = True
+        elif self.state is not State.CONNECTED:
             self._close()
         elif self._attempt is not None and self._attempt.pipe.state is PipeState.JOINED:
             self._abort()
@@ -262,9 +277,23 @@ class ControlProtocol(Protocol):
         try:
             command()
         except Exception:
-            self._log.failure("A command of client {number} failed", number=self.number)
+            reply = self._failed(Failure(), tag)
             if self.state is State.COMMAND:
-                self.sendResult(tag, Result.BAD_COMMAND)
+                reply()
+
+    def _failed(self, failure: Failure, tag: int) -> Reply:
+        self._log.failure("A command of client {number} failed", failure, number=self.number)
+        return lambda: self.sendResult(tag, Result.BAD_COMMAND)
+
+    def _replied(self, reply: Reply) -> None:
+        """
+        The reply is there, though perhaps nobody any more to have it.
+        """
+        if self.state is State.WAITING:
+            self._enter(State.COMMAND)
+            reply()
+            self._resumeInput()
+            self._process()
 
     def _watchIncompleteMessage(self) -> None:
         """

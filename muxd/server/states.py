@@ -14,6 +14,8 @@ class State(Enum):
 
     @cvar COMMAND: Requests are answered.
     @cvar LISTENING: Events are sent; every request is a mistake.
+    @cvar WAITING: Pair records are being read or written for it; what the client sends
+        is held.
     @cvar CONNECTING: The phone has been asked; what the client sends is held.
     @cvar CONNECTED: The bytes are the phone's and the client's.
     @cvar CLOSING: The last replies are being sent; nothing is read any more.
@@ -22,6 +24,7 @@ class State(Enum):
 
     COMMAND = "command"
     LISTENING = "listening"
+    WAITING = "waiting"
     CONNECTING = "connecting"
     CONNECTED = "connected"
     CLOSING = "closing"
@@ -32,8 +35,11 @@ class State(Enum):
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.COMMAND: frozenset({State.LISTENING, State.CONNECTING, State.CLOSING, State.CLOSED}),
+    State.COMMAND: frozenset(
+        {State.LISTENING, State.WAITING, State.CONNECTING, State.CLOSING, State.CLOSED}
+    ),
     State.LISTENING: frozenset({State.CLOSING, State.CLOSED}),
+    State.WAITING: frozenset({State.COMMAND, State.CLOSING, State.CLOSED}),
     State.CONNECTING: frozenset({State.COMMAND, State.CONNECTED, State.CLOSING, State.CLOSED}),
     State.CONNECTED: frozenset({State.CLOSED}),
     State.CLOSING: frozenset({State.CLOSED}),

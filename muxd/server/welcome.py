@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from muxd.interfaces import IDevice, IDeviceReceiver, IPairRecordStore
+from muxd.interfaces import IDevice, IDeviceReceiver, IPairRecords
 from muxd.limits import Limits
 from muxd.lockdown.pairing import MakeRecord
 from muxd.lockdown.pairrecord import PairRecord
@@ -63,12 +63,12 @@ class Welcome:
         self,
         reactor: Any,
         registry: DeviceRegistry,
-        store: IPairRecordStore,
+        records: IPairRecords,
         limits: Limits,
         makeRecord: MakeRecord,
     ) -> None:
         self._registry = registry
-        self._workshop = Workshop(reactor, store, limits, makeRecord, uuid4)
+        self._workshop = Workshop(reactor, records, limits, makeRecord, uuid4)
         self._preflights: dict[int, Preflight] = {}
 
     def deviceAttached(self, device: IDevice) -> None:

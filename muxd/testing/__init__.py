@@ -8,7 +8,7 @@ Nothing here does I/O or looks at the time::
     clock = Clock()
     registry = DeviceRegistry()
     registry.deviceAttached(FakeDevice(clock, answers={62078: FakeDevice.ACCEPT}))
-    factory = ControlFactory(clock, registry, MemoryRecordStore())
+    factory = ControlFactory(clock, registry, ImmediateRecords())
     client = BudgetTransport.connect(clock, factory)
     client.deliver(connectMessage(1, 62078, tag=1).encode())
 """
@@ -16,7 +16,7 @@ Nothing here does I/O or looks at the time::
 from __future__ import annotations
 
 from muxd.testing.devices import FakeConnection, FakeDevice, fakeIdentity
-from muxd.testing.records import MemoryRecordStore
+from muxd.testing.records import ImmediateRecords, MemoryRecordStore
 from muxd.testing.transports import BudgetTransport, FakeAddress
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "FakeAddress",
     "FakeConnection",
     "FakeDevice",
+    "ImmediateRecords",
     "MemoryRecordStore",
     "fakeIdentity",
 ]

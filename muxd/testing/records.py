@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from errno import EINVAL, ENOENT
 
+from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
 
-from muxd.interfaces import IPairRecordStore
+from muxd.interfaces import IPairRecords, IPairRecordStore
 
 
 @implementer(IPairRecordStore)
@@ -63,3 +64,39 @@ class MemoryRecordStore:
             raise self.trouble
         if not recordID:
             raise OSError(EINVAL, "no record id")
+
+
+@implementer(IPairRecords)
+class ImmediateRecords:
+    """
+    What is asked of a store is done at once: each Deferred has fired.
+
+    @ivar store: The store; one in memory if none is given.
+    """
+
+    def __init__(self, store: IPairRecordStore | None = None) -> None:
+        self.store = store or MemoryRecordStore()
+
+    def read(self, recordID: str) -> Deferred[bytes]:
+        """
+        The record as it was saved.
+        """
+        return maybeDeferred(self.store.read, recordID)
+
+    def save(self, recordID: str, data: bytes) -> Deferred[None]:
+        """
+        Keep a record.
+        """
+        return maybeDeferred(self.store.save, recordID, data)
+
+    def delete(self, recordID: str) -> Deferred[None]:
+        """
+        Forget a record.
+        """
+        return maybeDeferred(self.store.delete, recordID)
+
+    def readBUID(self) -> Deferred[str]:
+        """
+        The host's identity.
+        """
+        return maybeDeferred(self.store.readBUID)

@@ -28,7 +28,7 @@ from muxd.phone.iphone import Phone
 from muxd.phone.profiles import configuration, mux
 from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
-from muxd.testing import MemoryRecordStore
+from muxd.testing import ImmediateRecords
 from muxd.usb.asynchronous import AsynchronousLink
 from muxd.usb.discovery import Discovery
 from muxd.usb.opening import OpenedPhone
@@ -149,7 +149,7 @@ class World(FDReactor):
         self.phones: list[Phone] = []
         self.contexts: list[BusContext] = []
         self.registry = DeviceRegistry()
-        self.factory = ControlFactory(self, self.registry, MemoryRecordStore(), limits)
+        self.factory = ControlFactory(self, self.registry, ImmediateRecords(), limits)
         self.memoryTrouble = memoryTrouble
         self.source = USBSource(
             self,

@@ -20,7 +20,7 @@ from muxd.server.protocol import ControlProtocol
 from muxd.server.records import PairRecordStore
 from muxd.server.registry import DeviceRegistry
 from muxd.server.states import State
-from muxd.testing import BudgetTransport
+from muxd.testing import BudgetTransport, ImmediateRecords
 from muxd.wire.messages import (
     MalformedMessage,
     Message,
@@ -139,7 +139,7 @@ class World:
         self.clock = Clock()
         self.registry = DeviceRegistry()
         store = PairRecordStore(str(directory.path), lambda: UUID(int=7))
-        self.factory = ControlFactory(self.clock, self.registry, store, LIMITS)
+        self.factory = ControlFactory(self.clock, self.registry, ImmediateRecords(store), LIMITS)
         self.factory.doStart()
         self.phones = [WiredPhone(self.clock, number, LIMITS, version) for number in (1, 2)]
         for phone in self.phones:

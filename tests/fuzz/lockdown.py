@@ -21,7 +21,7 @@ from muxd.lockdown.pairrecord import REQUIRED, PairRecord
 from muxd.phone.key import PUBLIC_KEY
 from muxd.plists import LONGEST_MESSAGE
 from muxd.server.preflight import Preflight, Workshop
-from muxd.testing import FakeDevice, MemoryRecordStore
+from muxd.testing import FakeDevice, ImmediateRecords, MemoryRecordStore
 from muxd.testing.devices import FakeConnection
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, settle, watching
@@ -123,7 +123,9 @@ class World:
             self.store.records[udid] = record
         self.shown = 0
         self.preflight = Preflight(
-            Workshop(self.clock, self.store, LIMITS, makeRecord, lambda: UUID(int=1)),
+            Workshop(
+                self.clock, ImmediateRecords(self.store), LIMITS, makeRecord, lambda: UUID(int=1)
+            ),
             self.device,
             show=self.show,
             paired=lambda: None,

@@ -17,7 +17,7 @@ from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.trust import Owner
 from muxd.server.preflight import Preflight, Workshop
 from muxd.server.registry import DeviceRegistry
-from muxd.testing.records import MemoryRecordStore
+from muxd.testing.records import ImmediateRecords, MemoryRecordStore
 from tests.lockdown.phones import BUID, NearDevice, recordOf
 
 HOST = UUID(int=99)
@@ -90,7 +90,9 @@ class Plugged:
         attached = self.registry.attach(self.device, visible=False)
         assert attached is not None
         self.preflight = Preflight(
-            Workshop(self.clock, self.store, LIMITS, self.makeRecord, lambda: HOST),
+            Workshop(
+                self.clock, ImmediateRecords(self.store), LIMITS, self.makeRecord, lambda: HOST
+            ),
             self.device,
             show=lambda: self.registry.show(self.device),
             paired=lambda: self.registry.announcePaired(attached),

@@ -15,7 +15,13 @@ from muxd.limits import Limits
 from muxd.server.factory import ControlFactory
 from muxd.server.protocol import ControlProtocol
 from muxd.server.registry import DeviceRegistry
-from muxd.testing import BudgetTransport, FakeDevice, MemoryRecordStore, fakeIdentity
+from muxd.testing import (
+    BudgetTransport,
+    FakeDevice,
+    ImmediateRecords,
+    MemoryRecordStore,
+    fakeIdentity,
+)
 from muxd.wire.messages import (
     Message,
     MessageReader,
@@ -127,7 +133,7 @@ class ServingTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.registry = DeviceRegistry()
         self.store = MemoryRecordStore()
-        self.factory = ControlFactory(self.clock, self.registry, self.store, TINY)
+        self.factory = ControlFactory(self.clock, self.registry, ImmediateRecords(self.store), TINY)
         self.counters = self.factory.counters
         self.phone = FakeDevice(self.clock)
         self.registry.deviceAttached(self.phone)

@@ -13,7 +13,7 @@ from muxd.limits import LIMITS
 from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
 from muxd.server.states import State
-from muxd.testing import BudgetTransport, MemoryRecordStore, fakeIdentity
+from muxd.testing import BudgetTransport, ImmediateRecords, fakeIdentity
 from muxd.wire.messages import Result
 from muxd.wire.mux import Segment
 from tests.device.links import RST, SYN, SYN_ACK, ScriptedPhone
@@ -40,7 +40,7 @@ class PhoneTestCase(SynchronousTestCase):
         self.clock = self.phone.clock
         self.registry = DeviceRegistry()
         self.registry.deviceAttached(MuxedDevice(fakeIdentity(1), self.phone.muxer))
-        self.factory = ControlFactory(self.clock, self.registry, MemoryRecordStore())
+        self.factory = ControlFactory(self.clock, self.registry, ImmediateRecords())
 
     def client(self, port: int) -> Client:
         """

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from muxd.limits import LIMITS
 from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
-from muxd.testing import FakeAddress, MemoryRecordStore
+from muxd.testing import FakeAddress, ImmediateRecords
 from muxd.wire.messages import Message
 from tests.server.serving import ServingTestCase, connectRequest
 
@@ -32,7 +32,7 @@ class ControlFactoryTests(ServingTestCase):
         """
         Without limits of its own it has those of the daemon.
         """
-        factory = ControlFactory(Clock(), DeviceRegistry(), MemoryRecordStore())
+        factory = ControlFactory(Clock(), DeviceRegistry(), ImmediateRecords())
         self.assertIs(factory.limits, LIMITS)
         self.assertIs(factory.buildProtocol(FakeAddress()).server, factory)
 

@@ -23,7 +23,12 @@ from muxd.limits import Limits
 from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
 from muxd.server.states import State
-from muxd.testing import BudgetTransport, FakeConnection, FakeDevice, MemoryRecordStore
+from muxd.testing import (
+    BudgetTransport,
+    FakeConnection,
+    FakeDevice,
+    ImmediateRecords,
+)
 from muxd.wire.messages import MessageReader, Result, plistMessage
 from tests.server.serving import Client, connectRequest, plist
 
@@ -43,7 +48,7 @@ class ClientLife(RuleBasedStateMachine):
         self.phone = FakeDevice(self.clock)
         registry = DeviceRegistry()
         registry.deviceAttached(self.phone)
-        self.factory = ControlFactory(self.clock, registry, MemoryRecordStore(), LIMITS)
+        self.factory = ControlFactory(self.clock, registry, ImmediateRecords(), LIMITS)
         self.client = Client(BudgetTransport.connect(self.clock, self.factory, budget=0))
         self.tag = 0
         self.expected: list[tuple[int, int]] = []

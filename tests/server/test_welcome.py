@@ -21,7 +21,7 @@ from muxd.phone.trust import Owner
 from muxd.server.registry import DeviceRegistry
 from muxd.server.welcome import Welcome, recordMaker
 from muxd.testing.devices import fakeIdentity
-from muxd.testing.records import MemoryRecordStore
+from muxd.testing.records import ImmediateRecords, MemoryRecordStore
 from tests.lockdown.phones import BUID, NearDevice, recordOf
 
 
@@ -44,7 +44,9 @@ class WelcomeTests(SynchronousTestCase):
         self.clock = Clock()
         self.registry = DeviceRegistry()
         self.store = MemoryRecordStore(BUID)
-        self.welcome = Welcome(self.clock, self.registry, self.store, LIMITS, makeRecord)
+        self.welcome = Welcome(
+            self.clock, self.registry, ImmediateRecords(self.store), LIMITS, makeRecord
+        )
         self.device = NearDevice(self.clock)
 
     def visible(self) -> int:

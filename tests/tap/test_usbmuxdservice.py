@@ -74,7 +74,7 @@ class ServiceTests(OptionsTestCase):
         """
         reactors: list[object] = []
         self.patch(master, "stopOnSignals", reactors.append)
-        self.options.parseOptions(["-l", "tcp:1", "-s", "simulated"])
+        self.options.parseOptions(["-p", "-l", "tcp:1", "-s", "simulated"])
         service = makeService(self.options)
         service.privilegedStartService()
         self.assertEqual(reactors, [])

@@ -31,6 +31,7 @@ from muxd.phone.iphone import Phone
 from muxd.phone.lockdownd import LOCKDOWN_PORT
 from muxd.plists import LONGEST_MESSAGE
 from muxd.server.records import PairRecordStore
+from muxd.testing import ImmediateRecords
 from muxd.wire.messages import MalformedMessage, Message, MessageType, Result, parsePlist
 from tests.fuzz.bombs import binaryPlist, bombs, laughs
 from tests.fuzz.watching import LONGEST_LINE
@@ -147,7 +148,7 @@ class ClientTests(ServingTestCase):
         """
         directory = Path(tempfile.mkdtemp())
         store = PairRecordStore(str(directory), lambda: UUID(int=1))
-        self.factory.commands._store = store
+        self.factory.commands._records = ImmediateRecords(store)
         client = self.client()
         for name, data in {**everything(40000), **bombs()}.items():
             if name == "text":

@@ -28,7 +28,7 @@ from muxd.phone.gadget import Recorder
 from muxd.phone.profiles import iPhone
 from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
-from muxd.testing import BudgetTransport, FakeDevice, MemoryRecordStore
+from muxd.testing import BudgetTransport, FakeDevice, ImmediateRecords
 from tests.fuzz.watching import LONGEST_LINE
 from tests.server.serving import Client
 from tests.usb.discoveries import DiscoveryTestCase
@@ -157,7 +157,7 @@ class StrangeTestCase(DiscoveryTestCase):
         for line in map(formatEvent, [*self.events, *logged]):
             self.assertTrue(line.isprintable(), repr(line))
             self.assertLess(len(line), LONGEST_LINE)
-        factory = ControlFactory(Clock(), registry, MemoryRecordStore())
+        factory = ControlFactory(Clock(), registry, ImmediateRecords())
         client = Client(BudgetTransport.connect(Clock(), factory))
         listed = plistlib.loads(client.ask(MessageType="ListDevices").body)["DeviceList"]
         for entry, phone in zip(listed, self.listener.phones, strict=True):

@@ -25,7 +25,7 @@ from muxd.server.factory import ControlFactory
 from muxd.server.preflight import Preflight, Workshop
 from muxd.server.records import PairRecordStore
 from muxd.server.registry import DeviceRegistry
-from muxd.testing import BudgetTransport
+from muxd.testing import BudgetTransport, ImmediateRecords
 from muxd.wire.messages import Message, MessageType
 from tests.fuzz.watching import LONGEST_LINE
 from tests.lockdown.phones import NearDevice, recordOf
@@ -110,7 +110,8 @@ class World(SynchronousTestCase):
         self.clock = Clock()
         self.store = PairRecordStore(str(self.directory), lambda: UUID(int=1))
         self.registry = DeviceRegistry()
-        self.factory = ControlFactory(self.clock, self.registry, self.store)
+        self.records = ImmediateRecords(self.store)
+        self.factory = ControlFactory(self.clock, self.registry, self.records)
         self.addCleanup(self.factory.stopFactory)
         self.logged = observeLog(self)
         self.client = Client(BudgetTransport.connect(self.clock, self.factory))
@@ -192,7 +193,7 @@ class SpellingTests(World):
             return recordOf(hostID, systemBUID)
 
         preflight = Preflight(
-            Workshop(self.clock, self.store, LIMITS, makeRecord, lambda: UUID(int=2)),
+            Workshop(self.clock, self.records, LIMITS, makeRecord, lambda: UUID(int=2)),
             device,
             show=lambda: shown.append(True),
             paired=lambda: self.fail("it was paired"),
