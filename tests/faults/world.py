@@ -30,7 +30,7 @@ from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
 from muxd.testing import MemoryRecordStore
 from muxd.usb.asynchronous import AsynchronousLink
-from muxd.usb.discovery import Discovery
+from muxd.usb.discovery import Discovery, Standing
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.presence import Location
 from muxd.usb.settings import USBSettings
@@ -266,7 +266,8 @@ class SteppedDiscovery(Discovery):
         Whether there is anything for it to do.
         """
         present = bus.attachments
-        return self._isReleased or present != self._seen or len(self._known) < len(present)
+        found = sum(known.standing is Standing.FOUND for known in self._known.values())
+        return self._isReleased or present != self._seen or found < len(present)
 
     def release(self, location: Location) -> None:
         """
