@@ -217,6 +217,16 @@ class World(FDReactor):
             times.append(self._nextLook)
         return min(times, default=None)
 
+    def isAwaited(self, location: Location) -> bool:
+        """
+        Whether the source will try the phone there (again), or does so now.
+        """
+        return (
+            self.source._retries.isWaiting(location)
+            or any(each.location == location for each in self.source._phones)
+            or self.discovery.isWanted(self.bus)
+        )
+
     def handle(self, context: BusContext) -> None:
         """
         The reactor finds the descriptor of a context ready; or that it has hung up, as
