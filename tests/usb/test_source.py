@@ -227,6 +227,23 @@ class USBSourceTests(SynchronousTestCase):
         PhoneOpener(USBSettings()).open(deviceOn(self.bus)).dispose()
         self.assertEqual([5], [call.getTime() - self.now() for call in self.timers()])
 
+    def test_muteIsLetGoOfFirst(self) -> None:
+        """
+        The time until the next try begins when the interface was released.
+        """
+        self.stayMute(1)
+        self.awaitHandshake()
+        [attached] = self.source._phones
+        closing: Deferred[None] = Deferred()
+        close = attached._link.close
+        self.patch(attached._link, "close", lambda: close().addCallback(lambda _: closing))
+        self.reactor.advance(LIMITS.handshakeTimeout)
+        self.reactor.pumpUntil(lambda: len(self.threads()) == 1 and not self.timers())
+        self.reactor.advance(100)
+        self.assertEqual([attached], self.source._phones)
+        closing.callback(None)
+        self.assertEqual([5], [call.getTime() - self.now() for call in self.timers()])
+
     def test_attachedForgets(self) -> None:
         """
         A phone that has answered starts anew: when it is lost and does not answer then, it
