@@ -396,8 +396,8 @@ class Exploration:
 
     def _checkIsAwaited(self, phone: Phone, location: Location) -> None:
         """
-        A phone that is there and is not attached is about to be tried again, and has given
-        a reason: something has happened to its handshake.
+        A phone that is there and is not attached is about to be tried again, and it is chance
+        that has kept it away for so long.
         """
         self._require(self._world.isAwaited(location), f"{phone.udid} is not tried again")
         self._require(not self._comesBack, f"{phone.udid} does not come back")
