@@ -29,6 +29,9 @@ class Limits:
     @ivar smallWrite: The largest write of an idle session that may overtake
         other sessions' bulk data.
     @ivar handshakeTimeout: From VERSION to the phone's answer (protocol 1.2).
+    @ivar handshakeRetry: How long a phone is left alone that has not answered twice, before
+        it is opened again; twice as long after each further time.
+    @ivar longestHandshakeRetry: But never longer than this.
     @ivar connectTimeout: From SYN to the phone's answer (protocol 9, edge 37).
     @ivar flushTimeout: From C{loseConnection} to giving up on delivering what
         is still buffered (protocol 3.7).
@@ -109,6 +112,8 @@ class Limits:
     sendBuffer: int = 98304
     smallWrite: int = 4096
     handshakeTimeout: float = 5.0
+    handshakeRetry: float = 5.0
+    longestHandshakeRetry: float = 60.0
     connectTimeout: float = 10.0
     flushTimeout: float = 15.0
     halfCloseGrace: float = 5.0

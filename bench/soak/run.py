@@ -26,10 +26,12 @@ from bench.soak.crowd import Crowd
 from bench.soak.evidence import Evidence, Process, Sample, leftovers
 from bench.soak.exchange import ECHO
 from bench.soak.rack import Asking, Rack
+from muxd.limits import LIMITS
 
 PROGRESS = 10.0
-SETTLING = 60.0
-"""Seconds that it may take until all phones are here again."""
+SETTLING = LIMITS.longestHandshakeRetry + 30.0
+"""Seconds that it may take until all phones are here again: one that has not answered in the
+midst of the load is left alone for some time."""
 
 REST = 6.0
 """Seconds that it then takes until nothing waits for its end: a port rests for 5."""

@@ -64,9 +64,13 @@ class IDiscoveryListener(Protocol):
 class Standing(Enum):
     """
     What has become of a phone on the bus.
+
+    @cvar FOUND: It was opened, and is the listener's.
+    @cvar RELEASED: The listener has disposed of it: it is to be opened again.
     """
 
     FOUND = auto()
+    RELEASED = auto()
     IGNORED = auto()
     SWITCHING = auto()
 
@@ -74,7 +78,7 @@ class Standing(Enum):
 @dataclass(frozen=True, slots=True)
 class _Known:
     """
-    A phone that needs no opening (now).
+    A phone of which something is known.
 
     @ivar deadline: For C{SWITCHING}: when to open it all the same.
     """
@@ -172,7 +176,7 @@ class Discovery:
         Look at the bus, and open and tell what is new.
         """
         while self._released:
-            self._known.pop(self._released.popleft(), None)
+            self._reopen(self._released.popleft())
         try:
             present, devices = self._look()
             self._lookSucceeded()
@@ -240,17 +244,26 @@ class Discovery:
         Whether a phone that is there is to be opened now.
         """
         known = self._known.get(location)
-        if known is not None and (
-            known.standing is not Standing.SWITCHING or known.deadline > self._seconds()
-        ):
-            return False
+        if known is not None:
+            isSwitching = known.standing is Standing.SWITCHING and known.deadline > self._seconds()
+            if isSwitching or known.standing in (Standing.FOUND, Standing.IGNORED):
+                return False
         return self._troubles.isDue(location)
+
+    def _reopen(self, location: Location) -> None:
+        """
+        Have a phone opened again.  It is not forgotten: the listener is still to be
+        told when it leaves.
+        """
+        known = self._known.get(location)
+        if known is not None and known.standing is Standing.FOUND:
+            self._known[location] = _Known(Standing.RELEASED, known.serial)
 
     def _forgetAbsent(self, present: frozenset[Location]) -> None:
         self._troubles.keepOnly(present)
         for location in sorted(self._known.keys() - present):
             known = self._known.pop(location)
-            if known.standing is Standing.FOUND:
+            if known.standing in (Standing.FOUND, Standing.RELEASED):
                 self._opener.forget(known.serial)
                 self._callFromThread(self._listener.phoneGone, location)
 

@@ -23,12 +23,10 @@ from muxd.usb.discovery import Discovery
 from muxd.usb.engines import EngineError, LinkFactory, linkFactory
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.presence import IBus, Location, PolledBus
+from muxd.usb.retries import Retries
 from muxd.usb.settings import USBSettings
 
 __all__ = ["USBSettings", "USBSource"]
-
-HANDSHAKE_ATTEMPTS = 2
-"""A phone that does not answer is opened once more, then left alone."""
 
 
 @implementer(IDeviceSource)
@@ -73,7 +71,7 @@ class USBSource(Service):
         # All that have not ended, of which a location may have several: the
         # one before may still be closing.
         self._phones: list[AttachedPhone] = []
-        self._failedHandshakes: dict[Location, int] = {}
+        self._retries = Retries(reactor, self._release, limits)
         self._lostInHandshake: set[Location] = set()
         self._stopped: Deferred[None] | None = None
         self._stopDeadline: IDelayedCall | None = None
@@ -104,14 +102,15 @@ class USBSource(Service):
         Service.stopService(self)
         self._stopped = stopped = Deferred[None]()
         discovery, self._discovery = self._discovery, None
+        self._retries.stop()
         for attached in list(self._phones):
             attached.stop()
         if discovery is not None:
-            # What it has found by then arrives before it has ended.
-            discovery.stop().addCallback(self._discoveryStopped)
             self._stopDeadline = self._reactor.callLater(
                 self._limits.linkCloseTimeout * 2, self._stopTimedOut
             )
+            # What it has found by then arrives before it has ended.
+            discovery.stop().addCallback(self._discoveryStopped)
         self._checkStopped()
         return stopped
 
@@ -147,11 +146,11 @@ class USBSource(Service):
         """
         A phone was unplugged.
         """
-        self._failedHandshakes.pop(location, None)
-        self._lostInHandshake.discard(location)
         for attached in list(self._phones):
             if attached.location == location:
                 attached.gone()
+        # Last, as it may have been lost in its handshake just now.
+        self._forgetTroubles(location)
 
     # What phones tell.
 
@@ -159,8 +158,7 @@ class USBSource(Service):
         """
         A phone was attached.
         """
-        self._failedHandshakes.pop(attached.location, None)
-        self._lostInHandshake.discard(attached.location)
+        self._forgetTroubles(attached.location)
         self._log.info(
             "{udid} attached at bus {bus} address {address}",
             udid=attached.identity.udid,
@@ -182,17 +180,25 @@ class USBSource(Service):
                     reason=reason.getErrorMessage(),
                 )
             return
-        failures = self._failedHandshakes.get(attached.location, 0) + 1
-        self._failedHandshakes[attached.location] = failures
-        self._log.warn(
-            "{udid}: handshake failed: {reason}; {next}",
+        setback = self._retries.failed(attached.location)
+        if setback.failures == 1:
+            self._log.warn(
+                "{udid}: handshake failed: {reason}; opening it again",
+                udid=attached.identity.udid,
+                reason=reason.getErrorMessage(),
+            )
+            return
+        # All that an operator can do is told once.
+        tell = self._log.warn if setback.failures == 2 else self._log.debug
+        tell(
+            "{udid}: handshake failed again: {reason}; it will be tried again in {delay:g} s, "
+            "then less and less often, at least every {longest:g} s, for as long as it is "
+            "plugged in: unplug it and plug it in again, or try another cable",
             udid=attached.identity.udid,
             reason=reason.getErrorMessage(),
-            next=(
-                "opening it again"
-                if failures < HANDSHAKE_ATTEMPTS
-                else "giving up until it is plugged in again"
-            ),
+            delay=setback.delay,
+            longest=self._limits.longestHandshakeRetry,
+            failures=setback.failures,
         )
 
     def phoneLost(self, attached: AttachedPhone, reason: Failure) -> None:
@@ -208,14 +214,24 @@ class USBSource(Service):
     def phoneEnded(self, attached: AttachedPhone) -> None:
         """
         A phone's interface was released: it can be opened again, if it is still
-        there and there is a point in it.
+        there, now or after some time.
         """
         if attached in self._phones:
             self._phones.remove(attached)
-        failures = self._failedHandshakes.get(attached.location, 0)
-        if self._discovery is not None and failures < HANDSHAKE_ATTEMPTS:
-            self._discovery.release(attached.location)
+        if self._discovery is not None:
+            self._retries.ended(attached.location)
         self._checkStopped()
+
+    def _release(self, location: Location) -> None:
+        assert self._discovery is not None
+        self._discovery.release(location)
+
+    def _forgetTroubles(self, location: Location) -> None:
+        """
+        A phone has answered, or is gone: what comes next is no repetition.
+        """
+        self._retries.forget(location)
+        self._lostInHandshake.discard(location)
 
     # The end.
 

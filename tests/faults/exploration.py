@@ -24,6 +24,9 @@ What must hold, whatever goes wrong:
   - When all have gone and the deadlines of L{muxd.limits} have passed, nothing is left: no
     session, no port in use, no timer, no transfer, no client, no device that is not on the
     bus.  No error was logged, and nothing has raised.
+
+  - A phone that is on the bus and is not attached by then is one that has not answered, and is
+    about to be tried again; unless chance has a part in the plan, it is attached in the end.
 """
 
 from __future__ import annotations
@@ -38,8 +41,10 @@ from twisted.python.failure import Failure
 
 from muxd.device.device import MuxedDevice
 from muxd.phone.faultplan import NO_FAULTS, Direction, FaultKind, FaultPlan
+from muxd.phone.iphone import Phone
 from muxd.phone.parser import serials
-from tests.faults.clients import Client, End, Wrong
+from muxd.usb.presence import Location
+from tests.faults.clients import Client, End, State, Wrong
 from tests.faults.listener import Listener
 from tests.faults.programs import Kind, ServiceFactory, makeProgram
 from tests.faults.scenarios import Outcome, makeLimits, makePlan, phonePorts
@@ -49,7 +54,11 @@ MOST_STEPS = 30000
 """A scenario takes some hundred."""
 
 PATIENCE = 30.0
-"""Longer than any deadline: clients that still wait after so many seconds wait for ever."""
+"""Longer than any deadline that a client meets: who still waits after so many seconds waits for
+ever."""
+
+RETURN = 600.0
+"""A phone that is well is attached again within so many seconds."""
 
 UNNOTICED = (FaultKind.SHORT, FaultKind.REORDER, FaultKind.TRUNCATE, FaultKind.GARBAGE)
 """Faults by which a packet can be lost without anybody being told."""
@@ -120,6 +129,14 @@ class Exploration:
             self._clients.append(self._makeClient(len(self._clients), 0))
 
     @property
+    def _comesBack(self) -> bool:
+        """
+        Whether the phone with the faults has to be attached in the end: what happens once
+        does not keep it from that, and what is left to chance may do so for ever.
+        """
+        return not any(fault.probability for fault in self.plan.faults)
+
+    @property
     def mayUnplug(self) -> bool:
         """
         Whether the phone with the faults may be pulled out.
@@ -186,7 +203,10 @@ class Exploration:
         while clients := [client for client in self._clients if client.end is None]:
             if self._step(clients) or world.look() or self._replug():
                 continue
-            progress = sum(client.received + client.program.arrived for client in self._clients)
+            progress = sum(
+                client.received + client.program.arrived + (client.state is not State.OUTSIDE)
+                for client in self._clients
+            )
             if progress != received:
                 received, waitedSince = progress, world.seconds()
             if not self._wait(waitedSince):
@@ -197,12 +217,16 @@ class Exploration:
 
     def _settle(self) -> None:
         """
-        Until all deadlines have passed.
+        Until all deadlines have passed, and the phone with the faults has come back.
         """
         world = self._world
         since = world.seconds()
         while self._step() or world.look() or self._wait(since):
             pass
+        since = world.seconds()
+        while self._isMissing() and self._comesBack:
+            if not (self._step() or world.look() or self._wait(since, RETURN)):
+                break
 
     def _stop(self) -> None:
         """
@@ -229,7 +253,7 @@ class Exploration:
 
     # Steps.
 
-    def _wait(self, since: float) -> bool:
+    def _wait(self, since: float, patience: float = PATIENCE) -> bool:
         """
         Let time pass until there is something to do.
 
@@ -237,7 +261,7 @@ class Exploration:
         """
         world = self._world
         time = world.nextTime()
-        if time is None or time - since > PATIENCE:
+        if time is None or time - since > patience:
             return False
         # The calls that are due then are steps.
         world.rightNow = max(time, world.seconds())
@@ -292,6 +316,13 @@ class Exploration:
 
     def _isOnBus(self) -> bool:
         return any(each.gadget is self._faulty for each in self._world.bus.attachments)
+
+    def _isMissing(self) -> bool:
+        """
+        Whether the phone with the faults is there, and not attached.
+        """
+        isAttached = self._world.registry.findByUDID(self._faulty.udid) is not None
+        return self._isOnBus() and not isAttached
 
     def _say(self, text: str) -> None:
         if self._trace:
@@ -351,7 +382,8 @@ class Exploration:
                 self._require(not phone.muxer.sessions, f"{phone.udid} has sessions left")
                 self._require(not phone.violations, f"{phone.udid} complains: {phone.violations}")
             if device is None and phone in present:
-                self._require(self._mayBeSilent(), f"{phone.udid} does not come back")
+                attachment = present[phone]
+                self._checkIsAwaited(phone, (attachment.bus, attachment.address))
             if device is not None:
                 self._require(phone in present, f"{phone.udid} is attached, and not on the bus")
                 assert isinstance(device, MuxedDevice)
@@ -362,12 +394,10 @@ class Exploration:
                 self._require(not muxer.outbound.backlog, f"{phone.udid}: segments wait")
         self._require(not byUDID, f"unknown devices are attached: {list(byUDID)}")
 
-    def _mayBeSilent(self) -> bool:
+    def _checkIsAwaited(self, phone: Phone, location: Location) -> None:
         """
-        Whether the phone with the faults may have been given up: it is left alone when it
-        has not answered twice, and what is left to chance may keep it from that for ever.
+        A phone that is there and is not attached is about to be tried again, and it is chance
+        that has kept it away for so long.
         """
-        strikes = self._faulty.faultMachine.strikes
-        return any(fault.probability for fault in self.plan.faults) or any(
-            strike.kind in UNNOTICED and not list(phonePorts(strike)) for strike in strikes
-        )
+        self._require(self._world.isAwaited(location), f"{phone.udid} is not tried again")
+        self._require(not self._comesBack, f"{phone.udid} does not come back")

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.device.session import Session
 from muxd.phone.faultplan import NO_FAULTS, FaultKind, FaultPlan
 from muxd.pipe import PipeEnd
+from muxd.usb.retries import Retries
 from tests.faults.__main__ import Options, batches
 from tests.faults.clients import End
 from tests.faults.exploration import Exploration
@@ -120,6 +121,17 @@ class NoticingTests(SynchronousTestCase):
         self.patch(PipeEnd, "connectionMade", lambda end: 1 / 0)
         self.assertNoticed("ZeroDivisionError")
         self.flushLoggedErrors(ZeroDivisionError)
+
+    def test_givenUp(self) -> None:
+        """
+        A phone that did not answer and is not tried again.
+        """
+        plan = FaultPlan.fromString("truncate@out1,truncate@out2")
+        self.assertEqual(Exploration(5, plan).run().wrong, ())
+        self.patch(Retries, "ended", lambda retries, location: None)
+        wrong = "\n".join(Exploration(5, plan).run().wrong)
+        self.assertIn("is not tried again", wrong)
+        self.assertIn("does not come back", wrong)
 
     def test_leftBehind(self) -> None:
         """

@@ -30,7 +30,7 @@ from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
 from muxd.testing import ImmediateRecords
 from muxd.usb.asynchronous import AsynchronousLink
-from muxd.usb.discovery import Discovery
+from muxd.usb.discovery import Discovery, Standing
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.presence import Location
 from muxd.usb.settings import USBSettings
@@ -217,6 +217,16 @@ class World(FDReactor):
             times.append(self._nextLook)
         return min(times, default=None)
 
+    def isAwaited(self, location: Location) -> bool:
+        """
+        Whether the source will try the phone there (again), or does so now.
+        """
+        return (
+            self.source._retries.isWaiting(location)
+            or any(each.location == location for each in self.source._phones)
+            or self.discovery.isWanted(self.bus)
+        )
+
     def handle(self, context: BusContext) -> None:
         """
         The reactor finds the descriptor of a context ready; or that it has hung up, as
@@ -266,7 +276,8 @@ class SteppedDiscovery(Discovery):
         Whether there is anything for it to do.
         """
         present = bus.attachments
-        return self._isReleased or present != self._seen or len(self._known) < len(present)
+        found = sum(known.standing is Standing.FOUND for known in self._known.values())
+        return self._isReleased or present != self._seen or found < len(present)
 
     def release(self, location: Location) -> None:
         """

@@ -150,6 +150,40 @@ class DiscoveryTests(DiscoveryTestCase):
         self.discovery.release(phone.location)
         self.poll(2)
         self.assertEqual([SERIAL, SERIAL], self.serials())
+        self.assertEqual([], self.listener.gone)
+
+    def test_releasedAndUnplugged(self) -> None:
+        """
+        The listener is told, once, of the leaving of a phone that it has let go of,
+        and of one that could not be opened again.
+        """
+        for refuse in (False, True):
+            phone = self.plug()
+            self.poll()
+            found = self.listener.phones.pop()
+            location = found.location
+            found.dispose()
+            self.discovery.release(location)
+            if refuse:
+                self.bus.openErrno = errno.EBUSY
+                self.poll()
+            self.bus.unplug(phone)
+            self.poll(2)
+            self.assertEqual([location], self.listener.gone)
+            self.listener.gone.clear()
+
+    def test_releaseOfOneThatIsGone(self) -> None:
+        """
+        To let go of a phone that is gone changes nothing.
+        """
+        phone = self.plug()
+        self.poll()
+        [found] = self.listener.phones
+        self.bus.unplug(phone)
+        self.poll()
+        self.discovery.release(found.location)
+        self.poll(2)
+        self.assertEqual([found.location], self.listener.gone)
 
     def test_stoppedInTheMiddle(self) -> None:
         """
