@@ -50,8 +50,8 @@ class Limits:
     @ivar descriptorReserve: File descriptors that clients may not take: phones, pair
         records, and whoever is let in in the same breath as the last one need
         them.  At most a quarter of all that the process may have.
-    @ivar admissionRetry: How long clients wait, when there are no more, before it
-        is tried again to let one in.
+    @ivar admissionRetry: How long clients wait, when there are no more or the system
+        is short of something, before it is tried again to let one in.
     @ivar stopTimeout: What each step of a stop may take: closing the listening
         sockets, ending the sources, flushing the clients.
     @ivar pendingInput: Bytes of a client held while its Connect is under way

@@ -8,6 +8,7 @@ systemd.  A UNIX socket has a file, which is looked after here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -16,6 +17,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from muxd.accepting import watchAccept
 from muxd.socketfile import CannotListen, explain, makeWay
 from muxd.sources import Description
 
@@ -77,26 +79,32 @@ class Doorway:
         if self._path is not None:
             makeWay(self._path)
 
-    def open(self, factory: IProtocolFactory) -> None:
+    def open(self, factory: IProtocolFactory, acceptFailed: Callable[[OSError], object]) -> None:
         """
         Let clients in.
+
+        @param acceptFailed: Called when one cannot be let in, as the process or the
+            system is short of something (L{muxd.accepting}); it calls L{pause}.
 
         @raise CannotListen: It is known at once that this will not do.  An
             endpoint that takes its time reports to the log.
         """
         self._problem = None
         opening: Deferred[IListeningPort | None] = self._endpoint.listen(factory).addCallbacks(
-            self._opened, self._failed
+            self._opened, self._failed, callbackArgs=(acceptFailed,)
         )
         if self._problem is not None:
             raise self._problem
         self._opening = opening
 
-    def _opened(self, port: IListeningPort) -> IListeningPort | None:
+    def _opened(
+        self, port: IListeningPort, acceptFailed: Callable[[OSError], object]
+    ) -> IListeningPort | None:
         """
         Nobody was in the way.
         """
         self._port = port
+        watchAccept(port, acceptFailed)
         self.announce(port)
         return port
 

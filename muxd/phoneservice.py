@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from muxd.admission import Admission
 from muxd.limits import LIMITS, Limits
 from muxd.listening import Doorway
 from muxd.phone.console import Console, ConsoleFactory
@@ -76,6 +77,8 @@ class PhoneService(Service):
             *((Doorway.fromDescription(reactor, place), self._hosts) for place in usbip),
             *((Doorway.fromDescription(reactor, place), self._console) for place in control),
         ]
+        self._admission = Admission(reactor, limits)
+        self._admission.doors = [doorway for doorway, _ in self._doorways]
         self._open = False
 
     def privilegedStartService(self) -> None:
@@ -93,7 +96,7 @@ class PhoneService(Service):
                 for number, station in enumerate(self.stations, 1):
                     self._plug(number, station)
             for doorway, factory in self._doorways:
-                doorway.open(factory)
+                doorway.open(factory, self._admission.acceptFailed)
         except BaseException:
             self._unplug()
             for doorway, _ in self._doorways:
@@ -124,6 +127,7 @@ class PhoneService(Service):
 
     async def _stop(self) -> None:
         await self._finish([doorway.close() for doorway, _ in self._doorways])
+        self._admission.stop()
         self._unplug()
         ends = [self._hosts.stop(), self._console.stop()]
         if self._controller is not None:

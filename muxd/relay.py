@@ -37,6 +37,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from muxd.admission import Admission
 from muxd.limits import LIMITS, Limits
 from muxd.listening import Doorway
 from muxd.pipe import PipeEnd
@@ -97,6 +98,8 @@ class RelayService(Service):
         self.buffer = buffer
         self._trouble = RateLimit(reactor, self._summarise)
         self._doors = [self._door(reactor, route) for route in routes]
+        self._admission = Admission(reactor, limits)
+        self._admission.doors = self._doors
         self._open = False
 
     def privilegedStartService(self) -> None:
@@ -109,7 +112,7 @@ class RelayService(Service):
         try:
             for door in self._doors:
                 door.makeWay()
-                door.open(RelayFactory(self, door))
+                door.open(RelayFactory(self, door), self._admission.acceptFailed)
         except BaseException:
             self._close()
             raise
@@ -138,6 +141,7 @@ class RelayService(Service):
 
     async def _stop(self) -> None:
         await self._close()
+        self._admission.stop()
         ends = [connection.stop() for connection in self.connections.copy()]
         ended = DeferredList(ends, consumeErrors=True).addTimeout(
             self._limits.stopTimeout, self.reactor

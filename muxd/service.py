@@ -32,10 +32,10 @@ from twisted.python.failure import Failure
 from twisted.python.runtime import Platform, platform
 from zope.interface import implementer
 
+from muxd.admission import filesAllowed
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource
 from muxd.limits import LIMITS, Limits
 from muxd.listening import Doorway
-from muxd.server.admission import filesAllowed
 from muxd.server.factory import ControlFactory
 from muxd.server.records import PairRecordStore
 from muxd.server.recordthread import RecordThread
@@ -165,7 +165,7 @@ class MuxService(Service):
             doorway.makeWay()
         self._factory.admission.begin(filesAllowed())
         for doorway in self._doorways:
-            doorway.open(self._factory)
+            doorway.open(self._factory, self._factory.admission.acceptFailed)
         self._open = True
 
     def startService(self) -> None:

@@ -29,6 +29,12 @@ from muxd.listening import BACKLOG, Doorway
 from muxd.socketfile import CannotListen
 
 
+def unused(error: OSError) -> None:
+    """
+    These ports let everybody in.
+    """
+
+
 @implementer(IListeningPort)
 class Port:
     """
@@ -129,7 +135,7 @@ class DoorwayTests(SynchronousTestCase):
         """
         Where clients can connect is logged.
         """
-        self.doorway(succeed(self.port)).open(Factory())
+        self.doorway(succeed(self.port)).open(Factory(), unused)
         self.assertEqual(self.log[0]["description"], "somewhere")
         self.assertEqual(self.log[0]["log_level"], LogLevel.info)
 
@@ -141,7 +147,7 @@ class DoorwayTests(SynchronousTestCase):
         port = ReadingPort(None)
         result: Deferred[IListeningPort] = Deferred()
         doorway = self.doorway(result)
-        doorway.open(Factory())
+        doorway.open(Factory(), unused)
         doorway.pause()
         result.callback(port)
         doorway.pause()
@@ -156,7 +162,7 @@ class DoorwayTests(SynchronousTestCase):
         Not every reactor's ports can do that.
         """
         doorway = self.doorway(succeed(self.port))
-        doorway.open(Factory())
+        doorway.open(Factory(), unused)
         doorway.pause()
         doorway.resume()
 
@@ -166,7 +172,7 @@ class DoorwayTests(SynchronousTestCase):
         """
         cause = OSError(errno.EADDRINUSE, "Address already in use")
         doorway = self.doorway(fail(CannotListenError("localhost", 1, cause)))
-        error = self.assertRaises(CannotListen, doorway.open, Factory())
+        error = self.assertRaises(CannotListen, doorway.open, Factory(), unused)
         self.assertEqual(str(error), "somewhere: Address already in use")
         self.assertIsNone(self.successResultOf(doorway.close()))
 
@@ -177,7 +183,7 @@ class DoorwayTests(SynchronousTestCase):
         """
         result: Deferred[IListeningPort] = Deferred()
         doorway = self.doorway(result)
-        doorway.open(Factory())
+        doorway.open(Factory(), unused)
         result.errback(RuntimeError("no luck"))
         (event,) = self.log
         self.assertEqual(event["log_level"], LogLevel.critical)
@@ -190,9 +196,9 @@ class DoorwayTests(SynchronousTestCase):
         """
         endpoint = Endpoint(fail(RuntimeError("no luck")))
         doorway = Doorway(endpoint, "somewhere", None)
-        self.assertRaises(CannotListen, doorway.open, Factory())
+        self.assertRaises(CannotListen, doorway.open, Factory(), unused)
         endpoint.result = succeed(self.port)
-        doorway.open(Factory())
+        doorway.open(Factory(), unused)
         self.end.callback(None)
         self.successResultOf(doorway.close())
         self.assertEqual(self.port.stopped, 1)
@@ -202,7 +208,7 @@ class DoorwayTests(SynchronousTestCase):
         It is closed when the port is.
         """
         doorway = self.doorway(succeed(self.port))
-        doorway.open(Factory())
+        doorway.open(Factory(), unused)
         closed = doorway.close()
         self.assertEqual(self.port.stopped, 1)
         self.assertNoResult(closed)
@@ -215,7 +221,7 @@ class DoorwayTests(SynchronousTestCase):
         """
         self.port.end = None
         doorway = self.doorway(succeed(self.port))
-        doorway.open(Factory())
+        doorway.open(Factory(), unused)
         self.assertIsNone(self.successResultOf(doorway.close()))
 
     def test_closeTwice(self) -> None:
@@ -224,7 +230,7 @@ class DoorwayTests(SynchronousTestCase):
         """
         doorway = self.doorway(succeed(self.port))
         self.successResultOf(doorway.close())
-        doorway.open(Factory())
+        doorway.open(Factory(), unused)
         self.end.callback(None)
         self.successResultOf(doorway.close())
         self.successResultOf(doorway.close())
@@ -235,7 +241,7 @@ class DoorwayTests(SynchronousTestCase):
         An attempt to listen that is under way is given up, without a word.
         """
         doorway = self.doorway(Deferred())
-        doorway.open(Factory())
+        doorway.open(Factory(), unused)
         self.assertIsNone(self.successResultOf(doorway.close()))
         self.assertEqual(len(self.log), 0)
 
@@ -245,7 +251,7 @@ class DoorwayTests(SynchronousTestCase):
         given up its privileges, and the next start takes care of it.
         """
         doorway = self.doorway(succeed(self.port))
-        doorway.open(Factory())
+        doorway.open(Factory(), unused)
         closed = doorway.close()
         self.end.errback(PermissionError(errno.EACCES, "Permission denied", "/s"))
         self.assertIsNone(self.successResultOf(closed))
@@ -265,7 +271,7 @@ class DescriptionTests(SynchronousTestCase):
         reactor = MemoryReactorClock()
         doorway = Doorway.fromDescription(reactor, "tcp:27015:interface=127.0.0.1")
         doorway.makeWay()
-        doorway.open(Factory())
+        doorway.open(Factory(), unused)
         (server,) = reactor.tcpServers
         self.assertEqual((server[0], server[3]), (27015, "127.0.0.1"))
 
@@ -280,10 +286,10 @@ class DescriptionTests(SynchronousTestCase):
             ("tcp:1:127.0.0.1:7", 7),
         ):
             reactor = MemoryReactorClock()
-            Doorway.fromDescription(reactor, text).open(Factory())
+            Doorway.fromDescription(reactor, text).open(Factory(), unused)
             self.assertEqual(reactor.tcpServers[0][2], backlog, text)
         reactor = MemoryReactorClock()
-        Doorway.fromDescription(reactor, "unix:s:mode=600").open(Factory())
+        Doorway.fromDescription(reactor, "unix:s:mode=600").open(Factory(), unused)
         self.assertEqual(reactor.unixServers[0][2], BACKLOG)
 
     def test_wrong(self) -> None:
@@ -370,6 +376,6 @@ class ModeTests(TestCase):
         for mode in ("660", "600", "666"):
             path = os.path.join(directory, mode)
             doorway = Doorway.fromDescription(reactor, f"unix:{path}:mode={mode}")
-            doorway.open(Factory())
+            doorway.open(Factory(), unused)
             self.assertEqual(f"{stat.S_IMODE(os.stat(path).st_mode):o}", mode)
             await doorway.close()

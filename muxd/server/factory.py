@@ -11,11 +11,11 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from muxd.admission import Admission
 from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.limits import LIMITS, Limits
 from muxd.pipe import Pipe
 from muxd.ratelimit import RateLimit
-from muxd.server.admission import Admission
 from muxd.server.commands import Commands
 from muxd.server.counters import ServerCounters
 from muxd.server.listeners import EventFeed

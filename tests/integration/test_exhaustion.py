@@ -182,6 +182,40 @@ class DescriptorTests(CrowdTestCase):
         told = [line for line in daemon.log().splitlines() if "descriptor" in line]
         self.assertEqual(len(told), 1, told)
 
+    def test_limitIsLowered(self) -> None:
+        """
+        A daemon that is left without a descriptor at one go, and could not see it
+        coming, cuts nobody off: who comes waits, and is served when there are some
+        again.  This is told once.
+        """
+        if not hasattr(resource, "prlimit"):
+            self.missing("no other process's limits can be set here")
+        daemon = self.startDaemon()
+        assert daemon.process is not None
+        pid, kind = daemon.process.pid, resource.RLIMIT_NOFILE
+        stream = daemon.connect(ECHO)
+        self.assertServed(stream)
+        allowed = resource.prlimit(pid, kind)
+        # Lower than the number of any file that it could open.
+        resource.prlimit(pid, kind, (3, allowed[1]))
+        waiting = [self.clients.enter_context(daemon.conversation()) for _ in range(20)]
+        for one in waiting:
+            one.send("ReadBUID")
+        end = time.monotonic() + PATIENCE
+        while "have to wait" not in daemon.log():
+            self.assertLess(time.monotonic(), end, "nobody is told to wait")
+            self.assertServed(stream)
+        resource.prlimit(pid, kind, allowed)
+        for one in waiting:
+            self.assertIn("BUID", one.receive())
+        self.assertServed(stream)
+        stream.close()
+        told = [line for line in daemon.log().splitlines() if "have to wait" in line]
+        self.assertEqual(len(told), 1, told)
+        self.assertIn("Too many open files.  Raise the limit", told[0])
+        for sign in ("EMFILE", "Could not accept"):
+            self.assertNotIn(sign, daemon.log())
+
     def test_recordsAreSaved(self) -> None:
         """
         What the daemon itself has to open it can, also then.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.test_admission -*-
+# -*- test-case-name: tests.test_admission -*-
 """
 Whether there is room for another client.
 
@@ -11,6 +11,10 @@ then waits in the kernel's queue, and is let in when others have gone.
 The system always gives out the lowest number that is free.  The number of a client's
 descriptor therefore tells how many are open, whoever has opened them; once they have
 been short, the number that would be given out next tells.
+
+What cannot be seen coming is that the whole system is short of something, or that
+somebody takes all descriptors at one go: that shows when a client cannot be let in
+(L{muxd.accepting}), and the doors are closed as well.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from twisted.logger import Logger
 
 from muxd.limits import Limits
 from muxd.ratelimit import RateLimit
+from muxd.shortage import remedy
 
 
 class Door(Protocol):
@@ -130,9 +135,26 @@ class Admission:
         number = self._lowestFree() if self._wary else fileno()
         if number >= self._highest:
             self._close()
+            self._tellReserve()
         elif (self._wary or number >= self._highest // 2) and self._slowing is None:
             # Not from in here, as a port looks at it when it has accepted.
             self._slowing = self._clock.callLater(0, self._slowDown)
+
+    def acceptFailed(self, error: OSError) -> None:
+        """
+        Somebody waits who cannot be let in, as there is not enough of something.
+        """
+        if self.isClosed:
+            # Opened since, or about to accept when they were closed.
+            self._pause()
+            return
+        self._close()
+        if self._limit.admit(f"pauses as nobody could be accepted: {error.strerror}"):
+            self._log.warn(
+                "Clients have to wait, nobody can be accepted: {error}.  {remedy}.",
+                error=error.strerror,
+                remedy=remedy(error),
+            )
 
     def left(self) -> None:
         """
@@ -144,9 +166,14 @@ class Admission:
     def _close(self) -> None:
         self.isClosed = self._wary = True
         self.pauses += 1
+        self._pause()
+        self._tryLater()
+
+    def _pause(self) -> None:
         for door in self.doors:
             door.pause()
-        self._tryLater()
+
+    def _tellReserve(self) -> None:
         if self._limit.admit("pauses for want of file descriptors"):
             self._log.warn(
                 "Clients have to wait: nearly all of the {allowed} file descriptors that this"
