@@ -30,6 +30,7 @@ from zope.interface import implementer
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
 from muxd.plainfile import NoPlainFile, readPlainFile
+from muxd.shortage import remedy
 from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 
 HOST_RECORD = "SystemConfiguration"
@@ -98,7 +99,7 @@ class PairRecordStore:
         self._randomUUID = randomUUID
         self._largest = largest
         self._unstoredBUID: str | None = None
-        self._troubled = False
+        self._told: set[str] = set()
         self._warned = False
 
     def read(self, recordID: str) -> bytes:
@@ -377,18 +378,21 @@ class PairRecordStore:
 
     def _trouble(self, error: OSError) -> None:
         """
-        Say once and loudly what the operator has to change.
+        Say loudly what the operator has to change, once for each such thing.
         """
-        if self._troubled:
+        if isinstance(error.__cause__, OSError):
+            error = error.__cause__  # What is said to a client says less.
+        change = remedy(error) or "Make the directory writable for this user or choose another one"
+        if change in self._told:
             return
-        self._troubled = True
+        self._told.add(change)
         self._log.error(
-            "Pair records in {path} cannot be used by uid {uid}: {error}.  Make the directory"
-            " writable for this user or choose another one; until then phones will ask for"
-            " trust again and again.",
+            "Pair records in {path} cannot be used by uid {uid}: {error}.  {change}; until then"
+            " phones will ask for trust again and again.",
             path=self.directory.path,
             uid=getattr(os, "getuid", lambda: "?")(),
             error=error,
+            change=change,
         )
 
 

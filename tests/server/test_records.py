@@ -13,7 +13,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable
-from errno import EACCES, EINVAL, EIO, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, EPERM
+from errno import EACCES, EDQUOT, EINVAL, EIO, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, EPERM
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -413,6 +413,38 @@ class TroubleTests(RecordTestCase):
             patched.restore()
         self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
         self.assertEqual(self.errors(), [])
+
+    def test_remedy(self) -> None:
+        """
+        What is said has to be changed is what would help, wherever it shows.
+        """
+        for number, change in (
+            (EMFILE, "Raise the limit"),
+            (ENFILE, "See who has so many files open"),
+            (ENOSPC, "Free space on this disk"),
+            (EDQUOT, "Free some of this user's space"),
+            (EACCES, "Make the directory writable"),
+        ):
+            for call in ("makedirs", "open"):
+                with self.subTest(f"{call}: {change}"):
+                    store = PairRecordStore(self.temporary().child("lockdown"))
+                    patched = self.patch(os, call, failing(number))
+                    self.assertFalse(store.check())
+                    patched.restore()
+                    (event,) = self.errors()
+                    self.assertIn(f"{os.strerror(number)}.  {change}", formatEvent(event))
+                    self.logged.clear()
+
+    def test_anotherRemedy(self) -> None:
+        """
+        That something was short for a while does not keep it from being told that the
+        directory is not writable; each is told once.
+        """
+        for number in (EMFILE, EACCES, EMFILE, EACCES):
+            patched = self.patch(os, "open", failing(number))
+            self.assertFalse(self.store.check())
+            patched.restore()
+        self.assertEqual([event["error"].errno for event in self.errors()], [EMFILE, EACCES])
 
     def test_check(self) -> None:
         """
