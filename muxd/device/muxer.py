@@ -20,12 +20,7 @@ from enum import Enum
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectError, ConnectionLost
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IProtocol,
-    IProtocolFactory,
-    IReactorTime,
-)
+from twisted.internet.interfaces import IDelayedCall, IProtocol, IProtocolFactory, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 

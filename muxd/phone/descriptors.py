@@ -28,6 +28,7 @@ INTERRUPT = 3
 
 MUX_OUT = 0x04
 MUX_IN = 0x85
+MUX_TRIPLE = (0xFF, 0xFE, 2)
 
 ENGLISH = 0x0409
 SERIAL_INDEX = 3
@@ -193,6 +194,18 @@ class ConfigurationDescriptor:
             self.bMaxPower,
         )
         return head + body
+
+
+def muxEndpoints(configuration: ConfigurationDescriptor | None) -> tuple[int, int]:
+    """
+    The OUT and IN endpoint of a configuration's mux interface; those of other
+    iPhones if it has none.
+    """
+    for settings in configuration.interfaces if configuration else ():
+        if settings[0].triple == MUX_TRIPLE:
+            addresses = sorted(e.bEndpointAddress for e in settings[0].endpoints)
+            return addresses[0], addresses[-1]
+    return MUX_OUT, MUX_IN
 
 
 STRINGS = {

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from muxd.identity import udidFromSerial
 from muxd.phone.attachment import Attachment
 from muxd.phone.behaviour import STRICT, Expectations, Faults
-from muxd.phone.descriptors import MUX_IN, MUX_OUT, SERIAL, ConfigurationDescriptor
+from muxd.phone.descriptors import MUX_IN, MUX_OUT, SERIAL, muxEndpoints
 from muxd.phone.faultmachine import FaultMachine
 from muxd.phone.faultplan import NO_FAULTS, FaultPlan
 from muxd.phone.gadget import CannotPlug, Gadget, IBus
@@ -35,21 +35,8 @@ from muxd.phone.syslog import SyslogBook
 from muxd.phone.trust import Owner, Trust
 from muxd.phone.values import PhoneValues
 
-MUX_TRIPLE = (0xFF, 0xFE, 2)
 PACKETS_PER_TURN = 64
 MODES = range(1, 6)
-
-
-def muxEndpoints(configuration: ConfigurationDescriptor | None) -> tuple[int, int]:
-    """
-    The OUT and IN endpoint of a configuration's mux interface; those of other
-    iPhones if it has none.
-    """
-    for settings in configuration.interfaces if configuration else ():
-        if settings[0].triple == MUX_TRIPLE:
-            addresses = sorted(e.bEndpointAddress for e in settings[0].endpoints)
-            return addresses[0], addresses[-1]
-    return MUX_OUT, MUX_IN
 
 
 class Phone(Gadget):
@@ -65,8 +52,7 @@ class Phone(Gadget):
     @ivar trust: Whom it trusts, and the dialog on its screen.
     @ivar lockdown: What its lockdownd says.
     @ivar muxer: Its end of the muxer.
-    @ivar faultMachine: What goes wrong on its cable; C{faults} is what it does wrong
-        itself.
+    @ivar faultMachine: What goes wrong on its cable; C{faults} is what it does wrong itself.
     """
 
     _log = Logger()
@@ -93,8 +79,7 @@ class Phone(Gadget):
     ) -> None:
         """
         @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
-        @param serial: The USB serial number if it is not the one that belongs to
-            C{udid}, however odd.
+        @param serial: The USB serial number if it is not that of C{udid}, however odd.
         @param services: By port, beside lockdownd's; small ones if C{None}.
         @param named: Those that lockdownd starts; C{None} means
             L{standardServices}.
@@ -124,13 +109,9 @@ class Phone(Gadget):
             inetServices(reactor) if services is None else services
         )
         self._ports = ServicePorts(reactor, self.services, named)
+        values = PhoneValues(reactor, self.udid, name)
         self.lockdown = LockdownState(
-            reactor,
-            PhoneValues(reactor, self.udid, name),
-            self.trust,
-            self._ports,
-            self.notices,
-            self.syslog,
+            reactor, values, self.trust, self._ports, self.notices, self.syslog
         )
         self.services.setdefault(LOCKDOWN_PORT, self.lockdown.factory())
         self.muxer = PhoneMuxer(

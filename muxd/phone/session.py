@@ -14,7 +14,6 @@ and not more.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -34,25 +33,12 @@ from muxd.phone.address import PhoneAddress
 from muxd.phone.inflow import Inflow
 from muxd.phone.outflow import Outflow
 from muxd.phone.rules import Objection, Outgoing, objection
+from muxd.phone.sessionstate import State
 from muxd.wire.mux import Flags
 from muxd.wire.sequence import advance
 
 if TYPE_CHECKING:
     from muxd.phone.muxer import PhoneMuxer
-
-
-class State(Enum):
-    """
-    The life of a session.
-    """
-
-    HANDSHAKE = "SYN|ACK sent, no ACK yet"
-    OPEN = "open"
-    FLUSHING = "the service closes; its last bytes are on their way"
-    FLUSHED = "everything has been sent; the reset goes out in the next turn"
-    DRAINING = "the host has closed; the service still has bytes to take"
-    ABORTING = "the service has aborted; the reset goes out in the next turn"
-    CLOSED = "closed"
 
 
 @implementer(ITransport, IConsumer, IPushProducer)

@@ -14,7 +14,8 @@ from zope.interface import implementer
 
 from muxd.phone.behaviour import Expectations
 from muxd.phone.services import ServiceFactory
-from muxd.phone.session import PhoneSession, State
+from muxd.phone.session import PhoneSession
+from muxd.phone.sessionstate import State
 from tests.phone.host import ManualHost
 
 

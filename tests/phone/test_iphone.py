@@ -13,9 +13,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.bus import SimulatedBus
-from muxd.phone.descriptors import MUX_IN, MUX_OUT, OLD_SERIAL, Speed
+from muxd.phone.descriptors import MUX_IN, MUX_OUT, OLD_SERIAL, Speed, muxEndpoints
 from muxd.phone.handles import OpenableAttachment
-from muxd.phone.iphone import Phone, muxEndpoints
+from muxd.phone.iphone import Phone
 from muxd.phone.lockdownd import LOCKDOWN_PORT
 from muxd.phone.muxer import MuxState
 from muxd.phone.profiles import bulk, configuration, mux, vendor
