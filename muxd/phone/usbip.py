@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.test_usbip -*-
+# -*- test-case-name: tests.phone.test_usbip,tests.phone.test_usbip_bad_input -*-
 """
 USB/IP connections: the server that hosts import devices from, and what is left of
 it where this machine's own kernel is the host.

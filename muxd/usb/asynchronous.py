@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_asynchronous -*-
+# -*- test-case-name: tests.usb.test_asynchronous,tests.usb.test_asynchronous_memory -*-
 """
 The fast engine: libusb's asynchronous transfers, driven by the reactor.
 

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 from muxd.usb.asynchronous import AsynchronousLink
 from muxd.usb.descriptors import LibusbDescriptor
 from muxd.usb.engines import EngineError, IUSBLink, LinkState
-from muxd.usb.libusb import NO_DEVICE, NO_MEMORY, TransferError, TransferStatus
+from muxd.usb.libusb import NO_DEVICE, TransferStatus
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.readings import READ_SIZE
 from muxd.wire.mux import encodePacketV1
@@ -28,7 +28,6 @@ from tests.usb.transfers import (
     LIMITS,
     OUT,
     AsynchronousTestCase,
-    FakeTransfer,
     Phone,
     Receiver,
 )
@@ -304,87 +303,6 @@ class AsynchronousLinkTests(AsynchronousTestCase):
             self.link.lose(Failure(Exception("unplugged")))
         self.assertEqual(len(self.receiver.lost), 1)
 
-    def test_noMemoryToRead(self) -> None:
-        """
-        Without memory for all reads it goes on with some, says so, and posts
-        the others when one comes back.
-        """
-        self.context.refusals[True].append(NO_MEMORY)
-        self.context.end(self.context.reads()[0], 0, encodePacketV1(1, b"\x07"))
-        self.happen()
-        self.assertEqual(len(self.context.reads()), 2)
-        self.assertEqual(self.receiver.lost, [])
-        self.context.end(self.context.reads()[0], 0, encodePacketV1(1, b"\x07"))
-        self.happen()
-        self.assertEqual(len(self.context.reads()), 3)
-
-    def test_noMemoryIsToldOnce(self) -> None:
-        """
-        The remedy for too little memory is named once.
-        """
-        self.context.refusals[False].extend([NO_MEMORY] * 3)
-        for _ in range(3):
-            self.link.send([b"x"])
-            self.reactor.advance(LIMITS.memoryRetry)
-        warnings = [each for each in self.logged if "usbfs_memory_mb" in each["log_format"]]
-        self.assertEqual(len(warnings), 1)
-
-    def test_noMemoryAtAll(self) -> None:
-        """
-        Without memory for a single read it tries again soon.
-        """
-        self.context.refusals[True].append(NO_MEMORY)
-        for read in self.context.reads():
-            self.context.end(read, 0, encodePacketV1(1, b"\x07"))
-        self.happen()
-        self.assertEqual(self.context.reads(), [])
-        self.reactor.advance(LIMITS.memoryRetry)
-        self.assertEqual(len(self.context.reads()), 3)
-
-    def test_noMemoryToWrite(self) -> None:
-        """
-        A packet for which there is no memory goes out later, before its
-        successors, and whole.
-        """
-        self.context.refusals[False].append(NO_MEMORY)
-        self.link.send([b"fi", b"rst"])
-        self.link.send([b"second"])
-        self.assertEqual(self.context.sent, [])
-        self.reactor.advance(LIMITS.memoryRetry)
-        self.assertEqual(self.context.sent, [b"first", b"second"])
-        self.assertEqual(self.receiver.rooms, 1)
-
-    def test_goneWhileTryingAgain(self) -> None:
-        """
-        A phone that is gone when a packet is tried again is lost, and nothing is read from
-        a link that its owner has closed then.
-        """
-        self.link = self.makeLink()
-        self.link.start(self.receiver)
-        self.context.refusals[False].extend((NO_MEMORY, NO_DEVICE))
-        self.context.refusals[True].append(NO_MEMORY)
-        self.link.send([b"VERSION"])
-        self.patch(self.receiver, "linkLost", lambda reason: self.link.close())
-        self.reactor.advance(0)
-        self.reactor.advance(LIMITS.memoryRetry)
-        self.assertEqual(self.context.inFlight, {})
-        self.assertTrue(all(transfer.freed for transfer in self.context.transfers))
-        self.assertTrue(self.context.released)
-
-    def test_noMemoryToBegin(self) -> None:
-        """
-        The first packet of all, which is sent before anything is read, is tried again like
-        any other.
-        """
-        self.link = self.makeLink()
-        self.link.start(self.receiver)
-        self.context.refusals[False].append(NO_MEMORY)
-        self.link.send([b"VERSION"])
-        self.assertEqual(self.context.sent, [])
-        self.reactor.advance(LIMITS.memoryRetry)
-        self.assertEqual(self.context.sent, [b"VERSION"])
-        self.assertEqual(len(self.context.reads()), LIMITS.readsInFlight)
-
     def test_descriptorsChange(self) -> None:
         """
         Descriptors that libusb adds or removes meanwhile are watched or not.
@@ -418,41 +336,6 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         self.assertEqual(receiver.lost, [])
         self.reactor.advance(0)
         self.assertEqual(len(receiver.lost), 1)
-
-    def test_noRoomWithoutMemory(self) -> None:
-        """
-        There is no room while a packet waits for memory, or packets would pile
-        up.
-        """
-        self.context.refusals[False].append(NO_MEMORY)
-        self.link.send([b"first"])
-        self.assertFalse(self.link.hasRoom(1))
-        self.assertFalse(self.link.hasRoom(40000))
-        self.reactor.advance(LIMITS.memoryRetry)
-        self.assertTrue(self.link.hasRoom(40000))
-
-    def test_noMemoryForZeroLengthPacket(self) -> None:
-        """
-        The empty transfer behind a packet waits for memory on its own, and what
-        comes later waits for it.
-        """
-        self.link.send([b"y"])
-        self.context.sent.clear()
-        submit = FakeTransfer.submit
-
-        def refuse(transfer: FakeTransfer, length: int) -> None:
-            if length == 0 and not self.context.refusals[False]:
-                self.patch(FakeTransfer, "submit", submit)
-                raise TransferError("submit", NO_MEMORY)
-            submit(transfer, length)
-
-        self.patch(FakeTransfer, "submit", refuse)
-        self.link.send([b"x" * 1024])
-        self.link.send([b"z"])
-        self.assertEqual([len(each) for each in self.context.sent], [1024])
-        self.reactor.advance(LIMITS.memoryRetry)
-        self.assertEqual([len(each) for each in self.context.sent], [1024, 0, 1])
-        self.assertEqual(self.receiver.lost, [])
 
     def test_descriptorHangsUp(self) -> None:
         """
