@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.admission import Admission, filesAllowed, lowestFree
 from muxd.limits import LIMITS
 from muxd.testing import BudgetTransport
+from tests.server.records import failing
 from tests.server.serving import TINY, Client, ServingTestCase, observeLog
-from tests.server.test_records import failing
 
 
 class Door:

@@ -15,7 +15,7 @@ from twisted.python.filepath import FilePath
 
 from muxd.server import records
 from muxd.server.records import PairRecordStore
-from tests.server.test_records import BUID, Killed, RecordTestCase, failing, killing
+from tests.server.records import BUID, Killed, RecordTestCase, failing, killing
 
 
 class BUIDTests(RecordTestCase):
