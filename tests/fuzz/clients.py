@@ -6,9 +6,7 @@ a phone behind it.
 
 from __future__ import annotations
 
-import plistlib
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 from twisted.internet.error import ConnectionLost
@@ -31,9 +29,10 @@ from muxd.wire.messages import (
     resultMessage,
 )
 from tests.fuzz.directory import PLANTS, PlantedDirectory
+from tests.fuzz.requests import PORTS, anyRequest
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, settle, watching
-from tests.fuzz.wire import CHARGEN, DAYTIME, DISCARD, ECHO, WiredPhone
+from tests.fuzz.wire import ECHO, WiredPhone
 
 LIMITS = Limits(
     clientQueue=20000,
@@ -57,29 +56,6 @@ DOCUMENTED = frozenset(
 )
 """Errors that are the operator's to know of."""
 
-REQUESTS = (
-    "ListDevices",
-    "Listen",
-    "Connect",
-    "ReadPairRecord",
-    "SavePairRecord",
-    "DeletePairRecord",
-    "ReadBUID",
-    "ListListeners",
-    "Nonsense",
-)
-NAMES = (
-    "00008030-0000000000000001",
-    "x",
-    "../outside",
-    "SystemConfiguration",
-    "",
-    ".SystemBUID",
-    "..",
-    "/etc/passwd",
-    "x\0y",
-    "a" * 65,
-)
 FILES = (
     "00008030-0000000000000001.plist",
     "x.plist",
@@ -87,7 +63,6 @@ FILES = (
     ".SystemBUID.claim",
     "SystemConfiguration.plist.damaged",
 )
-PORTS = (ECHO, DISCARD, DAYTIME, CHARGEN, 1, 62078)
 TIMES = (0.0, 0.03, 1.0, 5.0, 10.0, 15.0, 30.0, 61.0)
 BUDGETS = (None, 0, 100, 4000)
 
@@ -214,37 +189,9 @@ class World:
         """
         A client asks for something, more or less well.
         """
-        client, name = self.client(script), script.choose(REQUESTS)
-        shape = script.byte()
-        values: dict[str, Any] = {"MessageType": name}
-        if name == "Connect":
-            values["DeviceID"] = script.near()
-            values["PortNumber"] = int.from_bytes(script.choose(PORTS).to_bytes(2, "little"), "big")
-        elif name == "Listen":
-            values["kLibUSBMuxVersion"] = script.near()
-            values["ProgName"] = script.piece().decode("latin-1")
-        elif "Record" in name:
-            own = script.choose((*NAMES, None))
-            values["PairRecordID"] = script.piece().decode("latin-1") if own is None else own
-            if name == "SavePairRecord":
-                values["PairRecordData"] = self.recordData(script)
-                values["DeviceID"] = script.near()
-        form = plistlib.FMT_BINARY if shape & 1 else plistlib.FMT_XML
-        try:
-            body = plistlib.dumps(values, fmt=form)
-        except ValueError:
-            return
-        if client is not None:
-            client.transport.deliver(Message(1, 8, shape, body).encode())
-
-    def recordData(self, script: Script) -> Any:
-        """
-        What somebody wants to have saved.
-        """
-        kind = script.byte() % 3
-        if kind == 0:
-            return plistlib.dumps({"HostID": "H", "Data": script.piece()})
-        return script.piece() if kind == 1 else script.near()
+        client, message = self.client(script), anyRequest(script)
+        if client is not None and message is not None:
+            client.transport.deliver(message.encode())
 
     def binaryConnect(self, script: Script) -> None:
         """

@@ -18,20 +18,16 @@ from muxd.device.opening import Opening
 from muxd.device.sending import ESTABLISHED, FLUSHING, HALF_CLOSED
 from muxd.limits import Limits
 from muxd.wire.mux import (
-    BULK_PAYLOAD,
-    USB_MTU,
-    V1_HEADER,
     Flags,
     MuxProtocol,
-    Packet,
     Segment,
     encodePacketV1,
     encodePacketV2,
     encodeVersion,
 )
-from muxd.wire.sequence import between, distance
 from tests.device.links import RecordingLink
 from tests.fuzz.apps import ACTIONS, App
+from tests.fuzz.muxerrules import MuxerRules
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, watching
 
@@ -63,9 +59,9 @@ class World:
         self.muxer = Muxer(self.clock, "the-phone", LIMITS)
         self.version = version
         self.counter = 0
-        self.expected = 0
         self.batch: list[bytes] | None = None
         self.apps: list[App] = []
+        self.rules = MuxerRules(self.muxer, self.link, self.apps)
         self.outcomes: list[object] = []
         self.muxer.handshake(self.link).addBoth(self.outcomes.append)
         self.innocent: App | None = None
@@ -74,7 +70,7 @@ class World:
             self.deliver(encodeVersion(version))
             self.innocent = self.open(INNOCENT_PORT)
             self.segment(self.innocent, 0, 1, SYN | ACK, 131072)
-            self.check()
+            self.rules.check()
             demand(self.innocent.session is not None, "no session can be opened")
 
     # What the phone does.
@@ -120,72 +116,6 @@ class World:
         self.apps.append(app)
         return app
 
-    # What is checked.
-
-    def check(self) -> None:
-        """
-        What holds at any time.
-        """
-        sent, self.link.sent = self.link.sent, []
-        for packet in sent:
-            self.checkPacket(packet)
-        muxer = self.muxer
-        demand(len(muxer._sessions) <= LIMITS.sessionsPerPhone, "too many sessions")
-        if muxer.version:
-            backlog, most = muxer.outbound.backlog, LIMITS.controlQueue + len(self.apps) * 3
-            demand(backlog <= most, f"{backlog} control segments wait")
-        for app in self.apps:
-            session = app.session
-            if session is not None:
-                held = sum(map(len, session._held or ()))
-                demand(held <= WINDOW, f"{held} bytes are held")
-                demand(len(app.recorder.lost) <= 1, "a session was lost twice")
-            demand(app.factory.starts >= app.factory.stops, "a factory was stopped twice")
-
-    def checkPacket(self, data: bytes) -> None:
-        """
-        We keep the rules, whatever the phone does.
-        """
-        protocol, length = V1_HEADER.unpack_from(data)
-        demand(length == len(data) <= USB_MTU, f"a packet of {len(data)} bytes says {length}")
-        if protocol == MuxProtocol.VERSION:
-            demand(data == encodeVersion(2), "another VERSION")
-            return
-        packet = Packet.decode(data, self.muxer.version)
-        if packet.transmitted is not None:
-            demand(packet.transmitted == self.expected, "a counter was left out")
-            self.expected = self.expected + 1 & 0xFFFF
-        if protocol != MuxProtocol.TCP:
-            demand(protocol == MuxProtocol.SETUP and packet.body == b"\7", f"protocol {protocol}")
-            return
-        segment = Segment.decode(packet.body)
-        demand(segment.flags in (SYN, ACK, RST), f"flags {segment.flags:#x}")
-        demand(len(segment.payload) <= BULK_PAYLOAD, "a payload that is too long")
-        if segment.payload:
-            self.checkPayload(segment)
-
-    def checkPayload(self, segment: Segment) -> None:
-        """
-        What was written goes out, each byte once and in order.
-        """
-        key = segment.destinationPort << 16 | segment.sourcePort
-        for app in self.apps:
-            if app.key == key:
-                begin, end = app.heard, app.heard + len(segment.payload)
-                demand(segment.seq == begin + 1, f"seq {segment.seq}, expected {begin + 1}")
-                demand(segment.payload == app.written[begin:end], "other bytes than were written")
-                app.heard = end
-                session = app.session
-                if session is not None and session.connected:
-                    receive = session._receive
-                    demand(
-                        distance(segment.ack, receive.expected) <= 2 * WINDOW
-                        or between(segment.ack, receive.expected, segment.ack),
-                        "an acknowledgement of what has not come",
-                    )
-                return
-        demand(False, "a payload of nobody")
-
     # A step.
 
     def step(self, script: Script) -> None:
@@ -195,7 +125,7 @@ class World:
         STEPS[script.byte() % len(STEPS)](self, script)
         if self.batch is None:
             self.sayInnocent()
-        self.check()
+        self.rules.check()
 
     def sayInnocent(self) -> None:
         """
@@ -371,17 +301,17 @@ class World:
         if self.batch is not None:
             self.together(Script(b""))
         self.link.makeRoom()
-        self.check()
+        self.rules.check()
         if isGone:
             self.muxer.linkLost(Failure(ConnectionLost("unplugged")))
         else:
             self.muxer.stop()
-        self.check()
+        self.rules.check()
         for app in self.apps:
             if app.session is not None:
                 app.session.resumeProducing()
         expire(self.clock)
-        self.check()
+        self.rules.check()
         demand(not self.muxer._sessions, "sessions are left")
         demand(len(self.outcomes) == 1, "the handshake has had no end")
         for app in self.apps:

@@ -17,7 +17,7 @@ from muxd.lockdown.pairrecord import REQUIRED
 from muxd.phone.key import PUBLIC_KEY
 from muxd.wire.messages import Message, connectMessage, plistMessage
 from muxd.wire.mux import encodePacketV1, encodeVersion
-from tests.fuzz import clients, hosts, lockdown, messages, packets, phones
+from tests.fuzz import clients, hosts, lockdown, messages, packets, phones, requests
 from tests.fuzz.apps import ACTIONS
 from tests.fuzz.bombs import binaryPlist, bombs
 from tests.fuzz.directory import PLANTS
@@ -125,12 +125,12 @@ def ofClients() -> Iterator[tuple[str, bytes]]:
     impatient = step(world.raw, 0, more=piece(connectMessage(1, 7, 3).encode()))
     yield "gone", begin + impatient + step(world.lose, 0) + step(world.carry, 0, 9) * 2
     deaf = b"\0" + step(world.connect, 1)
-    yield "deaf", deaf + step(world.request, 0, clients.REQUESTS.index("ListDevices"), 0) * 300
+    yield "deaf", deaf + step(world.request, 0, requests.REQUESTS.index("ListDevices"), 0) * 300
     endless = pack("<IIII", 0xFFFFFFFF, 1, 8, 1) + bytes(4000)
     yield "endless", begin + step(world.raw, 0, more=piece(endless)) * 4
-    for at, _ in enumerate(clients.NAMES):
+    for at, _ in enumerate(requests.NAMES):
         asked = (
-            step(world.request, 0, clients.REQUESTS.index(name), 0, at, 0, 1, 65, 1)
+            step(world.request, 0, requests.REQUESTS.index(name), 0, at, 0, 1, 65, 1)
             for name in ("ReadPairRecord", "SavePairRecord", "ReadPairRecord", "DeletePairRecord")
         )
         yield f"name{at}", begin + b"".join(asked)
@@ -141,7 +141,7 @@ def ofClients() -> Iterator[tuple[str, bytes]]:
             + step(world.raw, 0, more=piece(plistMessage(values, 7).encode()))
             + step(world.carry, 0, 9),
         )
-    for at, name in enumerate(clients.REQUESTS):
+    for at, name in enumerate(requests.REQUESTS):
         yield f"template-{name.lower()}", begin + step(world.request, 0, at, 0, 0, 0, 0, 0, 0)
     for name, bomb in bombs().items():
         save = {"MessageType": "SavePairRecord", "PairRecordID": "x", "PairRecordData": bomb}
@@ -168,9 +168,9 @@ def ofClients() -> Iterator[tuple[str, bytes]]:
         + step(world.time, 3),
     )
     for at in range(len(PLANTS)):
-        read = clients.REQUESTS.index("ReadPairRecord")
-        saving = clients.REQUESTS.index("SavePairRecord")
-        identity = clients.REQUESTS.index("ReadBUID")
+        read = requests.REQUESTS.index("ReadPairRecord")
+        saving = requests.REQUESTS.index("SavePairRecord")
+        identity = requests.REQUESTS.index("ReadBUID")
         yield (
             f"plant{at}",
             begin
@@ -184,7 +184,7 @@ def ofClients() -> Iterator[tuple[str, bytes]]:
         "plant-text",
         begin
         + step(world.plant, 3, len(PLANTS), more=piece(b"\x1b[2J"))
-        + step(world.request, 0, clients.REQUESTS.index("ReadBUID"), 0),
+        + step(world.request, 0, requests.REQUESTS.index("ReadBUID"), 0),
     )
     yield (
         "plant-buid",
@@ -195,7 +195,7 @@ def ofClients() -> Iterator[tuple[str, bytes]]:
             len(PLANTS),
             more=piece(binaryPlist(b"\xd1\1\2", b"\x5aSystemBUID", b"\x52\x1bx")),
         )
-        + step(world.request, 0, clients.REQUESTS.index("ReadBUID"), 0),
+        + step(world.request, 0, requests.REQUESTS.index("ReadBUID"), 0),
     )
 
 
