@@ -11,11 +11,9 @@ import sys
 
 from twisted.application.service import IService
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogLevel
 from twisted.plugin import getPlugins
-from twisted.python import usage
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SkipTest
 from zope.interface.verify import verifyObject
 
 from muxd.phone.behaviour import Expectations
@@ -24,28 +22,17 @@ from muxd.phone.descriptors import OLD_SERIAL, Speed
 from muxd.phone.iphone import Phone
 from muxd.phone.trust import Owner
 from muxd.phone.vhci import CONTROLLER
-from muxd.tap import master
 from muxd.tap.iphone import IphoneService, Options, makeService
 from muxd.tap.process import StartFailure
-from tests.tap.options import Runner
+from tests.tap.options import OptionsTestCase, Runner
 
 
-class OptionsCase(SynchronousTestCase):
+class IphoneTestCase(OptionsTestCase[Options]):
     """
-    Options on a reactor in memory.
+    The options of C{iphone}.
     """
 
-    def setUp(self) -> None:
-        """
-        Have options that do not use the global reactor.
-        """
-        self.reactor = MemoryReactorClock()
-        self.options = Options()
-        self.options.reactor = self.reactor
-        self.patch(master, "raiseFileLimit", lambda: None)
-        self.patch(master, "keepFreedMemory", lambda: True)
-        self.patch(master, "limitLogLevel", lambda publisher, level: None)
-        self.patch(master, "stopOnSignals", lambda reactor: None)
+    kind = Options
 
     def service(self, *words: str) -> IphoneService:
         """
@@ -76,12 +63,10 @@ class OptionsCase(SynchronousTestCase):
         Why these words are refused: one line.
         """
         self.setUp()
-        error = self.assertRaises(usage.UsageError, self.options.parseOptions, list(words))
-        self.assertNotIn("\n", str(error))
-        return str(error)
+        return super().refused(*words)
 
 
-class PhoneTests(OptionsCase):
+class PhoneTests(IphoneTestCase):
     """
     The phones that there are.
     """
@@ -175,7 +160,7 @@ class PhoneTests(OptionsCase):
             self.assertIn(expected, self.refused(*words.split()))
 
 
-class PlaceTests(OptionsCase):
+class PlaceTests(IphoneTestCase):
     """
     Where they are.
     """
@@ -216,7 +201,7 @@ class PlaceTests(OptionsCase):
         self.assertFalse(service.stations[0].stats()["plugged"])
 
 
-class CommandTests(OptionsCase):
+class CommandTests(IphoneTestCase):
     """
     The command itself.
     """

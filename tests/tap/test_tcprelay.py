@@ -11,11 +11,10 @@ import sys
 from pathlib import Path
 
 from twisted.application.service import IService
-from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import LogLevel, LogPublisher, globalLogPublisher
 from twisted.plugin import getPlugins
-from twisted.python import usage
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SkipTest
 from zope.interface.verify import verifyObject
 
 import muxd
@@ -24,26 +23,21 @@ from muxd.tap import master
 from muxd.tap.process import StartFailure
 from muxd.tap.tcprelay import Options, TcprelayService, makeService, onLoopback
 from muxd.testing import BudgetTransport, FakeAddress
-from tests.tap.options import Runner
+from tests.tap.options import OptionsTestCase, Runner
 
 
-class OptionsCase(SynchronousTestCase):
+class TcprelayTestCase(OptionsTestCase[Options]):
     """
-    Options on a reactor in memory.
+    The options of C{tcprelay}.
     """
+
+    kind = Options
 
     def setUp(self) -> None:
         """
-        Have options that do not use the global reactor.
+        Watch the log.
         """
-        self.reactor = MemoryReactorClock()
-        self.options = Options()
-        self.options.reactor = self.reactor
-        self.patch(master, "raiseFileLimit", lambda: None)
-        self.patch(master, "keepFreedMemory", lambda: True)
-        self.patch(master, "limitLogLevel", lambda publisher, level: None)
-        self.stopping: list[object] = []
-        self.patch(master, "stopOnSignals", self.stopping.append)
+        super().setUp()
         self.log = EventLoggingObserver()
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
@@ -80,16 +74,8 @@ class OptionsCase(SynchronousTestCase):
         assert protocol is not None
         protocol.makeConnection(BudgetTransport(self.reactor, None, protocol))
 
-    def refused(self, *words: str) -> str:
-        """
-        Why these words are refused: one line.
-        """
-        error = self.assertRaises(usage.UsageError, self.options.parseOptions, list(words))
-        self.assertNotIn("\n", str(error))
-        return str(error)
 
-
-class ForwardTests(OptionsCase):
+class ForwardTests(TcprelayTestCase):
     """
     Tests of C{REMOTE[:LOCAL]}.
     """
@@ -211,7 +197,7 @@ class ForwardTests(OptionsCase):
             self.assertIn(expected, self.refused(*words))
 
 
-class PairTests(OptionsCase):
+class PairTests(TcprelayTestCase):
     """
     Tests of C{--from} and C{--to}.
     """
@@ -274,7 +260,7 @@ class PairTests(OptionsCase):
             self.assertIn(expected, self.refused(*words))
 
 
-class CommandTests(OptionsCase):
+class CommandTests(TcprelayTestCase):
     """
     Tests of the command itself.
     """

@@ -24,7 +24,7 @@ from muxd.tap.usbmuxd import (
     UsbmuxdService,
     endpointFromAddress,
 )
-from tests.tap.options import OptionsTestCase, Runner
+from tests.tap.options import Runner, UsbmuxdTestCase
 
 
 class Recorded(UsbmuxdService):
@@ -37,7 +37,7 @@ class Recorded(UsbmuxdService):
         super().__init__(reactor, listen=arguments["listen"])
 
 
-class OptionsTests(OptionsTestCase):
+class OptionsTests(UsbmuxdTestCase):
     """
     Tests of what L{Options} make of words.
     """
@@ -134,7 +134,7 @@ class OptionsTests(OptionsTestCase):
         self.assertIs(self.options.parent["logLevel"], LogLevel.debug)
 
 
-class RefusalTests(OptionsTestCase):
+class RefusalTests(UsbmuxdTestCase):
     """
     Tests of what L{Options} refuse.
     """
@@ -210,7 +210,7 @@ class RefusalTests(OptionsTestCase):
             self.assertIn(remedy, self.refused(*words.split()), words)
 
 
-class PreflightTests(OptionsTestCase):
+class PreflightTests(UsbmuxdTestCase):
     """
     Whether phones are asked for their trust.
     """
@@ -268,7 +268,7 @@ class AddressTests(SynchronousTestCase):
             self.assertNotIn("\n", str(error))
 
 
-class HelpTests(OptionsTestCase):
+class HelpTests(UsbmuxdTestCase):
     """
     Tests of what L{Options} print.
     """

@@ -14,10 +14,10 @@ from zope.interface.verify import verifyObject
 from muxd.tap import master
 from muxd.tap.process import StartFailure
 from muxd.tap.usbmuxd import Options, makeService
-from tests.tap.options import OptionsTestCase, Runner
+from tests.tap.options import Runner, UsbmuxdTestCase
 
 
-class ServiceTests(OptionsTestCase):
+class ServiceTests(UsbmuxdTestCase):
     """
     Tests of L{makeService} and what it makes.
     """
