@@ -18,7 +18,7 @@ from muxd.server.protocol import ControlProtocol
 from muxd.server.records import PairRecordStore
 from muxd.server.registry import DeviceRegistry
 from muxd.server.states import State
-from muxd.testing import BudgetTransport, ImmediateRecords
+from muxd.testing import BudgetTransport
 from muxd.wire.messages import (
     MalformedMessage,
     Message,
@@ -33,6 +33,7 @@ from tests.fuzz.requests import PORTS, anyRequest
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, settle, watching
 from tests.fuzz.wire import ECHO, WiredPhone
+from tests.server.laterecords import LateRecords
 
 LIMITS = Limits(
     clientQueue=20000,
@@ -113,7 +114,8 @@ class World:
         self.clock = Clock()
         self.registry = DeviceRegistry()
         store = PairRecordStore(str(directory.path), lambda: UUID(int=7))
-        self.factory = ControlFactory(self.clock, self.registry, ImmediateRecords(store), LIMITS)
+        self.records = LateRecords(store)
+        self.factory = ControlFactory(self.clock, self.registry, self.records, LIMITS)
         self.factory.doStart()
         self.phones = [WiredPhone(self.clock, number, LIMITS, version) for number in (1, 2)]
         for phone in self.phones:
@@ -130,6 +132,9 @@ class World:
         """
         Let one thing happen.
         """
+        if self.records.waiting:
+            # The disk needs a step for each thing that it is asked for.
+            self.records.finish()
         STEPS[script.byte() % len(STEPS)](self, script)
         if not self.innocent.disconnected:
             text = b"%d," % len(self.said)
@@ -302,6 +307,8 @@ class World:
         self.check()
         for client in [*self.clients, Client(self.innocent)]:
             client.transport.lose(ConnectionLost())
+        while self.records.waiting:
+            self.records.finish()
         demand(not self.factory.clients, "clients are left")
         for phone in self.phones:
             phone.settle()

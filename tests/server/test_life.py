@@ -27,9 +27,10 @@ from muxd.testing import (
     BudgetTransport,
     FakeConnection,
     FakeDevice,
-    ImmediateRecords,
+    MemoryRecordStore,
 )
 from muxd.wire.messages import MessageReader, Result, plistMessage
+from tests.server.laterecords import LateRecords
 from tests.server.serving import Client, connectRequest, plist
 
 LIMITS = Limits(pendingInput=50, clientQueue=1 << 20)
@@ -48,7 +49,8 @@ class ClientLife(RuleBasedStateMachine):
         self.phone = FakeDevice(self.clock)
         registry = DeviceRegistry()
         registry.deviceAttached(self.phone)
-        self.factory = ControlFactory(self.clock, registry, ImmediateRecords(), LIMITS)
+        self.records = LateRecords(MemoryRecordStore())
+        self.factory = ControlFactory(self.clock, registry, self.records, LIMITS)
         self.client = Client(BudgetTransport.connect(self.clock, self.factory, budget=0))
         self.tag = 0
         self.expected: list[tuple[int, int]] = []
@@ -77,11 +79,11 @@ class ClientLife(RuleBasedStateMachine):
         """
         return self.client.protocol.state
 
-    @precondition(lambda self: self.state is State.COMMAND)
+    @precondition(lambda self: self.state in (State.COMMAND, State.WAITING))
     @rule(known=st.booleans())
     def command(self, known: bool) -> None:
         """
-        The client asks for something.
+        The client asks for something, perhaps before it has its answer to the last.
         """
         self.tag += 1
         if known:
@@ -92,6 +94,14 @@ class ClientLife(RuleBasedStateMachine):
             number = Result.BAD_COMMAND
         self.client.send(plistMessage(request, self.tag))
         self.expected.append((self.tag, number))
+
+    @precondition(lambda self: self.records.waiting)
+    @rule()
+    def disk(self) -> None:
+        """
+        The disk has done something that it was asked for.
+        """
+        self.records.finish()
 
     @precondition(lambda self: self.state is State.COMMAND)
     @rule()
@@ -196,6 +206,9 @@ class ClientLife(RuleBasedStateMachine):
         """
         In the end everything has been delivered, and nothing is left.
         """
+        while self.records.waiting:
+            self.records.finish()
+            self.collect()
         self.client.transport.allow()
         self.collect()
         if not self.client.transport.aborted:
