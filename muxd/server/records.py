@@ -2,23 +2,19 @@
 """
 Pair records and the host's identity, as files (protocol 4.11).
 
-A record is a phone's trust in this host and holds private keys.  Whatever is
-killed at whatever moment, a file is there with its old content or its new one:
-new content is written to a file of its own, flushed to the disk, and renamed.
+A record is a phone's trust in this host and holds private keys: it is there whole or
+not at all, and only its owner may read it (L{muxd.server.wholefiles}).
 
-All of it is done in the reactor's thread, which waits for the disk: a record is
-written once per pairing, and is a few kilobytes.  So nothing is opened that could
-keep it waiting, and nothing is read that lies elsewhere: what is no plain file with
-this one name, a link, a FIFO or a device, is no record, whoever has put it there.
+Whoever calls these methods waits for the disk; L{muxd.server.recordthread} does it for
+those who cannot.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from errno import EINVAL, EMFILE, ENFILE, ENOENT, ENOMEM, EPERM
 from typing import Any
 from uuid import UUID, uuid4
@@ -29,7 +25,8 @@ from zope.interface import implementer
 
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
-from muxd.plainfile import NoPlainFile, readPlainFile
+from muxd.plainfile import NoPlainFile
+from muxd.server.wholefiles import WholeFiles
 from muxd.shortage import remedy
 from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 
@@ -39,30 +36,12 @@ BUID_KEY = "SystemBUID"
 _LONGEST_BUID = 255
 _RECORD_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _LEAST_DATA = 8
-_DIRECTORY_MODE = 0o700
-_FILE_MODE = 0o600
-_TEMPORARY = ".muxd-temporary"
-_STALE_AFTER = 60.0
-"""Seconds after which a temporary file has no writer any more."""
-
 
 PASSING = frozenset({EMFILE, ENFILE, ENOMEM})
 """
 Troubles that are over soon: they say nothing of what is in a file, or whether there is
 one.
 """
-
-
-def defaultDirectory() -> str:
-    """
-    Where this system keeps pair records (protocol 4.11).
-    """
-    if sys.platform == "darwin":
-        return "/var/db/lockdown"
-    if sys.platform == "win32":
-        programData = os.environ.get("PROGRAMDATA", r"C:\ProgramData")
-        return os.path.join(programData, "Apple", "Lockdown")
-    return "/var/lib/lockdown"
 
 
 def checkRecordID(recordID: str) -> None:
@@ -97,7 +76,7 @@ class PairRecordStore:
         """
         self.directory = FilePath(directory) if isinstance(directory, str) else directory
         self._randomUUID = randomUUID
-        self._largest = largest
+        self._files = WholeFiles(self.directory, largest)
         self._unstoredBUID: str | None = None
         self._told: set[str] = set()
         self._warned = False
@@ -110,7 +89,7 @@ class PairRecordStore:
         """
         path = self._path(recordID)
         try:
-            return self._readFile(path)
+            return self._files.read(path)
         except FileNotFoundError:
             raise
         except NoPlainFile as error:
@@ -143,7 +122,7 @@ class PairRecordStore:
             raise OSError(EINVAL, f"a pair record that XML cannot hold: {error}") from error
         self._makeDirectory()
         try:
-            self._replace(path, content)
+            self._files.replace(path, content)
         except OSError as error:
             self._trouble(error)
             raise OSError(ENOENT, f"cannot be written: {error}", path) from error
@@ -155,7 +134,7 @@ class PairRecordStore:
         """
         try:
             self._makeDirectory()
-            with self._temporary(self._file("check"), b""):
+            with self._files.temporary(self._files.path("check"), b""):
                 self._storedBUID()
                 return True
         except OSError as error:
@@ -176,7 +155,7 @@ class PairRecordStore:
         except OSError as error:
             self._trouble(error)
             raise
-        self._flushDirectory()
+        self._files.flush()
 
     def readBUID(self) -> str:
         """
@@ -212,9 +191,9 @@ class PairRecordStore:
 
         One that is damaged is put aside: it has no identity to keep.
         """
-        path = self._file(f"{HOST_RECORD}.plist")
+        path = self._files.path(f"{HOST_RECORD}.plist")
         try:
-            return parsePlist(self._readFile(path))
+            return parsePlist(self._files.read(path))
         except FileNotFoundError:
             return {}
         except MalformedMessage as error:
@@ -231,14 +210,14 @@ class PairRecordStore:
         os.replace(path, f"{path}.damaged")
 
     def _storeHostValues(self, values: dict[str, Any]) -> None:
-        path = self._file(f"{HOST_RECORD}.plist")
+        path = self._files.path(f"{HOST_RECORD}.plist")
         try:
             content = writePlist(values)
         except (TypeError, ValueError) as error:
             # It was binary, with what cannot be said in XML.
             self._putAside(path, error)
             content = writePlist({BUID_KEY: values[BUID_KEY]})
-        self._replace(path, content)
+        self._files.replace(path, content)
 
     def _storedBUID(self) -> str | None:
         return _asBUID(self._hostValues().get(BUID_KEY))
@@ -257,7 +236,7 @@ class PairRecordStore:
         """
         self._makeDirectory()
         claim = self._claim
-        with self._temporary(claim, self._newBUID().encode("ascii")) as proposal:
+        with self._files.temporary(claim, self._newBUID().encode("ascii")) as proposal:
             try:
                 os.link(proposal, claim)
             except FileExistsError:
@@ -274,26 +253,20 @@ class PairRecordStore:
 
     @property
     def _claim(self) -> str:
-        return self._file(f".{BUID_KEY}.claim")
+        return self._files.path(f".{BUID_KEY}.claim")
 
     def _claimedBUID(self) -> str | None:
         try:
             # Its maker may not have removed the name yet that it had before.
-            return _asBUID(self._readFile(self._claim, names=2).decode("ascii", "replace"))
+            return _asBUID(self._files.read(self._claim, names=2).decode("ascii", "replace"))
         except FileNotFoundError:
             return None
 
     # Files.
 
-    def _readFile(self, path: str, names: int = 1) -> bytes:
-        return readPlainFile(path, self._largest, names)
-
-    def _file(self, name: str) -> str:
-        return self.directory.child(name).path
-
     def _path(self, recordID: str) -> str:
         checkRecordID(recordID)
-        return self._file(f"{recordID}.plist")
+        return self._files.path(f"{recordID}.plist")
 
     def _makeDirectory(self) -> None:
         """
@@ -301,72 +274,11 @@ class PairRecordStore:
 
         @raise OSError: EPERM.
         """
-        path = self.directory.path
-        if os.path.isdir(path):
-            return
         try:
-            os.makedirs(path, _DIRECTORY_MODE)
-            os.chmod(path, _DIRECTORY_MODE)
-        except FileExistsError as error:
-            if not os.path.isdir(path):
-                self._trouble(error)
-                raise OSError(EPERM, f"no directory: {error}", path) from error
+            self._files.makeDirectory()
         except OSError as error:
             self._trouble(error)
-            raise OSError(EPERM, f"the directory cannot be made: {error}", path) from error
-
-    def _replace(self, path: str, content: bytes) -> None:
-        """
-        Give a file new content, all or nothing.
-        """
-        with self._temporary(path, content) as temporary:
-            os.replace(temporary, path)
-        self._flushDirectory()
-
-    @contextmanager
-    def _temporary(self, path: str, content: bytes) -> Iterator[str]:
-        """
-        A file beside another, with this content on the disk; it is gone
-        afterwards unless it has been renamed.
-        """
-        name = f".{os.path.basename(path)}.{uuid4().hex}{_TEMPORARY}"
-        temporary = self._file(name)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(temporary, flags, _FILE_MODE)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                now = os.fstat(file.fileno()).st_mtime
-            self._sweep(now)
-            yield temporary
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
-
-    def _sweep(self, now: float) -> None:
-        """
-        Remove what writers left behind that were killed.
-        """
-        with suppress(OSError):
-            for name in os.listdir(self.directory.path):
-                if name.endswith(_TEMPORARY):
-                    path = self._file(name)
-                    with suppress(OSError):
-                        if now - os.lstat(path).st_mtime > _STALE_AFTER:
-                            os.unlink(path)
-
-    def _flushDirectory(self) -> None:
-        """
-        Have a rename or removal survive a power cut, where the system can.
-        """
-        with suppress(OSError):
-            descriptor = os.open(self.directory.path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            raise OSError(EPERM, f"there is no directory: {error}", self.directory.path) from error
 
     def _found(self, error: NoPlainFile) -> None:
         """

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from twisted.python.filepath import FilePath
 
-from muxd.server import records
+from muxd.server import wholefiles
 from muxd.server.records import PairRecordStore
 from tests.server.records import BUID, Killed, RecordTestCase, failing, killing
 
@@ -207,7 +207,7 @@ class BUIDTests(RecordTestCase):
         self.assertEqual(self.store.readBUID(), BUID)
         store = self.another(self.OTHER)
         for number in (EMFILE, ENFILE, ENOMEM):
-            patched = self.patch(records, "readPlainFile", failing(number))
+            patched = self.patch(wholefiles, "readPlainFile", failing(number))
             self.assertErrno(number, store.readBUID)
             patched.restore()
         self.assertEqual(store.readBUID(), BUID)

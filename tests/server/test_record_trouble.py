@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.logger import formatEvent
 
-from muxd.server import records
+from muxd.server import wholefiles
 from muxd.server.records import PairRecordStore
 from tests.server.records import RECORD, UDID, RecordTestCase, failing
 
@@ -154,7 +154,7 @@ class TroubleTests(RecordTestCase):
         """
         self.store.save(UDID, plistlib.dumps(RECORD))
         for number in (EMFILE, ENFILE, ENOMEM):
-            patched = self.patch(records, "readPlainFile", failing(number))
+            patched = self.patch(wholefiles, "readPlainFile", failing(number))
             self.assertErrno(number, self.store.read, UDID)
             patched.restore()
         self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)

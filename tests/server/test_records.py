@@ -8,17 +8,15 @@ from __future__ import annotations
 import os
 import plistlib
 import stat
-import sys
 from collections.abc import Callable
 from errno import EINVAL, ENOENT
 from typing import Any
 from uuid import UUID
 
-from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IPairRecordStore
-from muxd.server.records import PairRecordStore, defaultDirectory
+from muxd.server.records import PairRecordStore
 from tests.server.records import BUID, RECORD, UDID, Killed, RecordTestCase, killing
 
 
@@ -185,23 +183,3 @@ class CrashTests(RecordTestCase):
         self.patch(os, "replace", note("replace", os.replace))
         self.store.save(UDID, plistlib.dumps(RECORD))
         self.assertEqual(order, ["fsync", "replace", "fsync"])
-
-
-class DefaultDirectoryTests(SynchronousTestCase):
-    """
-    Where each system keeps pair records (protocol 4.11).
-    """
-
-    def test_systems(self) -> None:
-        """
-        The places of Apple's and of the C daemon.
-        """
-        self.patch(os, "environ", {"PROGRAMDATA": "D:"})
-        for platform, expected in (
-            ("linux", "/var/lib/lockdown"),
-            ("freebsd14", "/var/lib/lockdown"),
-            ("darwin", "/var/db/lockdown"),
-            ("win32", os.path.join("D:", "Apple", "Lockdown")),
-        ):
-            self.patch(sys, "platform", platform)
-            self.assertEqual(defaultDirectory(), expected)
