@@ -218,7 +218,9 @@ class USBSource(Service):
         """
         if attached in self._phones:
             self._phones.remove(attached)
-        if self._discovery is not None:
+        # Another may have its address by now.
+        isTaken = any(one.location == attached.location for one in self._phones)
+        if self._discovery is not None and not isTaken:
             self._retries.ended(attached.location)
         self._checkStopped()
 
