@@ -4,14 +4,17 @@ Tests of L{muxd.service}: preflight, on and off.
 
 from __future__ import annotations
 
-from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
-from twisted.logger import globalLogPublisher
+from constantly import NamedConstant
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import LogLevel, globalLogPublisher
+from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd import service as module
 from muxd.interfaces import IDeviceReceiver
 from muxd.server.welcome import Welcome
 from muxd.service import MuxService
+from tests.usb.reactors import ThreadedClock
 
 
 class PreflightTests(SynchronousTestCase):
@@ -27,8 +30,9 @@ class PreflightTests(SynchronousTestCase):
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
         self.receivers: list[IDeviceReceiver] = []
+        self.reactor = ThreadedClock()
 
-    def service(self, preflight: bool) -> MuxService:
+    def service(self, preflight: bool, configDir: str | None = None) -> MuxService:
         """
         A service whose source remembers whom it would tell.
         """
@@ -37,19 +41,39 @@ class PreflightTests(SynchronousTestCase):
             self.receivers.append(receiver)
 
         made = MuxService(
-            MemoryReactorClock(),
+            self.reactor,
             sources=[source],  # type: ignore[list-item]  # nobody starts it
-            configDir=self.mktemp(),
+            configDir=configDir or self.mktemp(),
             preflight=preflight,
         )
         made.sources.clear()
         return made
 
+    def stop(self, service: MuxService) -> None:
+        """
+        Stop it, which waits for its threads.
+        """
+        stopped = service.stopService()
+        self.reactor.pumpUntil(lambda: stopped.called)
+        self.successResultOf(stopped)
+
     def warnings(self) -> list[str]:
         """
         What was logged as a warning.
         """
-        return [str(event["log_format"]) for event in self.log if event["log_level"].name == "warn"]
+        return self.logged(LogLevel.warn)
+
+    def errors(self) -> list[str]:
+        """
+        What was logged as an error.
+        """
+        return self.logged(LogLevel.error)
+
+    def logged(self, level: NamedConstant) -> list[str]:
+        """
+        What was logged at a level.
+        """
+        return [str(event["log_format"]) for event in self.log if event["log_level"] is level]
 
     def test_off(self) -> None:
         """
@@ -69,7 +93,7 @@ class PreflightTests(SynchronousTestCase):
         self.assertIsInstance(receiver, Welcome)
         service.startService()
         self.assertEqual(self.warnings(), [])
-        self.successResultOf(service.stopService())
+        self.stop(service)
 
     def test_notInstalled(self) -> None:
         """
@@ -81,3 +105,16 @@ class PreflightTests(SynchronousTestCase):
         service.startService()
         (line,) = self.warnings()
         self.assertIn("muxd[pairing]", line)
+        self.stop(service)
+
+    def test_check(self) -> None:
+        """
+        At the start it is looked whether pair records can be written.
+        """
+        directory = FilePath(self.mktemp())
+        directory.setContent(b"not a directory")
+        service = self.service(True, directory.path)
+        service.startService()
+        self.stop(service)
+        (line,) = self.errors()
+        self.assertIn("Pair records in {path} cannot be used", line)
