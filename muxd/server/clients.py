@@ -65,6 +65,37 @@ class ClientDetails:
         return values
 
 
+class Introduction:
+    """
+    What one client's requests have said about it.  It is worked out when somebody asks,
+    or when there is more of it: most clients say one thing and are never asked about.
+    """
+
+    __slots__ = ("_details", "_said")
+
+    def __init__(self) -> None:
+        self._details = ClientDetails()
+        self._said: Mapping[str, Any] | None = None
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """
+        A request says more, or the same again.
+        """
+        if self._said is not None:
+            self._details = self._details.updated(self._said)
+        self._said = values
+
+    @property
+    def details(self) -> ClientDetails:
+        """
+        All of it.
+        """
+        if self._said is not None:
+            self._details = self._details.updated(self._said)
+            self._said = None
+        return self._details
+
+
 def _text(values: Mapping[str, Any], key: str, otherwise: str) -> str:
     value = values.get(key)
     return printable(value) if isinstance(value, str) else otherwise

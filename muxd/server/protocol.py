@@ -5,7 +5,7 @@ One client's connection, from its first command to its last byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from muxd.interfaces import AttachedDevice
 from muxd.pipe import Joinable, PipeState, hasHungUp
-from muxd.server.clients import ClientDetails
+from muxd.server.clients import ClientDetails, Introduction
 from muxd.server.commands import Reply
 from muxd.server.connect import ConnectAttempt, resultOf
 from muxd.server.output import OutputQueue
@@ -58,8 +58,7 @@ class ControlProtocol(Protocol):
         self.server = server
         self.number = number
         self.version = BINARY_VERSION
-        self._details = ClientDetails()
-        self._said: Mapping[str, Any] | None = None
+        self._introduction = Introduction()
         self.state = State.COMMAND
         self._reader = MessageReader(server.limits.messageSize)
         self._output: OutputQueue
@@ -72,13 +71,9 @@ class ControlProtocol(Protocol):
     @property
     def details(self) -> ClientDetails:
         """
-        What the client has told us about itself.  Worked out when somebody asks,
-        or when it says more: most clients say one thing and are never asked about.
+        What the client has told us about itself.
         """
-        said, self._said = self._said, None
-        if said is not None:
-            self._details = self._details.updated(said)
-        return self._details
+        return self._introduction.details
 
     # What the transport calls.
 
@@ -264,9 +259,7 @@ class ControlProtocol(Protocol):
             self.server.malformed(error)
             self.sendResult(message.tag, Result.BAD_COMMAND)
             return
-        if self._said is not None:
-            self._details = self._details.updated(self._said)
-        self._said = values
+        self._introduction.add(values)
         commands = self.server.commands
         self._performSafely(lambda: commands.performPlist(self, message.tag, values), message.tag)
 

@@ -9,7 +9,7 @@ import plistlib
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.server.clients import ClientDetails
+from muxd.server.clients import ClientDetails, Introduction
 
 
 class ClientDetailsTests(SynchronousTestCase):
@@ -76,3 +76,23 @@ class ClientDetailsTests(SynchronousTestCase):
         values = plistlib.loads(plistlib.dumps(details.listenerValues(1)))
         self.assertEqual(values["ProgName"], "?" * 255)
         self.assertEqual(values["BundleID"], "?")
+
+
+class IntroductionTests(SynchronousTestCase):
+    """
+    What has been said, bit by bit.
+    """
+
+    def test_added(self) -> None:
+        """
+        It is the same whether somebody asks in between or not.
+        """
+        said = ({"ProgName": "a", "BundleID": "b"}, {"ProgName": "c"}, {"BundleID": 1})
+        asked, silent = Introduction(), Introduction()
+        self.assertEqual(asked.details, ClientDetails())
+        for values in said:
+            asked.add(values)
+            silent.add(values)
+            self.assertEqual(asked.details, asked.details)
+        self.assertEqual(silent.details, ClientDetails(programName="c", bundleID="b"))
+        self.assertEqual(asked.details, silent.details)
