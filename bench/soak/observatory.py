@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineOnlyReceiver
 
-from bench.soak.census import blocks, giveBack, mallocBytes, objects
+from bench.soak.census import blocks, giveBack, growInternedStrings, mallocBytes, objects
 from bench.soak.exchange import EXCHANGE, Exchange
 from bench.soak.stalls import Ticker, threadClocks
 from muxd.device.counters import MuxerCounters
@@ -171,6 +171,7 @@ def observed(reactor: Any, environment: Mapping[str, str]) -> Any:
     The application that C{daemon.tac} is: C{MUXD_SOAK} has the options of
     C{twistd usbmuxd} in JSON, C{MUXD_SOAK_OBSERVE} the path of the observer's socket.
     """
+    growInternedStrings()
     options = Options()
     options.reactor = reactor
     options.parseOptions(json.loads(environment["MUXD_SOAK"]))
