@@ -21,7 +21,8 @@ class Limits:
         at most 65535 * 256.  128 KiB is what every phone has seen from every
         host (facts: protocol 3.2).
     @ivar acknowledgeAt: Delivered but unacknowledged bytes at which an
-        acknowledgement goes out at once (protocol 3.5).
+        acknowledgement goes out at once (protocol 3.5); half the window, if that
+        is less.
     @ivar acknowledgeDelay: The longest a delivered byte waits for its
         acknowledgement otherwise (protocol 3.5).
     @ivar sendBuffer: Bytes written to a session and not yet taken by the link

@@ -335,7 +335,8 @@ class Muxer:
         self.delayed = DelayedAcknowledgements(
             self.clock,
             self.outbound,
-            threshold=self.limits.acknowledgeAt,
+            # A window that is smaller must not be used up until a timer runs.
+            threshold=min(self.limits.acknowledgeAt, window // 2),
             delay=self.limits.acknowledgeDelay,
             sharing=WindowSharing(window, 2 * window if self._link.isFast else window),
         )

@@ -149,3 +149,15 @@ class BatchTests(SynchronousTestCase):
         self.assertEqual([(s.payload, s.ack) for s in self.side.take()], [(b"answer", 8)])
         self.phone.clock.advance(1)
         self.assertEqual(self.side.take(), [])
+
+    def test_smallWindow(self) -> None:
+        """
+        Of a window that is smaller than that, half is acknowledged at once: the phone
+        need not stand still until a timer runs.
+        """
+        phone = ScriptedPhone.ready(acknowledgeAt=32768, receiveWindow=8192)
+        side = phone.open()
+        side.say(b"x" * 4000)
+        self.assertEqual(side.take(), [])
+        side.say(b"x" * 96)
+        self.assertEqual([one.ack for one in side.take()], [4097])
