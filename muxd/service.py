@@ -220,7 +220,7 @@ class MuxService(Service):
         running = [source for source in self.sources if source.running]
         await self._finish("sources", [maybeDeferred(source.stopService) for source in running])
         await self._finish("clients", [self._factory.stop()])
-        await self._finish("pair records", [self._records.finish()])
+        await self._finish("pair records", [self._records.stop()])
 
     async def _finish(self, what: str, ends: list[Deferred[Any]]) -> None:
         """

@@ -7,8 +7,9 @@ for most of a second; and a directory may be on a network.  The reactor, which h
 phones to serve, does not wait with it.
 
 There is one thread, and what it is asked for is done in that order: who reads a record
-after somebody has saved it gets the new one.  It is there for as long as there is
-something to do, and does not keep a process alive: a record is whole whenever it ends.
+after somebody has saved it gets the new one.  It stays when it has nothing to do, as
+whoever starts a thread waits for it to run, on a busy machine for a tenth of a second;
+but it does not keep a process alive: a record is whole whenever it ends.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class _DaemonThread(Thread):
 @implementer(IPairRecords)
 class RecordThread:
     """
-    A store's thread.
+    A store's thread, from its first use until L{stop}.
     """
 
     def __init__(self, reactor: Any, store: IPairRecordStore) -> None:
@@ -48,7 +49,6 @@ class RecordThread:
         self._reactor = reactor
         self._store = store
         self._pool: ThreadPool | None = None
-        self._unfinished = 0
 
     def read(self, recordID: str) -> Deferred[bytes]:
         """
@@ -82,28 +82,26 @@ class RecordThread:
             self._pool = ThreadPool(minthreads=0, maxthreads=1, name="pair records")
             self._pool.threadFactory = _DaemonThread
             self._pool.start()
-        self._unfinished += 1
         done: Deferred[T] = Deferred()
 
         def worked(success: bool, result: Any) -> None:
-            self._reactor.callFromThread(self._worked, done, result)
+            # A failure goes the other way by itself.
+            self._reactor.callFromThread(done.callback, result)
 
         self._pool.callInThreadWithCallback(worked, work, *args)
         return done
 
-    def _worked(self, done: Deferred[T], result: Any) -> None:
+    def stop(self) -> Deferred[None]:
         """
-        One thing is done, whether somebody still wants to hear of it or not.
+        Let the thread finish what it has been asked for, and end it.
         """
-        self._unfinished -= 1
-        if not self._unfinished and self._pool is not None:
-            pool, self._pool = self._pool, None
-            pool.stop()
-        # A failure goes the other way by itself.
-        done.callback(result)
+        pool = self._pool
+        if pool is None:
+            return succeed(None)
 
-    def finish(self) -> Deferred[None]:
-        """
-        Wait until everything that was asked for so far has been done.
-        """
-        return self.run(lambda: None) if self._unfinished else succeed(None)
+        def finished(_: None) -> None:
+            if self._pool is pool:
+                self._pool = None
+                pool.stop()
+
+        return self.run(lambda: None).addCallback(finished)

@@ -36,7 +36,7 @@ class RecordThreadTests(TestCase):
         """
         Nothing is left.
         """
-        await self.records.finish()
+        await self.records.stop()
         self.assertEqual(threading.active_count(), self.before)
 
     def test_interface(self) -> None:
@@ -84,7 +84,7 @@ class RecordThreadTests(TestCase):
         hold.set()
         self.assertEqual(await reading, b"49")
 
-    async def test_finish(self) -> None:
+    async def test_stop(self) -> None:
         """
         What has been asked for is done, then there is no thread any more.
         """
@@ -92,21 +92,23 @@ class RecordThreadTests(TestCase):
         self.addCleanup(hold.set)
         self.records.run(hold.wait)
         self.records.save("a", b"1")
-        finished = [self.records.finish(), self.records.finish()]
-        self.assertNoResult(finished[0])
+        stopped = [self.records.stop(), self.records.stop()]
+        self.assertNoResult(stopped[0])
         hold.set()
-        for each in finished:
+        for each in stopped:
             await each
         self.assertEqual(self.store.records, {"a": b"1"})
         self.assertEqual(threading.active_count(), self.before)
 
     async def test_again(self) -> None:
         """
-        Whoever hears that something is done may ask for more.
+        The thread stays for the next thing; and there is another one when it has been
+        stopped.
         """
-        await self.records.save("a", b"1")
-        self.assertEqual(threading.active_count(), self.before)
-        self.assertEqual(await self.records.read("a"), b"1")
+        first = await self.records.run(threading.current_thread)
+        self.assertIs(await self.records.run(threading.current_thread), first)
+        await self.records.stop()
+        self.assertIsNot(await self.records.run(threading.current_thread), first)
 
     async def test_cancelled(self) -> None:
         """
@@ -121,7 +123,7 @@ class RecordThreadTests(TestCase):
         self.failureResultOf(saving, CancelledError)
         self.assertEqual(self.store.records, {})
         hold.set()
-        await self.records.finish()
+        await self.records.stop()
         self.assertEqual(self.store.records, {"a": b"1"})
 
     async def test_keepsNobodyAlive(self) -> None:
@@ -135,5 +137,5 @@ class RecordThreadTests(TestCase):
         """
         Without anything to do there is no thread.
         """
-        await self.records.finish()
+        await self.records.stop()
         self.assertEqual(threading.active_count(), self.before)
