@@ -35,11 +35,16 @@ class ProcessTests(SynchronousTestCase):
         environ = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
         command = [sys.executable, "-m", "muxd.muxctl", "-s", fake.address.path, "connect", "7"]
         options: dict[str, object] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        process: subprocess.Popen[bytes] = subprocess.Popen(
-            command,
-            env=environ,
-            **(options | streams),  # type: ignore[call-overload]  # keywords from a dictionary
-        )
+        # Whoever runs us may have this signal ignored, and so would the program.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            process: subprocess.Popen[bytes] = subprocess.Popen(
+                command,
+                env=environ,
+                **(options | streams),  # type: ignore[call-overload]  # keywords from a dictionary
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
         self.addCleanup(process.__exit__, None, None, None)
         self.addCleanup(process.kill)
         return process
