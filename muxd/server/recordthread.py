@@ -20,9 +20,9 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.threadpool import ThreadPool
-from zope.interface import implementer
 
-from muxd.interfaces import IPairRecords, IPairRecordStore
+from muxd.interfaces import IPairRecordStore
+from muxd.server.recordcalls import RecordCalls
 
 T = TypeVar("T")
 
@@ -36,8 +36,7 @@ class _DaemonThread(Thread):
         super().__init__(*args, daemon=True, **kwargs)
 
 
-@implementer(IPairRecords)
-class RecordThread:
+class RecordThread(RecordCalls):
     """
     A store's thread, from its first use until L{stop}.
     """
@@ -46,37 +45,13 @@ class RecordThread:
         """
         @param reactor: Provides C{IReactorFromThreads}.
         """
+        super().__init__(store)
         self._reactor = reactor
-        self._store = store
         self._pool: ThreadPool | None = None
-
-    def read(self, recordID: str) -> Deferred[bytes]:
-        """
-        The stored record as it is.
-        """
-        return self.run(self._store.read, recordID)
-
-    def save(self, recordID: str, data: bytes) -> Deferred[None]:
-        """
-        Store a property list, all or nothing.
-        """
-        return self.run(self._store.save, recordID, data)
-
-    def delete(self, recordID: str) -> Deferred[None]:
-        """
-        Forget a record.
-        """
-        return self.run(self._store.delete, recordID)
-
-    def readBUID(self) -> Deferred[str]:
-        """
-        The host's identity.
-        """
-        return self.run(self._store.readBUID)
 
     def run(self, work: Callable[..., T], *args: Any) -> Deferred[T]:
         """
-        Do something else with the store when its turn comes.
+        Make a call in the thread, when its turn comes.
         """
         if self._pool is None:
             self._pool = ThreadPool(minthreads=0, maxthreads=1, name="pair records")

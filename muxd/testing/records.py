@@ -5,12 +5,17 @@ Pair records that are on no disk.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from errno import EINVAL, ENOENT
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
 
-from muxd.interfaces import IPairRecords, IPairRecordStore
+from muxd.interfaces import IPairRecordStore
+from muxd.server.recordcalls import RecordCalls
+
+T = TypeVar("T")
 
 
 @implementer(IPairRecordStore)
@@ -66,37 +71,19 @@ class MemoryRecordStore:
             raise OSError(EINVAL, "no record id")
 
 
-@implementer(IPairRecords)
-class ImmediateRecords:
+class ImmediateRecords(RecordCalls):
     """
     What is asked of a store is done at once: each Deferred has fired.
-
-    @ivar store: The store; one in memory if none is given.
     """
 
     def __init__(self, store: IPairRecordStore | None = None) -> None:
-        self.store = store or MemoryRecordStore()
+        """
+        @param store: The store; one in memory if none is given.
+        """
+        super().__init__(store or MemoryRecordStore())
 
-    def read(self, recordID: str) -> Deferred[bytes]:
+    def run(self, work: Callable[..., T], *args: Any) -> Deferred[T]:
         """
-        The record as it was saved.
+        Make the call now.
         """
-        return maybeDeferred(self.store.read, recordID)
-
-    def save(self, recordID: str, data: bytes) -> Deferred[None]:
-        """
-        Keep a record.
-        """
-        return maybeDeferred(self.store.save, recordID, data)
-
-    def delete(self, recordID: str) -> Deferred[None]:
-        """
-        Forget a record.
-        """
-        return maybeDeferred(self.store.delete, recordID)
-
-    def readBUID(self) -> Deferred[str]:
-        """
-        The host's identity.
-        """
-        return maybeDeferred(self.store.readBUID)
+        return maybeDeferred(work, *args)

@@ -6,17 +6,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from muxd.interfaces import IPairRecords, IPairRecordStore
+from muxd.interfaces import IPairRecordStore
+from muxd.server.recordcalls import RecordCalls
+
+T = TypeVar("T")
 
 
-@implementer(IPairRecords)
-class LateRecords:
+class LateRecords(RecordCalls):
     """
     What is asked of a store is done when L{finish} is called, the oldest first.
 
@@ -24,32 +25,16 @@ class LateRecords:
     """
 
     def __init__(self, store: IPairRecordStore) -> None:
-        self.store = store
+        super().__init__(store)
         self.waiting: deque[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
 
-    def read(self, recordID: str) -> Deferred[bytes]:
+    def run(self, work: Callable[..., T], *args: Any) -> Deferred[T]:
         """
-        The record, later.
+        Make the call later.
         """
-        return self._later(self.store.read, recordID)
-
-    def save(self, recordID: str, data: bytes) -> Deferred[None]:
-        """
-        Keep a record, later.
-        """
-        return self._later(self.store.save, recordID, data)
-
-    def delete(self, recordID: str) -> Deferred[None]:
-        """
-        Forget a record, later.
-        """
-        return self._later(self.store.delete, recordID)
-
-    def readBUID(self) -> Deferred[str]:
-        """
-        The host's identity, later.
-        """
-        return self._later(self.store.readBUID)
+        done: Deferred[T] = Deferred()
+        self.waiting.append((done, work, args))
+        return done
 
     def finish(self) -> None:
         """
@@ -62,8 +47,3 @@ class LateRecords:
             done.errback(Failure())
         else:
             done.callback(result)
-
-    def _later(self, call: Callable[..., Any], *args: Any) -> Deferred[Any]:
-        done: Deferred[Any] = Deferred()
-        self.waiting.append((done, call, args))
-        return done
