@@ -55,8 +55,8 @@ class Limits:
         is short of something, before it is tried again to let one in.
     @ivar stopTimeout: What each step of a stop may take: closing the listening
         sockets, ending the sources, flushing the clients.
-    @ivar pendingInput: Bytes of a client held while its Connect is under way
-        before its socket is paused (protocol 4.5).
+    @ivar pendingInput: Bytes of a client held while its Connect is under way, or
+        its pair record, beyond which its socket is not read (protocol 4.5).
     @ivar bulkInFlight: Bulk packets handed to a link and not yet on the bus
         beyond which it has no room: the queue is short so that a small packet
         is never far behind.

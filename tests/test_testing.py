@@ -219,6 +219,22 @@ class BudgetTransportTests(SynchronousTestCase):
         self.transport.resumeProducing()
         self.assertTrue(self.transport.paused)
 
+    def test_reads(self) -> None:
+        """
+        One read gives so much at the most, and the next may be paused for.
+        """
+        self.transport.readSize = 3
+        self.patch(self.protocol, "dataReceived", self._readOnce)
+        self.transport.deliver(b"abcdefgh")
+        for read in (b"abc", b"abcdef", b"abcdefgh"):
+            self.assertEqual(self.protocol.data, read)
+            self.transport.resumeProducing()
+            self.settle()
+
+    def _readOnce(self, data: bytes) -> None:
+        self.protocol.data += data
+        self.transport.pauseProducing()
+
     def test_finish(self) -> None:
         """
         To a protocol that knows no half-closed connection, an end of file is

@@ -97,7 +97,7 @@ class ControlProtocol(Protocol):
         if self.state in (State.COMMAND, State.LISTENING):
             self._process()
         else:
-            self._boundHeldInput()
+            self._boundInput()
 
     def readConnectionLost(self) -> None:
         """
@@ -232,6 +232,7 @@ class ControlProtocol(Protocol):
             self._close()
         finally:
             self._processing = False
+        self._boundInput()
         if self.state in (State.COMMAND, State.LISTENING):
             self._watchIncompleteMessage()
         if self.state is State.COMMAND and self._inputEnded:
@@ -285,7 +286,6 @@ class ControlProtocol(Protocol):
         if self.state is State.WAITING:
             self._enter(State.COMMAND)
             reply()
-            self._resumeInput()
             self._process()
 
     def _watchIncompleteMessage(self) -> None:
@@ -305,8 +305,17 @@ class ControlProtocol(Protocol):
 
     # The life of a Connect.
 
-    def _boundHeldInput(self) -> None:
-        if not self._inputPaused and len(self._reader) > self.server.limits.pendingInput:
+    def _boundInput(self) -> None:
+        """
+        Read no further while much is held.
+
+        It may all be requests, each of which has to wait for its own answer: a read
+        for each one that is performed would fill the memory.
+        """
+        held = self.state in (State.CONNECTING, State.WAITING)
+        if not held or len(self._reader) <= self.server.limits.pendingInput:
+            self._resumeInput()
+        elif not self._inputPaused:
             self._inputPaused = True
             self._joinable.pauseProducing()
 
@@ -353,7 +362,6 @@ class ControlProtocol(Protocol):
         self.server.connectRefused(attached, port, reason)
         self._enter(State.COMMAND)
         self.sendResult(tag, resultOf(reason))
-        self._resumeInput()
         self._process()
 
     # The end.

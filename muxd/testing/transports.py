@@ -42,9 +42,10 @@ class BudgetTransport:
     peer that takes only as many bytes as its budget allows.
 
     It pauses a registered producer when more than L{bufferSize} bytes are
-    waiting and resumes it when none is, closes after C{loseConnection} once all
-    is taken and no producer is registered, and tells its protocol of its loss
-    by way of the clock, never from within a call.
+    waiting and resumes it when none is, reads at most L{readSize} bytes at a
+    time, closes after C{loseConnection} once all is taken and no producer is
+    registered, and tells its protocol of its loss by way of the clock, never from
+    within a call.
 
     @ivar protocol: Who reads from here.
     @ivar budget: How many more bytes the peer will take; None is without end.
@@ -57,6 +58,7 @@ class BudgetTransport:
     """
 
     bufferSize = 65536
+    readSize = 65536
 
     def __init__(
         self,
@@ -264,8 +266,8 @@ class BudgetTransport:
 
     def _flushUndelivered(self) -> None:
         while self._undelivered and not (self.paused or self.disconnecting or self.disconnected):
-            data = bytes(self._undelivered)
-            self._undelivered.clear()
+            data = bytes(self._undelivered[: self.readSize])
+            del self._undelivered[: self.readSize]
             if self.protocol is not None:
                 self.protocol.dataReceived(data)
 

@@ -44,6 +44,10 @@ LIMITS = Limits(
     sessionsPerPhone=6,
 )
 MOST_CLIENTS = 5
+READ_SIZE = 2048
+MOST_HELD = max(LIMITS.messageSize, LIMITS.pendingInput) + READ_SIZE
+"""Bytes of one client: what may be there before a read, and the read."""
+
 MOST_WAITING = 2 * 65536 + LIMITS.clientQueue
 """Bytes for one client: what its transport buffers and what its queue holds."""
 
@@ -148,8 +152,8 @@ class World:
         """
         for client in self.clients:
             client.look()
-            reader = client.protocol._reader
-            demand(len(reader) <= 2 * LIMITS.messageSize + 4096, f"{len(reader)} bytes are held")
+            held = len(client.protocol._reader)
+            demand(held <= MOST_HELD, f"{held} bytes are held")
             waiting = client.transport.pending + client.protocol._output.size
             demand(waiting <= MOST_WAITING, f"{waiting} bytes wait for a client")
         for phone in self.phones:
@@ -170,6 +174,7 @@ class World:
         budget = script.choose(BUDGETS)
         if len(self.clients) < MOST_CLIENTS:
             transport = BudgetTransport.connect(self.clock, self.factory, budget)
+            transport.readSize = READ_SIZE
             self.clients.append(Client(transport))
 
     def raw(self, script: Script) -> None:

@@ -126,6 +126,8 @@ def ofClients() -> Iterator[tuple[str, bytes]]:
     yield "gone", begin + impatient + step(world.lose, 0) + step(world.carry, 0, 9) * 2
     deaf = b"\0" + step(world.connect, 1)
     yield "deaf", deaf + step(world.request, 0, requests.REQUESTS.index("ListDevices"), 0) * 300
+    asking = piece(plistMessage(REQUESTS[3], 1).encode() * 12)
+    yield "asking", begin + step(world.raw, 0, more=asking) * 4
     endless = pack("<IIII", 0xFFFFFFFF, 1, 8, 1) + bytes(4000)
     yield "endless", begin + step(world.raw, 0, more=piece(endless)) * 4
     for at, _ in enumerate(requests.NAMES):

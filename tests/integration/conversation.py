@@ -17,6 +17,14 @@ PATIENCE = 60.0
 """Seconds until a blocking call is given up."""
 
 
+def request(kind: str, **keys: object) -> bytes:
+    """
+    A request as a property list.
+    """
+    body = plistlib.dumps({"MessageType": kind, "ProgName": "tests", **keys})
+    return HEADER.pack(HEADER.size + len(body), PLIST_VERSION, PLIST_MESSAGE, 1) + body
+
+
 class Conversation:
     """
     A connection to a daemon.
@@ -55,9 +63,7 @@ class Conversation:
         """
         Send a request as a property list.
         """
-        body = plistlib.dumps({"MessageType": kind, "ProgName": "tests", **keys})
-        header = HEADER.pack(HEADER.size + len(body), PLIST_VERSION, PLIST_MESSAGE, 1)
-        self.socket.sendall(header + body)
+        self.socket.sendall(request(kind, **keys))
 
     def receive(self) -> dict[str, Any]:
         """

@@ -12,11 +12,13 @@ L{tests.server.test_record_trouble}.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import plistlib
 import resource
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,7 +26,7 @@ from pathlib import Path
 
 from twisted.internet.task import deferLater
 
-from tests.integration.conversation import PATIENCE, Conversation
+from tests.integration.conversation import PATIENCE, Conversation, request
 from tests.integration.daemon import Daemon, DaemonTestCase
 from tests.integration.inprocess import PhoneStream, ServiceTestCase
 from tests.integration.test_tools import ECHO
@@ -44,6 +46,17 @@ STILL = 50
 
 FEW = 256
 """Files that a daemon may have open which is to run out of them."""
+
+ANSWERS = 1000
+"""
+To a client that asks on and on.  A read of the socket for each answer would be 64 MiB.
+"""
+
+GROWTH = 8 << 20
+"""Bytes by which the daemon may grow meanwhile."""
+
+CLOSED = 9999
+"""A port that the phone has not."""
 
 SPARE = 16
 """Some of these that clients never get."""
@@ -231,6 +244,48 @@ class DescriptorTests(CrowdTestCase):
                 self.assertEqual(reply["Number"], 0)
                 stored = first.ask("ReadPairRecord", PairRecordID="A-1")["PairRecordData"]
                 self.assertEqual(plistlib.loads(stored), {"HostID": "x"})
+
+
+class AskingTests(CrowdTestCase):
+    """
+    A client that never stops asking, whatever it is answered.
+    """
+
+    def flood(self, daemon: Daemon, kind: str, **keys: object) -> None:
+        """
+        Send requests as fast as they are taken, until there are enough replies.
+        """
+        requests = request(kind, **keys) * 100
+        with daemon.conversation() as client:
+
+            def write() -> None:
+                with contextlib.suppress(OSError):
+                    while True:
+                        client.socket.sendall(requests)
+
+            writer = threading.Thread(target=write)
+            writer.start()
+            try:
+                for _ in range(ANSWERS):
+                    self.assertNotEqual(client.receive()["Number"], 0)
+            finally:
+                client.socket.shutdown(socket.SHUT_RDWR)
+                writer.join()
+
+    def test_bounded(self) -> None:
+        """
+        It is read from no faster than it is answered, also where that takes time:
+        what has not been answered stays in its socket, and so with the client.
+        """
+        daemon = self.startDaemon()
+        stream = daemon.connect(ECHO)
+        self.assertServed(stream)
+        before = self.memory(daemon)
+        self.flood(daemon, "Connect", DeviceID=1, PortNumber=socket.htons(CLOSED))
+        self.flood(daemon, "ReadPairRecord", PairRecordID="nobody")
+        self.assertLess(self.memory(daemon) - before, GROWTH)
+        self.assertServed(stream)
+        stream.close()
 
 
 class EndlessTests(ServiceTestCase):

@@ -21,8 +21,7 @@ from tests.server.serving import Client, connectRequest
 
 DEAF, GOOD = 4242, 7
 MANY = 1000
-PIECE = 65536
-"""What a transport reads at once."""
+PIECE = BudgetTransport.readSize
 
 
 class PhoneTestCase(SynchronousTestCase):
