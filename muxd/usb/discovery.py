@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_discovery -*-
+# -*- test-case-name: tests.usb.test_discovery,tests.usb.test_contextuse -*-
 """
 Phones coming and going.
 
@@ -216,6 +216,8 @@ class Discovery:
             return frozenset(devices), devices
         wanted = {location for location in present if self._isWanted(location)}
         if not wanted:
+            # What is held must not depend on what became of the last phone.
+            self._backend = None
             return present, {}
         devices = self._enumerate()
         if not wanted <= devices.keys():

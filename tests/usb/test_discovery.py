@@ -22,10 +22,8 @@ from muxd.usb.presence import PolledBus
 from muxd.usb.settings import USBSettings
 from tests.usb.discoveries import (
     DiscoveryTestCase,
-    KnowingBus,
     Listener,
     PassingContext,
-    StaleContext,
 )
 from tests.usb.reactors import DEADLINE, ThreadedClock
 
@@ -266,80 +264,6 @@ class EnumerationTests(DiscoveryTestCase):
         self.poll(3)
         self.assertEqual(1, len(self.logged("error")))
         self.assertEqual([SERIAL], self.serials())
-
-
-class KnowingBusTests(DiscoveryTestCase):
-    """
-    A system that says what is on the bus.
-    """
-
-    def setUp(self) -> None:
-        """
-        Contexts of libusb that nobody keeps up to date.
-        """
-        super().setUp()
-        self.knowing = KnowingBus(self.bus)
-        self.times: list[float] = []
-
-        def load() -> Any:
-            self.loads += 1
-            return StaleContext(self.bus)
-
-        self.discovery = self.build(bus=self.knowing, load=load)
-
-    def test_noLibraryNeeded(self) -> None:
-        """
-        As long as there is no phone, libusb is left alone; and when all are
-        known.
-        """
-        self.poll(3)
-        self.assertEqual(0, self.loads)
-        self.plug()
-        self.poll(3)
-        self.assertEqual(1, self.loads)
-
-    def test_staleContext(self) -> None:
-        """
-        A phone that came after the context was born is found with a new one,
-        and one that has left is gone though the context still shows it.
-        """
-        first = self.plug()
-        self.poll()
-        self.plug(OLD_SERIAL)
-        self.poll()
-        self.assertEqual([SERIAL, OLD_SERIAL], self.serials())
-        self.assertEqual(2, self.loads)
-        self.bus.unplug(first)
-        self.poll()
-        self.assertEqual([self.listener.phones[0].location], self.listener.gone)
-        self.assertEqual(2, self.loads)
-
-    def test_neverSeen(self) -> None:
-        """
-        A phone that even a new context does not show is told of, and new
-        contexts are made less and less often.
-        """
-        self.plug()
-        self.discovery = self.build(bus=self.knowing, load=self.empty)
-        self.poll(15)
-        # Two each time: the one that there was is given up.
-        self.assertEqual([0, 1, 3, 7], sorted(set(self.times)))
-        self.assertEqual(1, len(self.logged("warn")))
-
-    def empty(self) -> Any:
-        """
-        A context that shows nothing.
-        """
-        self.times.append(self.clock.seconds())
-        return SimulatedBus()
-
-    def test_unreadable(self) -> None:
-        """
-        A sysfs that cannot be read is a failure to be tolerated, too.
-        """
-        self.knowing.error = OSError(errno.EIO, "sysfs")
-        self.poll(TOLERATED_FAILURES + 1)
-        self.assertIn("sysfs", self.logged("error")[0])
 
 
 class ThreadTests(SynchronousTestCase):
