@@ -20,6 +20,7 @@ from muxd.pipe import Joinable, PipeState, hasHungUp
 from muxd.server.clients import ClientDetails, Introduction
 from muxd.server.commands import Reply
 from muxd.server.connect import ConnectAttempt, resultOf
+from muxd.server.input import InputQueue
 from muxd.server.output import OutputQueue
 from muxd.server.quickplist import parseRequest
 from muxd.server.replies import encodePlist, encodeResult
@@ -30,7 +31,6 @@ from muxd.wire.messages import (
     PLIST_VERSION,
     MalformedMessage,
     Message,
-    MessageReader,
     MessageType,
     Result,
 )
@@ -60,12 +60,11 @@ class ControlProtocol(Protocol):
         self.version = BINARY_VERSION
         self._introduction = Introduction()
         self.state = State.COMMAND
-        self._reader = MessageReader(server.limits.messageSize)
+        self._input: InputQueue
         self._output: OutputQueue
         self._attempt: ConnectAttempt | None = None
-        self._timer: IDelayedCall | None = None
+        self._flushTimer: IDelayedCall | None = None
         self._processing = False
-        self._inputPaused = False
         self._inputEnded = False
 
     @property
@@ -81,10 +80,12 @@ class ControlProtocol(Protocol):
         """
         A client is here.
         """
-        limit = self.server.limits.clientQueue
-        self._output = OutputQueue(self._joinable, limit, self._outputOverflowed)
-        readPlainly(self.transport)
-        self.server.clientConnected(self)
+        server, transport = self.server, cast("Joinable", self.transport)
+        limits = server.limits
+        self._input = InputQueue(transport, server.clock, limits, self._messageTimedOut)
+        self._output = OutputQueue(transport, limits.clientQueue, self._outputOverflowed)
+        readPlainly(transport)
+        server.clientConnected(self)
         readAtOnce(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
@@ -93,11 +94,11 @@ class ControlProtocol(Protocol):
         """
         if self.state is State.CLOSING:
             return
-        self._reader.feed(data)
+        self._input.add(data)
         if self.state in (State.COMMAND, State.LISTENING):
             self._process()
         else:
-            self._boundInput()
+            self._input.hold()
 
     def readConnectionLost(self) -> None:
         """
@@ -114,7 +115,7 @@ class ControlProtocol(Protocol):
             return
         if self.state is State.WAITING:
             return
-        awaited = self.state is State.CONNECTING and len(self._reader) > 0
+        awaited = self.state is State.CONNECTING and len(self._input) > 0
         if not awaited or hasHungUp(self.transport):
             self._close()
 
@@ -130,9 +131,11 @@ class ControlProtocol(Protocol):
         state, attempt = self.state, self._attempt
         self._enter(State.CLOSED)
         self._attempt = None
-        self._stopTimer()
+        if self._flushTimer is not None:
+            self._flushTimer.cancel()
+            self._flushTimer = None
         self._output.stopProducing()
-        self._reader.takeRest()
+        self._input.take()
         self.server.clientGone(self)
         if attempt is None:
             return
@@ -200,7 +203,7 @@ class ControlProtocol(Protocol):
         delivered first, but a stream whose phone goes on is cut.
         """
         if self.state is State.WAITING:
-            self._reader.takeRest()
+            self._input.take()
             self._inputEnded = True
         elif self.state is not State.CONNECTED:
             self._close()
@@ -221,10 +224,9 @@ class ControlProtocol(Protocol):
         self._processing = True
         try:
             while self.state in (State.COMMAND, State.LISTENING):
-                message = self._reader.next()
+                message = self._input.next()
                 if message is None:
                     break
-                self._stopTimer()
                 self._perform(message)
         except MalformedMessage as error:
             # There is no telling where the next message begins.
@@ -232,11 +234,12 @@ class ControlProtocol(Protocol):
             self._close()
         finally:
             self._processing = False
-        self._boundInput()
-        if self.state in (State.COMMAND, State.LISTENING):
-            self._watchIncompleteMessage()
-        if self.state is State.COMMAND and self._inputEnded:
+        if self.state in (State.WAITING, State.CONNECTING):
+            self._input.hold()
+        elif self.state is State.COMMAND and self._inputEnded:
             self._close()
+        elif self.state in (State.COMMAND, State.LISTENING):
+            self._input.flow()
 
     def _perform(self, message: Message) -> None:
         server = self.server
@@ -288,41 +291,11 @@ class ControlProtocol(Protocol):
             reply()
             self._process()
 
-    def _watchIncompleteMessage(self) -> None:
-        """
-        Give an incomplete message its time, from its first byte to its last.
-        """
-        if not len(self._reader):
-            self._stopTimer()
-        elif self._timer is None:
-            timeout = self.server.limits.messageTimeout
-            self._timer = self.server.clock.callLater(timeout, self._messageTimedOut)
-
     def _messageTimedOut(self) -> None:
-        self._timer = None
         self.server.counters.timeouts += 1
         self._close()
 
     # The life of a Connect.
-
-    def _boundInput(self) -> None:
-        """
-        Read no further while much is held.
-
-        It may all be requests, each of which has to wait for its own answer: a read
-        for each one that is performed would fill the memory.
-        """
-        held = self.state in (State.CONNECTING, State.WAITING)
-        if not held or len(self._reader) <= self.server.limits.pendingInput:
-            self._resumeInput()
-        elif not self._inputPaused:
-            self._inputPaused = True
-            self._joinable.pauseProducing()
-
-    def _resumeInput(self) -> None:
-        if self._inputPaused:
-            self._inputPaused = False
-            self._joinable.resumeProducing()
 
     def _phoneConnected(self, phone: IProtocol, attempt: ConnectAttempt, tag: int) -> None:
         """
@@ -338,8 +311,8 @@ class ControlProtocol(Protocol):
         client.consumer.write(encodeResult(self.version, tag, Result.OK))
         # An instance attribute on purpose: one call less for every read.
         self.dataReceived = client.dataReceived  # type: ignore[method-assign]
-        held = self._reader.takeRest()
-        self._resumeInput()
+        held = self._input.take()
+        self._input.resume()
         assert self.transport is not None
         attempt.join(self.transport, held)
         if self._inputEnded:
@@ -378,9 +351,9 @@ class ControlProtocol(Protocol):
         if self.state in (State.CLOSING, State.CLOSED):
             return
         self._leave()
-        self._resumeInput()
+        self._input.resume()
         timeout = self.server.limits.flushTimeout
-        self._timer = self.server.clock.callLater(timeout, self._flushTimedOut)
+        self._flushTimer = self.server.clock.callLater(timeout, self._flushTimedOut)
         self._output.finish()
 
     def _leave(self) -> None:
@@ -389,15 +362,14 @@ class ControlProtocol(Protocol):
         """
         attempt, self._attempt = self._attempt, None
         self._enter(State.CLOSING)
-        self._stopTimer()
-        self._reader.takeRest()
+        self._input.take()
         self.server.feed.remove(self)
         if attempt is not None:
             self.server.counters.cancelledConnects += 1
             attempt.cancel()
 
     def _flushTimedOut(self) -> None:
-        self._timer = None
+        self._flushTimer = None
         self.server.counters.flushTimeouts += 1
         self._abort()
 
@@ -415,12 +387,3 @@ class ControlProtocol(Protocol):
         if state not in TRANSITIONS[self.state]:
             raise AssertionError(f"client {self.number}: {self.state.value} to {state.value}")
         self.state = state
-
-    def _stopTimer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    @property
-    def _joinable(self) -> Joinable:
-        return cast("Joinable", self.transport)

@@ -152,7 +152,7 @@ class World:
         """
         for client in self.clients:
             client.look()
-            held = len(client.protocol._reader)
+            held = len(client.protocol._input)
             demand(held <= MOST_HELD, f"{held} bytes are held")
             waiting = client.transport.pending + client.protocol._output.size
             demand(waiting <= MOST_WAITING, f"{waiting} bytes wait for a client")

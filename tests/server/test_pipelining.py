@@ -52,7 +52,7 @@ class PipeliningTests(ServingTestCase):
         for tag in range(MANY):
             self.assertEqual([one.tag for one in client.messages()], [tag - 1] if tag else [])
             self.assertIs(client.protocol.state, state)
-            held = len(client.protocol._reader)
+            held = len(client.protocol._input)
             self.assertLessEqual(held, TINY.pendingInput + client.transport.readSize)
             answer()
             self.settle()
@@ -88,11 +88,11 @@ class PipeliningTests(ServingTestCase):
             client.send(connectMessage(1, PORT, tag), plistMessage(record, tag + 1))
         for _ in range(MANY // 2):
             self.assertIs(client.protocol.state, State.CONNECTING)
-            self.assertLessEqual(len(client.protocol._reader), TINY.pendingInput + 400)
+            self.assertLessEqual(len(client.protocol._input), TINY.pendingInput + 400)
             self.refuse()
             self.settle()
             self.assertIs(client.protocol.state, State.WAITING)
-            self.assertLessEqual(len(client.protocol._reader), TINY.pendingInput + 400)
+            self.assertLessEqual(len(client.protocol._input), TINY.pendingInput + 400)
             self.records.finish()
             self.settle()
         self.assertEqual([one.tag for one in client.messages()], list(range(MANY)))
