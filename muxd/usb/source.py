@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_source -*-
+# -*- test-case-name: tests.usb.test_source,tests.usb.test_handshakes -*-
 """
 The phones on USB as a source of devices.
 """
