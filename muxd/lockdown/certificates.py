@@ -31,7 +31,21 @@ VALIDITY = timedelta(days=3650)
 CIPHERS = b"DEFAULT:@SECLEVEL=0"
 """Old phones have nothing better, and every pairing is of 2048-bit keys."""
 
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*")
+LONGEST_KEY = 3500
+"""
+Bytes of PEM, which one of 4096 bits has.  Signing takes time with the cube of whatever
+numbers are in it, and each handshake signs, in the reactor's thread.
+"""
+
+_LEGACY_SERVER_CONNECT = 0x4
+"""OpenSSL's SSL_OP_LEGACY_SERVER_CONNECT, for which pyOpenSSL has no name."""
+
+_CERTIFICATE = re.compile(
+    rb"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*"
+)
+_KEY = re.compile(
+    rb"-----BEGIN (RSA |)PRIVATE KEY-----\s[A-Za-z0-9+/=\s]+-----END \1PRIVATE KEY-----\s*"
+)
 
 
 def makeKey() -> rsa.RSAPrivateKey:
@@ -148,6 +162,8 @@ def clientContext(record: PairRecord) -> SSL.Context:
     @raise ValueError: The record's key or certificate cannot be read.
     """
     context = _context(record.values["HostPrivateKey"], record.values["HostCertificate"])
+    # Old phones know no secure renegotiation (RFC 5746), and nobody renegotiates.
+    context.set_options(_LEGACY_SERVER_CONNECT)
     # With a newer one the handshake seems to be done before the phone has decided.
     context.set_max_proto_version(SSL.TLS1_2_VERSION)
     return context
@@ -240,9 +256,14 @@ def _context(key: bytes, certificate: bytes) -> SSL.Context:
     context.set_cipher_list(CIPHERS)
     try:
         context.use_certificate(_loadCertificate(certificate))
-        # Without a passphrase OpenSSL asks for that of an encrypted key on the
-        # terminal, and waits.
-        loaded = crypto.load_privatekey(crypto.FILETYPE_PEM, key, passphrase=b"")
+        plain = _plain(key, _KEY)
+        if len(plain) > LONGEST_KEY:
+            raise ValueError(
+                f"a key of the pair record is unusable: it has {len(plain)} bytes, expected at"
+                f" most {LONGEST_KEY}"
+            )
+        # Without a passphrase OpenSSL would ask for one on the terminal, and wait.
+        loaded = crypto.load_privatekey(crypto.FILETYPE_PEM, plain, passphrase=b"")
         context.use_privatekey(loaded)
         context.check_privatekey()
     except (crypto.Error, SSL.Error) as error:
@@ -251,12 +272,24 @@ def _context(key: bytes, certificate: bytes) -> SSL.Context:
 
 
 def _loadCertificate(data: bytes) -> crypto.X509:
-    # A certificate may be encrypted, too, and there is no way to give OpenSSL a
-    # passphrase for that; only what is plain is shown to it.
-    found = _PEM.search(data)
-    if found is None:
-        raise ValueError("a certificate of the pair record is unusable: expected plain PEM")
     try:
-        return crypto.load_certificate(crypto.FILETYPE_PEM, found[0])
+        return crypto.load_certificate(crypto.FILETYPE_PEM, _plain(data, _CERTIFICATE))
     except crypto.Error as error:
         raise ValueError(f"a certificate of the pair record is unusable: {error}") from error
+
+
+def _plain(data: bytes, form: re.Pattern[bytes]) -> bytes:
+    """
+    The first piece of PEM of this form.
+
+    What is encrypted is not shown to OpenSSL.  A certificate may be, too, and then
+    there is no way to give it a passphrase.  A key says itself how long it is to take
+    to compare one with it: minutes, if somebody likes.
+
+    @raise ValueError: There is none.
+    """
+    found = form.search(data)
+    if found is None:
+        name = "certificate" if form is _CERTIFICATE else "key"
+        raise ValueError(f"a {name} of the pair record is unusable: expected plain PEM")
+    return found[0]

@@ -12,15 +12,17 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from OpenSSL import crypto
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from OpenSSL import SSL, crypto
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.lockdown import certificates
 from muxd.lockdown.certificates import (
     clientContext,
     isSignedBy,
     makeKey,
     makePairRecord,
+    privatePEM,
     publicPEM,
     serverContext,
 )
@@ -160,6 +162,56 @@ class SignatureTests(SynchronousTestCase):
         ):
             self.assertIn("unusable", str(self.assertRaises(ValueError, clientContext, broken)))
 
+    def test_forms(self) -> None:
+        """
+        A key is usable in the old form and in the new one, and with what tools write
+        above it.
+        """
+        key = serialization.load_pem_private_key(anyRecord().values["HostPrivateKey"], None)
+        for form in (
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.PrivateFormat.PKCS8,
+        ):
+            pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+            for data in (pem, b"Bag Attributes\n" + pem, pem.replace(b"\n", b"\r\n"), pem + b"\0"):
+                clientContext(anyRecord().having(HostPrivateKey=data))
+
+    def test_tooLongKey(self) -> None:
+        """
+        A key so long that signing with it would keep everybody waiting is unusable.
+        """
+        begin, end = b"-----BEGIN RSA PRIVATE KEY-----\n", b"-----END RSA PRIVATE KEY-----\n"
+        key = begin + b"A" * 3500 + b"\n" + end
+        record = anyRecord().having(HostPrivateKey=key)
+        text = str(self.assertRaises(ValueError, clientContext, record))
+        self.assertIn(f"it has {len(key)} bytes, expected at most 3500", text)
+
+    def test_longKey(self) -> None:
+        """
+        One that is twice as long as those of today is not.
+        """
+        key = rsa.generate_private_key(65537, 4096)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        self.assertLess(len(pem), certificates.LONGEST_KEY)
+
+    def test_oldPhones(self) -> None:
+        """
+        A phone whose TLS is older than secure renegotiation (RFC 5746) is spoken to.
+        """
+        for version in (b"\3\1", b"\3\3"):
+            # AES128-SHA, without any extension.
+            body = version + bytes(32) + b"\0" + b"\x00\x2f" + b"\0"
+            hello = b"\2\0\0" + bytes([len(body)]) + body
+            connection = SSL.Connection(clientContext(anyRecord()), None)
+            connection.set_connect_state()
+            self.assertRaises(SSL.WantReadError, connection.do_handshake)
+            connection.bio_write(b"\x16" + version + b"\0" + bytes([len(hello)]) + hello)
+            self.assertRaises(SSL.WantReadError, connection.do_handshake)
+
 
 CHILD = """\
 import sys
@@ -197,8 +249,8 @@ class StrangeKeyTests(SynchronousTestCase):
         """
         values = anyRecord().values
         root = crypto.load_certificate(crypto.FILETYPE_PEM, values["RootCertificate"])
-        rsa, pss = (bytes.fromhex(f"06092a864886f70d0101{last}") for last in ("01", "0a"))
-        changed = crypto.dump_certificate(crypto.FILETYPE_ASN1, root).replace(rsa, pss)
+        plain, pss = (bytes.fromhex(f"06092a864886f70d0101{last}") for last in ("01", "0a"))
+        changed = crypto.dump_certificate(crypto.FILETYPE_ASN1, root).replace(plain, pss)
         pem = b"-----BEGIN CERTIFICATE-----\n%b-----END CERTIFICATE-----\n" % encodebytes(changed)
         error = self.assertRaises(
             ValueError, serverContext, PRIVATE_KEY, values["DeviceCertificate"], pem
@@ -245,6 +297,26 @@ class EncryptedTests(SynchronousTestCase):
                 serialization.Encoding.PEM, form, serialization.BestAvailableEncryption(b"secret")
             )
             self.refused(HostPrivateKey=encrypted)
+
+    def test_keyIsNotTried(self) -> None:
+        """
+        OpenSSL is not shown such a key: it would compute what the passphrase has to be
+        compared with, as long as the key says that this takes.
+        """
+        self.patch(crypto, "load_privatekey", self.fail)
+        key = serialization.load_pem_private_key(anyRecord().values["HostPrivateKey"], None)
+        plain = privatePEM(makeKey())
+        encrypted = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"secret"),
+        )
+        header = b"Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC," + b"0" * 32 + b"\n\n"
+        begin = b"-----BEGIN RSA PRIVATE KEY-----\n"
+        for strange in (encrypted, plain.replace(begin, begin + header), b"", b"x" * 100):
+            record = anyRecord().having(HostPrivateKey=strange)
+            text = str(self.assertRaises(ValueError, clientContext, record))
+            self.assertEqual(text, "a key of the pair record is unusable: expected plain PEM")
 
     def test_certificate(self) -> None:
         """
