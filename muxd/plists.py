@@ -35,6 +35,7 @@ class PlistProtocol(Int32StringReceiver):
     """
 
     _log = Logger()
+    _isClosed = False
     MAX_LENGTH = LONGEST_MESSAGE
 
     def plistReceived(self, message: Message) -> None:
@@ -63,9 +64,23 @@ class PlistProtocol(Int32StringReceiver):
         """
         Listen no more, and close when everything has been said.
         """
-        self.paused = True
-        if self.transport is not None:
-            self.transport.loseConnection()
+        self._isClosed = self.paused = True
+        transport = self.transport
+        if transport is None:
+            return
+        transport.loseConnection()
+        carrier = getattr(transport, "transport", None)
+        if carrier is not None:
+            # TLS has said that this is the end, and would wait for the other side to say
+            # so too, for ever.
+            carrier.loseConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Listen, unless this is over.
+        """
+        if not self._isClosed:
+            super().dataReceived(data)
 
     def stringReceived(self, string: bytes) -> None:
         """

@@ -96,6 +96,27 @@ class PlistProtocolTests(SynchronousTestCase):
             self.assertEqual(self.listener.heard, [])
             self.assertTrue(self.transport.disconnecting)
 
+    def test_closed(self) -> None:
+        """
+        What comes after the close is not kept, however much it is.
+        """
+        self.listener.dataReceived(frame(plistlib.dumps({"a": 1})) + b"\0\0")
+        self.listener.close()
+        for _ in range(100):
+            self.listener.dataReceived(bytes(10000))
+        self.assertEqual(self.listener.heard, [{"a": 1}])
+        self.assertLess(len(self.listener._unprocessed), 10)
+
+    def test_closeOfACarrier(self) -> None:
+        """
+        A transport that is carried by another one, as TLS is, is not waited for.
+        """
+        carrier = StringTransport()
+        self.transport.transport = carrier  # type: ignore[attr-defined]  # as TLS has it
+        self.listener.close()
+        self.assertTrue(self.transport.disconnecting)
+        self.assertTrue(carrier.disconnecting)
+
     def test_reason(self) -> None:
         """
         The log says why, in one line that can be shown, however much the other side

@@ -182,6 +182,24 @@ class ConversationTests(SynchronousTestCase):
         self.refused(asked, LockdownUnavailable)
 
 
+    def test_closeTLS(self) -> None:
+        """
+        A phone that does not agree to the end of TLS is not waited for, and what it
+        goes on saying is not kept.
+        """
+        record = recordOf("H")
+        self.talk.trust(record)
+        self.answer(self.client.startSession(record))
+        tls: Any = self.client.transport
+        pump = self.talk.device._pumps[-1]
+        self.patch(pump.server, "dataReceived", lambda data: None)
+        self.client.close()
+        self.assertTrue(pump.clientIO.disconnecting)
+        self.client.dataReceived(bytes(100000))
+        self.assertEqual(self.client._unprocessed, b"")
+        self.assertIs(tls.transport, pump.clientIO)
+
+
 class AnswerTests(SynchronousTestCase):
     """
     What no phone should answer.
