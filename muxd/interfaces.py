@@ -263,6 +263,13 @@ class IPairRecords(Interface):
         Forget a record.
         """
 
+    def discard(recordID: str, data: bytes) -> Deferred[bool]:
+        """
+        Forget a record if it is still this one.
+
+        @return: fires with whether it was; if not, there is another, which stays.
+        """
+
     def readBUID() -> Deferred[str]:
         """
         The host's identity, made once.

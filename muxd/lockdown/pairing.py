@@ -41,7 +41,9 @@ async def proposeRecord(
         record = await makeRecord(key, hostID, systemBUID)
     except ValueError as error:
         raise LockdownUnavailable(f"the phone's public key is unusable: {error}") from error
-    return record.having(WiFiMACAddress=wifi if isinstance(wifi, str) else None)
+    # What XML cannot say would make a record of it that cannot be stored.
+    isAddress = isinstance(wifi, str) and wifi.isprintable()
+    return record.having(WiFiMACAddress=wifi if isAddress else None)
 
 
 async def requestTrust(lockdown: ILockdown, record: PairRecord) -> PairRecord:

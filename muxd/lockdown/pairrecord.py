@@ -12,7 +12,7 @@ from typing import Any
 
 from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 
-REQUIRED = {
+KNOWN = {
     "DeviceCertificate": bytes,
     "HostCertificate": bytes,
     "HostID": str,
@@ -21,6 +21,10 @@ REQUIRED = {
     "RootPrivateKey": bytes,
     "SystemBUID": str,
 }
+"""What a record has when it is new."""
+
+REQUIRED = ("HostCertificate", "HostID", "HostPrivateKey")
+"""What a session with the phone needs.  Other programs may have kept no more."""
 
 PUBLIC = ("DeviceCertificate", "HostCertificate", "HostID", "RootCertificate", "SystemBUID")
 """What the phone is told of a record."""
@@ -60,11 +64,15 @@ class PairRecord:
         """
         The record with these values.
 
-        @raise BadPairRecord: One is missing, or of another type.
+        @raise BadPairRecord: One that is required is missing, or one is of another type.
         """
-        for name, kind in REQUIRED.items():
-            if not isinstance(values.get(name), kind):
-                got = type(values[name]).__name__ if name in values else "nothing"
+        for name, kind in KNOWN.items():
+            if name not in values:
+                if name in REQUIRED:
+                    raise BadPairRecord(f"{name}: expected {kind.__name__}, got nothing")
+                continue
+            if not isinstance(values[name], kind):
+                got = type(values[name]).__name__
                 raise BadPairRecord(f"{name}: expected {kind.__name__}, got {got}")
             if kind is str and not values[name].isprintable():
                 # A binary property list can hold it, and the phone cannot be told.
@@ -85,17 +93,17 @@ class PairRecord:
         return str(self.values["HostID"])
 
     @property
-    def systemBUID(self) -> str:
+    def systemBUID(self) -> str | None:
         """
-        The name of this host.
+        The name of this host, if the record has it.
         """
-        return str(self.values["SystemBUID"])
+        return self.values.get("SystemBUID")
 
     def public(self) -> dict[str, Any]:
         """
         What the phone is told: no private key.
         """
-        return {name: self.values[name] for name in PUBLIC}
+        return {name: self.values[name] for name in PUBLIC if name in self.values}
 
     def having(self, **values: Any) -> PairRecord:
         """

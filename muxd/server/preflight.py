@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from errno import ENOENT
 from typing import Any
 from uuid import UUID
 
@@ -38,9 +37,9 @@ from muxd.lockdown.errors import (
 )
 from muxd.lockdown.notifications import INSECURE_PROXY, ObserverFactory
 from muxd.lockdown.pairing import MakeRecord, proposeRecord, requestTrust
-from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
+from muxd.lockdown.pairrecord import PairRecord
+from muxd.server.phonerecord import PhoneRecord
 from muxd.server.preflightmachine import FINAL, SHOWN, TRANSITIONS, Outcome, Stage
-from muxd.server.records import PASSING
 
 NORMAL_TYPE = "com.apple.mobile.lockdown"
 NEWS = (
@@ -134,6 +133,7 @@ class Preflight:
         self._shop = workshop
         self._device = device
         self._udid = device.identity.udid
+        self._record = PhoneRecord(workshop.records, self._udid, self._warn)
         self._show = show
         self._paired = paired
         self._lockdown: ILockdown | None = None
@@ -288,27 +288,29 @@ class Preflight:
         connecting = connectLockdown(self._device.endpoint(LOCKDOWN_PORT), self._shop.clock)
         lockdown = self._lockdown = await connecting
         kind = await lockdown.queryType()
+        if not kind:
+            raise LockdownUnavailable("lockdownd does not say what it is")
         return Outcome.NORMAL if kind == NORMAL_TYPE else Outcome.RESTORING
 
     async def _check(self) -> Outcome:
         """
         Try the record that we have.
         """
-        record = await self._stored()
+        record = await self._record.read()
         if record is None:
             return Outcome.STRANGER
+        if record.systemBUID is None:
+            record = record.having(SystemBUID=await self._shop.records.readBUID())
         assert self._lockdown is not None
         try:
             await self._lockdown.startSession(record)
         except UnknownHost:
-            if await self._stored() != record:
-                return await self._check()  # somebody has paired meanwhile
-            self._warn(
-                "{udid} does not know its pair record any more (it was erased, or paired from"
-                " scratch): the record is removed."
-            )
-            await self._remove()
-            return Outcome.STRANGER
+            if await self._record.discard():
+                self._warn(
+                    "{udid} does not know its pair record any more (it was erased, or paired"
+                    " from scratch): the record is removed."
+                )
+            return await self._check()  # somebody may have paired meanwhile
         except PhoneLocked:
             return Outcome.LOCKED
         except (LockdownTLSError, LockdownError) as error:
@@ -326,10 +328,12 @@ class Preflight:
         isModern = await self._isModern(lockdown)
         host = await shop.records.readBUID()
         if isModern:
-            await lockdown.setValue("UntrustedHostBUID", host)
-        if self._proposed is None:
-            self._proposed = await proposeRecord(lockdown, host, shop.randomUUID, shop.makeRecord)
+            await self._introduce(lockdown, host)
         try:
+            if self._proposed is None:
+                self._proposed = await proposeRecord(
+                    lockdown, host, shop.randomUUID, shop.makeRecord
+                )
             record = await requestTrust(lockdown, self._proposed)
         except DialogPending:
             return Outcome.PENDING
@@ -337,11 +341,21 @@ class Preflight:
             return Outcome.LOCKED
         except PairingDenied:
             return Outcome.DENIED
-        await shop.records.save(self._udid, record.toBytes())
+        await self._record.save(record)
         self._paired()
         if not isModern:
             await lockdown.validatePair(record)
         return Outcome.TRUSTED
+
+    async def _introduce(self, lockdown: ILockdown, host: str) -> None:
+        """
+        Say who asks, for the dialog.  A phone that does not want to hear it can be
+        asked all the same.
+        """
+        try:
+            await lockdown.setValue("UntrustedHostBUID", host)
+        except LockdownError as error:
+            self._log.debug("{udid}: {error}", udid=self._udid, error=str(error))
 
     async def _isModern(self, lockdown: ILockdown) -> bool:
         """
@@ -352,29 +366,8 @@ class Preflight:
             kind = str(await lockdown.getValue("DeviceClass"))
         except LockdownError:
             return False
-        major = version.split(".")[0]
+        major = version.split(".")[0][:9]
         return kind in MODERN and major.isdecimal() and int(major) >= MODERN[kind]
-
-    async def _stored(self) -> PairRecord | None:
-        try:
-            return PairRecord.fromBytes(await self._shop.records.read(self._udid))
-        except BadPairRecord as error:
-            self._warn(
-                "{udid}: its pair record is damaged ({error}), and stays until there is a new one.",
-                error=str(error),
-            )
-        except OSError as error:
-            if error.errno in PASSING:
-                raise
-            if error.errno != ENOENT:
-                self._warn("{udid}: no pair record: {error}", error=error)
-        return None
-
-    async def _remove(self) -> None:
-        try:
-            await self._shop.records.delete(self._udid)
-        except OSError as error:
-            self._warn("{udid}: it stays: {error}", error=error)
 
     def _observe(self) -> None:
         """

@@ -54,6 +54,21 @@ class RecordCalls:
         """
         return self.run(self.store.delete, recordID)
 
+    def discard(self, recordID: str, data: bytes) -> Deferred[bool]:
+        """
+        Forget a record if it is still this one.
+        """
+        return self.run(self._discard, recordID, data)
+
+    def _discard(self, recordID: str, data: bytes) -> bool:
+        """
+        One call, so that none of ours comes in between.
+        """
+        isThis = self.store.read(recordID) == data
+        if isThis:
+            self.store.delete(recordID)
+        return isThis
+
     def readBUID(self) -> Deferred[str]:
         """
         The host's identity.

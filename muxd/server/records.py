@@ -72,10 +72,11 @@ class PairRecordStore:
     ) -> None:
         """
         @param randomUUID: Makes this host's identity if it has none yet.
-        @param largest: Bytes of a file that is read.
+        @param largest: Bytes of a file that is read, and so written.
         """
         self.directory = FilePath(directory) if isinstance(directory, str) else directory
         self._randomUUID = randomUUID
+        self._largest = largest
         self._files = WholeFiles(self.directory, largest)
         self._unstoredBUID: str | None = None
         self._told: set[str] = set()
@@ -106,7 +107,7 @@ class PairRecordStore:
         Store a property list, all or nothing.
 
         @raise OSError: EINVAL for an id that is none or data that is no
-            dictionary; EPERM when the directory cannot be made, ENOENT when the
+            dictionary, or too large; EPERM when the directory cannot be made, ENOENT when the
             file cannot be written.
         """
         path = self._path(recordID)
@@ -120,6 +121,9 @@ class PairRecordStore:
             # A binary property list can hold what XML cannot say, such as
             # control characters in a string.
             raise OSError(EINVAL, f"a pair record that XML cannot hold: {error}") from error
+        if len(content) > self._largest:
+            # It could not be read again.
+            raise OSError(EINVAL, f"a pair record of {len(content)} bytes as XML")
         self._makeDirectory()
         try:
             self._files.replace(path, content)

@@ -17,7 +17,7 @@ from twisted.internet.task import Clock
 
 from muxd.limits import Limits
 from muxd.lockdown.certificates import loadDeviceKey
-from muxd.lockdown.pairrecord import REQUIRED, PairRecord
+from muxd.lockdown.pairrecord import KNOWN, PairRecord
 from muxd.phone.key import PUBLIC_KEY
 from muxd.plists import LONGEST_MESSAGE
 from muxd.server.preflight import Preflight, Workshop
@@ -100,7 +100,7 @@ def storedRecord(script: Script) -> bytes | None:
         return goodRecord() if kind else None
     if kind == 2:
         return script.piece()
-    name = script.choose(tuple(REQUIRED))
+    name = script.choose(tuple(KNOWN))
     value = script.piece() if script.byte() & 1 else script.piece().decode("latin-1")
     values = {**anyRecord().values, name: value}
     return plistlib.dumps(values, fmt=plistlib.FMT_BINARY)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from struct import pack
 from typing import Any
 
-from muxd.lockdown.pairrecord import REQUIRED
+from muxd.lockdown.pairrecord import KNOWN
 from muxd.phone.key import PUBLIC_KEY
 from muxd.wire.messages import Message, connectMessage, plistMessage
 from muxd.wire.mux import encodePacketV1, encodeVersion
@@ -296,8 +296,8 @@ def ofLockdown() -> Iterator[tuple[str, bytes]]:
         "unknown",
         b"\1" + step(world.accept) + kind + say(Request="StartSession", Error="InvalidHostID"),
     )
-    for at, name in enumerate(REQUIRED):
-        strange = b"\3" + bytes([at, REQUIRED[name] is bytes]) + piece(b"\x1b[2J")
+    for at, name in enumerate(KNOWN):
+        strange = b"\3" + bytes([at, KNOWN[name] is bytes]) + piece(b"\x1b[2J")
         yield f"record{at}", strange + step(world.accept) + kind
     yield "restore", begin + say(Request="QueryType", Type="com.apple.mobile.restored")
     for key in ("Error", "Value"):

@@ -27,7 +27,7 @@ from muxd.lockdown.errors import (
 )
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.key import PUBLIC_KEY
-from tests.lockdown.phones import Conversation, recordOf
+from tests.lockdown.phones import BUID, Conversation, recordOf
 
 
 class ConversationTests(SynchronousTestCase):
@@ -129,7 +129,7 @@ class ConversationTests(SynchronousTestCase):
         """
         record = recordOf("H")
         self.talk.trust(record)
-        other = makePairRecord(PUBLIC_KEY, record.hostID, record.systemBUID)
+        other = makePairRecord(PUBLIC_KEY, record.hostID, BUID)
         self.refused(self.client.startSession(other), LockdownTLSError)
 
     def test_unusableRecord(self) -> None:
@@ -180,7 +180,6 @@ class ConversationTests(SynchronousTestCase):
         self.client.close()
         self.client.close()
         self.refused(asked, LockdownUnavailable)
-
 
     def test_closeTLS(self) -> None:
         """

@@ -4,6 +4,7 @@ Tests of L{muxd.lockdown.pairing}.
 
 from __future__ import annotations
 
+import plistlib
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from muxd.lockdown.errors import LockdownUnavailable
 from muxd.lockdown.pairing import proposeRecord, requestTrust
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.key import PUBLIC_KEY
+from muxd.phone.lockdownd import Lockdownd
 from tests.lockdown.phones import BUID, Conversation, recordOf
 
 HOST = UUID(int=10)
@@ -74,6 +76,18 @@ class PairingTests(SynchronousTestCase):
         A phone without Wi-Fi has none.
         """
         self.change("WiFiAddress", None)
+        self.assertNotIn("WiFiMACAddress", self.successResultOf(self.propose()).values)
+
+    def test_strangeAddress(self) -> None:
+        """
+        What could not be written into a record is none.
+        """
+
+        def sendBinary(lockdownd: Lockdownd, message: Any) -> None:
+            lockdownd.sendString(plistlib.dumps(message, fmt=plistlib.FMT_BINARY))
+
+        self.patch(Lockdownd, "sendPlist", sendBinary)
+        self.change("WiFiAddress", "02:\x01")
         self.assertNotIn("WiFiMACAddress", self.successResultOf(self.propose()).values)
 
     def test_noKey(self) -> None:

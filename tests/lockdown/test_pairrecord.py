@@ -8,7 +8,7 @@ import plistlib
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.lockdown.pairrecord import REQUIRED, BadPairRecord, PairRecord
+from muxd.lockdown.pairrecord import KNOWN, REQUIRED, BadPairRecord, PairRecord
 from tests.lockdown.phones import recordOf
 
 
@@ -47,14 +47,27 @@ class PairRecordTests(SynchronousTestCase):
         """
         What is missing or of another type is named.
         """
-        for name in REQUIRED:
+        for name in KNOWN:
             values = dict(recordOf("H").values)
-            del values[name]
-            error = self.assertRaises(BadPairRecord, PairRecord.fromValues, values)
-            self.assertIn(f"{name}: expected", str(error))
+            if name in REQUIRED:
+                del values[name]
+                error = self.assertRaises(BadPairRecord, PairRecord.fromValues, values)
+                self.assertIn(f"{name}: expected", str(error))
             values[name] = 7
             error = self.assertRaises(BadPairRecord, PairRecord.fromValues, values)
             self.assertIn("got int", str(error))
+
+    def test_less(self) -> None:
+        """
+        A record that has what a session needs is one, and the phone is told what
+        there is.
+        """
+        values = dict(recordOf("H").values)
+        for name in set(KNOWN) - set(REQUIRED):
+            del values[name]
+        record = PairRecord.fromBytes(plistlib.dumps(values))
+        self.assertEqual((record.hostID, record.systemBUID), ("H", None))
+        self.assertEqual(set(record.public()), {"HostCertificate", "HostID"})
 
     def test_garbage(self) -> None:
         """

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.interfaces import AttachedDevice
+from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.limits import LIMITS
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.trust import Owner
@@ -62,6 +62,7 @@ class Plugged:
     @ivar clock: What time it is.
     @ivar device: The phone.
     @ivar store: This host's records.
+    @ivar records: How they are asked for.
     @ivar listener: What listeners have been told.
     """
 
@@ -73,6 +74,7 @@ class Plugged:
         self.registry = DeviceRegistry()
         self.listener = Watching(self.clock)
         self.registry.subscribe(self.listener)  # type: ignore[arg-type]  # it has the methods
+        self.records: IPairRecords = ImmediateRecords(self.store)
         self.made = 0
         self.preflight: Preflight
 
@@ -90,9 +92,7 @@ class Plugged:
         attached = self.registry.attach(self.device, visible=False)
         assert attached is not None
         self.preflight = Preflight(
-            Workshop(
-                self.clock, ImmediateRecords(self.store), LIMITS, self.makeRecord, lambda: HOST
-            ),
+            Workshop(self.clock, self.records, LIMITS, self.makeRecord, lambda: HOST),
             self.device,
             show=lambda: self.registry.show(self.device),
             paired=lambda: self.registry.announcePaired(attached),

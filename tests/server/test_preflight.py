@@ -4,6 +4,7 @@ Tests of L{muxd.server.preflight}, with a simulated phone.
 
 from __future__ import annotations
 
+import plistlib
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,6 +14,7 @@ from muxd.phone.lockdownd import Lockdownd
 from muxd.phone.trust import Owner
 from muxd.server.preflightmachine import Stage
 from tests.lockdown.phones import recordOf
+from tests.server.laterecords import LateRecords
 from tests.server.preflights import HOST, PreflightCase
 
 
@@ -144,6 +146,48 @@ class TrustTests(PreflightCase):
         self.assertEqual(phone.record, record)
         self.assertIs(phone.preflight.stage, Stage.TRUSTED)
 
+    def test_recordSavedMeanwhile(self) -> None:
+        """
+        Nor is one that is stored while the record is about to be removed.
+        """
+        phone = self.plugged(Owner.ASK)
+        phone.paired()
+        record = phone.record
+        assert record is not None
+        phone.store.records[phone.udid] = record.having(HostID="STALE").toBytes()
+        records = phone.records = LateRecords(phone.store)
+        phone.plug()
+        records.finish()
+        phone.device.flush()
+        # The phone does not know the record, and the store has been told so.
+        self.assertEqual(len(records.waiting), 1)
+        records.save(phone.udid, record.toBytes())
+        phone.preflight.recordSaved(phone.udid)
+        while records.waiting:
+            records.finish()
+            phone.device.flush()
+        self.assertEqual(phone.record, record)
+        phone.wait(1)
+        while records.waiting:
+            records.finish()
+            phone.device.flush()
+        self.assertEqual(phone.record, record)
+
+    def test_lessRecord(self) -> None:
+        """
+        A record is good if the phone knows it, whatever it lacks that no session needs;
+        it is one of another computer's tools, or of another computer.
+        """
+        for name in ("RootPrivateKey", "RootCertificate", "DeviceCertificate", "SystemBUID"):
+            phone = self.plugged(Owner.ASK)
+            phone.paired()
+            assert phone.record is not None
+            values = {key: value for key, value in phone.record.values.items() if key != name}
+            phone.store.records[phone.udid] = plistlib.dumps(values)
+            phone.plug()
+            self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+            self.assertEqual(phone.record.values, values)
+
     def test_recordOfAnotherHost(self) -> None:
         """
         So is one that was copied from another computer and is not known.
@@ -165,6 +209,37 @@ class TrustTests(PreflightCase):
         phone.plug()
         self.assertEqual(self.told(phone), ["Attached", "Paired"])
         self.assertEqual(phone.device.phone.trust.dialogs, 0)
+
+    def test_introductionRefused(self) -> None:
+        """
+        A phone that does not want to hear who asks is asked all the same.
+        """
+        for error in ("SetProhibited", "InvalidConnection", "PasswordProtected"):
+            self.patch(Lockdownd, "_setValue", lambda *_, error=error: {"Error": error})
+            phone = self.plugged()
+            phone.plug()
+            phone.wait(0.5)
+            self.assertEqual(self.told(phone), ["Attached", "Paired"], error)
+            self.assertEqual(phone.device.phone.trust.dialogs, 1)
+
+    def test_lockedBeforeTheKey(self) -> None:
+        """
+        A phone that tells its key only when it is unlocked is locked.
+        """
+        answer = Lockdownd._getValue
+
+        def getValue(lockdownd: Lockdownd, request: Any) -> Any:
+            if request.get("Key") == "DevicePublicKey":
+                return {"Error": "PasswordProtected"}
+            return answer(lockdownd, request)
+
+        patched = self.patch(Lockdownd, "_getValue", getValue)
+        phone = self.plugged()
+        phone.plug()
+        self.assertIs(phone.preflight.stage, Stage.LOCKED)
+        patched.restore()
+        phone.wait(10)
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
 
     def test_keysTakeTime(self) -> None:
         """

@@ -13,6 +13,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 
 from muxd.lockdown.client import LOCKDOWN_PORT
 from muxd.phone.trust import Owner
+from muxd.server.preflight import NORMAL_TYPE
 from muxd.server.preflightmachine import FINAL, Outcome, Stage
 from tests.server.preflights import PreflightCase
 
@@ -64,6 +65,20 @@ class TroubleTests(PreflightCase):
         # At 0, 1, 3, 7, 15, 31, 63, 123, 183.
         self.assertEqual(len(phone.device.ports), 9)
         self.assertEqual(len(logged), 1)
+
+    def test_noType(self) -> None:
+        """
+        A phone that does not say what answers is no phone that is being restored: it
+        is tried again.
+        """
+        phone = self.plugged()
+        phone.device.phone.lockdown.type = ""
+        phone.plug()
+        phone.wait(0.5)
+        self.assertIs(phone.preflight.stage, Stage.RESTING)
+        phone.device.phone.lockdown.type = NORMAL_TYPE
+        phone.wait(3)
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
 
     def test_storeFails(self) -> None:
         """

@@ -16,6 +16,7 @@ from uuid import UUID
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IPairRecordStore
+from muxd.limits import LIMITS
 from muxd.server.records import PairRecordStore
 from tests.server.records import BUID, RECORD, UDID, Killed, RecordTestCase, killing
 
@@ -103,6 +104,17 @@ class PairRecordTests(RecordTestCase):
         hostile = plistlib.dumps({"HostID": "\x00"}, fmt=plistlib.FMT_BINARY)
         for data in (b"", b"1234567", b"garbage!", plistlib.dumps([RECORD]), hostile):
             self.assertErrno(EINVAL, self.store.save, UDID, data)
+        self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
+
+    def test_tooLarge(self) -> None:
+        """
+        What could not be read again is EINVAL, and what was stored stays: XML may need
+        many times as much room as what was sent.
+        """
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        data = plistlib.dumps({"a": ["<" * 3] * 30000}, fmt=plistlib.FMT_BINARY)
+        self.assertLess(len(data), LIMITS.recordSize // 4)
+        self.assertErrno(EINVAL, self.store.save, UDID, data)
         self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
 
     def test_rootIsTheDictionary(self) -> None:
