@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_pipe,tests.test_hangup,tests.device.test_piping -*-
+# -*- test-case-name: tests.test_pipe,tests.device.test_piping -*-
 """
 Two transports joined, each feeding the other.
 
@@ -21,16 +21,11 @@ finishing C{loseConnection}: when its buffer is empty it resumes the producer
 rather than close.  Hence each close here is C{unregisterProducer} first, then
 C{loseConnection}.
 
-An end of file on a socket does not say whether the peer has gone or only
-finished sending.  On Linux a UNIX socket knows, and is asked: without that, a
-client that was killed would look half-closed and keep its session for the
-session's whole grace period.
+A peer that has gone is not one that has finished sending (L{muxd.hangup}).
 """
 
 from __future__ import annotations
 
-import select
-import sys
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, cast
@@ -38,16 +33,15 @@ from typing import Protocol as Structure
 
 from twisted.internet.interfaces import (
     IDelayedCall,
-    IFileDescriptor,
     IHalfCloseableProtocol,
     IReactorTime,
     ISSLTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from muxd.hangup import HangUpWatch, WatchedProducer, hangUp, hasHungUp
 from muxd.socketwriter import Consumer, consumerOf
 
 
@@ -87,34 +81,6 @@ class PipeState(Enum):
     JOINED = "joined"
     CLOSING = "closing"
     CLOSED = "closed"
-
-
-def hasHungUp(transport: Any) -> bool:
-    """
-    Whether the peer of a transport that has just read an end of file is known
-    to have closed its socket altogether.
-
-    False means that it may still be reading.
-    """
-    if not sys.platform.startswith("linux") or not IFileDescriptor.providedBy(transport):
-        return False
-    poll = select.poll()
-    poll.register(transport.fileno(), select.POLLHUP)
-    return any(event & select.POLLHUP for _, event in poll.poll(0))
-
-
-def hangUp(transport: Any) -> None:
-    """
-    End a transport whose peer has hung up.
-
-    What the reactor does with a transport that cannot be half-closed is done
-    here at once: an abort would take another turn of the reactor, a timer, and a
-    socket option for a peer that is not there.
-    """
-    if isinstance(transport, Connection) and not getattr(transport, "TLS", False):
-        transport.connectionLost(connectionDone)
-    else:
-        getattr(transport, "abortConnection", transport.loseConnection)()
 
 
 def finisher(transport: Any) -> Callable[[], None] | None:
@@ -216,6 +182,7 @@ class Pipe:
         flushTimeout: float,
         closed: Callable[[Failure], None] | None = None,
         buffer: int | None = None,
+        watch: HangUpWatch | None = None,
     ) -> None:
         """
         @param flushTimeout: Seconds for an end to take its last bytes.
@@ -223,6 +190,8 @@ class Pipe:
             that the first of them to go gave.
         @param buffer: How many bytes may wait for a socket before the other end
             is read no further; None for as many as Twisted lets wait.
+        @param watch: Who looks whether the peer of the first end has gone while
+            that is not read.
         """
         self.state = PipeState.WAITING
         self.buffer = buffer
@@ -233,6 +202,7 @@ class Pipe:
         self._clock = clock
         self._flushTimeout = flushTimeout
         self._closed = closed
+        self._watch = watch
         self._reason: Failure | None = None
         self._deadline: IDelayedCall | None = None
 
@@ -249,8 +219,16 @@ class Pipe:
         self.state = PipeState.JOINED
         for one in (end, end.peer):
             assert one.consumer is not None
-            one.consumer.registerProducer(one.peer.transport, True)
+            one.consumer.registerProducer(self._producer(one.peer), True)
         end.peer.joinable.resumeProducing()
+
+    def _producer(self, end: PipeEnd) -> Any:
+        """
+        What pauses an end's transport for the other end.
+        """
+        if self._watch is None or end is not self.first:
+            return end.transport
+        return WatchedProducer(end, self._watch)
 
     def endFinished(self, end: PipeEnd) -> None:
         """
@@ -285,6 +263,8 @@ class Pipe:
         """
         end.transport = None
         end.consumer = None
+        if self._watch is not None:
+            self._watch.remove(self.first)
         if self._reason is None:
             self._reason = reason
         if end.peer.transport is not None:

@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.pipe}: whether the peer of a socket has gone altogether.
+Tests of L{muxd.hangup}: whether the peer of a socket has gone altogether.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from muxd.pipe import Pipe, PipeEnd, hasHungUp
+from muxd.hangup import hasHungUp
+from muxd.pipe import Pipe, PipeEnd
 from tests.test_pipe import FLUSH, PipeCase
 from tests.test_socketwriter import Socket
 

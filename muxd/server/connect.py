@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from muxd.device.errors import NoFreePort, ProtocolViolation
+from muxd.hangup import HangUpWatch
 from muxd.pipe import Pipe, PipeEnd
 from muxd.wire.messages import Result
 
@@ -78,11 +79,13 @@ class ConnectAttempt:
         clock: IReactorTime,
         flushTimeout: float,
         ended: Callable[[Pipe], None],
+        watch: HangUpWatch | None = None,
     ) -> None:
         """
         @param ended: Called with a pipe that was joined and is over.
+        @param watch: Looks at clients that are not read from.
         """
-        self.pipe = Pipe(clock, flushTimeout, self._pipeClosed)
+        self.pipe = Pipe(clock, flushTimeout, self._pipeClosed, watch=watch)
         self._ended = ended
         self.cancelled = False
         self._connecting: Deferred[IProtocol] | None = None

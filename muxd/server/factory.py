@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from muxd.admission import Admission
+from muxd.hangup import HangUpWatch
 from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.limits import LIMITS, Limits
 from muxd.pipe import Pipe
@@ -34,6 +35,7 @@ class ControlFactory(Factory):
     @ivar feed: Tells listeners of devices.
     @ivar commands: Answers requests.
     @ivar admission: Lets clients in while there is room for them.
+    @ivar hangUps: Looks at those who are not read from.
     @ivar counters: What has happened so far.
     @ivar clients: Everybody who is connected.
     """
@@ -51,6 +53,7 @@ class ControlFactory(Factory):
         self.clock = clock
         self.limits = limits
         self.admission = Admission(clock, limits)
+        self.hangUps = HangUpWatch(clock, limits.flushTimeout)
         self.counters = ServerCounters()
         self.clients: set[ControlProtocol] = set()
         self.feed = EventFeed(registry)
@@ -109,6 +112,7 @@ class ControlFactory(Factory):
         self.clients.discard(client)
         self.admission.left()
         if not self.clients:
+            self.hangUps.stop()
             waiting, self._whenEmpty = self._whenEmpty, []
             if waiting:
                 # It may have been needed since nobody listens any more.

@@ -15,8 +15,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from muxd.hangup import hasHungUp
 from muxd.interfaces import AttachedDevice
-from muxd.pipe import Joinable, PipeState, hasHungUp
+from muxd.pipe import Joinable, PipeState
 from muxd.server.clients import ClientDetails, Introduction
 from muxd.server.commands import Reply
 from muxd.server.connect import ConnectAttempt, resultOf
@@ -187,7 +188,9 @@ class ControlProtocol(Protocol):
         """
         self._enter(State.CONNECTING)
         server = self.server
-        attempt = ConnectAttempt(server.clock, server.limits.flushTimeout, server.streamEnded)
+        attempt = ConnectAttempt(
+            server.clock, server.limits.flushTimeout, server.streamEnded, server.hangUps
+        )
         self._attempt = attempt
         connecting = attempt.start(lambda: attached.device.endpoint(port))
         connecting.addCallbacks(

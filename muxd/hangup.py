@@ -1,0 +1,171 @@
+# -*- test-case-name: tests.test_hangup,tests.test_hangupwatch -*-
+"""
+Whether the peer of a socket has gone.
+
+An end of file does not say so: the peer may only have finished sending.  On Linux a
+UNIX socket knows, and is asked: without that, a client that was killed would look
+half-closed and keep its session for the session's whole grace period.
+
+And nobody reads an end of file from a socket that is paused.  The reactor does not look
+at it at all, and where the other side of its stream takes nothing it would stay paused
+for as long as the phone is plugged in, whatever has become of the client.  So sockets
+that are paused are looked at now and then.
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IFileDescriptor, IPushProducer, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.internet.tcp import Connection
+from zope.interface import implementer
+
+LOOKS = 3
+"""How often somebody who is paused is looked at before the patience ends."""
+
+
+def hasHungUp(transport: Any) -> bool:
+    """
+    Whether the peer of a transport is known to have closed its socket altogether.
+
+    False means that it may still be reading.
+    """
+    if not sys.platform.startswith("linux") or not IFileDescriptor.providedBy(transport):
+        return False
+    poll = select.poll()
+    poll.register(transport.fileno(), select.POLLHUP)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
+
+
+def hangUp(transport: Any) -> None:
+    """
+    End a transport whose peer has hung up.
+
+    What the reactor does with a transport that cannot be half-closed is done
+    here at once: an abort would take another turn of the reactor, a timer, and a
+    socket option for a peer that is not there.
+    """
+    if isinstance(transport, Connection) and not getattr(transport, "TLS", False):
+        transport.connectionLost(connectionDone)
+    else:
+        getattr(transport, "abortConnection", transport.loseConnection)()
+
+
+class Pausable(Protocol):
+    """
+    What is known of whoever reads a socket.
+    """
+
+    received: int
+    """How many bytes have come."""
+
+    transport: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """
+    Somebody whose peer has gone.
+
+    @ivar received: How much had come then.
+    @ivar since: The reactor's seconds.
+    """
+
+    received: int
+    since: float
+
+
+class HangUpWatch:
+    """
+    Those who have paused a socket.
+
+    What the peer had sent before it went is still in the socket, and is read as the
+    other side takes it: the end comes when nothing has been taken for some time.
+    """
+
+    def __init__(self, clock: IReactorTime, patience: float) -> None:
+        """
+        @param patience: For so many seconds may nothing be read from a peer that has
+            gone; up to a third more pass before that is noticed.
+        """
+        self._clock = clock
+        self._patience = patience
+        self._paused: dict[Pausable, _Gone | None] = {}
+        self._timer: IDelayedCall | None = None
+
+    def add(self, reader: Pausable) -> None:
+        """
+        Somebody does not read any more.
+        """
+        self._paused.setdefault(reader)
+        if self._timer is None:
+            # It goes on until it finds nobody: pauses are short and many.
+            self._timer = self._clock.callLater(self._patience / LOOKS, self._look)
+
+    def remove(self, reader: Pausable) -> None:
+        """
+        Somebody reads again, or is gone.
+        """
+        self._paused.pop(reader, None)
+
+    def stop(self) -> None:
+        """
+        Leave no timer behind.
+        """
+        self._paused.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        now = self._clock.seconds()
+        for reader, gone in list(self._paused.items()):
+            if not hasHungUp(reader.transport):
+                continue
+            if gone is None or gone.received != reader.received:
+                self._paused[reader] = _Gone(reader.received, now)
+            elif now - gone.since >= self._patience:
+                self.remove(reader)
+                hangUp(reader.transport)
+        if self._paused and self._timer is None:
+            self._timer = self._clock.callLater(self._patience / LOOKS, self._look)
+
+
+@implementer(IPushProducer)
+class WatchedProducer:
+    """
+    The transport of somebody who is watched while it is paused.
+    """
+
+    __slots__ = ("_reader", "_transport", "_watch")
+
+    def __init__(self, reader: Pausable, watch: HangUpWatch) -> None:
+        self._reader = reader
+        self._transport = reader.transport
+        self._watch = watch
+
+    def pauseProducing(self) -> None:
+        """
+        Read no more.
+        """
+        self._transport.pauseProducing()
+        self._watch.add(self._reader)
+
+    def resumeProducing(self) -> None:
+        """
+        Read again.
+        """
+        self._watch.remove(self._reader)
+        self._transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """
+        Nobody takes anything any more.
+        """
+        self._watch.remove(self._reader)
+        self._transport.stopProducing()
