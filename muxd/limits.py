@@ -46,6 +46,8 @@ class Limits:
     @ivar messageSize: The longest client message, header included
         (protocol 4.6).
     @ivar messageTimeout: From the first byte of a client message to its last.
+    @ivar requestsAtOnce: Requests of a client that are performed before it is others'
+        turn; fewer, if they are more bytes than the longest one may be.
     @ivar clientQueue: Bytes queued for a listener, or for a client that sends
         commands and never reads, before it is disconnected.
     @ivar descriptorReserve: File descriptors that clients may not take: phones, pair
@@ -123,6 +125,7 @@ class Limits:
     controlQueue: int = 256
     messageSize: int = 65536
     messageTimeout: float = 30.0
+    requestsAtOnce: int = 16
     clientQueue: int = 1 << 20
     descriptorReserve: int = 128
     admissionRetry: float = 1.0

@@ -70,6 +70,13 @@ class Doorway:
                 path = None
         return cls(endpoint, description, path)
 
+    @property
+    def hasFile(self) -> bool:
+        """
+        Whether it is a UNIX socket with a name in the file system.
+        """
+        return self._path is not None
+
     def makeWay(self) -> None:
         """
         Take what a daemon that is no longer alive has left here out of the way.

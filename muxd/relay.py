@@ -26,7 +26,12 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, gatherResults
 from twisted.internet.endpoints import clientFromString
-from twisted.internet.error import ConnectError, ConnectionClosed, ConnectionDone
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    ConnectionDone,
+)
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
@@ -224,7 +229,9 @@ class RelayService(Service):
 
     def _tellFailure(self, reason: Failure, names: dict[str, str]) -> None:
         self.failed += 1
-        if not reason.check(ConnectError, ConnectionClosed, OSError, CancelledError):
+        if not reason.check(
+            ConnectError, ConnectionClosed, OSError, CancelledError, ConnectingCancelledError
+        ):
             self._log.failure("unexpected end of an attempt to connect", failure=reason)
         if self._trouble.admit(type(reason.value).__name__):
             self._log.warn(

@@ -160,12 +160,19 @@ class MuxService(Service):
         @raise CannotListen: One of them cannot be opened.
         """
         super().privilegedStartService()
-        # All are looked at before any is opened: a refused start leaves nothing.
+        # A refused start leaves nothing.  So all are looked at before any is opened;
+        # and last come those whose files would stay if this is the process's end.
+        admission = self._factory.admission
         for doorway in self._doorways:
             doorway.makeWay()
-        self._factory.admission.begin(filesAllowed())
-        for doorway in self._doorways:
-            doorway.open(self._factory, self._factory.admission.acceptFailed)
+        admission.begin(filesAllowed())
+        try:
+            for doorway in sorted(self._doorways, key=lambda one: one.hasFile):
+                doorway.open(self._factory, admission.acceptFailed)
+        except BaseException:
+            self._closeDoorways()
+            admission.stop()
+            raise
         self._open = True
 
     def startService(self) -> None:
@@ -214,13 +221,16 @@ class MuxService(Service):
         """
         The order in which it all ends.
         """
-        await self._finish("listening", [doorway.close() for doorway in self._doorways])
+        await self._finish("listening", self._closeDoorways())
         if self._welcome is not None:
             self._welcome.stop()
         running = [source for source in self.sources if source.running]
         await self._finish("sources", [maybeDeferred(source.stopService) for source in running])
         await self._finish("clients", [self._factory.stop()])
         await self._finish("pair records", [self._records.stop()])
+
+    def _closeDoorways(self) -> list[Deferred[None]]:
+        return [doorway.close() for doorway in self._doorways]
 
     async def _finish(self, what: str, ends: list[Deferred[Any]]) -> None:
         """

@@ -6,7 +6,7 @@ Tests of L{muxd.relay}: the service's own life.
 from __future__ import annotations
 
 from twisted.application.service import IService
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ConnectingCancelledError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from zope.interface.verify import verifyObject
 
@@ -58,6 +58,17 @@ class ServiceTests(RelayCase):
         self.successResultOf(stopped)
         self.assertTrue(attempt.cancelled)
         self.assertTrue(client.disconnected)
+
+    def test_cancelled(self) -> None:
+        """
+        That an attempt is given up, as Twisted's own endpoints tell it, is no defect.
+        """
+        _, attempt = self.waiting()
+        attempt.refuse(ConnectingCancelledError(None))
+        self.reactor.advance(0)
+        self.reactor.advance(0)
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertEqual(self.service.failed, 1)
 
     def test_stopDeadline(self) -> None:
         """

@@ -15,6 +15,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import UNIXClientEndpoint, UNIXServerEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.python.runtime import platform
 from twisted.trial.unittest import TestCase
@@ -155,6 +156,32 @@ class ListeningTests(TestCase):
         self.assertRaises(CannotListen, second.privilegedStartService)
         self.assertFalse(os.path.exists(free))
         await first.stopService()
+
+    async def test_portInUse(self) -> None:
+        """
+        Nor is it when that is found out only by opening it; the service can be started
+        when the place is free.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as busy:
+            tcp = f"tcp:{busy.getsockname()[1]}:interface=127.0.0.1"
+            service = MuxService(reactor, listen=[f"unix:{self.path}", tcp], configDir="lockdown")
+            error = self.assertRaises(CannotListen, service.startService)
+            self.assertIn("in use", str(error))
+            self.assertFalse(os.path.exists(self.path))
+        service.startService()
+        self.assertTrue(os.path.exists(self.path))
+        await service.stopService()
+
+    async def test_failsLast(self) -> None:
+        """
+        What had been opened before the place that cannot be is closed.
+        """
+        bad = UNIXServerEndpoint(reactor, os.path.join(self.path, "not a directory"))
+        service = MuxService(reactor, listen=[f"unix:{self.path}", bad], configDir="lockdown")
+        self.assertRaises(CannotListen, service.startService)
+        await deferLater(reactor, 0)
+        self.assertFalse(os.path.exists(self.path))
+        self.assertFalse(service._factory.admission.isClosed)
 
     async def test_endpointObject(self) -> None:
         """

@@ -62,6 +62,8 @@ def _summary(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     What identifies a record and nothing that is secret: certificates and keys
     are only counted.
     """
-    for key in sorted(values):
+    # Keys of a binary property list need not be text.
+    for key in sorted(values, key=str):
         value = values[key]
-        yield key, f"{len(value)} bytes" if isinstance(value, bytes) else printable(str(value))
+        text = f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
+        yield printable(str(key)), printable(text)

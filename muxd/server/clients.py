@@ -65,6 +65,9 @@ class ClientDetails:
         return values
 
 
+_KEYS = ("ProgName", "BundleID", "ClientVersionString", "kLibUSBMuxVersion")
+
+
 class Introduction:
     """
     What one client's requests have said about it.  It is worked out when somebody asks,
@@ -83,7 +86,8 @@ class Introduction:
         """
         if self._said is not None:
             self._details = self._details.updated(self._said)
-        self._said = values
+        # Not all of it: a request may be a thousand times as large as what it says.
+        self._said = {key: values[key] for key in _KEYS if isinstance(values.get(key), (str, int))}
 
     @property
     def details(self) -> ClientDetails:

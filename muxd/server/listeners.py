@@ -58,6 +58,7 @@ class EventFeed:
         self._listeners: dict[Listener, None] = {}
         self._devices = {one.deviceID: DeviceDescription(one) for one in registry.attached()}
         self._deviceList: bytes | None = None
+        self._listenerList: bytes | None = None
         registry.subscribe(self)
 
     def stop(self) -> None:
@@ -71,6 +72,7 @@ class EventFeed:
         Tell a listener of everything that is here, and then of every change.
         """
         self._listeners[listener] = None
+        self._listenerList = None
         for description in tuple(self._devices.values()):
             listener.sendEvent(description.attachedEvent(listener.version))
 
@@ -78,7 +80,9 @@ class EventFeed:
         """
         Tell it no more.  Harmless for a client that is no listener.
         """
-        self._listeners.pop(listener, None)
+        if listener in self._listeners:
+            del self._listeners[listener]
+            self._listenerList = None
 
     def deviceListBody(self) -> bytes:
         """
@@ -91,10 +95,13 @@ class EventFeed:
 
     def listenerListBody(self) -> bytes:
         """
-        The body of the answer to C{ListListeners}.
+        The body of the answer to C{ListListeners}, made once per change: who listens
+        says no more about itself.
         """
-        values = [one.details.listenerValues(one.number) for one in self._listeners]
-        return writePlist({"ListenerList": values})
+        if self._listenerList is None:
+            values = [one.details.listenerValues(one.number) for one in self._listeners]
+            self._listenerList = writePlist({"ListenerList": values})
+        return self._listenerList
 
     def deviceAttached(self, attached: AttachedDevice) -> None:
         """

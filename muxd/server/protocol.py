@@ -66,6 +66,7 @@ class ControlProtocol(Protocol):
         self._attempt: ConnectAttempt | None = None
         self._flushTimer: IDelayedCall | None = None
         self._processing = False
+        self._goingOn: IDelayedCall | None = None
         self._inputEnded = False
 
     @property
@@ -93,10 +94,10 @@ class ControlProtocol(Protocol):
         """
         Read requests, or hold what was sent behind a Connect.
         """
-        if self.state is State.CLOSING:
+        if self.state is State.CLOSING or self._inputEnded:
             return
         self._input.add(data)
-        if self.state in (State.COMMAND, State.LISTENING):
+        if self.state in (State.COMMAND, State.LISTENING) and self._goingOn is None:
             self._process()
         else:
             self._input.hold()
@@ -114,7 +115,7 @@ class ControlProtocol(Protocol):
             assert self._attempt is not None
             self._attempt.pipe.first.readConnectionLost()
             return
-        if self.state is State.WAITING:
+        if self.state is State.WAITING or self._goingOn is not None:
             return
         awaited = self.state is State.CONNECTING and len(self._input) > 0
         if not awaited or hasHungUp(self.transport):
@@ -132,6 +133,7 @@ class ControlProtocol(Protocol):
         state, attempt = self.state, self._attempt
         self._enter(State.CLOSED)
         self._attempt = None
+        self._stopGoingOn()
         if self._flushTimer is not None:
             self._flushTimer.cancel()
             self._flushTimer = None
@@ -217,7 +219,8 @@ class ControlProtocol(Protocol):
 
     def _process(self) -> None:
         """
-        Perform every request that has arrived completely.
+        Perform every request that has arrived completely; if there are many, some
+        of them now, and the others when it has been everybody's turn.
 
         A Connect that fails at once comes back here while this loop is still
         running: the loop goes on, rather than nest as deep as a client likes.
@@ -225,11 +228,18 @@ class ControlProtocol(Protocol):
         if self._processing:
             return
         self._processing = True
+        limits = self.server.limits
+        requests, size = limits.requestsAtOnce, limits.messageSize
         try:
             while self.state in (State.COMMAND, State.LISTENING):
+                if requests <= 0 or size <= 0:
+                    self._goingOn = self.server.clock.callLater(0, self._goOn)
+                    break
                 message = self._input.next()
                 if message is None:
                     break
+                requests -= 1
+                size -= len(message.body)
                 self._perform(message)
         except MalformedMessage as error:
             # There is no telling where the next message begins.
@@ -237,12 +247,17 @@ class ControlProtocol(Protocol):
             self._close()
         finally:
             self._processing = False
-        if self.state in (State.WAITING, State.CONNECTING):
+        if self.state in (State.WAITING, State.CONNECTING) or self._goingOn is not None:
             self._input.hold()
-        elif self.state is State.COMMAND and self._inputEnded:
-            self._close()
         elif self.state in (State.COMMAND, State.LISTENING):
-            self._input.flow()
+            if self._inputEnded:
+                self._close()
+            else:
+                self._input.flow()
+
+    def _goOn(self) -> None:
+        self._goingOn = None
+        self._process()
 
     def _perform(self, message: Message) -> None:
         server = self.server
@@ -365,6 +380,7 @@ class ControlProtocol(Protocol):
         """
         attempt, self._attempt = self._attempt, None
         self._enter(State.CLOSING)
+        self._stopGoingOn()
         self._input.take()
         self.server.feed.remove(self)
         if attempt is not None:
@@ -382,6 +398,11 @@ class ControlProtocol(Protocol):
         """
         transport: Any = self.transport
         getattr(transport, "abortConnection", transport.loseConnection)()
+
+    def _stopGoingOn(self) -> None:
+        if self._goingOn is not None:
+            self._goingOn.cancel()
+            self._goingOn = None
 
     def _enter(self, state: State) -> None:
         """

@@ -5,6 +5,7 @@ Tests for L{muxd.muxctl.records}.
 from __future__ import annotations
 
 import plistlib
+from struct import pack
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -60,6 +61,20 @@ class RecordTests(SynchronousTestCase):
         self.assertEqual((outcome.status, outcome.out), (5, ""))
         self.assertIn("cannot be shown as XML", outcome.err)
         self.assertIn("HostID  ?", self.show(data).out)
+
+    def test_strangeKeys(self) -> None:
+        """
+        A binary record whose keys are no text is shown all the same.
+        """
+        items = (b"\xd2\1\2\3\3", b"\x10\5", b"\x51\x1b", b"\x51b")
+        data, offsets = b"bplist00", bytearray()
+        for item in items:
+            offsets.append(len(data))
+            data += item
+        trailer = pack(">6xBBQQQ", 1, 1, len(items), 0, len(data))
+        outcome = self.show(data + bytes(offsets) + trailer)
+        self.assertEqual((outcome.status, outcome.err), (0, ""))
+        self.assertEqual(outcome.out.split(), ["KEY", "VALUE", "?", "b", "5", "b"])
 
     def test_unreadable(self) -> None:
         """

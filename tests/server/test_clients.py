@@ -5,7 +5,9 @@ Tests of L{muxd.server.clients}.
 
 from __future__ import annotations
 
+import gc
 import plistlib
+from weakref import ref
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -78,6 +80,12 @@ class ClientDetailsTests(SynchronousTestCase):
         self.assertEqual(values["BundleID"], "?")
 
 
+class Large(dict[str, int]):
+    """
+    A value of a request.
+    """
+
+
 class IntroductionTests(SynchronousTestCase):
     """
     What has been said, bit by bit.
@@ -96,3 +104,17 @@ class IntroductionTests(SynchronousTestCase):
             self.assertEqual(asked.details, asked.details)
         self.assertEqual(silent.details, ClientDetails(programName="c", bundleID="b"))
         self.assertEqual(asked.details, silent.details)
+
+    def test_nothingElse(self) -> None:
+        """
+        Nothing else of a request is kept.
+        """
+        values = []
+        introduction = Introduction()
+        for key in ("PairRecordData", "ProgName", "kLibUSBMuxVersion"):
+            introduction.add({key: (large := Large())})
+            values.append(ref(large))
+            del large
+        gc.collect()
+        self.assertEqual([value() for value in values], [None, None, None])
+        self.assertEqual(introduction.details, ClientDetails())

@@ -164,6 +164,7 @@ class ConnectTests(ServingTestCase):
         self.phone.answers[22] = ConnectionRefusedError()
         client = self.client()
         client.send(*(connectRequest(1, 22, tag) for tag in range(1000)))
+        self.settle()
         self.assertEqual([message.tag for message in client.messages()], list(range(1000)))
 
     def test_endpointThatRaises(self) -> None:

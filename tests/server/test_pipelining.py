@@ -14,10 +14,144 @@ from muxd.server.states import State
 from muxd.testing import BudgetTransport
 from muxd.wire.messages import Message, connectMessage, plistMessage
 from tests.server.laterecords import LateRecords
-from tests.server.serving import TINY, Client, ServingTestCase
+from tests.server.serving import TINY, Client, ServingTestCase, plist
 
 MANY = 200
 PORT = 22
+
+
+class FairnessTests(ServingTestCase):
+    """
+    A client that has much to ask does not keep the others waiting.
+    """
+
+    REQUEST = plistMessage({"MessageType": "ReadBUID"}, 1)
+
+    def test_turns(self) -> None:
+        """
+        So many requests are performed, then it is others' turn, and so on to the last.
+        """
+        client = self.client()
+        client.send(*[self.REQUEST] * (3 * TINY.requestsAtOnce))
+        self.assertEqual(len(client.messages()), TINY.requestsAtOnce)
+        [later] = self.clock.getDelayedCalls()
+        self.assertEqual(later.getTime(), self.clock.seconds())
+        other = self.client()
+        self.assertIn("BUID", plist(other.ask(MessageType="ReadBUID")))
+        self.clock.advance(0)
+        self.assertEqual(len(client.messages()), 2 * TINY.requestsAtOnce)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_large(self) -> None:
+        """
+        They are fewer if they are large.
+        """
+        client = self.client()
+        client.transport.readSize = 10 * TINY.messageSize
+        large = Message(0, 99, 1, bytes(TINY.messageSize // 2))
+        client.send(*[large] * 6)
+        self.assertEqual(len(client.messages()), 2)
+        self.clock.advance(0)
+        self.assertEqual(len(client.messages()), 4)
+
+    def test_notRead(self) -> None:
+        """
+        Meanwhile no more is read than must be, and nothing gets out of order.
+        """
+        client = self.client()
+        count = 5 * TINY.requestsAtOnce
+        requests = [plistMessage({"MessageType": "ReadBUID"}, tag) for tag in range(count)]
+        client.transport.readSize = 2 * TINY.requestsAtOnce * len(requests[-1].encode())
+        client.send(*requests[:-1])
+        client.send(requests[-1])
+        self.assertTrue(client.transport.paused)
+        self.settle()
+        self.assertFalse(client.transport.paused)
+        self.assertEqual([one.tag for one in client.messages()], list(range(count)))
+
+    def test_finished(self) -> None:
+        """
+        A client that has finished sending gets all its answers.
+        """
+        client = self.client()
+        client.send(*[self.REQUEST] * (2 * TINY.requestsAtOnce))
+        client.transport.finish()
+        self.assertFalse(client.transport.disconnecting)
+        self.settle()
+        self.assertEqual(len(client.messages()), 2 * TINY.requestsAtOnce)
+        self.assertTrue(client.transport.disconnected)
+
+    def test_gone(self) -> None:
+        """
+        Of one that is gone the rest is not performed, and of one that has to go.
+        """
+        first, second = self.client(), self.client()
+        for client in (first, second):
+            client.send(*[self.REQUEST] * (2 * TINY.requestsAtOnce))
+        first.transport.lose()
+        second.protocol.disconnect()
+        self.settle()
+        self.assertEqual(self.counters.commands["ReadBUID"], 2 * TINY.requestsAtOnce)
+        self.assertEqual(len(second.messages()), TINY.requestsAtOnce)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_incomplete(self) -> None:
+        """
+        What is incomplete behind them has its time from when they are done.
+        """
+        client = self.client()
+        client.send(*[self.REQUEST] * (2 * TINY.requestsAtOnce))
+        client.transport.deliver(b"\x20\0\0")
+        self.clock.advance(0)
+        self.clock.advance(TINY.messageTimeout)
+        self.assertEqual(self.counters.timeouts, 1)
+
+
+class FinishedTests(ServingTestCase):
+    """
+    A client that has finished sending, and asks for what does not end by itself.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a server whose records take their time.
+        """
+        super().setUp()
+        self.records = LateRecords(self.store)
+        self.factory = ControlFactory(self.clock, self.registry, self.records, TINY)
+
+    def test_listen(self) -> None:
+        """
+        A Listen behind requests that take their time ends as it does alone: nobody would
+        notice when such a listener is gone.
+        """
+        listen = plistMessage({"MessageType": "Listen"}, 2)
+        for first in (plistMessage({"MessageType": "ReadBUID"}, 1), connectMessage(1, PORT, 1)):
+            client = self.client()
+            client.send(first, listen)
+            client.transport.finish()
+            if self.records.waiting:
+                self.records.finish()
+            else:
+                self.phone.connections[-1].refuse(ConnectionRefusedError())
+            self.settle()
+            self.assertTrue(client.transport.disconnected)
+        self.assertEqual(list(self.factory.feed._listeners), [])
+
+    def test_stopped(self) -> None:
+        """
+        A client that goes on asking does not keep a daemon from stopping.
+        """
+        request = plistMessage({"MessageType": "ReadBUID"}, 1)
+        client = self.client()
+        client.send(request)
+        stopped = self.factory.stop()
+        for _ in range(5):
+            client.send(request)
+        self.records.finish()
+        self.settle()
+        self.successResultOf(stopped)
+        self.assertEqual(len(self.records.waiting), 0)
 
 
 class PipeliningTests(ServingTestCase):

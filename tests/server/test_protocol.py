@@ -236,8 +236,8 @@ class EndTests(ServingTestCase):
         client = self.client(budget=0)
         requests = [plistMessage(LIST_DEVICES, tag) for tag in range(200)]
         client.send(*requests)
-        self.assertTrue(client.transport.aborted)
         self.settle()
+        self.assertTrue(client.transport.aborted)
         self.assertTrue(client.transport.disconnected)
         self.assertEqual(self.counters.droppedClients, 1)
         self.assertLess(self.counters.commands["ListDevices"], 120)
