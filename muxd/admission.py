@@ -12,6 +12,10 @@ The system always gives out the lowest number that is free.  The number of a cli
 descriptor therefore tells how many are open, whoever has opened them; once they have
 been short, the number that would be given out next tells.
 
+A client's last request may be for a pair record, and is done though the client does
+not wait for it.  Clients come and go faster than a disk writes: when many of them have
+left something behind, nobody is let in until it is less.
+
 What cannot be seen coming is that the whole system is short of something, or that
 somebody takes all descriptors at one go: that shows when a client cannot be let in
 (L{muxd.accepting}), and the doors are closed as well.
@@ -92,6 +96,9 @@ class Admission:
         self._highest: int | None = None
         self._lowestFree = lowestFree
         self._wary = False
+        self._hasBegun = False
+        self._leftBehind = 0
+        self._isBehind = False
         self._slowing: IDelayedCall | None = None
         self._retry: IDelayedCall | None = None
         self._limit = RateLimit(clock, self._summarise, burst=1)
@@ -103,6 +110,7 @@ class Admission:
         @param allowed: How many files this process may have open; C{None} if nobody
             counts them.
         """
+        self._hasBegun = True
         self._allowed = allowed
         self._highest = None
         if allowed is not None:
@@ -113,7 +121,7 @@ class Admission:
         The doors are somebody else's now; leave no timer behind.
         """
         self._highest = None
-        self.isClosed = False
+        self.isClosed = self._isBehind = self._hasBegun = False
         self._stopTimer()
         if self._slowing is not None:
             self._slowing.cancel()
@@ -156,6 +164,35 @@ class Admission:
                 remedy=remedy(error),
             )
 
+    def leftBehind(self) -> None:
+        """
+        Somebody has gone whose last request is not done yet.
+        """
+        self._leftBehind += 1
+        if self._leftBehind < self._limits.leftBehind or self._isBehind or not self._hasBegun:
+            return
+        self._isBehind = True
+        if not self.isClosed:
+            self.isClosed = True
+            self.pauses += 1
+            self._pause()
+        if self._limit.admit("pauses as pair records take long"):
+            self._log.warn(
+                "Clients have to wait: {count} that have left want pair records read or"
+                " written, which takes longer than it takes them to come and go.  See who"
+                " connects so often, and whether the disk is slow.",
+                count=self._leftBehind,
+            )
+
+    def caughtUp(self) -> None:
+        """
+        The last request of somebody who has gone is done.
+        """
+        self._leftBehind -= 1
+        if self._isBehind and self._leftBehind <= self._limits.leftBehind // 2:
+            self._isBehind = False
+            self._open()
+
     def left(self) -> None:
         """
         Somebody has gone.
@@ -187,6 +224,8 @@ class Admission:
         Let them in, if there is room again.
         """
         self._stopTimer()
+        if self._isBehind:
+            return
         if self._highest is not None and self._lowestFree() >= self._highest:
             self._tryLater()
             return

@@ -55,6 +55,9 @@ class Limits:
         them.  At most a quarter of all that the process may have.
     @ivar admissionRetry: How long clients wait, when there are no more or the system
         is short of something, before it is tried again to let one in.
+    @ivar leftBehind: Clients who have finished sending, or have gone, while a request of
+        theirs for a pair record is not done; with so many nobody is let in until half
+        of them are.
     @ivar stopTimeout: What each step of a stop may take: closing the listening
         sockets, ending the sources, flushing the clients.
     @ivar pendingInput: Bytes of a client held while its Connect is under way, or
@@ -129,6 +132,7 @@ class Limits:
     clientQueue: int = 1 << 20
     descriptorReserve: int = 128
     admissionRetry: float = 1.0
+    leftBehind: int = 64
     stopTimeout: float = 5.0
     pendingInput: int = 65536
     bulkInFlight: int = 2

@@ -222,6 +222,60 @@ class AdmissionTests(SynchronousTestCase):
         self.admission.entered(Transport(1 << 20))
         self.assertDeeds()
 
+    def test_leftBehind(self) -> None:
+        """
+        When many have gone whose requests are not done, nobody is let in before half of
+        them are; that is told once, and nobody is let in the more slowly for it.
+        """
+        for _ in range(LIMITS.leftBehind - 1):
+            self.admission.leftBehind()
+        self.assertDeeds()
+        self.admission.leftBehind()
+        self.admission.leftBehind()
+        self.assertDeeds("pause")
+        self.admission.left()
+        self.clock.advance(10)
+        for _ in range(LIMITS.leftBehind // 2):
+            self.admission.caughtUp()
+        self.assertDeeds("pause")
+        self.admission.caughtUp()
+        self.assertDeeds("pause", "resume")
+        for _ in range(LIMITS.leftBehind // 2):
+            self.admission.caughtUp()
+        self.assertDeeds("pause", "resume")
+        self.assertEqual(len(self.warnings()), 1)
+        self.assertIn("have left", self.warnings()[0])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_leftBehindWithoutLimit(self) -> None:
+        """
+        Nor does it matter that nobody counts files.
+        """
+        self.admission.begin(None)
+        for _ in range(LIMITS.leftBehind):
+            self.admission.leftBehind()
+        self.assertDeeds("pause")
+        for _ in range(LIMITS.leftBehind):
+            self.admission.caughtUp()
+        self.assertDeeds("pause", "resume")
+
+    def test_leftBehindAndShort(self) -> None:
+        """
+        What is short besides has to be there again, too.
+        """
+        self.admission.entered(Transport(90))
+        for _ in range(LIMITS.leftBehind):
+            self.admission.leftBehind()
+        self.clock.advance(10)
+        self.assertDeeds("pause")
+        self.free = 95
+        for _ in range(LIMITS.leftBehind):
+            self.admission.caughtUp()
+        self.assertDeeds("pause")
+        self.free = 3
+        self.clock.advance(1)
+        self.assertDeeds("pause", "resume")
+
     def test_stop(self) -> None:
         """
         Afterwards no door is touched, and no timer left.
@@ -230,6 +284,8 @@ class AdmissionTests(SynchronousTestCase):
         self.admission.stop()
         self.admission.left()
         self.admission.entered(Transport(90))
+        for _ in range(LIMITS.leftBehind):
+            self.admission.leftBehind()
         self.assertDeeds("pause")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 

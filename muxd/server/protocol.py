@@ -66,6 +66,8 @@ class ControlProtocol(Protocol):
         self._attempt: ConnectAttempt | None = None
         self._flushTimer: IDelayedCall | None = None
         self._processing = False
+        self._isWaitedFor = False
+        self._hasLeftBehind = False
         self._goingOn: IDelayedCall | None = None
         self._inputEnded = False
 
@@ -115,7 +117,10 @@ class ControlProtocol(Protocol):
             assert self._attempt is not None
             self._attempt.pipe.first.readConnectionLost()
             return
-        if self.state is State.WAITING or self._goingOn is not None:
+        if self.state is State.WAITING:
+            self._leaveBehind()
+            return
+        if self._goingOn is not None:
             return
         awaited = self.state is State.CONNECTING and len(self._input) > 0
         if not awaited or hasHungUp(self.transport):
@@ -139,6 +144,10 @@ class ControlProtocol(Protocol):
             self._flushTimer = None
         self._output.stopProducing()
         self._input.take()
+        if self._isWaitedFor:
+            self._leaveBehind()
+        else:
+            self._catchUp()
         self.server.clientGone(self)
         if attempt is None:
             return
@@ -173,6 +182,7 @@ class ControlProtocol(Protocol):
         Have what the client sends wait until there is a reply.
         """
         self._enter(State.WAITING)
+        self._isWaitedFor = True
         working.addErrback(self._failed, tag)
         working.addCallback(self._replied)
 
@@ -304,6 +314,9 @@ class ControlProtocol(Protocol):
         """
         The reply is there, though perhaps nobody any more to have it.
         """
+        self._isWaitedFor = False
+        if self.state is State.CLOSED:
+            self._catchUp()
         if self.state is State.WAITING:
             self._enter(State.COMMAND)
             reply()
@@ -403,6 +416,19 @@ class ControlProtocol(Protocol):
         if self._goingOn is not None:
             self._goingOn.cancel()
             self._goingOn = None
+
+    def _leaveBehind(self) -> None:
+        """
+        The client has said everything, and perhaps gone, before all of it is done.
+        """
+        if not self._hasLeftBehind:
+            self._hasLeftBehind = True
+            self.server.admission.leftBehind()
+
+    def _catchUp(self) -> None:
+        if self._hasLeftBehind:
+            self._hasLeftBehind = False
+            self.server.admission.caughtUp()
 
     def _enter(self, state: State) -> None:
         """

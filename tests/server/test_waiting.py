@@ -142,6 +142,32 @@ class WaitingTests(ServingTestCase):
         self.assertEqual(client.messages(), [])
         self.assertIs(client.protocol.state, State.CLOSED)
 
+    def test_leftBehind(self) -> None:
+        """
+        While very many of those who have gone have something left to be done, nobody is
+        let in.
+        """
+        self.factory.admission.begin(None)
+        for number in range(TINY.leftBehind):
+            self.assertFalse(self.factory.admission.isClosed)
+            client = self.client()
+            client.send(plistMessage(SAVE, 1))
+            # Whoever closes a socket has finished sending first.
+            if number % 2:
+                client.transport.finish()
+            if number % 4 != 1:
+                client.transport.lose()
+        other = self.client()
+        other.send(plistMessage(SAVE, 1))
+        other.transport.lose()
+        self.assertTrue(self.factory.admission.isClosed)
+        for _ in range(TINY.leftBehind // 2 + 1):
+            self.finish()
+        self.assertFalse(self.factory.admission.isClosed)
+        while self.records.waiting:
+            self.finish()
+        self.assertEqual(self.factory.admission._leftBehind, 0)
+
     def test_finishedSending(self) -> None:
         """
         A client that sends no more gets the replies to all that it has asked for.
