@@ -10,8 +10,8 @@ What is required of both:
     the far side, and a pipe holds nothing itself.
 
   - What was received before an end is delivered before the other end is
-    closed, without anybody waiting for it, and not for ever: a deadline aborts
-    a transport that does not take its last bytes.
+    closed, without anybody waiting for it, and not for ever: a transport that
+    takes none of its last bytes for some time is aborted.
 
   - One direction may end before the other, where the transports can say so:
     a request followed by C{shutdown(SHUT_WR)} still gets its answer.
@@ -185,7 +185,8 @@ class Pipe:
         watch: HangUpWatch | None = None,
     ) -> None:
         """
-        @param flushTimeout: Seconds for an end to take its last bytes.
+        @param flushTimeout: Seconds in which an end that is closed must have taken
+            something of its last bytes.
         @param closed: Called once, when both ends have gone, with the reason
             that the first of them to go gave.
         @param buffer: How many bytes may wait for a socket before the other end
@@ -302,10 +303,22 @@ class Pipe:
         end.joinable.loseConnection()
         isLate = self._deadline is not None or self.state is PipeState.CLOSED
         if not isLate and getattr(end.transport, "connected", True):
-            self._deadline = self._clock.callLater(self._flushTimeout, self._expired)
+            self._awaitTaking()
 
-    def _expired(self) -> None:
+    def _awaitTaking(self) -> None:
+        self._deadline = self._clock.callLater(self._flushTimeout, self._expired, self._taken())
+
+    def _taken(self) -> list[int]:
+        """
+        What each end has taken, as far as somebody counts.
+        """
+        return [getattr(end.consumer, "taken", 0) for end in (self.first, self.second)]
+
+    def _expired(self, before: list[int]) -> None:
         self._deadline = None
+        if self._taken() != before:
+            self._awaitTaking()
+            return
         for end in (self.first, self.second):
             if end.transport is not None:
                 self._abort(end)

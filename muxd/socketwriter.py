@@ -75,9 +75,20 @@ def consumerOf(transport: Any, isEmpty: bool = True, limit: int | None = None) -
 class SocketWriter:
     """
     See the module's text.
+
+    @ivar taken: Bytes that the socket has taken since it was left to the transport.
     """
 
-    __slots__ = ("_isBusy", "_isPaused", "_limit", "_pending", "_producer", "_send", "_transport")
+    __slots__ = (
+        "_isBusy",
+        "_isPaused",
+        "_limit",
+        "_pending",
+        "_producer",
+        "_send",
+        "_transport",
+        "taken",
+    )
 
     def __init__(self, transport: FileDescriptor, isEmpty: bool, limit: int | None = None) -> None:
         self._transport = transport
@@ -91,6 +102,7 @@ class SocketWriter:
         # Twisted reads as much at a time as it lets writes pile up.
         transport.bufferSize = READ_SIZE
         self._pending = 0
+        self.taken = 0
         self._isBusy = True
         # This calls resumeProducing, whatever the transport has.
         transport.registerProducer(self, False)
@@ -125,9 +137,29 @@ class SocketWriter:
         """
         Leave the transport alone, and its producer too.
         """
+        if self._isBusy and "writeSomeData" not in vars(self._transport):
+            self._countTaken()
         self._producer = None
         self._isBusy = True
         self._transport.unregisterProducer()
+
+    def _countTaken(self) -> None:
+        """
+        Know from now on whether the rest is being taken, however slowly: that is when
+        somebody waits for it.
+        """
+        transport: Any = self._transport
+        send = transport.writeSomeData
+
+        def sendAndCount(data: bytes) -> Any:
+            sent = send(data)
+            if isinstance(sent, int):
+                self.taken += sent
+            return sent
+
+        # An attribute of the one transport that we were given: the class is
+        # everybody's.
+        transport.writeSomeData = sendAndCount
 
     def resumeProducing(self) -> None:
         """

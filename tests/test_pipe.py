@@ -17,6 +17,7 @@ from zope.interface.verify import verifyObject
 
 from muxd.pipe import Pipe, PipeEnd, PipeState
 from muxd.testing import BudgetTransport
+from tests.test_socketwriter import Socket
 
 FLUSH = 15.0
 
@@ -280,6 +281,26 @@ class ClosingTests(PipeCase):
         one.lose()
         late = [call for call in self.clock.getDelayedCalls() if call.getTime() > 0]
         self.assertEqual(late, [])
+
+    def test_slowly(self) -> None:
+        """
+        Who takes something now and then may take the rest, too.
+        """
+        two = self.connect(self.pipe.second)
+        socket = Socket()
+        self.pipe.first.makeConnection(cast("ITransport", socket))
+        two.deliver(bytes(100))
+        two.lose(ConnectionDone())
+        for _ in range(20):
+            self.clock.advance(FLUSH - 1)
+            socket.turn(1)
+        self.assertEqual(len(socket.sent), 20)
+        aborted: list[bool] = []
+        vars(socket)["abortConnection"] = lambda: aborted.append(True)
+        self.clock.advance(FLUSH)
+        self.assertEqual(aborted, [])
+        self.clock.advance(FLUSH)
+        self.assertEqual(aborted, [True])
 
     def test_deadlineWithoutAbort(self) -> None:
         """
