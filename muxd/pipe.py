@@ -306,17 +306,17 @@ class Pipe:
             self._awaitTaking()
 
     def _awaitTaking(self) -> None:
-        self._deadline = self._clock.callLater(self._flushTimeout, self._expired, self._taken())
+        self._deadline = self._clock.callLater(self._flushTimeout, self._expired, self._progress())
 
-    def _taken(self) -> list[int]:
+    def _progress(self) -> list[object]:
         """
-        What each end has taken, as far as somebody counts.
+        What is different when an end has taken something, as far as somebody knows.
         """
-        return [getattr(end.consumer, "taken", 0) for end in (self.first, self.second)]
+        return [getattr(end.consumer, "progress", None) for end in (self.first, self.second)]
 
-    def _expired(self, before: list[int]) -> None:
+    def _expired(self, before: list[object]) -> None:
         self._deadline = None
-        if self._taken() != before:
+        if self._progress() != before:
             self._awaitTaking()
             return
         for end in (self.first, self.second):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from struct import Struct
 from typing import Any, Protocol
 
 from twisted.internet.abstract import FileDescriptor
@@ -71,12 +72,27 @@ def consumerOf(transport: Any, isEmpty: bool = True, limit: int | None = None) -
     return consumer
 
 
+def heldByKernel(descriptor: int) -> int:
+    """
+    How much a socket has taken that its peer has not, in a measure of the system's; 0
+    where nobody knows.
+    """
+    try:
+        from fcntl import ioctl
+        from termios import TIOCOUTQ
+
+        return int(_COUNT.unpack(ioctl(descriptor, TIOCOUTQ, bytes(_COUNT.size)))[0])
+    except (ImportError, OSError, ValueError):
+        return 0
+
+
+_COUNT = Struct("i")
+
+
 @implementer(IConsumer, IPullProducer)
 class SocketWriter:
     """
     See the module's text.
-
-    @ivar taken: Bytes that the socket has taken since it was left to the transport.
     """
 
     __slots__ = (
@@ -86,8 +102,8 @@ class SocketWriter:
         "_pending",
         "_producer",
         "_send",
+        "_taken",
         "_transport",
-        "taken",
     )
 
     def __init__(self, transport: FileDescriptor, isEmpty: bool, limit: int | None = None) -> None:
@@ -102,7 +118,7 @@ class SocketWriter:
         # Twisted reads as much at a time as it lets writes pile up.
         transport.bufferSize = READ_SIZE
         self._pending = 0
-        self.taken = 0
+        self._taken = 0
         self._isBusy = True
         # This calls resumeProducing, whatever the transport has.
         transport.registerProducer(self, False)
@@ -143,6 +159,17 @@ class SocketWriter:
         self._isBusy = True
         self._transport.unregisterProducer()
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """
+        What is different when the peer has read something since the socket was left to
+        the transport.
+
+        A UNIX socket that is full takes nothing before three quarters have been read:
+        so what the kernel holds counts, too, where it says so.
+        """
+        return self._taken, heldByKernel(self._transport.fileno())
+
     def _countTaken(self) -> None:
         """
         Know from now on whether the rest is being taken, however slowly: that is when
@@ -154,7 +181,7 @@ class SocketWriter:
         def sendAndCount(data: bytes) -> Any:
             sent = send(data)
             if isinstance(sent, int):
-                self.taken += sent
+                self._taken += sent
             return sent
 
         # An attribute of the one transport that we were given: the class is

@@ -5,7 +5,11 @@ Tests for L{muxd.socketwriter}.
 
 from __future__ import annotations
 
+import select
+import sys
+from socket import socketpair
 from typing import Any, cast
+from unittest import skipUnless
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +19,7 @@ from twisted.internet.interfaces import IConsumer, IPullProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muxd.socketwriter import SocketWriter, consumerOf
+from muxd.socketwriter import SocketWriter, consumerOf, heldByKernel
 from muxd.wire.mux import BULK_PAYLOAD
 
 
@@ -252,6 +256,24 @@ class SocketWriterTests(SynchronousTestCase):
         self.assertEqual(socket.sent, b"last words")
         self.assertEqual(source.told, [])
 
+    def test_progress(self) -> None:
+        """
+        When the socket is left to the transport, it is known what it takes.
+        """
+        socket, writer, _ = self.make(3)
+        writer.write(b"last words")
+        writer.unregisterProducer()
+        self.assertEqual(writer.progress, (0, 0))
+        socket.turn(5)
+        self.assertEqual(writer.progress, (5, 0))
+        writer.unregisterProducer()
+        socket.turn(1)
+        self.assertEqual(writer.progress, (6, 0))
+        self.assertEqual(socket.sent, b"last word")
+        socket.isBroken = True
+        socket.turn(1)
+        self.assertEqual(writer.progress, (6, 0))
+
     def test_transportGone(self) -> None:
         """
         The source is told to stop when the transport is gone.
@@ -276,6 +298,37 @@ class SocketWriterTests(SynchronousTestCase):
         for _ in range(3):
             socket.turn(10000)
         self.assertEqual(socket.sent, b"".join(step for step in script if isinstance(step, bytes)))
+
+
+class HeldByKernelTests(SynchronousTestCase):
+    """
+    L{heldByKernel}.
+    """
+
+    @skipUnless(sys.platform.startswith("linux"), "only Linux tells")
+    def test_unix(self) -> None:
+        """
+        It is less when the peer has read something, long before there is room again.
+        """
+        ours, theirs = socketpair()
+        self.addCleanup(theirs.close)
+        with ours:
+            self.assertEqual(heldByKernel(ours.fileno()), 0)
+            ours.setblocking(False)
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    ours.send(bytes(4096))
+            full = heldByKernel(ours.fileno())
+            self.assertGreater(full, 4096)
+            theirs.recv(4096)
+            self.assertLess(heldByKernel(ours.fileno()), full)
+            self.assertEqual(select.select((), (ours,), (), 0)[1], [])
+
+    def test_unknown(self) -> None:
+        """
+        Of what is no socket it is not known.
+        """
+        self.assertEqual(heldByKernel(-1), 0)
 
 
 class ConsumerOfTests(SynchronousTestCase):
