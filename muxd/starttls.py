@@ -15,7 +15,12 @@ from __future__ import annotations
 from typing import Any
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import IHandshakeListener, IOpenSSLContextFactory, IProtocol
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IOpenSSLContextFactory,
+    IProtocol,
+    IReactorTime,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -116,10 +121,65 @@ class Upgradable(Protocol):
         self._receiver.connectionLost(reason)
 
 
-def securedFactory(factory: Any, context: SSL.Context) -> TLSMemoryBIOFactory:
+@implementer(IHandshakeListener)
+class _Secured(Protocol):
     """
-    A factory whose protocols speak TLS from the first byte on, as servers.
+    Connects a service when the handshake is done.
+
+    What is written earlier waits in TLS, which pauses whoever wrote it; and a service that
+    is paused may pause what the handshake comes by.
     """
-    secured = TLSMemoryBIOFactory(_Contexts(context), False, factory)
+
+    def __init__(self, service: IProtocol) -> None:
+        self._service = service
+        self._isConnected = False
+
+    def handshakeCompleted(self) -> None:
+        """
+        Connect it.
+        """
+        self._isConnected = True
+        assert self.transport is not None
+        self._service.makeConnection(self.transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Pass it on.
+        """
+        self._service.dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Pass it on to a service that has had a connection.
+        """
+        if self._isConnected:
+            self._service.connectionLost(reason)
+
+
+class _SecuredServices(Factory):
+    """
+    Makes services that are connected when the handshake is done.
+    """
+
+    noisy = False
+
+    def __init__(self, factory: Any) -> None:
+        self._factory = factory
+
+    def buildProtocol(self, addr: Any) -> _Secured:
+        """
+        One of them.
+        """
+        return _Secured(self._factory.buildProtocol(addr))
+
+
+def securedFactory(factory: Any, context: SSL.Context, clock: IReactorTime) -> TLSMemoryBIOFactory:
+    """
+    A factory whose protocols speak TLS from the first byte on, as servers; they are
+    connected when the handshake is done.
+
+    @param clock: Small writes go out together in its next turn.
+    """
+    secured = TLSMemoryBIOFactory(_Contexts(context), False, _SecuredServices(factory), clock)
     secured.noisy = False
     return secured

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, connect
 from twisted.trial.unittest import SynchronousTestCase
@@ -158,7 +159,7 @@ class SecuredFactoryTests(SynchronousTestCase):
         hostContext, phoneContext = contexts()
         factory = Factory.forProtocol(lambda: server)
         host = Upgradable(client)
-        phone: Any = securedFactory(factory, phoneContext).buildProtocol(None)
+        phone: Any = securedFactory(factory, phoneContext, Clock()).buildProtocol(None)
         pump = connect(phone, FakeTransport(phone, True), host, FakeTransport(host, False))
         host.startTLS(hostContext, True)
         client.say(b"hello")

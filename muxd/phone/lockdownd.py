@@ -242,7 +242,7 @@ class Lockdownd(AnsweringProtocol):
             return {"Error": "SessionInactive"}
         factory: Any = service.factory
         if service.ssl and pairing is not None:
-            factory = _secured(factory, pairing)
+            factory = _secured(factory, pairing, state.clock)
         port = state.ports.open(factory)
         if port is None:
             return {"Error": "ServiceLimit"}
@@ -252,9 +252,9 @@ class Lockdownd(AnsweringProtocol):
         return answer
 
 
-def _secured(factory: Any, pairing: Pairing) -> Any:
+def _secured(factory: Any, pairing: Pairing, clock: IReactorTime) -> Any:
     from muxd.lockdown.certificates import serverContext
     from muxd.starttls import securedFactory
 
     context = serverContext(PRIVATE_KEY, pairing.deviceCertificate, pairing.rootCertificate)
-    return securedFactory(factory, context)
+    return securedFactory(factory, context, clock)
