@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -156,21 +157,18 @@ class _Secured(Protocol):
             self._service.connectionLost(reason)
 
 
-class _SecuredServices(Factory):
+class _SecuredServices(WrappingFactory):
     """
     Makes services that are connected when the handshake is done.
     """
 
     noisy = False
 
-    def __init__(self, factory: Any) -> None:
-        self._factory = factory
-
-    def buildProtocol(self, addr: Any) -> _Secured:
+    def buildProtocol(self, addr: Any) -> Any:
         """
         One of them.
         """
-        return _Secured(self._factory.buildProtocol(addr))
+        return _Secured(self.wrappedFactory.buildProtocol(addr))
 
 
 def securedFactory(factory: Any, context: SSL.Context, clock: IReactorTime) -> TLSMemoryBIOFactory:

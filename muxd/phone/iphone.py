@@ -184,7 +184,7 @@ class Phone(Gadget):
             self._returning = None
         self._events.clear()
         self._attachment = None
-        self.muxer.stop()
+        self.muxer.lost()
         self._ports.stop()
         self.trust.unplugged()
         self._storage.remove()

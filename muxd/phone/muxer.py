@@ -115,7 +115,6 @@ class PhoneMuxer:
         self._ready: OrderedDict[PhoneSession, None] = OrderedDict()
         self._turning = False
         self._late: dict[SessionKey, None] = {}
-        self._factories: list[IProtocolFactory] = []
         self._framing = Framing(0, self.violation, expectations)
 
     @property
@@ -159,15 +158,6 @@ class PhoneMuxer:
         self._framing = Framing(version, self.violation, self.expectations)
         for session in sessions:
             session.lost()
-
-    def stop(self) -> None:
-        """
-        Lose the host and stop the services' factories.
-        """
-        self.lost()
-        factories, self._factories = self._factories, []
-        for factory in factories:
-            factory.doStop()
 
     # From the host.
 
@@ -282,9 +272,6 @@ class PhoneMuxer:
             text = self.faults.refusals.get(port, b"connection refused")
             self.sendSegment(hostPort, port, 0, seq + 1, Flags.RST | Flags.ACK, 0, text)
             return
-        if not any(started is factory for started in self._factories):
-            self._factories.append(factory)
-            factory.doStart()
         session = self.sessions[key] = PhoneSession(self, factory, hostPort, port)
         session.synReceived(seq, window)
 

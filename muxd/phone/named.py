@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
-from twisted.internet.protocol import Factory
+from twisted.protocols.policies import WrappingFactory
 
 FIRST_PORT = 49152
 LAST_PORT = 65535
@@ -38,7 +38,7 @@ class NamedService:
     secure: bool = True
 
 
-class _OneConnection(Factory):
+class _OneConnection(WrappingFactory):
     """
     Lets one connection through.
     """
@@ -46,7 +46,7 @@ class _OneConnection(Factory):
     noisy = False
 
     def __init__(self, factory: Any, taken: Callable[[], None]) -> None:
-        self._factory = factory
+        super().__init__(factory)
         self._taken = taken
 
     def buildProtocol(self, addr: Any) -> Any:
@@ -54,7 +54,7 @@ class _OneConnection(Factory):
         The service's protocol.
         """
         self._taken()
-        return self._factory.buildProtocol(addr)
+        return self.wrappedFactory.buildProtocol(addr)
 
 
 class ServicePorts:

@@ -13,7 +13,7 @@ and not more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -65,6 +65,7 @@ class PhoneSession:
         self.state = State.HANDSHAKE
         self._muxer = muxer
         self._factory = factory
+        self._isStarted = False
         self._protocol: IProtocol | None = None
         self._inflow = Inflow()
         self._outgoing = Outgoing()
@@ -138,6 +139,8 @@ class PhoneSession:
         The handshake is complete: connect the service.
         """
         try:
+            self._factory.doStart()
+            self._isStarted = True
             self._protocol = protocol = self._factory.buildProtocol(self.getPeer())
             if protocol is None:
                 self.reset(b"no service")
@@ -285,15 +288,21 @@ class PhoneSession:
         self.disconnecting = True
         self._inflow.clear()
         protocol, self._protocol = self._protocol, None
+        self._attempt("Producer", self._outflow.stop)
+        if protocol is not None:
+            why = reason if isinstance(reason, Failure) else Failure(reason)
+            self._attempt("Service", protocol.connectionLost, why)
+        if self._isStarted:
+            self._attempt("Factory", self._factory.doStop)
+
+    def _attempt(self, who: str, end: Callable[..., object], *arguments: object) -> None:
+        """
+        Tell somebody of the end, who may fail at that.
+        """
         try:
-            self._outflow.stop()
+            end(*arguments)
         except Exception:
-            self._log.failure("Producer on port {port} failed at its end", port=self.port)
-        try:
-            if protocol is not None:
-                protocol.connectionLost(reason if isinstance(reason, Failure) else Failure(reason))
-        except Exception:
-            self._log.failure("Service on port {port} failed at its end", port=self.port)
+            self._log.failure("{who} on port {port} failed at its end", who=who, port=self.port)
 
     # ITransport
 

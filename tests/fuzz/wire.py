@@ -146,4 +146,4 @@ class WiredPhone:
         Pull it out.
         """
         self.muxer.linkLost(Failure(ConnectionLost("unplugged")))
-        self.phone.stop()
+        self.phone.lost()

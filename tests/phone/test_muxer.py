@@ -4,7 +4,9 @@ Tests of L{muxd.phone.muxer}: the handshake, and which segment belongs to whom.
 
 from __future__ import annotations
 
+import gc
 from struct import pack
+from weakref import ref
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Factory, Protocol
@@ -15,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.phone.muxer import MuxState
 from muxd.phone.services import ServiceFactory
 from muxd.wire.mux import SETUP_BODY, Flags, MuxProtocol, Segment, encodeVersion
-from tests.phone.host import SERVICES, ManualHost
+from tests.phone.host import SERVICES, ManualHost, ManualSession
 
 
 class HandshakeTests(SynchronousTestCase):
@@ -207,8 +209,8 @@ class DispatchTests(SynchronousTestCase):
 
     def test_factoriesStartAndStop(self) -> None:
         """
-        A service's factory is started with its first session and stopped with
-        the phone.
+        A service's factory is started with its first session and stopped with its last, or
+        with the phone.
         """
         calls = []
 
@@ -223,11 +225,61 @@ class DispatchTests(SynchronousTestCase):
                 calls.append("stop")
 
         self.host.muxer.services[5] = Service()  # type: ignore[index]  # a dictionary
-        self.host.connect(5, 1)
-        self.host.connect(5, 2)
+        first, second = (self.host.connect(5, number) for number in (1, 2))
+        first.send(Flags.RST)
         self.assertEqual(calls, ["start"])
-        self.host.muxer.stop()
+        second.send(Flags.RST)
         self.assertEqual(calls, ["start", "stop"])
+        self.host.connect(5, 3)
+        self.host.muxer.lost()
+        self.assertEqual(calls, ["start", "stop"] * 2)
+
+    def test_factoryForgotten(self) -> None:
+        """
+        Nobody holds a factory when its sessions have ended and it is on no port any more.
+        """
+        factory = ServiceFactory(Echo)
+        session = self.connectTo(factory)
+        del self.host.muxer.services[5]  # type: ignore[attr-defined]  # a dictionary
+        session.send(Flags.RST)
+        held = ref(factory)
+        del factory
+        gc.collect()
+        self.assertIsNone(held())
+
+    def test_factoryFails(self) -> None:
+        """
+        A factory that cannot be started or stopped costs its own session, and nobody else
+        anything.
+        """
+
+        class Failing(Factory):
+            protocol = Echo
+            noisy = False
+
+            def __init__(self, fails: str) -> None:
+                self.fails = fails
+
+            def startFactory(self) -> None:
+                if self.fails == "start":
+                    raise RuntimeError("start")
+
+            def stopFactory(self) -> None:
+                raise RuntimeError("stop")
+
+        for fails in ("start", "stop"):
+            session = self.connectTo(Failing(fails))
+            session.send(Flags.RST) if fails == "stop" else session.poll()
+            self.assertEqual(self.host.muxer.sessions, {})
+            self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual(self.host.violations, [])
+
+    def connectTo(self, factory: Factory) -> ManualSession:
+        """
+        Open a session with a service of this factory.
+        """
+        self.host.muxer.services[5] = factory  # type: ignore[index]  # a dictionary
+        return self.host.connect(5)
 
     def test_fairness(self) -> None:
         """

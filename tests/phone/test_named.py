@@ -55,6 +55,27 @@ class ServicePortsTests(SynchronousTestCase):
         self.assertNotIn(port, self.listening)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_starts(self) -> None:
+        """
+        The service's factory is started and stopped with the port's.
+        """
+        calls = []
+
+        class Service(ServiceFactory):
+            def startFactory(self) -> None:
+                calls.append("start")
+
+            def stopFactory(self) -> None:
+                calls.append("stop")
+
+        port = self.ports.open(Service(Echo))
+        assert port is not None
+        factory = self.listening[port]
+        factory.doStart()
+        self.assertEqual(calls, ["start"])
+        factory.doStop()
+        self.assertEqual(calls, ["start", "stop"])
+
     def test_patience(self) -> None:
         """
         A port to which nobody comes is closed after a while.
