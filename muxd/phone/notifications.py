@@ -16,10 +16,16 @@ from muxd.plists import AnsweringProtocol, Message
 MOST_OBSERVED = 1024
 """Names that one host may ask for."""
 
+LONGEST_NAME = 255
+"""Bytes of a name."""
+
 
 class NotificationProxy(AnsweringProtocol):
     """
     One host that observes and posts.
+
+    @ivar skipped: How often something has happened that it was not told of, as it did not
+        read.
     """
 
     def __init__(self, notices: NoticeCentre, mayPost: bool = True) -> None:
@@ -29,6 +35,7 @@ class NotificationProxy(AnsweringProtocol):
         self._notices = notices
         self._mayPost = mayPost
         self._observed: set[str] = set()
+        self.skipped = 0
 
     def connectionMade(self) -> None:
         """
@@ -42,27 +49,41 @@ class NotificationProxy(AnsweringProtocol):
         The host is gone.
         """
         self._notices.forget(self._noticed)
+        if self.skipped:
+            self._log.info(
+                "A host did not read and has missed {count} notifications", count=self.skipped
+            )
 
     def plistReceived(self, message: Message) -> None:
         """
         The host wants to be told of something, tells of something, or leaves.
         """
-        command, name = message.get("Command"), message.get("Name")
-        if isinstance(name, str) and not name.isprintable():
-            # Nobody could be told: XML cannot say it.
-            name = None
-        if command == "ObserveNotification" and isinstance(name, str):
+        command, given = message.get("Command"), message.get("Name")
+        name = given if isinstance(given, str) and _isUsable(given) else None
+        if command == "ObserveNotification" and name is not None:
             if len(self._observed) < MOST_OBSERVED:
                 self._observed.add(name)
-        elif command == "PostNotification" and isinstance(name, str):
+        elif command == "PostNotification" and name is not None:
             if self._mayPost:
                 self._notices.post(name)
         elif command == "Shutdown":
             self.sendPlist({"Command": "ProxyDeath"})
             self.close()
         else:
-            self.malformed(f"expected a command and a name, got {command!r} and {name!r}")
+            expected = f"a command and a name of at most {LONGEST_NAME} bytes"
+            self.malformed(f"expected {expected}, got {command!r:.60} and {given!r:.60}")
 
     def _noticed(self, name: str) -> None:
-        if name in self._observed:
+        if name not in self._observed:
+            return
+        if self.paused:
+            self.skipped += 1
+        else:
             self.sendPlist({"Command": "RelayNotification", "Name": name})
+
+
+def _isUsable(name: str) -> bool:
+    """
+    Whether others can be told of it: XML can say it, and it is no longer than a name.
+    """
+    return name.isprintable() and len(name.encode()) <= LONGEST_NAME

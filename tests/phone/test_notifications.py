@@ -8,6 +8,7 @@ import plistlib
 
 from twisted.internet.protocol import connectionDone
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone import notifications
@@ -60,6 +61,36 @@ class NotificationProxyTests(SynchronousTestCase):
         self.assertTrue(self.transport.disconnecting)
         self.notices.post(name)
         self.assertEqual(heard(self.transport), [])
+
+    def test_hostDoesNotRead(self) -> None:
+        """
+        What happens while a host does not read, it is not told of; how often that was is
+        counted, and said once at the end.
+        """
+        say(self.proxy, Command="ObserveNotification", Name="a")
+        with capturedLogs() as events:
+            self.proxy.pauseProducing()
+            for name in "aab":
+                self.notices.post(name)
+            self.proxy.resumeProducing()
+            self.assertEqual((heard(self.transport), self.proxy.skipped), ([], 2))
+            self.notices.post("a")
+            self.assertEqual(len(heard(self.transport)), 1)
+            self.proxy.connectionLost(connectionDone)
+        self.assertEqual([event["count"] for event in events], [2])
+
+    def test_longName(self) -> None:
+        """
+        A name is as long as any that there is, in bytes, or the host is left.
+        """
+        for name, isLonger in (("\u00e9" * 127 + "e", False), ("\u00e9" * 128, True)):
+            for command in ("ObserveNotification", "PostNotification"):
+                self.setUp()
+                say(self.proxy, Command=command, Name=name)
+                self.assertEqual(self.transport.disconnecting, isLonger)
+                self.notices.post(name)
+                isTold = command == "ObserveNotification" and not isLonger
+                self.assertEqual(len(heard(self.transport)), int(isTold))
 
     def test_post(self) -> None:
         """
