@@ -57,6 +57,14 @@ class Outflow:
         """
         return len(self._outbox) >= SEND_BUFFER
 
+    @property
+    def awaited(self) -> bool:
+        """
+        Whether there is a producer that has to be asked before it can write.  As with
+        Twisted's own transports, one that is free to write has nothing more to say.
+        """
+        return self.producer is not None and (self._paused or not self._streaming)
+
     def write(self, data: bytes) -> None:
         """
         Take data in any amount, and pause the producer that wrote too much.

@@ -226,12 +226,19 @@ class PhoneSession:
             self._outflow.drained()
         except Exception:
             self._crashed()
-        if self.state is State.FLUSHING and not self._outflow and not self._outflow.producer:
+        if self.state is State.FLUSHING and not self._outflow and not self._outflow.awaited:
             # The service may be calling us, and does not expect its end within.
             self.state = State.FLUSHED
-            self._muxer.clock.callLater(0, self._end, ConnectionDone())
+            self._muxer.clock.callLater(0, self._flushed)
         elif self._inflow and self._mayDeliver():
             self._deliver()
+
+    def _flushed(self) -> None:
+        """
+        The end that the service wanted, unless its producer has written meanwhile.
+        """
+        if self.state is State.FLUSHED:
+            self._end(ConnectionDone())
 
     def _send(self, flags: int, payload: bytes = b"") -> None:
         """
@@ -312,8 +319,10 @@ class PhoneSession:
         """
         if not isinstance(data, bytes):
             raise TypeError(f"data must be bytes, not {type(data).__name__}")
-        flushing = self.state is State.FLUSHING and self._outflow.producer is not None
-        if self.state is State.OPEN or flushing:
+        if self.state is State.FLUSHED and self._outflow.producer is not None:
+            self.state = State.FLUSHING
+        isFlushing = self.state is State.FLUSHING and self._outflow.producer is not None
+        if self.state is State.OPEN or isFlushing:
             self._outflow.write(data)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:

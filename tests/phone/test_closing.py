@@ -9,6 +9,8 @@ from functools import partial
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 
+from muxd.phone.muxer import WINDOW
+from muxd.phone.outflow import SEND_BUFFER
 from muxd.phone.services import ServiceFactory
 from muxd.wire.mux import Flags
 from tests.phone.host import ManualHost, ManualSession
@@ -39,9 +41,25 @@ class ClosingTests(SessionTestCase):
         self.assertEqual(self.service.received, b"")
         self.assertIdentical(self.ended(), ConnectionDone)
 
+    def test_loseConnectionWithPullProducer(self) -> None:
+        """
+        The end waits for a producer that is asked for more, until it has no more.
+        """
+        session = self.service.session
+        producer = Producer(session, b"more")
+        session.registerProducer(producer, False)
+        session.loseConnection()
+        self.assertNotEqual(self.session.end(), b"")
+        self.assertIsNone(self.session.reset)
+        session.unregisterProducer()
+        self.session.send()
+        self.session.end()
+        self.assertIdentical(self.ended(), ConnectionDone)
+
     def test_loseConnectionWithProducer(self) -> None:
         """
-        The end waits for the producer, which may go on writing.
+        It does not wait for one that writes when it likes and may do so, as nothing says
+        that it will; what that writes in the same turn is sent.
         """
         session = self.service.session
         producer = Producer(session)
@@ -49,7 +67,25 @@ class ClosingTests(SessionTestCase):
         session.loseConnection()
         session.write(b"the rest")
         self.assertEqual((self.session.poll(), self.session.reset), (b"the rest", None))
-        session.unregisterProducer()
+        self.session.end()
+        self.assertIdentical(self.ended(), ConnectionDone)
+        self.assertEqual(producer.calls, ["stop"])
+        self.assertEqual(self.host.clock.getDelayedCalls(), [])
+
+    def test_loseConnectionWhileFull(self) -> None:
+        """
+        One that is paused writes on when there is room again, and then it ends.
+        """
+        session = self.service.session
+        producer = Producer(session, b"the rest")
+        session.registerProducer(producer, True)
+        session.write(bytes(WINDOW + SEND_BUFFER))
+        session.loseConnection()
+        self.assertEqual(producer.calls, ["pause"])
+        self.assertEqual((len(self.session.end()), self.session.reset), (WINDOW, None))
+        self.session.send()
+        self.assertEqual(self.session.poll(), bytes(SEND_BUFFER) + b"the rest")
+        self.assertEqual((producer.calls, self.service.reasons), (["pause", "resume"], []))
         self.session.end()
         self.assertIdentical(self.ended(), ConnectionDone)
 

@@ -6,18 +6,23 @@ from the first byte on, each with a session that really holds its service back.
 from __future__ import annotations
 
 import plistlib
-from struct import pack, unpack_from
+from struct import pack
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.heartbeat import INTERVAL, Heartbeat
 from muxd.phone.services import ServiceFactory
-from muxd.starttls import securedFactory
+from muxd.phone.syslog import SyslogBook, SyslogRelay
+from muxd.plists import AnsweringProtocol
+from muxd.starttls import Upgradable, securedFactory
 from tests.phone.host import ManualHost
+from tests.phone.test_heartbeat import heard
 from tests.test_starttls import contexts
 
 
@@ -25,7 +30,6 @@ class SecureHost:
     """
     A host that speaks TLS on one session.
 
-    @ivar heard: What the service has said.
     @ivar isClosed: Whether the service has taken its leave of TLS.
     """
 
@@ -34,7 +38,7 @@ class SecureHost:
         self.session = host.connect(port)
         self.tls = SSL.Connection(context, None)
         self.tls.set_connect_state()
-        self.heard = b""
+        self._heard = StringTransport()
         self.isClosed = False
 
     def exchange(self) -> None:
@@ -58,9 +62,11 @@ class SecureHost:
         received = self.session.end()
         if received:
             self.tls.bio_write(received)
+            if self.session.reset is None:
+                self.session.send()
         try:
             while True:
-                self.heard += self.tls.recv(16384)
+                self._heard.write(self.tls.recv(16384))
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
@@ -71,13 +77,7 @@ class SecureHost:
         """
         The property lists that the service has said since the last call.
         """
-        data, self.heard = self.heard, b""
-        found = []
-        while data:
-            (length,) = unpack_from(">I", data)
-            found.append(plistlib.loads(data[4 : 4 + length]))
-            data = data[4 + length :]
-        return found
+        return heard(self._heard)
 
     def say(self, **message: Any) -> None:
         """
@@ -119,6 +119,7 @@ class SecuringTestCase(SynchronousTestCase):
         A phone without services.
         """
         self.services: dict[int, Any] = {}
+        self.book = SyslogBook(Clock())
         self.phone = ManualHost(self.services).handshake()
         self.hostContext, self.phoneContext = contexts()
 
@@ -128,8 +129,7 @@ class SecuringTestCase(SynchronousTestCase):
         """
         factory = ServiceFactory(makeProtocol)
         self.services[1] = securedFactory(factory, self.phoneContext, self.phone.clock)
-        host = SecureHost(self.phone, 1, self.hostContext)
-        return host
+        return SecureHost(self.phone, 1, self.hostContext)
 
 
 class BeginningTests(SecuringTestCase):
@@ -175,3 +175,56 @@ class BeginningTests(SecuringTestCase):
         host.session.end()
         self.assertIsNotNone(host.session.reset)
         self.assertEqual(service.calls, [])
+
+
+class EndTests(SecuringTestCase):
+    """
+    How they end.
+    """
+
+    def test_hostCloses(self) -> None:
+        """
+        A host that takes its leave of TLS is answered, and its session ends, whether or not
+        the service produces something for it.
+        """
+        for makeProtocol in (Noting, AnsweringProtocol, lambda: SyslogRelay(self.book)):
+            host = self.connect(makeProtocol)
+            host.exchange()
+            host.tls.shutdown()
+            host.exchange()
+            self.assertTrue(host.isClosed)
+            self.assertIsNotNone(host.session.reset)
+            self.assertEqual(self.phone.muxer.sessions, {})
+        self.assertEqual(self.phone.violations, [])
+
+    def test_hostClosesAndDoesNotRead(self) -> None:
+        """
+        So it is if it has not read, and does so at last.
+        """
+        host = self.connect(lambda: SyslogRelay(self.book))
+        host.exchange()
+        for _ in range(300):
+            self.book.write("test", "Notice", "x" * 1000)
+        self.phone.clock.advance(0)
+        host.tls.shutdown()
+        host.session.send(payload=host.tls.bio_read(16384))
+        self.assertIsNone(host.session.reset)
+        host.exchange()
+        self.assertTrue(host.isClosed)
+        self.assertIsNotNone(host.session.reset)
+
+    def test_lockdownd(self) -> None:
+        """
+        A conversation that has become secret ends in the same way.
+        """
+        upgradable = Upgradable(AnsweringProtocol())
+        self.services[1] = ServiceFactory(lambda: upgradable)
+        host = SecureHost(self.phone, 1, self.hostContext)
+        upgradable.inner.transport.unregisterProducer()
+        upgradable.startTLS(self.phoneContext, isClient=False)
+        upgradable.inner.connectionMade()
+        host.exchange()
+        host.tls.shutdown()
+        host.exchange()
+        self.assertTrue(host.isClosed)
+        self.assertIsNotNone(host.session.reset)
