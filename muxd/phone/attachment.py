@@ -21,6 +21,12 @@ from muxd.phone.pipes import InPipe, OutPipe, Pipe, Transfer
 ROOM = 65536
 """Bytes waiting for the host at which an IN endpoint has no more room."""
 
+CROWDED = 2 * ROOM
+"""
+And at which its device should not listen to the host either.  More than the room and a
+packet: a host that reads data slowly has to be heard.
+"""
+
 
 class Attachment:
     """
@@ -85,8 +91,20 @@ class Attachment:
             pipe = self._ins.get(endpoint)
             if pipe is None:
                 return True
-            pipe.roomWanted = pipe.queued >= ROOM
+            pipe.roomWanted = pipe.load >= ROOM
             return not pipe.roomWanted
+
+    def isCrowded(self, endpoint: int) -> bool:
+        """
+        Whether a device should rather not take what the host has sent, which it would have
+        to answer; if so, C{inReady} will tell when it may again.
+        """
+        with self._lock:
+            pipe = self._ins.get(endpoint)
+            if pipe is None or pipe.load < CROWDED:
+                return False
+            pipe.roomWanted = True
+            return True
 
     def take(self, endpoint: int) -> bytes | None:
         """
@@ -136,6 +154,8 @@ class Attachment:
         self._setHeld(False)
         for endpoint in tuple(self._outs):
             self.gadget.outReady(self, endpoint)
+        for endpoint in tuple(self._ins):
+            self._tellRoom(endpoint)
 
     def stall(self, endpoint: int) -> None:
         """
@@ -231,6 +251,7 @@ class Attachment:
         with self._lock:
             self._checkPresent()
             self._pipe(endpoint).clearHalt()
+        self._tellRoom(endpoint)
 
     def submit(self, endpoint: int, transfer: Transfer) -> None:
         """
@@ -242,13 +263,10 @@ class Attachment:
             transfer.interface = self._interfaceOf[endpoint]
             self._admit(transfer)
             pipe.submit(transfer)
-            hasRoomAgain = isinstance(pipe, InPipe) and pipe.roomWanted and pipe.queued < ROOM
-            if isinstance(pipe, InPipe) and hasRoomAgain:
-                pipe.roomWanted = False
-        if not endpoint & DIRECTION_IN:
+        if endpoint & DIRECTION_IN:
+            self._tellRoom(endpoint)
+        else:
             self.gadget.outReady(self, endpoint)
-        elif hasRoomAgain:
-            self.gadget.inReady(self, endpoint)
         self._checkDeparted(pipe)
 
     def withdraw(self, endpoint: int, transfer: Transfer) -> bool:
@@ -278,6 +296,17 @@ class Attachment:
             # Changing its mode, it may have left the bus.
             self._checkPresent()
         return answer[: request.length]
+
+    def _tellRoom(self, endpoint: int) -> None:
+        """
+        The host may have read: tell a device that waits for it.
+        """
+        with self._lock:
+            pipe = self._ins.get(endpoint)
+            if pipe is None or not pipe.roomWanted or pipe.load >= ROOM:
+                return
+            pipe.roomWanted = False
+        self.gadget.inReady(self, endpoint)
 
     def _checkDeparted(self, pipe: Pipe) -> None:
         if pipe.departed and not self._gone:

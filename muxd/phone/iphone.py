@@ -349,7 +349,9 @@ class Phone(Gadget):
             self._events.popleft()()
         for _ in range(PACKETS_PER_TURN):
             attachment = self._attachment
-            data = None if attachment is None else attachment.take(self._out)
+            if attachment is None or attachment.isCrowded(self._in):
+                return
+            data = attachment.take(self._out)
             if data is None:
                 return
             self.muxer.hostPacket(data)

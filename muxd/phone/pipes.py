@@ -21,6 +21,9 @@ from collections import deque
 from muxd.phone.faultmachine import ERRORS, KEEPING, FaultLine
 from muxd.phone.faultplan import FaultKind
 
+PIECE = 256
+"""About what a message that the host has not read costs beside its bytes."""
+
 GLUE_LIMIT = 1 << 20
 """Where an OUT message without an end is cut off: it is a fault long before."""
 
@@ -162,7 +165,7 @@ class InPipe(Pipe):
     From the device to the host.
 
     @ivar queued: Bytes that the host has not read.
-    @ivar roomWanted: The device waits for C{queued} to shrink.
+    @ivar roomWanted: The device waits for C{load} to shrink.
     """
 
     def __init__(self, packetSize: int, line: FaultLine | None = None) -> None:
@@ -173,6 +176,13 @@ class InPipe(Pipe):
         # end one is made of whole packets.  And between messages, errors.
         self._pieces: deque[tuple[memoryview, bool] | int] = deque()
         self._partial = bytearray()
+
+    @property
+    def load(self) -> int:
+        """
+        What it takes to keep what the host has not read, in bytes.
+        """
+        return self.queued + PIECE * len(self._pieces)
 
     def put(self, data: bytes, end: bool = True) -> None:
         """

@@ -12,6 +12,7 @@ import usb.core
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.phone.attachment import ROOM
 from muxd.phone.bus import SimulatedBus
 from muxd.phone.descriptors import MUX_IN, MUX_OUT, OLD_SERIAL, Speed, muxEndpoints
 from muxd.phone.handles import OpenableAttachment
@@ -19,7 +20,7 @@ from muxd.phone.iphone import Phone
 from muxd.phone.lockdownd import LOCKDOWN_PORT
 from muxd.phone.muxer import MuxState
 from muxd.phone.profiles import bulk, configuration, mux, vendor
-from muxd.wire.mux import SETUP_BODY, Flags, Segment, encodePacketV2, encodeVersion
+from muxd.wire.mux import SETUP_BODY, Flags, Segment, encodePacketV1, encodePacketV2, encodeVersion
 
 
 class ThreadClock(Clock):
@@ -202,6 +203,43 @@ class PhoneTests(SynchronousTestCase):
             self.clock.advance(0)
             self.assertLess(self.attachment.unread(MUX_IN), 65536 + 32000)
         self.assertEqual(self.phone.violations, [])
+
+    def test_hostOnlyWrites(self) -> None:
+        """
+        A host that is owed many answers and reads none is not listened to until it does;
+        then it has an answer to everything.
+        """
+        self.plug(Phone(self.clock, mux=1, initialConfiguration=3))
+        self.write(encodeVersion(2))
+        self.assertEqual(self.read(), encodeVersion(1))
+        segment = encodePacketV1(6, Segment(1, 7, 5, 5, Flags.ACK, 131072).encode())
+        asked = 0
+        try:
+            while asked < 10000:
+                self.device.write(MUX_OUT, segment, 1)
+                self.clock.work()
+                asked += 1
+        except usb.core.USBTimeoutError:
+            pass
+        self.assertLess(asked, 1000)
+        self.assertLess(self.attachment.unread(MUX_IN), 2 * ROOM)
+        for _ in range(asked):
+            self.assertEqual(Segment.decode(self.read()[8:]).flags, Flags.RST)
+            self.clock.work()
+        self.assertRaises(usb.core.USBTimeoutError, self.read)
+
+    def test_bulkAndAnswers(self) -> None:
+        """
+        Data for a host that reads slowly do not keep the phone from listening to it.
+        """
+        self.handshake()
+        self.send(6, Segment(1, 19, 0, 0, Flags.SYN, 0xFFFF00).encode())
+        self.read()
+        self.send(6, Segment(1, 19, 1, 1, Flags.ACK, 0xFFFF00).encode(), 0)
+        self.clock.advance(0)
+        self.assertFalse(self.phone._hasRoom())
+        self.send(6, Segment(1, 19, 1, 1, Flags.RST, 0xFFFF00).encode(), 0)
+        self.assertEqual(self.phone.muxer.sessions, {})
 
     def test_misbehaviour(self) -> None:
         """

@@ -11,8 +11,12 @@ from typing import Any
 import usb.core
 import usb.util
 
+from muxd.phone.attachment import ROOM, Attachment
 from muxd.phone.descriptors import MUX_IN, MUX_OUT, Speed
+from muxd.phone.faultmachine import FaultMachine
+from muxd.phone.faultplan import FaultPlan
 from muxd.phone.gadget import Gadget, Recorder
+from muxd.phone.pipes import Transfer
 from muxd.phone.profiles import iPhone
 from tests.phone.onbus import DEADLINE, Blocked, BusTestCase, Slow
 
@@ -161,6 +165,58 @@ class TransferTests(BusTestCase):
         self.assertEqual(gadget.roomAgain, 1)
         self.assertTrue(attachment.hasRoom(MUX_IN))
         self.assertTrue(attachment.hasRoom(0x99))
+
+    def test_roomForMessages(self) -> None:
+        """
+        Messages take room even if there is nothing in them.
+        """
+        for _ in range(1000):
+            self.attachment.send(MUX_IN, b"")
+        self.assertFalse(self.attachment.hasRoom(MUX_IN))
+        self.assertEqual(self.attachment.unread(MUX_IN), 0)
+
+    def test_crowded(self) -> None:
+        """
+        An endpoint that has no more room is not yet one whose device should not listen.
+        """
+        self.attachment.send(MUX_IN, bytes(ROOM))
+        self.assertFalse(self.attachment.hasRoom(MUX_IN))
+        self.assertFalse(self.attachment.isCrowded(MUX_IN))
+        self.attachment.send(MUX_IN, bytes(ROOM))
+        self.assertTrue(self.attachment.isCrowded(MUX_IN))
+        self.assertFalse(self.attachment.isCrowded(0x99))
+
+    def test_roomAfterPause(self) -> None:
+        """
+        A device is told as well if reads that waited are filled at the end of a pause.
+        """
+        gadget = Slow(iPhone())
+        attachment = Attachment(gadget, 1, 1, 1, configuration=3)
+        attachment.hold()
+        self.crowd(attachment)
+        attachment.release()
+        self.assertEqual(gadget.roomAgain, 1)
+
+    def test_roomAfterStall(self) -> None:
+        """
+        So it is at the end of a stall.
+        """
+        gadget = Slow(iPhone())
+        gadget.faultMachine = FaultMachine(FaultPlan.fromString("stall@in1"))
+        attachment = Attachment(gadget, 1, 1, 1, configuration=3)
+        self.crowd(attachment)
+        attachment.clearHalt(MUX_IN)
+        self.assertEqual(gadget.roomAgain, 1)
+
+    def crowd(self, attachment: Attachment) -> None:
+        """
+        Send more than there is room for to a host whose reads are not filled now.
+        """
+        for _ in range(3):
+            attachment.submit(MUX_IN, Transfer(memoryview(bytearray(ROOM))))
+        for _ in range(2):
+            attachment.send(MUX_IN, bytes(ROOM - 1))
+        self.assertTrue(attachment.isCrowded(MUX_IN))
 
     def test_notConfiguredForDevice(self) -> None:
         """
