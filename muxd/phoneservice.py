@@ -29,6 +29,7 @@ from muxd.phone.console import Console, ConsoleFactory
 from muxd.phone.exports import Exports, IRemoteBus
 from muxd.phone.iphone import Phone
 from muxd.phone.station import NotNow, Station
+from muxd.phone.stopping import stopPhones
 from muxd.phone.usbip import UsbipFactory
 from muxd.phone.vhci import VirtualController
 from muxd.socketfile import CannotListen
@@ -133,8 +134,7 @@ class PhoneService(Service):
         if self._controller is not None:
             ends.append(self._controller.stop())
         await self._finish(ends)
-        for station in self.stations:
-            station.phone.stop()
+        stopPhones(station.phone for station in self.stations)
 
     async def _finish(self, ends: list[Deferred[None]]) -> None:
         for end in ends:

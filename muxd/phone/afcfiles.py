@@ -24,6 +24,7 @@ from typing import BinaryIO, TypeVar, cast
 from twisted.python.filepath import FilePath
 
 from muxd.phone.afcpackets import AFCError, Status
+from muxd.phone.trees import makeDirectories, removeTree
 
 Result = TypeVar("Result")
 
@@ -69,6 +70,9 @@ def statuses() -> Iterator[None]:
         raise AFCError(_STATUSES.get(error.errno or 0, Status.IO_ERROR)) from error
     except (ValueError, OverflowError) as error:
         raise AFCError(Status.INVALID_ARGUMENT) from error
+    except RecursionError as error:
+        # os.path.realpath calls itself for each link of a link, more than the system follows.
+        raise AFCError(Status.NOT_FOUND) from error
 
 
 class Files:
@@ -138,7 +142,7 @@ class Files:
         Make a directory, and those above it.  One that is there is no mistake.
         """
         with statuses():
-            os.makedirs(self._place(path), exist_ok=True)
+            makeDirectories(self._place(path))
 
     def remove(self, path: str) -> None:
         """
@@ -158,7 +162,7 @@ class Files:
         with statuses():
             place = self._removable(path)
             if os.path.isdir(place) and not os.path.islink(place):
-                shutil.rmtree(place)
+                removeTree(place)
             else:
                 os.unlink(place)
 

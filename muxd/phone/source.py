@@ -19,6 +19,7 @@ from muxd.interfaces import IDeviceReceiver, IDeviceSource
 from muxd.phone.bus import SimulatedBus
 from muxd.phone.faultplan import NO_FAULTS, FaultPlan
 from muxd.phone.iphone import Phone
+from muxd.phone.stopping import stopPhones
 from muxd.phone.trust import Owner
 from muxd.usb.source import USBSettings, USBSource
 
@@ -99,8 +100,7 @@ class SimulatedSource(Service):
         return self._source.stopService().addCallback(self._stopped)
 
     def _stopped(self, _: None) -> None:
-        for phone in self.phones:
-            phone.stop()
+        stopPhones(self.phones)
 
 
 def _name(index: int) -> str:

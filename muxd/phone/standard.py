@@ -5,10 +5,10 @@ The services that every simulated iPhone has by name.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python.filepath import FilePath
 
 from muxd.phone.afc import AFC
@@ -19,12 +19,15 @@ from muxd.phone.notices import NoticeCentre
 from muxd.phone.notifications import NotificationProxy
 from muxd.phone.services import ServiceFactory
 from muxd.phone.syslog import SyslogBook, SyslogRelay
+from muxd.phone.trees import removeTree
 
 
 class Storage:
     """
     The directory with a phone's files; a new one is made when it is first needed.
     """
+
+    _log = Logger()
 
     def __init__(self, path: str | None) -> None:
         """
@@ -51,7 +54,14 @@ class Storage:
         """
         made, self._made = self._made, None
         if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
+            try:
+                removeTree(made)
+            except OSError as problem:
+                self._log.warn(
+                    "A simulated phone's files are left in {path}: {problem}",
+                    path=made,
+                    problem=problem,
+                )
 
 
 def standardServices(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.phone import afcfiles
 from muxd.phone.afcfiles import HARD, LARGEST_SIZE, MOST_OPEN, SYMBOLIC, Files, statuses
 from muxd.phone.afcpackets import AFCError, Status
+from tests.phone.test_trees import DEEP
 
 
 class FilesCase(SynchronousTestCase):
@@ -251,6 +253,28 @@ class OutsideTests(FilesCase):
         """
         self.files.link(SYMBOLIC, "loop", "loop")
         self.assertRaises(AFCError, self.files.open, "loop", 1)
+
+    def test_deep(self) -> None:
+        """
+        Directories are made and removed however deep they are.
+        """
+        self.files.makeDirectory(DEEP)
+        self.assertEqual(self.files.names(DEEP), [".", ".."])
+        self.files.makeDirectory("/e" + DEEP)
+        self.files.rename("/e", DEEP + "/e")
+        self.refused(Status.INVALID_ARGUMENT, self.files.makeDirectory, DEEP * 2)
+        self.files.removeAll("/d")
+        self.assertEqual(os.listdir(self.root), [])
+
+    def test_linksOfLinks(self) -> None:
+        """
+        More links of links than Python can follow lead nowhere.
+        """
+        self.files.link(SYMBOLIC, ".", "0")
+        for number in range(1, 2 * sys.getrecursionlimit()):
+            self.files.link(SYMBOLIC, str(number - 1), str(number))
+        for action in (self.files.names, self.files.info, self.files.removeAll):
+            self.refused(Status.NOT_FOUND, action, f"{number}/x")
 
     def test_fifo(self) -> None:
         """

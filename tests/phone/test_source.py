@@ -209,3 +209,18 @@ class SourceTests(TestCase):
         self.assertEqual(phone.violations, [])
         self.assertEqual(receiver.devices, {})
         self.assertEqual(source.bus.attachments, ())
+
+    async def test_stopFails(self) -> None:
+        """
+        One phone's trouble does not keep the others from being stopped, nor the source.
+        """
+        source = SimulatedSourceParser().parseDeviceSource(reactor, Receiver(), count="3")
+        assert isinstance(source, SimulatedSource)
+        source.startService()
+        first, second, third = source.phones
+        self.patch(second, "stop", lambda: 1 / 0)
+        paths = [phone._storage.directory().path for phone in (first, third)]
+        await source.stopService()
+        self.assertEqual([path for path in paths if os.path.exists(path)], [])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        second._storage.remove()

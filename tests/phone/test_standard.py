@@ -8,10 +8,13 @@ import os
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.iphone import Phone
 from muxd.phone.standard import Storage
+from muxd.phone.trees import makeDirectories, removeTree
+from tests.phone.test_trees import DEEP
 
 
 class StorageTests(SynchronousTestCase):
@@ -30,6 +33,30 @@ class StorageTests(SynchronousTestCase):
         storage.remove()
         storage.remove()
         self.assertFalse(os.path.exists(path))
+
+    def test_deep(self) -> None:
+        """
+        Neither does it keep directories that are very deep.
+        """
+        storage = Storage(None)
+        path = storage.directory().path
+        makeDirectories(path + DEEP)
+        storage.remove()
+        self.assertFalse(os.path.exists(path))
+
+    def test_cannotRemove(self) -> None:
+        """
+        What cannot be removed is said, and where it is.
+        """
+        storage = Storage(None)
+        path = storage.directory().path
+        os.rename(path, path + ".moved")
+        with capturedLogs() as events:
+            storage.remove()
+        removeTree(path + ".moved")
+        (event,) = events
+        self.assertEqual((event["log_level"], event["path"]), (LogLevel.warn, path))
+        self.assertIn("No such file", formatEvent(event))
 
     def test_given(self) -> None:
         """
