@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# Windows has none of these, and no way to be in a directory either.
+_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 def makeDirectories(path: str) -> None:
@@ -38,6 +41,9 @@ def removeTree(path: str) -> None:
 
     @raise OSError: Something cannot be removed.  What came before it is gone.
     """
+    if os.open not in os.supports_dir_fd:
+        shutil.rmtree(path)
+        return
     parent, top = os.path.split(os.path.abspath(path))
     here = os.open(parent, _DIRECTORY)
     # On each level, the directories to be removed; we are in the last one of each but the
@@ -73,7 +79,7 @@ def _move(here: int, name: str) -> int:
     """
     Open another directory and close this one.
     """
-    there = os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+    there = os.open(name, _DIRECTORY | _NO_LINK, dir_fd=here)
     os.close(here)
     return there
 

@@ -97,6 +97,16 @@ class RemoveTreeTests(TreeCase):
         self.assertEqual(os.listdir(self.directory), ["keep"])
         self.assertEqual(os.listdir(keep), ["file"])
 
+    def test_elsewhere(self) -> None:
+        """
+        Where there is no way to be in a directory, it is removed all the same.
+        """
+        self.patch(os, "supports_dir_fd", set())
+        top = self.mktemp()
+        os.makedirs(os.path.join(top, "a", "b"))
+        removeTree(top)
+        self.assertFalse(os.path.exists(top))
+
     def test_deep(self) -> None:
         """
         However deep it is: a tree that is moved into another one has no path any more.  Nor
