@@ -234,6 +234,8 @@ class AsynchronousLink:
                 failed = failed or status
             if transfer.isIn:
                 packets += self._readings.ended(transfer, status)
+        if wrote:
+            self._submissions.measure()
         if packets and self._receiver is not None:
             self._receiver.packetsReceived(packets)
         if failed != COMPLETED:

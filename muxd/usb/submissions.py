@@ -93,9 +93,6 @@ class Submissions:
         """
         Some have come back: send what waits, as far as it goes.
         """
-        if self._endedBytes:
-            self._pace.ended(self._endedBytes)
-            self._endedBytes = 0
         backlog = self._backlog
         while backlog and self.bulk + self.small < self._capacity:
             if not self._write((backlog.popleft(),)):
@@ -119,6 +116,15 @@ class Submissions:
         status = transfer.status
         isShort = status == TransferStatus.COMPLETED and transfer.actualLength != transfer.length
         return TransferStatus.ERROR if isShort else status
+
+    def measure(self) -> None:
+        """
+        All that have come back together have ended.  Called before anything is sent,
+        as what is sent now begins now.
+        """
+        if self._endedBytes:
+            self._pace.ended(self._endedBytes)
+            self._endedBytes = 0
 
     def clear(self) -> None:
         """

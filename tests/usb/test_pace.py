@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.limits import Limits
 from muxd.usb.pace import BusPace
-from muxd.wire.mux import BULK_PAYLOAD, LARGE_PAYLOAD
+from muxd.wire.mux import BULK_PAYLOAD, LARGE_PAYLOAD, encodePacketV1
 from tests.usb.transfers import AsynchronousTestCase
 
 LIMITS = Limits(bulkQueueTime=0.001, bulkBytesInFlight=500_000)
@@ -115,3 +115,23 @@ class LinkTests(AsynchronousTestCase):
             self.assertTrue(self.link.hasRoom(40000))
             self.link.send([b"x" * 40000])
         self.assertEqual(self.link.bulkPayload, LARGE_PAYLOAD)
+
+    def test_sendingWhenTransfersEnd(self) -> None:
+        """
+        Transfers that end in the same wake-up in which the phone asks for more are
+        measured from when they were sent, not from when their successors were.
+        """
+
+        def sendMore() -> None:
+            self.link.send([b"x" * 40000])
+            self.reactor.advance(0.000001)
+
+        self.receiver.onPackets = sendMore
+        self.link.send([b"x" * 40000])
+        self.reactor.advance(0.001)
+        self.context.end(self.context.writes()[0], 0)
+        self.context.end(self.context.reads()[0], 0, encodePacketV1(1, b"\x07more"))
+        self.happen()
+        self.assertEqual(self.link.bulkPayload, BULK_PAYLOAD)
+        self.link.send([b"x" * 40000])
+        self.assertFalse(self.link.hasRoom(40000))
