@@ -132,10 +132,13 @@ class Discovery:
     def start(self) -> None:
         """
         Begin to look.
+
+        @raise RuntimeError: The system has no thread to give.
         """
+        thread = Thread(target=self._run, name="usb-discovery", daemon=True)
+        thread.start()
+        self._thread = thread
         self._ended = Deferred()
-        self._thread = Thread(target=self._run, name="usb-discovery", daemon=True)
-        self._thread.start()
 
     def stop(self) -> Deferred[None]:
         """

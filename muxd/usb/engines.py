@@ -36,6 +36,18 @@ class EngineError(Exception):
     """
 
 
+class NoThread(Exception):
+    """
+    A link is lost before it has worked, for want of a thread: that may pass.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"{reason}: let this process have more (TasksMax= of systemd, pids.max of a "
+            "container, ulimit -u)"
+        )
+
+
 class LinkState(Enum):
     """
     Where a link is in its life.

@@ -20,7 +20,7 @@ from muxd.interfaces import IDeviceReceiver, IDeviceSource
 from muxd.limits import LIMITS, Limits
 from muxd.usb.attached import AttachedPhone
 from muxd.usb.discovery import Discovery
-from muxd.usb.engines import EngineError, LinkFactory, linkFactory
+from muxd.usb.engines import EngineError, LinkFactory, NoThread, linkFactory
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.presence import IBus, Location, PolledBus
 from muxd.usb.retries import Retries
@@ -190,15 +190,17 @@ class USBSource(Service):
             return
         # All that an operator can do is told once.
         tell = self._log.warn if setback.failures == 2 else self._log.debug
+        advice = ": unplug it and plug it in again, or try another cable"
         tell(
             "{udid}: handshake failed again: {reason}; it will be tried again in {delay:g} s, "
             "then less and less often, at least every {longest:g} s, for as long as it is "
-            "plugged in: unplug it and plug it in again, or try another cable",
+            "plugged in{advice}",
             udid=attached.identity.udid,
             reason=reason.getErrorMessage(),
             delay=setback.delay,
             longest=self._limits.longestHandshakeRetry,
             failures=setback.failures,
+            advice="" if reason.check(NoThread) else advice,
         )
 
     def phoneLost(self, attached: AttachedPhone, reason: Failure) -> None:

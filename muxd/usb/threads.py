@@ -16,12 +16,17 @@ How a write that times out goes on is told in L{muxd.usb.writing}.
 B{Endings.}  Any other error means that the phone is gone, except for a stall,
 which is cleared once (L{muxd.usb.failures}).  Threads end within one time-out
 of being told, or at once when the bus reports the unplug.
+
+B{No thread.}  A system may have none to give.  A link that gets none to read or to
+write in is lost, as if that thread had failed.  One that gets none to be closed in
+has its threads looked at from time to time, in the reactor.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from functools import partial
 from threading import Event, Thread
 from typing import Any
 
@@ -35,7 +40,7 @@ from zope.interface import implementer
 from muxd.interfaces import Buffer, IPacketReceiver
 from muxd.limits import LIMITS, Limits
 from muxd.usb.assembling import assemblerFor
-from muxd.usb.engines import IUSBLink, LinkState
+from muxd.usb.engines import IUSBLink, LinkState, NoThread
 from muxd.usb.failures import ClearingOnce, transferFailure
 from muxd.usb.identification import HIGH_SPEED
 from muxd.usb.mailbox import Mailbox
@@ -77,6 +82,7 @@ class ThreadedLink:
         self._threads: list[Thread] = []
         self._closed: list[Deferred[None]] = []
         self._deadlines: list[IDelayedCall] = []
+        self._nextLook: IDelayedCall | None = None
 
     # IPacketLink
 
@@ -88,8 +94,12 @@ class ThreadedLink:
             raise RuntimeError(f"a link is started once, and this one is {self.state.name}")
         self.state = LinkState.RUNNING
         self._receiver = receiver
-        self._startThread("read", self._read)
-        self._startThread("write", self._writer.run)
+        try:
+            self._startThread("read", self._read)
+            self._startThread("write", self._writer.run)
+        except RuntimeError as error:
+            # The receiver is told as by the thread that there is not: not in here.
+            self._mailbox.put(Failure(NoThread(str(error))))
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """
@@ -131,7 +141,11 @@ class ThreadedLink:
                 later(self._limits.linkFlushTimeout, self._writer.abandon),
                 later(self._limits.linkCloseTimeout, self._closeTimedOut),
             ]
-            self._startThread("close", self._release)
+            release = partial(self._release, tuple(self._threads))
+            try:
+                self._startThread("close", release)
+            except RuntimeError:
+                self._lookEnded()
         return done
 
     # IUSBLink
@@ -152,10 +166,13 @@ class ThreadedLink:
     # In the reactor's thread.
 
     def _startThread(self, what: str, target: Callable[[], None]) -> None:
+        """
+        @raise RuntimeError: The system has no thread to give.
+        """
         name = f"usb-{what}-{self._phone.identity.udid}"
         thread = Thread(target=target, name=name, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)
 
     def _mailReceived(self, mail: list[Mail]) -> None:
         """
@@ -188,6 +205,16 @@ class ThreadedLink:
         )
         self._becomeClosed()
 
+    def _lookEnded(self) -> None:
+        """
+        In place of the closing thread.
+        """
+        if any(thread.is_alive() for thread in self._threads):
+            self._nextLook = self._reactor.callLater(self._limits.memoryRetry, self._lookEnded)
+        else:
+            self._dispose()
+            self._becomeClosed()
+
     def _released(self) -> None:
         """
         All threads have ended, but for the last, which is about to return.
@@ -199,9 +226,9 @@ class ThreadedLink:
 
     def _becomeClosed(self) -> None:
         self.state = LinkState.CLOSED
-        for deadline in self._deadlines:
-            if deadline.active():
-                deadline.cancel()
+        for timer in (*self._deadlines, self._nextLook):
+            if timer is not None and timer.active():
+                timer.cancel()
         self._fireClosed()
 
     def _fireClosed(self) -> None:
@@ -238,15 +265,17 @@ class ThreadedLink:
                 continue
             mailbox.put(bytes(view[:count]))
 
-    def _release(self) -> None:
+    def _release(self, others: Sequence[Thread]) -> None:
         """
         The closing thread.
         """
-        *others, _ = self._threads
         for thread in others:
             thread.join()
+        self._dispose()
+        self._reactor.callFromThread(self._released)
+
+    def _dispose(self) -> None:
         try:
             self._phone.dispose()
         except USBError:  # it is gone, and its claim with it
             pass
-        self._reactor.callFromThread(self._released)

@@ -89,6 +89,19 @@ class LinkTestCase(SynchronousTestCase):
         self.link = ThreadedLink(self.reactor, self.opened)
         self.addCleanup(self.close)
 
+    def refuse(self, what: str) -> None:
+        """
+        Have the system give the link no thread to do this in; none at all if it is empty.
+        """
+
+        class Refused(threading.Thread):
+            def start(self) -> None:
+                if self.name.startswith(f"usb-{what}"):
+                    raise RuntimeError("can't start new thread")
+                super().start()
+
+        self.patch(threads, "Thread", Refused)
+
     def close(self) -> None:
         """
         Close the link and see that nothing of it is left.

@@ -15,6 +15,7 @@ from muxd.phone.bus import SimulatedBus
 from muxd.phone.descriptors import OLD_SERIAL, SERIAL
 from muxd.phone.gadget import Recorder
 from muxd.phone.profiles import iPhone
+from muxd.usb import discovery
 from muxd.usb.discovery import LONGEST_POLL, TOLERATED_FAILURES, Discovery
 from muxd.usb.libraries import LibraryError
 from muxd.usb.opening import OpenedPhone
@@ -319,6 +320,20 @@ class ThreadTests(SynchronousTestCase):
         """
         There is nothing to stop.
         """
+        self.successResultOf(self.discovery.stop())
+
+    def test_noThread(self) -> None:
+        """
+        A system that has no thread to give keeps it from starting, and nothing from
+        stopping.
+        """
+
+        class Refused(threading.Thread):
+            def start(self) -> None:
+                raise RuntimeError("can't start new thread")
+
+        self.patch(discovery, "Thread", Refused)
+        self.assertRaises(RuntimeError, self.discovery.start)
         self.successResultOf(self.discovery.stop())
 
     def test_defect(self) -> None:

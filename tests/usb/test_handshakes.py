@@ -168,6 +168,36 @@ class HandshakeTests(SourceTestCase):
         self.phone.mute = False
         self.reactor.pumpUntil(self.polling(lambda: self.receiver.attached))
 
+    def test_noThread(self) -> None:
+        """
+        A phone that gets no thread is tried again less and less often, like one that does
+        not answer; the log says what to do for the machine instead of for the phone.
+        """
+        started = threading.Thread.start
+        refusing = True
+
+        def start(thread: threading.Thread) -> None:
+            if refusing and thread.name.startswith("usb-write-"):
+                raise RuntimeError("can't start new thread")
+            started(thread)
+
+        self.patch(threading.Thread, "start", start)
+        self.source.startService()
+        delays = []
+        for _ in range(4):
+            before = self.now()
+            self.awaitHandshake()
+            delays.append(self.now() - before)
+            self.awaitEnded()
+        self.assertEqual([0, 0, 5, 10], delays)
+        first, second = self.logged("new thread", LogLevel.warn)
+        self.assertIn("TasksMax=", first)
+        self.assertIn("TasksMax=", second)
+        self.assertIn("it will be tried again in 5 s", second)
+        self.assertNotIn("cable", second)
+        refusing = False
+        self.awaitAttached()
+
     def test_stopInHandshake(self) -> None:
         """
         Stopping does not wait for a phone that does not answer, nor call it a

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 from muxd.interfaces import IPacketLink
 from muxd.limits import LIMITS
 from muxd.phone.descriptors import MUX_IN, MUX_OUT
-from muxd.usb.engines import SMALL_PACKET, IUSBLink, LinkState
+from muxd.usb.engines import SMALL_PACKET, IUSBLink, LinkState, NoThread
 from tests.usb.links import BULK, LinkTestCase, packet
 
 
@@ -228,6 +228,25 @@ class ThreadedLinkTests(LinkTestCase):
         self.link.start(self.receiver)
         self.reactor.pumpUntil(lambda: self.receiver.losses)
         self.assertIsNotNone(self.receiver.losses[0].check(ZeroDivisionError))
+
+    def test_noThread(self) -> None:
+        """
+        A link that gets no thread to read or write in is lost, which is told after it
+        was started, with what to do; and it is closed like any other.
+        """
+        for what in ("read", "write"):
+            with self.subTest(what=what):
+                self.refuse(what)
+                self.link.start(self.receiver)
+                self.link.send((packet(20),))
+                self.assertEqual([], self.receiver.losses)
+                self.reactor.pumpUntil(lambda: self.receiver.losses)
+                [loss] = self.receiver.losses
+                self.assertIsNotNone(loss.check(NoThread))
+                self.assertIn("TasksMax=", loss.getErrorMessage())
+                self.close()
+                self.assertEqual([loss], self.receiver.losses)
+                self.setUp()
 
     def test_backlogIsBounded(self) -> None:
         """
