@@ -2,8 +2,9 @@
 """
 The fast engine: libusb's asynchronous transfers, driven by the reactor.
 
-There is no thread: the reactor watches libusb's file descriptors as it watches
-sockets, and a phone's packets are handled in the wake-up that they come in.
+There is no thread, but for stalls: the reactor watches libusb's file descriptors
+as it watches sockets, and a phone's packets are handled in the wake-up that they
+come in.
 
 B{Reading.}  A few large transfers are always with the kernel, so that the bus
 has somewhere to put what comes while we look at what came.  A transfer's memory
@@ -23,13 +24,15 @@ packet waits until memory comes back, for which a read is given up
 (L{muxd.usb.readings}).
 
 B{Endings.}  A transfer that fails means that the phone is gone, but for a
-stall, which is cleared once for each endpoint.  Whatever happens, no transfer is
-forgotten: a link is closed when all have come back (see L{muxd.usb.libusb}).
+stall, which is cleared once for each endpoint (L{muxd.usb.stalls}).  Whatever
+happens, no transfer is forgotten: a link is closed when all have come back (see
+L{muxd.usb.libusb}).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import Thread
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -50,6 +53,7 @@ from muxd.usb.libusb import Transfer, TransferContext, TransferError, TransferSt
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.pace import BusPace
 from muxd.usb.readings import Readings
+from muxd.usb.stalls import Stalls
 from muxd.usb.submissions import Submissions
 
 COMPLETED = int(TransferStatus.COMPLETED)
@@ -71,9 +75,11 @@ class AsynchronousLink:
         phone: OpenedPhone,
         limits: Limits = LIMITS,
         openContext: Callable[[Any], TransferContext] = TransferContext,
+        makeThread: Callable[..., Any] = Thread,
     ) -> None:
         """
         @param openContext: Takes over the libusb context of an open device.
+        @param makeThread: Makes the thread that clears a stall.
         @raise EngineError: This library or this reactor cannot do it.
         """
         self.maxPacketSize = phone.interface.maxPacketSize
@@ -83,7 +89,6 @@ class AsynchronousLink:
         self._phone = phone
         self._limits = limits
         self._receiver: IPacketReceiver | None = None
-        self._stalled: set[int] = set()
         self._handling = False
         self._cancelling = False
         self._memoryReported = False
@@ -108,6 +113,14 @@ class AsynchronousLink:
             self._pace,
             noMemory=self._noMemoryToWrite,
             failed=self._failLater,
+        )
+        self._stalls = Stalls(
+            reactor,
+            phone,
+            self._descriptors,
+            self._submissions,
+            cleared=self._stallsCleared,
+            makeThread=makeThread,
         )
         self._readings = Readings(
             self._context,
@@ -168,9 +181,11 @@ class AsynchronousLink:
             isRunning = self.state is LinkState.RUNNING
             self.state = LinkState.CLOSING
             self._receiver = None
-            if isRunning and not self._submissions.isIdle():
+            if self._stalls.isClearing:
                 later = self._reactor.callLater
-                self._deadline = later(self._limits.linkFlushTimeout, self._cancelAll)
+                self._deadline = later(self._limits.linkCloseTimeout, self._giveUp)
+            elif isRunning:
+                self._flush()
             else:
                 self._cancelAll()
         return done
@@ -195,7 +210,7 @@ class AsynchronousLink:
         """
         See what libusb has for us.
         """
-        if self._handling or self.state is LinkState.CLOSED:
+        if self._handling or self._stalls.isClearing or self.state is LinkState.CLOSED:
             return
         self._handling = True
         try:
@@ -204,7 +219,7 @@ class AsynchronousLink:
                 self._transfersEnded(ended)
         finally:
             self._handling = False
-        if self.state is LinkState.CLOSING:
+        if self.state is LinkState.CLOSING and not self._stalls.isClearing:
             self._goOnClosing()
 
     def _descriptorLost(self) -> None:
@@ -236,6 +251,9 @@ class AsynchronousLink:
                 packets += self._readings.ended(transfer, status)
         if wrote:
             self._submissions.measure()
+        # What packets make us send must not wait for the phone.
+        if self._stalls.isWaiting and not self._stalls.clear():
+            failed = failed or int(TransferStatus.STALL)
         if packets and self._receiver is not None:
             self._receiver.packetsReceived(packets)
         if failed != COMPLETED:
@@ -243,8 +261,7 @@ class AsynchronousLink:
         # Those that wait for memory come before the reads that would take it again.
         if self.state in (LinkState.RUNNING, LinkState.CLOSING):
             self._submissions.resume()
-        if self.state is LinkState.RUNNING:
-            self._readings.submit()
+        self._read()
         if wrote and self._receiver is not None:
             self._receiver.roomAvailable()
 
@@ -257,18 +274,26 @@ class AsynchronousLink:
         """
         if self._readings.isSurplus(transfer):
             return status == TransferStatus.CANCELLED
-        if status != TransferStatus.STALL:
+        if status != TransferStatus.STALL or self.state is not LinkState.RUNNING:
             return False
-        interface = self._phone.interface
-        endpoint = interface.input if transfer.isIn else interface.output
-        if endpoint in self._stalled:
-            return False
-        self._stalled.add(endpoint)
-        try:
-            self._phone.device.clear_halt(endpoint)
-        except USBError:
-            return False
-        return transfer.isIn
+        return self._stalls.isFirst(transfer) and transfer.isIn
+
+    def _stallsCleared(self, problem: str | None) -> None:
+        """
+        The phone may be used again.
+        """
+        if self.state is LinkState.CLOSED:  # it was given up
+            return
+        self._descriptors.resume()
+        self._submissions.release()
+        if self.state is LinkState.CLOSING:
+            self._flush()
+        else:
+            if problem is not None:
+                self._fail(f"a stall that cannot be cleared: {problem}")
+            self._read()
+            if self._receiver is not None:
+                self._receiver.roomAvailable()
 
     def _failLater(self, reason: str) -> None:
         """
@@ -311,7 +336,13 @@ class AsynchronousLink:
         if self.state is LinkState.RUNNING:
             self._submissions.resume()
         # It may have been lost, and closed, by that.
-        if self.state is LinkState.RUNNING:
+        self._read()
+
+    def _read(self) -> None:
+        """
+        Submit the reads that are not submitted.
+        """
+        if self.state is LinkState.RUNNING and not self._stalls.isClearing:
             self._readings.submit()
 
     def _reportMemory(self) -> None:
@@ -324,6 +355,17 @@ class AsynchronousLink:
             )
 
     # Closing
+
+    def _flush(self) -> None:
+        """
+        Cancel what there is when all is written, or after a short time.
+        """
+        self._stopTimers()
+        if self._submissions.isIdle():
+            self._cancelAll()
+        else:
+            later = self._reactor.callLater
+            self._deadline = later(self._limits.linkFlushTimeout, self._cancelAll)
 
     def _goOnClosing(self) -> None:
         """

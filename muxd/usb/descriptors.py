@@ -18,9 +18,12 @@ from zope.interface import implementer
 class LibusbDescriptor:
     """
     One descriptor, as the reactor knows it.
+
+    @ivar isReadable: Whether it is watched for being readable, or else writable.
     """
 
-    def __init__(self, fd: int, owner: LibusbDescriptors) -> None:
+    def __init__(self, fd: int, isReadable: bool, owner: LibusbDescriptors) -> None:
+        self.isReadable = isReadable
         self._fd = fd
         self._owner = owner
 
@@ -72,6 +75,7 @@ class LibusbDescriptors:
         self._reactor = reactor
         self._lost = lost
         self._watched: dict[int, LibusbDescriptor] = {}
+        self._isPaused = False
 
     def change(self, fd: int, isReadable: bool | None) -> None:
         """
@@ -100,8 +104,26 @@ class LibusbDescriptors:
         for fd in list(self._watched):
             self._unwatch(fd)
 
+    def pause(self) -> None:
+        """
+        Have the reactor watch none for a while.
+        """
+        self._isPaused = True
+        for descriptor in self._watched.values():
+            self._remove(descriptor)
+
+    def resume(self) -> None:
+        """
+        Have it watch them again.
+        """
+        self._isPaused = False
+        for fd, descriptor in list(self._watched.items()):
+            self.change(fd, descriptor.isReadable)
+
     def _watch(self, fd: int, isReadable: bool) -> None:
-        descriptor = self._watched[fd] = LibusbDescriptor(fd, self)
+        descriptor = self._watched[fd] = LibusbDescriptor(fd, isReadable, self)
+        if self._isPaused:
+            return
         if isReadable:
             self._reactor.addReader(descriptor)
         else:
@@ -110,5 +132,8 @@ class LibusbDescriptors:
     def _unwatch(self, fd: int) -> None:
         descriptor = self._watched.pop(fd, None)
         if descriptor is not None:
-            self._reactor.removeReader(descriptor)
-            self._reactor.removeWriter(descriptor)
+            self._remove(descriptor)
+
+    def _remove(self, descriptor: LibusbDescriptor) -> None:
+        self._reactor.removeReader(descriptor)
+        self._reactor.removeWriter(descriptor)

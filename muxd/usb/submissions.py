@@ -60,7 +60,8 @@ class Submissions:
         self._freeBulk: list[Transfer] = []
         self._freeSmall: list[Transfer] = []
         self._backlog: deque[bytes] = deque()
-        self._capacity = limits.packetsInFlight + limits.bulkInFlight
+        self._mostInFlight = limits.packetsInFlight + limits.bulkInFlight
+        self._capacity = self._mostInFlight
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """
@@ -97,6 +98,19 @@ class Submissions:
         while backlog and self.bulk + self.small < self._capacity:
             if not self._write((backlog.popleft(),)):
                 return
+
+    def hold(self) -> None:
+        """
+        Submit nothing until L{release}.
+        """
+        self._capacity = 0
+
+    def release(self) -> None:
+        """
+        Submit again, and first what has waited.
+        """
+        self._capacity = self._mostInFlight
+        self.resume()
 
     def ended(self, transfer: Transfer) -> int:
         """

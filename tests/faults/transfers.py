@@ -63,6 +63,7 @@ class BusTransfer:
         """
         context = self._context
         assert not self.isFreed and id(self) not in context.inFlight
+        assert not context.isTaken
         if context.random.random() < context.memoryTrouble:
             raise TransferError("submit", NO_MEMORY)
         self.length = length
@@ -79,7 +80,7 @@ class BusTransfer:
         """
         Have it come back.
         """
-        assert self.pending is not None
+        assert self.pending is not None and not self._context.isTaken
         self._isCancelled = not self.pending.done.is_set()
         self._context.attachment.withdraw(self._endpoint, self.pending)
 
@@ -116,6 +117,7 @@ class BusContext:
     @ivar inFlight: By C{id}, as they were submitted.
     @ivar fd: What stands for its descriptor.
     @ivar isReleased: Whether the link has let go of it.
+    @ivar isTaken: Whether a thread has the phone, for which the reactor would wait.
     """
 
     def __init__(self, device: Any, random: Random, fd: int, memoryTrouble: float) -> None:
@@ -130,6 +132,7 @@ class BusContext:
         self.inFlight: dict[int, BusTransfer] = {}
         self.transfers: list[BusTransfer] = []
         self.isReleased = False
+        self.isTaken = False
         self.fd = fd
 
     def transfer(self, endpoint: int, size: int) -> BusTransfer:
@@ -148,9 +151,9 @@ class BusContext:
 
     def hasEvents(self) -> bool:
         """
-        Whether a transfer has ended.
+        Whether a transfer has ended, and that can be seen.
         """
-        return any(
+        return not self.isTaken and any(
             transfer.pending is not None and transfer.pending.done.is_set()
             for transfer in self.inFlight.values()
         )
@@ -159,6 +162,7 @@ class BusContext:
         """
         Some of those that have ended, oldest first.
         """
+        assert not self.isTaken
         ended = [
             transfer
             for transfer in self.inFlight.values()
@@ -179,7 +183,7 @@ class BusContext:
         """
         Let go of the device.
         """
-        assert not self.inFlight
+        assert not self.inFlight and not self.isTaken
         assert all(transfer.isFreed for transfer in self.transfers)
         self.isReleased = True
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any, Protocol
 
@@ -80,6 +81,36 @@ class Threads:
         Make one.
         """
         self.calls.popleft()()
+
+
+class SteppedThread:
+    """
+    A thread that has a phone to itself, and what it does there is one step.
+    """
+
+    def __init__(
+        self,
+        threads: Threads,
+        context: BusContext,
+        target: Callable[..., object],
+        arguments: tuple[object, ...],
+    ) -> None:
+        self._threads = threads
+        self._context = context
+        self._run = partial(target, *arguments)
+
+    def start(self) -> None:
+        """
+        Begin.
+        """
+        self._context.isTaken = True
+        self._threads.calls.append(self._run)
+
+    def join(self) -> None:
+        """
+        Give the phone back.
+        """
+        self._context.isTaken = False
 
 
 class DueCalls:
@@ -253,14 +284,19 @@ class World(FDReactor):
         return self.discovery
 
     def _makeLink(self, reactor: Any, phone: OpenedPhone, limits: Limits) -> Any:
+        def makeThread(**keywords: Any) -> Any:
+            return SteppedThread(self._threads, opened[0], keywords["target"], keywords["args"])
+
         def openContext(device: Any) -> Any:
             context = BusContext(device, self.random, len(self.contexts), self.memoryTrouble)
+            opened.append(context)
             self.contexts.append(context)
             self._open = [each for each in self._open if not each.context.isReleased]
             self._open.append(Events(self, context))
             return context
 
-        return AsynchronousLink(reactor, phone, limits, openContext)
+        opened: list[BusContext] = []
+        return AsynchronousLink(reactor, phone, limits, openContext, makeThread)
 
 
 class SteppedDiscovery(Discovery):

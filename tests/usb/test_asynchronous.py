@@ -22,11 +22,9 @@ from tests.usb.transfers import (
     CONTROL_FD,
     DEVICE_FD,
     IDENTITY,
-    IN,
     INTERFACE,
     LATE_FD,
     LIMITS,
-    OUT,
     AsynchronousTestCase,
     Phone,
     Receiver,
@@ -43,7 +41,7 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         The link and its descriptors provide what they say.
         """
         verifyObject(IUSBLink, self.link)
-        verifyObject(IReadWriteDescriptor, LibusbDescriptor(3, self.link._descriptors))
+        verifyObject(IReadWriteDescriptor, LibusbDescriptor(3, True, self.link._descriptors))
 
     def test_otherBackend(self) -> None:
         """
@@ -250,39 +248,6 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         self.context.end(self.context.reads()[0], 0, encodePacketV1(1, b"\x07"))
         self.happen()
         self.assertEqual(len(self.receiver.lost), 1)
-
-    def test_stallIsClearedOnce(self) -> None:
-        """
-        The first stall of reading is cleared, the second ends the link.
-        """
-        self.context.end(self.context.reads()[0], TransferStatus.STALL)
-        self.happen()
-        self.assertEqual(self.device.cleared, [IN])
-        self.assertEqual(self.receiver.lost, [])
-        self.assertEqual(len(self.context.reads()), 3)
-        self.context.end(self.context.reads()[0], TransferStatus.STALL)
-        self.happen()
-        self.assertEqual(len(self.receiver.lost), 1)
-
-    def test_stallThatStays(self) -> None:
-        """
-        A stall that cannot be cleared ends the link.
-        """
-        self.device.clearFails = True
-        self.context.end(self.context.reads()[0], TransferStatus.STALL)
-        self.happen()
-        self.assertEqual(len(self.receiver.lost), 1)
-
-    def test_writeStall(self) -> None:
-        """
-        A packet that was stalled has successors on their way already: the link
-        ends, and leaves an endpoint that the next one can write to.
-        """
-        self.link.send([b"x"])
-        self.context.end(self.context.writes()[0], TransferStatus.STALL)
-        self.happen()
-        self.assertEqual(len(self.receiver.lost), 1)
-        self.assertEqual(self.device.cleared, [OUT])
 
     def test_shortWrite(self) -> None:
         """

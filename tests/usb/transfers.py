@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from functools import partial
+from typing import Any, ClassVar, cast
 
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.task import Clock
@@ -38,6 +39,12 @@ class FDReactor(Clock):
         super().__init__()
         self.readers: set[Any] = set()
         self.writers: set[Any] = set()
+
+    def callFromThread(self, callable: Callable[..., object], *args: object) -> None:
+        """
+        Call it, as there are no threads but L{HeldThread}.
+        """
+        callable(*args)
 
     def addReader(self, reader: Any) -> None:
         """
@@ -80,6 +87,47 @@ class FDReactor(Clock):
         Part of the interface.
         """
         return list(self.writers)
+
+
+class HeldThread:
+    """
+    A thread that runs when the test says so.
+
+    @cvar held: Those that have not run.
+    @cvar refused: The system has none to give.
+    """
+
+    held: ClassVar[list[HeldThread]] = []
+    refused = False
+
+    def __init__(
+        self, *, target: Callable[..., object], args: tuple[object, ...], name: str, daemon: bool
+    ) -> None:
+        self.name = name
+        self._run = partial(target, *args)
+
+    def start(self) -> None:
+        """
+        Begin to wait.
+        """
+        if HeldThread.refused:
+            raise RuntimeError("can't start new thread")
+        HeldThread.held.append(self)
+
+    def join(self) -> None:
+        """
+        It has run.
+        """
+        assert self not in HeldThread.held
+
+    @classmethod
+    def run(cls) -> None:
+        """
+        Run the one that is held.
+        """
+        thread = cls.held.pop()
+        assert not cls.held
+        thread._run()
 
 
 class FakeTransfer:
@@ -223,6 +271,7 @@ class Receiver:
         self.rooms = 0
         self.lost: list[Failure] = []
         self.onPackets: Any = None
+        self.onLost: Any = None
 
     def packetsReceived(self, packets: Sequence[memoryview]) -> None:
         """
@@ -244,6 +293,8 @@ class Receiver:
         Remember why.
         """
         self.lost.append(reason)
+        if self.onLost is not None:
+            self.onLost()
 
 
 class FakeDevice:
@@ -300,6 +351,7 @@ class AsynchronousTestCase(SynchronousTestCase):
         self.reactor = FDReactor()
         self.device = FakeDevice()
         Phone.disposals = 0
+        self.patch(HeldThread, "held", [])
         self.phone = Phone(device=self.device, identity=IDENTITY, interface=INTERFACE)
         self.link = self.makeLink()
         self.receiver = Receiver()
@@ -317,7 +369,11 @@ class AsynchronousTestCase(SynchronousTestCase):
         context = FakeContext(self.device)
         self.context = context
         return AsynchronousLink(
-            self.reactor, self.phone, LIMITS, openContext=lambda device: cast("Any", context)
+            self.reactor,
+            self.phone,
+            LIMITS,
+            openContext=lambda device: cast("Any", context),
+            makeThread=HeldThread,
         )
 
     def happen(self) -> None:
