@@ -268,15 +268,17 @@ class AsynchronousLink:
     def _recovered(self, transfer: Transfer, status: int) -> bool:
         """
         A stall may be cleared, once for each endpoint; what was not read is
-        read then.  A packet that was stalled is lost, and cannot be repeated
-        behind its successors: that ends the link, and the next one finds its
-        endpoint cleared.  And a read may have been taken back by us.
+        read then, unless a part of it was.  A packet that was stalled is lost,
+        and cannot be repeated behind its successors: that ends the link, and the
+        next one finds its endpoint cleared.  And a read may have been taken back
+        by us.
         """
         if self._readings.isSurplus(transfer):
             return status == TransferStatus.CANCELLED
         if status != TransferStatus.STALL or self.state is not LinkState.RUNNING:
             return False
-        return self._stalls.isFirst(transfer) and transfer.isIn
+        isFirst = self._stalls.isFirst(transfer)
+        return isFirst and transfer.isIn and not transfer.actualLength
 
     def _stallsCleared(self, problem: str | None) -> None:
         """

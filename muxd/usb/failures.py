@@ -16,10 +16,12 @@ from usb.core import USBError
 
 class ClearingOnce:
     """
-    A transfer function that, the first time that its endpoint is stalled,
-    clears that and tries again.
+    A function that reads, and the first time that its endpoint is stalled clears
+    that and tries again.
 
-    Nothing is lost or doubled: a phone stalls a transfer that it does not take.
+    It is for reading alone.  pyusb does not say how much of a transfer was moved before
+    it was stalled, and that would be written twice.  What is read so is lost, of which
+    the numbers in the packets tell.
     """
 
     def __init__(self, device: Any, endpoint: int, transfer: Callable[..., int]) -> None:
@@ -30,7 +32,7 @@ class ClearingOnce:
 
     def __call__(self, *args: object) -> int:
         """
-        Transfer.
+        Read.
 
         @raise USBError: It failed, also if that was for a second stall.
         """

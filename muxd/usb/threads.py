@@ -13,8 +13,8 @@ is no multiple of wMaxPacketSize.
 
 How a write that times out goes on is told in L{muxd.usb.writing}.
 
-B{Endings.}  Any other error means that the phone is gone, except for a stall,
-which is cleared once (L{muxd.usb.failures}).  Threads end within one time-out
+B{Endings.}  Any other error means that the phone is gone, except for a stall of
+reading, which is cleared once (L{muxd.usb.failures}).  Threads end within one time-out
 of being told, or at once when the bus reports the unplug.
 
 B{No thread.}  A system may have none to give.  A link that gets none to read or to

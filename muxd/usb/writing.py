@@ -9,10 +9,15 @@ behind them, and the phone's transfer is still open, because only a short packet
 or a zero-length one ends it.  So the rest, sent as a further transfer, is on
 the wire what the whole would have been.  A count that is not whole packets
 cannot be continued, and ends the link.
+
+So does a stall: of a transfer that is stalled pyusb does not say how much was
+taken, so it can neither be continued nor repeated.
 """
 
 from __future__ import annotations
 
+import errno
+from contextlib import suppress
 from enum import Enum, auto
 from queue import SimpleQueue
 from threading import Event
@@ -22,7 +27,7 @@ from usb.core import USBError, USBTimeoutError
 
 from muxd.limits import Limits
 from muxd.usb.engines import SMALL_PACKET
-from muxd.usb.failures import ClearingOnce, transferFailure
+from muxd.usb.failures import transferFailure
 from muxd.usb.mailbox import Mailbox
 from muxd.usb.opening import OpenedPhone
 
@@ -102,20 +107,27 @@ class Writer:
             self._runUntilFinished()
         except USBError as error:
             self._mailbox.put(transferFailure(error))
+            if error.errno == errno.EPIPE:
+                self._clear()
         except Exception:  # must not end silently: the phone would seem to be deaf
             self._mailbox.put(Failure())
 
     def _runUntilFinished(self) -> None:
-        device = self._phone.device
-        write = ClearingOnce(device, self._endpoint, device.write)
-        while (packet := self._queue.get()) is not None and self._writePacket(write, packet):
+        while (packet := self._queue.get()) is not None and self._writePacket(packet):
             self._written += 1
             self._writtenBulk += len(packet) > SMALL_PACKET
             if self.isAwaited:
                 self.isAwaited = False
                 self._mailbox.put(RoomAvailable.ROOM_AVAILABLE)
 
-    def _writePacket(self, write: ClearingOnce, packet: bytes) -> bool:
+    def _clear(self) -> None:
+        """
+        Leave an endpoint that the next link can write to.
+        """
+        with suppress(USBError):
+            self._phone.device.clear_halt(self._endpoint)
+
+    def _writePacket(self, packet: bytes) -> bool:
         """
         One packet is one transfer, with a zero-length one behind it where the
         phone could not see its end otherwise (protocol 1.7).
@@ -124,15 +136,15 @@ class Writer:
         """
         at = 0
         while at < len(packet):
-            count = self._writeOnce(write, packet[at:] if at else packet)
+            count = self._writeOnce(packet[at:] if at else packet)
             if count is None:
                 return False
             at += count
             if at < len(packet) and at % self._maxPacketSize:
                 raise USBError(f"a write ended inside a USB packet, {at} bytes into a transfer")
-        return at % self._maxPacketSize != 0 or self._writeOnce(write, b"") is not None
+        return at % self._maxPacketSize != 0 or self._writeOnce(b"") is not None
 
-    def _writeOnce(self, write: ClearingOnce, data: bytes) -> int | None:
+    def _writeOnce(self, data: bytes) -> int | None:
         """
         Write as much as the phone takes.
 
@@ -140,7 +152,7 @@ class Writer:
         """
         while not self._abandoned.is_set():
             try:
-                return int(write(self._endpoint, data, WRITE_TIMEOUT))
+                return int(self._phone.device.write(self._endpoint, data, WRITE_TIMEOUT))
             except USBTimeoutError:
                 continue
         return None

@@ -135,6 +135,13 @@ class EngineTests:
         """
         self.assertFalse(self.survives("error@20/in"))
 
+    def test_stalledWrite(self: Any) -> None:
+        """
+        A packet that was stalled cannot be sent again, as a part of it may have
+        arrived, or its successors are on their way: that is the end.
+        """
+        self.assertFalse(self.survives("stall@20/out"))
+
     def test_failedWrite(self: Any) -> None:
         """
         So is a write.
@@ -192,13 +199,6 @@ class AsynchronousTests(EngineTests, RigTestCase):
         [line] = report["result"]
         self.assertIn("raise /sys/module/usbcore/parameters/usbfs_memory_mb", line)
 
-    def test_stalledWrite(self) -> None:
-        """
-        A packet that was stalled has successors on their way, so that is the
-        end.
-        """
-        self.assertFalse(self.survives("stall@20/out"))
-
     def test_timeout(self) -> None:
         """
         Its transfers have no time-out: one that times out has failed.
@@ -213,12 +213,6 @@ class ThreadsTests(EngineTests, RigTestCase):
     """
 
     engine = "threads"
-
-    def test_stalledWrite(self) -> None:
-        """
-        A packet that was stalled is sent again.
-        """
-        self.assertTrue(self.survives("stall@20/out"))
 
     def test_timeout(self) -> None:
         """

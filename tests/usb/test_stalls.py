@@ -61,6 +61,14 @@ class StallTests(AsynchronousTestCase):
         self.assertEqual(len(self.receiver.lost), 1)
         self.assertEqual(HeldThread.held, [])
 
+    def test_partlyRead(self) -> None:
+        """
+        A stall in the middle of what a phone sends ends the link, as a part of that is lost.
+        """
+        self.context.end(self.context.reads()[0], TransferStatus.STALL, b"x" * 512)
+        self.happen()
+        self.assertEqual(len(self.receiver.lost), 1)
+
     def test_inAThread(self) -> None:
         """
         The reactor does not wait for the phone to answer.

@@ -15,6 +15,10 @@ from muxd.interfaces import IPacketLink
 from muxd.limits import LIMITS
 from muxd.phone.descriptors import MUX_IN, MUX_OUT
 from muxd.usb.engines import SMALL_PACKET, IUSBLink, LinkState, NoThread
+from muxd.usb.opening import PhoneOpener
+from muxd.usb.settings import USBSettings
+from muxd.usb.threads import ThreadedLink
+from tests.usb.devices import deviceOn
 from tests.usb.links import BULK, LinkTestCase, packet
 
 
@@ -179,11 +183,10 @@ class ThreadedLinkTests(LinkTestCase):
 
     def test_stall(self) -> None:
         """
-        A stall of either endpoint is cleared, and the link goes on.
+        A stall of reading is cleared, and the link goes on.
         """
         self.link.start(self.receiver)
         self.attachment.stall(MUX_IN)
-        self.attachment.stall(MUX_OUT)
         self.link.send((packet(20),))
         self.assertEqual([packet(20)], self.arrived(1))
         self.phone.send(packet(30))
@@ -192,15 +195,30 @@ class ThreadedLinkTests(LinkTestCase):
 
     def test_secondStall(self) -> None:
         """
-        The second stall of an endpoint is the end.
+        The second stall of reading is the end.
+        """
+        self.link.start(self.receiver)
+        self.attachment.stall(MUX_IN)
+        self.phone.send(packet(30))
+        self.reactor.pumpUntil(lambda: self.receiver.packets)
+        self.attachment.stall(MUX_IN)
+        self.reactor.pumpUntil(lambda: self.receiver.losses)
+
+    def test_writeStall(self) -> None:
+        """
+        A stall of writing is the end, and leaves an endpoint that the next link can write
+        to.
         """
         self.link.start(self.receiver)
         self.attachment.stall(MUX_OUT)
         self.link.send((packet(20),))
-        self.arrived(1)
-        self.attachment.stall(MUX_OUT)
-        self.link.send((packet(20),))
         self.reactor.pumpUntil(lambda: self.receiver.losses)
+        self.close()
+        self.opened = PhoneOpener(USBSettings()).open(deviceOn(self.bus))
+        self.link = ThreadedLink(self.reactor, self.opened)
+        self.link.start(self.receiver)
+        self.link.send((packet(30),))
+        self.assertEqual([packet(30)], self.arrived(1))
 
     def test_garbage(self) -> None:
         """

@@ -18,6 +18,7 @@ from muxd.limits import LIMITS
 from muxd.phone.bus import usbError
 from muxd.usb.configuration import MuxInterface
 from muxd.usb.engines import SMALL_PACKET
+from muxd.usb.failures import ClearingOnce
 from muxd.usb.mailbox import Mailbox
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.writing import WRITE_TIMEOUT, Mail, RoomAvailable, Writer
@@ -155,14 +156,28 @@ class WriterTests(SynchronousTestCase):
 
     def test_stall(self) -> None:
         """
-        A stall is cleared and the transfer made again; the second one is the
-        end.
+        A transfer that is stalled may have been taken in part, and nobody says how much: it
+        cannot be made again.  That is the end, with an endpoint that can be written to.
         """
-        device = ScriptedDevice(usbError(errno.EPIPE), 1, usbError(errno.EPIPE))
-        [failure] = self.run_(device, b"a", b"b", b"c")
+        device = ScriptedDevice(usbError(errno.EPIPE))
+        [failure] = self.run_(device, b"a", b"b")
         assert isinstance(failure, Failure)
+        self.assertIsNotNone(failure.check(ConnectionLost))
         self.assertEqual([INTERFACE.output], device.cleared)
-        self.assertEqual([b"a"], device.wire)
+        self.assertEqual([], device.wire)
+
+    def test_stallThatStays(self) -> None:
+        """
+        The same if the stall cannot be cleared: that it was one is what counts.
+        """
+
+        class Gone(ScriptedDevice):
+            def clear_halt(self, endpoint: int) -> None:
+                raise usbError(errno.ENODEV)
+
+        [failure] = self.run_(Gone(usbError(errno.EPIPE)), b"a")
+        assert isinstance(failure, Failure)
+        self.assertIn("Pipe", failure.getErrorMessage())
 
     def test_defect(self) -> None:
         """
@@ -217,10 +232,21 @@ class WriterTests(SynchronousTestCase):
         self.assertFalse(self.writer.isAwaited)
 
 
-class TransferFailureTests(SynchronousTestCase):
+class ClearingOnceTests(SynchronousTestCase):
     """
-    Tests for what upstairs is told.
+    Tests for L{ClearingOnce}.
     """
+
+    def test_once(self) -> None:
+        """
+        A stall is cleared and the transfer made again; the second one counts.
+        """
+        device = ScriptedDevice(usbError(errno.EPIPE), 1, usbError(errno.EPIPE))
+        transfer = ClearingOnce(device, INTERFACE.input, device.write)
+        self.assertEqual(1, transfer(INTERFACE.input, b"a", 0))
+        error = self.assertRaises(USBError, transfer, INTERFACE.input, b"b", 0)
+        self.assertEqual(errno.EPIPE, error.errno)
+        self.assertEqual([INTERFACE.input], device.cleared)
 
     def test_clearingFails(self) -> None:
         """
@@ -231,13 +257,16 @@ class TransferFailureTests(SynchronousTestCase):
             def clear_halt(self, endpoint: int) -> None:
                 raise usbError(errno.ENODEV)
 
-        mail: list[Mail] = []
-        mailbox: Mailbox[Mail] = Mailbox(lambda f: f(), mail.extend, capacity=1)
         device = Gone(usbError(errno.EPIPE))
-        writer = Writer(OpenedPhone(device=device, identity=IDENTITY, interface=INTERFACE), mailbox)
-        writer.put(b"a")
-        writer.run()
-        [failure] = mail
-        assert isinstance(failure, Failure)
-        self.assertIn("No such device", failure.getErrorMessage())
-        self.assertNotIsInstance(failure.value, USBError)
+        transfer = ClearingOnce(device, INTERFACE.input, device.write)
+        error = self.assertRaises(USBError, transfer, INTERFACE.input, b"a", 0)
+        self.assertEqual(errno.ENODEV, error.errno)
+
+    def test_otherErrors(self) -> None:
+        """
+        Other errors are no stalls.
+        """
+        device = ScriptedDevice(usbError(errno.EIO))
+        transfer = ClearingOnce(device, INTERFACE.input, device.write)
+        self.assertRaises(USBError, transfer, INTERFACE.input, b"a", 0)
+        self.assertEqual([], device.cleared)
