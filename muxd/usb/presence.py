@@ -12,6 +12,7 @@ Where there is no sysfs, libusb's own list is all there is, and it is polled.
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import socket
@@ -36,6 +37,9 @@ UDEV_EVENTS = 2
 
 _LARGEST_EVENT = 16384
 
+_GONE = frozenset((errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EACCES))
+"""What a device's file says when it has just gone, or is not for us."""
+
 
 class IBus(Protocol):
     """
@@ -46,6 +50,8 @@ class IBus(Protocol):
     def phones(self) -> frozenset[Location] | None:
         """
         Where phones are; C{None} if only libusb can say.
+
+        @raise OSError: That cannot be told now.
         """
 
     def wait(self, seconds: float) -> None:
@@ -146,6 +152,8 @@ class LinuxBus:
     def phones(self) -> frozenset[Location] | None:
         """
         One small file a device is read.
+
+        @raise OSError: Something is wrong with this machine, and not with a device.
         """
         found = set()
         for name in os.listdir(self._devices):
@@ -153,7 +161,9 @@ class LinuxBus:
                 continue
             try:
                 text = (self._devices / name / "uevent").read_text("ascii", "replace")
-            except OSError:  # it has just gone
+            except OSError as error:
+                if error.errno not in _GONE:
+                    raise
                 continue
             location = phoneLocation(text)
             if location is not None:

@@ -4,11 +4,14 @@ Tests for L{muxd.usb.presence}.
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from time import monotonic
+from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
@@ -36,6 +39,17 @@ DEVNUM=007
 """
 EVENT = b"add@/devices/x\0ACTION=add\0SUBSYSTEM=usb\0DEVTYPE=usb_device\0"
 OTHER_EVENT = b"add@/devices/x\0ACTION=add\0SUBSYSTEM=usb\0DEVTYPE=usb_interface\0"
+
+
+def failing(error: OSError) -> Callable[..., Any]:
+    """
+    A function that fails.
+    """
+
+    def fail(*args: object, **kwargs: object) -> Any:
+        raise error
+
+    return fail
 
 
 class PhoneLocationTests(SynchronousTestCase):
@@ -138,6 +152,22 @@ class LinuxBusTests(SynchronousTestCase):
         """
         self.devices.rmdir()
         self.assertRaises(OSError, self.bus.phones)
+
+    def test_unreadable(self) -> None:
+        """
+        A device whose file says that it has gone, or is none of ours, is not there; any
+        other error is the machine's, and says nothing of the device.
+        """
+        self.device("1-1", PHONE)
+        read = Path.read_text
+        for number in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EACCES):
+            self.patch(Path, "read_text", failing(OSError(number, "gone")))
+            self.assertEqual(frozenset(), self.bus.phones())
+        for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            self.patch(Path, "read_text", failing(OSError(number, "short")))
+            self.assertRaises(OSError, self.bus.phones)
+        self.patch(Path, "read_text", read)
+        self.assertEqual({(1, 7)}, self.bus.phones())
 
     def test_wokenByTheKernel(self) -> None:
         """
