@@ -26,6 +26,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from usb.core import USBError, find
 
+from muxd.shortage import remedy
 from muxd.usb.configuration import NoMuxInterface
 from muxd.usb.identification import NoSerial
 from muxd.usb.libraries import LibraryError
@@ -123,6 +124,7 @@ class Discovery:
         self._released: deque[Location] = deque()
         self._failures = 0
         self._failureReported = False
+        self._waitReported = False
         self._stopping = Event()
         self._thread: Thread | None = None
         self._ended: Deferred[None] | None = None
@@ -195,10 +197,42 @@ class Discovery:
             except Exception:
                 self._report(self._log.failure, "looking for phones failed", failure=Failure())
                 self._failures += 1
-            self._bus.wait(0 if self._stopping.is_set() else self.interval)
+            self._wait()
         self._bus.close()
         self._backend = None
         self._callFromThread(self._threadEnded)
+
+    def _wait(self) -> None:
+        """
+        Wait for the next look, or for a reason to have it sooner.
+        """
+        seconds = 0 if self._stopping.is_set() else self.interval
+        try:
+            self._bus.wait(seconds)
+        except Exception as error:
+            self._waitFailed(error, seconds)
+            self._stopping.wait(seconds)
+        else:
+            if self._waitReported:
+                self._waitReported = False
+                self._report(self._log.info, "changes of the bus are waited for again")
+
+    def _waitFailed(self, error: Exception, seconds: float) -> None:
+        """
+        There is nothing to wait with.  That may pass, and is told once.
+        """
+        if self._waitReported:
+            return
+        self._waitReported = True
+        if not isinstance(error, OSError):
+            self._report(self._log.failure, "waiting for phones failed", failure=Failure())
+            error = OSError(0, repr(error))
+        self._report(
+            self._log.warn,
+            "changes of the bus cannot be waited for, looking at it every {seconds:g} s: {reason}",
+            seconds=seconds,
+            reason=". ".join(filter(None, (str(error), remedy(error)))),
+        )
 
     def _threadEnded(self) -> None:
         """

@@ -23,6 +23,7 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
+from muxd.shortage import remedy
 from muxd.usb.products import isPhone
 
 Location = tuple[int, int]
@@ -57,6 +58,8 @@ class IBus(Protocol):
     def wait(self, seconds: float) -> None:
         """
         Return after this time, or sooner if devices came or went.
+
+        @raise OSError: That cannot be waited for now.
         """
 
     def wake(self) -> None:
@@ -204,14 +207,29 @@ class LinuxBus:
         self._selector = self._events = None
 
     def _open(self) -> selectors.BaseSelector:
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._wakeIn, selectors.EVENT_READ)
+        """
+        @raise OSError: This machine is short of something: try again.
+        """
+        events = self._tryEvents()
         try:
-            self._events = self._openEvents()
+            selector = selectors.DefaultSelector()
         except OSError:
-            return self._selector
-        self._selector.register(self._events, selectors.EVENT_READ)
-        return self._selector
+            if events is not None:
+                events.close()
+            raise
+        self._selector, self._events = selector, events
+        selector.register(self._wakeIn, selectors.EVENT_READ)
+        if events is not None:
+            selector.register(events, selectors.EVENT_READ)
+        return selector
+
+    def _tryEvents(self) -> socket.socket | None:
+        try:
+            return self._openEvents()
+        except OSError as error:
+            if remedy(error) is not None:
+                raise
+            return None
 
     def _takeEvents(self) -> list[bytes]:
         """

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from twisted.logger import LogEvent, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.bus import SimulatedBus
@@ -282,7 +283,7 @@ class ThreadTests(SynchronousTestCase):
         self.polled = PolledBus()
         self.discovery = self.build(lambda: self.bus)
 
-    def build(self, load: Callable[[], Any]) -> Discovery:
+    def build(self, load: Callable[[], Any], poll: float = DEADLINE * 2) -> Discovery:
         """
         A discovery that looks only when it is woken.
         """
@@ -290,7 +291,7 @@ class ThreadTests(SynchronousTestCase):
             self.listener,
             self.reactor.callFromThread,
             loadBackend=load,
-            settings=USBSettings(poll=DEADLINE * 2),
+            settings=USBSettings(poll=poll),
             bus=self.polled,
         )
 
@@ -321,6 +322,54 @@ class ThreadTests(SynchronousTestCase):
         There is nothing to stop.
         """
         self.successResultOf(self.discovery.stop())
+
+    def test_cannotWait(self) -> None:
+        """
+        A bus that cannot be waited for is looked at all the same, from time to time, which
+        is told once; then it is waited for again.
+        """
+        problems: list[Exception] = [OSError(errno.EMFILE, "Too many open files")] * 3
+        problems.append(ZeroDivisionError())
+        waited = self.polled.wait
+
+        def wait(seconds: float) -> None:
+            if problems:
+                raise problems.pop()
+            waited(seconds)
+
+        self.patch(self.polled, "wait", wait)
+        self.discovery = self.build(lambda: self.bus, poll=0.01)
+        events = self.enterContext(capturedLogs())
+        self.discovery.start()
+        self.addCleanup(self.stop)
+        self.reactor.pumpUntil(lambda: self.logged(events, "waited for again"))
+        self.assertEqual([], problems)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        [line] = self.logged(events, "cannot be waited for")
+        self.assertIn("looking at it every 0.01 s", line)
+        self.bus.plug(Recorder(iPhone()))
+        self.reactor.pumpUntil(lambda: self.listener.phones)
+
+    def test_stopWhenItCannotWait(self) -> None:
+        """
+        Stopping does not take as long as the time between two looks then.
+        """
+
+        def wait(seconds: float) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        self.patch(self.polled, "wait", wait)
+        events = self.enterContext(capturedLogs())
+        self.discovery.start()
+        self.reactor.pumpUntil(lambda: self.logged(events, "cannot be waited for"))
+        self.stop()
+
+    def logged(self, events: Sequence[LogEvent], text: str) -> list[str]:
+        """
+        What was logged with this text.
+        """
+        lines = [formatEvent(event) for event in events]
+        return [line for line in lines if text in line]
 
     def test_noThread(self) -> None:
         """

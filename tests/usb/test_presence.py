@@ -5,6 +5,7 @@ Tests for L{muxd.usb.presence}.
 from __future__ import annotations
 
 import errno
+import selectors
 import socket
 import sys
 from collections.abc import Callable
@@ -217,6 +218,42 @@ class LinuxBusTests(SynchronousTestCase):
         self.bus = LinuxBus(self.devices, fail)
         self.addCleanup(self.bus.close)
         self.bus.wait(0.01)
+        self.bus.wake()
+        self.assertTrue(self.woken())
+
+    def test_eventsLater(self) -> None:
+        """
+        A machine that is short of something may have the kernel's events later: until then
+        a wait is an error.
+        """
+        shortages = [OSError(errno.ENOBUFS, "short"), OSError(errno.EMFILE, "short")]
+
+        def openEvents() -> socket.socket:
+            if shortages:
+                raise shortages.pop()
+            return self.events
+
+        self.bus = LinuxBus(self.devices, openEvents)
+        self.addCleanup(self.bus.close)
+        for _ in range(2):
+            self.assertRaises(OSError, self.bus.wait, DEADLINE)
+        self.kernel.send(EVENT)
+        self.assertTrue(self.woken())
+
+    def test_noSelector(self) -> None:
+        """
+        The same when there is nothing to wait with; the events' socket is given back.
+        """
+        opened = [self.events, socket.socketpair(type=socket.SOCK_DGRAM)[0]]
+        self.addCleanup(opened[1].close)
+        first = self.events
+        self.bus = LinuxBus(self.devices, lambda: opened.pop(0))
+        self.addCleanup(self.bus.close)
+        selector = selectors.DefaultSelector
+        self.patch(selectors, "DefaultSelector", failing(OSError(errno.EMFILE, "short")))
+        self.assertRaises(OSError, self.bus.wait, DEADLINE)
+        self.assertEqual(-1, first.fileno())
+        self.patch(selectors, "DefaultSelector", selector)
         self.bus.wake()
         self.assertTrue(self.woken())
 
