@@ -18,7 +18,7 @@ from muxd.identity import DeviceIdentity
 from muxd.interfaces import IDeviceReceiver
 from muxd.limits import Limits
 from muxd.usb.engines import IUSBLink
-from muxd.usb.opening import OpenedPhone
+from muxd.usb.opening import OpenedPhone, Opening
 from muxd.usb.presence import Location
 
 
@@ -65,6 +65,7 @@ class AttachedPhone:
     The link, the muxer and the device of one phone.
 
     @ivar location: Where it is on the bus.
+    @ivar opening: What its listener lets go of when it ends.
     @ivar identity: Who it is.
     @ivar state: Where it is in its life.
     """
@@ -79,6 +80,7 @@ class AttachedPhone:
         limits: Limits,
     ) -> None:
         self.location: Location = phone.location
+        self.opening: Opening = phone.opening
         self.identity: DeviceIdentity = phone.identity
         self.state = AttachedState.IDLE
         self._receiver = receiver

@@ -30,7 +30,7 @@ from muxd.shortage import remedy
 from muxd.usb.configuration import NoMuxInterface
 from muxd.usb.identification import NoSerial
 from muxd.usb.libraries import LibraryError
-from muxd.usb.opening import NotWanted, OpenedPhone, PhoneOpener, SwitchingMode
+from muxd.usb.opening import NotWanted, OpenedPhone, Opening, PhoneOpener, SwitchingMode
 from muxd.usb.presence import IBus, Location
 from muxd.usb.products import isPhone
 from muxd.usb.settings import USBSettings
@@ -81,11 +81,13 @@ class _Known:
     """
     A phone of which something is known.
 
+    @ivar opening: For C{FOUND}: what the listener may let go of.
     @ivar deadline: For C{SWITCHING}: when to open it all the same.
     """
 
     standing: Standing
     serial: str = ""
+    opening: Opening | None = None
     deadline: float = 0.0
 
 
@@ -121,7 +123,7 @@ class Discovery:
         self._troubles = Troubles(seconds)
         self._backend: Any = None
         self._known: dict[Location, _Known] = {}
-        self._released: deque[Location] = deque()
+        self._released: deque[Opening] = deque()
         self._failures = 0
         self._failureReported = False
         self._waitReported = False
@@ -153,12 +155,12 @@ class Discovery:
         self._bus.wake()
         return succeed(None) if self._ended is None else self._ended
 
-    def release(self, location: Location) -> None:
+    def release(self, opening: Opening) -> None:
         """
         The listener has disposed of this phone: if it is still there, open it
         again when the bus is next looked at.
         """
-        self._released.append(location)
+        self._released.append(opening)
 
     def pollNow(self) -> None:
         """
@@ -289,14 +291,14 @@ class Discovery:
                 return False
         return self._troubles.isDue(location)
 
-    def _reopen(self, location: Location) -> None:
+    def _reopen(self, opening: Opening) -> None:
         """
         Have a phone opened again.  It is not forgotten: the listener is still to be
-        told when it leaves.
+        told when it leaves.  There may be another in its place by now.
         """
-        known = self._known.get(location)
-        if known is not None and known.standing is Standing.FOUND:
-            self._known[location] = _Known(Standing.RELEASED, known.serial)
+        known = self._known.get(opening.location)
+        if known is not None and known.opening == opening:
+            self._known[opening.location] = _Known(Standing.RELEASED, known.serial)
 
     def _forgetAbsent(self, present: frozenset[Location]) -> None:
         self._troubles.keepOnly(present)
@@ -348,7 +350,7 @@ class Discovery:
     def _found(self, location: Location, phone: OpenedPhone) -> None:
         if self._troubles.forget(location):
             self._report(self._log.info, "{udid} can be opened now", udid=phone.identity.udid)
-        self._known[location] = _Known(Standing.FOUND, phone.identity.serial)
+        self._known[location] = _Known(Standing.FOUND, phone.identity.serial, phone.opening)
         self._backend = None
         self._callFromThread(self._listener.phoneFound, phone)
 

@@ -8,6 +8,7 @@ All of this blocks, so it is done in the discovery thread.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from twisted.logger import Logger
@@ -35,6 +36,18 @@ class SwitchingMode(Exception):
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """
+    One time that a phone was opened.  What is at the same place later may be another one.
+
+    @ivar number: Which one it was, of all.
+    """
+
+    location: Location
+    number: int
+
+
 @dataclass(slots=True, kw_only=True)
 class OpenedPhone:
     """
@@ -45,11 +58,13 @@ class OpenedPhone:
         it keeps a libusb context alive.
     @ivar identity: Who it is.
     @ivar interface: Where its muxer is.
+    @ivar number: Which opening of a phone this is.
     """
 
     device: Any
     identity: DeviceIdentity
     interface: MuxInterface
+    number: int = 0
 
     @property
     def location(self) -> Location:
@@ -57,6 +72,13 @@ class OpenedPhone:
         Where it is on the bus.
         """
         return divmod(self.identity.locationID, 1 << 16)
+
+    @property
+    def opening(self) -> Opening:
+        """
+        What it is known by when it has ended.
+        """
+        return Opening(self.location, self.number)
 
     def dispose(self) -> None:
         """
@@ -77,6 +99,7 @@ class PhoneOpener:
         # Serial numbers of phones that were told to switch: never twice, as
         # one that does not settle would be told for ever.
         self._switched: set[str] = set()
+        self._numbers = count(1)
 
     def open(self, device: Any) -> OpenedPhone:
         """
@@ -109,7 +132,12 @@ class PhoneOpener:
         mode = queryMode(device)
         _log.debug("{udid}: mode {mode}", udid=identity.udid, mode=mode and mode.hex(":"))
         self._switch(device, identity)
-        return OpenedPhone(device=device, identity=identity, interface=configure(device))
+        return OpenedPhone(
+            device=device,
+            identity=identity,
+            interface=configure(device),
+            number=next(self._numbers),
+        )
 
     def _switch(self, device: Any, identity: DeviceIdentity) -> None:
         wanted = self._settings.mode

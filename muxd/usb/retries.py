@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from muxd.limits import Limits
+from muxd.usb.opening import Opening
 from muxd.usb.presence import Location
 
 
@@ -43,7 +44,7 @@ class Retries:
     """
 
     def __init__(
-        self, clock: IReactorTime, release: Callable[[Location], object], limits: Limits
+        self, clock: IReactorTime, release: Callable[[Opening], object], limits: Limits
     ) -> None:
         self._clock = clock
         self._release = release
@@ -76,17 +77,18 @@ class Retries:
         self._setbacks[location] = setback
         return setback
 
-    def ended(self, location: Location) -> None:
+    def ended(self, opening: Opening) -> None:
         """
         Nothing of a phone is open any more: it is released now, or when it has waited.
         """
+        location = opening.location
         if location in self._timers:
             return
         setback = self._setbacks.get(location)
         if setback is None or not setback.delay:
-            self._release(location)
+            self._release(opening)
         else:
-            self._timers[location] = self._clock.callLater(setback.delay, self._due, location)
+            self._timers[location] = self._clock.callLater(setback.delay, self._due, opening)
 
     def forget(self, location: Location) -> None:
         """
@@ -104,6 +106,6 @@ class Retries:
         for location in list(self._setbacks):
             self.forget(location)
 
-    def _due(self, location: Location) -> None:
-        del self._timers[location]
-        self._release(location)
+    def _due(self, opening: Opening) -> None:
+        del self._timers[opening.location]
+        self._release(opening)

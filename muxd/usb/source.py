@@ -21,7 +21,7 @@ from muxd.limits import LIMITS, Limits
 from muxd.usb.attached import AttachedPhone
 from muxd.usb.discovery import Discovery
 from muxd.usb.engines import EngineError, LinkFactory, NoThread, linkFactory
-from muxd.usb.opening import OpenedPhone
+from muxd.usb.opening import OpenedPhone, Opening
 from muxd.usb.presence import IBus, Location, PolledBus
 from muxd.usb.retries import Retries
 from muxd.usb.settings import USBSettings
@@ -223,12 +223,12 @@ class USBSource(Service):
         # Another may have its address by now.
         isTaken = any(one.location == attached.location for one in self._phones)
         if self._discovery is not None and not isTaken:
-            self._retries.ended(attached.location)
+            self._retries.ended(attached.opening)
         self._checkStopped()
 
-    def _release(self, location: Location) -> None:
+    def _release(self, opening: Opening) -> None:
         assert self._discovery is not None
-        self._discovery.release(location)
+        self._discovery.release(opening)
 
     def _forgetTroubles(self, location: Location) -> None:
         """

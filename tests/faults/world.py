@@ -32,7 +32,7 @@ from muxd.server.registry import DeviceRegistry
 from muxd.testing import ImmediateRecords
 from muxd.usb.asynchronous import AsynchronousLink
 from muxd.usb.discovery import Discovery, Standing
-from muxd.usb.opening import OpenedPhone
+from muxd.usb.opening import OpenedPhone, Opening
 from muxd.usb.presence import Location
 from muxd.usb.settings import USBSettings
 from muxd.usb.source import USBSource
@@ -315,12 +315,12 @@ class SteppedDiscovery(Discovery):
         found = sum(known.standing is Standing.FOUND for known in self._known.values())
         return self._isReleased or present != self._seen or found < len(present)
 
-    def release(self, location: Location) -> None:
+    def release(self, opening: Opening) -> None:
         """
         Remember that there is something to do.
         """
         self._isReleased = True
-        super().release(location)
+        super().release(opening)
 
     def pollOnce(self) -> None:
         """

@@ -15,8 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.testing import fakeIdentity
-from muxd.usb.opening import OpenedPhone
-from muxd.usb.presence import Location
+from muxd.usb.opening import OpenedPhone, Opening
 from muxd.usb.settings import USBSettings
 from muxd.usb.source import USBSource
 from tests.device.links import RecordingLink
@@ -55,7 +54,7 @@ class ToldDiscovery:
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.released: list[Location] = []
+        self.released: list[Opening] = []
 
     def start(self) -> None:
         """
@@ -68,11 +67,11 @@ class ToldDiscovery:
         """
         return succeed(None)
 
-    def release(self, location: Location) -> None:
+    def release(self, opening: Opening) -> None:
         """
         Write it down.
         """
-        self.released.append(location)
+        self.released.append(opening)
 
 
 class AddressTests(SynchronousTestCase):
@@ -99,8 +98,8 @@ class AddressTests(SynchronousTestCase):
         )
         source.startService()
         phones = [
-            OpenedPhone(device=None, identity=fakeIdentity(1), interface=None)  # type: ignore[arg-type]
-            for _ in links
+            OpenedPhone(device=None, identity=fakeIdentity(1), interface=None, number=number)  # type: ignore[arg-type]
+            for number in range(2)
         ]
         source.phoneFound(phones[0])
         source.phoneGone(phones[0].location)
@@ -109,6 +108,6 @@ class AddressTests(SynchronousTestCase):
         self.assertEqual(discovery.released, [])
         links[1].lose(Failure(ConnectionError("for this test")))
         links[1].closed.callback(None)
-        self.assertEqual(discovery.released, [phones[1].location])
+        self.assertEqual(discovery.released, [phones[1].opening])
         self.successResultOf(source.stopService())
         self.assertEqual(clock.getDelayedCalls(), [])

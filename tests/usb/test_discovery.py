@@ -147,7 +147,7 @@ class DiscoveryTests(DiscoveryTestCase):
         self.poll()
         [phone] = self.listener.phones
         phone.dispose()
-        self.discovery.release(phone.location)
+        self.discovery.release(phone.opening)
         self.poll(2)
         self.assertEqual([SERIAL, SERIAL], self.serials())
         self.assertEqual([], self.listener.gone)
@@ -163,7 +163,7 @@ class DiscoveryTests(DiscoveryTestCase):
             found = self.listener.phones.pop()
             location = found.location
             found.dispose()
-            self.discovery.release(location)
+            self.discovery.release(found.opening)
             if refuse:
                 self.bus.openErrno = errno.EBUSY
                 self.poll()
@@ -181,9 +181,36 @@ class DiscoveryTests(DiscoveryTestCase):
         [found] = self.listener.phones
         self.bus.unplug(phone)
         self.poll()
-        self.discovery.release(found.location)
+        self.discovery.release(found.opening)
         self.poll(2)
         self.assertEqual([found.location], self.listener.gone)
+
+    def test_releaseOfAnother(self) -> None:
+        """
+        To let go of a phone that is gone does not let go of the one that has its address
+        now, nor does it when that has been let go of itself.
+        """
+        phone = self.plug()
+        self.poll()
+        [first] = self.listener.phones
+        self.bus.unplug(phone)
+        self.poll()
+        self.bus._lastAddress -= 1
+        self.plug(OLD_SERIAL)
+        self.poll()
+        second = self.listener.phones[-1]
+        self.assertEqual(first.location, second.location)
+        second.dispose()
+        self.discovery.release(first.opening)
+        self.poll(2)
+        self.assertEqual([SERIAL, OLD_SERIAL], self.serials())
+        for opening in (second.opening, first.opening, second.opening):
+            self.discovery.release(opening)
+        self.poll(2)
+        self.listener.phones[-1].dispose()
+        self.discovery.release(second.opening)
+        self.poll(2)
+        self.assertEqual([SERIAL, OLD_SERIAL, OLD_SERIAL], self.serials())
 
     def test_stoppedInTheMiddle(self) -> None:
         """
