@@ -42,6 +42,9 @@ TOLERATED_FAILURES = 5
 
 LONGEST_POLL = 30.0
 
+SHORTEST_REOPEN = 1.0
+"""A phone that is lost as soon as it was opened is opened once in so many seconds."""
+
 SWITCH_TIMEOUT = 10.0
 """How long a phone may take to leave the bus after it was told to switch."""
 
@@ -124,6 +127,7 @@ class Discovery:
         self._backend: Any = None
         self._known: dict[Location, _Known] = {}
         self._released: deque[Opening] = deque()
+        self._lastOpened = -SHORTEST_REOPEN
         self._failures = 0
         self._failureReported = False
         self._waitReported = False
@@ -157,10 +161,12 @@ class Discovery:
 
     def release(self, opening: Opening) -> None:
         """
-        The listener has disposed of this phone: if it is still there, open it
-        again when the bus is next looked at.
+        The listener has disposed of this phone: open it again, if it is still there.
         """
         self._released.append(opening)
+        # If a phone was opened just now, there is a look soon anyway.
+        if self._seconds() >= self._lastOpened + SHORTEST_REOPEN:
+            self._bus.wake()
 
     def pollNow(self) -> None:
         """
@@ -173,10 +179,15 @@ class Discovery:
     @property
     def interval(self) -> float:
         """
-        Seconds to the next look: more and more while the bus is unreadable.
+        Seconds to the next look: more and more while the bus is unreadable, but no more
+        than until a phone is to be tried again.
         """
         poll = self._settings.poll
-        return min(poll * float(1 << min(self._failures, 10)), max(poll, LONGEST_POLL))
+        longest = min(poll * float(1 << min(self._failures, 10)), max(poll, LONGEST_POLL))
+        now = self._seconds()
+        due = [*self._troubles.tries(), self._lastOpened + SHORTEST_REOPEN]
+        due += [known.deadline for known in self._known.values()]
+        return min([longest, *(each - now for each in due if each > now)])
 
     def pollOnce(self) -> None:
         """
@@ -348,6 +359,7 @@ class Discovery:
             self._found(location, phone)
 
     def _found(self, location: Location, phone: OpenedPhone) -> None:
+        self._lastOpened = self._seconds()
         if self._troubles.forget(location):
             self._report(self._log.info, "{udid} can be opened now", udid=phone.identity.udid)
         self._known[location] = _Known(Standing.FOUND, phone.identity.serial, phone.opening)

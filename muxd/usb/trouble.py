@@ -7,7 +7,7 @@ try again.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,12 @@ class Troubles:
         """
         trouble = self._troubles.get(location)
         return trouble is None or trouble.nextTry <= self._seconds()
+
+    def tries(self) -> Iterator[float]:
+        """
+        When each is due.
+        """
+        return (trouble.nextTry for trouble in self._troubles.values())
 
     def forget(self, location: Location) -> bool:
         """

@@ -93,7 +93,7 @@ class USBSourceTests(SourceTestCase):
     def test_lostLink(self) -> None:
         """
         A phone whose transfers fail while it stays on the bus is detached, and
-        opened again when the bus is next looked at.
+        opened again.
         """
         self.attach()
 
