@@ -35,7 +35,8 @@ class Limits:
     @ivar longestHandshakeRetry: But never longer than this.
     @ivar connectTimeout: From SYN to the phone's answer (protocol 9, edge 37).
     @ivar flushTimeout: From C{loseConnection} to giving up on delivering what
-        is still buffered (protocol 3.7).
+        is still buffered (protocol 3.7); after half an end, as long as a phone may
+        take nothing and say nothing.
     @ivar halfCloseGrace: Silence of the phone, after a client has finished
         sending, that ends a session (protocol 3.7).
     @ivar portReuseDelay: How long a source port rests after its session ended

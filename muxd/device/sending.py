@@ -25,6 +25,7 @@ class SessionState(Enum):
     """
 
     ESTABLISHED = "established"
+    HALF_CLOSING = "half-closing"
     HALF_CLOSED = "half-closed"
     FLUSHING = "flushing"
     DRAINING = "draining"
@@ -32,6 +33,7 @@ class SessionState(Enum):
 
 
 ESTABLISHED = SessionState.ESTABLISHED
+HALF_CLOSING = SessionState.HALF_CLOSING
 HALF_CLOSED = SessionState.HALF_CLOSED
 FLUSHING = SessionState.FLUSHING
 DRAINING = SessionState.DRAINING
@@ -128,7 +130,7 @@ class SendingHalf:
     def _acceptsWrites(self) -> bool:
         if self.state is ESTABLISHED:
             return True
-        closing = self.state is FLUSHING or self.state is HALF_CLOSED
+        closing = self.state is FLUSHING or self.state is HALF_CLOSING
         return closing and self._gate.producer is not None
 
     def _written(self) -> None:

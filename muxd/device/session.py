@@ -4,23 +4,26 @@ One pseudo-TCP connection, with the face of a Twisted transport.
 
 The states, and all ways between them::
 
-    ESTABLISHED ----------loseConnection----------> FLUSHING
-      |   |   |                                     ^    |
-      |   |   +--loseWriteConnection--> HALF_CLOSED-+    |
-      |   |                              |     |         | all is acknowledged,
-      |   +--RST, or the phone has gone--+     |         | or the deadline
-      |      while bytes are held        |     |         |
-      |                  v               |     | silence |
-      |              DRAINING <----------+     |         |
-      |                  | resumed, or         |         |
-      |                  | the deadline        |         |
-      v                  v                     v         v
-    CLOSED <---------------------------------------------+
+    ESTABLISHED    loseConnection                     -> FLUSHING
+                   loseWriteConnection                -> HALF_CLOSING
+    HALF_CLOSING   all is acknowledged                -> HALF_CLOSED
+                   loseConnection                     -> FLUSHING
+                   nothing moves                      -> CLOSED
+    HALF_CLOSED    loseConnection                     -> FLUSHING
+                   silence                            -> CLOSED
+    these three    RST, or the phone has gone,
+                   while bytes are held               -> DRAINING
+    DRAINING       resumed, or the deadline           -> CLOSED
+    FLUSHING       all is acknowledged, or the
+                   deadline                           -> CLOSED
+    all            RST, or the phone has gone;
+                   abortConnection                    -> CLOSED
 
-There is no half-close on the wire, only RST.  So HALF_CLOSED is our own: the
-phone is not told that nothing more will come, what it says goes on being
-delivered, and the session ends when the phone ends it or has been silent for a
-while.
+There is no half-close on the wire, only RST.  So HALF_CLOSING and HALF_CLOSED are
+our own: the phone is not told that nothing more will come, and what it says goes
+on being delivered.  The session ends when the phone ends it, or when for a while
+no byte has moved: in HALF_CLOSING, when the phone neither takes what was written
+nor says anything; in HALF_CLOSED, where it has taken everything, when it is silent.
 
 Back-pressure towards the phone is the withheld acknowledgement.  A paused
 session holds what comes, which is at most one window, since the phone may not
@@ -70,6 +73,7 @@ from muxd.device.sending import (
     ESTABLISHED,
     FLUSHING,
     HALF_CLOSED,
+    HALF_CLOSING,
     SessionState,
 )
 from muxd.device.window import ReceiveWindow, SendWindow
@@ -205,7 +209,7 @@ class Session(ReceivingHalf):
         """
         if self.state is DRAINING:
             self._endDraining(later=True)
-        elif self.state is ESTABLISHED or self.state is HALF_CLOSED:
+        elif self.state is not FLUSHING and self.state is not CLOSED:
             self._held = None
             self._receive.delivered = self._receive.expected
             self._enter(FLUSHING)
@@ -217,11 +221,15 @@ class Session(ReceivingHalf):
     def loseWriteConnection(self) -> None:
         """
         Send what was written, and go on delivering what the phone says until it
-        ends the session or has been silent for the grace period (protocol 3.7).
+        ends the session or has been silent for the grace period (protocol 3.7);
+        at the latest when the phone has taken nothing and said nothing for the
+        flush timeout.
         """
         if self.state is ESTABLISHED:
-            self._enter(HALF_CLOSED)
+            self._enter(HALF_CLOSING)
             self._checkFlushed(later=True)
+            if self.state is HALF_CLOSING:
+                self._awaitTaking()
 
     def abortConnection(self) -> None:
         """
@@ -239,7 +247,7 @@ class Session(ReceivingHalf):
             return
         if self.state is FLUSHING:
             self._finish(connectionDone, reset=True, later=later)
-        elif self.state is HALF_CLOSED and self._timer is None:
+        elif self.state is HALF_CLOSING:
             self._awaitSilence()
             if later:
                 self._muxer.clock.callLater(0, self._tellWriteLost)
@@ -254,22 +262,52 @@ class Session(ReceivingHalf):
             except Exception:
                 self._blame("writeConnectionLost")
 
+    def _awaitTaking(self) -> None:
+        """
+        Let the phone take what was written.
+        """
+        self._enterWhileMoving(HALF_CLOSING, self._muxer.limits.flushTimeout, self._nothingTaken)
+
+    def _nothingTaken(self) -> None:
+        if self.unacknowledged():
+            self._flushExpired()
+        else:
+            # It has taken all that a producer has said, who will say more.
+            self._awaitTaking()
+
     def _awaitSilence(self) -> None:
         """
-        Restart the grace period; a byte that came in it earns another one, and
-        silence that we cause by being paused does not count.
+        Begin the grace period.
         """
-        before = self.bytesReceived
-        owed = self._receive.owed()
+
+        def silent() -> None:
+            self._finish(connectionDone, reset=True)
+
+        self._enterWhileMoving(HALF_CLOSED, self._muxer.limits.halfCloseGrace, silent)
+
+    def _enterWhileMoving(
+        self, state: SessionState, delay: float, stands: Callable[[], None]
+    ) -> None:
+        """
+        Change the state until nothing moves: a byte that has come in the delay, or
+        one that either side has acknowledged, earns another one.
+
+        What stands still because we are paused does not count, and a phone that was
+        not acknowledged to before has the whole delay from then on.  That we owe it an
+        acknowledgement earns it nothing, as it may be the phone that does not take it.
+        """
+        send, receive = self._send, self._receive
+        before = self.bytesReceived, receive.acknowledged, send.acknowledged
 
         def expired() -> None:
             self._timer = None
-            if self.bytesReceived != before or self._paused or self._held or owed:
-                self._awaitSilence()
+            now = self.bytesReceived, receive.acknowledged, send.acknowledged
+            if now != before or self._paused:
+                self._enterWhileMoving(state, delay, stands)
             else:
-                self._finish(connectionDone, reset=True)
+                stands()
 
-        self._enter(HALF_CLOSED, self._muxer.limits.halfCloseGrace, expired)
+        self._enter(state, delay, expired)
 
     def _enter(
         self,

@@ -4,13 +4,13 @@ Tests of L{muxd.device.session}: half an end, of which the wire knows nothing.
 
 from __future__ import annotations
 
-from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
 )
 from zope.interface import implementer
 
-from tests.device.links import RST, Recorder
+from tests.device.links import RST, Recorder, RecordingProducer
 from tests.device.test_session import SessionCase
 
 
@@ -114,6 +114,96 @@ class LoseWriteConnectionTests(SessionCase):
         self.session.resumeProducing()
         self.assertEqual(self.side.recorder.data, b"answer")
         self.clock.advance(5)
+        self.clock.advance(5)
+        self.assertGone(ConnectionDone)
+
+    def test_resumedLate(self) -> None:
+        """
+        After a pause the phone has all of the grace period to say more.
+        """
+        self.session.loseWriteConnection()
+        self.session.pauseProducing()
+        self.side.say(b"answer")
+        self.clock.pump([5, 4.9])
+        self.session.resumeProducing()
+        self.clock.advance(0.1)
+        self.clock.advance(4.9)
+        self.assertEqual(self.lost, [])
+        self.clock.advance(0.1)
+        self.assertGone(ConnectionDone)
+
+    def test_acknowledgementNotTaken(self) -> None:
+        """
+        An acknowledgement that a phone does not take earns it nothing.
+        """
+        self.session.loseWriteConnection()
+        self.phone.link.makeRoom(0)
+        self.side.say(b"answer")
+        self.clock.pump([5, 5])
+        self.assertGone(ConnectionDone)
+
+    def test_notTaken(self) -> None:
+        """
+        A phone that takes nothing of what was written is reset; the reason
+        says how much it missed.
+        """
+        self.session.write(b"x" * 150_000)
+        self.session.loseWriteConnection()
+        self.phone.take()
+        self.clock.advance(14.9)
+        self.assertEqual(self.lost, [])
+        self.clock.advance(0.1)
+        self.assertEqual(self.flags(), [RST])
+        self.assertIn("150000 bytes", self.lost[0].getErrorMessage())
+        self.assertGone(ConnectionLost)
+
+    def test_takenSlowly(self) -> None:
+        """
+        Each byte that the phone takes earns it as long again, and so does each
+        that it sends.
+        """
+        self.session.write(b"x" * 4)
+        self.session.loseWriteConnection()
+        for _ in range(3):
+            self.clock.advance(14)
+            self.side.acknowledge(1)
+        for _ in range(3):
+            self.clock.advance(14)
+            self.side.say(b"y")
+        self.assertEqual(self.lost, [])
+        self.assertEqual(self.halves, [])
+        self.clock.pump([15, 15])
+        self.assertIn("last 1 bytes", self.lost[0].getErrorMessage())
+        self.assertGone(ConnectionLost)
+
+    def test_pausedWhileTaking(self) -> None:
+        """
+        A phone that takes nothing because we do not let it go on is not to
+        blame.
+        """
+        self.session.write(b"x")
+        self.session.loseWriteConnection()
+        self.session.pauseProducing()
+        self.side.say(b"answer")
+        self.clock.pump([15] * 4)
+        self.assertEqual(self.lost, [])
+        self.session.resumeProducing()
+        self.clock.pump([15, 15])
+        self.assertGone(ConnectionLost)
+
+    def test_producerWithNothingToSay(self) -> None:
+        """
+        Nor is one to blame that has taken all that there is so far.
+        """
+        self.session.registerProducer(RecordingProducer(), True)
+        self.session.loseWriteConnection()
+        self.clock.pump([15] * 4)
+        self.session.write(b"x")
+        self.side.acknowledge(1)
+        self.assertEqual((self.lost, self.halves), ([], []))
+        self.session.unregisterProducer()
+        self.clock.advance(0)
+        self.assertEqual(self.halves, ["write"])
         self.clock.advance(5)
         self.assertGone(ConnectionDone)
 

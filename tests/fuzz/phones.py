@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from muxd.device.muxer import Muxer, MuxerState
 from muxd.device.opening import Opening
-from muxd.device.sending import ESTABLISHED, FLUSHING, HALF_CLOSED
+from muxd.device.sending import ESTABLISHED, FLUSHING, HALF_CLOSED, HALF_CLOSING
 from muxd.limits import Limits
 from muxd.wire.mux import (
     Flags,
@@ -45,7 +45,7 @@ FLAGS = (ACK, SYN | ACK, RST, RST | ACK, SYN, 0, 0x11, 0xFF)
 WINDOWS = (0, 256, 2048, 131072, 0xFFFF00)
 TIMES = (0.0, 0.03, 1.0, 5.0, 10.0, 15.0)
 INNOCENT_PORT = 22
-OPEN = (ESTABLISHED, HALF_CLOSED, FLUSHING)
+OPEN = (ESTABLISHED, HALF_CLOSING, HALF_CLOSED, FLUSHING)
 
 
 class World:
