@@ -42,8 +42,8 @@ class Limits:
     @ivar portReuseDelay: How long a source port rests after its session ended
         (protocol 3.3).
     @ivar sessionsPerPhone: Sessions alive on one phone at once.
-    @ivar controlQueue: Answers to segments of no session that may wait for a
-        link that takes nothing; more are dropped and counted.
+    @ivar controlQueue: Answers to segments of no session that may wait until there
+        is nothing else to send; more are dropped and counted.
     @ivar messageSize: The longest client message, header included
         (protocol 4.6).
     @ivar messageTimeout: From the first byte of a client message to its last.

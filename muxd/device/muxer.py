@@ -222,6 +222,7 @@ class Muxer:
             self._ports.release(session.sourcePort)
             if isinstance(session, ReceivingHalf):
                 self.delayed.forget(session)
+                self.outbound.forget(session)
 
     def touch(self, session: ReceivingHalf, size: int) -> None:
         """

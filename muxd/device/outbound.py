@@ -22,6 +22,13 @@ room:
   3. Data: the sessions that have both bytes and window, in turn, a segment
      each.
 
+  4. Answers to strays, segments of no session: a phone may send any number of
+     those, and whoever is not there must not keep those waiting who are.  While
+     data waits, one is answered for each time that the link has room.
+
+Who has ended is not kept here until its turn comes, as a phone may take nothing
+for as long as it likes.
+
 One exception makes an interactive session feel as if it were alone: a small
 write of a session with nothing in flight does not wait for its turn.  It can do
 that once a round trip, so it cannot starve the others.
@@ -32,7 +39,7 @@ order on the bus.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Protocol
 
 from muxd.device.counters import MuxerCounters
@@ -117,15 +124,17 @@ class Outbound:
         self._smallWrite = smallWrite
         self._controlQueue = controlQueue
         self._control: deque[tuple[int, int, int, int, int, int]] = deque()
-        self._owing: dict[Sender, None] = {}
+        self._owing: OrderedDict[Sender, None] = OrderedDict()
         self._ready: deque[Sender] = deque()
+        self._endedReady = 0
+        self._strays: OrderedDict[tuple[int, int], int] = OrderedDict()
 
     @property
     def backlog(self) -> int:
         """
-        How many control segments wait for room.
+        How many control segments wait for room, answers to strays included.
         """
-        return len(self._control)
+        return len(self._control) + len(self._strays)
 
     def control(
         self, source: int, destination: int, seq: int, ack: int, flags: int, window: int
@@ -141,18 +150,28 @@ class Outbound:
 
     def answerStray(self, source: int, destination: int, ack: int) -> bool:
         """
-        Send an anonymous RST, unless so many are waiting that the phone is
-        obviously not listening.
+        Send an anonymous RST when nothing else waits, unless so many are waiting
+        that the phone is obviously not listening.  One is enough for each pair of
+        ports.
         """
-        if len(self._control) >= self._controlQueue:
-            return False
-        self.control(source, destination, 0, ack, RST, 0)
+        strays = self._strays
+        if (source, destination) not in strays:
+            if len(strays) >= self._controlQueue:
+                return False
+            waits = strays or self._control or self._owing or self._ready
+            if not waits and self._link.hasRoom(self._framing.overhead):
+                self._transmit((source, destination, 0, ack, RST, 0))
+                return True
+        strays[source, destination] = ack
         return True
 
     def segment(self, session: Ported, flags: int, seq: int, ack: int) -> None:
         """
         Send a control segment of a session.
         """
+        if self._strays:
+            # An answer to its predecessor on these ports would end this one.
+            self._strays.pop((session.sourcePort, session.port), None)
         self.control(session.sourcePort, session.port, seq, ack, flags, self._window)
 
     def acknowledge(self, session: Sender) -> None:
@@ -192,6 +211,25 @@ class Outbound:
         else:
             session.waiting = False
 
+    def forget(self, session: Sender) -> None:
+        """
+        The session has ended: it sends nothing any more but, at most, a RST.
+
+        There may be thousands, so it is not looked for among those that are
+        ready, whose turns are to cost little: they are gone through when as
+        many have ended as may be left.
+        """
+        self._owing.pop(session, None)
+        if session.waiting:
+            session.waiting = False
+            self._endedReady += 1
+            ready = self._ready
+            if 2 * self._endedReady >= len(ready):
+                self._endedReady = 0
+                alive = [one for one in ready if one.waiting]
+                ready.clear()
+                ready.extend(alive)
+
     def flush(self) -> None:
         """
         The link has room: send what waits, in the order of the prose above.
@@ -205,16 +243,17 @@ class Outbound:
             return
         owing = self._owing
         while owing and hasRoom(overhead):
-            session = next(iter(owing))
-            del owing[session]
-            self._acknowledge(session)
+            self._acknowledge(owing.popitem(last=False)[0])
         ready = self._ready
+        strays = self._strays
         most = self._link.bulkPayload
         while ready:
             session = ready[0]
             size = session.sendable(most)
             if size:
                 if not hasRoom(overhead + size):
+                    if strays and hasRoom(overhead):
+                        self._answerStray()
                     return
                 ready.popleft()
                 self._send(session, size)
@@ -224,10 +263,13 @@ class Outbound:
             else:
                 ready.popleft()
             session.waiting = False
+        while strays and hasRoom(overhead):
+            self._answerStray()
 
     def sendControl(self) -> None:
         """
-        Send the waiting control segments, room or not: nothing comes after.
+        Send the waiting control segments of sessions, room or not: nothing comes
+        after.
         """
         while self._control:
             self._transmit(self._control.popleft())
@@ -235,6 +277,10 @@ class Outbound:
     def _transmit(self, segment: tuple[int, int, int, int, int, int]) -> None:
         self._counters.packetsSent += 1
         self._link.send((self._framing.segment(*segment, 0),))
+
+    def _answerStray(self) -> None:
+        (source, destination), ack = self._strays.popitem(last=False)
+        self._transmit((source, destination, 0, ack, RST, 0))
 
     def _acknowledge(self, session: Sender) -> None:
         numbers = session.acknowledgement()

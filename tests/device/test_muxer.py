@@ -166,7 +166,7 @@ class PacketTests(SynchronousTestCase):
         """
         phone = ScriptedPhone.ready(controlQueue=3)
         phone.link.room = 0
-        phone.deliver(*(phone.segment(1, 2, seq, 0) for seq in range(10)))
+        phone.deliver(*(phone.segment(1, 2 + seq, seq, 0) for seq in range(10)))
         self.assertEqual(phone.muxer.counters.straysUnanswered, 7)
         phone.link.makeRoom()
         self.assertEqual([one.ack for one in phone.take()], [0, 1, 2])

@@ -7,12 +7,21 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.wire.mux import BULK_PAYLOAD, Packet
-from tests.device.links import ACK, LOCKDOWN, RST, SYN, Recorder, RecorderFactory, ScriptedPhone
+from tests.device.links import (
+    ACK,
+    LOCKDOWN,
+    RST,
+    SYN,
+    Recorder,
+    RecorderFactory,
+    RecordingProducer,
+    ScriptedPhone,
+)
 
 BULK = b"x" * 200_000
 
 
-class OutboundTests(SynchronousTestCase):
+class OutboundCase(SynchronousTestCase):
     """
     Three sessions on a link without room.
     """
@@ -31,6 +40,12 @@ class OutboundTests(SynchronousTestCase):
         Port and flags of what was sent.
         """
         return [(one.destinationPort, one.flags) for one in self.phone.take()]
+
+
+class OutboundTests(OutboundCase):
+    """
+    What goes before what.
+    """
 
     def test_hasRoom(self) -> None:
         """
@@ -209,3 +224,138 @@ class OutboundTests(SynchronousTestCase):
         self.sides[0].say(flags=RST)
         self.link.makeRoom()
         self.assertEqual(self.ports(), [])
+
+    def test_endedForgotten(self) -> None:
+        """
+        Nor is it kept here until there is room: a phone may never take
+        anything.
+        """
+        outbound = self.phone.muxer.outbound
+        for side in self.sides:
+            side.say(b"abc")
+            side.session.write(b"x")
+        self.sides[0].say(flags=RST)
+        self.sides[1].session.abortConnection()
+        self.assertEqual(list(outbound._ready), [self.sides[2].session])
+        self.assertEqual(list(outbound._owing), [self.sides[2].session])
+        self.link.makeRoom()
+        self.assertEqual(self.ports(), [(2, RST), (3, ACK), (3, ACK)])
+
+    def test_manyEnd(self) -> None:
+        """
+        However many end, no more are kept than are left; nor are all gone through
+        for each.
+        """
+        self.link.room = None
+        sides = [self.phone.open(port=port) for port in range(100, 200)]
+        self.link.room = 0
+        for side in sides:
+            side.session.write(b"x")
+        ready = self.phone.muxer.outbound._ready
+        kept = []
+        for left in range(99, 2, -1):
+            sides.pop(left * 7 % len(sides)).session.abortConnection()
+            self.assertLessEqual(len(ready), 2 * left)
+            kept.append(len(ready) - left)
+        self.assertLess(kept.count(0), 10)
+        for side in sides:
+            self.assertIn(side.session, ready)
+        self.link.makeRoom()
+        self.assertEqual(
+            [port for port, flags in self.ports() if flags == ACK], [side.port for side in sides]
+        )
+
+    def test_endsWithItsSegment(self) -> None:
+        """
+        One that ends as its own segment is taken does not come back.
+        """
+        session = self.sides[0].session
+        producer = RecordingProducer()
+        session.registerProducer(producer, True)
+        producer.onResume = session.abortConnection
+        session.write(b"x" * (BULK_PAYLOAD + 65536))
+        self.link.makeRoom(3)
+        self.assertEqual(producer.told, ["pause", "resume", "stop"])
+        self.assertEqual(list(self.phone.muxer.outbound._ready), [])
+        self.sides[1].session.write(b"next")
+        self.link.makeRoom()
+        self.assertEqual(self.ports()[-2:], [(1, RST), (2, ACK)])
+
+
+class StrayTests(OutboundCase):
+    """
+    Segments of no session, which a phone may send as many of as it likes.
+    """
+
+    def stray(self, port: int, hostPort: int = 99, seq: int = 0) -> None:
+        """
+        Let one come.
+        """
+        self.phone.deliver(self.phone.segment(port, hostPort, seq, 0))
+
+    def test_last(self) -> None:
+        """
+        They are answered behind everything else that there is to send, in
+        order.
+        """
+        self.stray(70)
+        self.stray(71)
+        self.phone.muxer.connect(LOCKDOWN, RecorderFactory())
+        self.sides[0].session.write(b"data")
+        self.sides[1].say(b"hello")
+        self.link.makeRoom(3)
+        self.assertEqual(self.ports(), [(LOCKDOWN, SYN), (2, ACK), (1, ACK)])
+        self.link.makeRoom()
+        self.assertEqual(self.ports(), [(70, RST), (71, RST)])
+
+    def test_flood(self) -> None:
+        """
+        A phone that sends nothing else keeps nobody from being heard.
+        """
+        for number in range(10):
+            for port in range(70, 170):
+                self.stray(port, number)
+            self.sides[0].session.write(b"%d" % number)
+            self.link.makeRoom(4)
+            self.link.room = 0
+        heard = [one.payload for one in self.phone.take() if one.payload]
+        self.assertEqual(heard, [b"%d" % number for number in range(10)])
+
+    def test_bulkWaits(self) -> None:
+        """
+        While bulk data waits for the bus, whose way small packets do not block,
+        one is answered for each time that the link has room.
+        """
+        self.link.room = None
+        self.patch(self.link, "hasRoom", lambda size: size < 1000)
+        self.sides[0].session.write(BULK)
+        for port in (70, 71, 72):
+            self.stray(port)
+        self.assertEqual(self.ports(), [])
+        for port in (70, 71):
+            self.phone.muxer.roomAvailable()
+            self.assertEqual(self.ports(), [(port, RST)])
+
+    def test_formerSession(self) -> None:
+        """
+        An answer that is late does not end the next session on these ports.
+        """
+        self.stray(22, 4)
+        self.stray(22, 5)
+        self.phone.muxer.connect(22, RecorderFactory())
+        self.link.makeRoom()
+        sent = [(one.sourcePort, one.flags) for one in self.phone.take()]
+        self.assertEqual(sent, [(4, SYN), (5, RST)])
+
+    def test_once(self) -> None:
+        """
+        Several segments of one session, as a window full of them, are answered
+        once where the answer has to wait.
+        """
+        for seq in (1, 2, 3):
+            self.stray(70, seq=seq)
+        self.stray(71)
+        self.link.makeRoom()
+        sent = [(one.destinationPort, one.ack) for one in self.phone.take()]
+        self.assertEqual(sent, [(70, 3), (71, 0)])
+        self.assertEqual(self.phone.muxer.counters.straysUnanswered, 0)
