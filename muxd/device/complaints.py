@@ -14,6 +14,9 @@ from muxd.interfaces import Buffer
 from muxd.ratelimit import RateLimit
 from muxd.wire.mux import ControlKind, phoneText
 
+INFORMATION = 1000
+"""So much a minute is told to who debugs: more than comes with sessions."""
+
 
 class Complaints:
     """
@@ -30,7 +33,8 @@ class Complaints:
         self._label = label
         self._counters = counters
         self._told: set[str] = set()
-        self._limit = RateLimit(clock, self._summarise)
+        self._trouble = RateLimit(clock, self._summariseTrouble)
+        self._information = RateLimit(clock, self._summariseInformation, burst=INFORMATION)
 
     def add(self, counter: str, text: str) -> None:
         """
@@ -52,15 +56,17 @@ class Complaints:
         """
         The phone has something to say (protocol 2.4).  Information comes with
         every session and is for debugging; errors and warnings are for the
-        operator, who is not to be flooded with them.
+        operator.  Neither of them is to be flooded, and what a line costs, read or
+        not, is twenty times what it takes to hold it back.
         """
         if not body:
             self.add("malformed", "CONTROL: expected a kind, got nothing")
             return
         kind = body[0]
         if kind == ControlKind.INFORMATION:
-            self._say(LogLevel.debug, kind, body)
-        elif self._limit.admit("CONTROL"):
+            if self._information.admit("information"):
+                self._say(LogLevel.debug, kind, body)
+        elif self._trouble.admit("CONTROL"):
             isTrouble = kind == ControlKind.ERROR or kind == ControlKind.WARNING
             self._say(LogLevel.warn if isTrouble else LogLevel.info, kind, body)
 
@@ -68,11 +74,18 @@ class Complaints:
         """
         Leave no timer behind.
         """
-        self._limit.stop()
+        self._trouble.stop()
+        self._information.stop()
 
     def _say(self, level: NamedConstant, kind: int, body: Buffer) -> None:
         text = phoneText(body[1:])
         self._log.emit(level, "{udid} says: {text}", udid=self._label, kind=kind, text=text)
 
-    def _summarise(self, kind: str, count: int) -> None:
-        self._log.warn("{udid} said {count} more like that", udid=self._label, count=count)
+    def _summariseTrouble(self, kind: str, count: int) -> None:
+        self._summarise(LogLevel.warn, count)
+
+    def _summariseInformation(self, kind: str, count: int) -> None:
+        self._summarise(LogLevel.debug, count)
+
+    def _summarise(self, level: NamedConstant, count: int) -> None:
+        self._log.emit(level, "{udid} said {count} more like that", udid=self._label, count=count)

@@ -10,7 +10,7 @@ from twisted.logger import LogLevel, globalLogPublisher
 from twisted.logger import formatEvent as text
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.device.complaints import Complaints
+from muxd.device.complaints import INFORMATION, Complaints
 from muxd.device.counters import MuxerCounters
 
 
@@ -79,4 +79,24 @@ class ComplaintsTests(SynchronousTestCase):
         self.assertEqual(len(self.log), 5)
         self.complaints.stop()
         self.assertEqual(self.said()[-1], (LogLevel.warn, "phone said 95 more like that"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_informationFlood(self) -> None:
+        """
+        So is one that goes on informing, later and only for who debugs; errors
+        among all that are told.
+        """
+        for number in range(INFORMATION + 7):
+            self.complaints.controlReceived(b"\x07line %d" % number)
+        self.assertEqual(len(self.log), INFORMATION)
+        self.complaints.controlReceived(b"\x03hot")
+        self.assertEqual(self.said()[-1], (LogLevel.warn, "phone says: hot"))
+        self.clock.advance(60)
+        self.assertEqual(self.said()[-1], (LogLevel.debug, "phone said 7 more like that"))
+        self.complaints.controlReceived(b"\x07again")
+        self.assertEqual(self.said()[-1], (LogLevel.debug, "phone says: again"))
+        for _ in range(INFORMATION):
+            self.complaints.controlReceived(b"\x07line")
+        self.complaints.stop()
+        self.assertEqual(self.said()[-1], (LogLevel.debug, "phone said 1 more like that"))
         self.assertEqual(self.clock.getDelayedCalls(), [])
