@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from muxd.identity import DeviceIdentity
 
-Buffer = bytes | memoryview
+Buffer = bytes | bytearray | memoryview
 
 
 class IDevice(Interface):

@@ -9,6 +9,24 @@ from collections import deque
 
 from muxd.interfaces import Buffer
 
+SMALL = 4096
+"""
+Chunks are put together, where they wait, up to this size: one of two bytes needs
+forty times as much memory, and who sends it chooses its size.  Larger ones are
+not copied.
+"""
+
+
+def joined(last: Buffer, chunk: Buffer) -> bytearray:
+    """
+    The last chunk of a queue with another one behind it: the very same, if it has
+    been put together here already.
+    """
+    if not isinstance(last, bytearray):
+        last = bytearray(last)
+    last += chunk
+    return last
+
 
 class ChunkQueue:
     """
@@ -29,10 +47,16 @@ class ChunkQueue:
         """
         Add bytes at the end; not an empty chunk.
         """
-        if self._chunks is None:
-            self._chunks = deque()
-        self._chunks.append(chunk)
-        self.size += len(chunk)
+        chunks = self._chunks
+        size = len(chunk)
+        if chunks is None:
+            self._chunks = chunks = deque()
+            chunks.append(chunk)
+        elif size < SMALL and size + len(chunks[-1]) <= SMALL:
+            chunks[-1] = joined(chunks[-1], chunk)
+        else:
+            chunks.append(chunk)
+        self.size += size
 
     def take(self, limit: int) -> list[Buffer]:
         """

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 
+from muxd.device.chunks import SMALL, joined
 from muxd.device.errors import ProtocolViolation
 from muxd.device.sending import CLOSED, DRAINING, ESTABLISHED, FLUSHING, SendingHalf
 from muxd.device.window import ReceiveWindow, SendWindow
@@ -41,7 +42,7 @@ class ReceivingHalf(SendingHalf):
         self.touched = False
         self.bytesReceived = 0
         self._protocol: IProtocol | None = None
-        self._held: deque[bytes] | None = None
+        self._held: deque[bytes | bytearray] | None = None
         self._paused = False
         self._delivering = False
 
@@ -109,9 +110,13 @@ class ReceivingHalf(SendingHalf):
             if self.state is FLUSHING:
                 receive.delivered = receive.expected
             elif self._paused or self._held:
-                if self._held is None:
-                    self._held = deque()
-                self._held.append(bytes(payload))
+                held = self._held
+                if held is None:
+                    self._held = held = deque()
+                if size < SMALL and held and size + len(held[-1]) <= SMALL:
+                    held[-1] = joined(held[-1], payload)
+                else:
+                    held.append(bytes(payload))
             else:
                 receive.delivered = receive.expected
                 self._deliver(bytes(payload))
@@ -164,7 +169,7 @@ class ReceivingHalf(SendingHalf):
             while self._held and not self._paused:
                 data = self._held.popleft()
                 self._receive.delivered = (self._receive.delivered + len(data)) & 0xFFFFFFFF
-                self._deliver(data)
+                self._deliver(bytes(data))
         finally:
             self._delivering = False
         if not self._held:

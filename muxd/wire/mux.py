@@ -226,7 +226,7 @@ def encodePacketV2(
     return V2_HEADER.pack(protocol, length, magic, transmitted, received) + body
 
 
-def phoneText(payload: bytes | memoryview) -> str:
+def phoneText(payload: bytes | bytearray | memoryview) -> str:
     """
     What the phone says in a RST or CONTROL: text without a terminator, as it may be
     shown.

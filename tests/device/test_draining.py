@@ -8,8 +8,12 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.device.chunks import SMALL
 from muxd.device.sending import SessionState
 from tests.device.links import RST, ScriptedPhone
+
+ONE = b"1" * SMALL
+TWO = b"2" * SMALL
 
 
 class DrainingTests(SynchronousTestCase):
@@ -26,8 +30,8 @@ class DrainingTests(SynchronousTestCase):
         self.recorder = self.side.recorder
         self.session = self.side.session
         self.session.pauseProducing()
-        self.side.say(b"one")
-        self.side.say(b"two")
+        self.side.say(ONE)
+        self.side.say(TWO)
 
     def test_reset(self) -> None:
         """
@@ -37,7 +41,7 @@ class DrainingTests(SynchronousTestCase):
         self.assertEqual(self.recorder.lost, [])
         self.assertEqual(list(self.phone.muxer.sessions), [])
         self.session.resumeProducing()
-        self.assertEqual(self.recorder.data, b"onetwo")
+        self.assertEqual(self.recorder.data, ONE + TWO)
         self.recorder.lost[0].trap(ConnectionDone)
         self.assertEqual(self.side.factory.stops, 1)
         self.assertEqual(self.phone.take(), [])
@@ -49,7 +53,7 @@ class DrainingTests(SynchronousTestCase):
         """
         self.phone.muxer.linkLost(Failure(ConnectionLost("unplugged")))
         self.session.resumeProducing()
-        self.assertEqual(self.recorder.data, b"onetwo")
+        self.assertEqual(self.recorder.data, ONE + TWO)
         self.assertIn("unplugged", self.recorder.lost[0].getErrorMessage())
 
     def test_stop(self) -> None:
@@ -59,7 +63,7 @@ class DrainingTests(SynchronousTestCase):
         self.phone.muxer.stop()
         self.assertEqual([one.flags for one in self.side.take()], [RST])
         self.session.resumeProducing()
-        self.assertEqual(self.recorder.data, b"onetwo")
+        self.assertEqual(self.recorder.data, ONE + TWO)
 
     def test_slowly(self) -> None:
         """
@@ -72,7 +76,7 @@ class DrainingTests(SynchronousTestCase):
         self.phone.clock.advance(14)
         self.assertEqual(self.recorder.lost, [])
         self.session.resumeProducing()
-        self.assertEqual(self.recorder.data, b"onetwo")
+        self.assertEqual(self.recorder.data, ONE + TWO)
         self.assertEqual(self.recorder.lost, [])
         self.session.resumeProducing()
         self.assertEqual(len(self.recorder.lost), 1)
@@ -108,7 +112,7 @@ class DrainingTests(SynchronousTestCase):
         self.recorder.onData = lambda data: self.session.loseConnection()
         self.session.resumeProducing()
         self.phone.clock.advance(0)
-        self.assertEqual(self.recorder.chunks, [b"one"])
+        self.assertEqual(self.recorder.chunks, [ONE])
         self.assertEqual(len(self.recorder.lost), 1)
 
     def test_sendsNothing(self) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.device.chunks import SMALL
 from muxd.device.errors import ProtocolViolation
 from muxd.device.session import Session
 from tests.device.links import ACK, RST, WINDOW, PhoneSide, ScriptedPhone
 
 WRAP = 2**32
+ONE, TWO, THREE, FOUR = (figure * SMALL for figure in (b"1", b"2", b"3", b"4"))
 
 
 def heldBytes(session: Session) -> int:
@@ -217,12 +219,31 @@ class PausingTests(SynchronousTestCase):
         """
         self.session.pauseProducing()
         self.session.pauseProducing()
-        self.side.say(b"one")
-        self.side.say(b"two")
+        self.side.say(ONE)
+        self.side.say(TWO)
         self.assertEqual(self.recorder.chunks, [])
         self.session.resumeProducing()
-        self.assertEqual(self.recorder.chunks, [b"one", b"two"])
+        self.assertEqual(self.recorder.chunks, [ONE, TWO])
         self.assertIsNone(self.session._held)
+
+    def test_tinyHeld(self) -> None:
+        """
+        Tiny segments are put together: each would need more memory than it
+        holds, and the phone chooses their size.
+        """
+        self.session.pauseProducing()
+        data = bytes(range(256)) * 64
+        for start in range(0, len(data), 2):
+            self.side.say(data[start : start + 2])
+        self.side.say(ONE)
+        self.side.say(b"t")
+        self.side.say(b"wo")
+        self.session.resumeProducing()
+        self.assertEqual(self.recorder.data, data + ONE + b"two")
+        self.assertEqual(self.recorder.chunks[-2:], [ONE, b"two"])
+        self.assertEqual([len(one) for one in self.recorder.chunks], [SMALL] * 5 + [3])
+        self.assertEqual({type(chunk) for chunk in self.recorder.chunks}, {bytes})
+        self.assertEqual(self.side.take()[-1].ack, len(data) + SMALL + 4)
 
     def test_pausedMidBatch(self) -> None:
         """
@@ -261,15 +282,15 @@ class PausingTests(SynchronousTestCase):
         So it is when it pauses while held bytes are delivered.
         """
         self.session.pauseProducing()
-        for payload in (b"one", b"two", b"three"):
+        for payload in (ONE, TWO, THREE):
             self.side.say(payload)
         self.recorder.onData = lambda data: self.session.pauseProducing()
         self.session.resumeProducing()
-        self.assertEqual(self.recorder.chunks, [b"one"])
-        self.side.say(b"four")
+        self.assertEqual(self.recorder.chunks, [ONE])
+        self.side.say(FOUR)
         self.session.resumeProducing()
-        self.assertEqual(self.recorder.chunks, [b"one", b"two"])
-        self.assertEqual(self.session._receive.owed(), 6)
+        self.assertEqual(self.recorder.chunks, [ONE, TWO])
+        self.assertEqual(self.session._receive.owed(), 2 * SMALL)
 
     def test_resumedWithin(self) -> None:
         """
@@ -287,12 +308,12 @@ class PausingTests(SynchronousTestCase):
             depth.pop()
 
         self.session.pauseProducing()
-        for payload in (b"one", b"two", b"three"):
+        for payload in (ONE, TWO, THREE):
             self.side.say(payload)
         self.recorder.onData = both
         self.session.resumeProducing()
-        self.side.say(b"four")
-        self.assertEqual(self.recorder.chunks, [b"one", b"two", b"three", b"four"])
+        self.side.say(FOUR)
+        self.assertEqual(self.recorder.chunks, [ONE, TWO, THREE, FOUR])
         self.assertEqual(max(deepest), 1)
 
     def test_writesGoOn(self) -> None:
@@ -314,12 +335,12 @@ class PausingTests(SynchronousTestCase):
         the batch.
         """
         self.session.pauseProducing()
-        self.side.say(b"one")
-        self.side.say(b"two")
+        self.side.say(ONE)
+        self.side.say(TWO)
         self.recorder.onData = lambda data: self.session.loseConnection()
         self.session.resumeProducing()
-        self.assertEqual(self.recorder.chunks, [b"one"])
-        self.assertEqual([(one.flags, one.ack) for one in self.side.take()], [(RST, 7)])
+        self.assertEqual(self.recorder.chunks, [ONE])
+        self.assertEqual([(one.flags, one.ack) for one in self.side.take()], [(RST, 2 * SMALL + 1)])
 
     def test_abortWhileDelivering(self) -> None:
         """
@@ -354,11 +375,11 @@ class PausingTests(SynchronousTestCase):
         So it does when it raises on held bytes, and who resumed it is spared.
         """
         self.session.pauseProducing()
-        self.side.say(b"one")
-        self.side.say(b"two")
+        self.side.say(ONE)
+        self.side.say(TWO)
         self.recorder.onData = lambda data: 1 / 0
         self.session.resumeProducing()
-        self.assertEqual(self.recorder.chunks, [b"one"])
+        self.assertEqual(self.recorder.chunks, [ONE])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_afterTheEnd(self) -> None:

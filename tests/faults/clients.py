@@ -9,6 +9,7 @@ from random import Random
 
 from twisted.internet.error import ConnectionDone
 
+from muxd.device.chunks import SMALL
 from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
 from muxd.testing import BudgetTransport
@@ -106,8 +107,9 @@ class Client:
         self._hasFinished = False
         self._isSlow = random.random() < 0.3
         self._buffer = random.choice((1000, 65536))
-        # A producer is paused when there is more, and may just have written a packet.
-        self._mostPending = self._buffer + packetSize
+        # A producer is paused when there is more, and may just have written a packet,
+        # or several that had waited together.
+        self._mostPending = self._buffer + max(packetSize, SMALL)
         self._killAt = random.randrange(len(program.expected) + 1)
 
     def __str__(self) -> str:
