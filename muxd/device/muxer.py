@@ -221,6 +221,7 @@ class Muxer:
         if self._sessions.pop(session.port << 16 | session.sourcePort, None) is not None:
             self._ports.release(session.sourcePort)
             if isinstance(session, ReceivingHalf):
+                session.touched = False
                 self.delayed.forget(session)
                 self.outbound.forget(session)
 
@@ -266,8 +267,10 @@ class Muxer:
             self._touched = []
             owes = self.delayed.owes
             for one in touched:
-                one.touched = False
-                owes(one, one.owed())
+                # Who has ended since is forgotten already.
+                if one.touched:
+                    one.touched = False
+                    owes(one, one.owed())
 
     def roomAvailable(self) -> None:
         """

@@ -29,7 +29,8 @@ ACK = int(Flags.ACK)
 
 class ReceivingHalf(SendingHalf):
     """
-    @ivar touched: Whether this batch of packets brought bytes for it.
+    @ivar touched: Whether this batch of packets brought bytes for it, and it has
+        not ended.
     @ivar bytesReceived: Payload that came.
     """
 

@@ -304,6 +304,36 @@ class EndTests(SynchronousTestCase):
         self.assertEqual([one.flags for one in self.phone.take()], [RST, RST])
         self.assertEqual(self.sides[1].recorder.data, b"")
 
+    def test_stopLeavesNoTimer(self) -> None:
+        """
+        A muxer that is stopped so sees to nothing that came in the same batch:
+        no acknowledgement waits for its timer.
+        """
+        phone = ScriptedPhone.ready(acknowledgeAt=16384)
+        first, last = phone.open(), phone.open(port=22)
+        last.recorder.onData = lambda data: phone.muxer.stop()
+        phone.deliver(first.packet(b"x"), last.packet(b"y"))
+        self.assertEqual([each.flags for each in phone.take()], [RST, RST])
+        phone.clock.advance(0)
+        self.assertEqual(phone.clock.getDelayedCalls(), [])
+
+    def test_endWithLastBytes(self) -> None:
+        """
+        Nor is anything kept of a session that ends in the batch which brought its
+        last bytes.
+        """
+        phone = ScriptedPhone.ready(acknowledgeAt=16384)
+        for ending in (b"x" * 17000, b"x"):
+            read, held = phone.open(), phone.open(port=22)
+            held.session.pauseProducing()
+            for side in (read, held):
+                phone.deliver(side.packet(ending), side.packet(flags=RST))
+            self.assertEqual(phone.take(), [])
+            held.session.resumeProducing()
+        delayed = phone.muxer.delayed
+        self.assertEqual((dict(delayed._owing), dict(delayed.sharing._next)), ({}, {}))
+        self.assertEqual(phone.clock.getDelayedCalls(), [])
+
 
 class LimitTests(SynchronousTestCase):
     """
