@@ -34,9 +34,9 @@ class Limits:
         it is opened again; twice as long after each further time.
     @ivar longestHandshakeRetry: But never longer than this.
     @ivar connectTimeout: From SYN to the phone's answer (protocol 9, edge 37).
-    @ivar flushTimeout: From C{loseConnection} to giving up on delivering what
-        is still buffered (protocol 3.7); after half an end, as long as a phone may
-        take nothing and say nothing.
+    @ivar flushTimeout: How long whoever is to have what is still buffered, after
+        C{loseConnection}, may take nothing of it (protocol 3.7); after half an end,
+        as long as a phone may take nothing and say nothing.
     @ivar halfCloseGrace: Silence of the phone, after a client has finished
         sending, that ends a session (protocol 3.7).
     @ivar portReuseDelay: How long a source port rests after its session ended

@@ -162,6 +162,13 @@ class SendingHalf:
         """
         return self._send.next == self._send.acknowledged
 
+    @property
+    def progress(self) -> int:
+        """
+        What is different when the phone has taken something.
+        """
+        return self._send.acknowledged
+
     def unacknowledged(self) -> int:
         """
         How many written bytes the phone has not confirmed.

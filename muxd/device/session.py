@@ -14,8 +14,8 @@ The states, and all ways between them::
     these three    RST, or the phone has gone,
                    while bytes are held               -> DRAINING
     DRAINING       resumed, or the deadline           -> CLOSED
-    FLUSHING       all is acknowledged, or the
-                   deadline                           -> CLOSED
+    FLUSHING       all is acknowledged, or
+                   nothing of it for a while          -> CLOSED
     all            RST, or the phone has gone;
                    abortConnection                    -> CLOSED
 
@@ -205,7 +205,7 @@ class Session(ReceivingHalf):
     def loseConnection(self) -> None:
         """
         Send what was written and wait for its acknowledgement, then end the
-        session; at the latest when the flush timeout has passed.
+        session; at the latest when the phone has taken nothing for the flush timeout.
         """
         if self.state is DRAINING:
             self._endDraining(later=True)
@@ -215,7 +215,7 @@ class Session(ReceivingHalf):
             self._enter(FLUSHING)
             self._checkFlushed(later=True)
             if self.state is FLUSHING:
-                self._enter(FLUSHING, self._muxer.limits.flushTimeout, self._flushExpired)
+                self._awaitFlush()
                 self._muxer.delayed.owes(self, self.owed())
 
     def loseWriteConnection(self) -> None:
@@ -261,6 +261,21 @@ class Session(ReceivingHalf):
                 protocol.writeConnectionLost()
             except Exception:
                 self._blame("writeConnectionLost")
+
+    def _awaitFlush(self) -> None:
+        """
+        Let the phone take the last bytes, as slowly as it likes.
+        """
+        before = self._send.acknowledged
+
+        def expired() -> None:
+            self._timer = None
+            if self._send.acknowledged != before:
+                self._awaitFlush()
+            else:
+                self._flushExpired()
+
+        self._enter(FLUSHING, self._muxer.limits.flushTimeout, expired)
 
     def _awaitTaking(self) -> None:
         """

@@ -173,7 +173,7 @@ class LoseConnectionTests(SessionCase):
 
     def test_deadline(self) -> None:
         """
-        A phone that does not take it within 15 seconds is reset; the reason
+        A phone that takes nothing of it within 15 seconds is reset; the reason
         says how much it missed.
         """
         self.session.write(b"x" * 200_000)
@@ -184,6 +184,25 @@ class LoseConnectionTests(SessionCase):
         self.clock.advance(0.1)
         self.assertEqual(self.flags(), [RST])
         self.assertIn("200000 bytes", self.lost[0].getErrorMessage())
+        self.assertGone(ConnectionLost)
+
+    def test_slowly(self) -> None:
+        """
+        A phone that takes something now and then may take all of it; what it says
+        meanwhile earns it no time.
+        """
+        self.session.write(b"x" * 10_000)
+        self.session.loseConnection()
+        for _ in range(9):
+            self.clock.advance(14)
+            self.side.acknowledge(1000)
+        self.assertNotIn(RST, self.flags())
+        self.assertEqual(self.session.progress, 1 + 9000)
+        for _ in range(4):
+            self.clock.advance(7.5)
+            self.side.say(b"y" * 100)
+        self.assertEqual(self.flags()[-1], RST)
+        self.assertIn("1000 bytes", self.lost[0].getErrorMessage())
         self.assertGone(ConnectionLost)
 
     def test_deadlineOfProducer(self) -> None:
