@@ -63,6 +63,9 @@ class Pausable(Protocol):
     received: int
     """How many bytes have come."""
 
+    peer: Any
+    """Who is at the other end, whose C{consumer} takes them."""
+
     transport: Any
 
 
@@ -71,11 +74,11 @@ class _Gone:
     """
     Somebody whose peer has gone.
 
-    @ivar received: How much had come then.
+    @ivar progress: How much had come then, and been taken at the other end.
     @ivar since: The reactor's seconds.
     """
 
-    received: int
+    progress: tuple[int, object]
     since: float
 
 
@@ -89,8 +92,8 @@ class HangUpWatch:
 
     def __init__(self, clock: IReactorTime, patience: float) -> None:
         """
-        @param patience: For so many seconds may nothing be read from a peer that has
-            gone; up to a third more pass before that is noticed.
+        @param patience: For so many seconds may nothing that came from a peer that has
+            gone be taken; up to a third more pass before that is noticed.
         """
         self._clock = clock
         self._patience = patience
@@ -127,8 +130,9 @@ class HangUpWatch:
         for reader, gone in list(self._paused.items()):
             if not hasHungUp(reader.transport):
                 continue
-            if gone is None or gone.received != reader.received:
-                self._paused[reader] = _Gone(reader.received, now)
+            progress = reader.received, getattr(reader.peer.consumer, "progress", None)
+            if gone is None or gone.progress != progress:
+                self._paused[reader] = _Gone(progress, now)
             elif now - gone.since >= self._patience:
                 self.remove(reader)
                 hangUp(reader.transport)

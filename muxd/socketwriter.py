@@ -170,6 +170,14 @@ class SocketWriter:
         """
         return self._taken, heldByKernel(self._transport.fileno())
 
+    @property
+    def isCoarse(self) -> bool:
+        """
+        Whether the peer may have read and L{progress} is the same: a UNIX socket counts
+        what it holds by buffers of up to 36 KiB, and one is held until all of it is read.
+        """
+        return heldByKernel(self._transport.fileno()) > 0
+
     def _countTaken(self) -> None:
         """
         Know from now on whether the rest is being taken, however slowly: that is when

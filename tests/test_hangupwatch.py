@@ -131,6 +131,20 @@ class HangUpWatchTests(SynchronousTestCase):
         self.looks(4)
         self.assertTrue(self.client.aborted)
 
+    def test_slowPhone(self) -> None:
+        """
+        Nor is it given up while the phone takes what has been read already, though
+        nothing more is read.
+        """
+        self.fill(self.client)
+        self.client.peer.close()
+        for taken in range(50):
+            vars(self.phone)["progress"] = taken
+            self.looks(1)
+        self.assertFalse(self.client.aborted)
+        self.looks(4)
+        self.assertTrue(self.client.aborted)
+
     def test_onlyThatOne(self) -> None:
         """
         Others that are not read from are left alone.

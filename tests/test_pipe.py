@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
-from muxd.pipe import Pipe, PipeEnd, PipeState
+from muxd import socketwriter
+from muxd.pipe import LOOKS, Pipe, PipeEnd, PipeState
 from muxd.testing import BudgetTransport
 from tests.test_socketwriter import Socket
 
@@ -300,6 +301,24 @@ class ClosingTests(PipeCase):
         self.clock.advance(FLUSH)
         self.assertEqual(aborted, [])
         self.clock.advance(FLUSH)
+        self.assertEqual(aborted, [True])
+
+    def test_unseen(self) -> None:
+        """
+        Where it does not show at once that somebody takes something, it is looked at some
+        times more.
+        """
+        two = self.connect(self.pipe.second)
+        socket = Socket()
+        aborted: list[bool] = []
+        vars(socket)["abortConnection"] = lambda: aborted.append(True)
+        self.patch(socketwriter, "heldByKernel", lambda descriptor: 36864)
+        self.pipe.first.makeConnection(cast("ITransport", socket))
+        two.deliver(bytes(100))
+        two.lose(ConnectionDone())
+        for _ in range(LOOKS):
+            self.assertEqual(aborted, [])
+            self.clock.advance(FLUSH)
         self.assertEqual(aborted, [True])
 
     def test_deadlineWithoutAbort(self) -> None:

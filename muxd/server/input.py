@@ -47,6 +47,13 @@ class InputQueue:
         self._timer: IDelayedCall | None = None
         self._isPaused = False
 
+    @property
+    def isPaused(self) -> bool:
+        """
+        Whether the client is read no further.
+        """
+        return self._isPaused
+
     def __len__(self) -> int:
         """
         How many bytes there are.

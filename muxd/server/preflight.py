@@ -50,6 +50,9 @@ NEWS = (
 MODERN = {"iPhone": 7, "iPad": 7, "iPod": 7, "Watch": 2, "AppleTV": 9}
 """The first versions that show a dialog, and that want to know who asks."""
 
+RECORDS = 3
+"""So many records are tried, one after the other, if somebody goes on storing them."""
+
 TROUBLE = (
     LockdownError,
     LockdownUnavailable,
@@ -296,27 +299,31 @@ class Preflight:
         """
         Try the record that we have.
         """
-        record = await self._record.read()
-        if record is None:
-            return Outcome.STRANGER
-        if record.systemBUID is None:
-            record = record.having(SystemBUID=await self._shop.records.readBUID())
         assert self._lockdown is not None
-        try:
-            await self._lockdown.startSession(record)
-        except UnknownHost:
-            if await self._record.discard():
-                self._warn(
-                    "{udid} does not know its pair record any more (it was erased, or paired"
-                    " from scratch): the record is removed."
-                )
-            return await self._check()  # somebody may have paired meanwhile
-        except PhoneLocked:
-            return Outcome.LOCKED
-        except (LockdownTLSError, LockdownError) as error:
-            self._reason = str(error)
-            return Outcome.UNSURE
-        return Outcome.TRUSTED
+        for _ in range(RECORDS):
+            record = await self._record.read()
+            if record is None:
+                return Outcome.STRANGER
+            if record.systemBUID is None:
+                record = record.having(SystemBUID=await self._shop.records.readBUID())
+            try:
+                await self._lockdown.startSession(record)
+            except UnknownHost:
+                if await self._record.discard():
+                    self._warn(
+                        "{udid} does not know its pair record any more (it was erased, or"
+                        " paired from scratch): the record is removed."
+                    )
+                # Somebody may have paired meanwhile.
+                continue
+            except PhoneLocked:
+                return Outcome.LOCKED
+            except (LockdownTLSError, LockdownError) as error:
+                self._reason = str(error)
+                return Outcome.UNSURE
+            return Outcome.TRUSTED
+        self._reason = "there is always another one, which the phone does not know"
+        return Outcome.UNSURE
 
     async def _request(self) -> Outcome:
         """

@@ -146,8 +146,6 @@ class ControlProtocol(Protocol):
         self._input.take()
         if self._isWaitedFor:
             self._leaveBehind()
-        else:
-            self._catchUp()
         self.server.clientGone(self)
         if attempt is None:
             return
@@ -183,6 +181,8 @@ class ControlProtocol(Protocol):
         """
         self._enter(State.WAITING)
         self._isWaitedFor = True
+        if self._inputEnded:
+            self._leaveBehind()
         working.addErrback(self._failed, tag)
         working.addCallback(self._replied)
 
@@ -315,8 +315,7 @@ class ControlProtocol(Protocol):
         The reply is there, though perhaps nobody any more to have it.
         """
         self._isWaitedFor = False
-        if self.state is State.CLOSED:
-            self._catchUp()
+        self._catchUp()
         if self.state is State.WAITING:
             self._enter(State.COMMAND)
             reply()
@@ -366,6 +365,9 @@ class ControlProtocol(Protocol):
         self.server.connectRefused(attached, port, reason)
         self._enter(State.COMMAND)
         self.sendResult(tag, resultOf(reason))
+        if self._input.isPaused and hasHungUp(self.transport):
+            # Nobody has read that it is gone, and would until all it wants is refused.
+            self._close()
         self._process()
 
     # The end.

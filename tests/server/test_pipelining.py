@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from twisted.internet.error import ConnectionRefusedError
 
+from muxd.server import protocol
 from muxd.server.factory import ControlFactory
 from muxd.server.states import State
 from muxd.testing import BudgetTransport
@@ -201,6 +202,25 @@ class PipeliningTests(ServingTestCase):
         self.assertReadAsAnswered(
             lambda tag: connectMessage(1, PORT, tag), State.CONNECTING, self.refuse
         )
+
+    def test_gone(self) -> None:
+        """
+        A client that is gone, with more asked for than is held, is noticed with the next
+        refusal: nobody reads its end of file.
+        """
+        client = self.client()
+        client.transport.readSize = 200
+        client.send(*[connectMessage(1, PORT, 1)] * MANY)
+        self.refuse()
+        self.settle()
+        self.assertTrue(client.transport.paused)
+        self.patch(protocol, "hasHungUp", lambda transport: True)
+        asked = len(self.phone.connections)
+        self.refuse()
+        self.settle()
+        self.assertTrue(client.transport.disconnected)
+        self.assertEqual(len(self.phone.connections), asked)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_records(self) -> None:
         """

@@ -173,6 +173,28 @@ class TrustTests(PreflightCase):
             phone.device.flush()
         self.assertEqual(phone.record, record)
 
+    def test_recordsForEver(self) -> None:
+        """
+        Where there is always another record that the phone does not know, only so many
+        are tried, and what there is then stays.
+        """
+        phone = self.plugged(Owner.ASK)
+        start = Lockdownd._startSession
+        tried: list[str] = []
+
+        def startSession(lockdownd: Lockdownd, request: Any) -> Any:
+            tried.append(request["HostID"])
+            phone.store.records[phone.udid] = recordOf(f"STALE-{len(tried)}").toBytes()
+            return start(lockdownd, request)
+
+        self.patch(Lockdownd, "_startSession", startSession)
+        phone.store.records[phone.udid] = recordOf("STALE").toBytes()
+        phone.plug()
+        self.assertEqual(tried, ["STALE", "STALE-1", "STALE-2"])
+        self.assertIs(phone.preflight.stage, Stage.UNSURE)
+        assert phone.record is not None
+        self.assertEqual(phone.record.hostID, "STALE-3")
+
     def test_lessRecord(self) -> None:
         """
         A record is good if the phone knows it, whatever it lacks that no session needs;

@@ -168,6 +168,32 @@ class WaitingTests(ServingTestCase):
             self.finish()
         self.assertEqual(self.factory.admission._leftBehind, 0)
 
+    def test_notLeftBehind(self) -> None:
+        """
+        Who has finished sending and has all it wanted of records has left nothing
+        behind, whatever it does not read.
+        """
+        admission = self.factory.admission
+        reading = Client(BudgetTransport.connect(self.clock, self.factory, budget=0))
+        streaming = self.client()
+        reading.send(plistMessage(READ, 1), plistMessage(READ, 2))
+        streaming.send(plistMessage(READ, 1), connectRequest(1, 22))
+        streaming.transport.deliver(b"for the phone")
+        for client in (reading, streaming):
+            client.transport.finish()
+        self.assertEqual(admission._leftBehind, 2)
+        self.finish()
+        self.finish()
+        self.assertEqual(admission._leftBehind, 1)
+        self.phone.connections[-1].accept()
+        self.finish()
+        self.assertEqual(admission._leftBehind, 0)
+        self.assertIs(streaming.protocol.state, State.CONNECTED)
+        self.assertIs(reading.protocol.state, State.CLOSING)
+        for client in (reading, streaming):
+            client.transport.lose()
+        self.assertEqual(admission._leftBehind, 0)
+
     def test_finishedSending(self) -> None:
         """
         A client that sends no more gets the replies to all that it has asked for.
