@@ -305,18 +305,18 @@ class Session(ReceivingHalf):
     ) -> None:
         """
         Change the state until nothing moves: a byte that has come in the delay, or
-        one that either side has acknowledged, earns another one.
+        one that was sent, or that either side has acknowledged, earns another one.
 
         What stands still because we are paused does not count, and a phone that was
         not acknowledged to before has the whole delay from then on.  That we owe it an
         acknowledgement earns it nothing, as it may be the phone that does not take it.
         """
         send, receive = self._send, self._receive
-        before = self.bytesReceived, receive.acknowledged, send.acknowledged
+        before = self.bytesReceived, receive.acknowledged, send.acknowledged, send.next
 
         def expired() -> None:
             self._timer = None
-            now = self.bytesReceived, receive.acknowledged, send.acknowledged
+            now = self.bytesReceived, receive.acknowledged, send.acknowledged, send.next
             if now != before or self._paused:
                 self._enterWhileMoving(state, delay, stands)
             else:

@@ -145,17 +145,20 @@ class Attachment:
         """
         Answer NAK to everything until L{release}.
         """
-        self._setHeld(True)
+        with self._lock:
+            self._setHeld(True)
 
     def release(self) -> None:
         """
         Go on after L{hold}.
         """
-        self._setHeld(False)
+        with self._lock:
+            self._setHeld(False)
+            roomy = [endpoint for endpoint in self._ins if self._hasRoomAgain(endpoint)]
         for endpoint in tuple(self._outs):
             self.gadget.outReady(self, endpoint)
-        for endpoint in tuple(self._ins):
-            self._tellRoom(endpoint)
+        for endpoint in roomy:
+            self.gadget.inReady(self, endpoint)
 
     def stall(self, endpoint: int) -> None:
         """
@@ -251,7 +254,9 @@ class Attachment:
         with self._lock:
             self._checkPresent()
             self._pipe(endpoint).clearHalt()
-        self._tellRoom(endpoint)
+            hasRoom = self._hasRoomAgain(endpoint)
+        if hasRoom:
+            self.gadget.inReady(self, endpoint)
 
     def submit(self, endpoint: int, transfer: Transfer) -> None:
         """
@@ -263,9 +268,10 @@ class Attachment:
             transfer.interface = self._interfaceOf[endpoint]
             self._admit(transfer)
             pipe.submit(transfer)
-        if endpoint & DIRECTION_IN:
-            self._tellRoom(endpoint)
-        else:
+            hasRoom = self._hasRoomAgain(endpoint)
+        if hasRoom:
+            self.gadget.inReady(self, endpoint)
+        if not endpoint & DIRECTION_IN:
             self.gadget.outReady(self, endpoint)
         self._checkDeparted(pipe)
 
@@ -297,16 +303,16 @@ class Attachment:
             self._checkPresent()
         return answer[: request.length]
 
-    def _tellRoom(self, endpoint: int) -> None:
+    def _hasRoomAgain(self, endpoint: int) -> bool:
         """
-        The host may have read: tell a device that waits for it.
+        The host may have read: whether to tell a device that waits for it.  Asked while
+        nobody else can ask for room.
         """
-        with self._lock:
-            pipe = self._ins.get(endpoint)
-            if pipe is None or not pipe.roomWanted or pipe.load >= ROOM:
-                return
-            pipe.roomWanted = False
-        self.gadget.inReady(self, endpoint)
+        pipe = self._ins.get(endpoint)
+        if pipe is None or not pipe.roomWanted or pipe.load >= ROOM:
+            return False
+        pipe.roomWanted = False
+        return True
 
     def _checkDeparted(self, pipe: Pipe) -> None:
         if pipe.departed and not self._gone:
@@ -391,7 +397,6 @@ class Attachment:
         return (*self._ins.values(), *self._outs.values())
 
     def _setHeld(self, held: bool) -> None:
-        with self._lock:
-            self._held = held
-            for pipe in self._pipes():
-                pipe.hold(held)
+        self._held = held
+        for pipe in self._pipes():
+            pipe.hold(held)

@@ -21,6 +21,9 @@ from muxd.phone.outbox import Outbox
 SEND_BUFFER = 65536
 """Unsent bytes at which a producer is paused."""
 
+ASKING = 1.0
+"""Seconds that a producer has to write the rest, from when it is resumed."""
+
 
 class Outflow:
     """
@@ -44,6 +47,8 @@ class Outflow:
         self._outbox = Outbox()
         self._streaming = True
         self._paused = False
+        self._isClosing = False
+        self._asking: IDelayedCall | None = None
         self._pulling = False
         self._refill: IDelayedCall | None = None
 
@@ -60,16 +65,25 @@ class Outflow:
     @property
     def awaited(self) -> bool:
         """
-        Whether there is a producer that has to be asked before it can write.  As with
-        Twisted's own transports, one that is free to write has nothing more to say.
+        Whether there is a producer that has to be asked before it can write, or was asked
+        for the rest just now.  As with Twisted's own transports, one that is free to write
+        when the end comes has nothing more to say.
         """
-        return self.producer is not None and (self._paused or not self._streaming)
+        isAsked = self._asking is not None
+        return self.producer is not None and (self._paused or isAsked or not self._streaming)
+
+    def closing(self) -> None:
+        """
+        From now on it is asked for the rest.
+        """
+        self._isClosing = True
 
     def write(self, data: bytes) -> None:
         """
         Take data in any amount, and pause the producer that wrote too much.
         """
         self._outbox.append(data)
+        self._stopAsking()
         if not self._pulling:
             self._written()
             self._check()
@@ -90,6 +104,8 @@ class Outflow:
             self._scheduleRefill()
         elif self._paused:
             self._paused = False
+            if self._isClosing:
+                self._asking = self._clock.callLater(ASKING, self._notAnswered)
             cast(IPushProducer, self.producer).resumeProducing()
 
     def clear(self) -> None:
@@ -119,6 +135,7 @@ class Outflow:
         Nobody produces any more.
         """
         self.producer = None
+        self._stopAsking()
         self._written()
 
     def stop(self) -> None:
@@ -126,12 +143,25 @@ class Outflow:
         The session is over.
         """
         self.clear()
+        self._stopAsking()
         if self._refill is not None:
             self._refill.cancel()
             self._refill = None
         producer, self.producer = self.producer, None
         if producer is not None:
             producer.stopProducing()
+
+    def _notAnswered(self) -> None:
+        """
+        It has nothing more to say: TLS does not know when to unregister.
+        """
+        self._asking = None
+        self._written()
+
+    def _stopAsking(self) -> None:
+        asking, self._asking = self._asking, None
+        if asking is not None:
+            asking.cancel()
 
     def _check(self) -> None:
         if self.producer is not None and self._streaming and self.full and not self._paused:

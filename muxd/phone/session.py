@@ -339,6 +339,7 @@ class PhoneSession:
             self.state = State.FLUSHING
             self.disconnecting = True
             self._inflow.clear()
+            self._outflow.closing()
             self._wantTurn()
         elif self.state is State.DRAINING:
             self._muxer.clock.callLater(0, self._finish, ConnectionDone())

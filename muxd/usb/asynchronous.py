@@ -182,8 +182,9 @@ class AsynchronousLink:
             self.state = LinkState.CLOSING
             self._receiver = None
             if self._stalls.isClearing:
-                later = self._reactor.callLater
-                self._deadline = later(self._limits.linkCloseTimeout, self._giveUp)
+                # The phone would stay claimed if it was left behind.
+                patience = self._stalls.longest + self._limits.linkCloseTimeout
+                self._deadline = self._reactor.callLater(patience, self._giveUp)
             elif isRunning:
                 self._flush()
             else:

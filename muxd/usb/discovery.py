@@ -185,8 +185,12 @@ class Discovery:
         poll = self._settings.poll
         longest = min(poll * float(1 << min(self._failures, 10)), max(poll, LONGEST_POLL))
         now = self._seconds()
-        due = [*self._troubles.tries(), self._lastOpened + SHORTEST_REOPEN]
+        reopen = self._lastOpened + SHORTEST_REOPEN
+        due = [*self._troubles.tries(), reopen]
         due += [known.deadline for known in self._known.values()]
+        if self._released:
+            # While the bus was looked at, and nobody has woken it for that.
+            longest = min(longest, max(0.0, reopen - now))
         return min([longest, *(each - now for each in due if each > now)])
 
     def pollOnce(self) -> None:

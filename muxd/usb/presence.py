@@ -19,6 +19,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 from typing import Protocol
@@ -210,17 +211,14 @@ class LinuxBus:
         """
         @raise OSError: This machine is short of something: try again.
         """
-        events = self._tryEvents()
-        try:
-            selector = selectors.DefaultSelector()
-        except OSError:
+        with ExitStack() as opened:
+            selector = opened.enter_context(selectors.DefaultSelector())
+            selector.register(self._wakeIn, selectors.EVENT_READ)
+            events = self._tryEvents()
             if events is not None:
-                events.close()
-            raise
+                selector.register(opened.enter_context(events), selectors.EVENT_READ)
+            opened.pop_all()
         self._selector, self._events = selector, events
-        selector.register(self._wakeIn, selectors.EVENT_READ)
-        if events is not None:
-            selector.register(events, selectors.EVENT_READ)
         return selector
 
     def _tryEvents(self) -> socket.socket | None:

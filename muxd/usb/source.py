@@ -220,8 +220,12 @@ class USBSource(Service):
         """
         if attached in self._phones:
             self._phones.remove(attached)
-        # Another may have its address by now.
-        isTaken = any(one.location == attached.location for one in self._phones)
+        # A later one may have its address by now.
+        ended = attached.opening
+        isTaken = any(
+            one.location == ended.location and one.opening.number > ended.number
+            for one in self._phones
+        )
         if self._discovery is not None and not isTaken:
             self._retries.ended(attached.opening)
         self._checkStopped()

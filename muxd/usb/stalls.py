@@ -22,6 +22,9 @@ from muxd.usb.libusb import Transfer
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.submissions import Submissions
 
+CLEARING = 5.0
+"""Seconds that Linux gives a phone to answer."""
+
 
 class Stalls:
     """
@@ -52,7 +55,15 @@ class Stalls:
         self._makeThread = makeThread
         self._seen: set[int] = set()
         self._waiting: list[int] = []
+        self._clearing = 0
         self._thread: Any = None
+
+    @property
+    def longest(self) -> float:
+        """
+        How long the phone may be the thread's, in seconds.
+        """
+        return CLEARING * self._clearing
 
     @property
     def isWaiting(self) -> bool:
@@ -96,6 +107,7 @@ class Stalls:
         except RuntimeError:
             return False
         self._thread = thread
+        self._clearing = len(endpoints)
         self._descriptors.pause()
         self._submissions.hold()
         return True

@@ -207,6 +207,20 @@ class LoseWriteConnectionTests(SessionCase):
         self.clock.advance(5)
         self.assertGone(ConnectionDone)
 
+    def test_producerWritesLate(self) -> None:
+        """
+        What a producer says at last has all the time to be taken.
+        """
+        self.session.registerProducer(RecordingProducer(), True)
+        self.session.loseWriteConnection()
+        self.clock.advance(14.9)
+        self.session.write(b"x")
+        self.clock.advance(14.9)
+        self.assertEqual(self.lost, [])
+        self.side.acknowledge(1)
+        self.clock.advance(14.9)
+        self.assertEqual(self.lost, [])
+
     def test_phoneEnds(self) -> None:
         """
         The phone may end the session meanwhile, also before all is taken, and

@@ -10,7 +10,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 
 from muxd.phone.muxer import WINDOW
-from muxd.phone.outflow import SEND_BUFFER
+from muxd.phone.outflow import ASKING, SEND_BUFFER
 from muxd.phone.services import ServiceFactory
 from muxd.wire.mux import Flags
 from tests.phone.host import ManualHost, ManualSession
@@ -86,6 +86,44 @@ class ClosingTests(SessionTestCase):
         self.session.send()
         self.assertEqual(self.session.poll(), bytes(SEND_BUFFER) + b"the rest")
         self.assertEqual((producer.calls, self.service.reasons), (["pause", "resume"], []))
+        self.session.end()
+        self.assertIdentical(self.ended(), ConnectionDone)
+
+    def test_loseConnectionWithSlowProducer(self) -> None:
+        """
+        It may take its time to write then.
+        """
+        session = self.service.session
+        producer = Producer(session)
+        session.registerProducer(producer, True)
+        session.write(bytes(WINDOW + SEND_BUFFER))
+        session.loseConnection()
+        self.session.end()
+        self.session.send()
+        self.session.poll()
+        self.session.send()
+        self.host.clock.advance(ASKING - 0.1)
+        self.assertEqual((producer.calls, self.service.reasons), (["pause", "resume"], []))
+        session.write(b"the rest")
+        self.assertEqual(self.session.poll(), b"the rest")
+        self.session.send()
+        self.session.end()
+        self.assertIdentical(self.ended(), ConnectionDone)
+
+    def test_loseConnectionAfterAsking(self) -> None:
+        """
+        One that was asked before has said what it had to.
+        """
+        session = self.service.session
+        producer = Producer(session)
+        session.registerProducer(producer, True)
+        session.write(bytes(WINDOW + SEND_BUFFER))
+        self.session.end()
+        self.session.send()
+        self.session.poll()
+        self.session.send()
+        self.assertEqual(producer.calls, ["pause", "resume"])
+        session.loseConnection()
         self.session.end()
         self.assertIdentical(self.ended(), ConnectionDone)
 

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.heartbeat import INTERVAL, Heartbeat
+from muxd.phone.outflow import ASKING
 from muxd.phone.services import ServiceFactory
 from muxd.phone.syslog import SyslogBook, SyslogRelay
 from muxd.plists import AnsweringProtocol
@@ -209,6 +210,8 @@ class EndTests(SecuringTestCase):
         host.tls.shutdown()
         host.session.send(payload=host.tls.bio_read(16384))
         self.assertIsNone(host.session.reset)
+        host.exchange()
+        self.phone.clock.advance(ASKING)
         host.exchange()
         self.assertTrue(host.isClosed)
         self.assertIsNotNone(host.session.reset)

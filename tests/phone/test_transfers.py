@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import array
 import errno
-from typing import Any
+from typing import Any, cast
 
 import usb.core
 import usb.util
@@ -194,6 +194,29 @@ class TransferTests(BusTestCase):
         attachment = Attachment(gadget, 1, 1, 1, configuration=3)
         attachment.hold()
         self.crowd(attachment)
+        attachment.release()
+        self.assertEqual(gadget.roomAgain, 1)
+
+    def test_roomAskedForMeanwhile(self) -> None:
+        """
+        And if a service asks for room, in its thread, as soon as there is some.
+        """
+        gadget = Slow(iPhone())
+        attachment = Attachment(gadget, 1, 1, 1, configuration=3)
+        attachment.hold()
+        self.crowd(attachment)
+        lock = attachment._lock
+
+        class Watched:
+            def __enter__(self) -> None:
+                lock.acquire()
+
+            def __exit__(self, *_: object) -> None:
+                lock.release()
+                attachment._lock = lock
+                attachment.hasRoom(MUX_IN)
+
+        attachment._lock = cast(Any, Watched())
         attachment.release()
         self.assertEqual(gadget.roomAgain, 1)
 

@@ -283,6 +283,21 @@ class RareLookTests(DiscoveryTestCase):
         self.discovery.pollOnce()
         self.assertEqual(60, self.discovery.interval)
 
+    def test_releasedMeanwhile(self) -> None:
+        """
+        A phone that was let go of while the bus was looked at, which took long, is
+        opened with the next look, and that is at once.
+        """
+        self.plug()
+        self.discovery.pollOnce()
+        self.listener.phones[0].dispose()
+        self.discovery.release(self.listener.phones[0].opening)
+        self.assertEqual(1, self.discovery.interval)
+        self.clock.advance(2)
+        self.assertEqual(0, self.discovery.interval)
+        self.discovery.pollOnce()
+        self.assertEqual(2, len(self.listener.phones))
+
     def test_switching(self) -> None:
         """
         A phone that was told to switch its mode and does not leave is opened in time.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
@@ -15,11 +17,28 @@ from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
 from muxd.limits import LIMITS
-from muxd.usb.opening import PhoneOpener
+from muxd.usb.opening import Opening, PhoneOpener
+from muxd.usb.presence import Location
 from muxd.usb.settings import USBSettings
 from tests.usb.devices import deviceOn
 from tests.usb.phones import UDID
 from tests.usb.sources import SourceTestCase
+
+
+@dataclass(frozen=True)
+class Ended:
+    """
+    A phone, as far as it matters when it has ended.
+    """
+
+    opening: Opening
+
+    @property
+    def location(self) -> Location:
+        """
+        Where it is.
+        """
+        return self.opening.location
 
 
 class HandshakeTests(SourceTestCase):
@@ -197,6 +216,27 @@ class HandshakeTests(SourceTestCase):
         self.assertNotIn("cable", second)
         refusing = False
         self.awaitAttached()
+
+    def test_laterOneEndsFirst(self) -> None:
+        """
+        A phone that was opened at the address of one that is still being closed, and
+        ends before that, is opened again; the other one is nobody's any more.
+        """
+        here = (9, 9)
+        first, second = (cast(Any, Ended(Opening(here, number))) for number in (1, 2))
+        self.source.startService()
+        released: list[int] = []
+        self.patch(
+            self.source._discovery, "release", lambda opening: released.append(opening.number)
+        )
+        self.source._phones += [first, second]
+        self.source.phoneEnded(second)
+        self.assertEqual(released, [2])
+        self.source._phones.append(second)
+        self.source.phoneEnded(first)
+        self.assertEqual(released, [2])
+        self.source.phoneEnded(second)
+        self.assertEqual(released, [2, 2])
 
     def test_stopInHandshake(self) -> None:
         """

@@ -242,7 +242,7 @@ class LinuxBusTests(SynchronousTestCase):
 
     def test_noSelector(self) -> None:
         """
-        The same when there is nothing to wait with; the events' socket is given back.
+        The same when there is nothing to wait with; no socket of events is opened for that.
         """
         opened = [self.events, socket.socketpair(type=socket.SOCK_DGRAM)[0]]
         self.addCleanup(opened[1].close)
@@ -251,6 +251,30 @@ class LinuxBusTests(SynchronousTestCase):
         self.addCleanup(self.bus.close)
         selector = selectors.DefaultSelector
         self.patch(selectors, "DefaultSelector", failing(OSError(errno.EMFILE, "short")))
+        self.assertRaises(OSError, self.bus.wait, DEADLINE)
+        self.assertEqual((2, first), (len(opened), opened[0]))
+        self.patch(selectors, "DefaultSelector", selector)
+        self.bus.wake()
+        self.assertTrue(self.woken())
+
+    def test_fullSelector(self) -> None:
+        """
+        Nor is anything kept that nothing can be watched with.
+        """
+        opened = [self.events, socket.socketpair(type=socket.SOCK_DGRAM)[0]]
+        self.addCleanup(opened[1].close)
+        first = self.events
+        self.bus = LinuxBus(self.devices, lambda: opened.pop(0))
+        self.addCleanup(self.bus.close)
+        selector = selectors.DefaultSelector
+
+        class Full(selector):  # type: ignore[misc, valid-type]
+            def register(self, fileobj: Any, events: int, data: Any = None) -> Any:
+                if fileobj is first:
+                    raise OSError(errno.ENOSPC, "no more watches")
+                return super().register(fileobj, events, data)
+
+        self.patch(selectors, "DefaultSelector", Full)
         self.assertRaises(OSError, self.bus.wait, DEADLINE)
         self.assertEqual(-1, first.fileno())
         self.patch(selectors, "DefaultSelector", selector)

@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 
 from muxd.usb.engines import LinkState
 from muxd.usb.libusb import TransferStatus
+from muxd.usb.stalls import CLEARING
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import (
     CONTROL_FD,
@@ -219,7 +220,9 @@ class StallTests(AsynchronousTestCase):
         self.stallRead()
         self.link.send([b"last"])
         done = self.link.close()
-        self.reactor.advance(LIMITS.linkCloseTimeout)
+        self.reactor.advance(CLEARING + LIMITS.linkCloseTimeout - 0.1)
+        self.assertNoResult(done)
+        self.reactor.advance(0.1)
         self.successResultOf(done)
         self.assertTrue(self.context.leaked)
         HeldThread.run()
