@@ -240,15 +240,23 @@ class LinuxBusTests(SynchronousTestCase):
         self.kernel.send(EVENT)
         self.assertTrue(self.woken())
 
+    def twoSockets(self) -> list[socket.socket]:
+        """
+        Have a bus that opens the socket of events, and another one the next time.
+
+        @return: Those that it has not opened yet.
+        """
+        opened = [self.events, socket.socketpair(type=socket.SOCK_DGRAM)[0]]
+        self.addCleanup(opened[1].close)
+        self.bus = LinuxBus(self.devices, lambda: opened.pop(0))
+        self.addCleanup(self.bus.close)
+        return opened
+
     def test_noSelector(self) -> None:
         """
         The same when there is nothing to wait with; no socket of events is opened for that.
         """
-        opened = [self.events, socket.socketpair(type=socket.SOCK_DGRAM)[0]]
-        self.addCleanup(opened[1].close)
-        first = self.events
-        self.bus = LinuxBus(self.devices, lambda: opened.pop(0))
-        self.addCleanup(self.bus.close)
+        first, opened = self.events, self.twoSockets()
         selector = selectors.DefaultSelector
         self.patch(selectors, "DefaultSelector", failing(OSError(errno.EMFILE, "short")))
         self.assertRaises(OSError, self.bus.wait, DEADLINE)
@@ -261,11 +269,8 @@ class LinuxBusTests(SynchronousTestCase):
         """
         Nor is anything kept that nothing can be watched with.
         """
-        opened = [self.events, socket.socketpair(type=socket.SOCK_DGRAM)[0]]
-        self.addCleanup(opened[1].close)
         first = self.events
-        self.bus = LinuxBus(self.devices, lambda: opened.pop(0))
-        self.addCleanup(self.bus.close)
+        self.twoSockets()
         selector = selectors.DefaultSelector
 
         class Full(selector):  # type: ignore[misc, valid-type]
