@@ -173,9 +173,7 @@ class Admission:
             return
         self._isBehind = True
         if not self.isClosed:
-            self.isClosed = True
-            self.pauses += 1
-            self._pause()
+            self._shut()
         if self._limit.admit("pauses as pair records take long"):
             self._log.warn(
                 "Clients have to wait: {count} that have left want pair records read or"
@@ -201,10 +199,14 @@ class Admission:
             self._open()
 
     def _close(self) -> None:
-        self.isClosed = self._wary = True
+        self._wary = True
+        self._shut()
+        self._tryLater()
+
+    def _shut(self) -> None:
+        self.isClosed = True
         self.pauses += 1
         self._pause()
-        self._tryLater()
 
     def _pause(self) -> None:
         for door in self.doors:

@@ -66,7 +66,6 @@ class ControlProtocol(Protocol):
         self._attempt: ConnectAttempt | None = None
         self._flushTimer: IDelayedCall | None = None
         self._processing = False
-        self._isWaitedFor = False
         self._hasLeftBehind = False
         self._goingOn: IDelayedCall | None = None
         self._inputEnded = False
@@ -144,7 +143,7 @@ class ControlProtocol(Protocol):
             self._flushTimer = None
         self._output.stopProducing()
         self._input.take()
-        if self._isWaitedFor:
+        if state is State.WAITING:
             self._leaveBehind()
         self.server.clientGone(self)
         if attempt is None:
@@ -180,7 +179,6 @@ class ControlProtocol(Protocol):
         Have what the client sends wait until there is a reply.
         """
         self._enter(State.WAITING)
-        self._isWaitedFor = True
         if self._inputEnded:
             self._leaveBehind()
         working.addErrback(self._failed, tag)
@@ -314,7 +312,6 @@ class ControlProtocol(Protocol):
         """
         The reply is there, though perhaps nobody any more to have it.
         """
-        self._isWaitedFor = False
         self._catchUp()
         if self.state is State.WAITING:
             self._enter(State.COMMAND)
