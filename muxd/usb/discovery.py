@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_discovery,tests.usb.test_contextuse -*-
+# -*- test-case-name: tests.usb.test_discovery,tests.usb.test_rarelooks -*-
 """
 Phones coming and going.
 
