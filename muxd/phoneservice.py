@@ -22,9 +22,10 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from muxd.admission import Admission
 from muxd.limits import LIMITS, Limits
-from muxd.listening import Doorway
+from muxd.net.admission import Admission
+from muxd.net.listening import Doorway
+from muxd.net.socketfile import CannotListen
 from muxd.phone.console import Console, ConsoleFactory
 from muxd.phone.exports import Exports, IRemoteBus
 from muxd.phone.iphone import Phone
@@ -32,7 +33,6 @@ from muxd.phone.station import NotNow, Station
 from muxd.phone.stopping import stopPhones
 from muxd.phone.usbip import UsbipFactory
 from muxd.phone.vhci import VirtualController
-from muxd.socketfile import CannotListen
 
 
 class PhoneService(Service):

@@ -42,10 +42,10 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from muxd.admission import Admission
 from muxd.limits import LIMITS, Limits
-from muxd.listening import Doorway
-from muxd.pipe import PipeEnd
+from muxd.net.admission import Admission
+from muxd.net.listening import Doorway
+from muxd.net.pipe import PipeEnd
 from muxd.ratelimit import RateLimit
 from muxd.relayed import RelayedConnection, addressText
 

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
-from muxd.pipe import Pipe, PipeEnd, PipeState
+from muxd.net.pipe import Pipe, PipeEnd, PipeState
 
 
 class RelayedConnection(Pipe):

@@ -32,10 +32,10 @@ from twisted.python.failure import Failure
 from twisted.python.runtime import Platform, platform
 from zope.interface import implementer
 
-from muxd.admission import filesAllowed
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource
 from muxd.limits import LIMITS, Limits
-from muxd.listening import Doorway
+from muxd.net.admission import filesAllowed
+from muxd.net.listening import Doorway
 from muxd.server.factory import ControlFactory
 from muxd.server.records import PairRecordStore
 from muxd.server.recordthread import RecordThread

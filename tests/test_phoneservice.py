@@ -14,11 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muxd.limits import LIMITS
+from muxd.net.socketfile import CannotListen
 from muxd.phone.iphone import Phone
 from muxd.phone.usbip import UsbipFactory
 from muxd.phone.vhci import VirtualController
 from muxd.phoneservice import PhoneService
-from muxd.socketfile import CannotListen
 from muxd.testing import BudgetTransport
 
 USBIP = "tcp:3240:interface=127.0.0.1"

@@ -10,8 +10,8 @@ from twisted.internet.error import CannotListenError, ConnectingCancelledError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from zope.interface.verify import verifyObject
 
+from muxd.net.socketfile import CannotListen
 from muxd.relay import RelayService, Route
-from muxd.socketfile import CannotListen
 from tests.relays import PORT, Door, Port, RelayCase
 
 

@@ -12,7 +12,7 @@ from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.pipe import PipeEnd
+from muxd.net.pipe import PipeEnd
 from muxd.relay import RelayService, Route
 from muxd.relayed import addressText
 from muxd.testing import BudgetTransport

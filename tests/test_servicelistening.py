@@ -20,8 +20,8 @@ from twisted.python.failure import Failure
 from twisted.python.runtime import platform
 from twisted.trial.unittest import TestCase
 
+from muxd.net.socketfile import CannotListen
 from muxd.service import MuxService
-from muxd.socketfile import CannotListen
 from tests.shelf import Source
 
 

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from twisted.application.service import Service
-from twisted.internet.endpoints import quoteStringArgument
 from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
-from muxd.sources import Description, SourceError, sourceFromString, sourceParsers
+from muxd.sources import SourceError, sourceFromString, sourceParsers
 
 
 @implementer(IDeviceReceiver)
@@ -77,84 +74,6 @@ class Parser:
             raise ValueError(f"expected a number, got {count!r}")
         self.given.append((reactor, receiver, count, colour))
         return Source(self.prefix)
-
-
-class DescriptionTests(SynchronousTestCase):
-    """
-    Tests of L{Description}.
-    """
-
-    def test_name(self) -> None:
-        """
-        A description may be a name alone.
-        """
-        self.assertEqual(Description.fromString("usb"), Description("usb"))
-
-    def test_arguments(self) -> None:
-        """
-        Arguments are separated by colons, and those with an equals sign have a
-        name; only the first equals sign counts.
-        """
-        self.assertEqual(
-            Description.fromString("usb:2:poll=1:x=a=b:"),
-            Description("usb", ("2", ""), {"poll": "1", "x": "a=b"}),
-        )
-
-    def test_escapes(self) -> None:
-        """
-        A backslash takes the meaning from a colon, an equals sign and a
-        backslash.
-        """
-        self.assertEqual(
-            Description.fromString(r"a\:b:c\=d:e=\\\:"),
-            Description("a:b", ("c=d",), {"e": "\\:"}),
-        )
-
-    def test_backslashAtTheEnd(self) -> None:
-        """
-        A backslash with nothing behind it is refused, rather than lost.
-        """
-        error = self.assertRaises(SourceError, Description.fromString, "usb:a\\")
-        self.assertIn("backslash", str(error))
-
-    def test_twice(self) -> None:
-        """
-        An argument that is given twice is refused: no choice would be right.
-        """
-        error = self.assertRaises(SourceError, Description.fromString, "usb:poll=1:poll=2")
-        self.assertIn("'poll' is given twice", str(error))
-
-    def test_noName(self) -> None:
-        """
-        A description without a name is refused.
-        """
-        for text in ("", ":2", "poll=2"):
-            error = self.assertRaises(SourceError, Description.fromString, text)
-            self.assertIn("no name", str(error))
-
-    @settings(deadline=None, max_examples=200)
-    @given(st.text(), st.text())
-    def test_quoted(self, positional: str, value: str) -> None:
-        """
-        What C{quoteStringArgument} has quoted comes back as it was, whatever it
-        is: as a value, and as a positional argument but for an equals sign.
-        """
-        positional = positional.replace("=", "")
-        text = f"x:{quoteStringArgument(positional)}:key={quoteStringArgument(value)}"
-        self.assertEqual(
-            Description.fromString(text), Description("x", (positional,), {"key": value})
-        )
-
-    @settings(deadline=None, max_examples=200)
-    @given(st.text(alphabet="ab:=\\"))
-    def test_anything(self, text: str) -> None:
-        """
-        Any text is either a description or refused in one line.
-        """
-        try:
-            self.assertTrue(Description.fromString(text).name)
-        except SourceError as error:
-            self.assertNotIn("\n", str(error))
 
 
 class SourceFromStringTests(SynchronousTestCase):

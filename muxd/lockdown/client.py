@@ -21,12 +21,12 @@ from zope.interface import Interface, implementer
 
 from muxd.lockdown.errors import LockdownTLSError, LockdownUnavailable, refusal
 from muxd.lockdown.pairrecord import PairRecord
-from muxd.plists import Message, PlistProtocol
+from muxd.lockdown.plists import Message, PlistProtocol
 from muxd.wire.messages import writePlist
 from muxd.wire.text import printable
 
 if TYPE_CHECKING:
-    from muxd.starttls import Upgradable
+    from muxd.lockdown.starttls import Upgradable
 
 LOCKDOWN_PORT = 62078
 LABEL = "muxd"
@@ -324,7 +324,7 @@ class _ClientFactory(Factory):
         """
         client = self._make()
         try:
-            from muxd.starttls import Upgradable
+            from muxd.lockdown.starttls import Upgradable
         except ImportError:
             return client
         client.upgradable = Upgradable(client)

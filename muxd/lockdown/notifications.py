@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from twisted.internet.protocol import Factory
 
-from muxd.plists import Message, PlistProtocol
+from muxd.lockdown.plists import Message, PlistProtocol
 
 INSECURE_PROXY = "com.apple.mobile.insecure_notification_proxy"
 """The one that a host needs no pairing for."""

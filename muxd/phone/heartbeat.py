@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from muxd.plists import AnsweringProtocol, Message
+from muxd.lockdown.plists import AnsweringProtocol, Message
 
 INTERVAL = 10
 """Seconds between two questions."""

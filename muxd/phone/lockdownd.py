@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from twisted.internet.interfaces import IReactorTime
 
+from muxd.lockdown.plists import AnsweringProtocol, Message
 from muxd.phone.key import PRIVATE_KEY
 from muxd.phone.named import ServicePorts
 from muxd.phone.notices import NAME_CHANGED, NoticeCentre
@@ -25,11 +26,10 @@ from muxd.phone.services import ServiceFactory
 from muxd.phone.syslog import SyslogBook
 from muxd.phone.trust import PENDING, Pairing, Trust
 from muxd.phone.values import PhoneValues
-from muxd.plists import AnsweringProtocol, Message
 from muxd.wire.text import printable
 
 if TYPE_CHECKING:
-    from muxd.starttls import Upgradable
+    from muxd.lockdown.starttls import Upgradable
 
 LOCKDOWN_PORT = 62078
 LOCKDOWN = "com.apple.mobile.lockdown"
@@ -87,7 +87,7 @@ class LockdownState:
     def _conversation(self) -> Any:
         lockdownd = Lockdownd(self)
         try:
-            from muxd.starttls import Upgradable
+            from muxd.lockdown.starttls import Upgradable
         except ImportError:
             return lockdownd
         lockdownd.upgradable = Upgradable(lockdownd)
@@ -254,7 +254,7 @@ class Lockdownd(AnsweringProtocol):
 
 def _secured(factory: Any, pairing: Pairing, clock: IReactorTime) -> Any:
     from muxd.lockdown.certificates import serverContext
-    from muxd.starttls import securedFactory
+    from muxd.lockdown.starttls import securedFactory
 
     context = serverContext(PRIVATE_KEY, pairing.deviceCertificate, pairing.rootCertificate)
     return securedFactory(factory, context, clock)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from muxd.lockdown.plists import AnsweringProtocol, Message
 from muxd.phone.notices import NoticeCentre
-from muxd.plists import AnsweringProtocol, Message
 
 MOST_OBSERVED = 1024
 """Names that one host may ask for."""

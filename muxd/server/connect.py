@@ -22,8 +22,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from muxd.device.errors import NoFreePort, ProtocolViolation
-from muxd.hangup import HangUpWatch
-from muxd.pipe import Pipe, PipeEnd
+from muxd.net.hangup import HangUpWatch
+from muxd.net.pipe import Pipe, PipeEnd
 from muxd.wire.messages import Result
 
 _log = Logger()

@@ -11,11 +11,11 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from muxd.admission import Admission
-from muxd.hangup import HangUpWatch
 from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.limits import LIMITS, Limits
-from muxd.pipe import Pipe
+from muxd.net.admission import Admission
+from muxd.net.hangup import HangUpWatch
+from muxd.net.pipe import Pipe
 from muxd.ratelimit import RateLimit
 from muxd.server.commands import Commands
 from muxd.server.counters import ServerCounters

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from muxd.limits import Limits
-from muxd.pipe import Joinable
+from muxd.net.pipe import Joinable
 from muxd.wire.messages import Message, MessageReader
 
 

@@ -6,7 +6,7 @@ A Twisted transport takes whatever is written to it.  It does tell a registered
 producer when it has more than it can send at once: from then on messages wait
 here, where they are counted, until it has sent what it has.
 
-What a socket takes is sent within the call (see L{muxd.socketwriter}): of a
+What a socket takes is sent within the call (see L{muxd.net.sockets}): of a
 thousand listeners, the last is told of a phone when the others have been told, and
 not a turn of the reactor for each of them later.
 """
@@ -19,8 +19,8 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from muxd.pipe import Joinable
-from muxd.socketwriter import Consumer, SocketWriter, consumerOf
+from muxd.net.pipe import Joinable
+from muxd.net.sockets import Consumer, SocketWriter, consumerOf
 
 
 @implementer(IPushProducer)
@@ -114,7 +114,7 @@ class OutputQueue:
 
     def _close(self) -> None:
         # A paused producer that stays registered would keep the transport from
-        # ever finishing (see muxd.pipe).
+        # ever finishing (see muxd.net.pipe).
         self._consumer.unregisterProducer()
         self._dead = True
         self._transport.loseConnection()

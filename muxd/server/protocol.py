@@ -15,9 +15,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.hangup import hasHungUp
 from muxd.interfaces import AttachedDevice
-from muxd.pipe import Joinable, PipeState
+from muxd.net.hangup import hasHungUp
+from muxd.net.pipe import Joinable, PipeState
+from muxd.net.sockets import readAtOnce, readPlainly
 from muxd.server.clients import ClientDetails, Introduction
 from muxd.server.commands import Reply
 from muxd.server.connect import ConnectAttempt, resultOf
@@ -26,7 +27,6 @@ from muxd.server.output import OutputQueue
 from muxd.server.quickplist import parseRequest
 from muxd.server.replies import encodePlist, encodeResult
 from muxd.server.states import TRANSITIONS, State
-from muxd.socketreader import readAtOnce, readPlainly
 from muxd.wire.messages import (
     BINARY_VERSION,
     PLIST_VERSION,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 class ControlProtocol(Protocol):
     """
     Reads requests and sends replies and events, until the connection becomes a
-    stream: then a L{muxd.pipe.Pipe} has it, and nothing here touches a byte.
+    stream: then a L{muxd.net.pipe.Pipe} has it, and nothing here touches a byte.
 
     @ivar server: What all clients of a listening address share.
     @ivar number: This client's, unique within its factory.

@@ -14,7 +14,7 @@ from twisted.application.service import Service
 from twisted.logger import Logger, globalLogPublisher
 
 from muxd.allocator import keepFreedMemory
-from muxd.socketfile import CannotListen
+from muxd.net.socketfile import CannotListen
 from muxd.tap.process import StartFailure, limitLogLevel, raiseFileLimit, stopOnSignals
 
 

@@ -21,8 +21,8 @@ from muxd.client.access import DaemonAccess, accessAt, daemonAccess
 from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, parseAddress
 from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.selection import Network
+from muxd.description import Description
 from muxd.relay import BUFFER, RelayService, Route
-from muxd.sources import Description
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions
 

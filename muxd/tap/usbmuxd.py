@@ -13,8 +13,9 @@ from twisted.logger import LogLevel
 from twisted.python import usage
 from twisted.python.runtime import platform
 
+from muxd.description import Description
 from muxd.service import MuxService
-from muxd.sources import Description, sourceParsers
+from muxd.sources import sourceParsers
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions
 from muxd.tap.process import collectLess, takeTurns

@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.pipe} with a session at one end or at both.
+Tests of L{muxd.net.pipe} with a session at one end or at both.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from twisted.internet.error import ConnectionDone
 
 from muxd.testing import BudgetTransport
 from tests.device.links import RST, PhoneSide, ScriptedPhone
-from tests.test_pipe import PipeCase
+from tests.net.test_pipe import PipeCase
 
 
 class SessionPipeTests(PipeCase):

@@ -18,8 +18,8 @@ from twisted.internet.task import Clock
 from muxd.limits import Limits
 from muxd.lockdown.certificates import loadDeviceKey
 from muxd.lockdown.pairrecord import KNOWN, PairRecord
+from muxd.lockdown.plists import LONGEST_MESSAGE
 from muxd.phone.key import PUBLIC_KEY
-from muxd.plists import LONGEST_MESSAGE
 from muxd.server.preflight import Preflight, Workshop
 from muxd.testing import FakeDevice, ImmediateRecords, MemoryRecordStore
 from muxd.testing.devices import FakeConnection

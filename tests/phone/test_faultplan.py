@@ -8,8 +8,8 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.description import Description
 from muxd.phone.faultplan import Direction, Fault, FaultKind, FaultPlan
-from muxd.sources import Description
 
 
 class FaultPlanTests(SynchronousTestCase):

@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.lockdown.plists import PlistProtocol
 from muxd.phone.heartbeat import INTERVAL, MARGIN, Heartbeat
-from muxd.plists import PlistProtocol
 
 
 def say(protocol: PlistProtocol, **message: Any) -> None:

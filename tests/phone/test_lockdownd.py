@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.lockdown.plists import LONGEST_MESSAGE
 from muxd.phone.iphone import Phone
 from muxd.phone.lockdownd import LOCKDOWN_PORT
 from muxd.phone.outflow import SEND_BUFFER
 from muxd.phone.values import unpairedValues
-from muxd.plists import LONGEST_MESSAGE
 from tests.phone.host import ManualHost
 
 UDID = "00008110-000A1B2C3D4E5F60"

@@ -117,7 +117,7 @@ class SessionTests(SessionCase):
         usual = builtins.__import__
 
         def refuse(name: str, *arguments: Any, **others: Any) -> Any:
-            if name == "muxd.starttls":
+            if name == "muxd.lockdown.starttls":
                 raise ImportError(name)
             return usual(name, *arguments, **others)
 

@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.starttls} over L{muxd.phone.session}: the phone's services that speak TLS
+Tests of L{muxd.lockdown.starttls} over L{muxd.phone.session}: the phone's services that speak TLS
 from the first byte on, each with a session that really holds its service back.
 """
 
@@ -16,15 +16,15 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.lockdown.plists import AnsweringProtocol
+from muxd.lockdown.starttls import Upgradable, securedFactory
 from muxd.phone.heartbeat import INTERVAL, Heartbeat
 from muxd.phone.outflow import ASKING
 from muxd.phone.services import ServiceFactory
 from muxd.phone.syslog import SyslogBook, SyslogRelay
-from muxd.plists import AnsweringProtocol
-from muxd.starttls import Upgradable, securedFactory
+from tests.lockdown.test_starttls import contexts
 from tests.phone.host import ManualHost
 from tests.phone.test_heartbeat import heard
-from tests.test_starttls import contexts
 
 
 class SecureHost:

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muxd.pipe import Joinable
+from muxd.net.pipe import Joinable
 from muxd.server.output import OutputQueue
 from muxd.testing import BudgetTransport
 

@@ -11,7 +11,7 @@ from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muxd.socketfile import CannotListen
+from muxd.net.socketfile import CannotListen
 from muxd.tap import master
 from muxd.tap.master import ProcessMaster
 from muxd.tap.process import StartFailure

@@ -27,9 +27,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.lockdown.client import LockdownClient
 from muxd.lockdown.errors import LockdownUnavailable
 from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
+from muxd.lockdown.plists import LONGEST_MESSAGE
 from muxd.phone.iphone import Phone
 from muxd.phone.lockdownd import LOCKDOWN_PORT
-from muxd.plists import LONGEST_MESSAGE
 from muxd.server.records import PairRecordStore
 from muxd.testing import ImmediateRecords
 from muxd.wire.messages import MalformedMessage, Message, MessageType, Result, parsePlist

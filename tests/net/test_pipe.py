@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.pipe}.
+Tests of L{muxd.net.pipe}.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
-from muxd import socketwriter
-from muxd.pipe import LOOKS, Pipe, PipeEnd, PipeState
+from muxd.net import sockets
+from muxd.net.pipe import LOOKS, Pipe, PipeEnd, PipeState
 from muxd.testing import BudgetTransport
-from tests.test_socketwriter import Socket
+from tests.net.test_socketwriter import Socket
 
 FLUSH = 15.0
 
@@ -312,7 +312,7 @@ class ClosingTests(PipeCase):
         socket = Socket()
         aborted: list[bool] = []
         vars(socket)["abortConnection"] = lambda: aborted.append(True)
-        self.patch(socketwriter, "heldByKernel", lambda descriptor: 36864)
+        self.patch(sockets, "heldByKernel", lambda descriptor: 36864)
         self.pipe.first.makeConnection(cast("ITransport", socket))
         two.deliver(bytes(100))
         two.lose(ConnectionDone())

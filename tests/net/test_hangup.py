@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.hangup}: whether the peer of a socket has gone altogether.
+Tests of L{muxd.net.hangup}: whether the peer of a socket has gone altogether.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from muxd.hangup import hasHungUp
-from muxd.pipe import Pipe, PipeEnd
-from tests.test_pipe import FLUSH, PipeCase
-from tests.test_socketwriter import Socket
+from muxd.net.hangup import hasHungUp
+from muxd.net.pipe import Pipe, PipeEnd
+from tests.net.test_pipe import FLUSH, PipeCase
+from tests.net.test_socketwriter import Socket
 
 
 class Waiting(ServerFactory):
@@ -173,7 +173,7 @@ class UnknownHangUpTests(PipeCase):
         An end whose peer has hung up is closed, rather than half-closed.
         """
         one, two = self.join()
-        self.patch(sys.modules["muxd.pipe"], "hasHungUp", lambda transport: True)
+        self.patch(sys.modules["muxd.net.pipe"], "hasHungUp", lambda transport: True)
         one.finish()
         self.clock.advance(0)
         self.assertTrue(one.disconnected)
@@ -191,7 +191,7 @@ class WaitingSocketTests(SynchronousTestCase):
         When it has finished sending, it is closed for good: what writes to it
         is registered as its producer, and must not keep it open.
         """
-        self.patch(sys.modules["muxd.pipe"], "hasHungUp", lambda transport: False)
+        self.patch(sys.modules["muxd.net.pipe"], "hasHungUp", lambda transport: False)
         socket = Socket(100)
         pipe = Pipe(Clock(), 5)
         pipe.first.makeConnection(cast("Any", socket))

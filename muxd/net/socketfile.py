@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_socketfile -*-
+# -*- test-case-name: tests.net.test_socketfile -*-
 """
 The UNIX socket file that is in the way, or not.
 

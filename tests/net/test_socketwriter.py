@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.test_socketwriter -*-
+# -*- test-case-name: tests.net.test_socketwriter -*-
 """
-Tests for L{muxd.socketwriter}.
+Tests for L{muxd.net.sockets}.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IConsumer, IPullProducer
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muxd.socketwriter import SocketWriter, consumerOf, heldByKernel
+from muxd.net.sockets import SocketWriter, consumerOf, heldByKernel
 from muxd.wire.mux import BULK_PAYLOAD
 
 

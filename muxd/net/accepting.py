@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_accepting -*-
+# -*- test-case-name: tests.net.test_accepting -*-
 """
 What becomes of a client whom the system cannot let in.
 

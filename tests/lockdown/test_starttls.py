@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.starttls}.
+Tests of L{muxd.lockdown.starttls}.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from twisted.test.iosim import FakeTransport, connect
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.lockdown.certificates import clientContext, serverContext
+from muxd.lockdown.starttls import Upgradable, securedFactory
 from muxd.phone.key import PRIVATE_KEY
-from muxd.starttls import Upgradable, securedFactory
 from tests.lockdown.phones import anyRecord
 
 

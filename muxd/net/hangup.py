@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_hangup,tests.test_hangupwatch -*-
+# -*- test-case-name: tests.net.test_hangup,tests.net.test_hangupwatch -*-
 """
 Whether the peer of a socket has gone.
 

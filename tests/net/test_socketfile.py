@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.test_socketfile -*-
+# -*- test-case-name: tests.net.test_socketfile -*-
 """
-Tests of L{muxd.socketfile}.
+Tests of L{muxd.net.socketfile}.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from twisted.internet.error import CannotListenError
 from twisted.python.runtime import platform
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd import socketfile
-from muxd.socketfile import CannotListen, explain, makeWay
+from muxd.net import socketfile
+from muxd.net.socketfile import CannotListen, explain, makeWay
 
 
 @skipIf(platform.isWindows(), "Windows has no UNIX sockets here")

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_listening -*-
+# -*- test-case-name: tests.net.test_listening -*-
 """
 The places where clients connect.
 
@@ -17,9 +17,9 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from muxd.accepting import watchAccept
-from muxd.socketfile import CannotListen, explain, makeWay
-from muxd.sources import Description
+from muxd.description import Description
+from muxd.net.accepting import watchAccept
+from muxd.net.socketfile import CannotListen, explain, makeWay
 
 BACKLOG = 256
 """
@@ -91,7 +91,7 @@ class Doorway:
         Let clients in.
 
         @param acceptFailed: Called when one cannot be let in, as the process or the
-            system is short of something (L{muxd.accepting}); it calls L{pause}.
+            system is short of something (L{muxd.net.accepting}); it calls L{pause}.
 
         @raise CannotListen: It is known at once that this will not do.  An
             endpoint that takes its time reports to the log.

@@ -1,5 +1,5 @@
 """
-Tests for L{muxd.admission}.
+Tests for L{muxd.net.admission}.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from errno import EMFILE
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.admission import Admission, filesAllowed, lowestFree
 from muxd.limits import LIMITS
+from muxd.net.admission import Admission, filesAllowed, lowestFree
 from muxd.testing import BudgetTransport
 from tests.server.records import failing
 from tests.server.serving import TINY, Client, ServingTestCase, observeLog

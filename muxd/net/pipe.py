@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_pipe,tests.device.test_piping -*-
+# -*- test-case-name: tests.net.test_pipe,tests.device.test_piping -*-
 """
 Two transports joined, each feeding the other.
 
@@ -21,7 +21,7 @@ finishing C{loseConnection}: when its buffer is empty it resumes the producer
 rather than close.  Hence each close here is C{unregisterProducer} first, then
 C{loseConnection}.
 
-A peer that has gone is not one that has finished sending (L{muxd.hangup}).
+A peer that has gone is not one that has finished sending (L{muxd.net.hangup}).
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.hangup import HangUpWatch, WatchedProducer, hangUp, hasHungUp
-from muxd.socketwriter import Consumer, consumerOf
+from muxd.net.hangup import HangUpWatch, WatchedProducer, hangUp, hasHungUp
+from muxd.net.sockets import Consumer, consumerOf
 
 LOOKS = 4
 """

@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.test_listening -*-
+# -*- test-case-name: tests.net.test_listening -*-
 """
-Tests of L{muxd.listening}.
+Tests of L{muxd.net.listening}.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from muxd.listening import BACKLOG, Doorway
-from muxd.socketfile import CannotListen
+from muxd.net.listening import BACKLOG, Doorway
+from muxd.net.socketfile import CannotListen
 
 
 def unused(error: OSError) -> None:

@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.plists}.
+Tests of L{muxd.lockdown.plists}.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.plists import LONGEST_MESSAGE, AnsweringProtocol, Message, PlistProtocol
+from muxd.lockdown.plists import LONGEST_MESSAGE, AnsweringProtocol, Message, PlistProtocol
 
 
 class Listener(PlistProtocol):

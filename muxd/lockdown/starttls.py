@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_starttls -*-
+# -*- test-case-name: tests.lockdown.test_starttls -*-
 """
 TLS from the middle of a conversation on.
 

@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.test_hangupwatch -*-
+# -*- test-case-name: tests.net.test_hangupwatch -*-
 """
-Tests of L{muxd.hangup}: peers that go while nobody reads from them.
+Tests of L{muxd.net.hangup}: peers that go while nobody reads from them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 from zope.interface.verify import verifyObject
 
-from muxd.hangup import HangUpWatch, WatchedProducer
-from muxd.pipe import Pipe, PipeEnd
+from muxd.net.hangup import HangUpWatch, WatchedProducer
+from muxd.net.pipe import Pipe, PipeEnd
 from muxd.testing import BudgetTransport
-from tests.test_pipe import FLUSH
+from tests.net.test_pipe import FLUSH
 
 LOOK = FLUSH / 3
 

@@ -1,8 +1,14 @@
-# -*- test-case-name: tests.test_socketwriter -*-
+# -*- test-case-name: tests.net.test_socketreader tests.net.test_socketwriter -*-
 """
-Writing to a socket at once.
+Reading and writing the sockets of clients with less than Twisted's transports do.
 
-A Twisted transport keeps what is written to it until the reactor's next turn,
+I{Reading.}  Twisted's UNIX transports are ready to be sent file descriptors, and so
+each of their reads is a C{recvmsg} with room for them, unpacked in Python: twice the
+cost of a C{recv}, with every request and every chunk of an upload.  No protocol here
+has a use for descriptors.  The kernel closes those that a client sends all the
+same when no receiver asks for them.
+
+I{Writing.}  A Twisted transport keeps what is written to it until the reactor's next turn,
 which joins small writes but costs a turn, two changes of what epoll watches,
 and a copy.  What a pipe writes is a phone's packet: it is as large as it gets,
 and somebody waits for it.  So the socket is asked first, and the transport gets
@@ -212,3 +218,25 @@ class SocketWriter:
         """
         if self._producer is not None:
             self._producer.stopProducing()
+
+
+def readPlainly(transport: Any) -> None:
+    """
+    Let a transport read as a TCP transport does, if it has another way.
+    """
+    if isinstance(transport, Connection) and type(transport).doRead is not Connection.doRead:
+        # An attribute of the one transport that we were given: the class is
+        # everybody's.
+        reader: Any = transport
+        reader.doRead = partial(Connection.doRead, transport)
+
+
+def readAtOnce(transport: Any) -> None:
+    """
+    Read what has come already to a socket that has just been accepted: a client
+    sends its request as soon as it is connected, and the reactor's next turn is
+    the price of many reads.
+    """
+    if isinstance(transport, Connection) and not getattr(transport, "TLS", False):
+        # An end of file or an error will be met again by the reactor.
+        transport.doRead()

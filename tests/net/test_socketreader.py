@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.test_socketreader -*-
+# -*- test-case-name: tests.net.test_socketreader -*-
 """
-Tests for L{muxd.socketreader}.
+Tests for L{muxd.net.sockets}.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from twisted.internet.tcp import Connection
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.socketreader import readAtOnce, readPlainly
+from muxd.net.sockets import readAtOnce, readPlainly
 
 
 class Recorder(Protocol):

@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.test_accepting -*-
+# -*- test-case-name: tests.net.test_accepting -*-
 """
-Tests of L{muxd.accepting}, and of doors that are closed for what it tells.
+Tests of L{muxd.net.accepting}, and of doors that are closed for what it tells.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.runtime import platform
 from twisted.trial.unittest import TestCase
 
-from muxd.accepting import SHORT, watchAccept
-from muxd.admission import Admission
 from muxd.limits import LIMITS
-from muxd.listening import Doorway
+from muxd.net.accepting import SHORT, watchAccept
+from muxd.net.admission import Admission
+from muxd.net.listening import Doorway
 from muxd.phoneservice import PhoneService
 from muxd.relay import RelayService, Route
 from muxd.service import MuxService
-from tests.accepting import AcceptTestCase
+from tests.net.accepting import AcceptTestCase
 from tests.server.serving import observeLog
 
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_plists -*-
+# -*- test-case-name: tests.lockdown.test_plists -*-
 """
 Property lists one after the other: what lockdownd and most of a phone's services
 speak (protocol 5.3).

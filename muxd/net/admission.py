@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_admission -*-
+# -*- test-case-name: tests.net.test_admission -*-
 """
 Whether there is room for another client.
 
@@ -18,7 +18,7 @@ left something behind, nobody is let in until it is less.
 
 What cannot be seen coming is that the whole system is short of something, or that
 somebody takes all descriptors at one go: that shows when a client cannot be let in
-(L{muxd.accepting}), and the doors are closed as well.
+(L{muxd.net.accepting}), and the doors are closed as well.
 """
 
 from __future__ import annotations

@@ -1,0 +1,83 @@
+# -*- test-case-name: tests.test_description -*-
+"""
+Descriptions such as C{usb:poll=2} and C{unix:/run/usbmuxd:mode=666}, taken apart.
+
+Twisted describes endpoints in this grammar, and its own parser of it is private.
+Sources are described in the same way, and a few things are read off the description
+of a listening address as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+class DescriptionError(ValueError):
+    """
+    A description that cannot be used; the text says why, for the person that typed it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """
+    The parts of an endpoint-like description.
+
+    @ivar name: What comes before the first colon.
+    @ivar positional: The arguments without an equals sign, in order.
+    @ivar keywords: The arguments of the form C{key=value}.
+    """
+
+    name: str
+    positional: tuple[str, ...] = ()
+    keywords: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def fromString(cls, text: str) -> Description:
+        r"""
+        Take a description apart: arguments are separated by colons, the first
+        equals sign of an argument separates its name from its value, and a
+        backslash takes the meaning from the character behind it (as
+        L{twisted.internet.endpoints.quoteStringArgument} writes it).
+
+        @raise DescriptionError: There is no name, a backslash is the last character,
+            or an argument is given twice.
+        """
+        positional: list[str] = []
+        keywords: dict[str, str] = {}
+        for parts in _arguments(text):
+            if len(parts) == 1:
+                positional.append(parts[0])
+                continue
+            key, value = parts
+            if key in keywords:
+                raise DescriptionError(f"{text!r}: {key!r} is given twice")
+            keywords[key] = value
+        if not positional or not positional[0]:
+            raise DescriptionError(f"{text!r}: there is no name before the first colon")
+        name, *rest = positional
+        return cls(name, tuple(rest), keywords)
+
+
+def _arguments(text: str) -> Iterator[list[str]]:
+    """
+    The arguments of a description, each as C{[value]} or C{[key, value]} with
+    the backslashes taken out.
+    """
+    parts = [""]
+    characters = iter(text)
+    for character in characters:
+        if character == "\\":
+            escaped = next(characters, None)
+            if escaped is None:
+                raise DescriptionError(f"{text!r}: nothing follows the last backslash")
+            parts[-1] += escaped
+        elif character == ":":
+            yield parts
+            parts = [""]
+        elif character == "=" and len(parts) == 1:
+            parts.append("")
+        else:
+            parts[-1] += character
+    yield parts
