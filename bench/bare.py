@@ -41,7 +41,7 @@ def message(tag: int, values: dict[str, object]) -> bytes:
 
 class Bare(Protocol):
     """
-    One client.
+    The daemon's side of one client.
     """
 
     def dataReceived(self, data: bytes) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Bus:
     """
+    A bus with phones on it.
+
     @ivar key: What rows on this bus begin with.
     @ivar title: For people.
     @ivar speed: C{high} (wMaxPacketSize 512, half duplex) or C{super} (1024,

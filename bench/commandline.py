@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.bench.test_commandline,tests.bench.test_daemons -*-
 """
-C{python -m bench}: what can be said, and what is done with it.
+C{python -m bench}: its options, and what they start.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _show(text: str) -> None:
     """
-    Print it, to somebody who may have read enough, as C{head} does.
+    Print a text whose reader may have had enough of it, as C{head} has.
     """
     try:
         print(text, flush=True)

@@ -124,7 +124,7 @@ class Daemon:
     @property
     def pid(self) -> int:
         """
-        Whose CPU time and memory count: C{unshare} and C{sh} have become it.
+        The process whose CPU time and memory count: C{unshare} and C{sh} have become it.
         """
         return self._process.pid
 
@@ -187,7 +187,7 @@ class Daemon:
             if self._process.poll() is not None:
                 raise DaemonError(f"it ended with status {self._process.returncode}")
             if time.monotonic() > deadline:
-                raise DaemonError(f"nobody listens on {self.socket} after {START_DEADLINE:g} s")
+                raise DaemonError(f"no process listens on {self.socket} after {START_DEADLINE:g} s")
             time.sleep(0.002)
 
 

@@ -210,11 +210,14 @@ def _idle(table: _Table, count: int) -> None:
 
 
 def _neverReaders(table: _Table) -> None:
-    for count, who in ((1, "1 reader that never reads"), (32, "32 readers that never read")):
+    for count, readers in ((1, "1 reader that never reads"), (32, "32 readers that never read")):
+        leave = "leaves" if count == 1 else "leave"
         table.add(
             f"stuck --count {count}",
-            _rate(f"stuck-{count}", f"download, 4 sessions, beside {who}"),
-            Row(f"stuck-{count}-kept", f"what {who} leave{'s' * (count == 1)}", "kept_pct", "%"),
+            _rate(f"stuck-{count}", f"download, 4 sessions, beside {readers}"),
+            Row(
+                f"stuck-{count}-kept", f"what {readers} {leave}", "kept_pct", "%"
+            ),
             seconds=0.6,
             quick=count == 32 and table.bus is USB2,
         )

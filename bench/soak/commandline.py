@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.bench.test_soak -*-
 """
-C{python -m bench.soak}: what can be said, and what is done with it.
+C{python -m bench.soak}: its options, and what they start.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from bench.isolation import CannotIsolate, isolate
 from bench.machine import describe
 from bench.rig import Phones, RigError, build
 from bench.soak import report
-from bench.soak.evidence import Evidence, failures
-from bench.soak.rack import Asking, NoPhones, Rack, RigRack, SimulatedRack
+from bench.soak.phones import NoPhones, PluggablePhones, RequestSocket, RigPhones, SimulatedPhones
 from bench.soak.run import Plan, Run
+from bench.soak.samples import SoakResult, failures
 
 MINUTES = 10.0
 ROUNDS = 6
@@ -41,7 +41,7 @@ TAC = Path(__file__).with_name("daemon.tac")
 
 def parser() -> argparse.ArgumentParser:
     """
-    The options.
+    Make the parser of the options.
     """
     made = argparse.ArgumentParser(
         prog="python -m bench.soak",
@@ -76,27 +76,27 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = parser().parse_args(arguments)
     if options.render:
-        evidence = Evidence.fromJSON(options.render.read_text())
+        result = SoakResult.fromJSON(options.render.read_text())
     else:
         try:
             isolate(arguments, "bench.soak")
-            evidence = _measured(options)
+            result = _measured(options)
         except (CannotIsolate, RigError, DaemonError) as error:
             print(f"soak: {error}", file=sys.stderr)
             return 2
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(evidence.toJSON())
-    text = report.markdown(evidence)
+        options.json.write_text(result.toJSON())
+    text = report.markdown(result)
     if options.markdown:
         file: Path = options.markdown
         before = file.read_text() if file.exists() else ""
-        file.write_text(report.inserted(before, text, evidence.about["bus"]))
+        file.write_text(report.inserted(before, text, result.about["bus"]))
     print(text)
-    return int(bool(failures(evidence)))
+    return int(bool(failures(result)))
 
 
-def _measured(options: argparse.Namespace) -> Evidence:
+def _measured(options: argparse.Namespace) -> SoakResult:
     if options.bus == "rig":
         build()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -107,7 +107,7 @@ def _measured(options: argparse.Namespace) -> Evidence:
 
 def subject(bus: str, phones: int, observer: Path) -> Subject:
     """
-    The daemon under observation.
+    Make the subject: the daemon with a probe in it.
     """
     source = "usb" if bus == "rig" else f"simulated:count={phones}"
     words = ["--listen", "unix:{socket}", "--config-dir", "{directory}/lockdown"]
@@ -123,7 +123,7 @@ def subject(bus: str, phones: int, observer: Path) -> Subject:
     return Subject("muxd", shlex.join(command))
 
 
-def _run(options: argparse.Namespace, directory: Path) -> Evidence:
+def _run(options: argparse.Namespace, directory: Path) -> SoakResult:
     directory.mkdir(parents=True, exist_ok=True)
     observer = directory / "observer"
     about = {**describe(), "bus": options.bus, "phones": options.phones}
@@ -132,8 +132,10 @@ def _run(options: argparse.Namespace, directory: Path) -> Evidence:
     with kind(directory, USB2, options.phones) as phones:
         daemon = Daemon(subject(options.bus, options.phones, observer), phones)
         try:
-            asking = Asking(observer, socket.SOCK_STREAM)
-            rack: Rack = RigRack(phones) if options.bus == "rig" else SimulatedRack(asking)
+            asking = RequestSocket(observer, socket.SOCK_STREAM)
+            pluggable: PluggablePhones = (
+                RigPhones(phones) if options.bus == "rig" else SimulatedPhones(asking)
+            )
             plan = Plan(
                 seconds=options.minutes * 60 / (options.rounds + 1),
                 rounds=options.rounds,
@@ -142,25 +144,29 @@ def _run(options: argparse.Namespace, directory: Path) -> Evidence:
                 plugging=options.plugging,
                 seed=options.seed,
             )
-            return _inReactor(plan, daemon, asking, rack, about)
+            return _inReactor(plan, daemon, asking, pluggable, about)
         finally:
             daemon.close()
 
 
 def _inReactor(
-    plan: Plan, daemon: Daemon, asking: Asking, rack: Rack, about: dict[str, Any]
-) -> Evidence:
+    plan: Plan,
+    daemon: Daemon,
+    asking: RequestSocket,
+    phones: PluggablePhones,
+    about: dict[str, Any],
+) -> SoakResult:
     from twisted.internet import reactor
 
-    run = Run(reactor, plan, daemon, asking, rack, about)
+    run = Run(reactor, plan, daemon, asking, phones, about)
     problems: list[Failure] = []
     ended = ensureDeferred(run.perform())
     ended.addErrback(problems.append)
     ended.addBoth(lambda _: reactor.stop())
     reactor.run()
     if not ended.called:
-        # The daemon has ended, or somebody has had enough.
+        # The daemon has ended, or the run was interrupted.
         run.cutShort()
     for problem in problems:
         problem.raiseException()
-    return run.evidence
+    return run.result

@@ -41,7 +41,7 @@ class Wrong(Exception):
 
 def request(kind: str, tag: int = 1, /, **keys: object) -> bytes:
     """
-    A request as a property list.
+    Make a request as a property list.
     """
     body = plistlib.dumps({"MessageType": kind, "ProgName": "soak", **keys})
     return HEADER.pack(HEADER.size + len(body), PLIST_VERSION, PLIST_MESSAGE, tag) + body
@@ -49,6 +49,8 @@ def request(kind: str, tag: int = 1, /, **keys: object) -> bytes:
 
 class Connection(Protocol):
     """
+    A client's connection to the daemon.
+
     @ivar killed: Whether we have ended it, in whatever state it was.
     @ivar lost: Fires when it has ended.
     """
@@ -67,7 +69,7 @@ class Connection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        A reply, or a piece of the stream.
+        Take a reply, or a piece of the stream.
         """
         if self._take is not None:
             self._take(data)
@@ -77,7 +79,7 @@ class Connection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        It has ended.
+        Tell the caller that waits, and the stream, that the connection has ended.
         """
         self.isLost = True
         waiting, self._waiting = self._waiting, None
@@ -87,11 +89,11 @@ class Connection(Protocol):
             self._whenLost()
         self.lost.callback(None)
 
-    # What clients do.
+    # What jobs do.
 
     def kill(self) -> None:
         """
-        End it as the death of a process would: at once, whatever is under way.
+        End the connection as the death of a process would: at once, whatever is under way.
         """
         if not self.isLost:
             self.killed = True
@@ -100,7 +102,7 @@ class Connection(Protocol):
 
     def close(self) -> None:
         """
-        End it when everything has been sent.
+        End the connection when everything has been sent.
         """
         if not self.isLost:
             transport: Any = self.transport
@@ -176,7 +178,7 @@ class Connection(Protocol):
 
     def _deliver(self) -> None:
         """
-        One message to whom waits for it; what is behind it may be a stream.
+        Hand one message to the caller that waits for it; what is behind it may be a stream.
         """
         waiting = self._waiting
         if waiting is None or len(self._buffer) < HEADER.size:

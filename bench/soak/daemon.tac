@@ -6,6 +6,6 @@ import os
 
 from twisted.internet import reactor
 
-from bench.soak.observatory import observed
+from bench.soak.probe import observed
 
 application = observed(reactor, os.environ)

@@ -28,7 +28,7 @@ _PIECE = 32768
 @implementer(IPullProducer)
 class Exchange(Protocol):
     """
-    The service, on a phone that lives in this process.
+    The exchange service, on a phone that lives in this process.
     """
 
     def __init__(self, complain: Callable[[str], None]) -> None:
@@ -41,7 +41,7 @@ class Exchange(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        An order, or what it announced.
+        Take an order, or what it announced.
         """
         if len(self._head) < ORDER.size:
             missing = ORDER.size - len(self._head)
@@ -59,7 +59,7 @@ class Exchange(Protocol):
 
     def resumeProducing(self) -> None:
         """
-        The next piece.
+        Send the next piece.
         """
         size = min(_PIECE, self._download - self._sent)
         consumer = IConsumer(self.transport)

@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.bench.test_soakcrowd -*-
+# -*- test-case-name: tests.bench.test_soakclients -*-
 """
-What a client does between its connecting and its end: one job.
+Jobs: what a client does between its connecting and its end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from bench.soak.attendance import Attendance
 from bench.soak.connection import (
     BINARY_CONNECT,
     BINARY_VERSION,
@@ -26,10 +25,11 @@ from bench.soak.connection import (
     request,
 )
 from bench.soak.exchange import ECHO, EXCHANGE, ORDER
+from bench.soak.presence import Presence
 from bench.soak.transfer import Transfer
 
 ENDLESS = 1 << 40
-"""Bytes that nobody waits for."""
+"""Bytes of a download whose end is never waited for."""
 
 GRACE = 20.0
 """Seconds within which a half-closed stream ends when the phone has nothing to say."""
@@ -47,7 +47,7 @@ class Refused(Exception):
 @dataclass(slots=True)
 class Visit:
     """
-    One client with one job.
+    A visit: one client with one job.
 
     @ivar connection: To the daemon.
     @ivar deviceID: The phone to use.
@@ -118,28 +118,28 @@ class Visit:
 
 async def download(visit: Visit) -> None:
     """
-    So many bytes down.
+    Download some bytes.
     """
     await visit.exchange(0, visit.size(1 << 23))
 
 
 async def upload(visit: Visit) -> None:
     """
-    So many bytes up, and a receipt.
+    Upload some bytes, and wait for the receipt.
     """
     await visit.exchange(visit.size(1 << 23), 1)
 
 
 async def upAndDown(visit: Visit) -> None:
     """
-    So many up, and then so many down.
+    Upload some bytes, then download some.
     """
     await visit.exchange(visit.size(), visit.size())
 
 
 async def echo(visit: Visit) -> None:
     """
-    What goes up comes down, while more goes up.
+    Echo some bytes: they come down while more go up.
     """
     size = visit.size(1 << 25 if visit.random.random() < 0.05 else 1 << 22)
     await visit.connected(ECHO)
@@ -148,7 +148,7 @@ async def echo(visit: Visit) -> None:
 
 async def brief(visit: Visit) -> None:
     """
-    A connection for a few bytes.
+    Open a connection for a few bytes.
     """
     size = visit.random.randint(1, 64)
     await visit.connected(ECHO)
@@ -157,7 +157,7 @@ async def brief(visit: Visit) -> None:
 
 async def pipelined(visit: Visit) -> None:
     """
-    Bytes for the phone right behind the Connect, before its answer.
+    Send bytes for the phone right behind the Connect, before its answer.
     """
     size = visit.size(1 << 15)
     phase = visit.random.randrange(1 << 16)
@@ -171,14 +171,14 @@ async def pipelined(visit: Visit) -> None:
 
 async def slowly(visit: Visit) -> None:
     """
-    A download, with rests, by somebody who reads no further meanwhile.
+    Download with rests, in which the client does not read.
     """
     await visit.exchange(0, visit.size(1 << 21), pause=0.05)
 
 
 async def halfClosed(visit: Visit) -> None:
     """
-    The client finishes sending, and all comes back nevertheless.
+    Finish sending: everything must come back nevertheless.
     """
     size = visit.size(1 << 20)
     await visit.connected(ECHO)
@@ -194,7 +194,7 @@ async def halfClosed(visit: Visit) -> None:
 
 async def neverReading(visit: Visit) -> None:
     """
-    A client that reads nothing of a download that has no end.
+    Read nothing of a download that has no end.
     """
     await visit.connected(EXCHANGE)
     visit.connection.write(ORDER.pack(0, 0, ENDLESS))
@@ -207,17 +207,17 @@ async def neverReading(visit: Visit) -> None:
 
 async def refused(visit: Visit) -> None:
     """
-    A port on which nobody listens; then something else by the same connection.
+    Connect to a port without a listener; then download on the same connection.
     """
     number = await visit.connection.connect(visit.deviceID, REFUSED_PORT)
     if number != CONNECTION_REFUSED:
-        raise Refused(f"Connect to a port that nobody listens on: result {number}")
+        raise Refused(f"Connect to a port without a listener: result {number}")
     await visit.exchange(0, visit.size(1 << 12))
 
 
-async def nobody(visit: Visit) -> None:
+async def unknownDevice(visit: Visit) -> None:
     """
-    A phone that is not there.
+    Connect to a phone that is not there.
     """
     number = await visit.connection.connect(1 << 30, ECHO)
     visit.expect({"Number": number}, "Number", BAD_DEVICE)
@@ -225,7 +225,7 @@ async def nobody(visit: Visit) -> None:
 
 async def listing(visit: Visit) -> None:
     """
-    The list, a few times, the requests all at once.
+    List the devices a few times, the requests all at once.
     """
     count = visit.random.randint(1, 20)
     visit.connection.write(request("ListDevices") * count)
@@ -238,7 +238,7 @@ async def listing(visit: Visit) -> None:
 
 async def identity(visit: Visit) -> None:
     """
-    The host's identity is always the same.
+    Read the host's identity twice: it is always the same.
     """
     first = await visit.connection.ask("ReadBUID")
     second = await visit.connection.ask("ReadBUID")
@@ -247,7 +247,7 @@ async def identity(visit: Visit) -> None:
 
 async def records(visit: Visit) -> None:
     """
-    A record is saved, read and deleted.
+    Save a pair record, read it and delete it.
     """
     name = f"SOAK-{visit.number}"
     blob = visit.random.randbytes(visit.size(1 << 14))
@@ -263,15 +263,15 @@ async def records(visit: Visit) -> None:
 
 async def listen(visit: Visit) -> None:
     """
-    Hear of phones for a while.
+    Listen for a while.
     """
-    attendance = Attendance()
+    presence = Presence()
     visit.expect(await visit.connection.ask("Listen", kLibUSBMuxVersion=3), "Number", 0)
     connection = visit.connection
     timer = connection.reactor.callLater(visit.random.uniform(0, 8), connection.kill)
     try:
         while True:
-            attendance.told(await connection.receive(None))
+            presence.told(await connection.receive(None))
     finally:
         if timer.active():
             timer.cancel()
@@ -279,7 +279,7 @@ async def listen(visit: Visit) -> None:
 
 async def deafListener(visit: Visit) -> None:
     """
-    Somebody who wants to hear of phones and then does not read.
+    Listen, and do not read.
     """
     visit.connection.write(request("Listen"))
     transport: Any = visit.connection.transport
@@ -291,7 +291,7 @@ async def deafListener(visit: Visit) -> None:
 
 async def binary(visit: Visit) -> None:
     """
-    A stream for a client of the old protocol.
+    Open a stream by the binary protocol.
     """
     body = struct.pack("<IHH", visit.deviceID, socket.htons(EXCHANGE), 0)
     head = HEADER.pack(HEADER.size + len(body), BINARY_VERSION, BINARY_CONNECT, 1)
@@ -306,7 +306,7 @@ async def binary(visit: Visit) -> None:
 
 async def inPieces(visit: Visit) -> None:
     """
-    A request that comes byte by byte, or never to its end.
+    Send a request byte by byte, or never to its end.
     """
     message = request("ReadBUID")
     end = len(message) if visit.random.random() < 0.5 else visit.random.randrange(len(message))
@@ -324,7 +324,7 @@ async def inPieces(visit: Visit) -> None:
 
 async def garbage(visit: Visit) -> None:
     """
-    What is no message: an answer, or an end.
+    Send what is no message: the daemon answers or hangs up.
     """
     length = visit.random.choice((0, 15, 16, 40, 65536, 65537, 1 << 31))
     noise = visit.random.randbytes(visit.random.randint(0, 300))
@@ -338,6 +338,8 @@ Work = Callable[[Visit], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Job:
     """
+    A job that clients do.
+
     @ivar name: For the report.
     @ivar weight: How often it is chosen, compared with others.
     @ivar perform: What is done.
@@ -362,7 +364,7 @@ JOBS = (
     Job("reader that never reads", 3, neverReading),
     Job("refused port, then a download", 4, refused),
     Job("stream of the binary protocol", 3, binary),
-    Job("unknown device", 2, nobody, ofPhone=False),
+    Job("unknown device", 2, unknownDevice, ofPhone=False),
     Job("ListDevices", 4, listing, ofPhone=False),
     Job("ReadBUID", 2, identity, ofPhone=False),
     Job("pair record", 1, records, ofPhone=False),

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.bench.test_soakstreams -*-
 """
-The bytes that go up and down: byte C{n} of a stream is byte C{phase + n} of a
+The pattern of bytes that go up and down: byte C{n} of a stream is byte C{phase + n} of a
 pattern, so that none can be lost, doubled, moved, or be another stream's.
 
 It is the pattern of bench/rig/pattern.h, which the phones compare with.
@@ -30,7 +30,7 @@ _PATTERN = _period() * (LONGEST // PERIOD + 2)
 
 def piece(position: int, size: int) -> bytes:
     """
-    So many bytes of the pattern, at most L{LONGEST}.
+    Return C{size} bytes of the pattern, at most L{LONGEST}.
     """
     start = position % PERIOD
     return _PATTERN[start : start + size]
@@ -38,7 +38,7 @@ def piece(position: int, size: int) -> bytes:
 
 def firstDifference(data: bytes, position: int) -> int | None:
     """
-    Where C{data} is not the pattern from C{position} on; None if it is.
+    Find where C{data} is not the pattern from C{position} on; None if it is.
     """
     view = memoryview(data)
     for start in range(0, len(data), LONGEST):

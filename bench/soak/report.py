@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.bench.test_soakreport -*-
 """
-What was seen, for docs/soak.md.
+The report of a soak, for docs/soak.md.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench import report
-from bench.soak.evidence import LONGEST_STALL, Evidence, Sample, failures, mallocBytes
+from bench.soak.samples import LONGEST_STALL, Sample, SoakResult, failures, mallocBytes
 from bench.soak.stalls import EDGES
 
 BEGIN, END = "<!-- report of the {bus} -->", "<!-- end of the report of the {bus} -->"
@@ -20,12 +20,12 @@ MOST_LONG = 12
 MIB = 1 << 20
 
 
-def markdown(evidence: Evidence) -> str:
+def markdown(result: SoakResult) -> str:
     """
-    The whole report.
+    Make the whole report.
     """
-    found = failures(evidence)
-    about = evidence.about
+    found = failures(result)
+    about = result.about
     out = [
         f"**{'FAIL' if found else 'PASS'}** on the {BUSES[about['bus']]}.",
         "",
@@ -36,25 +36,25 @@ def markdown(evidence: Evidence) -> str:
         "{phones} phones, {clients} clients at a time, seed {seed}; a warm-up and {rounds} rounds"
         " of {seconds:.0f} s, after each of which all clients leave and everything is counted at"
         " rest.".format_map(about),
-        f"In all {evidence.traffic['minutes']:.1f} minutes, for which the daemon needed"
-        f" {evidence.traffic['cpu']:.0f} s of processor time.",
+        f"In all {result.traffic['minutes']:.1f} minutes, for which the daemon needed"
+        f" {result.traffic['cpu']:.0f} s of processor time.",
         "",
-        *_traffic(evidence),
+        *_traffic(result),
         "",
-        *_faults(evidence),
+        *_faults(result),
         "",
-        *_samples(evidence),
+        *_samples(result),
         "",
-        *_histogram(evidence.stalls),
+        *_histogram(result.stalls),
         "",
-        *_long(evidence.stalls),
+        *_long(result.stalls),
     ]
     return "\n".join(out).rstrip() + "\n"
 
 
 def inserted(document: str, text: str, bus: str) -> str:
     """
-    A document with the report of this bus between its two marks; without marks,
+    Return a document with the report of this bus between its two marks; without marks,
     the report.
     """
     return report.inserted(document, text, BEGIN.format(bus=bus), END.format(bus=bus))
@@ -68,8 +68,8 @@ def _rule(columns: int) -> str:
     return _row(["---", *["--:"] * (columns - 1)])
 
 
-def _traffic(evidence: Evidence) -> list[str]:
-    traffic = evidence.traffic
+def _traffic(result: SoakResult) -> list[str]:
+    traffic = result.traffic
     names = sorted({*traffic["done"], *traffic["cut"], *traffic["killed"]})
     rows = [
         (name, *(f"{traffic[kind].get(name, 0):,}" for kind in ("done", "cut", "killed")))
@@ -87,20 +87,20 @@ def _traffic(evidence: Evidence) -> list[str]:
     ]
 
 
-def _faults(evidence: Evidence) -> list[str]:
+def _faults(result: SoakResult) -> list[str]:
     return [
         _row(("what was done to phones and clients", "times")),
         _rule(2),
-        *[_row((name, f"{count:,}")) for name, count in evidence.faults.items()],
+        *[_row((name, f"{count:,}")) for name, count in result.faults.items()],
     ]
 
 
-def _samples(evidence: Evidence) -> list[str]:
+def _samples(result: SoakResult) -> list[str]:
     """
-    The table of everything that must not grow.
+    Make the table of everything that must not grow.
     """
-    samples = evidence.samples
-    busiest = evidence.busiest
+    samples = result.samples
+    busiest = result.busiest
     heads = ["after the warm-up"] + [f"round {n}" for n in range(1, len(samples))]
 
     def row(name: str, values: Sequence[str], most: str = "") -> str:

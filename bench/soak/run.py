@@ -19,19 +19,19 @@ from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 from twisted.internet.task import LoopingCall, deferLater
 
 from bench.daemons import Daemon
-from bench.soak.attendance import Attendance
-from bench.soak.chaos import Chaos
+from bench.soak.clients import Clients
 from bench.soak.connection import Connection, Gone, Wrong
-from bench.soak.crowd import Crowd
-from bench.soak.evidence import Evidence, Process, Sample, leftovers
 from bench.soak.exchange import ECHO
-from bench.soak.rack import Asking, Rack
+from bench.soak.phones import PluggablePhones, RequestSocket
+from bench.soak.plugger import Plugger
+from bench.soak.presence import Presence
+from bench.soak.samples import Process, Sample, SoakResult, leftovers
 from muxd.limits import LIMITS
 
 PROGRESS = 10.0
 SETTLING = LIMITS.longestHandshakeRetry + 30.0
-"""Seconds that it may take until all phones are here again: one that has not answered in the
-midst of the load is left alone for some time."""
+"""Seconds that it may take until all phones are here again: the daemon leaves a phone
+alone for some time that has not answered in the midst of the load."""
 
 REST = 6.0
 """Seconds that it then takes until nothing waits for its end: a port rests for 5."""
@@ -51,6 +51,8 @@ TROUBLE = re.compile(r"Traceback|Unhandled|#(error|critical)\]")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """
+    The plan of a run.
+
     @ivar seconds: Of each round, before which there is a warm-up of the same length.
     @ivar rounds: How many.
     @ivar clients: How many at once.
@@ -69,7 +71,7 @@ class Plan:
 
 class Run:
     """
-    One run on one daemon.
+    A run of the soak on one daemon.
     """
 
     def __init__(
@@ -77,24 +79,24 @@ class Run:
         reactor: Any,
         plan: Plan,
         daemon: Daemon,
-        observatory: Asking,
-        rack: Rack,
+        probe: RequestSocket,
+        phones: PluggablePhones,
         about: dict[str, Any],
     ) -> None:
         self._reactor = reactor
         self._plan = plan
         self._daemon = daemon
-        self._observatory = observatory
-        self._rack = rack
-        self.evidence = Evidence(about={**about, **asdict(plan)})
+        self._probe = probe
+        self._phones = phones
+        self.result = SoakResult(about={**about, **asdict(plan)})
         random = Random(plan.seed)
-        self._chaos = Chaos(reactor, rack, Random(random.random()), plan.plugging)
-        self._attendance = Attendance(self._chaos.pulled)
-        self._crowd = Crowd(
+        self._plugger = Plugger(reactor, phones, Random(random.random()), plan.plugging)
+        self._presence = Presence(self._plugger.pulled)
+        self._clients = Clients(
             reactor,
             str(daemon.socket),
             Random(random.random()),
-            self._attendance,
+            self._presence,
             self._complain,
             pause=plan.pause,
         )
@@ -102,9 +104,9 @@ class Run:
         self._busiest: Counter[str] = Counter()
         self._where = "start"
 
-    async def perform(self) -> Evidence:
+    async def perform(self) -> SoakResult:
         """
-        All of it.
+        Perform the whole run.
         """
         ensureDeferred(self._listen())
         progress = LoopingCall(self._report)
@@ -116,17 +118,17 @@ class Run:
                 await self._settle()
                 await self._sample()
                 if not number:
-                    self._observatory.ask("forget")
+                    self._probe.ask("forget")
         except Wrong as error:
             self._complain(str(error))
         finally:
             progress.stop()
             self._conclude()
-        return self.evidence
+        return self.result
 
     def cutShort(self) -> None:
         """
-        The reactor has stopped in the midst of it.
+        End a run whose reactor has stopped in the midst of it.
         """
         self._complain("cut short")
         self._conclude()
@@ -134,11 +136,11 @@ class Run:
     # The parts of a run.
 
     async def _round(self) -> None:
-        self._crowd.start(self._plan.clients)
-        self._chaos.start()
+        self._clients.start(self._plan.clients)
+        self._plugger.start()
         await deferLater(self._reactor, self._plan.seconds)
-        await self._chaos.stop()
-        await self._crowd.drain()
+        await self._plugger.stop()
+        await self._clients.drain()
 
     async def _settle(self) -> None:
         """
@@ -148,18 +150,18 @@ class Run:
         """
         self._where += ", settling"
         end = time.monotonic() + SETTLING
-        while sorted(self._attendance.present.values()) != sorted(self._rack.udids):
+        while sorted(self._presence.present.values()) != sorted(self._phones.udids):
             if time.monotonic() > end:
-                raise Wrong(f"phones are missing: only {self._attendance.present} are here")
+                raise Wrong(f"phones are missing: only {self._presence.present} are here")
             await deferLater(self._reactor, 0.1)
         await deferLater(self._reactor, REST)
-        for deviceID in list(self._attendance.present):
+        for deviceID in list(self._presence.present):
             await self._touch(deviceID)
         await deferLater(self._reactor, 1)
 
     async def _touch(self, deviceID: int) -> None:
         """
-        Use a phone once, which lets the daemon forget which ports have rested.
+        Use a phone once: the daemon then forgets the ports that have rested.
         """
         connection = await self._connected()
         number = await connection.connect(deviceID, ECHO)
@@ -175,7 +177,7 @@ class Run:
 
     async def _listen(self) -> None:
         """
-        The one client who is there all the time.
+        Listen: the one client that is there all the time.
         """
         try:
             listening = await self._connected()
@@ -183,7 +185,7 @@ class Run:
             while True:
                 event = await listening.receive(None)
                 try:
-                    self._attendance.told(event)
+                    self._presence.told(event)
                 except Wrong as error:
                     self._complain(f"listener: {error}")
         except Gone:
@@ -194,9 +196,9 @@ class Run:
 
     def _complain(self, trouble: str) -> None:
         """
-        Something is as it must not be.
+        Write down that something is as it must not be.
         """
-        troubles = self.evidence.troubles
+        troubles = self.result.troubles
         if len(troubles) < MOST_TROUBLES:
             troubles.append(f"{self._minutes:.2f} min: {trouble}")
             self._say(f"TROUBLE: {trouble}")
@@ -222,7 +224,7 @@ class Run:
             await deferLater(self._reactor, 1)
             sample = self._taken()
         inside = sample.inside
-        self.evidence.samples.append(sample)
+        self.result.samples.append(sample)
         self._say(
             f"at rest: {sample.process.resident >> 10} KiB, {sample.process.threads} threads, "
             f"{sample.process.descriptors} descriptors, {sum(inside['objects'].values())} objects, "
@@ -231,13 +233,13 @@ class Run:
         )
 
     def _taken(self) -> Sample:
-        inside = self._observatory.ask("sample")
-        inside["phones"] = len(self._rack.udids)
+        inside = self._probe.ask("sample")
+        inside["phones"] = len(self._phones.udids)
         return Sample(
             minutes=self._minutes,
             process=self._look(),
             inside=inside,
-            openAtPhones=self._rack.open(),
+            openAtPhones=self._phones.open(),
         )
 
     def _report(self) -> None:
@@ -248,13 +250,13 @@ class Run:
         process = self._look()
         for name in ("resident", "threads", "descriptors"):
             self._busiest[name] = max(self._busiest[name], getattr(process, name))
-        crowd = self._crowd
+        clients = self._clients
         self._say(
-            f"{crowd.up / 1e6:.0f} MB up, {crowd.down / 1e6:.0f} MB down; "
-            f"{crowd.done.total()} jobs done, {crowd.cut.total()} cut, "
-            f"{crowd.killed.total()} killed; {self._chaos.pulled.total()} pulled; "
+            f"{clients.up / 1e6:.0f} MB up, {clients.down / 1e6:.0f} MB down; "
+            f"{clients.done.total()} jobs done, {clients.cut.total()} cut, "
+            f"{clients.killed.total()} killed; {self._plugger.pulled.total()} pulled; "
             f"{process.resident >> 20} MiB, {process.threads} threads, "
-            f"{process.descriptors} descriptors; {len(self.evidence.troubles)} troubles"
+            f"{process.descriptors} descriptors; {len(self.result.troubles)} troubles"
         )
 
     def _say(self, text: str) -> None:
@@ -264,27 +266,27 @@ class Run:
     # The end.
 
     def _conclude(self) -> None:
-        evidence, crowd = self.evidence, self._crowd
-        evidence.traffic = {
-            "up": crowd.up,
-            "down": crowd.down,
-            "done": dict(crowd.done),
-            "cut": dict(crowd.cut),
-            "killed": dict(crowd.killed),
+        result, clients = self.result, self._clients
+        result.traffic = {
+            "up": clients.up,
+            "down": clients.down,
+            "done": dict(clients.done),
+            "cut": dict(clients.cut),
+            "killed": dict(clients.killed),
             "minutes": self._minutes,
             "cpu": self._look().cpu if self._daemon.running else 0,
         }
-        evidence.faults = {
-            **self._chaos.did,
-            "times a phone was pulled out": self._chaos.pulled.total(),
-            "streams and connections cut by that": crowd.cut.total(),
-            "clients killed": crowd.killed.total(),
+        result.faults = {
+            **self._plugger.did,
+            "times a phone was pulled out": self._plugger.pulled.total(),
+            "streams and connections cut by that": clients.cut.total(),
+            "clients killed": clients.killed.total(),
         }
-        evidence.busiest = dict(self._busiest)
+        result.busiest = dict(self._busiest)
         try:
-            evidence.violations = self._rack.violations()
-            evidence.stalls = self._observatory.ask("stalls")
+            result.violations = self._phones.violations()
+            result.stalls = self._probe.ask("stalls")
         except OSError:
             self._complain("the daemon, or its phones, had ended when it was over")
-        evidence.exitStatus = self._daemon.end(STOPPING)
-        evidence.log = [line for line in self._daemon.log().splitlines() if TROUBLE.search(line)]
+        result.exitStatus = self._daemon.end(STOPPING)
+        result.log = [line for line in self._daemon.log().splitlines() if TROUBLE.search(line)]

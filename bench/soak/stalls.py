@@ -1,9 +1,9 @@
 # -*- test-case-name: tests.bench.test_soakstalls -*-
 """
-How late the daemon's reactor is: a timer of 10 milliseconds, and by how much it
+Stalls of the daemon's reactor, measured by a timer of 10 milliseconds and by how much it
 misses.
 
-A machine that has no processor to spare makes everybody late.  The kernel knows
+A machine that has no processor to spare makes every process late.  The kernel knows
 how long a thread that could have run did not get to, so that time can be told from
 what the daemon itself has spent or waited for.
 """
@@ -49,7 +49,7 @@ class Clocks:
 @dataclass(frozen=True, slots=True)
 class Stall:
     """
-    One that was long.
+    A long stall.
 
     @ivar late: Seconds.
     @ivar own: Of these, those that the daemon worked.
@@ -82,7 +82,7 @@ def threadClocks(descriptor: int) -> Clocks:
 
 class Ticker:
     """
-    Watches a reactor from within.
+    A ticker watches a reactor from within.
 
     @ivar late: The histogram.
     @ivar own: The same of what the daemon itself has worked meanwhile.
@@ -181,5 +181,5 @@ class Ticker:
 
 def _noAlarm(seconds: float) -> None:
     """
-    For a reactor whose process is somebody else's.
+    Set no alarm: the reactor's process belongs to another program.
     """

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.bench.test_soakstreams -*-
 """
-Bytes of a stream, both ways, each of them compared.
+Transfers on a stream, both ways, each byte compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STANDSTILL = 60.0
 @implementer(IPullProducer)
 class Transfer:
     """
-    So many bytes up and so many down, of the pattern from some phase on.
+    A transfer of C{up} bytes up and C{down} bytes down, of the pattern from a phase on.
 
     @ivar sent: Bytes handed to the socket.
     @ivar received: Bytes that came and were right.
@@ -93,7 +93,7 @@ class Transfer:
 
     def resumeProducing(self) -> None:
         """
-        The next piece.
+        Send the next piece.
         """
         size = min(self._up - self.sent, self._random.randint(1, LONGEST))
         self._connection.write(piece(self._phase + self.sent, size))

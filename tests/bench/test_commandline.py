@@ -29,9 +29,9 @@ class ListTests(SynchronousTestCase):
         rows = [row.key for workload in workloads() for row in workload.rows]
         self.assertEqual(output.getvalue().splitlines(), rows)
 
-    def test_nobodyReads(self) -> None:
+    def test_readerGone(self) -> None:
         """
-        Whoever has read enough of it, as C{head} does, hears no complaint, not
+        A reader that has read enough of it, as C{head} does, gets no complaint, not
         even when the interpreter flushes what is left.
         """
         reading, writing = os.pipe()

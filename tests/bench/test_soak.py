@@ -17,8 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from bench.daemons import PROJECT
 from bench.soak.commandline import parser
-from bench.soak.evidence import Evidence
-from tests.bench.test_soakverdict import evidence
+from bench.soak.samples import SoakResult
+from tests.bench.test_soaksamples import result
 
 PATIENCE = 240.0
 """Real seconds that it may take; it takes twenty."""
@@ -45,7 +45,7 @@ class CommandlineTests(SynchronousTestCase):
         self.addCleanup(rmtree, directory)
         document = directory / "soak.md"
         seen = directory / "seen.json"
-        for found, status in ((evidence(), 0), (evidence(troubles=["x"]), 1)):
+        for found, status in ((result(), 0), (result(troubles=["x"]), 1)):
             seen.write_text(found.toJSON())
             done = subprocess.run(
                 [sys.executable, "-m", "bench.soak", "--render", seen, "--markdown", document],
@@ -119,4 +119,4 @@ class SoakTests(SynchronousTestCase):
         """
         seen = self.soak()
         self.assertRight(seen)
-        self.assertEqual(Evidence.fromJSON(json.dumps(seen)).about["bus"], "rig")
+        self.assertEqual(SoakResult.fromJSON(json.dumps(seen)).about["bus"], "rig")

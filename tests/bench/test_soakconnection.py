@@ -87,7 +87,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """
-        Who waits hears of the end, and so does who begins afterwards.
+        A caller that waits is told of the end, and so is one that begins afterwards.
         """
         asking = self.asking()
         self.connection.kill()
@@ -109,7 +109,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_impatient(self) -> None:
         """
-        A reply that does not come is wrong; an event may take for ever.
+        A reply that does not come is wrong; an event may take forever.
         """
         asking = self.asking()
         self.clock.advance(PATIENCE)

@@ -7,9 +7,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.daemons import PROJECT
-from bench.soak.evidence import LONGEST_STALL
 from bench.soak.report import BEGIN, BUSES, END, inserted, markdown
-from tests.bench.test_soakverdict import NONE, evidence, sample
+from bench.soak.samples import LONGEST_STALL
+from tests.bench.test_soaksamples import NONE, result, sample
 
 
 class ReportTests(SynchronousTestCase):
@@ -21,8 +21,8 @@ class ReportTests(SynchronousTestCase):
         """
         The first word is whether it has passed; the reasons follow.
         """
-        self.assertTrue(markdown(evidence()).startswith("**PASS** on the stand-in libusb"))
-        text = markdown(evidence(troubles=["a byte was wrong"]))
+        self.assertTrue(markdown(result()).startswith("**PASS** on the stand-in libusb"))
+        text = markdown(result(troubles=["a byte was wrong"]))
         self.assertTrue(text.startswith("**FAIL**"))
         self.assertIn("\n- a byte was wrong\n", text)
 
@@ -30,7 +30,7 @@ class ReportTests(SynchronousTestCase):
         """
         What was done, and what is there at rest, with a column for each sample.
         """
-        text = markdown(evidence(sample(), sample(2, blocks=200_500), sample(3)))
+        text = markdown(result(sample(), sample(2, blocks=200_500), sample(3)))
         self.assertIn("| echo | 5 | 1 | 0 |", text)
         self.assertIn("| all | 5 | 1 | 3 |", text)
         self.assertIn("| at rest | after the warm-up | round 1 | round 2 |", text)
@@ -49,11 +49,11 @@ class ReportTests(SynchronousTestCase):
             "stack": ["records.py:1 save", "commands.py:2 save"],
         }
         late = [97, *NONE[1:-3], 2, 0, 1]
-        text = markdown(evidence(stalls={"late": late, "own": NONE, "long": [stall]}))
+        text = markdown(result(stalls={"late": late, "own": NONE, "long": [stall]}))
         self.assertIn("| to 1 ms | 97 | 97.000 % | 0 |", text)
         self.assertIn("| over 500 ms | 1 | 1.000 % | 0 |", text)
         self.assertIn("| 300 | 50 | 200 | 50 | `records.py:1 save` < `commands.py:2 save` |", text)
-        self.assertIn("None of them was longer", markdown(evidence()))
+        self.assertIn("None of them was longer", markdown(result()))
 
     def test_inserted(self) -> None:
         """

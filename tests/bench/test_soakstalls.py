@@ -1,5 +1,5 @@
 """
-Tests for L{bench.soak.stalls} and L{bench.soak.census}.
+Tests for L{bench.soak.stalls} and L{bench.soak.memory}.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.soak import census
+from bench.soak import memory
 from bench.soak.stalls import EDGES, INTERVAL, MOST_KEPT, Clocks, Stall, Ticker, threadClocks
 
 
@@ -99,7 +99,7 @@ class TickerTests(SynchronousTestCase):
 
     def test_notWhileItIsStopped(self) -> None:
         """
-        What happens while it is stopped is nobody's fault.
+        What happens while it is stopped does not count.
         """
         self.ticker.stop()
         self.clock.advance(10)
@@ -155,7 +155,7 @@ class KernelTests(SynchronousTestCase):
 
         class Counted:
             """
-            Something that nobody else has.
+            A class of this test's own.
             """
 
         name = f"{__name__}.{Counted.__qualname__}"
@@ -163,19 +163,19 @@ class KernelTests(SynchronousTestCase):
         cycle = Counted()
         cycle.itself = cycle  # type: ignore[attr-defined]
         del cycle
-        self.assertEqual(census.objects()[name], 7)
+        self.assertEqual(memory.objects()[name], 7)
         del kept
-        self.assertNotIn(name, census.objects())
+        self.assertNotIn(name, memory.objects())
 
     def test_memory(self) -> None:
         """
         Memory that is in use is seen, whether Python's own or the C library's.
         """
-        blocks, malloc = census.blocks(), census.mallocBytes()
+        blocks, malloc = memory.blocks(), memory.mallocBytes()
         small = [float(number) for number in range(10_000)]
         large = bytearray(3_000_000)
-        self.assertGreater(census.blocks(), blocks + 9000)
+        self.assertGreater(memory.blocks(), blocks + 9000)
         if sys.platform == "linux" and malloc:
-            self.assertGreater(census.mallocBytes(), malloc + 2_000_000)
+            self.assertGreater(memory.mallocBytes(), malloc + 2_000_000)
         del small, large
-        census.giveBack()
+        memory.giveBack()

@@ -68,7 +68,7 @@ class ExchangeTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Somebody has connected.
+        Connect to the service.
         """
         self.complaints: list[str] = []
         self.service = Exchange(self.complaints.append)
@@ -172,7 +172,7 @@ class TransferTests(SynchronousTestCase):
 
     def test_tooMuch(self) -> None:
         """
-        So is one that nobody has asked for.
+        So is a byte that was not asked for.
         """
         running = self.begin()
         self.connection.dataReceived(pattern(self.PHASE, 100_001))
@@ -191,7 +191,7 @@ class TransferTests(SynchronousTestCase):
 
     def test_stuck(self) -> None:
         """
-        A stream in which nothing moves is not waited for for ever; one that moves
+        A stream in which nothing moves is not waited for forever; one that moves
         is.
         """
         running = self.begin()
@@ -216,7 +216,7 @@ class TransferTests(SynchronousTestCase):
 
     def test_slowly(self) -> None:
         """
-        Somebody slow does not read between two pieces.
+        A slow client does not read between two pieces.
         """
         running = self.begin(pause=1)
         self.connection.dataReceived(pattern(self.PHASE, 10))

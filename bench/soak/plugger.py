@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.bench.test_soakcrowd -*-
+# -*- test-case-name: tests.bench.test_soakclients -*-
 """
-Somebody who pulls phones out and plugs them in.
+The plugger pulls phones out and plugs them in again, as hands, hubs and bad contacts do.
 """
 
 from __future__ import annotations
@@ -12,25 +12,27 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
-from bench.soak.rack import Rack
+from bench.soak.phones import PluggablePhones
 
 AWAY = 1.0
 """Seconds that a phone is out, on average."""
 
 
-class Chaos:
+class Plugger:
     """
+    A plugger pulls phones out, one, several or with a bad contact, and plugs them in.
+
     @ivar pulled: How often each phone has been pulled out, by UDID; counted before
         it is done.
     @ivar did: What was done, by kind.
     """
 
-    def __init__(self, reactor: Any, rack: Rack, random: Random, pause: float) -> None:
+    def __init__(self, reactor: Any, rack: PluggablePhones, random: Random, pause: float) -> None:
         """
         @param pause: Seconds from one deed to the next, on average.
         """
         self._reactor = reactor
-        self._rack = rack
+        self._phones = rack
         self._random = random
         self._pause = pause
         self._out: set[int] = set()
@@ -41,30 +43,30 @@ class Chaos:
 
     def start(self) -> None:
         """
-        Begin.
+        Begin to pull and plug.
         """
         self._ended = Deferred.fromCoroutine(self._go())
 
     async def stop(self) -> None:
         """
-        End, with all phones plugged in.
+        Stop, with all phones plugged in.
         """
         if self._resting is not None:
             self._resting.cancel()
         if self._ended is not None:
             await self._ended
         for index in sorted(self._out):
-            self._rack.plug(index)
+            self._phones.plug(index)
         self._out.clear()
 
     def _pull(self, index: int) -> None:
         self._out.add(index)
-        self.pulled[self._rack.udids[index]] += 1
-        self._rack.unplug(index)
+        self.pulled[self._phones.udids[index]] += 1
+        self._phones.unplug(index)
 
     def _plug(self, index: int) -> None:
         self._out.discard(index)
-        self._rack.plug(index)
+        self._phones.plug(index)
 
     async def _go(self) -> None:
         try:
@@ -86,9 +88,9 @@ class Chaos:
 
     async def _pullOne(self) -> None:
         """
-        One goes, and comes back.
+        One phone goes, and comes back.
         """
-        index = self._random.randrange(len(self._rack.udids))
+        index = self._random.randrange(len(self._phones.udids))
         self.did["one phone pulled out for a while"] += 1
         self._pull(index)
         await self._rest(AWAY)
@@ -96,10 +98,10 @@ class Chaos:
 
     async def _pullSome(self) -> None:
         """
-        A hub loses its power: several go at once.
+        A hub loses its power: several phones go at once.
         """
-        count = self._random.randint(2, len(self._rack.udids))
-        indices = self._random.sample(range(len(self._rack.udids)), count)
+        count = self._random.randint(2, len(self._phones.udids))
+        indices = self._random.sample(range(len(self._phones.udids)), count)
         self.did["several phones pulled out at once"] += 1
         for index in indices:
             self._pull(index)
@@ -109,9 +111,9 @@ class Chaos:
 
     async def _flap(self) -> None:
         """
-        A bad contact.
+        A phone with a bad contact goes and comes quickly.
         """
-        index = self._random.randrange(len(self._rack.udids))
+        index = self._random.randrange(len(self._phones.udids))
         self.did["bad contact: in and out quickly"] += 1
         for _ in range(self._random.randint(2, 6)):
             self._pull(index)

@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.bench.test_soakverdict -*-
+# -*- test-case-name: tests.bench.test_soaksamples -*-
 """
-What was seen, and what it proves.
+Samples of the daemon at rest, all else that a soak has seen, and what it proves.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LONGEST_STALL = 0.200
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
     """
-    What the kernel says of the daemon.
+    A process as the kernel sees it.
 
     @ivar resident: Bytes in memory.
     @ivar peak: The most that it has been.
@@ -78,11 +78,11 @@ class Process:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """
-    The daemon at rest: all phones plugged in, and nobody there but one listener.
+    A sample of the daemon at rest: all phones plugged in, one listener and no other client.
 
     @ivar minutes: Since the run began.
     @ivar process: From outside.
-    @ivar inside: From inside, see L{bench.soak.observatory.Observatory}.
+    @ivar inside: From inside, see L{bench.soak.probe.Probe}.
     @ivar openAtPhones: Sessions that phones have.
     """
 
@@ -93,8 +93,10 @@ class Sample:
 
 
 @dataclass(slots=True, kw_only=True)
-class Evidence:
+class SoakResult:
     """
+    The result of a soak: everything that was seen.
+
     @ivar about: The machine and the run.
     @ivar samples: After the warm-up, then after each round.
     @ivar troubles: What must not be, in words.
@@ -119,9 +121,9 @@ class Evidence:
     log: list[str] = field(default_factory=list)
 
     @classmethod
-    def fromJSON(cls, text: str) -> Evidence:
+    def fromJSON(cls, text: str) -> SoakResult:
         """
-        What L{toJSON} has written.
+        Read what L{toJSON} has written.
         """
         values = json.loads(text)
         samples = [
@@ -132,14 +134,14 @@ class Evidence:
 
     def toJSON(self) -> str:
         """
-        All of it.
+        Write all of it, with the verdict.
         """
         return json.dumps({**asdict(self), "edges": EDGES, "failures": failures(self)}, indent=1)
 
 
 def grown(first: Sample, last: Sample) -> list[tuple[str, int, int]]:
     """
-    Types of which there are more at the end than may be.
+    List the types of which there are more at the end than may be.
     """
     before: Mapping[str, int] = first.inside["objects"]
     after: Mapping[str, int] = last.inside["objects"]
@@ -150,32 +152,32 @@ def grown(first: Sample, last: Sample) -> list[tuple[str, int, int]]:
     )
 
 
-def failures(evidence: Evidence) -> list[str]:
+def failures(result: SoakResult) -> list[str]:
     """
-    Why the run has failed; nothing if it has passed.
+    List why the run has failed; nothing if it has passed.
     """
-    found = list(evidence.troubles)
-    found += [f"a phone objects: {one}" for one in evidence.violations]
-    for sample in evidence.samples:
+    found = list(result.troubles)
+    found += [f"a phone objects: {one}" for one in result.violations]
+    for sample in result.samples:
         found += leftovers(sample)
-    if len(evidence.samples) < 2:
+    if len(result.samples) < 2:
         found.append("there are not two samples to compare")
     else:
-        found += _growth(evidence.samples[0], evidence.samples[-1])
+        found += _growth(result.samples[0], result.samples[-1])
     found += [
         f"the reactor stood still for {stall['own'] * 1000:.0f} ms: {' < '.join(stall['stack'])}"
-        for stall in evidence.stalls.get("long", ())
+        for stall in result.stalls.get("long", ())
         if stall["own"] > LONGEST_STALL
     ]
-    if evidence.exitStatus != 0:
-        found.append(f"stopped, it ended with status {evidence.exitStatus}")
-    found += [f"in the log: {line}" for line in evidence.log]
+    if result.exitStatus != 0:
+        found.append(f"stopped, it ended with status {result.exitStatus}")
+    found += [f"in the log: {line}" for line in result.log]
     return found
 
 
 def leftovers(sample: Sample) -> list[str]:
     """
-    What is there that nobody uses.
+    List what is left in the daemon although no client uses it.
     """
     inside = sample.inside
     expected = {"devices": sample.inside["phones"], "clients": 1, "sessions": 0, "ports in use": 0}
@@ -191,7 +193,7 @@ def leftovers(sample: Sample) -> list[str]:
 
 def mallocBytes(sample: Sample) -> int:
     """
-    What the C library has given out, without the buffers of USB transfers: they are
+    Sum up what the C library has given out, without the buffers of USB transfers: they are
     kept to be used again, now more of them and now less, and are counted among the
     objects.
     """

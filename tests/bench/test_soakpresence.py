@@ -1,5 +1,5 @@
 """
-Tests for L{bench.soak.attendance}.
+Tests for L{bench.soak.presence}.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from collections import Counter
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.soak.attendance import Attendance
 from bench.soak.connection import Wrong
+from bench.soak.presence import Presence
 
 
-class AttendanceTests(SynchronousTestCase):
+class PresenceTests(SynchronousTestCase):
     """
-    Tests of L{Attendance}.
+    Tests of L{Presence}.
     """
 
     def setUp(self) -> None:
@@ -23,14 +23,14 @@ class AttendanceTests(SynchronousTestCase):
         One phone is here.
         """
         self.pulled: Counter[str] = Counter()
-        self.attendance = Attendance(self.pulled)
+        self.presence = Presence(self.pulled)
         self.attach(1, "A")
 
     def attach(self, deviceID: int, udid: str) -> None:
         """
         Tell of a phone that comes.
         """
-        self.attendance.told(
+        self.presence.told(
             {
                 "MessageType": "Attached",
                 "DeviceID": deviceID,
@@ -40,22 +40,22 @@ class AttendanceTests(SynchronousTestCase):
 
     def detach(self, deviceID: int) -> None:
         """
-        Tell of one that goes.
+        Tell that a phone goes.
         """
-        self.attendance.told({"MessageType": "Detached", "DeviceID": deviceID})
+        self.presence.told({"MessageType": "Detached", "DeviceID": deviceID})
 
     def test_comesAndGoes(self) -> None:
         """
-        Who is here is the sum of the events.
+        The phones that are here are the sum of the events.
         """
         self.pulled["A"] += 1
         self.detach(1)
         self.attach(2, "A")
         self.attach(3, "B")
-        self.attendance.told({"MessageType": "Paired", "DeviceID": 3})
-        self.assertEqual(self.attendance.present, {2: "A", 3: "B"})
-        self.assertEqual(self.attendance.attached, {"A": 2, "B": 1})
-        self.assertEqual(self.attendance.detached, {"A": 1})
+        self.presence.told({"MessageType": "Paired", "DeviceID": 3})
+        self.assertEqual(self.presence.present, {2: "A", 3: "B"})
+        self.assertEqual(self.presence.attached, {"A": 2, "B": 1})
+        self.assertEqual(self.presence.detached, {"A": 1})
 
     def test_impossible(self) -> None:
         """
@@ -65,8 +65,8 @@ class AttendanceTests(SynchronousTestCase):
         self.assertRaises(Wrong, self.attach, 1, "B")
         self.assertRaises(Wrong, self.attach, 2, "A")
         self.assertRaises(Wrong, self.detach, 7)
-        self.assertRaises(Wrong, self.attendance.told, {"MessageType": "Result", "Number": 0})
-        self.assertRaises(Wrong, self.attendance.told, {"MessageType": "Lost", "DeviceID": 1})
+        self.assertRaises(Wrong, self.presence.told, {"MessageType": "Result", "Number": 0})
+        self.assertRaises(Wrong, self.presence.told, {"MessageType": "Lost", "DeviceID": 1})
         self.pulled["A"] += 1
         self.detach(1)
         self.assertRaises(Wrong, self.attach, 1, "A")
@@ -83,13 +83,13 @@ class AttendanceTests(SynchronousTestCase):
         """
         clock = Clock()
         self.attach(2, "B")
-        first = self.attendance.hasGone(1, clock, 10)
-        second = self.attendance.hasGone(2, clock, 10)
+        first = self.presence.hasGone(1, clock, 10)
+        second = self.presence.hasGone(2, clock, 10)
         self.assertNoResult(first)
         self.pulled["A"] += 1
         self.detach(1)
         self.assertIs(self.successResultOf(first), True)
-        self.assertIs(self.successResultOf(self.attendance.hasGone(1, clock, 10)), True)
+        self.assertIs(self.successResultOf(self.presence.hasGone(1, clock, 10)), True)
         clock.advance(10)
         self.assertIs(self.successResultOf(second), False)
         self.assertEqual(clock.getDelayedCalls(), [])

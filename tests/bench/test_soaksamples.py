@@ -1,5 +1,5 @@
 """
-Tests for L{bench.soak.evidence}: that each thing that is wrong fails a run.
+Tests for L{bench.soak.samples}: that each thing that is wrong fails a run.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.soak.evidence import (
+from bench.soak.samples import (
     BLOCKS,
     LONGEST_STALL,
     MALLOC,
     OBJECTS_OF_A_TYPE,
     RESIDENT,
-    Evidence,
     Process,
     Sample,
+    SoakResult,
     failures,
     grown,
     mallocBytes,
@@ -67,7 +67,7 @@ def sample(minutes: float = 1.0, **inside: Any) -> Sample:
     )
 
 
-def evidence(*samples: Sample, **changed: Any) -> Evidence:
+def result(*samples: Sample, **changed: Any) -> SoakResult:
     """
     What a good run has seen, unless something is changed.
     """
@@ -88,7 +88,7 @@ def evidence(*samples: Sample, **changed: Any) -> Evidence:
         "exitStatus": 0,
         **changed,
     }
-    return Evidence(**values)
+    return SoakResult(**values)
 
 
 class VerdictTests(SynchronousTestCase):
@@ -96,7 +96,7 @@ class VerdictTests(SynchronousTestCase):
     Tests of L{failures}.
     """
 
-    def assertFails(self, found: Evidence, *words: str) -> None:
+    def assertFails(self, found: SoakResult, *words: str) -> None:
         """
         Fail unless there is one reason, with these words in it.
         """
@@ -104,33 +104,33 @@ class VerdictTests(SynchronousTestCase):
         for word in words:
             self.assertIn(word, reason)
 
-    def end(self, **process: int) -> Evidence:
+    def end(self, **process: int) -> SoakResult:
         """
         A run whose daemon has changed meanwhile.
         """
         last = sample(2)
-        return evidence(sample(), replace(last, process=replace(last.process, **process)))
+        return result(sample(), replace(last, process=replace(last.process, **process)))
 
     def test_good(self) -> None:
         """
         A run in which nothing is wrong has passed.
         """
-        self.assertEqual(failures(evidence()), [])
+        self.assertEqual(failures(result()), [])
 
     def test_troubles(self) -> None:
         """
         A wrong byte, a violation and a line in the log are reasons.
         """
-        self.assertFails(evidence(troubles=["echo: byte 5 is wrong"]), "byte 5")
-        self.assertFails(evidence(violations=["window: 3"]), "objects", "window: 3")
-        self.assertFails(evidence(log=["Traceback"]), "in the log", "Traceback")
+        self.assertFails(result(troubles=["echo: byte 5 is wrong"]), "byte 5")
+        self.assertFails(result(violations=["window: 3"]), "objects", "window: 3")
+        self.assertFails(result(log=["Traceback"]), "in the log", "Traceback")
 
     def test_exit(self) -> None:
         """
         So is a daemon that ends with another status, or not at all.
         """
-        self.assertFails(evidence(exitStatus=1), "status 1")
-        self.assertFails(evidence(exitStatus=None), "None")
+        self.assertFails(result(exitStatus=1), "status 1")
+        self.assertFails(result(exitStatus=None), "None")
 
     def test_growth(self) -> None:
         """
@@ -139,8 +139,8 @@ class VerdictTests(SynchronousTestCase):
         self.assertFails(self.end(descriptors=79), "78 descriptors", "79")
         self.assertFails(self.end(threads=3), "threads")
         self.assertFails(self.end(resident=(60 << 20) + RESIDENT + 1), "resident")
-        self.assertFails(evidence(sample(), sample(2, blocks=200_000 + BLOCKS + 1)), "blocks")
-        self.assertFails(evidence(sample(), sample(2, malloc=(10 << 20) + MALLOC + 1)), "library")
+        self.assertFails(result(sample(), sample(2, blocks=200_000 + BLOCKS + 1)), "blocks")
+        self.assertFails(result(sample(), sample(2, malloc=(10 << 20) + MALLOC + 1)), "library")
 
     def test_buffers(self) -> None:
         """
@@ -150,14 +150,14 @@ class VerdictTests(SynchronousTestCase):
         objects = {"muxd.usb.libusb.c_ubyte_Array_65536": 32, "builtins.dict": 100_000}
         last = sample(2, malloc=(10 << 20) + (2 << 20), objects=objects)
         self.assertEqual(mallocBytes(last), 10 << 20)
-        self.assertEqual(failures(evidence(sample(), last)), [])
+        self.assertEqual(failures(result(sample(), last)), [])
 
     def test_less(self) -> None:
         """
         Less is no reason, nor is the little that is allowed.
         """
         self.assertEqual(failures(self.end(descriptors=70, threads=1, resident=1)), [])
-        self.assertEqual(failures(evidence(sample(), sample(2, blocks=200_000 + BLOCKS))), [])
+        self.assertEqual(failures(result(sample(), sample(2, blocks=200_000 + BLOCKS))), [])
 
     def test_objects(self) -> None:
         """
@@ -172,16 +172,16 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(
             grown(sample(), last), [("muxd.device.session.Session", 10, OBJECTS_OF_A_TYPE + 11)]
         )
-        self.assertFails(evidence(sample(), last), "10 objects", "Session")
+        self.assertFails(result(sample(), last), "10 objects", "Session")
 
     def test_leftovers(self) -> None:
         """
         So is whatever is there at rest that should not be, in any sample.
         """
         for inside in ({"clients": 2}, {"sessions": 1}, {"devices": 7}, {"ports in use": 1}):
-            self.assertFails(evidence(sample(), sample(2, **inside), sample(3)), *inside)
+            self.assertFails(result(sample(), sample(2, **inside), sample(3)), *inside)
         left = replace(sample(2), openAtPhones=4)
-        self.assertFails(evidence(sample(), left, sample(3)), "4 sessions")
+        self.assertFails(result(sample(), left, sample(3)), "4 sessions")
 
     def test_stall(self) -> None:
         """
@@ -190,28 +190,28 @@ class VerdictTests(SynchronousTestCase):
         """
         stall = {"late": 9.0, "own": LONGEST_STALL, "waited": 8.0, "blocked": 0.9, "stack": ["f"]}
         stalls = {"late": NONE, "own": NONE, "long": [stall]}
-        self.assertEqual(failures(evidence(stalls=stalls)), [])
+        self.assertEqual(failures(result(stalls=stalls)), [])
         stall["own"] = LONGEST_STALL + 0.001
-        self.assertFails(evidence(stalls=stalls), "stood still")
+        self.assertFails(result(stalls=stalls), "stood still")
 
     def test_cutShort(self) -> None:
         """
         A run that has not come to its second sample proves nothing.
         """
-        self.assertFails(evidence(sample()), "two samples")
+        self.assertFails(result(sample()), "two samples")
 
 
-class EvidenceTests(SynchronousTestCase):
+class SoakResultTests(SynchronousTestCase):
     """
-    Tests of L{Evidence} and L{Process}.
+    Tests of L{SoakResult} and L{Process}.
     """
 
     def test_json(self) -> None:
         """
         It can be written and read again.
         """
-        before = evidence(troubles=["x"])
-        self.assertEqual(Evidence.fromJSON(before.toJSON()), before)
+        before = result(troubles=["x"])
+        self.assertEqual(SoakResult.fromJSON(before.toJSON()), before)
 
     def test_look(self) -> None:
         """

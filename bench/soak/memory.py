@@ -1,7 +1,7 @@
-# -*- test-case-name: tests.bench.test_soakstalls,tests.bench.test_soakcensus -*-
+# -*- test-case-name: tests.bench.test_soakstalls,tests.bench.test_soakmemory -*-
 """
-What a process has in memory, counted by itself: it takes a tenth of a second, and
-is therefore done when nothing else is.
+What a process has in memory, counted by itself.  Counting takes a tenth of a second, and
+is therefore done at rest.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _MallInfo(ctypes.Structure):
 
 def objects() -> dict[str, int]:
     """
-    How many objects there are of each type, garbage removed.
+    Count the objects of each type, garbage removed.
 
     Only those that Python's collector knows; L{blocks} has the others, too.
     """
@@ -48,14 +48,14 @@ def objects() -> dict[str, int]:
 
 def blocks() -> int:
     """
-    Pieces of memory that Python has allocated and not freed.
+    Count the pieces of memory that Python has allocated and not freed.
     """
     return sys.getallocatedblocks()
 
 
 def mallocBytes() -> int:
     """
-    Bytes in use of what the C library has allocated; 0 if it cannot say.
+    Sum up the bytes in use of what the C library has allocated; 0 if it cannot say.
     """
     ask = _function("mallinfo2")
     if ask is None:

@@ -1,10 +1,10 @@
-# -*- test-case-name: tests.bench.test_soakobservatory -*-
+# -*- test-case-name: tests.bench.test_soakprobe -*-
 """
-The daemon, with somebody inside who looks on.
+The probe: the daemon with an observer in its process.
 
 It is C{twistd usbmuxd}'s own service in a C{twistd} of its own.  What comes with it
 is a timer (L{bench.soak.stalls}), and a socket that answers when it is asked; with
-simulated phones, which live in the daemon, that socket also plugs them.
+simulated phones, which live in the daemon, the same socket plugs them.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.protocols.basic import LineOnlyReceiver
 
-from bench.soak.census import blocks, giveBack, growInternedStrings, mallocBytes, objects
 from bench.soak.exchange import EXCHANGE, Exchange
+from bench.soak.memory import blocks, giveBack, growInternedStrings, mallocBytes, objects
 from bench.soak.stalls import Ticker, threadClocks
 from muxd.device.counters import MuxerCounters
 from muxd.device.device import MuxedDevice
@@ -35,9 +35,9 @@ from muxd.service import MuxService
 from muxd.tap.usbmuxd import Options
 
 
-class Interview(LineOnlyReceiver):
+class ProbeProtocol(LineOnlyReceiver):
     """
-    One request a line, one JSON object a line in return.
+    The probe's protocol: one request a line, one JSON object a line in return.
     """
 
     delimiter = b"\n"
@@ -47,14 +47,14 @@ class Interview(LineOnlyReceiver):
 
     def lineReceived(self, line: bytes) -> None:
         """
-        A request.
+        Answer a request.
         """
         self.sendLine(json.dumps(self._answer(line.decode())).encode())
 
 
-class Observatory(Service):
+class Probe(Service):
     """
-    Looks on from within the daemon's process.
+    A probe observes the daemon from within its process.
     """
 
     def __init__(self, reactor: Any, daemon: MuxService, path: str) -> None:
@@ -83,18 +83,18 @@ class Observatory(Service):
 
     def startService(self) -> None:
         """
-        Begin.
+        Begin to observe, and listen.
         """
         super().startService()
         self._ticker.watchProcess()
         self._ticker.start()
-        factory = Factory.forProtocol(lambda: Interview(self._answer))
+        factory = Factory.forProtocol(lambda: ProbeProtocol(self._answer))
         factory.noisy = False
         self._port = self._reactor.listenUNIX(self._path, factory)
 
     def stopService(self) -> Deferred[object]:
         """
-        End.
+        Observe no more.
         """
         super().stopService()
         self._ticker.stop()
@@ -128,8 +128,7 @@ class Observatory(Service):
 
     def _sample(self) -> Mapping[str, object]:
         """
-        What there is, with nothing under way; the timer does not see how long it
-        takes to count.
+        Count everything; the timer does not see how long it takes to count.
         """
         self._ticker.stop()
         try:
@@ -177,6 +176,6 @@ def observed(reactor: Any, environment: Mapping[str, str]) -> Any:
     options.parseOptions(json.loads(environment["MUXD_SOAK"]))
     application = Application("usbmuxd")
     options.service.setServiceParent(application)
-    observer = Observatory(reactor, options.service, environment["MUXD_SOAK_OBSERVE"])
+    observer = Probe(reactor, options.service, environment["MUXD_SOAK_OBSERVE"])
     observer.setServiceParent(application)
     return application

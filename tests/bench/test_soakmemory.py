@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.bench.test_soakcensus -*-
+# -*- test-case-name: tests.bench.test_soakmemory -*-
 """
-Tests of L{bench.soak.census}.
+Tests of L{bench.soak.memory}.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import sys
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from bench.soak.census import mallocBytes
+from bench.soak.memory import mallocBytes
 
 GROWTH = """
 import sys
-import bench.soak.observatory
-from bench.soak.census import growInternedStrings, mallocBytes
+import bench.soak.probe
+from bench.soak.memory import growInternedStrings, mallocBytes
 {first}
 before = mallocBytes()
 most = 0

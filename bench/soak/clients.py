@@ -1,6 +1,7 @@
-# -*- test-case-name: tests.bench.test_soakcrowd -*-
+# -*- test-case-name: tests.bench.test_soakclients -*-
 """
-Clients, so many at once, each of which does one job and is replaced.
+The soak's clients: a constant number at once, each of which does one job and is
+replaced by another.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 from twisted.internet.task import deferLater
 
-from bench.soak.attendance import Attendance
 from bench.soak.connection import Connection, Gone, Wrong
 from bench.soak.jobs import JOBS, Job, Refused, Visit
+from bench.soak.presence import Presence
 
 EXCUSE = 15.0
 """Seconds within which the phone must be reported gone that ended a stream."""
@@ -25,14 +26,16 @@ ENDING = 60.0
 """Seconds that a connection may take to end."""
 
 MORTALITY = 0.2
-"""How many of the clients are killed."""
+"""Share of the clients that are killed."""
 
 
-class Crowd:
+class Clients:
     """
+    A constant number of clients at once.
+
     @ivar done: Jobs that were finished, by name.
-    @ivar killed: Those whose client was killed.
-    @ivar cut: Those whose phone was pulled out.
+    @ivar killed: Jobs whose client was killed, by name.
+    @ivar cut: Jobs whose phone was pulled out, by name.
     @ivar up: Bytes sent on streams.
     @ivar down: Bytes received on streams, all of them compared.
     """
@@ -42,7 +45,7 @@ class Crowd:
         reactor: Any,
         socket: str,
         random: Random,
-        attendance: Attendance,
+        presence: Presence,
         complain: Callable[[str], None],
         *,
         pause: float,
@@ -56,7 +59,7 @@ class Crowd:
         self._reactor = reactor
         self._endpoint = UNIXClientEndpoint(reactor, socket)
         self._random = random
-        self._attendance = attendance
+        self._presence = presence
         self._complain = complain
         self._pause = pause
         self._jobs = jobs
@@ -70,7 +73,7 @@ class Crowd:
 
     def start(self, count: int) -> None:
         """
-        Let so many come.
+        Begin with C{count} clients.
         """
         self._going = True
         self._clients = [Deferred.fromCoroutine(self._client(number)) for number in range(count)]
@@ -101,7 +104,7 @@ class Crowd:
             finally:
                 del self._resting[number]
             [job] = self._random.choices(self._jobs, weights)
-            present = list(self._attendance.present)
+            present = list(self._presence.present)
             if present or not job.ofPhone:
                 await self.perform(job, number, self._random.choice(present or [0]))
 
@@ -111,7 +114,7 @@ class Crowd:
         """
         Let a client come, do one job, and go.
 
-        @param number: The client's, unlike that of all who are here.
+        @param number: The client's, unique among the present ones.
         @param mortality: How probable it is that it is killed.
         """
         connection = await connectProtocol(self._endpoint, Connection(self._reactor))
@@ -137,11 +140,11 @@ class Crowd:
 
     async def _excuse(self, job: Job, visit: Visit, error: Exception) -> None:
         """
-        Something ended early: we have killed it, or its phone was pulled out.
+        Excuse a stream that ended early: its client was killed, or its phone pulled out.
         """
         if visit.connection.killed:
             self.killed[job.name] += 1
-        elif job.ofPhone and await self._attendance.hasGone(visit.deviceID, self._reactor, EXCUSE):
+        elif job.ofPhone and await self._presence.hasGone(visit.deviceID, self._reactor, EXCUSE):
             self.cut[job.name] += 1
         else:
             what = str(error) or f"ended after {visit.up} bytes up and {visit.down} down"
@@ -150,7 +153,7 @@ class Crowd:
 
     async def _end(self, job: Job, connection: Connection) -> None:
         """
-        Leave nothing behind.
+        Close the connection and wait until it has ended.
         """
         connection.close()
         if not connection.isLost:

@@ -1,5 +1,5 @@
 """
-Tests for L{bench.soak.crowd}, L{bench.soak.jobs} and L{bench.soak.chaos}: clients of
+Tests for L{bench.soak.clients}, L{bench.soak.jobs} and L{bench.soak.plugger}: clients of
 a real service, and of one that is wrong.
 """
 
@@ -15,13 +15,13 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.soak.attendance import Attendance
-from bench.soak.chaos import Chaos
+from bench.soak.clients import Clients
 from bench.soak.connection import request
-from bench.soak.crowd import Crowd
 from bench.soak.exchange import EXCHANGE, Exchange
 from bench.soak.jobs import JOBS, Job
 from bench.soak.pattern import piece
+from bench.soak.plugger import Plugger
+from bench.soak.presence import Presence
 from muxd.phone.services import ServiceFactory
 from tests.integration.inprocess import ServiceTestCase
 
@@ -37,9 +37,9 @@ def job(name: str) -> Job:
     return found
 
 
-class CrowdTestCase(ServiceTestCase):
+class ClientsTestCase(ServiceTestCase):
     """
-    A crowd, and what it complains of.
+    Clients, and what they complain of.
     """
 
     timeout = 120
@@ -54,13 +54,13 @@ class CrowdTestCase(ServiceTestCase):
             phone.services[EXCHANGE] = ServiceFactory(lambda: Exchange(self.complaints.append))
         return started
 
-    def crowd(self, path: str, present: dict[int, str], **options: Any) -> Crowd:
+    def clients(self, path: str, present: dict[int, str], **options: Any) -> Clients:
         """
-        Clients who know of these phones.
+        Make clients that know of these phones.
         """
-        self.heard = Attendance(Counter())
+        self.heard = Presence(Counter())
         self.heard.present.update(present)
-        return Crowd(
+        return Clients(
             self.reactor,
             path,
             Random(7),
@@ -77,22 +77,22 @@ class CrowdTestCase(ServiceTestCase):
         return next(iter(self.attendance.present.values()))
 
 
-class JobTests(CrowdTestCase):
+class JobTests(ClientsTestCase):
     """
     Each job on a real service.
     """
 
     async def test_everyJob(self) -> None:
         """
-        All of them can be done, and there is nothing to complain of; nobody is
-        left behind.
+        All of them can be done, and there is nothing to complain of; no client
+        is left in the daemon.
         """
-        crowd = self.crowd(self.path, {self.deviceID: "A"})
+        clients = self.clients(self.path, {self.deviceID: "A"})
         for one in JOBS:
-            await crowd.perform(one, 1, self.deviceID, mortality=0)
+            await clients.perform(one, 1, self.deviceID, mortality=0)
         self.assertEqual(self.complaints, [])
-        self.assertEqual(set(crowd.done), {one.name for one in JOBS} - ENDED)
-        self.assertEqual(set(crowd.killed), ENDED)
+        self.assertEqual(set(clients.done), {one.name for one in JOBS} - ENDED)
+        self.assertEqual(set(clients.killed), ENDED)
         self.assertEqual(self.phones[0].violations, [])
         self.assertTrue(await self.until(lambda: not self.service._factory.clients))
 
@@ -100,41 +100,41 @@ class JobTests(CrowdTestCase):
         """
         A client that is killed, at whatever moment, is nothing to complain of.
         """
-        crowd = self.crowd(self.path, {self.deviceID: "A"})
+        clients = self.clients(self.path, {self.deviceID: "A"})
         for name in ("echo", "upload, with receipt", "pair record"):
             for _ in range(10):
-                await crowd.perform(job(name), 1, self.deviceID, mortality=1)
+                await clients.perform(job(name), 1, self.deviceID, mortality=1)
         self.assertEqual(self.complaints, [])
-        self.assertGreater(crowd.killed.total(), 0)
+        self.assertGreater(clients.killed.total(), 0)
 
     async def test_manyAtOnce(self) -> None:
         """
         So many clients at once do one job after the other, until they are told to
         come to an end.
         """
-        crowd = self.crowd(self.path, {self.deviceID: "A"}, jobs=[job("echo")])
-        crowd.start(5)
-        await self.until(lambda: crowd.done.total() >= 20, attempts=3000)
-        await crowd.drain()
-        self.assertGreaterEqual(crowd.done.total(), 20)
+        clients = self.clients(self.path, {self.deviceID: "A"}, jobs=[job("echo")])
+        clients.start(5)
+        await self.until(lambda: clients.done.total() >= 20, attempts=3000)
+        await clients.drain()
+        self.assertGreaterEqual(clients.done.total(), 20)
         self.assertEqual(self.complaints, [])
 
     async def test_unplugged(self) -> None:
         """
         A stream that ends early is excused by its phone's end.
         """
-        crowd = self.crowd(self.path, {self.deviceID: "A"})
+        clients = self.clients(self.path, {self.deviceID: "A"})
         deviceID = self.deviceID
         performing = Deferred.fromCoroutine(
-            crowd.perform(job("reader that never reads"), 1, deviceID, mortality=0)
+            clients.perform(job("reader that never reads"), 1, deviceID, mortality=0)
         )
         self.phones[0].unplug()
         self.heard.pulled = Counter({"A": 1})
         self.heard.told({"MessageType": "Detached", "DeviceID": deviceID})
         await performing
-        await crowd.perform(job("connect, a few bytes, close"), 1, deviceID, mortality=0)
+        await clients.perform(job("connect, a few bytes, close"), 1, deviceID, mortality=0)
         self.assertEqual(self.complaints, [])
-        self.assertGreaterEqual(crowd.cut.total(), 1)
+        self.assertGreaterEqual(clients.cut.total(), 1)
 
 
 class Liar(Protocol):
@@ -158,7 +158,7 @@ class Liar(Protocol):
         self.transport.write(request("Result", Number=0))
 
 
-class LiarTests(CrowdTestCase):
+class LiarTests(ClientsTestCase):
     """
     What clients notice.
     """
@@ -173,10 +173,10 @@ class LiarTests(CrowdTestCase):
         port = self.reactor.listenUNIX(path, factory)
         self.addCleanup(port.stopListening)
         # So many seconds are as good as fifteen.
-        from bench.soak import crowd as module
+        from bench.soak import clients as module
 
         self.patch(module, "EXCUSE", 0.05)
-        await self.crowd(path, {1: "A"}).perform(job(name), 1, 1, mortality=0)
+        await self.clients(path, {1: "A"}).perform(job(name), 1, 1, mortality=0)
         [complaint] = self.complaints
         return complaint
 
@@ -219,9 +219,9 @@ class LiarTests(CrowdTestCase):
         self.assertIn("is there, but: ended", await self.complaint("echo", end))
 
 
-class Rack:
+class PhonesInMemory:
     """
-    Phones that note who is in.
+    Phones that note which of them are plugged in.
     """
 
     def __init__(self) -> None:
@@ -255,9 +255,9 @@ class Rack:
         return 0
 
 
-class ChaosTests(SynchronousTestCase):
+class PluggerTests(SynchronousTestCase):
     """
-    Tests of L{Chaos}.
+    Tests of L{Plugger}.
     """
 
     def test_pulls(self) -> None:
@@ -266,15 +266,15 @@ class ChaosTests(SynchronousTestCase):
         done; in the end all are in.
         """
         for moment in range(20):
-            clock, rack = Clock(), Rack()
-            chaos = Chaos(clock, rack, Random(moment), 1.0)
-            chaos.start()
+            clock, phones = Clock(), PhonesInMemory()
+            plugger = Plugger(clock, phones, Random(moment), 1.0)
+            plugger.start()
             for _ in range(500 + moment):
                 clock.advance(0.1)
-            self.successResultOf(Deferred.fromCoroutine(chaos.stop()))
-            self.assertEqual(rack.present, {0, 1, 2})
-            self.assertEqual(chaos.pulled.total(), rack.unplugged)
-            self.assertEqual(set(chaos.pulled), set(rack.udids))
+            self.successResultOf(Deferred.fromCoroutine(plugger.stop()))
+            self.assertEqual(phones.present, {0, 1, 2})
+            self.assertEqual(plugger.pulled.total(), phones.unplugged)
+            self.assertEqual(set(plugger.pulled), set(phones.udids))
             self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_sameSeed(self) -> None:
@@ -283,11 +283,11 @@ class ChaosTests(SynchronousTestCase):
         """
         done = []
         for _ in range(2):
-            clock, chaos = Clock(), None
-            chaos = Chaos(clock, Rack(), Random(5), 1.0)
-            chaos.start()
+            clock, plugger = Clock(), None
+            plugger = Plugger(clock, PhonesInMemory(), Random(5), 1.0)
+            plugger.start()
             for _ in range(1000):
                 clock.advance(0.1)
-            done.append((chaos.pulled, chaos.did))
+            done.append((plugger.pulled, plugger.did))
         self.assertEqual(done[0], done[1])
         self.assertEqual(len(done[0][1]), 3)

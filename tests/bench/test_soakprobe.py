@@ -1,5 +1,5 @@
 """
-Tests for L{bench.soak.observatory} and L{bench.soak.rack}.
+Tests for L{bench.soak.probe} and L{bench.soak.phones}.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.soak.observatory import Interview, Observatory, observed
-from bench.soak.rack import SimulatedRack
+from bench.soak.phones import SimulatedPhones
+from bench.soak.probe import Probe, ProbeProtocol, observed
 from muxd.service import MuxService
 from muxd.tap.usbmuxd import UsbmuxdService
 
 
 class Asked:
     """
-    An observatory that is asked without a socket.
+    A probe that is asked without a socket.
     """
 
-    def __init__(self, observatory: Observatory) -> None:
-        self._interview = Interview(observatory._answer)
+    def __init__(self, probe: Probe) -> None:
+        self._protocol = ProbeProtocol(probe._answer)
         self._transport = StringTransport()
-        self._interview.makeConnection(self._transport)
+        self._protocol.makeConnection(self._transport)
 
     def ask(self, request: str) -> Any:
         """
         Its answer.
         """
         self._transport.clear()
-        self._interview.dataReceived(request.encode() + b"\n")
+        self._protocol.dataReceived(request.encode() + b"\n")
         return json.loads(self._transport.value())
 
 
-class ObservatoryTests(SynchronousTestCase):
+class ProbeTests(SynchronousTestCase):
     """
-    Tests of L{Observatory}, in a daemon with two simulated phones.
+    Tests of L{Probe}, in a daemon with two simulated phones.
     """
 
     if not os.path.exists("/proc/thread-self/schedstat"):
@@ -58,10 +58,10 @@ class ObservatoryTests(SynchronousTestCase):
         self.service = MuxService(
             self.reactor, sources=["simulated:count=2"], configDir=f"{directory}/records"
         )
-        self.observatory = Observatory(self.reactor, self.service, f"{directory}/socket")
-        self.addCleanup(os.close, self.observatory._schedstat)
-        self.addCleanup(self.observatory._ticker.stop)
-        self.asked = Asked(self.observatory)
+        self.probe = Probe(self.reactor, self.service, f"{directory}/socket")
+        self.addCleanup(os.close, self.probe._schedstat)
+        self.addCleanup(self.probe._ticker.stop)
+        self.asked = Asked(self.probe)
 
     def test_sample(self) -> None:
         """
@@ -80,7 +80,7 @@ class ObservatoryTests(SynchronousTestCase):
         """
         Stalls are told, and forgotten when they are to be.
         """
-        ticker = self.observatory._ticker
+        ticker = self.probe._ticker
         ticker.start()
         self.reactor.advance(1)
         told = self.asked.ask("stalls")
@@ -95,7 +95,7 @@ class ObservatoryTests(SynchronousTestCase):
         """
         Counting takes its time, which is not the daemon's fault.
         """
-        ticker = self.observatory._ticker
+        ticker = self.probe._ticker
         ticker.start()
         due = ticker._due
         self.reactor.rightNow += 5
@@ -106,17 +106,17 @@ class ObservatoryTests(SynchronousTestCase):
         """
         Simulated phones are plugged from here; what they object to is told.
         """
-        rack = SimulatedRack(self.asked)  # type: ignore[arg-type]  # it can be asked
+        phones = SimulatedPhones(self.asked)  # type: ignore[arg-type]  # it can be asked
         [source] = self.service.sources
-        self.assertEqual(rack.udids, [phone.udid for phone in self.observatory._phones])
-        rack.plug(1)
+        self.assertEqual(phones.udids, [phone.udid for phone in self.probe._phones])
+        phones.plug(1)
         self.assertEqual(len(source.bus.attachments), 1)  # type: ignore[attr-defined]
-        rack.unplug(1)
+        phones.unplug(1)
         self.assertEqual(len(source.bus.attachments), 0)  # type: ignore[attr-defined]
-        self.assertEqual((rack.violations(), rack.open()), ([], 0))
-        self.observatory._phones[0].violations.append("too much")
-        self.observatory._complaints.append("wrong")
-        self.assertEqual(rack.violations(), ["Simulated iPhone: too much", "wrong"])
+        self.assertEqual((phones.violations(), phones.open()), ([], 0))
+        self.probe._phones[0].violations.append("too much")
+        self.probe._complaints.append("wrong")
+        self.assertEqual(phones.violations(), ["Simulated iPhone: too much", "wrong"])
 
 
 class CompositionTests(SynchronousTestCase):
@@ -139,7 +139,7 @@ class CompositionTests(SynchronousTestCase):
 
         daemon, observer = IServiceCollection(application)
         self.assertIsInstance(daemon, UsbmuxdService)
-        self.assertIsInstance(observer, Observatory)
+        self.assertIsInstance(observer, Probe)
         os.close(observer._schedstat)
 
     def test_tac(self) -> None:

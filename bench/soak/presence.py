@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.bench.test_soakattendance -*-
+# -*- test-case-name: tests.bench.test_soakpresence -*-
 """
-Which phones are here, as a listener is told, and whether that can be true.
+Presence of phones, as a listener is told of it, and whether that can be true.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from twisted.internet.defer import Deferred
 from bench.soak.connection import Wrong
 
 
-class Attendance:
+class Presence:
     """
-    The sum of what one listener has been told.
+    Presence adds up the events that one listener has been told.
 
     @ivar present: Phones by their number: UDIDs.
     @ivar attached: How often each phone has come.
     @ivar detached: How often it has gone.
-    @ivar pulled: How often it has been pulled out, told beforehand by whoever does
-        that; None if nobody tells.
+    @ivar pulled: How often it has been pulled out, counted by the plugger before it
+        does so; None: unplugging is not checked.
     """
 
     def __init__(self, pulled: Counter[str] | None = None) -> None:
@@ -35,7 +35,7 @@ class Attendance:
 
     def told(self, event: Mapping[str, Any]) -> None:
         """
-        An event.
+        Take the next event.
 
         @raise Wrong: It cannot follow those before it.
         """
@@ -59,13 +59,13 @@ class Attendance:
             for waiting in self._waiting.pop(deviceID, ()):
                 waiting.callback(True)
             if self.pulled is not None and self.detached[left] > self.pulled[left]:
-                raise Wrong(f"{left} is detached and nobody has pulled it out")
+                raise Wrong(f"{left} is detached and has not been pulled out")
         elif kind != "Paired":
             raise Wrong(f"an event of no known kind: {event}")
 
     def hasGone(self, deviceID: int, clock: Any, patience: float) -> Deferred[bool]:
         """
-        Whether a phone has gone, or goes within so many seconds.
+        Fire with whether a phone has gone, or goes within C{patience} seconds.
         """
         answer: Deferred[bool] = Deferred()
         if deviceID in self._gone:

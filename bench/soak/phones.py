@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.bench.test_soakobservatory -*-
+# -*- test-case-name: tests.bench.test_soakprobe -*-
 """
-Phones that can be plugged in and pulled out from here, wherever they live.
+Phones that the soak can plug in and pull out, wherever they live.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from bench.rig import Phones
 PATIENCE = 20.0
 
 
-class Asking:
+class RequestSocket:
     """
-    A socket that answers one JSON object to each request.
+    A socket that answers each request with one JSON object.
     """
 
     def __init__(self, path: Path, kind: int) -> None:
@@ -33,7 +33,7 @@ class Asking:
 
     def ask(self, request: str) -> Any:
         """
-        Wait for the answer.
+        Send a request and wait for the answer.
         """
         self._socket.sendall(request.encode() + self._end)
         answer = self._socket.recv(1 << 20)
@@ -46,74 +46,76 @@ class Asking:
 
     def close(self) -> None:
         """
-        Ask no more.
+        Close the socket.
         """
         self._socket.close()
 
 
-class Rack(Protocol):
+class PluggablePhones(Protocol):
     """
-    @ivar udids: The phones', by their place in the rack.
+    Phones that can be plugged in and pulled out, by their index.
+
+    @ivar udids: Their UDIDs, by index.
     """
 
     udids: list[str]
 
     def plug(self, index: int) -> None:
         """
-        Plug it in.
+        Plug a phone in.
         """
 
     def unplug(self, index: int) -> None:
         """
-        Pull it out, whatever it is doing.
+        Pull a phone out, whatever it is doing.
         """
 
     def violations(self) -> list[str]:
         """
-        What the phones have to object to.
+        List what the phones object to.
         """
 
     def open(self) -> int:
         """
-        Sessions that the phones have.
+        Count the sessions that the phones have.
         """
 
 
-class AskedRack:
+class AskedPhones:
     """
-    Phones that are plugged by whoever has them, when he is asked to.
+    Phones of another process, which plugs them when it is asked on its socket.
     """
 
-    def __init__(self, asking: Asking, udids: list[str]) -> None:
+    def __init__(self, asking: RequestSocket, udids: list[str]) -> None:
         self.udids = udids
         self._asking = asking
 
     def plug(self, index: int) -> None:
         """
-        Plug it in.
+        Plug a phone in.
         """
         self._asking.ask(f"plug {index}")
 
     def unplug(self, index: int) -> None:
         """
-        Pull it out.
+        Pull a phone out.
         """
         self._asking.ask(f"unplug {index}")
 
 
-class RigRack(AskedRack):
+class RigPhones(AskedPhones):
     """
     The phones of bench/rig: a process of their own.
     """
 
     def __init__(self, phones: Phones) -> None:
         udids = [f"00008030-{0x1A35E200 + index:016X}" for index in range(phones.count)]
-        super().__init__(Asking(phones.control, socket.SOCK_SEQPACKET), udids)
+        super().__init__(RequestSocket(phones.control, socket.SOCK_SEQPACKET), udids)
         self._log = phones.log
 
     def violations(self) -> list[str]:
         """
-        What they counted, and the first ones of each kind in words.
+        List what the phones counted, and the first violations of each kind in words.
         """
         counted = self._asking.ask("total")["violation"]
         if not counted:
@@ -123,28 +125,28 @@ class RigRack(AskedRack):
 
     def open(self) -> int:
         """
-        Sessions that they have.
+        Count the sessions that the phones have.
         """
         return int(self._asking.ask("total")["open"])
 
 
-class SimulatedRack(AskedRack):
+class SimulatedPhones(AskedPhones):
     """
-    The simulated phones that live in the daemon's process.
+    Simulated phones that live in the daemon's process.
     """
 
-    def __init__(self, observatory: Asking) -> None:
-        super().__init__(observatory, observatory.ask("phones"))
+    def __init__(self, probe: RequestSocket) -> None:
+        super().__init__(probe, probe.ask("phones"))
 
     def violations(self) -> list[str]:
         """
-        What they wrote down.
+        List what the phones wrote down.
         """
         return list(self._asking.ask("violations"))
 
     def open(self) -> int:
         """
-        Sessions that they have.
+        Count the sessions that the phones have.
         """
         return int(self._asking.ask("open"))
 
@@ -161,7 +163,7 @@ class NoPhones(Phones):
 
     def environment(self) -> dict[str, str]:
         """
-        Nothing in particular.
+        Return this process's own environment.
         """
         return dict(os.environ)
 
