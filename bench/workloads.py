@@ -215,9 +215,7 @@ def _neverReaders(table: _Table) -> None:
         table.add(
             f"stuck --count {count}",
             _rate(f"stuck-{count}", f"download, 4 sessions, beside {readers}"),
-            Row(
-                f"stuck-{count}-kept", f"what {readers} {leave}", "kept_pct", "%"
-            ),
+            Row(f"stuck-{count}-kept", f"what {readers} {leave}", "kept_pct", "%"),
             seconds=0.6,
             quick=count == 32 and table.bus is USB2,
         )
