@@ -28,7 +28,7 @@ they are a few hundred more or less from one rest to the next.
 MALLOC = 1 << 20
 """How many more bytes the C library may have given out at the end."""
 
-BUFFERS = "muxd.usb.libusb.c_ubyte_Array_"
+BUFFERS = "muxd.usb.asynchronous.transfers.c_ubyte_Array_"
 """What types of buffers of transfers are called, but for their size."""
 
 RESIDENT = 8 << 20

@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, cast
-from typing import Protocol as Structure
+from typing import Protocol as TypingProtocol
 
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -51,7 +51,7 @@ for one that does not read: with 15 s in between, 600 bytes a second are seen.
 """
 
 
-class Joinable(Consumer, Structure):
+class Joinable(Consumer, TypingProtocol):
     """
     What a pipe needs of a transport: a consumer that is a push producer too,
     as Twisted's TCP, UNIX and TLS transports and our sessions are.

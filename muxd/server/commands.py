@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from errno import EINVAL, EPERM
 from typing import Any
-from typing import Protocol as Structure
+from typing import Protocol as TypingProtocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -26,7 +26,7 @@ Reply = Callable[[], None]
 """Sends it."""
 
 
-class Requester(Structure):
+class Requester(TypingProtocol):
     """
     What a command needs of the connection that it came from.
     """

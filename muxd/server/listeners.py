@@ -6,7 +6,7 @@ The event feed: every client in Listen mode, and what all of them are told.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol as Structure
+from typing import Protocol as TypingProtocol
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -18,7 +18,7 @@ from muxd.server.registry import DeviceRegistry
 from muxd.wire.messages import BINARY_VERSION, writePlist
 
 
-class Listener(Structure):
+class Listener(TypingProtocol):
     """
     What the feed needs of a client.
 

@@ -18,8 +18,8 @@ from muxd.identity import DeviceIdentity
 from muxd.interfaces import IDeviceReceiver
 from muxd.limits import Limits
 from muxd.usb.engines import IUSBLink
-from muxd.usb.opening import OpenedPhone, Opening
-from muxd.usb.presence import Location
+from muxd.usb.hotplug import Location
+from muxd.usb.opening import OpenedPhone, OpenToken
 
 
 class AttachedState(Enum):
@@ -34,7 +34,7 @@ class AttachedState(Enum):
     ENDED = auto()
 
 
-class IAttachedOwner(Protocol):
+class AttachedOwner(Protocol):
     """
     Whom a phone tells what has become of it.
     """
@@ -76,11 +76,11 @@ class AttachedPhone:
         phone: OpenedPhone,
         link: IUSBLink,
         receiver: IDeviceReceiver,
-        owner: IAttachedOwner,
+        owner: AttachedOwner,
         limits: Limits,
     ) -> None:
         self.location: Location = phone.location
-        self.opening: Opening = phone.opening
+        self.opening: OpenToken = phone.opening
         self.identity: DeviceIdentity = phone.identity
         self.state = AttachedState.IDLE
         self._receiver = receiver

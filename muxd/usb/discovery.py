@@ -28,13 +28,13 @@ from usb.core import USBError, find
 
 from muxd.shortage import remedy
 from muxd.usb.configuration import NoMuxInterface
+from muxd.usb.hotplug import DeviceBus, Location
 from muxd.usb.identification import NoSerial
 from muxd.usb.libraries import LibraryError
-from muxd.usb.opening import NotWanted, OpenedPhone, Opening, PhoneOpener, SwitchingMode
-from muxd.usb.presence import IBus, Location
+from muxd.usb.openfailures import OpenFailures, explain, isGone
+from muxd.usb.opening import NotWanted, OpenedPhone, OpenToken, PhoneOpener, SwitchingMode
 from muxd.usb.products import isPhone
 from muxd.usb.settings import USBSettings
-from muxd.usb.trouble import Troubles, explain, isGone
 from muxd.wire.text import printable
 
 TOLERATED_FAILURES = 5
@@ -49,7 +49,7 @@ SWITCH_TIMEOUT = 10.0
 """How long a phone may take to leave the bus after it was told to switch."""
 
 
-class IDiscoveryListener(Protocol):
+class DiscoveryListener(Protocol):
     """
     Whom discovery tells, in the reactor's thread.
     """
@@ -90,7 +90,7 @@ class _Known:
 
     standing: Standing
     serial: str = ""
-    opening: Opening | None = None
+    opening: OpenToken | None = None
     deadline: float = 0.0
 
 
@@ -108,12 +108,12 @@ class Discovery:
 
     def __init__(
         self,
-        listener: IDiscoveryListener,
+        listener: DiscoveryListener,
         callFromThread: Callable[..., object],
         *,
         loadBackend: Callable[[], Any],
         settings: USBSettings,
-        bus: IBus,
+        bus: DeviceBus,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._listener = listener
@@ -123,10 +123,10 @@ class Discovery:
         self._bus = bus
         self._seconds = seconds
         self._opener = PhoneOpener(settings)
-        self._troubles = Troubles(seconds)
+        self._troubles = OpenFailures(seconds)
         self._backend: Any = None
         self._known: dict[Location, _Known] = {}
-        self._released: deque[Opening] = deque()
+        self._released: deque[OpenToken] = deque()
         self._lastOpened = -SHORTEST_REOPEN
         self._failures = 0
         self._failureReported = False
@@ -159,7 +159,7 @@ class Discovery:
         self._bus.wake()
         return succeed(None) if self._ended is None else self._ended
 
-    def release(self, opening: Opening) -> None:
+    def release(self, opening: OpenToken) -> None:
         """
         The listener has disposed of this phone: open it again, if it is still there.
         """
@@ -306,7 +306,7 @@ class Discovery:
                 return False
         return self._troubles.isDue(location)
 
-    def _reopen(self, opening: Opening) -> None:
+    def _reopen(self, opening: OpenToken) -> None:
         """
         Have a phone opened again.  It is not forgotten: the listener is still to be
         told when it leaves.  There may be another in its place by now.

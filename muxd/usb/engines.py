@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from muxd.interfaces import IPacketLink
 from muxd.limits import Limits
+from muxd.wire.assembly import PacketAssembler
 
 if TYPE_CHECKING:
     from muxd.usb.opening import OpenedPhone
@@ -80,8 +81,8 @@ limits.
 """
 
 _ENGINES = {
-    "threads": ("muxd.usb.threads", "ThreadedLink"),
-    "async": ("muxd.usb.asynchronous", "AsynchronousLink"),
+    "threads": ("muxd.usb.threaded.link", "ThreadedLink"),
+    "async": ("muxd.usb.asynchronous.link", "AsynchronousLink"),
 }
 
 _AUTOMATIC = ("async", "threads")
@@ -127,3 +128,26 @@ def _makeLink(
                 reason=str(error),
             )
     return last(reactor, phone, limits)
+
+
+def assemblerFor(udid: str, log: Logger) -> PacketAssembler:
+    """
+    An assembler for what one phone sends.
+
+    What is no packet is logged once as a warning, and from then on for debugging
+    alone: a phone that sends garbage sends much of it.
+
+    @param log: The link's.
+    """
+
+    def dropped(count: int, reason: str) -> None:
+        tell = log.warn if assembler.drops == 1 else log.debug
+        tell(
+            "dropped {count} bytes from {udid} that are no packet: {reason}",
+            count=count,
+            udid=udid,
+            reason=reason,
+        )
+
+    assembler = PacketAssembler(dropped)
+    return assembler

@@ -16,9 +16,9 @@ from usb.util import dispose_resources
 
 from muxd.identity import DeviceIdentity
 from muxd.usb.configuration import MuxInterface, configure
+from muxd.usb.hotplug import Location
 from muxd.usb.identification import identify
 from muxd.usb.mode import needsSwitch, queryMode, switchMode
-from muxd.usb.presence import Location
 from muxd.usb.settings import USBSettings
 
 _log = Logger()
@@ -37,7 +37,7 @@ class SwitchingMode(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class OpenToken:
     """
     One time that a phone was opened.  What is at the same place later may be another one.
 
@@ -74,11 +74,11 @@ class OpenedPhone:
         return divmod(self.identity.locationID, 1 << 16)
 
     @property
-    def opening(self) -> Opening:
+    def opening(self) -> OpenToken:
         """
         What it is known by when it has ended.
         """
-        return Opening(self.location, self.number)
+        return OpenToken(self.location, self.number)
 
     def dispose(self) -> None:
         """

@@ -42,8 +42,8 @@ class USBSourceParser:
         @raise ValueError: An argument is wrong.
         """
         settings = parseSettings(args, kwargs)
+        from muxd.usb.hotplug import systemBus
         from muxd.usb.libraries import newContext
-        from muxd.usb.presence import systemBus
         from muxd.usb.source import USBSource
 
         description = ":".join((self.prefix, *(f"{key}={kwargs[key]}" for key in kwargs)))

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from muxd.limits import Limits
-from muxd.usb.opening import Opening
-from muxd.usb.presence import Location
+from muxd.usb.hotplug import Location
+from muxd.usb.opening import OpenToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Retries:
     """
 
     def __init__(
-        self, clock: IReactorTime, release: Callable[[Opening], object], limits: Limits
+        self, clock: IReactorTime, release: Callable[[OpenToken], object], limits: Limits
     ) -> None:
         self._clock = clock
         self._release = release
@@ -77,7 +77,7 @@ class Retries:
         self._setbacks[location] = setback
         return setback
 
-    def ended(self, opening: Opening) -> None:
+    def ended(self, opening: OpenToken) -> None:
         """
         Nothing of a phone is open any more: it is released now, or when it has waited.
         """
@@ -106,6 +106,6 @@ class Retries:
         for location in list(self._setbacks):
             self.forget(location)
 
-    def _due(self, opening: Opening) -> None:
+    def _due(self, opening: OpenToken) -> None:
         del self._timers[opening.location]
         self._release(opening)

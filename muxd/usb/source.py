@@ -21,8 +21,8 @@ from muxd.limits import LIMITS, Limits
 from muxd.usb.attached import AttachedPhone
 from muxd.usb.discovery import Discovery
 from muxd.usb.engines import EngineError, LinkFactory, NoThread, linkFactory
-from muxd.usb.opening import OpenedPhone, Opening
-from muxd.usb.presence import IBus, Location, PolledBus
+from muxd.usb.hotplug import DeviceBus, Location, PolledBus
+from muxd.usb.opening import OpenedPhone, OpenToken
 from muxd.usb.retries import Retries
 from muxd.usb.settings import USBSettings
 
@@ -54,7 +54,7 @@ class USBSource(Service):
         loadBackend: Callable[[], Any],
         settings: USBSettings,
         limits: Limits = LIMITS,
-        makeBus: Callable[[], IBus] = PolledBus,
+        makeBus: Callable[[], DeviceBus] = PolledBus,
         makeDiscovery: Callable[..., Discovery] = Discovery,
         makeLink: LinkFactory | None = None,
     ) -> None:
@@ -230,7 +230,7 @@ class USBSource(Service):
             self._retries.ended(attached.opening)
         self._checkStopped()
 
-    def _release(self, opening: Opening) -> None:
+    def _release(self, opening: OpenToken) -> None:
         assert self._discovery is not None
         self._discovery.release(opening)
 

@@ -147,7 +147,10 @@ class VerdictTests(SynchronousTestCase):
         Buffers that are kept to be used again do not count as what the C library
         has given out.
         """
-        objects = {"muxd.usb.libusb.c_ubyte_Array_65536": 32, "builtins.dict": 100_000}
+        objects = {
+            "muxd.usb.asynchronous.transfers.c_ubyte_Array_65536": 32,
+            "builtins.dict": 100_000,
+        }
         last = sample(2, malloc=(10 << 20) + (2 << 20), objects=objects)
         self.assertEqual(mallocBytes(last), 10 << 20)
         self.assertEqual(failures(result(sample(), last)), [])

@@ -43,7 +43,7 @@ from muxd.device.device import MuxedDevice
 from muxd.phone.faultplan import NO_FAULTS, Direction, FaultKind, FaultPlan
 from muxd.phone.iphone import Phone
 from muxd.phone.parser import serials
-from muxd.usb.presence import Location
+from muxd.usb.hotplug import Location
 from tests.faults.clients import Client, End, State, Wrong
 from tests.faults.listener import Listener
 from tests.faults.programs import Kind, ServiceFactory, makeProgram

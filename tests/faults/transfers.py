@@ -1,8 +1,8 @@
 """
 The asynchronous engine's transfers on a simulated bus, without libusb and without waiting.
 
-This is what L{muxd.usb.libusb} is to a real bus.  When and how many at a time the ends of
-transfers are seen is for the driver of an exploration to say.
+This is what L{muxd.usb.asynchronous.transfers} is to a real bus.  When and how many at
+a time the ends of transfers are seen is for the driver of an exploration to say.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from muxd.phone.attachment import Attachment
 from muxd.phone.handles import Handle
 from muxd.phone.pipes import Transfer
-from muxd.usb.libusb import NO_DEVICE, NO_MEMORY, TransferError, TransferStatus
+from muxd.usb.asynchronous.transfers import NO_DEVICE, NO_MEMORY, TransferError, TransferStatus
 
 STATUS = {
     0: TransferStatus.COMPLETED,

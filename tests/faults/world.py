@@ -30,10 +30,10 @@ from muxd.phone.profiles import configuration, mux
 from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
 from muxd.testing import ImmediateRecords
-from muxd.usb.asynchronous import AsynchronousLink
+from muxd.usb.asynchronous.link import AsynchronousLink
 from muxd.usb.discovery import Discovery, Standing
-from muxd.usb.opening import OpenedPhone, Opening
-from muxd.usb.presence import Location
+from muxd.usb.hotplug import Location
+from muxd.usb.opening import OpenedPhone, OpenToken
 from muxd.usb.settings import USBSettings
 from muxd.usb.source import USBSource
 from tests.faults.transfers import BusContext
@@ -315,7 +315,7 @@ class SteppedDiscovery(Discovery):
         found = sum(known.standing is Standing.FOUND for known in self._known.values())
         return self._isReleased or present != self._seen or found < len(present)
 
-    def release(self, opening: Opening) -> None:
+    def release(self, opening: OpenToken) -> None:
         """
         Remember that there is something to do.
         """

@@ -16,8 +16,8 @@ from muxd.phone.descriptors import SERIAL
 from muxd.phone.gadget import Recorder
 from muxd.phone.profiles import iPhone
 from muxd.usb.discovery import Discovery
+from muxd.usb.hotplug import DeviceBus, Location, PolledBus
 from muxd.usb.opening import OpenedPhone
-from muxd.usb.presence import IBus, Location, PolledBus
 from muxd.usb.settings import USBSettings
 
 
@@ -136,7 +136,7 @@ class DiscoveryTestCase(SynchronousTestCase):
     def build(
         self,
         settings: USBSettings | None = None,
-        bus: IBus | None = None,
+        bus: DeviceBus | None = None,
         load: Callable[[], Any] | None = None,
     ) -> Discovery:
         """

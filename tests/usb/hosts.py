@@ -21,12 +21,12 @@ from usb.core import find
 from muxd.device.muxer import Muxer
 from muxd.device.session import Session
 from muxd.limits import LIMITS, Limits
-from muxd.usb.asynchronous import AsynchronousLink
+from muxd.usb.asynchronous.link import AsynchronousLink
 from muxd.usb.engines import LinkState, linkFactory
 from muxd.usb.libraries import newContext
 from muxd.usb.opening import PhoneOpener
 from muxd.usb.settings import USBSettings
-from muxd.usb.threads import ThreadedLink
+from muxd.usb.threaded.link import ThreadedLink
 
 ECHO = 7
 CHARGEN = 19

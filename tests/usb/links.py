@@ -19,11 +19,11 @@ from muxd.phone.bus import SimulatedBus
 from muxd.phone.descriptors import MUX_IN
 from muxd.phone.gadget import Recorder
 from muxd.phone.profiles import iPhone
-from muxd.usb import threads
 from muxd.usb.engines import SMALL_PACKET
 from muxd.usb.opening import PhoneOpener
 from muxd.usb.settings import USBSettings
-from muxd.usb.threads import ThreadedLink
+from muxd.usb.threaded import link as threads
+from muxd.usb.threaded.link import ThreadedLink
 from tests.usb.devices import deviceOn
 from tests.usb.reactors import DEADLINE, ThreadedClock
 

@@ -1,5 +1,5 @@
 """
-What L{tests.usb.test_libusb} does to a library, as a program::
+What L{tests.usb.asynchronous.test_libusb} does to a library, as a program::
 
     python -m tests.usb.scenarios SCENARIO ENGINE
 
@@ -29,10 +29,10 @@ from zope.interface import implementer
 
 from muxd.interfaces import IDevice, IDeviceReceiver
 from muxd.limits import Limits
-from muxd.usb.asynchronous import AsynchronousLink
+from muxd.usb.asynchronous.link import AsynchronousLink
 from muxd.usb.engines import SMALL_PACKET, LinkState
+from muxd.usb.hotplug import PolledBus
 from muxd.usb.libraries import newContext
-from muxd.usb.presence import PolledBus
 from muxd.usb.settings import USBSettings
 from muxd.usb.source import USBSource
 from tests.usb.hosts import ECHO, MEBIBYTE, Client, Host, control, everything, leftovers

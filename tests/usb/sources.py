@@ -14,9 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.interfaces import IDevice
 from muxd.phone.bus import SimulatedBus
 from muxd.phone.profiles import iPhone
-from muxd.usb import threads
 from muxd.usb.settings import USBSettings
 from muxd.usb.source import USBSource
+from muxd.usb.threaded import link as threads
 from tests.usb.phones import Receiver, TalkingPhone
 from tests.usb.reactors import DEADLINE, ThreadedClock
 

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.testing import fakeIdentity
-from muxd.usb.opening import OpenedPhone, Opening
+from muxd.usb.opening import OpenedPhone, OpenToken
 from muxd.usb.settings import USBSettings
 from muxd.usb.source import USBSource
 from tests.device.links import RecordingLink
@@ -54,7 +54,7 @@ class ToldDiscovery:
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.released: list[Opening] = []
+        self.released: list[OpenToken] = []
 
     def start(self) -> None:
         """
@@ -67,7 +67,7 @@ class ToldDiscovery:
         """
         return succeed(None)
 
-    def release(self, opening: Opening) -> None:
+    def release(self, opening: OpenToken) -> None:
         """
         Write it down.
         """

@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.usb.test_assembling -*-
+# -*- test-case-name: tests.usb.test_engines -*-
 """
-Tests of L{muxd.usb.assembling}.
+Tests of L{muxd.usb.engines}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.usb.assembling import assemblerFor
+from muxd.usb.engines import assemblerFor
 from muxd.wire.mux import encodeVersion
 
 

@@ -18,9 +18,9 @@ from muxd.phone.gadget import Recorder
 from muxd.phone.profiles import iPhone
 from muxd.usb import discovery
 from muxd.usb.discovery import LONGEST_POLL, TOLERATED_FAILURES, Discovery
+from muxd.usb.hotplug import PolledBus
 from muxd.usb.libraries import LibraryError
 from muxd.usb.opening import OpenedPhone
-from muxd.usb.presence import PolledBus
 from muxd.usb.settings import USBSettings
 from tests.usb.discoveries import (
     DiscoveryTestCase,

@@ -17,7 +17,7 @@ from muxd.usb import engines
 from muxd.usb.engines import EngineError, linkFactory
 from muxd.usb.opening import PhoneOpener
 from muxd.usb.settings import USBSettings
-from muxd.usb.threads import ThreadedLink
+from muxd.usb.threaded.link import ThreadedLink
 from tests.usb.devices import deviceOn
 from tests.usb.reactors import ThreadedClock
 

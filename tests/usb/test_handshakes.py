@@ -17,8 +17,8 @@ from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
 from muxd.limits import LIMITS
-from muxd.usb.opening import Opening, PhoneOpener
-from muxd.usb.presence import Location
+from muxd.usb.hotplug import Location
+from muxd.usb.opening import OpenToken, PhoneOpener
 from muxd.usb.settings import USBSettings
 from tests.usb.devices import deviceOn
 from tests.usb.phones import UDID
@@ -31,7 +31,7 @@ class Ended:
     A phone, as far as it matters when it has ended.
     """
 
-    opening: Opening
+    opening: OpenToken
 
     @property
     def location(self) -> Location:
@@ -223,7 +223,7 @@ class HandshakeTests(SourceTestCase):
         ends before that, is opened again; the other one is nobody's any more.
         """
         here = (9, 9)
-        first, second = (cast(Any, Ended(Opening(here, number))) for number in (1, 2))
+        first, second = (cast(Any, Ended(OpenToken(here, number))) for number in (1, 2))
         self.source.startService()
         released: list[int] = []
         self.patch(

@@ -9,8 +9,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.limits import Limits
-from muxd.usb.opening import Opening
-from muxd.usb.presence import Location
+from muxd.usb.hotplug import Location
+from muxd.usb.opening import OpenToken
 from muxd.usb.retries import Retries
 
 HERE = (1, 2)
@@ -28,7 +28,7 @@ class RetriesTests(SynchronousTestCase):
         Nothing has failed yet.
         """
         self.clock = Clock()
-        self.released: list[Opening] = []
+        self.released: list[OpenToken] = []
         self.retries = Retries(self.clock, self.released.append, LIMITS)
 
     def failAndEnd(self, location: Location = HERE) -> None:
@@ -36,7 +36,7 @@ class RetriesTests(SynchronousTestCase):
         A phone does not answer, and is let go of.
         """
         self.retries.failed(location)
-        self.retries.ended(Opening(location, 1))
+        self.retries.ended(OpenToken(location, 1))
 
     def wait(self) -> float:
         """
@@ -58,8 +58,8 @@ class RetriesTests(SynchronousTestCase):
         """
         A phone that has not failed can be opened again at once.
         """
-        self.retries.ended(Opening(HERE, 1))
-        self.assertEqual(self.released, [Opening(HERE, 1)])
+        self.retries.ended(OpenToken(HERE, 1))
+        self.assertEqual(self.released, [OpenToken(HERE, 1)])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_delays(self) -> None:
@@ -70,7 +70,7 @@ class RetriesTests(SynchronousTestCase):
         told, waited = [], []
         for _ in range(2000):
             told.append(self.retries.failed(HERE).delay)
-            self.retries.ended(Opening(HERE, 1))
+            self.retries.ended(OpenToken(HERE, 1))
             waited.append(self.wait())
         self.assertEqual(waited[:8], [0, 5, 10, 20, 40, 60, 60, 60])
         self.assertEqual(waited[-1], 60)
@@ -93,7 +93,7 @@ class RetriesTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.clock.advance(100)
         self.assertEqual(self.released, [])
-        self.retries.ended(Opening(HERE, 1))
+        self.retries.ended(OpenToken(HERE, 1))
         self.assertEqual(self.wait(), 5)
 
     def test_isWaiting(self) -> None:
@@ -115,7 +115,7 @@ class RetriesTests(SynchronousTestCase):
         self.failAndEnd()
         self.failAndEnd()
         self.released.clear()
-        self.retries.ended(Opening(HERE, 1))
+        self.retries.ended(OpenToken(HERE, 1))
         self.assertEqual(self.wait(), 5)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -127,7 +127,7 @@ class RetriesTests(SynchronousTestCase):
         self.failAndEnd()
         self.released.clear()
         self.failAndEnd(THERE)
-        self.assertEqual(self.released, [Opening(THERE, 1)])
+        self.assertEqual(self.released, [OpenToken(THERE, 1)])
 
     def test_forget(self) -> None:
         """
@@ -139,8 +139,8 @@ class RetriesTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.released.clear()
         self.assertEqual(self.retries.failed(HERE).failures, 1)
-        self.retries.ended(Opening(HERE, 1))
-        self.assertEqual(self.released, [Opening(HERE, 1)])
+        self.retries.ended(OpenToken(HERE, 1))
+        self.assertEqual(self.released, [OpenToken(HERE, 1)])
         self.retries.forget(THERE)
 
     def test_stop(self) -> None:

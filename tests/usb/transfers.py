@@ -20,9 +20,9 @@ from zope.interface import implementer
 from muxd.identity import DeviceIdentity
 from muxd.interfaces import IPacketReceiver
 from muxd.limits import Limits
-from muxd.usb.asynchronous import AsynchronousLink
+from muxd.usb.asynchronous.link import AsynchronousLink
+from muxd.usb.asynchronous.transfers import TransferError, TransferStatus
 from muxd.usb.configuration import MuxInterface
-from muxd.usb.libusb import TransferError, TransferStatus
 from muxd.usb.opening import OpenedPhone
 
 IN, OUT = 0x85, 0x04

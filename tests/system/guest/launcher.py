@@ -36,9 +36,9 @@ _LOADED = (
     "muxd.server.preflight",
     "muxd.tap.iphone",
     "muxd.tap.usbmuxd",
-    "muxd.usb.asynchronous",
+    "muxd.usb.asynchronous.link",
     "muxd.usb.source",
-    "muxd.usb.threads",
+    "muxd.usb.threaded.link",
 )
 """All that programs would load for themselves in the course of time."""
 

@@ -1,11 +1,11 @@
 """
-Tests for L{muxd.usb.readings}: reads give way to packets that find no memory.
+Tests for L{muxd.usb.asynchronous.reads}: reads give way to packets that find no memory.
 """
 
 from __future__ import annotations
 
+from muxd.usb.asynchronous.transfers import NO_MEMORY, TransferStatus
 from muxd.usb.engines import LinkState
-from muxd.usb.libusb import NO_MEMORY, TransferStatus
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import LIMITS, AsynchronousTestCase
 

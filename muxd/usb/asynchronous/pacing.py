@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_pace -*-
+# -*- test-case-name: tests.usb.asynchronous.test_pacing -*-
 """
 How much may be on its way to a phone at once.
 

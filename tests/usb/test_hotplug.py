@@ -1,5 +1,5 @@
 """
-Tests for L{muxd.usb.presence}.
+Tests for L{muxd.usb.hotplug}.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from muxd.usb import presence
-from muxd.usb.presence import (
+from muxd.usb import hotplug as presence
+from muxd.usb.hotplug import (
     SYSFS,
     LinuxBus,
     PolledBus,

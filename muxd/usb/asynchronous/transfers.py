@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_libusb -*-
+# -*- test-case-name: tests.usb.asynchronous.test_libusb -*-
 """
 libusb's asynchronous transfers, for one phone: the only place with raw pointers.
 

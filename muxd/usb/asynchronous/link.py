@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_asynchronous,tests.usb.test_asynchronous_memory -*-
+# -*- test-case-name: tests.usb.asynchronous.test_link,tests.usb.asynchronous.test_memory -*-
 """
 The fast engine: libusb's asynchronous transfers, driven by the reactor.
 
@@ -21,12 +21,12 @@ B{usbfs memory.}  Linux lends 16 MB to all transfers of a machine together
 (C{usbcore.usbfs_memory_mb}).  When there is no more, reading goes on with as many
 transfers as were accepted, and the others try again when one comes back; a
 packet waits until memory comes back, for which a read is given up
-(L{muxd.usb.readings}).
+(L{muxd.usb.asynchronous.reads}).
 
 B{Endings.}  A transfer that fails means that the phone is gone, but for a
-stall, which is cleared once for each endpoint (L{muxd.usb.stalls}).  Whatever
+stall, which is cleared once for each endpoint (L{muxd.usb.asynchronous.stalls}).  Whatever
 happens, no transfer is forgotten: a link is closed when all have come back (see
-L{muxd.usb.libusb}).
+L{muxd.usb.asynchronous.transfers}).
 """
 
 from __future__ import annotations
@@ -45,16 +45,15 @@ from zope.interface import implementer
 
 from muxd.interfaces import Buffer, IPacketReceiver
 from muxd.limits import LIMITS, Limits
-from muxd.usb.assembling import assemblerFor
-from muxd.usb.descriptors import LibusbDescriptors
-from muxd.usb.engines import EngineError, IUSBLink, LinkState
+from muxd.usb.asynchronous.pacing import BusPace
+from muxd.usb.asynchronous.pollfds import LibusbDescriptors
+from muxd.usb.asynchronous.reads import Reads
+from muxd.usb.asynchronous.stalls import Stalls
+from muxd.usb.asynchronous.transfers import Transfer, TransferContext, TransferError, TransferStatus
+from muxd.usb.asynchronous.writes import Writes
+from muxd.usb.engines import EngineError, IUSBLink, LinkState, assemblerFor
 from muxd.usb.identification import HIGH_SPEED
-from muxd.usb.libusb import Transfer, TransferContext, TransferError, TransferStatus
 from muxd.usb.opening import OpenedPhone
-from muxd.usb.pace import BusPace
-from muxd.usb.readings import Readings
-from muxd.usb.stalls import Stalls
-from muxd.usb.submissions import Submissions
 
 COMPLETED = int(TransferStatus.COMPLETED)
 
@@ -106,7 +105,7 @@ class AsynchronousLink:
         except (TypeError, AttributeError, TransferError) as error:
             raise EngineError(f"libusb has no asynchronous transfers here: {error}") from error
         self._pace = BusPace(self._reactor.seconds, limits)
-        self._submissions = Submissions(
+        self._writes = Writes(
             self._context,
             phone.interface,
             limits,
@@ -118,19 +117,18 @@ class AsynchronousLink:
             reactor,
             phone,
             self._descriptors,
-            self._submissions,
+            self._writes,
             cleared=self._stallsCleared,
             makeThread=makeThread,
         )
-        self._readings = Readings(
+        self._reads = Reads(
             self._context,
             phone.interface,
             assemblerFor(phone.identity.udid, self._log),
             noMemory=self._noMemoryToRead,
             failed=self._fail,
         )
-        # An instance attribute on purpose: it is asked for every packet.
-        self.hasRoom = self._submissions.hasRoom  # type: ignore[method-assign]
+        self.hasRoom = self._writes.hasRoom
 
     # IPacketLink
 
@@ -152,7 +150,7 @@ class AsynchronousLink:
         for fd, isReadable in self._watchable.items():
             self._descriptors.change(fd, isReadable)
         limits = self._limits
-        self._readings.prepare(limits.fastReadsInFlight if self.isFast else limits.readsInFlight)
+        self._reads.prepare(limits.fastReadsInFlight if self.isFast else limits.readsInFlight)
         # If that fails, the receiver is told, which it must not be in here.
         self._retry = self._reactor.callLater(0, self._goOn)
 
@@ -161,13 +159,7 @@ class AsynchronousLink:
         Submit one packet.
         """
         if self.state is LinkState.RUNNING:
-            self._submissions.send(parts)
-
-    def hasRoom(self, size: int) -> bool:
-        """
-        Whether few enough packets are on their way.
-        """
-        return self._submissions.hasRoom(size)
+            self._writes.send(parts)
 
     def close(self) -> Deferred[None]:
         """
@@ -200,7 +192,7 @@ class AsynchronousLink:
         if self.state is not LinkState.RUNNING:
             return
         self.state = LinkState.LOST
-        self._submissions.clear()
+        self._writes.clear()
         receiver, self._receiver = self._receiver, None
         assert receiver is not None
         receiver.linkLost(reason)
@@ -245,13 +237,13 @@ class AsynchronousLink:
                 status = transfer.status
             else:
                 wrote = True
-                status = self._submissions.ended(transfer)
+                status = self._writes.ended(transfer)
             if status != COMPLETED and not self._recovered(transfer, status):
                 failed = failed or status
             if transfer.isIn:
-                packets += self._readings.ended(transfer, status)
+                packets += self._reads.ended(transfer, status)
         if wrote:
-            self._submissions.measure()
+            self._writes.measure()
         # What packets make us send must not wait for the phone.
         if self._stalls.isWaiting and not self._stalls.clear():
             failed = failed or int(TransferStatus.STALL)
@@ -261,7 +253,7 @@ class AsynchronousLink:
             self._fail(TransferStatus(failed).name.replace("_", " "))
         # Those that wait for memory come before the reads that would take it again.
         if self.state in (LinkState.RUNNING, LinkState.CLOSING):
-            self._submissions.resume()
+            self._writes.resume()
         self._read()
         if wrote and self._receiver is not None:
             self._receiver.roomAvailable()
@@ -274,7 +266,7 @@ class AsynchronousLink:
         next one finds its endpoint cleared.  And a read may have been taken back
         by us.
         """
-        if self._readings.isSurplus(transfer):
+        if self._reads.isSurplus(transfer):
             return status == TransferStatus.CANCELLED
         if status != TransferStatus.STALL or self.state is not LinkState.RUNNING:
             return False
@@ -288,7 +280,7 @@ class AsynchronousLink:
         if self.state is LinkState.CLOSED:  # it was given up
             return
         self._descriptors.resume()
-        self._submissions.release()
+        self._writes.release()
         if self.state is LinkState.CLOSING:
             self._flush()
         else:
@@ -317,7 +309,7 @@ class AsynchronousLink:
 
     def _noMemoryToWrite(self) -> None:
         self._reportMemory()
-        self._readings.giveWay()
+        self._reads.giveWay()
         self._tryAgainSoon()
 
     def _tryAgainSoon(self) -> None:
@@ -337,7 +329,7 @@ class AsynchronousLink:
         Submit what waits.
         """
         if self.state is LinkState.RUNNING:
-            self._submissions.resume()
+            self._writes.resume()
         # It may have been lost, and closed, by that.
         self._read()
 
@@ -346,7 +338,7 @@ class AsynchronousLink:
         Submit the reads that are not submitted.
         """
         if self.state is LinkState.RUNNING and not self._stalls.isClearing:
-            self._readings.submit()
+            self._reads.submit()
 
     def _reportMemory(self) -> None:
         if not self._memoryReported:
@@ -364,7 +356,7 @@ class AsynchronousLink:
         Cancel what there is when all is written, or after a short time.
         """
         self._stopTimers()
-        if self._submissions.isIdle():
+        if self._writes.isIdle():
             self._cancelAll()
         else:
             later = self._reactor.callLater
@@ -376,7 +368,7 @@ class AsynchronousLink:
         """
         if not self._context.inFlight:
             self._release()
-        elif not self._cancelling and self._submissions.isIdle():
+        elif not self._cancelling and self._writes.isIdle():
             self._cancelAll()
 
     def _cancelAll(self) -> None:
@@ -385,7 +377,7 @@ class AsynchronousLink:
         """
         self._stopTimers()
         self._cancelling = True
-        self._submissions.clear()
+        self._writes.clear()
         for transfer in self._context.inFlight.values():
             transfer.cancel()
         if self._context.inFlight:
@@ -415,8 +407,8 @@ class AsynchronousLink:
         """
         Everything has come back.
         """
-        self._readings.free()
-        self._submissions.free()
+        self._reads.free()
+        self._writes.free()
         self._forgetDescriptors()
         try:
             self._phone.dispose()

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_asynchronous -*-
+# -*- test-case-name: tests.usb.asynchronous.test_link -*-
 """
 libusb's file descriptors, watched by the reactor.
 """

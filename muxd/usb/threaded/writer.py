@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_threads -*-
+# -*- test-case-name: tests.usb.threaded.test_link -*-
 """
 The writing thread of the pyusb engine.
 
@@ -22,14 +22,14 @@ from enum import Enum, auto
 from queue import SimpleQueue
 from threading import Event
 
+from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from usb.core import USBError, USBTimeoutError
 
 from muxd.limits import Limits
 from muxd.usb.engines import SMALL_PACKET
-from muxd.usb.failures import transferFailure
-from muxd.usb.mailbox import Mailbox
 from muxd.usb.opening import OpenedPhone
+from muxd.usb.threaded.mailbox import Mailbox
 
 WRITE_TIMEOUT = 200
 """Milliseconds."""
@@ -37,7 +37,7 @@ WRITE_TIMEOUT = 200
 
 class RoomAvailable(Enum):
     """
-    What the writing thread says when somebody waits for room.
+    What the writing thread says when the reactor waits for room.
     """
 
     ROOM_AVAILABLE = auto()
@@ -45,6 +45,13 @@ class RoomAvailable(Enum):
 
 Mail = bytes | Failure | RoomAvailable
 """What the threads put into a link's mailbox: a transfer, the end, or room."""
+
+
+def transferFailure(error: USBError) -> Failure:
+    """
+    What a link's receiver is told when one of pyusb's transfers has failed.
+    """
+    return Failure(ConnectionLost(f"USB transfer failed: {error}"))
 
 
 class Writer:
@@ -55,7 +62,7 @@ class Writer:
     written by the reactor's thread alone, the other by the writing thread
     alone, so there is no lock.
 
-    @ivar isAwaited: Somebody wants to hear of room.  Set by the reactor's
+    @ivar isAwaited: The reactor wants to hear of room.  Set by the reactor's
         thread, cleared by the writing one.
     """
 

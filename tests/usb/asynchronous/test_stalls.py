@@ -1,14 +1,14 @@
 """
-Tests for L{muxd.usb.stalls}, and for what the asynchronous engine does meanwhile.
+Tests for L{muxd.usb.asynchronous.stalls}, and for what the asynchronous engine does meanwhile.
 """
 
 from __future__ import annotations
 
 from twisted.python.failure import Failure
 
+from muxd.usb.asynchronous.stalls import CLEARING
+from muxd.usb.asynchronous.transfers import TransferStatus
 from muxd.usb.engines import LinkState
-from muxd.usb.libusb import TransferStatus
-from muxd.usb.stalls import CLEARING
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import (
     CONTROL_FD,

@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.usb.pace}.
+Tests of L{muxd.usb.asynchronous.pacing}.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.limits import Limits
-from muxd.usb.pace import BusPace
+from muxd.usb.asynchronous.pacing import BusPace
 from muxd.wire.mux import BULK_PAYLOAD, LARGE_PAYLOAD, encodePacketV1
 from tests.usb.transfers import AsynchronousTestCase
 

@@ -1,5 +1,5 @@
 """
-Tests for L{muxd.usb.trouble}.
+Tests for L{muxd.usb.openfailures}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.usb.trouble import LONGEST_DELAY, Troubles, explain, holders, isGone
+from muxd.usb.openfailures import LONGEST_DELAY, OpenFailures, explain, holders, isGone
 
 HERE = (1, 2)
 THERE = (1, 3)
@@ -19,7 +19,7 @@ THERE = (1, 3)
 
 class TroublesTests(SynchronousTestCase):
     """
-    Tests for L{Troubles}.
+    Tests for L{OpenFailures}.
     """
 
     def setUp(self) -> None:
@@ -27,7 +27,7 @@ class TroublesTests(SynchronousTestCase):
         No troubles yet.
         """
         self.clock = Clock()
-        self.troubles = Troubles(self.clock.seconds)
+        self.troubles = OpenFailures(self.clock.seconds)
 
     def test_reportedOnce(self) -> None:
         """

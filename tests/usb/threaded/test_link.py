@@ -1,5 +1,5 @@
 """
-Tests for L{muxd.usb.threads}: real threads and pyusb on a simulated bus.
+Tests for L{muxd.usb.threaded.link}: real threads and pyusb on a simulated bus.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from muxd.phone.descriptors import MUX_IN, MUX_OUT
 from muxd.usb.engines import SMALL_PACKET, IUSBLink, LinkState, NoThread
 from muxd.usb.opening import PhoneOpener
 from muxd.usb.settings import USBSettings
-from muxd.usb.threads import ThreadedLink
+from muxd.usb.threaded.link import ThreadedLink
 from tests.usb.devices import deviceOn
 from tests.usb.links import BULK, LinkTestCase, packet
 

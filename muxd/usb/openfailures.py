@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_trouble -*-
+# -*- test-case-name: tests.usb.test_openfailures -*-
 """
 Phones that cannot be opened: what to tell the operator, how often, and when to
 try again.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from muxd.usb.presence import Location
+from muxd.usb.hotplug import Location
 
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
@@ -21,7 +21,7 @@ PROCESSES = Path("/proc")
 
 
 @dataclass(slots=True)
-class _Trouble:
+class _OpenFailure:
     """
     One phone's.
     """
@@ -31,7 +31,7 @@ class _Trouble:
     nextTry: float = 0.0
 
 
-class Troubles:
+class OpenFailures:
     """
     The phones that failed to open.  They are tried again after a second, then
     two, four, up to a minute; and reported whenever the reason is another.
@@ -39,7 +39,7 @@ class Troubles:
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._troubles: dict[Location, _Trouble] = {}
+        self._troubles: dict[Location, _OpenFailure] = {}
 
     def failed(self, location: Location, text: str, patient: bool = False) -> bool:
         """
@@ -49,7 +49,7 @@ class Troubles:
             first.
         @return: Whether to report it.
         """
-        trouble = self._troubles.setdefault(location, _Trouble())
+        trouble = self._troubles.setdefault(location, _OpenFailure())
         delay = min(FIRST_DELAY * 2**trouble.failures, LONGEST_DELAY)
         # The exponent stays small, however long this goes on.
         trouble.failures = min(trouble.failures + 1, 16)

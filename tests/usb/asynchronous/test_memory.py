@@ -1,10 +1,10 @@
 """
-Tests for L{muxd.usb.asynchronous}: a kernel that has no memory for a transfer.
+Tests for L{muxd.usb.asynchronous.link}: a kernel that has no memory for a transfer.
 """
 
 from __future__ import annotations
 
-from muxd.usb.libusb import NO_DEVICE, NO_MEMORY, TransferError
+from muxd.usb.asynchronous.transfers import NO_DEVICE, NO_MEMORY, TransferError
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import LIMITS, AsynchronousTestCase, FakeTransfer
 

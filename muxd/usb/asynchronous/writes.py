@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_asynchronous,tests.usb.test_asynchronous_memory -*-
+# -*- test-case-name: tests.usb.asynchronous.test_link,tests.usb.asynchronous.test_memory -*-
 """
 The writing half of the asynchronous engine.
 """
@@ -10,20 +10,20 @@ from collections.abc import Callable, Sequence
 
 from muxd.interfaces import Buffer
 from muxd.limits import Limits
-from muxd.usb.configuration import MuxInterface
-from muxd.usb.engines import SMALL_PACKET
-from muxd.usb.libusb import (
+from muxd.usb.asynchronous.pacing import BusPace
+from muxd.usb.asynchronous.transfers import (
     NO_MEMORY,
     Transfer,
     TransferContext,
     TransferError,
     TransferStatus,
 )
-from muxd.usb.pace import BusPace
+from muxd.usb.configuration import MuxInterface
+from muxd.usb.engines import SMALL_PACKET
 from muxd.wire.mux import DEVICE_MRU
 
 
-class Submissions:
+class Writes:
     """
     OUT transfers: those in flight, those to use again, and the packets that
     came when there were enough.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_stalls -*-
+# -*- test-case-name: tests.usb.asynchronous.test_stalls -*-
 """
 The stalls of a phone in the asynchronous engine.
 
@@ -17,10 +17,10 @@ from typing import Any
 
 from usb.core import USBError
 
-from muxd.usb.descriptors import LibusbDescriptors
-from muxd.usb.libusb import Transfer
+from muxd.usb.asynchronous.pollfds import LibusbDescriptors
+from muxd.usb.asynchronous.transfers import Transfer
+from muxd.usb.asynchronous.writes import Writes
 from muxd.usb.opening import OpenedPhone
-from muxd.usb.submissions import Submissions
 
 CLEARING = 5.0
 """Seconds that Linux gives a phone to answer."""
@@ -36,7 +36,7 @@ class Stalls:
         reactor: Any,
         phone: OpenedPhone,
         descriptors: LibusbDescriptors,
-        submissions: Submissions,
+        submissions: Writes,
         cleared: Callable[[str | None], object],
         makeThread: Callable[..., Any] = Thread,
     ) -> None:
@@ -50,7 +50,7 @@ class Stalls:
         self._reactor = reactor
         self._phone = phone
         self._descriptors = descriptors
-        self._submissions = submissions
+        self._writes = submissions
         self._cleared = cleared
         self._makeThread = makeThread
         self._seen: set[int] = set()
@@ -109,7 +109,7 @@ class Stalls:
         self._thread = thread
         self._clearing = len(endpoints)
         self._descriptors.pause()
-        self._submissions.hold()
+        self._writes.hold()
         return True
 
     def _run(self, endpoints: Sequence[int]) -> None:

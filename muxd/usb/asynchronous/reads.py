@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_asynchronous,tests.usb.test_readings -*-
+# -*- test-case-name: tests.usb.asynchronous.test_link,tests.usb.asynchronous.test_reads -*-
 """
 The reading half of the asynchronous engine.
 
@@ -13,8 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from muxd.usb.asynchronous.transfers import (
+    NO_MEMORY,
+    Transfer,
+    TransferContext,
+    TransferError,
+    TransferStatus,
+)
 from muxd.usb.configuration import MuxInterface
-from muxd.usb.libusb import NO_MEMORY, Transfer, TransferContext, TransferError, TransferStatus
 from muxd.wire.assembly import PacketAssembler
 
 READ_SIZE = 32768
@@ -27,7 +33,7 @@ COMPLETED = int(TransferStatus.COMPLETED)
 CANCELLED = int(TransferStatus.CANCELLED)
 
 
-class Readings:
+class Reads:
     """
     IN transfers: those with the kernel, and those to submit.
 

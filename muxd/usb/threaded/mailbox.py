@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_mailbox -*-
+# -*- test-case-name: tests.usb.threaded.test_mailbox -*-
 """
 From a thread to the reactor, many items for one wake-up.
 """

@@ -1,5 +1,5 @@
 """
-Tests for L{muxd.usb.writing} and L{muxd.usb.failures}, without threads.
+Tests for L{muxd.usb.threaded.writer} and of clearing a stall once, without threads.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from muxd.limits import LIMITS
 from muxd.phone.bus import usbError
 from muxd.usb.configuration import MuxInterface
 from muxd.usb.engines import SMALL_PACKET
-from muxd.usb.failures import ClearingOnce
-from muxd.usb.mailbox import Mailbox
 from muxd.usb.opening import OpenedPhone
-from muxd.usb.writing import WRITE_TIMEOUT, Mail, RoomAvailable, Writer
+from muxd.usb.threaded.link import ClearingOnce
+from muxd.usb.threaded.mailbox import Mailbox
+from muxd.usb.threaded.writer import WRITE_TIMEOUT, Mail, RoomAvailable, Writer
 
 INTERFACE = MuxInterface(
     configuration=4, number=1, output=4, input=0x85, maxPacketSize=512, inputPacketSize=512

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_threads -*-
+# -*- test-case-name: tests.usb.threaded.test_link -*-
 """
 The pyusb engine: one thread that reads and one that writes, for each phone.
 
@@ -11,10 +11,10 @@ with the next one.  Therefore a chunk shorter than what was asked for is the end
 of a transfer for sure only if its last packet was short, that is, if its size
 is no multiple of wMaxPacketSize.
 
-How a write that times out goes on is told in L{muxd.usb.writing}.
+How a write that times out goes on is told in L{muxd.usb.threaded.writer}.
 
 B{Endings.}  Any other error means that the phone is gone, except for a stall of
-reading, which is cleared once (L{muxd.usb.failures}).  Threads end within one time-out
+reading, which is cleared once (L{ClearingOnce}).  Threads end within one time-out
 of being told, or at once when the bus reports the unplug.
 
 B{No thread.}  A system may have none to give.  A link that gets none to read or to
@@ -24,6 +24,7 @@ has its threads looked at from time to time, in the reactor.
 
 from __future__ import annotations
 
+import errno
 from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -39,18 +40,48 @@ from zope.interface import implementer
 
 from muxd.interfaces import Buffer, IPacketReceiver
 from muxd.limits import LIMITS, Limits
-from muxd.usb.assembling import assemblerFor
-from muxd.usb.engines import IUSBLink, LinkState, NoThread
-from muxd.usb.failures import ClearingOnce, transferFailure
+from muxd.usb.engines import IUSBLink, LinkState, NoThread, assemblerFor
 from muxd.usb.identification import HIGH_SPEED
-from muxd.usb.mailbox import Mailbox
 from muxd.usb.opening import OpenedPhone
-from muxd.usb.writing import Mail, Writer
+from muxd.usb.threaded.mailbox import Mailbox
+from muxd.usb.threaded.writer import Mail, Writer, transferFailure
 from muxd.wire.mux import BULK_PAYLOAD
 
 READ_SIZE = 65536
 READ_TIMEOUT = 200
 """Milliseconds."""
+
+
+class ClearingOnce:
+    """
+    A function that reads, and the first time that its endpoint is stalled clears
+    that and tries again.
+
+    It is for reading alone.  pyusb does not say how much of a transfer was moved before
+    it was stalled, and that would be written twice.  What is read so is lost, of which
+    the numbers in the packets tell.
+    """
+
+    def __init__(self, device: Any, endpoint: int, transfer: Callable[..., int]) -> None:
+        self._device = device
+        self._endpoint = endpoint
+        self._transfer = transfer
+        self._cleared = False
+
+    def __call__(self, *args: object) -> int:
+        """
+        Read.
+
+        @raise USBError: It failed, also if that was for a second stall.
+        """
+        try:
+            return self._transfer(*args)
+        except USBError as error:
+            if error.errno != errno.EPIPE or self._cleared:
+                raise
+            self._cleared = True
+            self._device.clear_halt(self._endpoint)
+            return self._transfer(*args)
 
 
 @implementer(IUSBLink)

@@ -1,5 +1,5 @@
 """
-Tests for L{muxd.usb.mailbox}.
+Tests for L{muxd.usb.threaded.mailbox}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from threading import Thread
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.usb.mailbox import Mailbox
+from muxd.usb.threaded.mailbox import Mailbox
 from tests.usb.reactors import DEADLINE, ThreadedClock
 
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_presence -*-
+# -*- test-case-name: tests.usb.test_hotplug -*-
 """
 What is on the bus, without libusb, and a way to wait until that changes.
 
@@ -43,7 +43,7 @@ _GONE = frozenset((errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.EACCES))
 """What a device's file says when it has just gone, or is not for us."""
 
 
-class IBus(Protocol):
+class DeviceBus(Protocol):
     """
     What discovery wants to know of a bus.  All but L{wake} is called in the
     discovery thread.
@@ -268,7 +268,7 @@ def phoneLocation(uevent: str) -> Location | None:
         return None
 
 
-def systemBus() -> IBus:
+def systemBus() -> DeviceBus:
     """
     The bus of this machine.
     """

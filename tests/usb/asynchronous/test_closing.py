@@ -1,13 +1,13 @@
 """
-Tests for L{muxd.usb.asynchronous}: how a link ends.
+Tests for L{muxd.usb.asynchronous.link}: how a link ends.
 """
 
 from __future__ import annotations
 
 from twisted.python.failure import Failure
 
+from muxd.usb.asynchronous.transfers import TransferStatus
 from muxd.usb.engines import LinkState
-from muxd.usb.libusb import TransferStatus
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import (
     LIMITS,

@@ -1,5 +1,5 @@
 """
-Tests for L{muxd.usb.asynchronous}: its policy, over transfers that the test ends.
+Tests for L{muxd.usb.asynchronous.link}: its policy, over transfers that the test ends.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from muxd.usb.asynchronous import AsynchronousLink
-from muxd.usb.descriptors import LibusbDescriptor
+from muxd.usb.asynchronous.link import AsynchronousLink
+from muxd.usb.asynchronous.pollfds import LibusbDescriptor
+from muxd.usb.asynchronous.reads import READ_SIZE
+from muxd.usb.asynchronous.transfers import NO_DEVICE, TransferStatus
 from muxd.usb.engines import EngineError, IUSBLink, LinkState
-from muxd.usb.libusb import NO_DEVICE, TransferStatus
 from muxd.usb.opening import OpenedPhone
-from muxd.usb.readings import READ_SIZE
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import (
     CONTROL_FD,

@@ -1,5 +1,5 @@
 """
-Tests for L{muxd.usb.threads}: how a link is closed.
+Tests for L{muxd.usb.threaded.link}: how a link is closed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from muxd.phone.bus import usbError
 from muxd.usb.engines import LinkState
 from muxd.usb.opening import OpenedPhone, PhoneOpener
 from muxd.usb.settings import USBSettings
-from muxd.usb.threads import ThreadedLink
+from muxd.usb.threaded.link import ThreadedLink
 from tests.usb.devices import deviceOn
 from tests.usb.links import BULK, LinkTestCase, packet
 from tests.usb.reactors import DEADLINE

@@ -1,5 +1,5 @@
 """
-Tests for both engines, and for L{muxd.usb.libusb} above all, on C code: the
+Tests for both engines, and for L{muxd.usb.asynchronous.transfers} above all, on C code: the
 stand-in for libusb of C{bench/rig}, with a strict phone at its other end.
 
 What is done to them is in L{tests.usb.scenarios}; each is a process of its own.

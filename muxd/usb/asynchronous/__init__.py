@@ -1,0 +1,3 @@
+"""
+The engine C{async}: libusb's asynchronous transfers, driven by the reactor.
+"""

@@ -1,0 +1,3 @@
+"""
+The engine C{threads}: pyusb's blocking transfers, two threads for each phone.
+"""
