@@ -81,6 +81,7 @@ lint: $(DEVELOPED)
 
 types: $(DEVELOPED)
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file docs/examples/plain.ini docs/examples/script.py
 
 check-packaging: $(DEVELOPED)
 	$(BIN)/python -m build --no-isolation --outdir build/dist .

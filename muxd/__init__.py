@@ -1,8 +1,75 @@
+# -*- test-case-name: tests.test_faces -*-
 """
 usbmuxd as a Twisted service.
 
-C{twistd -n usbmuxd} is the daemon; L{muxd.service} is the same thing for an
-application that wants phones of its own.
+C{twistd -n usbmuxd} is the daemon; L{MuxService} is the same thing for an application
+that wants phones of its own::
+
+    from muxd import MuxService
+
+    service = MuxService(reactor, sources=["usb"])
+
+What is in C{__all__} here, in L{muxd.client}, L{muxd.phone} and L{muxd.testing}, and in
+the modules that F{docs/api.md} names beside them, is public.  Everything else may change
+with any version.
 """
 
-__version__ = "0.1.0"
+from typing import TYPE_CHECKING
+
+from muxd.faces import lazyFace
+
+if TYPE_CHECKING:
+    from muxd.identity import DeviceIdentity
+    from muxd.interfaces import (
+        AttachedDevice,
+        IDevice,
+        IDeviceListener,
+        IDeviceReceiver,
+        IDeviceSource,
+        IDeviceSourceParser,
+    )
+    from muxd.limits import Limits
+    from muxd.net.socketfile import CannotListen
+    from muxd.relay import RelayService, Route
+    from muxd.server.registry import DeviceRegistry
+    from muxd.service import MuxService, NoSuchDevice
+
+__version__ = "0.2.0"
+
+__all__ = [
+    "AttachedDevice",
+    "CannotListen",
+    "DeviceIdentity",
+    "DeviceRegistry",
+    "IDevice",
+    "IDeviceListener",
+    "IDeviceReceiver",
+    "IDeviceSource",
+    "IDeviceSourceParser",
+    "Limits",
+    "MuxService",
+    "NoSuchDevice",
+    "RelayService",
+    "Route",
+    "__version__",
+]
+
+__getattr__, __dir__ = lazyFace(
+    __name__,
+    {
+        "muxd.identity": ("DeviceIdentity",),
+        "muxd.interfaces": (
+            "AttachedDevice",
+            "IDevice",
+            "IDeviceListener",
+            "IDeviceReceiver",
+            "IDeviceSource",
+            "IDeviceSourceParser",
+        ),
+        "muxd.limits": ("Limits",),
+        "muxd.relay": ("RelayService", "Route"),
+        "muxd.server.registry": ("DeviceRegistry",),
+        "muxd.service": ("MuxService", "NoSuchDevice"),
+        "muxd.net.socketfile": ("CannotListen",),
+    },
+)

@@ -16,7 +16,7 @@ import os
 from twisted.application.service import Application
 from twisted.internet import reactor
 
-from muxd.relay import RelayService, Route
+from muxd import RelayService, Route
 
 DEFAULT = "tcp:2222:interface=127.0.0.1=>usbmux:port=22"
 

@@ -16,7 +16,7 @@ import os
 from twisted.application.service import Application
 from twisted.internet import reactor
 
-from muxd.service import MuxService
+from muxd import MuxService
 
 application = Application("usbmuxd")
 service = MuxService(

@@ -21,7 +21,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from muxd.client.watcher import DeviceObserverMixin, DeviceWatcher, IDeviceObserver
+from muxd.client import DeviceObserverMixin, DeviceWatcher, IDeviceObserver
 
 RUN = os.environ.get("MUXD_RUN", 'echo "hello, $UDID"')
 

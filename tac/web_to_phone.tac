@@ -30,8 +30,8 @@ from twisted.web.server import NOT_DONE_YET, Site
 from twisted.web.static import Data
 from zope.interface import implementer
 
-from muxd.phone.source import SimulatedSource
-from muxd.service import MuxService
+from muxd import MuxService
+from muxd.phone import SimulatedSource
 
 WEB = os.environ.get("MUXD_WEB", "tcp:8080:interface=127.0.0.1")
 SOURCE = os.environ.get("MUXD_SOURCE", "simulated")

@@ -1,7 +1,45 @@
+# -*- test-case-name: tests.test_faces -*-
 """
 The simulated iPhone: the far end of the muxer, its services, and its ways onto
 a bus.
 
 It is strict: whatever a host does against protocol 1 to 3 is written down in
-C{phone.violations}.  And it can be made to misbehave.
+L{Phone.violations}.  And it can be made to misbehave.
+
+Names are imported when they are first used: the parser of C{simulated:...} has to be
+light.
 """
+
+from typing import TYPE_CHECKING
+
+from muxd.faces import lazyFace
+
+if TYPE_CHECKING:
+    from muxd.phone.behaviour import Expectations, Faults
+    from muxd.phone.faultplan import FaultPlan
+    from muxd.phone.iphone import Phone
+    from muxd.phone.source import SimulatedSource
+    from muxd.phone.trust import Owner
+    from muxd.phoneservice import PhoneService
+
+__all__ = [
+    "Expectations",
+    "FaultPlan",
+    "Faults",
+    "Owner",
+    "Phone",
+    "PhoneService",
+    "SimulatedSource",
+]
+
+__getattr__, __dir__ = lazyFace(
+    __name__,
+    {
+        "muxd.phone.behaviour": ("Expectations", "Faults"),
+        "muxd.phone.faultplan": ("FaultPlan",),
+        "muxd.phone.iphone": ("Phone",),
+        "muxd.phone.source": ("SimulatedSource",),
+        "muxd.phone.trust": ("Owner",),
+        "muxd.phoneservice": ("PhoneService",),
+    },
+)
