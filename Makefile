@@ -1,5 +1,6 @@
 # make run    a daemon on run/usbmuxd.sock, with a simulated phone to play with
 # make test   everything that must hold: style, types, tests, coverage
+# make test TESTS="tests.wire tests.device.test_window"   these tests alone
 # make help   the other targets
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -11,6 +12,10 @@ METADATA := setup.cfg pyproject.toml
 SOCKET := run/usbmuxd.sock
 SUMMARY := build/test-summary
 FUZZED := $(VENV)/.fuzzed
+
+# Which tests to run, if not all, and in how many processes: auto is one for each CPU.
+TESTS ?=
+WORKERS ?= auto
 
 # How long to fuzz, all targets together, and how many of them at once.
 SECONDS ?= 60
@@ -32,7 +37,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
-	@echo "make test              lint, types, tests with coverage, and a closing line of counts"
+	@echo "make test              lint, types, tests with coverage, and a closing line of counts (WORKERS=auto)"
+	@echo "make test TESTS=...    some tests alone, such as tests.wire or tests.device.test_window"
 	@echo "make fuzz              hostile input, chosen by coverage (SECONDS=60 JOBS=1 SEED=0 TARGETS=)"
 	@echo "make system-test       the daemon on a real kernel, in virtual machines; OPTIONS=--help"
 	@echo "make lint              ruff: style and format"
@@ -50,6 +56,10 @@ run: $(INSTALLED)
 	    --listen unix:$(SOCKET):mode=666 --config-dir run/lockdown \
 	    --source usb --source simulated
 
+ifneq ($(TESTS),)
+test: $(DEVELOPED)
+	@$(BIN)/python -m tests --jobs $(WORKERS) $(TESTS)
+else
 # All parts run even if one fails, so that one run tells everything.
 test: $(DEVELOPED)
 	@status=0; \
@@ -57,7 +67,7 @@ test: $(DEVELOPED)
 	$(MAKE) --no-print-directory types || status=1; \
 	rm -f $(SUMMARY); mkdir -p $(dir $(SUMMARY)); \
 	$(BIN)/coverage erase; \
-	$(BIN)/coverage run -m tests --summary $(SUMMARY) || status=1; \
+	$(BIN)/python -m tests --jobs $(WORKERS) --coverage --summary $(SUMMARY) || status=1; \
 	$(BIN)/coverage combine --quiet; \
 	$(BIN)/coverage report --skip-covered || status=1; \
 	for package in $(COVERED); do \
@@ -67,6 +77,7 @@ test: $(DEVELOPED)
 	done; \
 	cat $(SUMMARY) || status=1; \
 	exit $$status
+endif
 
 # The first run installs QEMU and unpacks a kernel, for which it has to be root on Debian.
 system-test: $(DEVELOPED)

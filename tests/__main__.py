@@ -1,33 +1,45 @@
 """
 All tests, or those named, with a closing line of counts.
 
-C{python -m tests} is C{python -m twisted.trial tests} but for that line, which
-is made of trial's own result and not of what trial prints.
+C{python -m tests} runs them in this process; with C{--jobs}, in several of their
+own.  The counts are made of trial's results for the tests that were loaded: one
+that was not run has failed.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import itertools
+import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any
+from unittest import TestCase
 
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
 from twisted.python import usage
-from twisted.trial.reporter import Reporter, VerboseTextReporter
 from twisted.trial.runner import TestLoader, TrialRunner
+
+from tests.running.pool import Pool
+from tests.running.recorder import recording
+from tests.running.report import Report
 
 
 class Options(usage.Options):
     """
-    Which tests, and where to put the counts.
+    Which tests, how, and where to put the counts.
     """
 
     synopsis = "[options] [names of tests, such as tests.wire]"
     longdesc = "Run the tests."
+    optFlags = [["coverage", None, "Have the jobs measure coverage."]]
     optParameters = [
+        ["jobs", "j", 0, "Run so many processes; auto is one for each CPU.", str],
         ["summary", None, None, "Write the closing line here, and do not print it."],
-        ["deadline", None, 2400, "Seconds after which to give up and show what hangs.", int],
+        ["deadline", None, 600, "Seconds after which to give up a test and show what hangs.", int],
     ]
 
     def parseArgs(self, *names: str) -> None:
@@ -36,14 +48,46 @@ class Options(usage.Options):
         """
         self["names"] = names or ("tests",)
 
+    def postOptions(self) -> None:
+        """
+        How many CPUs there are for us.
+        """
+        if self["jobs"] == "auto":
+            self["jobs"] = len(os.sched_getaffinity(0))
+        try:
+            self["jobs"] = int(self["jobs"])
+        except ValueError as error:
+            raise usage.UsageError(f"--jobs: expected a number, got {self['jobs']!r}") from error
 
-def summary(result: Reporter) -> str:
+
+def cases(suite: Any) -> Iterator[Any]:
     """
-    The closing line.
+    All tests of a suite.
     """
-    passed = result.successes + len(result.expectedFailures)
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
-    return f"{passed} passed, {failed} failed, {len(result.skips)} skipped"
+    try:
+        parts = iter(suite)
+    except TypeError:
+        yield suite
+    else:
+        yield from itertools.chain.from_iterable(map(cases, parts))
+
+
+def runHere(tests: Any, report: Report, deadline: float) -> None:
+    """
+    Run tests in this process.
+    """
+
+    def started(test: str) -> None:
+        # A test without a reactor has no timeout of its own.
+        faulthandler.dump_traceback_later(deadline, exit=True)
+
+    with tempfile.TemporaryDirectory(prefix="trial-") as directory:
+        TrialRunner(
+            recording(started, report.add),
+            workingDirectory=str(Path(directory, "trial")),
+            uncleanWarnings=False,
+        ).run(tests)
+    faulthandler.cancel_dump_traceback_later()
 
 
 def main(arguments: list[str]) -> int:
@@ -58,23 +102,29 @@ def main(arguments: list[str]) -> int:
     except usage.UsageError as error:
         print(f"{options}\n{error}", file=sys.stderr)
         return 2
-    # A test without a reactor has no timeout of its own.
-    faulthandler.dump_traceback_later(options["deadline"], exit=True)
     suite = TestLoader().loadByNames(options["names"], recurse=True)
-    with tempfile.TemporaryDirectory(prefix="trial-") as directory:
-        runner = TrialRunner(
-            VerboseTextReporter,
-            workingDirectory=str(Path(directory, "trial")),
-            uncleanWarnings=False,
-        )
-        result = cast(Reporter, runner.run(suite))
-    faulthandler.cancel_dump_traceback_later()
-    line = summary(result)
-    if options["summary"]:
-        Path(options["summary"]).write_text(f"{line}\n")
+    tests = list(cases(suite))
+    report = Report((test.id() for test in tests), sys.stdout)
+    if options["jobs"] == 0:
+        runHere(suite, report, options["deadline"])
     else:
-        print(line)
-    return 0 if result.wasSuccessful() else 1
+        # Daemons that start at the same time would all write the same cache.
+        list(getPlugins(IServiceMaker))
+        # What could not be loaded is told by this process.
+        broken = [test for test in tests if not isinstance(test, TestCase)]
+        for test in broken:
+            runHere(test, report, options["deadline"])
+        measuring = ("coverage", "run", "-m") if options["coverage"] else ()
+        command = (sys.executable, "-m", *measuring, "tests.running.worker")
+        groups = itertools.groupby((test for test in tests if test not in broken), key=type)
+        batches = [[test.id() for test in group] for _, group in groups]
+        Pool(command, options["deadline"], report.add).run(batches, options["jobs"])
+    good = report.finish()
+    if options["summary"]:
+        Path(options["summary"]).write_text(f"{report.summary}\n")
+    else:
+        print(report.summary)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

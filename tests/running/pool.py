@@ -1,0 +1,190 @@
+"""
+Several workers, and the tests dealt out to them.
+"""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import queue
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import IO
+
+from tests.running.outcome import Outcome, Verdict
+
+
+class Pool:
+    """
+    Runs tests in several processes.
+
+    A worker gets a batch at a time.  Where one ends within a test, that test has
+    failed, and a new worker goes on with the rest of the batch.
+    """
+
+    def __init__(
+        self, command: Sequence[str], deadline: float, ended: Callable[[Outcome], None]
+    ) -> None:
+        """
+        @param command: What starts a worker, but for its arguments; see
+            L{tests.running.worker}.
+        @param deadline: Seconds that a test may take.
+        @param ended: Called with each L{Outcome}, by one thread at a time.
+        """
+        self._command = command
+        self._deadline = deadline
+        self._ended = ended
+        self._batches: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+        self._workers: set[_Worker] = set()
+        self._lock = threading.Lock()
+
+    def run(self, batches: Sequence[Sequence[str]], jobs: int) -> None:
+        """
+        Run all tests of all batches, the first batches first.
+
+        @param jobs: How many workers there are.
+        """
+        for batch in batches:
+            self._batches.put(list(batch))
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(jobs)]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            for worker in list(self._workers):
+                worker.kill()
+            raise
+
+    def _work(self) -> None:
+        """
+        One worker after the other, until nothing is left to be done.
+        """
+        batch: list[str] = []
+        while batch or not self._batches.empty():
+            worker = _Worker(self._command, self._deadline, self._tell)
+            self._workers.add(worker)
+            while not worker.lost and (batch := batch or self._next()):
+                batch = worker.run(batch)
+            worker.stop()
+            self._workers.discard(worker)
+
+    def _next(self) -> list[str]:
+        try:
+            return self._batches.get_nowait()
+        except queue.Empty:
+            return []
+
+    def _tell(self, outcome: Outcome) -> None:
+        with self._lock:
+            self._ended(outcome)
+
+
+class _Worker:
+    """
+    A process that runs tests.
+
+    @ivar lost: Whether it has ended before it should.
+    """
+
+    def __init__(
+        self, command: Sequence[str], deadline: float, ended: Callable[[Outcome], None]
+    ) -> None:
+        self.lost = False
+        self._ended = ended
+        self._output: IO[bytes] = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (until stop)
+        ours, theirs = os.pipe()
+        self._process = subprocess.Popen(
+            [*command, str(theirs), str(deadline)],
+            stdin=subprocess.PIPE,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[theirs],
+            text=True,
+            process_group=0,
+        )
+        os.close(theirs)
+        self._events = os.fdopen(ours)
+
+    def run(self, batch: Sequence[str]) -> list[str]:
+        """
+        Run tests.
+
+        @return: Those that are still to be run, if this worker is lost.
+        """
+        left = collections.Counter(batch)
+        running, start, offset = "", time.monotonic(), 0
+        self._write(f"{json.dumps(list(batch))}\n")
+        for line in self._events:
+            word, _, rest = line.strip().partition(" ")
+            if word == "idle":
+                return []
+            if word == "start":
+                place, _, running = rest.partition(" ")
+                start, offset = time.monotonic(), int(place)
+            else:
+                self._ended(Outcome.fromJSON(rest))
+                left[running] -= 1
+                running = ""
+        self.lost = True
+        reason = f"the worker has ended with status {self._process.wait()}\n"
+        # One that ends before the first test would do so again.
+        guilty = running or next(test for test in batch if left[test] > 0)
+        left[guilty] -= 1
+        self._ended(
+            Outcome(guilty, Verdict.FAILED, time.monotonic() - start, reason, self._written(offset))
+        )
+        return [test for test in batch if left[test] > 0]
+
+    def stop(self) -> None:
+        """
+        Have it end, and wait for that.  Processes that it has left behind end as
+        well.
+        """
+        self._write("")
+        # Something may be found wrong after the last test.
+        for line in self._events:
+            self._ended(Outcome.fromJSON(line.partition(" ")[2]))
+        status = self._process.wait()
+        if status and not self.lost:
+            reason = f"a worker has ended with status {status}\n"
+            self._ended(Outcome("<worker>", Verdict.FAILED, 0.0, reason, self._written(0)))
+        self.kill()
+        self._events.close()
+        self._output.close()
+
+    def kill(self) -> None:
+        """
+        End it at once, with all processes that it has started.
+        """
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def _write(self, line: str) -> None:
+        """
+        Tell it something, or that there is nothing more.
+        """
+        assert self._process.stdin is not None
+        try:
+            if line:
+                self._process.stdin.write(line)
+                self._process.stdin.flush()
+            else:
+                self._process.stdin.close()
+        except BrokenPipeError:
+            pass
+
+    def _written(self, start: int) -> str:
+        """
+        What it has printed, from an offset on.
+        """
+        size = os.fstat(self._output.fileno()).st_size - start
+        return os.pread(self._output.fileno(), size, start).decode(errors="replace")

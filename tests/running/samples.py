@@ -1,0 +1,145 @@
+"""
+Tests that do what a runner has to cope with.  They are loaded by name alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+from twisted.internet import reactor
+from twisted.python import log
+from twisted.trial.unittest import TestCase
+
+
+class Sound(TestCase):
+    """
+    Nothing is wrong with these.
+    """
+
+    def test_nothing(self) -> None:
+        """
+        Nothing happens.
+        """
+
+    def test_skipped(self) -> None:
+        """
+        There is a reason not to run it.
+        """
+
+    test_skipped.skip = "not today"  # type: ignore[attr-defined]
+
+    def test_expected(self) -> None:
+        """
+        What is expected to fail does.
+        """
+        self.fail("as expected")
+
+    test_expected.todo = "some day"  # type: ignore[attr-defined]
+
+    def test_zleep(self) -> None:
+        """
+        The last of them prints.
+        """
+        print("a line of output")
+        warnings.warn("a warning", stacklevel=1)
+
+
+class Failing(TestCase):
+    """
+    Each of these fails in its way.
+    """
+
+    def test_assertion(self) -> None:
+        """
+        An assertion does not hold.
+        """
+        print("printed before")
+        subprocess.run([sys.executable, "-c", "print('printed by a child')"], check=True)
+        self.assertEqual(1, 2)
+
+    def test_twice(self) -> None:
+        """
+        It fails, and is not tidied up either.
+        """
+        self.addCleanup(self.fail, "the tidying up")
+        self.fail("the test")
+
+    def test_skippedThenFailed(self) -> None:
+        """
+        A skipped test that is not tidied up.
+        """
+        self.addCleanup(self.fail, "the tidying up")
+        self.skipTest("no reason")
+
+    def test_logged(self) -> None:
+        """
+        An error is logged.
+        """
+        log.err(RuntimeError("logged"))
+
+    def test_unclean(self) -> None:
+        """
+        A call is left behind.
+        """
+        reactor.callLater(1000, print)
+
+    def test_unexpected(self) -> None:
+        """
+        What is expected to fail does not.
+        """
+
+    test_unexpected.todo = "some day"  # type: ignore[attr-defined]
+
+
+class Ending(TestCase):
+    """
+    Some of these end the process.
+    """
+
+    def test_a(self) -> None:
+        """
+        The first is well.
+        """
+
+    def test_b(self) -> None:
+        """
+        The second is killed by the kernel.
+        """
+        print("the last words", flush=True)
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def test_c(self) -> None:
+        """
+        The third ends without a word.
+        """
+        os._exit(0)
+
+    def test_d(self) -> None:
+        """
+        The last is well.
+        """
+
+
+class Hanging(TestCase):
+    """
+    One of these does not end.
+    """
+
+    def test_a(self) -> None:
+        """
+        The first waits for something that does not come.
+        """
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+        print(f"child {child.pid}", flush=True)
+        while True:
+            time.sleep(1)
+
+    def test_b(self) -> None:
+        """
+        The other does not wait.
+        """

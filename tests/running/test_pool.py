@@ -1,0 +1,220 @@
+# -*- test-case-name: tests.running.test_pool -*-
+"""
+Tests for running tests in several processes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Sequence
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.running.outcome import Outcome, Verdict
+from tests.running.pool import Pool
+from tests.running.report import Report
+
+SAMPLES = "tests.running.samples"
+WORKER = (sys.executable, "-m", "tests.running.worker")
+
+
+def names(*tests: str) -> list[str]:
+    """
+    The ids of samples.
+    """
+    return [f"{SAMPLES}.{test}" for test in tests]
+
+
+class PoolTests(SynchronousTestCase):
+    """
+    Tests for L{Pool}: its workers are real ones.
+    """
+
+    def outcomes(
+        self,
+        *batches: Sequence[str],
+        jobs: int = 1,
+        deadline: float = 100,
+        command: Sequence[str] = WORKER,
+    ) -> dict[str, Outcome]:
+        """
+        What comes of some samples, each of which has one outcome.
+        """
+        found: list[Outcome] = []
+        Pool(command, deadline, found.append).run(batches, jobs)
+        names = [outcome.test.removeprefix(f"{SAMPLES}.") for outcome in found]
+        self.assertEqual(len(set(names)), len(names))
+        return dict(zip(names, found, strict=True))
+
+    def test_sound(self) -> None:
+        """
+        Tests that pass, are skipped and fail as expected; the reason and the
+        output come with the outcome.
+        """
+        found = self.outcomes(
+            names("Sound.test_nothing", "Sound.test_skipped"),
+            names("Sound.test_expected", "Sound.test_zleep"),
+            jobs=2,
+        )
+        self.assertEqual(
+            {name: outcome.verdict for name, outcome in found.items()},
+            {
+                "Sound.test_nothing": Verdict.PASSED,
+                "Sound.test_skipped": Verdict.SKIPPED,
+                "Sound.test_expected": Verdict.PASSED,
+                "Sound.test_zleep": Verdict.PASSED,
+            },
+        )
+        self.assertEqual(found["Sound.test_nothing"].reason, "")
+        self.assertEqual(found["Sound.test_nothing"].output, "")
+        self.assertEqual(found["Sound.test_skipped"].reason, "not today\n")
+        self.assertEqual(found["Sound.test_zleep"].output, "a line of output\n")
+        self.assertIn("a warning", found["Sound.test_zleep"].reason)
+
+    def test_failing(self) -> None:
+        """
+        However a test fails, and however often: it has failed once, and a
+        traceback says where.
+        """
+        tests = {
+            "test_assertion": "1 != 2",
+            "test_twice": "the test",
+            "test_skippedThenFailed": "the tidying up",
+            "test_logged": "RuntimeError: logged",
+            "test_unclean": "DirtyReactorAggregateError",
+            "test_unexpected": "some day",
+        }
+        found = self.outcomes(names(*(f"Failing.{test}" for test in tests)))
+        self.assertEqual(len(found), len(tests))
+        for test, reason in tests.items():
+            outcome = found[f"Failing.{test}"]
+            self.assertIs(outcome.verdict, Verdict.FAILED)
+            self.assertIn(reason, outcome.reason)
+        self.assertEqual(
+            found["Failing.test_assertion"].output, "printed before\nprinted by a child\n"
+        )
+        self.assertIn("the tidying up", found["Failing.test_twice"].reason)
+
+    def test_workerEnds(self) -> None:
+        """
+        A test that ends the process has failed, with the status and what was
+        printed; the others are run.
+        """
+        found = self.outcomes(names(*(f"Ending.test_{letter}" for letter in "abcd")))
+        verdicts = [found[f"Ending.test_{letter}"].verdict for letter in "abcd"]
+        self.assertEqual(verdicts, [Verdict.PASSED, Verdict.FAILED, Verdict.FAILED, Verdict.PASSED])
+        killed = found["Ending.test_b"]
+        self.assertEqual(killed.reason, "the worker has ended with status -11\n")
+        self.assertTrue(killed.output.startswith("the last words\nFatal Python error"))
+        self.assertIn("in test_b", killed.output)
+        self.assertEqual(found["Ending.test_c"].reason, "the worker has ended with status 0\n")
+
+    def test_hangs(self) -> None:
+        """
+        A test that does not end has failed, says where it is, and leaves no
+        process behind.
+        """
+        found = self.outcomes(names("Hanging.test_a", "Hanging.test_b"), deadline=3)
+        hanging = found["Hanging.test_a"]
+        self.assertIs(hanging.verdict, Verdict.FAILED)
+        self.assertIn("Timeout (0:00:03)!", hanging.output)
+        self.assertIn("in test_a", hanging.output)
+        self.assertIs(found["Hanging.test_b"].verdict, Verdict.PASSED)
+        child = re.search(r"child (\d+)", hanging.output)
+        assert child is not None
+        self.assertGone(int(child[1]))
+
+    def assertGone(self, pid: int) -> None:
+        """
+        A process is not there, or has been killed and waits for its parent.
+        """
+        try:
+            with open(f"/proc/{pid}/stat") as stat:
+                self.assertIn(") Z ", stat.read())
+        except FileNotFoundError:
+            pass
+
+    def test_workerCannotStart(self) -> None:
+        """
+        Where no worker can be started, every test has failed.
+        """
+        found = self.outcomes(
+            names("Sound.test_nothing", "Sound.test_expected"),
+            command=(sys.executable, "-c", "raise SystemExit('no worker')"),
+        )
+        for outcome in found.values():
+            self.assertIs(outcome.verdict, Verdict.FAILED)
+            self.assertEqual(outcome.output, "no worker\n")
+        self.assertEqual(len(found), 2)
+
+
+class ReportTests(SynchronousTestCase):
+    """
+    Tests for L{Report}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Three tests are expected.
+        """
+        self.printed = io.StringIO()
+        self.report = Report(["a", "b", "c"], self.printed)
+
+    def test_counts(self) -> None:
+        """
+        Each outcome is counted, and nothing has failed.
+        """
+        self.report.add(Outcome("a", Verdict.PASSED))
+        self.report.add(Outcome("b", Verdict.SKIPPED))
+        self.report.add(Outcome("c", Verdict.PASSED))
+        self.assertTrue(self.report.finish())
+        self.assertEqual(self.report.summary, "2 passed, 0 failed, 1 skipped")
+
+    def test_notRun(self) -> None:
+        """
+        What was loaded and was not run has failed.
+        """
+        self.report.add(Outcome("a", Verdict.PASSED))
+        self.report.add(Outcome("c", Verdict.PASSED))
+        self.assertFalse(self.report.finish())
+        self.assertEqual(self.report.summary, "2 passed, 1 failed, 0 skipped")
+        self.assertIn("failed: b\n", self.printed.getvalue())
+
+    def test_outsideOfTests(self) -> None:
+        """
+        What fails outside of all tests is counted as well.
+        """
+        for test in "abc":
+            self.report.add(Outcome(test, Verdict.PASSED))
+        self.report.add(Outcome("<not in test>", Verdict.FAILED))
+        self.assertFalse(self.report.finish())
+        self.assertEqual(self.report.summary, "3 passed, 1 failed, 0 skipped")
+
+    def test_slowest(self) -> None:
+        """
+        The slowest are named, the slowest first, and no more than twenty.
+        """
+        for seconds in range(30):
+            self.report.add(Outcome(f"t{seconds}", Verdict.PASSED, seconds=seconds))
+        self.report.finish()
+        _, _, end = self.printed.getvalue().partition("The slowest:\n")
+        lines = [line.split() for line in end.splitlines() if " s  " in line]
+        self.assertEqual([line[-1] for line in lines], [f"t{n}" for n in range(29, 9, -1)])
+
+
+class OutcomeTests(SynchronousTestCase):
+    """
+    Tests for L{Outcome}.
+    """
+
+    def test_oneLine(self) -> None:
+        """
+        An outcome is one line of text, and comes out of it as it was.
+        """
+        outcome = Outcome("x", Verdict.SKIPPED, 1.5, "a\nb\u2028\n", "\x00 é \udc80\n")
+        line = outcome.toJSON()
+        self.assertEqual(len(line.splitlines()), 1)
+        self.assertTrue(line.isascii())
+        self.assertEqual(Outcome.fromJSON(line), outcome)

@@ -1,0 +1,124 @@
+"""
+A worker: a process that runs the tests that it is told to, and says what came of them.
+
+It reads lines from its standard input, each a JSON list of the ids of tests, and
+ends when there are no more.  To the descriptor that its argument names it writes
+lines: C{start OFFSET ID}, C{end OUTCOME}, and C{idle} when it has run all of a list.
+What its tests print goes to the file that is its standard output and error, that
+of a test from the offset on.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import TestSuite
+
+from twisted.trial.itrial import ITestCase
+from twisted.trial.runner import TestLoader, TrialRunner
+from twisted.trial.unittest import decorate
+
+from tests.running.outcome import Outcome
+from tests.running.recorder import recording
+
+
+class Fed(TestSuite):
+    """
+    Tests that are loaded when their turn comes.
+    """
+
+    def __init__(self, batches: Iterator[list[str]]) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def run(self, result: Any, debug: bool = False) -> Any:
+        """
+        Run them all.
+        """
+        for batch in self.batches:
+            for name in batch:
+                if not result.shouldStop:
+                    decorate(TestLoader().loadByName(name), ITestCase).run(result)
+        return result
+
+
+class Output:
+    """
+    What is written to a file that is the standard output and error.
+    """
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._start = 0
+
+    def mark(self) -> int:
+        """
+        What is written from now on is of interest.
+
+        @return: Where that starts.
+        """
+        self._start = self._size()
+        return self._start
+
+    def read(self) -> str:
+        """
+        What was written since it was marked.
+        """
+        size = self._size() - self._start
+        return os.pread(self._file, size, self._start).decode(errors="replace")
+
+    def _size(self) -> int:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        return os.fstat(self._file).st_size
+
+
+def main(events: io.TextIOBase, commands: io.TextIOBase, output: Output, deadline: float) -> None:
+    """
+    Run what is told.
+
+    @param deadline: Seconds that a test may take; then this process ends, and
+        says what it is doing.
+    """
+
+    def started(test: str) -> None:
+        offset = output.mark()
+        # A test without a reactor has no timeout of its own.
+        faulthandler.dump_traceback_later(deadline, exit=True)
+        print("start", offset, test, file=events, flush=True)
+
+    def ended(outcome: Outcome) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        print("end", outcome.toJSON(), file=events, flush=True)
+
+    def batches() -> Iterator[list[str]]:
+        for line in commands:
+            yield json.loads(line)
+            print("idle", file=events, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="trial-") as directory:
+        runner = TrialRunner(
+            recording(started, ended, output.read),
+            workingDirectory=str(Path(directory, "trial")),
+            uncleanWarnings=False,
+        )
+        runner.run(Fed(batches()))
+
+
+if __name__ == "__main__":
+    faulthandler.enable()
+    # The tests start processes, which shall not read what is meant for this one.
+    standardInput = os.dup(0)
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    number = int(sys.argv[1])
+    os.set_inheritable(number, False)
+    with os.fdopen(number, "w") as events, os.fdopen(standardInput) as commands:
+        main(events, commands, Output(1), float(sys.argv[2]))
