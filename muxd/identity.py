@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.test_identity -*-
 """
-Who a device is, as clients are told.
+The identity of a device, as clients are told.
 """
 
 from __future__ import annotations
@@ -14,6 +14,14 @@ def udidFromSerial(serial: str) -> str:
     a dash after the eighth, all others stay as they are (protocol 1.5).
     """
     return f"{serial[:8]}-{serial[8:]}" if len(serial) == 24 else serial
+
+
+def serialFromUDID(udid: str) -> str:
+    """
+    The USB serial number of the phone with this UDID (protocol 1.5).
+    """
+    dashed = len(udid) == 25 and udid[8] == "-"
+    return udid.replace("-", "", 1) if dashed else udid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

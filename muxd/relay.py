@@ -18,13 +18,21 @@ sends at once waits in its own socket, and so does its end of file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, gatherResults
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    DeferredList,
+    gatherResults,
+    maybeDeferred,
+)
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.error import (
     ConnectError,
@@ -35,6 +43,9 @@ from twisted.internet.error import (
 from twisted.internet.interfaces import (
     IAddress,
     IListeningPort,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
     IStreamClientEndpoint,
     IStreamServerEndpoint,
 )
@@ -43,11 +54,126 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from muxd.limits import LIMITS, Limits
-from muxd.net.admission import Admission
-from muxd.net.listening import Doorway
-from muxd.net.pipe import PipeEnd
+from muxd.net.acceptthrottle import AcceptThrottle
+from muxd.net.listening import ListeningEndpoint
+from muxd.net.pipe import Pipe, PipeEnd, PipeState
 from muxd.ratelimit import RateLimit
-from muxd.relayed import RelayedConnection, addressText
+
+
+class RelayedConnection(Pipe):
+    """
+    A pipe whose second end is connected as soon as the first one is.
+
+    @ivar client: Who the first end is, in words.
+    @ivar began: When it came.
+    @ivar joined: Whether the second end was ever there.
+    """
+
+    def __init__(
+        self,
+        to: IStreamClientEndpoint,
+        client: str,
+        clock: IReactorTime,
+        flushTimeout: float,
+        buffer: int,
+        ended: Callable[[RelayedConnection, Failure], None],
+    ) -> None:
+        """
+        @param to: Where the second end is to be connected.
+        @param flushTimeout: Seconds for an end to take its last bytes.
+        @param buffer: How many bytes may wait for either end.
+        @param ended: Called once, when both ends have gone, with the reason.
+        """
+        super().__init__(clock, flushTimeout, self._isOver, buffer)
+        self.client = client
+        self.began = clock.seconds()
+        self.joined = False
+        self._to = to
+        self._ended = ended
+        self._connecting: Deferred[IProtocol] | None = None
+        self._stopping: Deferred[None] | None = None
+
+    def endConnected(self, end: PipeEnd) -> None:
+        """
+        Go for the second end when the first one is there, and join them.
+        """
+        super().endConnected(end)
+        if end is self.second:
+            self.joined = True
+            return
+        departure: IProtocolFactory = _Departure(self)
+        connecting = maybeDeferred(self._to.connect, departure)
+        # It may have failed already, and then is over before it is kept.
+        self._connecting = connecting
+        connecting.addCallbacks(self._connected, self._failed)
+
+    def endLost(self, end: PipeEnd, reason: Failure) -> None:
+        """
+        Give up an attempt to connect that nobody is waiting for any more.
+        """
+        super().endLost(end, reason)
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+    def stop(self) -> Deferred[None]:
+        """
+        End it: each side gets what was sent to it.
+
+        @return: fires when both ends are gone.
+        """
+        stopping: Deferred[None] = Deferred()
+        self._stopping = stopping
+        if self._connecting is not None:
+            self._connecting.cancel()
+        else:
+            self.abandon(Failure(ConnectionDone("the relay is stopped")))
+        return stopping
+
+    def _connected(self, protocol: IProtocol) -> None:
+        self._connecting = None
+
+    def _failed(self, reason: Failure) -> None:
+        self._connecting = None
+        self.abandon(reason)
+
+    def _isOver(self, reason: Failure) -> None:
+        self._ended(self, reason)
+        if self._stopping is not None:
+            self._stopping.callback(None)
+
+
+class _Departure(Factory):
+    """
+    Builds the second end of one connection, as long as somebody waits for it.
+    """
+
+    noisy = False
+
+    def __init__(self, connection: RelayedConnection) -> None:
+        self._connection = connection
+
+    def buildProtocol(self, addr: IAddress | None) -> PipeEnd | None:
+        """
+        The second end; None when the first one has gone meanwhile.
+        """
+        waiting = self._connection.state is PipeState.WAITING
+        return self._connection.second if waiting else None
+
+
+def addressText(address: IAddress | None) -> str:
+    """
+    An address as one would type it; empty if it has none.
+    """
+    match address:
+        case IPv4Address(host=host, port=port):
+            return f"{host}:{port}"
+        case IPv6Address(host=host, port=port):
+            return f"[{host}]:{port}"
+        case UNIXAddress():
+            return os.fsdecode(getattr(address, "name", None) or b"")
+        case _:
+            return ""
+
 
 BUFFER = 128 * 1024
 """Bytes that may wait in a direction before it is read no further (protocol 7.3)."""
@@ -102,9 +228,9 @@ class RelayService(Service):
         self._limits = limits
         self.buffer = buffer
         self._trouble = RateLimit(reactor, self._summarise)
-        self._doors = [self._door(reactor, route) for route in routes]
-        self._admission = Admission(reactor, limits)
-        self._admission.doors = self._doors
+        self._endpoints = [self._endpoint(reactor, route) for route in routes]
+        self._throttle = AcceptThrottle(reactor, limits)
+        self._throttle.ports = self._endpoints
         self._open = False
 
     def privilegedStartService(self) -> None:
@@ -115,9 +241,9 @@ class RelayService(Service):
         """
         super().privilegedStartService()
         try:
-            for door in self._doors:
-                door.makeWay()
-                door.open(RelayFactory(self, door), self._admission.acceptFailed)
+            for endpoint in self._endpoints:
+                endpoint.removeStaleSocket()
+                endpoint.open(RelayFactory(self, endpoint), self._throttle.acceptFailed)
         except BaseException:
             self._close()
             raise
@@ -146,7 +272,7 @@ class RelayService(Service):
 
     async def _stop(self) -> None:
         await self._close()
-        self._admission.stop()
+        self._throttle.stop()
         ends = [connection.stop() for connection in self.connections.copy()]
         ended = DeferredList(ends, consumeErrors=True).addTimeout(
             self._limits.stopTimeout, self.reactor
@@ -156,9 +282,9 @@ class RelayService(Service):
         self._trouble.stop()
 
     def _close(self) -> Deferred[list[None]]:
-        return gatherResults([door.close() for door in self._doors])
+        return gatherResults([endpoint.close() for endpoint in self._endpoints])
 
-    def _door(self, reactor: Any, route: Route) -> RelayDoor:
+    def _endpoint(self, reactor: Any, route: Route) -> RelayEndpoint:
         to = route.to
         if isinstance(to, str):
             try:
@@ -167,13 +293,13 @@ class RelayService(Service):
                 raise ValueError(f"cannot connect to {route.to!r}: {error}") from error
         destination = route.destination or (route.to if isinstance(route.to, str) else repr(to))
         if isinstance(route.listen, str):
-            door = RelayDoor.fromDescription(reactor, route.listen)
+            endpoint = RelayEndpoint.fromDescription(reactor, route.listen)
         else:
-            door = RelayDoor(route.listen, repr(route.listen), None)
-        door.leadTo(to, destination)
-        return door
+            endpoint = RelayEndpoint(route.listen, repr(route.listen), None)
+        endpoint.leadTo(to, destination)
+        return endpoint
 
-    def arrived(self, door: RelayDoor, client: str) -> RelayedConnection | None:
+    def arrived(self, endpoint: RelayEndpoint, client: str) -> RelayedConnection | None:
         """
         Somebody has connected.
 
@@ -184,39 +310,41 @@ class RelayService(Service):
             self.refused += 1
             if self._trouble.admit("refused"):
                 self._log.warn(
-                    "{door}: {client} is refused, there are {count} connections already",
-                    door=door.place,
+                    "{endpoint}: {client} is refused, there are {count} connections already",
+                    endpoint=endpoint.place,
                     client=client,
                     count=len(self.connections),
                 )
             return None
         connection = RelayedConnection(
-            door.to,
+            endpoint.to,
             client,
             self.reactor,
             self._limits.flushTimeout,
             self.buffer,
-            partial(self._ended, door),
+            partial(self._ended, endpoint),
         )
         self.connections.add(connection)
         return connection
 
-    def _ended(self, door: RelayDoor, connection: RelayedConnection, reason: Failure) -> None:
+    def _ended(
+        self, endpoint: RelayEndpoint, connection: RelayedConnection, reason: Failure
+    ) -> None:
         """
         A connection is over: tell of it in one line.
         """
         self.connections.discard(connection)
         names = {
-            "door": door.place,
+            "endpoint": endpoint.place,
             "client": connection.client,
-            "destination": door.destination,
+            "destination": endpoint.destination,
             "trouble": reason.getErrorMessage().rstrip("."),
         }
         if not connection.joined:
             self._tellFailure(reason, names)
             return
         text = (
-            "{door}: {client} sent {sent} bytes to {destination} and got {received} "
+            "{endpoint}: {client} sent {sent} bytes to {destination} and got {received} "
             "in {seconds:.3f} s"
         )
         self._log.info(
@@ -235,7 +363,7 @@ class RelayService(Service):
             self._log.failure("unexpected end of an attempt to connect", failure=reason)
         if self._trouble.admit(type(reason.value).__name__):
             self._log.warn(
-                "{door}: {client} was not connected to {destination}: {trouble}", **names
+                "{endpoint}: {client} was not connected to {destination}: {trouble}", **names
             )
 
     def _summarise(self, kind: str, count: int) -> None:
@@ -244,7 +372,7 @@ class RelayService(Service):
         )
 
 
-class RelayDoor(Doorway):
+class RelayEndpoint(ListeningEndpoint):
     """
     Where clients of one route connect.
 
@@ -289,14 +417,14 @@ class RelayFactory(Factory):
 
     noisy = False
 
-    def __init__(self, service: RelayService, door: RelayDoor) -> None:
+    def __init__(self, service: RelayService, endpoint: RelayEndpoint) -> None:
         self._service = service
-        self._door = door
+        self._endpoint = endpoint
 
     def buildProtocol(self, addr: IAddress | None) -> PipeEnd | None:
         """
         The first end of a new connection; None to close it.
         """
         client = addressText(addr) or "a program"
-        connection = self._service.arrived(self._door, client)
+        connection = self._service.arrived(self._endpoint, client)
         return None if connection is None else connection.first

@@ -34,13 +34,13 @@ from zope.interface import implementer
 
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource
 from muxd.limits import LIMITS, Limits
-from muxd.net.admission import filesAllowed
-from muxd.net.listening import Doorway
+from muxd.net.acceptthrottle import filesAllowed
+from muxd.net.listening import ListeningEndpoint
 from muxd.server.factory import ControlFactory
+from muxd.server.preflightreceiver import PreflightReceiver, recordMaker
 from muxd.server.records import PairRecordStore
 from muxd.server.recordthread import RecordThread
 from muxd.server.registry import DeviceRegistry
-from muxd.server.welcome import Welcome, recordMaker
 from muxd.sources import sourceFromString
 
 SourceFactory = Callable[[IDeviceReceiver], IDeviceSource]
@@ -114,18 +114,24 @@ class MuxService(Service):
         self._limits = limits
         self._store = PairRecordStore(configDir or defaultConfigDir())
         self._records = RecordThread(reactor, self._store)
-        self._factory = ControlFactory(reactor, self.registry, self._records, limits)
-        self._doorways = [
-            Doorway.fromDescription(reactor, place)
+        self._preflight = preflight
+        self._preflights = self._makePreflights() if preflight else None
+        self._factory = ControlFactory(
+            reactor,
+            self.registry,
+            self._records,
+            limits,
+            recordSaved=self._preflights.recordSaved if self._preflights else None,
+        )
+        self._listening = [
+            ListeningEndpoint.fromDescription(reactor, place)
             if isinstance(place, str)
-            else Doorway(place, repr(place), None)
+            else ListeningEndpoint(place, repr(place), None)
             for place in listen
         ]
-        self._factory.admission.doors = self._doorways
+        self._factory.throttle.ports = self._listening
         self._open = False
-        self._preflight = preflight
-        self._welcome = self._makeWelcome() if preflight else None
-        receiver = self._welcome or self.registry
+        receiver = self._preflights or self.registry
         self.sources: list[IDeviceSource] = [
             sourceFromString(reactor, receiver, source)
             if isinstance(source, str)
@@ -133,13 +139,13 @@ class MuxService(Service):
             for source in sources
         ]
 
-    def _makeWelcome(self) -> Welcome | None:
+    def _makePreflights(self) -> PreflightReceiver | None:
         makeRecord = recordMaker(self.reactor)
         if makeRecord is None:
             return None
-        welcome = Welcome(self.reactor, self.registry, self._records, self._limits, makeRecord)
-        self._factory.commands.recordSaved = welcome.recordSaved
-        return welcome
+        return PreflightReceiver(
+            self.reactor, self.registry, self._records, self._limits, makeRecord
+        )
 
     def endpoint(self, port: int, udid: str | None = None) -> IStreamClientEndpoint:
         """
@@ -155,29 +161,29 @@ class MuxService(Service):
 
     def privilegedStartService(self) -> None:
         """
-        Open the doorways, before privileges are given up.
+        Open the listening sockets, before privileges are given up.
 
         @raise CannotListen: One of them cannot be opened.
         """
         super().privilegedStartService()
         # A refused start leaves nothing.  So all are looked at before any is opened;
         # and last come those whose files would stay if this is the process's end.
-        admission = self._factory.admission
-        for doorway in self._doorways:
-            doorway.makeWay()
-        admission.begin(filesAllowed())
+        throttle = self._factory.throttle
+        for listening in self._listening:
+            listening.removeStaleSocket()
+        throttle.begin(filesAllowed())
         try:
-            for doorway in sorted(self._doorways, key=lambda one: one.hasFile):
-                doorway.open(self._factory, admission.acceptFailed)
+            for listening in sorted(self._listening, key=lambda one: one.hasFile):
+                listening.open(self._factory, throttle.acceptFailed)
         except BaseException:
-            self._closeDoorways()
-            admission.stop()
+            self._closeListening()
+            throttle.stop()
             raise
         self._open = True
 
     def startService(self) -> None:
         """
-        Look for devices; and open the doorways, if this has not been done.
+        Look for devices; and open the listening sockets, if this has not been done.
 
         @raise CannotListen: One of them cannot be opened.
         """
@@ -187,7 +193,7 @@ class MuxService(Service):
         if self._preflight:
             checked = self._records.run(self._store.check)
             checked.addErrback(lambda failure: self._log.failure("pair records", failure))
-            if self._welcome is None:
+            if self._preflights is None:
                 self._log.warn(
                     "Preflight is off, phones are not asked for their trust: install"
                     " muxd[pairing] (pyOpenSSL and cryptography)."
@@ -206,7 +212,7 @@ class MuxService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Close the doorways; then detach all devices, which ends their sessions;
+        Close the listening sockets; then detach all devices, which ends their sessions;
         then let clients have what they have not read yet.  Each of it takes only
         so long (L{Limits.stopTimeout}).
 
@@ -221,16 +227,16 @@ class MuxService(Service):
         """
         The order in which it all ends.
         """
-        await self._finish("listening", self._closeDoorways())
-        if self._welcome is not None:
-            self._welcome.stop()
+        await self._finish("listening", self._closeListening())
+        if self._preflights is not None:
+            self._preflights.stop()
         running = [source for source in self.sources if source.running]
         await self._finish("sources", [maybeDeferred(source.stopService) for source in running])
         await self._finish("clients", [self._factory.stop()])
         await self._finish("pair records", [self._records.stop()])
 
-    def _closeDoorways(self) -> list[Deferred[None]]:
-        return [doorway.close() for doorway in self._doorways]
+    def _closeListening(self) -> list[Deferred[None]]:
+        return [listening.close() for listening in self._listening]
 
     async def _finish(self, what: str, ends: list[Deferred[Any]]) -> None:
         """

@@ -1,5 +1,5 @@
 """
-A relay from a door, where tests let clients in, to a phone.
+A relay from a listening point, where tests let clients in, to a phone.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Port:
 
 
 @implementer(IStreamServerEndpoint)
-class Door:
+class ListeningPoint:
     """
     A server endpoint where a test lets clients in.
 
@@ -80,7 +80,7 @@ class Door:
 
 class RelayCase(SynchronousTestCase):
     """
-    A relay from a door to a phone.
+    A relay from a listening point to a phone.
     """
 
     limits = Limits(relayConnections=3)
@@ -94,8 +94,8 @@ class RelayCase(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
         self.reactor = MemoryReactorClock()
         self.phone = FakeDevice(self.reactor, answers={PORT: FakeDevice.ACCEPT})
-        self.door = Door()
-        route = Route(self.door, self.phone.endpoint(PORT), "the phone")
+        self.listening = ListeningPoint()
+        route = Route(self.listening, self.phone.endpoint(PORT), "the phone")
         self.service = RelayService(self.reactor, [route], limits=self.limits)
         self.service.startService()
 
@@ -105,7 +105,7 @@ class RelayCase(SynchronousTestCase):
 
         @param budget: How much it reads at first; None is everything.
         """
-        end = self.door.factory.buildProtocol(CLIENT)
+        end = self.listening.factory.buildProtocol(CLIENT)
         assert end is not None
         transport = BudgetTransport(self.reactor, budget, end)
         end.makeConnection(transport)

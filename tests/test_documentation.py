@@ -15,9 +15,9 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
 from muxd.phone.console import HELP
-from muxd.phone.exports import Exports
 from muxd.phone.iphone import Phone
-from muxd.phone.station import Station
+from muxd.phone.pluggedphone import PluggedPhone
+from muxd.phone.usbip.exports import Exports
 from muxd.sources import sourceParsers
 from muxd.tap.iphone import Options as IphoneOptions
 from muxd.tap.usbmuxd import Options
@@ -62,7 +62,7 @@ class DocumentTests(SynchronousTestCase):
             verb = usage.split()[0]
             self.assertRegex(manual, rf"(?m)^\.BR .*\b{verb}\b")
             self.assertIn("`" + usage.replace("|", "\\|") + "`", page)
-        stats = Station(Phone(Clock()), Exports()).stats()
+        stats = PluggedPhone(Phone(Clock()), Exports()).stats()
         for key in (*stats, *stats["usb"], *stats["mux"]):
             self.assertIn(f"`{key}`", page)
 

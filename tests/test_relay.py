@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from muxd.net.socketfile import CannotListen
 from muxd.relay import RelayService, Route
-from tests.relays import PORT, Door, Port, RelayCase
+from tests.relays import PORT, ListeningPoint, Port, RelayCase
 
 
 class ServiceTests(RelayCase):
@@ -25,7 +25,7 @@ class ServiceTests(RelayCase):
         It is a service, and what these tests use keeps the contracts.
         """
         verifyObject(IService, self.service)
-        verifyObject(IStreamServerEndpoint, self.door)
+        verifyObject(IStreamServerEndpoint, self.listening)
         verifyObject(IListeningPort, Port())
 
     def test_stop(self) -> None:
@@ -36,8 +36,8 @@ class ServiceTests(RelayCase):
         client, phone = self.joined(budget=0)
         phone.deliver(b"last words")
         stopped = self.service.stopService()
-        assert self.door.port is not None
-        self.assertFalse(self.door.port.open)
+        assert self.listening.port is not None
+        self.assertFalse(self.listening.port.open)
         self.reactor.advance(0)
         self.assertNoResult(stopped)
         self.assertEqual(client.take(), b"last words")
@@ -97,19 +97,19 @@ class ServiceTests(RelayCase):
         """
         It listens before privileges are given up, and once.
         """
-        door = Door()
-        service = RelayService(self.reactor, [Route(door, self.phone.endpoint(PORT))])
+        listening = ListeningPoint()
+        service = RelayService(self.reactor, [Route(listening, self.phone.endpoint(PORT))])
         service.privilegedStartService()
-        port = door.port
+        port = listening.port
         self.assertIsNotNone(port)
         service.startService()
-        self.assertIs(door.port, port)
+        self.assertIs(listening.port, port)
 
     def test_cannotListen(self) -> None:
         """
-        If one door cannot be opened, none is, and it says which.
+        If one endpoint cannot be opened, none is, and it says which.
         """
-        first, second = Door(), Door()
+        first, second = ListeningPoint(), ListeningPoint()
         second.error = CannotListenError("127.0.0.1", 22, OSError(98, "Address already in use"))
         to = self.phone.endpoint(PORT)
         service = RelayService(self.reactor, [Route(first, to), Route(second, to)])

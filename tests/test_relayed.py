@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.test_relayed -*-
 """
-Tests of L{muxd.relayed}, and of what L{muxd.relay} logs of connections.
+Tests of L{muxd.relay}, and of what L{muxd.relay} logs of connections.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.net.pipe import PipeEnd
-from muxd.relay import RelayService, Route
-from muxd.relayed import addressText
+from muxd.relay import RelayService, Route, addressText
 from muxd.testing import BudgetTransport
 from tests.relays import CLIENT, PORT, RelayCase
 
@@ -74,7 +73,7 @@ class ConnectionTests(RelayCase):
         """
         How much may wait can be told.
         """
-        route = Route(self.door, self.phone.endpoint(PORT))
+        route = Route(self.listening, self.phone.endpoint(PORT))
         service = RelayService(self.reactor, [route], buffer=1000)
         service.startService()
         self.joined()
@@ -140,13 +139,13 @@ class ConnectionTests(RelayCase):
         """
         clients = [self.come() for _ in range(3)]
         self.lines(LogLevel.warn)
-        self.assertIsNone(self.door.factory.buildProtocol(CLIENT))
+        self.assertIsNone(self.listening.factory.buildProtocol(CLIENT))
         (line,) = self.lines(LogLevel.warn)
         self.assertIn("192.0.2.7:50000 is refused, there are 3 connections already", line)
         self.assertEqual((self.service.accepted, self.service.refused), (4, 1))
         clients[0].lose()
         self.reactor.advance(0)
-        self.assertIsNotNone(self.door.factory.buildProtocol(CLIENT))
+        self.assertIsNotNone(self.listening.factory.buildProtocol(CLIENT))
 
 
 class LogTests(RelayCase):
@@ -231,7 +230,7 @@ class LogTests(RelayCase):
         A client without an address is a program.
         """
         self.lines()
-        end = cast(PipeEnd, self.door.factory.buildProtocol(UNIXAddress(None)))
+        end = cast(PipeEnd, self.listening.factory.buildProtocol(UNIXAddress(None)))
         transport = BudgetTransport(self.reactor, None, end)
         end.makeConnection(transport)
         transport.lose()

@@ -29,7 +29,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.limits import Limits
 from muxd.relay import RelayService, Route
 from muxd.testing import BudgetTransport, FakeConnection, FakeDevice
-from tests.relays import CLIENT, PORT, Door
+from tests.relays import CLIENT, PORT, ListeningPoint
 
 LIMITS = Limits(relayConnections=4)
 
@@ -63,9 +63,9 @@ class RelayMachine(RuleBasedStateMachine):
         super().__init__()
         self.reactor = MemoryReactorClock()
         self.phone = FakeDevice(self.reactor)
-        self.door = Door()
+        self.listening = ListeningPoint()
         self.service = RelayService(
-            self.reactor, [Route(self.door, self.phone.endpoint(PORT), "phone")], limits=LIMITS
+            self.reactor, [Route(self.listening, self.phone.endpoint(PORT), "phone")], limits=LIMITS
         )
         self.service.startService()
         self.pairs: list[Side] = []
@@ -80,7 +80,7 @@ class RelayMachine(RuleBasedStateMachine):
         """
         if self.stopped is not None:
             return multiple()
-        factory: IProtocolFactory = self.door.factory
+        factory: IProtocolFactory = self.listening.factory
         end = factory.buildProtocol(IPv4Address("TCP", CLIENT.host, 1))
         if end is None:
             assert len(self.service.connections) == LIMITS.relayConnections

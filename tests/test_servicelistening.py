@@ -181,7 +181,7 @@ class ListeningTests(TestCase):
         self.assertRaises(CannotListen, service.startService)
         await deferLater(reactor, 0)
         self.assertFalse(os.path.exists(self.path))
-        self.assertFalse(service._factory.admission.isClosed)
+        self.assertFalse(service._factory.throttle.isClosed)
 
     async def test_endpointObject(self) -> None:
         """

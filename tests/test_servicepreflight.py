@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd import service as module
 from muxd.interfaces import IDeviceReceiver
-from muxd.server.welcome import Welcome
+from muxd.server.preflightreceiver import PreflightReceiver
 from muxd.service import MuxService
 from tests.usb.reactors import ThreadedClock
 
@@ -90,7 +90,7 @@ class PreflightTests(SynchronousTestCase):
         """
         service = self.service(True)
         (receiver,) = self.receivers
-        self.assertIsInstance(receiver, Welcome)
+        self.assertIsInstance(receiver, PreflightReceiver)
         service.startService()
         self.assertEqual(self.warnings(), [])
         self.stop(service)

@@ -68,7 +68,7 @@ def mallocBytes() -> int:
 def giveBack() -> None:
     """
     Have the C library give back what it keeps of freed memory, which is a lot with the
-    daemon's settings (L{muxd.allocator}): the size of the process is then that of
+    daemon's settings (L{muxd.tap.process}): the size of the process is then that of
     what is in use.
     """
     trim = _function("malloc_trim")

@@ -28,7 +28,7 @@ from muxd.device.counters import MuxerCounters
 from muxd.device.device import MuxedDevice
 from muxd.device.muxer import Muxer
 from muxd.phone.iphone import Phone
-from muxd.phone.services import ServiceFactory
+from muxd.phone.services.inet import ServiceFactory
 from muxd.phone.source import SimulatedSource
 from muxd.server.counters import ServerCounters
 from muxd.service import MuxService

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from muxd.description import Description
 from muxd.net.accepting import watchAccept
-from muxd.net.socketfile import CannotListen, explain, makeWay
+from muxd.net.socketfile import CannotListen, explain, removeStaleSocket
 
 BACKLOG = 256
 """
@@ -31,7 +31,7 @@ and Twisted's own 50 are soon reached where many programs start at once.
 _WITH_BACKLOG = frozenset({"unix", "tcp", "tcp6", "ssl"})
 
 
-class Doorway:
+class ListeningEndpoint:
     """
     One place where clients connect, opened and closed with the daemon.
 
@@ -77,14 +77,14 @@ class Doorway:
         """
         return self._path is not None
 
-    def makeWay(self) -> None:
+    def removeStaleSocket(self) -> None:
         """
         Take what a daemon that is no longer alive has left here out of the way.
 
         @raise CannotListen: Something else is in the way.
         """
         if self._path is not None:
-            makeWay(self._path)
+            removeStaleSocket(self._path)
 
     def open(self, factory: IProtocolFactory, acceptFailed: Callable[[OSError], object]) -> None:
         """
@@ -143,10 +143,10 @@ class Doorway:
         """
         Let them in again, one at first.
         """
-        self.oneByOne()
+        self.acceptOneAtATime()
         self._tell("startReading")
 
-    def oneByOne(self) -> None:
+    def acceptOneAtATime(self) -> None:
         """
         Let no more than one in next time: Twisted's ports accept as many at once as
         they had to before, and twenty more.

@@ -29,7 +29,7 @@ class CannotListen(Exception):
     """
 
 
-def makeWay(path: str) -> None:
+def removeStaleSocket(path: str) -> None:
     """
     Make sure that a socket can be bound at C{path}: remove the file of a daemon
     that is no longer alive, and its lock.

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from muxd.faces import lazyFace
 
 if TYPE_CHECKING:
-    from muxd.phone.behaviour import Expectations, Faults
-    from muxd.phone.faultplan import FaultPlan
+    from muxd.phone.bus.faultplan import FaultPlan
     from muxd.phone.iphone import Phone
+    from muxd.phone.lockdown.trust import Owner
+    from muxd.phone.mux.behaviour import Expectations, Faults
+    from muxd.phone.service import PhoneService
     from muxd.phone.source import SimulatedSource
-    from muxd.phone.trust import Owner
-    from muxd.phoneservice import PhoneService
 
 __all__ = [
     "Expectations",
@@ -35,11 +35,11 @@ __all__ = [
 __getattr__, __dir__ = lazyFace(
     __name__,
     {
-        "muxd.phone.behaviour": ("Expectations", "Faults"),
-        "muxd.phone.faultplan": ("FaultPlan",),
+        "muxd.phone.mux.behaviour": ("Expectations", "Faults"),
+        "muxd.phone.bus.faultplan": ("FaultPlan",),
         "muxd.phone.iphone": ("Phone",),
         "muxd.phone.source": ("SimulatedSource",),
-        "muxd.phone.trust": ("Owner",),
-        "muxd.phoneservice": ("PhoneService",),
+        "muxd.phone.lockdown.trust": ("Owner",),
+        "muxd.phone.service": ("PhoneService",),
     },
 )

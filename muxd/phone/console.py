@@ -23,8 +23,8 @@ from twisted.python.failure import Failure
 
 from muxd.limits import LIMITS, Limits
 from muxd.phone.connections import Answering, Connections
-from muxd.phone.station import NotNow, Station
-from muxd.phone.usbipcommands import Errno
+from muxd.phone.pluggedphone import CannotNow, PluggedPhone
+from muxd.phone.usbip.commands import Errno
 
 DONE = "ok"
 
@@ -67,7 +67,7 @@ class Verb:
     """
 
     name: str
-    do: Callable[[Station, Arguments], Any]
+    do: Callable[[PluggedPhone, Arguments], Any]
     values: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     errors: tuple[Errno, ...] = ()
@@ -110,11 +110,11 @@ class Verb:
         return Arguments(tuple(words[:count]), frozenset(flags), number, error)
 
 
-def _unplug(station: Station, arguments: Arguments) -> None:
+def _unplug(station: PluggedPhone, arguments: Arguments) -> None:
     station.unplug(0 if arguments.error is None else arguments.error.local)
 
 
-def _raw(station: Station, arguments: Arguments) -> None:
+def _raw(station: PluggedPhone, arguments: Arguments) -> None:
     try:
         data = bytes.fromhex(arguments.values[0])
     except ValueError:
@@ -122,7 +122,7 @@ def _raw(station: Station, arguments: Arguments) -> None:
     station.transmit(data, "open" not in arguments.flags)
 
 
-def _fill(station: Station, arguments: Arguments) -> None:
+def _fill(station: PluggedPhone, arguments: Arguments) -> None:
     (text,) = arguments.values
     if not (text.isascii() and text.isdecimal() and len(text) < 9 and int(text) <= MOST_FILL):
         raise WrongCommand(f"expected a number of bytes, at most {MOST_FILL}")
@@ -162,7 +162,7 @@ class Console:
     Understands commands and carries them out.
     """
 
-    def __init__(self, stations: Sequence[Station], quit: Callable[[], object]) -> None:
+    def __init__(self, stations: Sequence[PluggedPhone], quit: Callable[[], object]) -> None:
         """
         @param quit: Ends the process, or whatever it is that can be ended.
         """
@@ -194,17 +194,17 @@ class Console:
         answers = [self._do(verb, station, arguments) for station in self._chosen(arguments.number)]
         return answers[0] if len(answers) == 1 else answers
 
-    def _chosen(self, number: int | None) -> Sequence[Station]:
+    def _chosen(self, number: int | None) -> Sequence[PluggedPhone]:
         if number is None:
             return self._stations
         if number > len(self._stations):
             raise WrongCommand(f"there is no phone {number}; the last is {len(self._stations)}")
         return self._stations[number - 1 : number]
 
-    def _do(self, verb: Verb, station: Station, arguments: Arguments) -> Any:
+    def _do(self, verb: Verb, station: PluggedPhone, arguments: Arguments) -> Any:
         try:
             answer = verb.do(station, arguments)
-        except NotNow as problem:
+        except CannotNow as problem:
             return {"error": str(problem)}
         return DONE if answer is None else answer
 

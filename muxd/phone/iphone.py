@@ -8,32 +8,31 @@ reactor's thread: between the two is a mailbox.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
 from twisted.logger import Logger
 
-from muxd.identity import udidFromSerial
-from muxd.phone.attachment import Attachment
-from muxd.phone.behaviour import STRICT, Expectations, Faults
-from muxd.phone.descriptors import MUX_IN, MUX_OUT, SERIAL, muxEndpoints
-from muxd.phone.faultmachine import FaultMachine
-from muxd.phone.faultplan import NO_FAULTS, FaultPlan
-from muxd.phone.gadget import CannotPlug, Gadget, IBus
-from muxd.phone.lockdownd import LOCKDOWN_PORT, RESTORE, LockdownState
-from muxd.phone.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
-from muxd.phone.named import NamedService, ServicePorts
-from muxd.phone.notices import NoticeCentre
-from muxd.phone.parser import serialFromUDID
-from muxd.phone.profiles import iPhone
-from muxd.phone.services import inetServices
-from muxd.phone.standard import Storage, standardServices
-from muxd.phone.syslog import SyslogBook
-from muxd.phone.trust import Owner, Trust
-from muxd.phone.values import PhoneValues
+from muxd.identity import serialFromUDID, udidFromSerial
+from muxd.net.wakeup import WakeUp
+from muxd.phone.bus.descriptors import MUX_IN, MUX_OUT, SERIAL, muxEndpoints
+from muxd.phone.bus.faultmachine import FaultMachine
+from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
+from muxd.phone.bus.gadget import Gadget
+from muxd.phone.bus.interfaces import CannotPlug, IAttachment, IBus
+from muxd.phone.bus.profiles import iPhone
+from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT, RESTORE, LockdownState
+from muxd.phone.lockdown.trust import Owner, Trust
+from muxd.phone.lockdown.values import PhoneValues
+from muxd.phone.mux.behaviour import STRICT, Expectations, Faults
+from muxd.phone.mux.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
+from muxd.phone.services.inet import inetServices
+from muxd.phone.services.notices import NoticeCentre
+from muxd.phone.services.ports import NamedService, ServicePorts
+from muxd.phone.services.standard import Storage, standardServices
+from muxd.phone.services.syslog import SyslogBook
 
 PACKETS_PER_TURN = 64
 MODES = range(1, 6)
@@ -92,7 +91,7 @@ class Phone(Gadget):
         @param returnDelay: How long it stays away when that has thrown it off the bus;
             C{None} means until somebody plugs it in.
         @param expectations: What it insists on.
-        @param descriptorOptions: See L{muxd.phone.profiles.iPhone}.
+        @param descriptorOptions: See L{muxd.phone.bus.profiles.iPhone}.
         """
         self.serial = serialFromUDID(udid) if serial is None else serial
         self._descriptorOptions = descriptorOptions
@@ -131,11 +130,10 @@ class Phone(Gadget):
         self._isThrownOff = False
         self._reactor = reactor
         self._bus: IBus | None = None
-        self._attachment: Attachment | None = None
+        self._attachment: IAttachment | None = None
         self._out, self._in = MUX_OUT, MUX_IN
         self._events: deque[Callable[[], None]] = deque()
-        self._lock = threading.Lock()
-        self._scheduled = False
+        self._wakeUp = WakeUp(self._callFromThread, self._work)
 
     @property
     def violations(self) -> list[str]:
@@ -256,7 +254,7 @@ class Phone(Gadget):
         self._plugged.send(self._in, data, end)
 
     @property
-    def attachment(self) -> Attachment | None:
+    def attachment(self) -> IAttachment | None:
         """
         Its place on a bus of some host, as far as its reactor knows.
         """
@@ -270,38 +268,38 @@ class Phone(Gadget):
         return self._out, self._in
 
     @property
-    def _plugged(self) -> Attachment:
+    def _plugged(self) -> IAttachment:
         if self._attachment is None:
             raise ValueError("the phone is not plugged in, or its reactor has not run since")
         return self._attachment
 
     # What the bus tells, in any thread.
 
-    def plugged(self, attachment: Attachment) -> None:
+    def plugged(self, attachment: IAttachment) -> None:
         """
         It is on a bus.
         """
         self._post(lambda: self._pluggedIn(attachment))
 
-    def unplugged(self, attachment: Attachment) -> None:
+    def unplugged(self, attachment: IAttachment) -> None:
         """
         It is off it.
         """
         self._post(self._pulledOut)
 
-    def configured(self, attachment: Attachment, value: int) -> None:
+    def configured(self, attachment: IAttachment, value: int) -> None:
         """
         The host has set a configuration: everything begins anew.
         """
         self._post(lambda: self._pluggedIn(attachment))
 
-    def outReady(self, attachment: Attachment, endpoint: int) -> None:
+    def outReady(self, attachment: IAttachment, endpoint: int) -> None:
         """
         The host has sent something.
         """
-        self._schedule()
+        self._wakeUp()
 
-    def inReady(self, attachment: Attachment, endpoint: int) -> None:
+    def inReady(self, attachment: IAttachment, endpoint: int) -> None:
         """
         The host has read something.
         """
@@ -316,7 +314,7 @@ class Phone(Gadget):
             self._isThrownOff = True
             bus.unplug(self)
 
-    def modeRequested(self, attachment: Attachment, mode: int) -> bytes:
+    def modeRequested(self, attachment: IAttachment, mode: int) -> bytes:
         """
         Agree to a mode: leave the bus and come back in it (protocol 1.2).
         """
@@ -327,14 +325,10 @@ class Phone(Gadget):
 
     def _post(self, event: Callable[[], None]) -> None:
         self._events.append(event)
-        self._schedule()
+        self._wakeUp()
 
-    def _schedule(self) -> None:
-        with self._lock:
-            if self._scheduled:
-                return
-            self._scheduled = True
-        self._reactor.callFromThread(self._work)
+    def _callFromThread(self, call: Callable[[], object]) -> None:
+        self._reactor.callFromThread(call)
 
     # In the reactor's thread.
 
@@ -343,8 +337,6 @@ class Phone(Gadget):
         Look after everything that has happened.  What waits in an endpoint came
         after the last change of configuration, so the changes go first.
         """
-        with self._lock:
-            self._scheduled = False
         while self._events:
             self._events.popleft()()
         for _ in range(PACKETS_PER_TURN):
@@ -355,9 +347,9 @@ class Phone(Gadget):
             if data is None:
                 return
             self.muxer.hostPacket(data)
-        self._schedule()
+        self._wakeUp()
 
-    def _pluggedIn(self, attachment: Attachment) -> None:
+    def _pluggedIn(self, attachment: IAttachment) -> None:
         self.muxer.lost()
         self._attachment = attachment
         active = attachment.descriptor.configuration(attachment.configuration)
@@ -398,3 +390,14 @@ class Phone(Gadget):
 
     def _hasRoom(self) -> bool:
         return self._attachment is None or self._attachment.hasRoom(self._in)
+
+
+def stopPhones(phones: Iterable[Phone]) -> None:
+    """
+    Stop all of them: trouble with one does not keep the others.
+    """
+    for phone in phones:
+        try:
+            phone.stop()
+        except Exception:
+            Phone._log.failure("{udid} could not be stopped in order", udid=phone.udid)

@@ -14,26 +14,18 @@ import re
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from muxd.identity import udidFromSerial
+from muxd.identity import serialFromUDID, udidFromSerial
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
-from muxd.phone.faultplan import NO_FAULTS, FaultPlan
+from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 
 UDID = re.compile(r"[0-9A-Za-z-]{1,64}")
 FIRST_SERIAL = "00008110000A1B2C3D4E5F60"
 ARGUMENTS = ("count", "udid", "mux", "trust", "files", "faults")
 TRUST = ("ask", "accept", "deny", "locked")
-"""What the owner does with the Trust dialog, see L{muxd.phone.trust}."""
+"""What the owner does with the Trust dialog, see L{muxd.phone.lockdown.trust}."""
 
 MOST_PHONES = 100
 """A bus has room for 126 devices."""
-
-
-def serialFromUDID(udid: str) -> str:
-    """
-    The USB serial number of the phone with this UDID (protocol 1.5).
-    """
-    dashed = len(udid) == 25 and udid[8] == "-"
-    return udid.replace("-", "", 1) if dashed else udid
 
 
 def serials(count: int) -> tuple[str, ...]:
@@ -87,8 +79,8 @@ class SimulatedSourceParser:
             faults = FaultPlan.fromString(kwargs["faults"]) if "faults" in kwargs else NO_FAULTS
         except ValueError as error:
             raise ValueError(f"faults: {error}") from error
+        from muxd.phone.lockdown.trust import Owner
         from muxd.phone.source import SimulatedSource
-        from muxd.phone.trust import Owner
 
         description = ":".join(
             [self.prefix, *args, *(f"{key}={value}" for key, value in kwargs.items())]

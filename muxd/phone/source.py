@@ -16,11 +16,10 @@ from zope.interface import implementer
 
 from muxd.identity import udidFromSerial
 from muxd.interfaces import IDeviceReceiver, IDeviceSource
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.faultplan import NO_FAULTS, FaultPlan
-from muxd.phone.iphone import Phone
-from muxd.phone.stopping import stopPhones
-from muxd.phone.trust import Owner
+from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
+from muxd.phone.bus.simulated import SimulatedBus
+from muxd.phone.iphone import Phone, stopPhones
+from muxd.phone.lockdown.trust import Owner
 from muxd.usb.source import USBSettings, USBSource
 
 POLL = 0.25

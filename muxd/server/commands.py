@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.ratelimit import RateLimit
 from muxd.server.counters import ServerCounters
-from muxd.server.listeners import EventFeed
+from muxd.server.listeners import EventBroadcaster
 from muxd.server.registry import DeviceRegistry
 from muxd.wire.messages import CONNECT_BODY, Message, MessageType, Result, swapPort, writePlist
 from muxd.wire.text import printable
@@ -67,17 +67,22 @@ class Commands:
     def __init__(
         self,
         registry: DeviceRegistry,
-        feed: EventFeed,
+        feed: EventBroadcaster,
         records: IPairRecords,
         counters: ServerCounters,
         limit: RateLimit,
+        recordSaved: Callable[[str], None] | None = None,
     ) -> None:
+        """
+        @param recordSaved: Called with the name of each pair record that a client has
+            stored.
+        """
         self._registry = registry
         self._feed = feed
         self._records = records
         self._counters = counters
         self._limit = limit
-        self.recordSaved: Callable[[str], None] = lambda recordID: None
+        self._recordSaved = recordSaved or (lambda recordID: None)
         self._handlers: dict[str, Callable[[Requester, int, Values], None]] = {
             "Listen": self._listen,
             "Connect": self._connect,
@@ -187,7 +192,7 @@ class Commands:
             if not isinstance(data, bytes):
                 raise OSError(EINVAL, "no PairRecordData")
             await self._records.save(recordID, data)
-            self.recordSaved(recordID)
+            self._recordSaved(recordID)
             # The event goes out before the Result (protocol 4.9).
             self._announcePaired(recordID, values.get("DeviceID"))
             return lambda: requester.sendResult(tag, Result.OK)

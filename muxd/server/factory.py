@@ -5,6 +5,8 @@ What all clients of a listening address share.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
@@ -13,13 +15,13 @@ from twisted.python.failure import Failure
 
 from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.limits import LIMITS, Limits
-from muxd.net.admission import Admission
+from muxd.net.acceptthrottle import AcceptThrottle
 from muxd.net.hangup import HangUpWatch
 from muxd.net.pipe import Pipe
 from muxd.ratelimit import RateLimit
 from muxd.server.commands import Commands
 from muxd.server.counters import ServerCounters
-from muxd.server.listeners import EventFeed
+from muxd.server.listeners import EventBroadcaster
 from muxd.server.protocol import ControlProtocol
 from muxd.server.registry import DeviceRegistry
 from muxd.wire.messages import MalformedMessage
@@ -34,7 +36,7 @@ class ControlFactory(Factory):
     @ivar limits: What clients may cost.
     @ivar feed: Tells listeners of devices.
     @ivar commands: Answers requests.
-    @ivar admission: Lets clients in while there is room for them.
+    @ivar throttle: Lets clients in while there is room for them.
     @ivar hangUps: Looks at those who are not read from.
     @ivar counters: What has happened so far.
     @ivar clients: Everybody who is connected.
@@ -49,16 +51,23 @@ class ControlFactory(Factory):
         registry: DeviceRegistry,
         records: IPairRecords,
         limits: Limits = LIMITS,
+        recordSaved: Callable[[str], None] | None = None,
     ) -> None:
+        """
+        @param recordSaved: Called with the name of each pair record that a client has
+            stored.
+        """
         self.clock = clock
         self.limits = limits
-        self.admission = Admission(clock, limits)
+        self.throttle = AcceptThrottle(clock, limits)
         self.hangUps = HangUpWatch(clock, limits.flushTimeout)
         self.counters = ServerCounters()
         self.clients: set[ControlProtocol] = set()
-        self.feed = EventFeed(registry)
+        self.feed = EventBroadcaster(registry)
         self._limit = RateLimit(clock, self._summarise)
-        self.commands = Commands(registry, self.feed, records, self.counters, self._limit)
+        self.commands = Commands(
+            registry, self.feed, records, self.counters, self._limit, recordSaved
+        )
         self._lastNumber = 0
         self._whenEmpty: list[Deferred[None]] = []
 
@@ -76,7 +85,7 @@ class ControlFactory(Factory):
         Nobody listens with this any more: leave no timer behind.
         """
         self._limit.stop()
-        self.admission.stop()
+        self.throttle.stop()
 
     def stop(self) -> Deferred[None]:
         """
@@ -102,7 +111,7 @@ class ControlFactory(Factory):
         """
         self.counters.connections += 1
         self.clients.add(client)
-        self.admission.entered(client.transport)
+        self.throttle.clientConnected(client.transport)
 
     def clientGone(self, client: ControlProtocol) -> None:
         """
@@ -110,7 +119,7 @@ class ControlFactory(Factory):
         """
         self.feed.remove(client)
         self.clients.discard(client)
-        self.admission.left()
+        self.throttle.clientGone()
         if not self.clients:
             self.hangUps.stop()
             waiting, self._whenEmpty = self._whenEmpty, []

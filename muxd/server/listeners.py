@@ -42,7 +42,7 @@ class Listener(TypingProtocol):
 
 
 @implementer(IDeviceListener)
-class EventFeed:
+class EventBroadcaster:
     """
     Turns the registry's events into bytes, once per format, and hands them to
     every listener.

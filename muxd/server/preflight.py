@@ -42,7 +42,7 @@ from muxd.server.phonerecord import PhoneRecord
 from muxd.server.preflightmachine import FINAL, SHOWN, TRANSITIONS, Outcome, Stage
 
 NORMAL_TYPE = "com.apple.mobile.lockdown"
-NEWS = (
+NOTIFICATIONS = (
     "com.apple.mobile.lockdown.request_pair",
     "com.apple.mobile.lockdown.request_host_buid",
 )
@@ -50,10 +50,10 @@ NEWS = (
 MODERN = {"iPhone": 7, "iPad": 7, "iPod": 7, "Watch": 2, "AppleTV": 9}
 """The first versions that show a dialog, and that want to know who asks."""
 
-RECORDS = 3
+MAX_RECORDS_TRIED = 3
 """So many records are tried, one after the other, if somebody goes on storing them."""
 
-TROUBLE = (
+EXPECTED_ERRORS = (
     LockdownError,
     LockdownUnavailable,
     ConnectError,
@@ -93,8 +93,15 @@ _SAID: dict[Stage, tuple[LogLevel, str]] = {
 }
 
 
+def _ignoreExpected(failure: Failure) -> None:
+    """
+    Let go of what a phone that is locked, gone or broken makes fail.
+    """
+    failure.trap(CancelledError, *EXPECTED_ERRORS)
+
+
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class PreflightContext:
     """
     What all preflights share.
 
@@ -123,7 +130,7 @@ class Preflight:
 
     def __init__(
         self,
-        workshop: Workshop,
+        workshop: PreflightContext,
         device: IDevice,
         show: Callable[[], None],
         paired: Callable[[], None],
@@ -230,7 +237,7 @@ class Preflight:
         async def attempt() -> Outcome:
             try:
                 return await action()
-            except TROUBLE as error:
+            except EXPECTED_ERRORS as error:
                 self._reason = f"lockdown did not help: {error}"
             # A phone that is pulled out loses its connections first, and is
             # detached, which stops this, before the turn is over.
@@ -300,7 +307,7 @@ class Preflight:
         Try the record that we have.
         """
         assert self._lockdown is not None
-        for _ in range(RECORDS):
+        for _ in range(MAX_RECORDS_TRIED):
             record = await self._record.read()
             if record is None:
                 return Outcome.STRANGER
@@ -382,14 +389,14 @@ class Preflight:
         finds out.
         """
         self._observing = observing = Deferred.fromCoroutine(self._connectObserver())
-        observing.addErrback(lambda failure: failure.trap(CancelledError, *TROUBLE) and None)
+        observing.addErrback(_ignoreExpected)
         observing.addErrback(self._broken)
 
     async def _connectObserver(self) -> None:
         assert self._lockdown is not None
         address = await self._lockdown.startService(INSECURE_PROXY)
         endpoint = self._device.endpoint(address.port)
-        connecting: Deferred[Any] = endpoint.connect(ObserverFactory(NEWS, self._news))
+        connecting: Deferred[Any] = endpoint.connect(ObserverFactory(NOTIFICATIONS, self._news))
         self._observer = await connecting
 
     def _hangUp(self) -> None:

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.test_protocol,tests.server.test_bad_input -*-
+# -*- test-case-name: tests.server.test_protocol,tests.server.test_badinput -*-
 """
 One client's connection, from its first command to its last byte.
 """
@@ -422,12 +422,12 @@ class ControlProtocol(Protocol):
         """
         if not self._hasLeftBehind:
             self._hasLeftBehind = True
-            self.server.admission.leftBehind()
+            self.server.throttle.requestOrphaned()
 
     def _catchUp(self) -> None:
         if self._hasLeftBehind:
             self._hasLeftBehind = False
-            self.server.admission.caughtUp()
+            self.server.throttle.orphanDone()
 
     def _enter(self, state: State) -> None:
         """

@@ -1,9 +1,9 @@
-# -*- test-case-name: tests.server.test_records,tests.server.test_host_identity -*-
+# -*- test-case-name: tests.server.test_records,tests.server.test_hostidentity -*-
 """
 Pair records and the host's identity, as files (protocol 4.11).
 
 A record is a phone's trust in this host and holds private keys: it is there whole or
-not at all, and only its owner may read it (L{muxd.server.wholefiles}).
+not at all, and only its owner may read it (L{muxd.server.atomicfiles}).
 
 Whoever calls these methods waits for the disk; L{muxd.server.recordthread} does it for
 those who cannot.
@@ -25,8 +25,7 @@ from zope.interface import implementer
 
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
-from muxd.plainfile import NoPlainFile
-from muxd.server.wholefiles import WholeFiles
+from muxd.server.atomicfiles import AtomicFiles, NotARegularFile
 from muxd.shortage import remedy
 from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 
@@ -77,7 +76,7 @@ class PairRecordStore:
         self.directory = FilePath(directory) if isinstance(directory, str) else directory
         self._randomUUID = randomUUID
         self._largest = largest
-        self._files = WholeFiles(self.directory, largest)
+        self._files = AtomicFiles(self.directory, largest)
         self._unstoredBUID: str | None = None
         self._told: set[str] = set()
         self._warned = False
@@ -93,7 +92,7 @@ class PairRecordStore:
             return self._files.read(path)
         except FileNotFoundError:
             raise
-        except NoPlainFile as error:
+        except NotARegularFile as error:
             self._found(error)
             raise
         except OSError as error:
@@ -284,7 +283,7 @@ class PairRecordStore:
             self._trouble(error)
             raise OSError(EPERM, f"there is no directory: {error}", self.directory.path) from error
 
-    def _found(self, error: NoPlainFile) -> None:
+    def _found(self, error: NotARegularFile) -> None:
         """
         Say once that somebody has put something there.
         """

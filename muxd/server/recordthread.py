@@ -6,25 +6,85 @@ What has been saved must survive a power cut, so saving waits for the disk, a bu
 for most of a second; and a directory may be on a network.  The reactor, which has
 phones to serve, does not wait with it.
 
-There is one thread, and what it is asked for is done in that order: who reads a record
-after somebody has saved it gets the new one.  It stays when it has nothing to do, as
-whoever starts a thread waits for it to run, on a busy machine for a tenth of a second;
-but it does not keep a process alive: a record is whole whenever it ends.
+There is one thread, and calls are made in the order in which they come: a record that is
+read after it was saved is the new one.  The thread stays when it has nothing to do, since
+starting one takes a tenth of a second on a busy machine; but it does not keep a process
+alive: a record is whole whenever the process ends.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from threading import Thread
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.threadpool import ThreadPool
+from zope.interface import implementer
 
-from muxd.interfaces import IPairRecordStore
-from muxd.server.recordcalls import RecordCalls
+from muxd.interfaces import IPairRecords, IPairRecordStore
 
 T = TypeVar("T")
+
+
+@implementer(IPairRecords)
+class RecordCalls(ABC):
+    """
+    Pair records whose store is called by L{run}, which each kind has its own way of.
+
+    @ivar store: The store.
+    """
+
+    def __init__(self, store: IPairRecordStore) -> None:
+        self.store = store
+
+    @abstractmethod
+    def run(self, work: Callable[..., T], *args: Any) -> Deferred[T]:
+        """
+        Make a call, at its time and place.
+
+        @return: fires with what it returns, or fails with what it raises.
+        """
+
+    def read(self, recordID: str) -> Deferred[bytes]:
+        """
+        The stored record as it is.
+        """
+        return self.run(self.store.read, recordID)
+
+    def save(self, recordID: str, data: bytes) -> Deferred[None]:
+        """
+        Store a property list, all or nothing.
+        """
+        return self.run(self.store.save, recordID, data)
+
+    def delete(self, recordID: str) -> Deferred[None]:
+        """
+        Forget a record.
+        """
+        return self.run(self.store.delete, recordID)
+
+    def discard(self, recordID: str, data: bytes) -> Deferred[bool]:
+        """
+        Forget a record if it is still this one.
+        """
+        return self.run(self._discard, recordID, data)
+
+    def _discard(self, recordID: str, data: bytes) -> bool:
+        """
+        One call, so that none of ours comes in between.
+        """
+        isThis = self.store.read(recordID) == data
+        if isThis:
+            self.store.delete(recordID)
+        return isThis
+
+    def readBUID(self) -> Deferred[str]:
+        """
+        The host's identity.
+        """
+        return self.run(self.store.readBUID)
 
 
 class _DaemonThread(Thread):

@@ -12,13 +12,13 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.logger import LogLevel
 from twisted.python import usage
 
-from muxd.phone.behaviour import Expectations
-from muxd.phone.descriptors import Speed
+from muxd.phone.bus.descriptors import Speed
 from muxd.phone.iphone import Phone
+from muxd.phone.lockdown.trust import Owner
+from muxd.phone.mux.behaviour import Expectations
 from muxd.phone.parser import MOST_PHONES, TRUST, number, serialOption, serials
-from muxd.phone.trust import Owner
-from muxd.phone.vhci import VirtualController
-from muxd.phoneservice import PhoneService
+from muxd.phone.service import PhoneService
+from muxd.phone.usbip.vhci import VirtualController
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions
 from muxd.tap.tcprelay import onLoopback

@@ -13,9 +13,14 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.logger import Logger, globalLogPublisher
 
-from muxd.allocator import keepFreedMemory
 from muxd.net.socketfile import CannotListen
-from muxd.tap.process import StartFailure, limitLogLevel, raiseFileLimit, stopOnSignals
+from muxd.tap.process import (
+    StartFailure,
+    keepFreedMemory,
+    limitLogLevel,
+    raiseFileLimit,
+    stopOnSignals,
+)
 
 
 class ProcessMaster(Service):

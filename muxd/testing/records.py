@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import implementer
 
 from muxd.interfaces import IPairRecordStore
-from muxd.server.recordcalls import RecordCalls
+from muxd.server.recordthread import RecordCalls
 
 T = TypeVar("T")
 

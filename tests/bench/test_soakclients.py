@@ -22,7 +22,7 @@ from bench.soak.jobs import JOBS, Job
 from bench.soak.pattern import piece
 from bench.soak.plugger import Plugger
 from bench.soak.presence import Presence
-from muxd.phone.services import ServiceFactory
+from muxd.phone.services.inet import ServiceFactory
 from tests.integration.inprocess import ServiceTestCase
 
 ENDED = {"listener"}

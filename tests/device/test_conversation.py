@@ -27,10 +27,10 @@ from muxd.device.muxer import Muxer
 from muxd.device.window import SendWindow
 from muxd.interfaces import Buffer, IPacketLink, IPacketReceiver
 from muxd.limits import Limits
-from muxd.phone import session as phonesession
-from muxd.phone.muxer import PhoneMuxer
-from muxd.phone.rules import Outgoing
-from muxd.phone.session import PhoneSession
+from muxd.phone.mux import session as phonesession
+from muxd.phone.mux.flow import Outgoing
+from muxd.phone.mux.muxer import PhoneMuxer
+from muxd.phone.mux.session import PhoneSession
 from muxd.wire.assembly import PacketAssembler
 from muxd.wire.mux import BULK_PAYLOAD
 from tests.device.links import Recorder, RecorderFactory

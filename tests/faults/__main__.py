@@ -12,7 +12,7 @@ from multiprocessing import get_context
 
 from twisted.python import usage
 
-from muxd.phone.faultplan import FaultPlan
+from muxd.phone.bus.faultplan import FaultPlan
 from tests.faults.exploration import Exploration
 from tests.faults.findings import Findings, beginLogging, explore
 
@@ -31,13 +31,13 @@ class Options(usage.Options):
         ["plans", None, 1000, "How many.", int],
         ["seed", None, 0, "The first one's seed; the others' follow.", int],
         ["jobs", None, 1, "Processes to run them in.", int],
-        ["plan", None, None, "This one (see muxd.phone.faultplan) instead of the seed's."],
+        ["plan", None, None, "This one (see muxd.phone.bus.faultplan) instead of the seed's."],
     ]
     optFlags = [["verbose", None, "Tell of each step, and of each plan."]]
 
     def opt_plan(self, text: str) -> None:
         """
-        This one (see muxd.phone.faultplan) instead of the seed's.
+        This one (see muxd.phone.bus.faultplan) instead of the seed's.
         """
         try:
             self["plan"] = FaultPlan.fromString(text)

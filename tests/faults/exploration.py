@@ -40,7 +40,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
 from muxd.device.device import MuxedDevice
-from muxd.phone.faultplan import NO_FAULTS, Direction, FaultKind, FaultPlan
+from muxd.phone.bus.faultplan import NO_FAULTS, Direction, FaultKind, FaultPlan
 from muxd.phone.iphone import Phone
 from muxd.phone.parser import serials
 from muxd.usb.hotplug import Location

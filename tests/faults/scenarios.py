@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from random import Random
 
 from muxd.limits import Limits
-from muxd.phone.faultmachine import Strike
-from muxd.phone.faultplan import Direction, Fault, FaultKind, FaultPlan
+from muxd.phone.bus.faultmachine import Strike
+from muxd.phone.bus.faultplan import Direction, Fault, FaultKind, FaultPlan
 from muxd.wire.mux import MuxProtocol
 from tests.faults.clients import End
 

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.device.session import Session
 from muxd.net.pipe import PipeEnd
-from muxd.phone.faultplan import NO_FAULTS, FaultKind, FaultPlan
+from muxd.phone.bus.faultplan import NO_FAULTS, FaultKind, FaultPlan
 from muxd.usb.retries import Retries
 from tests.faults.__main__ import Options, batches
 from tests.faults.clients import End

@@ -13,7 +13,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.limits import Limits
-from muxd.phone.faultplan import NO_FAULTS
+from muxd.phone.bus.faultplan import NO_FAULTS
 from muxd.phone.parser import serials
 from tests.faults.world import LOOK_INTERVAL, World
 

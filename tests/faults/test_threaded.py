@@ -19,9 +19,9 @@ from twisted.python.failure import Failure
 from twisted.python.runtime import platform
 from twisted.trial.unittest import TestCase
 
-from muxd.phone.faultplan import FaultKind
+from muxd.phone.bus.faultplan import FaultKind
 from muxd.phone.parser import serials
-from muxd.phone.services import ECHO
+from muxd.phone.services.inet import ECHO
 from muxd.phone.source import SimulatedSource
 from muxd.service import MuxService
 from tests.faults.programs import PATTERN

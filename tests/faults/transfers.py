@@ -12,9 +12,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from muxd.phone.attachment import Attachment
-from muxd.phone.handles import Handle
-from muxd.phone.pipes import Transfer
+from muxd.phone.bus.attachment import Attachment
+from muxd.phone.bus.handles import Handle
+from muxd.phone.bus.pipes import Transfer
 from muxd.usb.asynchronous.transfers import NO_DEVICE, NO_MEMORY, TransferError, TransferStatus
 
 STATUS = {

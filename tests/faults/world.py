@@ -22,11 +22,11 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from muxd.limits import Limits
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.descriptors import Speed
-from muxd.phone.faultplan import FaultPlan
+from muxd.phone.bus.descriptors import Speed
+from muxd.phone.bus.faultplan import FaultPlan
+from muxd.phone.bus.profiles import configuration, mux
+from muxd.phone.bus.simulated import SimulatedBus
 from muxd.phone.iphone import Phone
-from muxd.phone.profiles import configuration, mux
 from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
 from muxd.testing import ImmediateRecords

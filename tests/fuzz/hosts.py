@@ -18,14 +18,14 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.task import Clock
 
-from muxd.phone.afcpackets import HEADER, MAGIC, Operation
-from muxd.phone.lockdownd import LockdownState
-from muxd.phone.named import ServicePorts
-from muxd.phone.notices import NoticeCentre
-from muxd.phone.standard import Storage, standardServices
-from muxd.phone.syslog import SyslogBook
-from muxd.phone.trust import Owner, Trust
-from muxd.phone.values import PhoneValues
+from muxd.phone.lockdown.lockdownd import LockdownState
+from muxd.phone.lockdown.trust import Owner, Trust
+from muxd.phone.lockdown.values import PhoneValues
+from muxd.phone.services.afcpackets import HEADER, MAGIC, Operation
+from muxd.phone.services.notices import NoticeCentre
+from muxd.phone.services.ports import ServicePorts
+from muxd.phone.services.standard import Storage, standardServices
+from muxd.phone.services.syslog import SyslogBook
 from muxd.testing import BudgetTransport, fakeIdentity
 from muxd.testing.transports import FakeAddress
 from tests.fuzz.directory import MEMORY

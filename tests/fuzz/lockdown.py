@@ -19,8 +19,8 @@ from muxd.limits import Limits
 from muxd.lockdown.certificates import loadDeviceKey
 from muxd.lockdown.pairrecord import KNOWN, PairRecord
 from muxd.lockdown.plists import LONGEST_MESSAGE
-from muxd.phone.key import PUBLIC_KEY
-from muxd.server.preflight import Preflight, Workshop
+from muxd.phone.lockdown.key import PUBLIC_KEY
+from muxd.server.preflight import Preflight, PreflightContext
 from muxd.testing import FakeDevice, ImmediateRecords, MemoryRecordStore
 from muxd.testing.devices import FakeConnection
 from tests.fuzz.script import Script
@@ -123,7 +123,7 @@ class World:
             self.store.records[udid] = record
         self.shown = 0
         self.preflight = Preflight(
-            Workshop(
+            PreflightContext(
                 self.clock, ImmediateRecords(self.store), LIMITS, makeRecord, lambda: UUID(int=1)
             ),
             self.device,

@@ -14,7 +14,7 @@ from struct import pack
 from typing import Any
 
 from muxd.lockdown.pairrecord import KNOWN
-from muxd.phone.key import PUBLIC_KEY
+from muxd.phone.lockdown.key import PUBLIC_KEY
 from muxd.wire.messages import Message, connectMessage, plistMessage
 from muxd.wire.mux import encodePacketV1, encodeVersion
 from tests.fuzz import clients, hosts, lockdown, messages, packets, phones, requests

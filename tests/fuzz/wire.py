@@ -19,8 +19,8 @@ from muxd.device.device import MuxedDevice
 from muxd.device.muxer import Muxer
 from muxd.interfaces import Buffer, IPacketLink, IPacketReceiver
 from muxd.limits import Limits
-from muxd.phone.muxer import PhoneMuxer
-from muxd.phone.services import Daytime, ServiceFactory
+from muxd.phone.mux.muxer import PhoneMuxer
+from muxd.phone.services.inet import Daytime, ServiceFactory
 from muxd.testing import fakeIdentity
 from muxd.wire.mux import BULK_PAYLOAD
 

@@ -21,7 +21,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from muxd.interfaces import AttachedDevice, IDeviceListener, IDeviceReceiver
-from muxd.phone.bus import SimulatedBus
+from muxd.phone.bus.simulated import SimulatedBus
 from muxd.phone.iphone import Phone
 from muxd.phone.parser import serials
 from muxd.service import MuxService

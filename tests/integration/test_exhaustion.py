@@ -4,10 +4,10 @@ What a daemon does when there is too much of everything, or nothing left of
 something: clients, file descriptors, space on the disk.
 
 What can be shown with a clock and without sockets is elsewhere: requests that never
-end in L{tests.server.test_bad_input}, listeners that do not read in
+end in L{tests.server.test_badinput}, listeners that do not read in
 L{tests.server.test_listeners}, Connects without an answer in
 L{tests.server.test_exhaustion}, disks that are full in
-L{tests.server.test_record_trouble}.
+L{tests.server.test_recordtrouble}.
 """
 
 from __future__ import annotations

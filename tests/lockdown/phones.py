@@ -19,7 +19,7 @@ from muxd.lockdown.certificates import makePairRecord
 from muxd.lockdown.client import LOCKDOWN_PORT, LockdownClient, connectLockdown
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.iphone import Phone
-from muxd.phone.key import PUBLIC_KEY
+from muxd.phone.lockdown.key import PUBLIC_KEY
 from muxd.testing.devices import fakeIdentity
 from muxd.testing.transports import FakeAddress
 

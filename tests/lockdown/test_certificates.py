@@ -26,7 +26,7 @@ from muxd.lockdown.certificates import (
     publicPEM,
     serverContext,
 )
-from muxd.phone.key import PRIVATE_KEY
+from muxd.phone.lockdown.key import PRIVATE_KEY
 from tests.lockdown.phones import anyRecord
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -26,7 +26,7 @@ from muxd.lockdown.errors import (
     UnknownHost,
 )
 from muxd.lockdown.pairrecord import PairRecord
-from muxd.phone.key import PUBLIC_KEY
+from muxd.phone.lockdown.key import PUBLIC_KEY
 from tests.lockdown.phones import BUID, Conversation, recordOf
 
 

@@ -8,8 +8,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.lockdown.notifications import ObserverFactory
-from muxd.phone.notifications import NotificationProxy
-from muxd.phone.services import ServiceFactory
+from muxd.phone.services.inet import ServiceFactory
+from muxd.phone.services.notifications import NotificationProxy
 from tests.lockdown.phones import NearDevice
 
 

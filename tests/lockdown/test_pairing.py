@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.lockdown.errors import LockdownUnavailable
 from muxd.lockdown.pairing import proposeRecord, requestTrust
 from muxd.lockdown.pairrecord import PairRecord
-from muxd.phone.key import PUBLIC_KEY
-from muxd.phone.lockdownd import Lockdownd
+from muxd.phone.lockdown.key import PUBLIC_KEY
+from muxd.phone.lockdown.lockdownd import Lockdownd
 from tests.lockdown.phones import BUID, Conversation, recordOf
 
 HOST = UUID(int=10)

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.lockdown.certificates import clientContext, serverContext
 from muxd.lockdown.starttls import Upgradable, securedFactory
-from muxd.phone.key import PRIVATE_KEY
+from muxd.phone.lockdown.key import PRIVATE_KEY
 from tests.lockdown.phones import anyRecord
 
 

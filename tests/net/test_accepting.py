@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.net.test_accepting -*-
 """
-Tests of L{muxd.net.accepting}, and of doors that are closed for what it tells.
+Tests of L{muxd.net.accepting}, and of ports that are closed for what it tells.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from twisted.trial.unittest import TestCase
 
 from muxd.limits import LIMITS
 from muxd.net.accepting import SHORT, watchAccept
-from muxd.net.admission import Admission
-from muxd.net.listening import Doorway
-from muxd.phoneservice import PhoneService
+from muxd.net.acceptthrottle import AcceptThrottle
+from muxd.net.listening import ListeningEndpoint
+from muxd.phone.service import PhoneService
 from muxd.relay import RelayService, Route
 from muxd.service import MuxService
 from tests.net.accepting import AcceptTestCase
@@ -129,20 +129,20 @@ class _Opened:
 
 class ShortTests(AcceptTestCase):
     """
-    Doors that are closed, and opened again.
+    Ports that are closed, and opened again.
     """
 
-    def open(self, port: Port) -> Admission:
+    def open(self, port: Port) -> AcceptThrottle:
         """
-        Lead to a port, by a doorway.
+        Lead to a port, by a listening endpoint.
         """
-        admission = Admission(self.reactor, LIMITS)
+        throttle = AcceptThrottle(self.reactor, LIMITS)
         endpoint: Any = _Opened(port)
-        doorway = Doorway(endpoint, "somewhere", None)
-        admission.doors = [doorway]
-        doorway.open(self.factory, admission.acceptFailed)
+        listening = ListeningEndpoint(endpoint, "somewhere", None)
+        throttle.ports = [listening]
+        listening.open(self.factory, throttle.acceptFailed)
         self.logged.clear()
-        return admission
+        return throttle
 
     def test_rest(self) -> None:
         """
@@ -157,7 +157,7 @@ class ShortTests(AcceptTestCase):
             (ENOMEM, "Cannot allocate memory.  Free memory"),
         ):
             port = self.listen(30, *[number] * 5)
-            admission = self.open(port)
+            throttle = self.open(port)
             for attempt in range(1, 6):
                 self.assertEqual(self.turns(port), 1)
                 self.assertEqual(self.queue.calls, attempt)
@@ -171,40 +171,40 @@ class ShortTests(AcceptTestCase):
             port.doRead()
             self.assertEqual(len(self.queue.waiting), 29)
             self.turns(port)
-            self.assertEqual((len(self.queue.waiting), admission.pauses), (0, 5))
+            self.assertEqual((len(self.queue.waiting), throttle.pauses), (0, 5))
             for client in self.queue.ours:
                 # There is nothing to be read, and it is not the end either.
                 self.assertRaises(BlockingIOError, client.recv, 1)
-            admission.stop()
+            throttle.stop()
             self.assertIn("... and 4 more pauses as nobody could be accepted", self.texts()[-1])
             self.logged.clear()
 
-    def test_allDoors(self) -> None:
+    def test_allPorts(self) -> None:
         """
-        All doors are closed, and a door that has been opened since is when it turns
+        All ports are closed, and a port that has been opened since is when it turns
         out that nobody can be let in there either; this is told once.
         """
         first = self.listen(1, ENFILE, ENFILE)
-        admission = self.open(first)
+        throttle = self.open(first)
         self.assertEqual(self.turns(first), 1)
         second = self.listenOnSame()
         endpoint: Any = _Opened(second)
-        late = Doorway(endpoint, "elsewhere", None)
-        admission.doors = [*admission.doors, late]
-        late.open(self.factory, admission.acceptFailed)
+        late = ListeningEndpoint(endpoint, "elsewhere", None)
+        throttle.ports = [*throttle.ports, late]
+        late.open(self.factory, throttle.acceptFailed)
         self.assertEqual(self.turns(first, second), 1)
-        self.assertEqual(admission.pauses, 1)
+        self.assertEqual(throttle.pauses, 1)
         self.assertEqual(len([text for text in self.texts() if "have to wait" in text]), 1)
         self.reactor.advance(LIMITS.admissionRetry)
         self.turns(first, second)
-        self.assertEqual((len(self.queue.waiting), admission.pauses), (0, 1))
-        admission.stop()
+        self.assertEqual((len(self.queue.waiting), throttle.pauses), (0, 1))
+        throttle.stop()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 
 class ServiceTests(AcceptTestCase):
     """
-    Everything that has doorways closes and opens them.
+    Everything that listens closes and opens them.
     """
 
     def assertRests(self, make: Callable[[MemoryReactorClock], Service]) -> None:
@@ -284,17 +284,17 @@ class _Arrivals(Factory):
 
 
 @skipIf(platform.isWindows(), "Windows has no UNIX sockets here")
-class EveryDoorwayTests(TestCase):
+class EveryListenerTests(TestCase):
     """
     Ports of the real reactor.
     """
 
-    def doorways(self, directory: str) -> Iterator[tuple[Doorway, Any]]:
+    def listeningEndpoints(self, directory: str) -> Iterator[tuple[ListeningEndpoint, Any]]:
         """
         One of each kind, and where to connect to it.
         """
         path = os.path.join(directory, "s")
-        yield Doorway.fromDescription(reactor, f"unix:{path}"), path
+        yield ListeningEndpoint.fromDescription(reactor, f"unix:{path}"), path
         for host in ("127.0.0.1", "\\:\\:1"):
             with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as free:
                 try:
@@ -304,12 +304,12 @@ class EveryDoorwayTests(TestCase):
                     continue
                 address = free.getsockname()
             text = f"tcp{'6' if ':' in host else ''}:{address[1]}:interface={host}"
-            yield Doorway.fromDescription(reactor, text), address
+            yield ListeningEndpoint.fromDescription(reactor, text), address
         inherited = socket.create_server(("127.0.0.1", 0))
         inherited.setblocking(False)
         address = inherited.getsockname()
         endpoint = AdoptedStreamServerEndpoint(reactor, inherited.detach(), socket.AF_INET)
-        yield Doorway(endpoint, "inherited", None), address
+        yield ListeningEndpoint(endpoint, "inherited", None), address
 
     async def test_waits(self) -> None:
         """
@@ -320,17 +320,17 @@ class EveryDoorwayTests(TestCase):
         self.addCleanup(shutil.rmtree, directory)
         observeLog(self)
         count = 0
-        for doorway, address in self.doorways(directory):
+        for listening, address in self.listeningEndpoints(directory):
             count += 1
             clock, arrivals = Clock(), _Arrivals()
-            admission = Admission(clock, LIMITS)
-            admission.doors = [doorway]
+            throttle = AcceptThrottle(clock, LIMITS)
+            throttle.ports = [listening]
             closed: Deferred[OSError] = Deferred()
 
             def acceptFailed(
-                error: OSError, admission: Admission = admission, closed: Any = closed
+                error: OSError, throttle: AcceptThrottle = throttle, closed: Any = closed
             ) -> None:
-                admission.acceptFailed(error)
+                throttle.acceptFailed(error)
                 # A second time is an error: it would be tried without a pause.
                 closed.callback(error)
 
@@ -338,7 +338,7 @@ class EveryDoorwayTests(TestCase):
                 raise OSError(ENOBUFS, os.strerror(ENOBUFS))
 
             patched = self.patch(socket.socket, "accept", short)
-            doorway.open(arrivals, acceptFailed)
+            listening.open(arrivals, acceptFailed)
             family = (
                 socket.AF_UNIX
                 if isinstance(address, str)
@@ -351,9 +351,9 @@ class EveryDoorwayTests(TestCase):
                 client.sendall(b"hello")
                 self.assertEqual((await closed).errno, ENOBUFS)
                 patched.restore()
-                self.assertTrue(admission.isClosed)
+                self.assertTrue(throttle.isClosed)
                 clock.advance(LIMITS.admissionRetry)
                 self.assertEqual(await arrivals.said, b"hello")
-            admission.stop()
-            await doorway.close()
+            throttle.stop()
+            await listening.close()
         self.assertGreaterEqual(count, 3)

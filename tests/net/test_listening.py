@@ -25,7 +25,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from muxd.net.listening import BACKLOG, Doorway
+from muxd.net.listening import BACKLOG, ListeningEndpoint
 from muxd.net.socketfile import CannotListen
 
 
@@ -103,9 +103,9 @@ class Endpoint:
         return self.result
 
 
-class DoorwayTests(SynchronousTestCase):
+class ListeningEndpointTests(SynchronousTestCase):
     """
-    Tests of L{Doorway} on any endpoint.
+    Tests of L{ListeningEndpoint} on any endpoint.
     """
 
     def setUp(self) -> None:
@@ -118,11 +118,11 @@ class DoorwayTests(SynchronousTestCase):
         self.end: Deferred[None] = Deferred()
         self.port = Port(self.end)
 
-    def doorway(self, result: Deferred[IListeningPort]) -> Doorway:
+    def listening(self, result: Deferred[IListeningPort]) -> ListeningEndpoint:
         """
-        A doorway on an endpoint with this result.
+        A listening endpoint on an endpoint with this result.
         """
-        return Doorway(Endpoint(result), "somewhere", None)
+        return ListeningEndpoint(Endpoint(result), "somewhere", None)
 
     def test_interfaces(self) -> None:
         """
@@ -135,7 +135,7 @@ class DoorwayTests(SynchronousTestCase):
         """
         Where clients can connect is logged.
         """
-        self.doorway(succeed(self.port)).open(Factory(), unused)
+        self.listening(succeed(self.port)).open(Factory(), unused)
         self.assertEqual(self.log[0]["description"], "somewhere")
         self.assertEqual(self.log[0]["log_level"], LogLevel.info)
 
@@ -146,14 +146,14 @@ class DoorwayTests(SynchronousTestCase):
         """
         port = ReadingPort(None)
         result: Deferred[IListeningPort] = Deferred()
-        doorway = self.doorway(result)
-        doorway.open(Factory(), unused)
-        doorway.pause()
+        listening = self.listening(result)
+        listening.open(Factory(), unused)
+        listening.pause()
         result.callback(port)
-        doorway.pause()
-        doorway.resume()
-        self.successResultOf(doorway.close())
-        doorway.resume()
+        listening.pause()
+        listening.resume()
+        self.successResultOf(listening.close())
+        listening.resume()
         self.assertEqual(port.told, ["stop", "start"])
         self.assertEqual(port.numberAccepts, 1)
 
@@ -161,20 +161,20 @@ class DoorwayTests(SynchronousTestCase):
         """
         Not every reactor's ports can do that.
         """
-        doorway = self.doorway(succeed(self.port))
-        doorway.open(Factory(), unused)
-        doorway.pause()
-        doorway.resume()
+        listening = self.listening(succeed(self.port))
+        listening.open(Factory(), unused)
+        listening.pause()
+        listening.resume()
 
     def test_refused(self) -> None:
         """
         An endpoint that cannot listen is one line, at once.
         """
         cause = OSError(errno.EADDRINUSE, "Address already in use")
-        doorway = self.doorway(fail(CannotListenError("localhost", 1, cause)))
-        error = self.assertRaises(CannotListen, doorway.open, Factory(), unused)
+        listening = self.listening(fail(CannotListenError("localhost", 1, cause)))
+        error = self.assertRaises(CannotListen, listening.open, Factory(), unused)
         self.assertEqual(str(error), "somewhere: Address already in use")
-        self.assertIsNone(self.successResultOf(doorway.close()))
+        self.assertIsNone(self.successResultOf(listening.close()))
 
     def test_refusedLater(self) -> None:
         """
@@ -182,34 +182,34 @@ class DoorwayTests(SynchronousTestCase):
         log, at the level that an operator is woken for.
         """
         result: Deferred[IListeningPort] = Deferred()
-        doorway = self.doorway(result)
-        doorway.open(Factory(), unused)
+        listening = self.listening(result)
+        listening.open(Factory(), unused)
         result.errback(RuntimeError("no luck"))
         (event,) = self.log
         self.assertEqual(event["log_level"], LogLevel.critical)
         self.assertEqual(str(event["problem"]), "somewhere: no luck")
-        self.assertIsNone(self.successResultOf(doorway.close()))
+        self.assertIsNone(self.successResultOf(listening.close()))
 
     def test_again(self) -> None:
         """
-        A doorway that could not be opened can be, later.
+        A listening endpoint that could not be opened can be, later.
         """
         endpoint = Endpoint(fail(RuntimeError("no luck")))
-        doorway = Doorway(endpoint, "somewhere", None)
-        self.assertRaises(CannotListen, doorway.open, Factory(), unused)
+        listening = ListeningEndpoint(endpoint, "somewhere", None)
+        self.assertRaises(CannotListen, listening.open, Factory(), unused)
         endpoint.result = succeed(self.port)
-        doorway.open(Factory(), unused)
+        listening.open(Factory(), unused)
         self.end.callback(None)
-        self.successResultOf(doorway.close())
+        self.successResultOf(listening.close())
         self.assertEqual(self.port.stopped, 1)
 
     def test_close(self) -> None:
         """
         It is closed when the port is.
         """
-        doorway = self.doorway(succeed(self.port))
-        doorway.open(Factory(), unused)
-        closed = doorway.close()
+        listening = self.listening(succeed(self.port))
+        listening.open(Factory(), unused)
+        closed = listening.close()
         self.assertEqual(self.port.stopped, 1)
         self.assertNoResult(closed)
         self.end.callback(None)
@@ -220,29 +220,29 @@ class DoorwayTests(SynchronousTestCase):
         A port may close without a Deferred.
         """
         self.port.end = None
-        doorway = self.doorway(succeed(self.port))
-        doorway.open(Factory(), unused)
-        self.assertIsNone(self.successResultOf(doorway.close()))
+        listening = self.listening(succeed(self.port))
+        listening.open(Factory(), unused)
+        self.assertIsNone(self.successResultOf(listening.close()))
 
     def test_closeTwice(self) -> None:
         """
-        A doorway that is closed, or was never open, is closed at once.
+        A listening endpoint that is closed, or was never open, is closed at once.
         """
-        doorway = self.doorway(succeed(self.port))
-        self.successResultOf(doorway.close())
-        doorway.open(Factory(), unused)
+        listening = self.listening(succeed(self.port))
+        self.successResultOf(listening.close())
+        listening.open(Factory(), unused)
         self.end.callback(None)
-        self.successResultOf(doorway.close())
-        self.successResultOf(doorway.close())
+        self.successResultOf(listening.close())
+        self.successResultOf(listening.close())
         self.assertEqual(self.port.stopped, 1)
 
     def test_closeEarly(self) -> None:
         """
         An attempt to listen that is under way is given up, without a word.
         """
-        doorway = self.doorway(Deferred())
-        doorway.open(Factory(), unused)
-        self.assertIsNone(self.successResultOf(doorway.close()))
+        listening = self.listening(Deferred())
+        listening.open(Factory(), unused)
+        self.assertIsNone(self.successResultOf(listening.close()))
         self.assertEqual(len(self.log), 0)
 
     def test_fileCannotBeRemoved(self) -> None:
@@ -250,9 +250,9 @@ class DoorwayTests(SynchronousTestCase):
         A socket file that cannot be removed is a warning: the daemon may have
         given up its privileges, and the next start takes care of it.
         """
-        doorway = self.doorway(succeed(self.port))
-        doorway.open(Factory(), unused)
-        closed = doorway.close()
+        listening = self.listening(succeed(self.port))
+        listening.open(Factory(), unused)
+        closed = listening.close()
         self.end.errback(PermissionError(errno.EACCES, "Permission denied", "/s"))
         self.assertIsNone(self.successResultOf(closed))
         self.assertEqual(self.log[-1]["log_level"], LogLevel.warn)
@@ -261,7 +261,7 @@ class DoorwayTests(SynchronousTestCase):
 
 class DescriptionTests(SynchronousTestCase):
     """
-    Tests of L{Doorway.fromDescription}.
+    Tests of L{ListeningEndpoint.fromDescription}.
     """
 
     def test_any(self) -> None:
@@ -269,9 +269,9 @@ class DescriptionTests(SynchronousTestCase):
         Any server endpoint can be described.
         """
         reactor = MemoryReactorClock()
-        doorway = Doorway.fromDescription(reactor, "tcp:27015:interface=127.0.0.1")
-        doorway.makeWay()
-        doorway.open(Factory(), unused)
+        listening = ListeningEndpoint.fromDescription(reactor, "tcp:27015:interface=127.0.0.1")
+        listening.removeStaleSocket()
+        listening.open(Factory(), unused)
         (server,) = reactor.tcpServers
         self.assertEqual((server[0], server[3]), (27015, "127.0.0.1"))
 
@@ -286,10 +286,10 @@ class DescriptionTests(SynchronousTestCase):
             ("tcp:1:127.0.0.1:7", 7),
         ):
             reactor = MemoryReactorClock()
-            Doorway.fromDescription(reactor, text).open(Factory(), unused)
+            ListeningEndpoint.fromDescription(reactor, text).open(Factory(), unused)
             self.assertEqual(reactor.tcpServers[0][2], backlog, text)
         reactor = MemoryReactorClock()
-        Doorway.fromDescription(reactor, "unix:s:mode=600").open(Factory(), unused)
+        ListeningEndpoint.fromDescription(reactor, "unix:s:mode=600").open(Factory(), unused)
         self.assertEqual(reactor.unixServers[0][2], BACKLOG)
 
     def test_wrong(self) -> None:
@@ -298,7 +298,7 @@ class DescriptionTests(SynchronousTestCase):
         """
         for text in ("", "cupboard:2", "tcp", "tcp:many", "unix:/s:mode=rw", "unix:a\\", "unix"):
             error = self.assertRaises(
-                ValueError, Doorway.fromDescription, MemoryReactorClock(), text
+                ValueError, ListeningEndpoint.fromDescription, MemoryReactorClock(), text
             )
             self.assertIn(f"cannot listen on {text!r}: ", str(error))
             self.assertNotIn("\n", str(error))
@@ -307,7 +307,7 @@ class DescriptionTests(SynchronousTestCase):
 @skipIf(platform.isWindows(), "Windows has no UNIX sockets here")
 class UNIXTests(SynchronousTestCase):
     """
-    Tests of L{Doorway} on UNIX sockets.
+    Tests of L{ListeningEndpoint} on UNIX sockets.
     """
 
     def setUp(self) -> None:
@@ -330,7 +330,7 @@ class UNIXTests(SynchronousTestCase):
             with socket.socket(socket.AF_UNIX) as stale:
                 if not os.path.exists("s"):
                     stale.bind("s")
-            Doorway.fromDescription(MemoryReactorClock(), text).makeWay()
+            ListeningEndpoint.fromDescription(MemoryReactorClock(), text).removeStaleSocket()
             self.assertEqual(os.listdir("."), [])
 
     def test_escaped(self) -> None:
@@ -338,14 +338,14 @@ class UNIXTests(SynchronousTestCase):
         A path with a colon works.
         """
         os.rename("s", "a:b")
-        Doorway.fromDescription(MemoryReactorClock(), "unix:a\\:b").makeWay()
+        ListeningEndpoint.fromDescription(MemoryReactorClock(), "unix:a\\:b").removeStaleSocket()
         self.assertEqual(os.listdir("."), [])
 
     def test_abstract(self) -> None:
         """
         An abstract socket has no file to look after.
         """
-        Doorway.fromDescription(MemoryReactorClock(), "unix:\0s").makeWay()
+        ListeningEndpoint.fromDescription(MemoryReactorClock(), "unix:\0s").removeStaleSocket()
         self.assertEqual(os.listdir("."), ["s"])
 
     def test_noSocket(self) -> None:
@@ -353,8 +353,8 @@ class UNIXTests(SynchronousTestCase):
         What else is in the way is named.
         """
         os.mkdir("d")
-        doorway = Doorway.fromDescription(MemoryReactorClock(), "unix:d")
-        error = self.assertRaises(CannotListen, doorway.makeWay)
+        listening = ListeningEndpoint.fromDescription(MemoryReactorClock(), "unix:d")
+        error = self.assertRaises(CannotListen, listening.removeStaleSocket)
         self.assertIn("d: is not a socket", str(error))
 
 
@@ -375,7 +375,7 @@ class ModeTests(TestCase):
         self.addCleanup(os.umask, os.umask(0o077))
         for mode in ("660", "600", "666"):
             path = os.path.join(directory, mode)
-            doorway = Doorway.fromDescription(reactor, f"unix:{path}:mode={mode}")
-            doorway.open(Factory(), unused)
+            listening = ListeningEndpoint.fromDescription(reactor, f"unix:{path}:mode={mode}")
+            listening.open(Factory(), unused)
             self.assertEqual(f"{stat.S_IMODE(os.stat(path).st_mode):o}", mode)
-            await doorway.close()
+            await listening.close()

@@ -16,13 +16,13 @@ from twisted.python.runtime import platform
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.net import socketfile
-from muxd.net.socketfile import CannotListen, explain, makeWay
+from muxd.net.socketfile import CannotListen, explain, removeStaleSocket
 
 
 @skipIf(platform.isWindows(), "Windows has no UNIX sockets here")
 class MakeWayTests(SynchronousTestCase):
     """
-    Tests of L{makeWay}.
+    Tests of L{removeStaleSocket}.
     """
 
     def setUp(self) -> None:
@@ -52,7 +52,7 @@ class MakeWayTests(SynchronousTestCase):
         """
         Why there is no way.
         """
-        text = str(self.assertRaises(CannotListen, makeWay, self.path))
+        text = str(self.assertRaises(CannotListen, removeStaleSocket, self.path))
         self.assertNotIn("\n", text)
         return text
 
@@ -60,7 +60,7 @@ class MakeWayTests(SynchronousTestCase):
         """
         Where nothing is, nothing is done.
         """
-        makeWay(self.path)
+        removeStaleSocket(self.path)
         self.assertEqual(os.listdir("."), [])
 
     def test_stale(self) -> None:
@@ -68,7 +68,7 @@ class MakeWayTests(SynchronousTestCase):
         The socket file of a daemon that is no longer alive is removed.
         """
         self.bind().close()
-        makeWay(self.path)
+        removeStaleSocket(self.path)
         self.assertEqual(os.listdir("."), [])
 
     def test_staleLock(self) -> None:
@@ -78,7 +78,7 @@ class MakeWayTests(SynchronousTestCase):
         """
         self.bind().close()
         os.symlink(str(os.getpid()), "s.lock")
-        makeWay(self.path)
+        removeStaleSocket(self.path)
         self.assertEqual(os.listdir("."), [])
 
     def test_foreignLock(self) -> None:
@@ -88,7 +88,7 @@ class MakeWayTests(SynchronousTestCase):
         self.bind().close()
         with open("s.lock", "w"):
             pass
-        makeWay(self.path)
+        removeStaleSocket(self.path)
         self.assertEqual(os.listdir("."), ["s.lock"])
 
     def test_lockAlone(self) -> None:
@@ -97,7 +97,7 @@ class MakeWayTests(SynchronousTestCase):
         bind.
         """
         os.symlink("1", "s.lock")
-        makeWay(self.path)
+        removeStaleSocket(self.path)
         self.assertEqual(os.listdir("."), ["s.lock"])
 
     def test_alive(self) -> None:
@@ -199,7 +199,7 @@ class MakeWayTests(SynchronousTestCase):
                 super().connect(address)
 
         self.patch(socket, "socket", Probe)
-        makeWay(self.path)
+        removeStaleSocket(self.path)
         self.assertEqual(os.listdir("."), [])
 
 

@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.phone.console} and L{muxd.phone.station}.
+Tests of L{muxd.phone.console} and L{muxd.phone.pluggedphone}.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionLost
 
 from muxd.limits import LIMITS
+from muxd.phone.bus.descriptors import OLD_SERIAL
 from muxd.phone.console import HELP, VERBS, Console, ConsoleFactory
-from muxd.phone.descriptors import OLD_SERIAL
 from muxd.phone.iphone import Phone
-from muxd.phone.station import Station
-from muxd.phone.trust import Owner
-from muxd.phone.usbipcommands import Errno
+from muxd.phone.lockdown.trust import Owner
+from muxd.phone.pluggedphone import PluggedPhone
+from muxd.phone.usbip.commands import Errno
 from muxd.testing import BudgetTransport, FakeAddress
 from muxd.wire.mux import Flags, MuxProtocol, Segment
-from tests.phone.onusbip import MuxHost, UsbipTestCase
+from tests.phone.usbip.onusbip import MuxHost, UsbipTestCase
 
 
 class ConsoleTestCase(UsbipTestCase):
@@ -37,7 +37,7 @@ class ConsoleTestCase(UsbipTestCase):
         self.second = Phone(self.clock, serial=OLD_SERIAL, owner=Owner.ASK)
         self.addCleanup(self.second.stop)
         self.quits = 0
-        stations = [Station(phone, self.exports) for phone in (self.phone, self.second)]
+        stations = [PluggedPhone(phone, self.exports) for phone in (self.phone, self.second)]
         console = Console(stations, self.quit)
         limits = replace(LIMITS, controlLine=100, controlConnections=3)
         self.consoles = ConsoleFactory(console, limits)

@@ -12,14 +12,14 @@ import usb.core
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.attachment import ROOM
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.descriptors import MUX_IN, MUX_OUT, OLD_SERIAL, Speed, muxEndpoints
-from muxd.phone.handles import OpenableAttachment
+from muxd.phone.bus.attachment import ROOM
+from muxd.phone.bus.descriptors import MUX_IN, MUX_OUT, OLD_SERIAL, Speed, muxEndpoints
+from muxd.phone.bus.handles import OpenableAttachment
+from muxd.phone.bus.profiles import bulk, configuration, mux, vendor
+from muxd.phone.bus.simulated import SimulatedBus
 from muxd.phone.iphone import Phone
-from muxd.phone.lockdownd import LOCKDOWN_PORT
-from muxd.phone.muxer import MuxState
-from muxd.phone.profiles import bulk, configuration, mux, vendor
+from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT
+from muxd.phone.mux.muxer import MuxState
 from muxd.wire.mux import SETUP_BODY, Flags, Segment, encodePacketV1, encodePacketV2, encodeVersion
 
 

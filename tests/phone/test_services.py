@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.phone.services}.
+Tests of L{muxd.phone.services.inet}.
 """
 
 from __future__ import annotations
@@ -7,8 +7,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.services import inetServices
-from tests.phone.host import ManualHost
+from muxd.phone.services.inet import inetServices
+from tests.phone.mux.host import ManualHost
 
 
 class InetTests(SynchronousTestCase):

@@ -17,9 +17,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from muxd.identity import serialFromUDID
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
-from muxd.phone.faultplan import NO_FAULTS
-from muxd.phone.parser import SimulatedSourceParser, serialFromUDID, serials
+from muxd.phone.bus.faultplan import NO_FAULTS
+from muxd.phone.parser import SimulatedSourceParser, serials
 from muxd.phone.source import SimulatedSource
 
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from muxd.interfaces import IPairRecordStore
-from muxd.server.recordcalls import RecordCalls
+from muxd.server.recordthread import RecordCalls
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.limits import LIMITS
 from muxd.lockdown.pairrecord import PairRecord
-from muxd.phone.trust import Owner
-from muxd.server.preflight import Preflight, Workshop
+from muxd.phone.lockdown.trust import Owner
+from muxd.server.preflight import Preflight, PreflightContext
 from muxd.server.registry import DeviceRegistry
 from muxd.testing.records import ImmediateRecords, MemoryRecordStore
 from tests.lockdown.phones import BUID, NearDevice, recordOf
@@ -92,7 +92,7 @@ class Plugged:
         attached = self.registry.attach(self.device, visible=False)
         assert attached is not None
         self.preflight = Preflight(
-            Workshop(self.clock, self.records, LIMITS, self.makeRecord, lambda: HOST),
+            PreflightContext(self.clock, self.records, LIMITS, self.makeRecord, lambda: HOST),
             self.device,
             show=lambda: self.registry.show(self.device),
             paired=lambda: self.registry.announcePaired(attached),

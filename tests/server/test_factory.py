@@ -70,7 +70,7 @@ class ControlFactoryTests(ServingTestCase):
 
     def test_stopLeavesNoTimer(self) -> None:
         """
-        What clients did wrong after the doorways were closed is summarised when
+        What clients did wrong after the listening sockets were closed is summarised when
         the last one goes, or at once if there is none.
         """
         for delivery in (True, False):

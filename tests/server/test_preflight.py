@@ -10,8 +10,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from muxd.lockdown.pairrecord import PairRecord
-from muxd.phone.lockdownd import Lockdownd
-from muxd.phone.trust import Owner
+from muxd.phone.lockdown.lockdownd import Lockdownd
+from muxd.phone.lockdown.trust import Owner
 from muxd.server.preflightmachine import Stage
 from tests.lockdown.phones import recordOf
 from tests.server.laterecords import LateRecords
@@ -428,6 +428,6 @@ class TrustTests(PreflightCase):
 
 
 def _pairing(record: PairRecord) -> Any:
-    from muxd.phone.trust import Pairing
+    from muxd.phone.lockdown.trust import Pairing
 
     return Pairing.fromValues(record.public())

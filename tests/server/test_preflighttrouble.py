@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 
 from muxd.lockdown.client import LOCKDOWN_PORT
-from muxd.phone.trust import Owner
+from muxd.phone.lockdown.trust import Owner
 from muxd.server.preflight import NORMAL_TYPE
 from muxd.server.preflightmachine import FINAL, Outcome, Stage
 from tests.server.preflights import PreflightCase

@@ -142,14 +142,14 @@ class WaitingTests(ServingTestCase):
         self.assertEqual(client.messages(), [])
         self.assertIs(client.protocol.state, State.CLOSED)
 
-    def test_leftBehind(self) -> None:
+    def test_orphaned(self) -> None:
         """
         While very many of those who have gone have something left to be done, nobody is
         let in.
         """
-        self.factory.admission.begin(None)
+        self.factory.throttle.begin(None)
         for number in range(TINY.leftBehind):
-            self.assertFalse(self.factory.admission.isClosed)
+            self.assertFalse(self.factory.throttle.isClosed)
             client = self.client()
             client.send(plistMessage(SAVE, 1))
             # Whoever closes a socket has finished sending first.
@@ -160,20 +160,20 @@ class WaitingTests(ServingTestCase):
         other = self.client()
         other.send(plistMessage(SAVE, 1))
         other.transport.lose()
-        self.assertTrue(self.factory.admission.isClosed)
+        self.assertTrue(self.factory.throttle.isClosed)
         for _ in range(TINY.leftBehind // 2 + 1):
             self.finish()
-        self.assertFalse(self.factory.admission.isClosed)
+        self.assertFalse(self.factory.throttle.isClosed)
         while self.records.waiting:
             self.finish()
-        self.assertEqual(self.factory.admission._leftBehind, 0)
+        self.assertEqual(self.factory.throttle._orphaned, 0)
 
     def test_notLeftBehind(self) -> None:
         """
         Who has finished sending and has all it wanted of records has left nothing
         behind, whatever it does not read.
         """
-        admission = self.factory.admission
+        throttle = self.factory.throttle
         reading = Client(BudgetTransport.connect(self.clock, self.factory, budget=0))
         streaming = self.client()
         reading.send(plistMessage(READ, 1), plistMessage(READ, 2))
@@ -181,18 +181,18 @@ class WaitingTests(ServingTestCase):
         streaming.transport.deliver(b"for the phone")
         for client in (reading, streaming):
             client.transport.finish()
-        self.assertEqual(admission._leftBehind, 2)
+        self.assertEqual(throttle._orphaned, 2)
         self.finish()
         self.finish()
-        self.assertEqual(admission._leftBehind, 1)
+        self.assertEqual(throttle._orphaned, 1)
         self.phone.connections[-1].accept()
         self.finish()
-        self.assertEqual(admission._leftBehind, 0)
+        self.assertEqual(throttle._orphaned, 0)
         self.assertIs(streaming.protocol.state, State.CONNECTED)
         self.assertIs(reading.protocol.state, State.CLOSING)
         for client in (reading, streaming):
             client.transport.lose()
-        self.assertEqual(admission._leftBehind, 0)
+        self.assertEqual(throttle._orphaned, 0)
 
     def test_finishedSending(self) -> None:
         """

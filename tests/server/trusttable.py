@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from muxd.phone.trust import Owner
+from muxd.phone.lockdown.trust import Owner
 from tests.lockdown.phones import recordOf
 from tests.server.preflights import Plugged
 

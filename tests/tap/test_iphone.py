@@ -16,12 +16,12 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SkipTest
 from zope.interface.verify import verifyObject
 
-from muxd.phone.behaviour import Expectations
+from muxd.phone.bus.descriptors import OLD_SERIAL, Speed
 from muxd.phone.console import ConsoleFactory
-from muxd.phone.descriptors import OLD_SERIAL, Speed
 from muxd.phone.iphone import Phone
-from muxd.phone.trust import Owner
-from muxd.phone.vhci import CONTROLLER
+from muxd.phone.lockdown.trust import Owner
+from muxd.phone.mux.behaviour import Expectations
+from muxd.phone.usbip.vhci import CONTROLLER
 from muxd.tap.iphone import IphoneService, Options, makeService
 from muxd.tap.process import StartFailure
 from tests.tap.options import OptionsTestCase, Runner

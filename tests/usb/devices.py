@@ -8,10 +8,10 @@ from typing import Any
 
 from usb.core import find
 
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.descriptors import DeviceDescriptor
-from muxd.phone.gadget import Recorder
-from muxd.phone.profiles import iPhone
+from muxd.phone.bus.descriptors import DeviceDescriptor
+from muxd.phone.bus.profiles import iPhone
+from muxd.phone.bus.simulated import SimulatedBus
+from muxd.testing.gadgets import RecordingGadget
 
 
 def deviceOn(bus: SimulatedBus) -> Any:
@@ -22,13 +22,15 @@ def deviceOn(bus: SimulatedBus) -> Any:
     return device
 
 
-def plugged(descriptor: DeviceDescriptor | None = None) -> tuple[SimulatedBus, Recorder, Any]:
+def plugged(
+    descriptor: DeviceDescriptor | None = None,
+) -> tuple[SimulatedBus, RecordingGadget, Any]:
     """
     A bus with one phone that keeps what it receives.
 
     @return: The bus, the phone, and pyusb's object of it.
     """
     bus = SimulatedBus()
-    phone = Recorder(iPhone() if descriptor is None else descriptor)
+    phone = RecordingGadget(iPhone() if descriptor is None else descriptor)
     bus.plug(phone)
     return bus, phone, deviceOn(bus)

@@ -11,10 +11,10 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.descriptors import SERIAL
-from muxd.phone.gadget import Recorder
-from muxd.phone.profiles import iPhone
+from muxd.phone.bus.descriptors import SERIAL
+from muxd.phone.bus.profiles import iPhone
+from muxd.phone.bus.simulated import SimulatedBus
+from muxd.testing.gadgets import RecordingGadget
 from muxd.usb.discovery import Discovery
 from muxd.usb.hotplug import DeviceBus, Location, PolledBus
 from muxd.usb.opening import OpenedPhone
@@ -151,11 +151,11 @@ class DiscoveryTestCase(SynchronousTestCase):
             seconds=self.clock.seconds,
         )
 
-    def plug(self, serial: str = SERIAL, **options: Any) -> Recorder:
+    def plug(self, serial: str = SERIAL, **options: Any) -> RecordingGadget:
         """
         Plug a phone in.
         """
-        phone = Recorder(iPhone(serial, **options))
+        phone = RecordingGadget(iPhone(serial, **options))
         self.bus.plug(phone)
         return phone
 

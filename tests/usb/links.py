@@ -15,10 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from muxd.interfaces import IPacketReceiver
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.descriptors import MUX_IN
-from muxd.phone.gadget import Recorder
-from muxd.phone.profiles import iPhone
+from muxd.phone.bus.descriptors import MUX_IN
+from muxd.phone.bus.profiles import iPhone
+from muxd.phone.bus.simulated import SimulatedBus
+from muxd.testing.gadgets import RecordingGadget
 from muxd.usb.engines import SMALL_PACKET
 from muxd.usb.opening import PhoneOpener
 from muxd.usb.settings import USBSettings
@@ -81,7 +81,7 @@ class LinkTestCase(SynchronousTestCase):
         self.patch(threads, "READ_TIMEOUT", 20)
         self.events = self.enterContext(capturedLogs())
         self.bus = SimulatedBus()
-        self.phone = Recorder(iPhone())
+        self.phone = RecordingGadget(iPhone())
         self.attachment = self.bus.plug(self.phone)
         self.opened = PhoneOpener(USBSettings()).open(deviceOn(self.bus))
         self.reactor = ThreadedClock()

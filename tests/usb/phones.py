@@ -7,15 +7,15 @@ from __future__ import annotations
 from zope.interface import implementer
 
 from muxd.interfaces import IDevice, IDeviceReceiver
-from muxd.phone.attachment import Attachment
-from muxd.phone.descriptors import MUX_IN, SERIAL
-from muxd.phone.gadget import Recorder
+from muxd.phone.bus.descriptors import MUX_IN, SERIAL
+from muxd.phone.bus.interfaces import IAttachment
+from muxd.testing.gadgets import RecordingGadget
 from muxd.wire.mux import Flags, MuxProtocol, Packet, Segment, encodePacketV2, encodeVersion
 
 UDID = f"{SERIAL[:8]}-{SERIAL[8:]}"
 
 
-class TalkingPhone(Recorder):
+class TalkingPhone(RecordingGadget):
     """
     A phone that answers VERSION, and every SYN.
 
@@ -24,7 +24,7 @@ class TalkingPhone(Recorder):
 
     mute = False
 
-    def outReady(self, attachment: Attachment, endpoint: int) -> None:
+    def outReady(self, attachment: IAttachment, endpoint: int) -> None:
         """
         Take what came, and answer.
         """
@@ -34,7 +34,7 @@ class TalkingPhone(Recorder):
             if not self.mute:
                 self.answer(attachment, data)
 
-    def answer(self, attachment: Attachment, data: bytes) -> None:
+    def answer(self, attachment: IAttachment, data: bytes) -> None:
         """
         Answer one packet.
         """

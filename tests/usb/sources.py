@@ -12,8 +12,8 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.interfaces import IDevice
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.profiles import iPhone
+from muxd.phone.bus.profiles import iPhone
+from muxd.phone.bus.simulated import SimulatedBus
 from muxd.usb.settings import USBSettings
 from muxd.usb.source import USBSource
 from muxd.usb.threaded import link as threads

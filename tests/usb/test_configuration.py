@@ -12,16 +12,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from usb.core import USBError
 from usb.util import dispose_resources
 
-from muxd.phone.bus import SimulatedBus, usbError
-from muxd.phone.descriptors import (
+from muxd.phone.bus.descriptors import (
     MUX_IN,
     MUX_OUT,
     ConfigurationDescriptor,
     InterfaceDescriptor,
     Speed,
 )
-from muxd.phone.gadget import Recorder
-from muxd.phone.profiles import (
+from muxd.phone.bus.profiles import (
     bulk,
     configuration,
     ethernet,
@@ -31,6 +29,8 @@ from muxd.phone.profiles import (
     ptp,
     vendor,
 )
+from muxd.phone.bus.simulated import SimulatedBus, usbError
+from muxd.testing.gadgets import RecordingGadget
 from muxd.usb.configuration import (
     NoMuxInterface,
     activeConfiguration,
@@ -45,7 +45,7 @@ HIGH = Speed.HIGH
 
 def phoneWith(
     *configurations: ConfigurationDescriptor, active: int = 1
-) -> tuple[SimulatedBus, Recorder, Any]:
+) -> tuple[SimulatedBus, RecordingGadget, Any]:
     """
     A phone with configurations of its own.
     """

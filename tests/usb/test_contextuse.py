@@ -11,8 +11,8 @@ import gc
 from typing import Any
 from weakref import WeakSet
 
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.descriptors import OLD_SERIAL, SERIAL
+from muxd.phone.bus.descriptors import OLD_SERIAL, SERIAL
+from muxd.phone.bus.simulated import SimulatedBus
 from muxd.usb.discovery import TOLERATED_FAILURES
 from tests.usb.discoveries import DiscoveryTestCase, KnowingBus, StaleContext
 

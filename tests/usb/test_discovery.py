@@ -12,10 +12,10 @@ from typing import Any
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.descriptors import OLD_SERIAL, SERIAL
-from muxd.phone.gadget import Recorder
-from muxd.phone.profiles import iPhone
+from muxd.phone.bus.descriptors import OLD_SERIAL, SERIAL
+from muxd.phone.bus.profiles import iPhone
+from muxd.phone.bus.simulated import SimulatedBus
+from muxd.testing.gadgets import RecordingGadget
 from muxd.usb import discovery
 from muxd.usb.discovery import LONGEST_POLL, TOLERATED_FAILURES, Discovery
 from muxd.usb.hotplug import PolledBus
@@ -335,7 +335,7 @@ class ThreadTests(SynchronousTestCase):
         Phones are found in the thread and told of in the reactor; being woken,
         it looks at once.
         """
-        phone = Recorder(iPhone())
+        phone = RecordingGadget(iPhone())
         self.bus.plug(phone)
         self.discovery.start()
         self.addCleanup(self.stop)
@@ -374,7 +374,7 @@ class ThreadTests(SynchronousTestCase):
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
         [line] = self.logged(events, "cannot be waited for")
         self.assertIn("looking at it every 0.01 s", line)
-        self.bus.plug(Recorder(iPhone()))
+        self.bus.plug(RecordingGadget(iPhone()))
         self.reactor.pumpUntil(lambda: self.listener.phones)
 
     def test_stopWhenItCannotWait(self) -> None:
@@ -424,7 +424,7 @@ class ThreadTests(SynchronousTestCase):
             return self.bus
 
         self.discovery = self.build(load)
-        self.bus.plug(Recorder(iPhone()))
+        self.bus.plug(RecordingGadget(iPhone()))
         self.discovery.start()
         self.addCleanup(self.stop)
         self.reactor.pumpUntil(lambda: not problems and self.reactor.turns)

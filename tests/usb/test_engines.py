@@ -10,9 +10,9 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.limits import LIMITS
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.gadget import Recorder
-from muxd.phone.profiles import iPhone
+from muxd.phone.bus.profiles import iPhone
+from muxd.phone.bus.simulated import SimulatedBus
+from muxd.testing.gadgets import RecordingGadget
 from muxd.usb import engines
 from muxd.usb.engines import EngineError, linkFactory
 from muxd.usb.opening import PhoneOpener
@@ -39,7 +39,7 @@ class LinkFactoryTests(SynchronousTestCase):
         A link that an engine makes, closed at the end of the test.
         """
         bus = SimulatedBus()
-        bus.plug(Recorder(iPhone()))
+        bus.plug(RecordingGadget(iPhone()))
         phone = PhoneOpener(USBSettings()).open(deviceOn(bus))
         reactor = ThreadedClock()
         link = linkFactory(engine)(reactor, phone, LIMITS)

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.descriptors import OLD_SERIAL, SERIAL, SERIAL_INDEX, Speed
-from muxd.phone.profiles import iPhone
+from muxd.phone.bus.descriptors import OLD_SERIAL, SERIAL, SERIAL_INDEX, Speed
+from muxd.phone.bus.profiles import iPhone
 from muxd.usb.identification import LONGEST_SERIAL, NoSerial, asciiFromUTF16, identify
 from tests.usb.devices import plugged
 

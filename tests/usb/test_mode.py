@@ -8,12 +8,12 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.attachment import Attachment
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.control import ControlRequest, Stalled
-from muxd.phone.descriptors import DeviceDescriptor, Speed
-from muxd.phone.gadget import Recorder
-from muxd.phone.profiles import configuration, iPhone, mux, ncm, ptp, vendor
+from muxd.phone.bus.control import ControlRequest, Stalled
+from muxd.phone.bus.descriptors import DeviceDescriptor, Speed
+from muxd.phone.bus.interfaces import IAttachment
+from muxd.phone.bus.profiles import configuration, iPhone, mux, ncm, ptp, vendor
+from muxd.phone.bus.simulated import SimulatedBus
+from muxd.testing.gadgets import RecordingGadget
 from muxd.usb.mode import guessMode, needsSwitch, queryMode, switchMode
 from tests.usb.devices import deviceOn, plugged
 
@@ -21,31 +21,31 @@ CAMERA = ptp(0, Speed.HIGH)
 MUX = mux(1, Speed.HIGH)
 
 
-class OldPhone(Recorder):
+class OldPhone(RecordingGadget):
     """
     A phone that knows of no modes.
     """
 
-    def control(self, attachment: Attachment, request: ControlRequest) -> bytes:
+    def control(self, attachment: IAttachment, request: ControlRequest) -> bytes:
         """
         Stall.
         """
         raise Stalled
 
 
-class StubbornPhone(Recorder):
+class StubbornPhone(RecordingGadget):
     """
     A phone that does not change its mode.
     """
 
-    def modeRequested(self, attachment: Attachment, mode: int) -> bytes:
+    def modeRequested(self, attachment: IAttachment, mode: int) -> bytes:
         """
         Say no.
         """
         return b"\1"
 
 
-def deviceOf(kind: type[Recorder], descriptor: DeviceDescriptor) -> Any:
+def deviceOf(kind: type[RecordingGadget], descriptor: DeviceDescriptor) -> Any:
     """
     Pyusb's object of a phone of some kind.
     """
@@ -106,7 +106,7 @@ class ModeTests(SynchronousTestCase):
         bus, _, device = plugged(iPhone(mode=3))
 
         def fail(dev: object, index: int) -> None:
-            from muxd.phone.bus import usbError
+            from muxd.phone.bus.simulated import usbError
 
             raise usbError(5)
 

@@ -9,9 +9,9 @@ import errno
 from twisted.trial.unittest import SynchronousTestCase
 from usb.core import USBError
 
-from muxd.phone.descriptors import SERIAL
-from muxd.phone.handles import Handle
-from muxd.phone.profiles import iPhone
+from muxd.phone.bus.descriptors import SERIAL
+from muxd.phone.bus.handles import Handle
+from muxd.phone.bus.profiles import iPhone
 from muxd.usb.configuration import NoMuxInterface
 from muxd.usb.opening import NotWanted, PhoneOpener, SwitchingMode
 from muxd.usb.settings import USBSettings

@@ -13,10 +13,10 @@ from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDevice, IDeviceSource
 from muxd.limits import LIMITS
-from muxd.phone.bus import SimulatedBus
-from muxd.phone.descriptors import MUX_IN, OLD_SERIAL
-from muxd.phone.handles import OpenableAttachment
-from muxd.phone.profiles import iPhone
+from muxd.phone.bus.descriptors import MUX_IN, OLD_SERIAL
+from muxd.phone.bus.handles import OpenableAttachment
+from muxd.phone.bus.profiles import iPhone
+from muxd.phone.bus.simulated import SimulatedBus
 from muxd.usb.engines import EngineError
 from muxd.usb.opening import PhoneOpener
 from muxd.usb.settings import USBSettings

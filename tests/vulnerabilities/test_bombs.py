@@ -29,14 +29,14 @@ from muxd.lockdown.errors import LockdownUnavailable
 from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
 from muxd.lockdown.plists import LONGEST_MESSAGE
 from muxd.phone.iphone import Phone
-from muxd.phone.lockdownd import LOCKDOWN_PORT
+from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT
 from muxd.server.records import PairRecordStore
 from muxd.testing import ImmediateRecords
 from muxd.wire.messages import MalformedMessage, Message, MessageType, Result, parsePlist
 from tests.fuzz.bombs import binaryPlist, bombs, laughs
 from tests.fuzz.watching import LONGEST_LINE
-from tests.phone.host import ManualHost
-from tests.phone.test_lockdownd import frame, messages
+from tests.phone.lockdown.test_lockdownd import frame, messages
+from tests.phone.mux.host import ManualHost
 from tests.server.serving import ServingTestCase
 
 HARMLESS = {"uid", "control", "text"}

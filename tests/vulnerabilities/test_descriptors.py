@@ -15,7 +15,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
-from muxd.phone.descriptors import (
+from muxd.phone.bus.descriptors import (
     MUX_IN,
     MUX_OUT,
     SERIAL_INDEX,
@@ -24,11 +24,11 @@ from muxd.phone.descriptors import (
     EndpointDescriptor,
     InterfaceDescriptor,
 )
-from muxd.phone.gadget import Recorder
-from muxd.phone.profiles import iPhone
+from muxd.phone.bus.profiles import iPhone
 from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
 from muxd.testing import BudgetTransport, FakeDevice, ImmediateRecords
+from muxd.testing.gadgets import RecordingGadget
 from tests.fuzz.watching import LONGEST_LINE
 from tests.server.serving import Client
 from tests.usb.discoveries import DiscoveryTestCase
@@ -120,8 +120,8 @@ class StrangeTestCase(DiscoveryTestCase):
         Nothing is plugged in.
         """
         super().setUp()
-        self.strange: Recorder | None = None
-        self.ordinary: Recorder | None = None
+        self.strange: RecordingGadget | None = None
+        self.ordinary: RecordingGadget | None = None
 
     def found(self, descriptor: DeviceDescriptor) -> str | None:
         """
@@ -131,7 +131,7 @@ class StrangeTestCase(DiscoveryTestCase):
         if self.strange is not None:
             self.bus.unplug(self.strange)
         self.listener.phones.clear()
-        self.strange = Recorder(descriptor)
+        self.strange = RecordingGadget(descriptor)
         self.bus.plug(self.strange)
         if self.ordinary is None:
             self.ordinary = self.plug(GOOD)

@@ -12,8 +12,8 @@ from twisted.internet.testing import StringTransport
 
 from muxd.client.answers import Device, Event, devicesFrom
 from muxd.client.feed import EventFeed
-from muxd.phone.descriptors import SERIAL_INDEX
-from muxd.phone.profiles import iPhone
+from muxd.phone.bus.descriptors import SERIAL_INDEX
+from muxd.phone.bus.profiles import iPhone
 from muxd.testing import FakeDevice
 from muxd.usb.identification import LONGEST_SERIAL, identify
 from muxd.wire.messages import (

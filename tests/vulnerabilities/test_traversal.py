@@ -22,7 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.limits import LIMITS
 from muxd.server.factory import ControlFactory
-from muxd.server.preflight import Preflight, Workshop
+from muxd.server.preflight import Preflight, PreflightContext
 from muxd.server.records import PairRecordStore
 from muxd.server.registry import DeviceRegistry
 from muxd.testing import BudgetTransport, ImmediateRecords
@@ -193,7 +193,7 @@ class SpellingTests(World):
             return recordOf(hostID, systemBUID)
 
         preflight = Preflight(
-            Workshop(self.clock, self.records, LIMITS, makeRecord, lambda: UUID(int=2)),
+            PreflightContext(self.clock, self.records, LIMITS, makeRecord, lambda: UUID(int=2)),
             device,
             show=lambda: shown.append(True),
             paired=lambda: self.fail("it was paired"),

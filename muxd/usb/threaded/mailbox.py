@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from threading import Event, Lock
+from threading import Event
 from typing import Generic, TypeVar
+
+from muxd.net.wakeup import WakeUp
 
 T = TypeVar("T")
 
@@ -35,13 +37,11 @@ class Mailbox(Generic[T]):
         capacity: int,
         batch: int = 16,
     ) -> None:
-        self._callFromThread = callFromThread
+        self._wakeUp = WakeUp(callFromThread, self._empty)
         self._deliver = deliver
         self._capacity = capacity
         self._batch = batch
         self._items: deque[T] = deque()
-        self._lock = Lock()
-        self._scheduled = False
         self._room = Event()
 
     def put(self, item: T) -> None:
@@ -49,7 +49,7 @@ class Mailbox(Generic[T]):
         Add an item.  Called in any thread.
         """
         self._items.append(item)
-        self._schedule()
+        self._wakeUp()
 
     def waitForRoom(self, seconds: float) -> bool:
         """
@@ -64,23 +64,14 @@ class Mailbox(Generic[T]):
         # It may have been emptied before the event was cleared.
         return len(self._items) < self._capacity or self._room.wait(seconds)
 
-    def _schedule(self) -> None:
-        with self._lock:
-            if self._scheduled:
-                return
-            self._scheduled = True
-        self._callFromThread(self._empty)
-
     def _empty(self) -> None:
         """
         Deliver, in the reactor's thread.
         """
-        with self._lock:
-            self._scheduled = False
         items = self._items
         batch = [items.popleft() for _ in range(min(len(items), self._batch))]
         if items:
-            self._schedule()
+            self._wakeUp()
         self._room.set()
         if batch:
             self._deliver(batch)

@@ -32,7 +32,7 @@ _LOADED = (
     "usb.backend.libusb1",
     "usb.util",
     "muxd.phone.iphone",
-    "muxd.phone.vhci",
+    "muxd.phone.usbip.vhci",
     "muxd.server.preflight",
     "muxd.tap.iphone",
     "muxd.tap.usbmuxd",

@@ -12,7 +12,7 @@ import weakref
 from twisted.internet.defer import Deferred
 
 from muxd.limits import LIMITS
-from muxd.phone.bus import usbError
+from muxd.phone.bus.simulated import usbError
 from muxd.usb.engines import LinkState
 from muxd.usb.opening import OpenedPhone, PhoneOpener
 from muxd.usb.settings import USBSettings

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IPacketLink
 from muxd.limits import LIMITS
-from muxd.phone.descriptors import MUX_IN, MUX_OUT
+from muxd.phone.bus.descriptors import MUX_IN, MUX_OUT
 from muxd.usb.engines import SMALL_PACKET, IUSBLink, LinkState, NoThread
 from muxd.usb.opening import PhoneOpener
 from muxd.usb.settings import USBSettings

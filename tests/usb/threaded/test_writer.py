@@ -15,7 +15,7 @@ from usb.core import USBError
 
 from muxd.identity import DeviceIdentity
 from muxd.limits import LIMITS
-from muxd.phone.bus import usbError
+from muxd.phone.bus.simulated import usbError
 from muxd.usb.configuration import MuxInterface
 from muxd.usb.engines import SMALL_PACKET
 from muxd.usb.opening import OpenedPhone

@@ -1,0 +1,271 @@
+# -*- test-case-name: tests.net.test_acceptthrottle -*-
+"""
+Whether there is room for another client.
+
+Each client is a file descriptor, and a process may have so many of them.  A listening
+socket whose connections cannot be accepted stays readable, and the reactor would run
+in circles, or would have to cut off whoever comes; and the daemon itself would have
+none left for a phone or a pair record.  So the ports are closed before that: who comes
+then waits in the kernel's queue, and is let in when others have gone.
+
+The system always gives out the lowest number that is free.  The number of a client's
+descriptor therefore tells how many are open, whoever has opened them; once they have
+been short, the number that would be given out next tells.
+
+A client's last request may be for a pair record, and is done though the client does
+not wait for it.  Clients come and go faster than a disk writes: when many of them have
+left something behind, nobody is let in until it is less.
+
+What cannot be seen coming is that the whole system is short of something, or that
+somebody takes all descriptors at one go: that shows when a client cannot be let in
+(L{muxd.net.accepting}), and the ports are closed as well.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from muxd.limits import Limits
+from muxd.ratelimit import RateLimit
+from muxd.shortage import remedy
+
+
+class AcceptingPort(Protocol):
+    """
+    A place where clients connect.
+    """
+
+    def acceptOneAtATime(self) -> None:
+        """
+        Let no more than one in next time.
+        """
+
+    def pause(self) -> None:
+        """
+        Leave those who come in the queue.
+        """
+
+    def resume(self) -> None:
+        """
+        Let them in again, one at first.
+        """
+
+
+def lowestFree() -> int:
+    """
+    The number of the descriptor that would be given out next; a very high one if
+    there is none.
+    """
+    try:
+        descriptor = os.open(os.devnull, os.O_RDONLY)
+    except OSError:
+        return sys.maxsize
+    os.close(descriptor)
+    return descriptor
+
+
+class AcceptThrottle:
+    """
+    Closes ports and opens them again.
+
+    @ivar ports: Where clients connect.
+    @ivar isClosed: Whether nobody is let in at present.
+    @ivar pauses: How often the ports have been closed.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, clock: IReactorTime, limits: Limits, lowestFree: Callable[[], int] = lowestFree
+    ) -> None:
+        """
+        @param lowestFree: Tells which descriptor would be given out next.
+        """
+        self.ports: Sequence[AcceptingPort] = ()
+        self.isClosed = False
+        self.pauses = 0
+        self._clock = clock
+        self._limits = limits
+        self._allowed: int | None = None
+        self._highest: int | None = None
+        self._lowestFree = lowestFree
+        self._wary = False
+        self._hasBegun = False
+        self._orphaned = 0
+        self._isBehind = False
+        self._slowing: IDelayedCall | None = None
+        self._retry: IDelayedCall | None = None
+        self._limit = RateLimit(clock, self._summarise, burst=1)
+
+    def begin(self, allowed: int | None) -> None:
+        """
+        Let clients in.
+
+        @param allowed: How many files this process may have open; C{None} if nobody
+            counts them.
+        """
+        self._hasBegun = True
+        self._allowed = allowed
+        self._highest = None
+        if allowed is not None:
+            self._highest = allowed - min(self._limits.descriptorReserve, allowed // 4)
+
+    def stop(self) -> None:
+        """
+        The ports are somebody else's now; leave no timer behind.
+        """
+        self._highest = None
+        self.isClosed = self._isBehind = self._hasBegun = False
+        self._stopTimer()
+        if self._slowing is not None:
+            self._slowing.cancel()
+            self._slowing = None
+        self._limit.stop()
+
+    def clientConnected(self, transport: Any) -> None:
+        """
+        Somebody has come in.
+
+        @param transport: If it has no descriptor, it takes none from anybody.
+        """
+        if self._highest is None or self.isClosed:
+            return
+        fileno: Callable[[], int] | None = getattr(transport, "fileno", None)
+        if fileno is None:
+            return
+        # Who comes after somebody has gone gets that one's number.
+        number = self._lowestFree() if self._wary else fileno()
+        if number >= self._highest:
+            self._close()
+            self._tellReserve()
+        elif (self._wary or number >= self._highest // 2) and self._slowing is None:
+            # Not from in here, as a port looks at it when it has accepted.
+            self._slowing = self._clock.callLater(0, self._slowDown)
+
+    def acceptFailed(self, error: OSError) -> None:
+        """
+        Somebody waits who cannot be let in, as there is not enough of something.
+        """
+        if self.isClosed:
+            # Opened since, or about to accept when they were closed.
+            self._pause()
+            return
+        self._close()
+        if self._limit.admit(f"pauses as nobody could be accepted: {error.strerror}"):
+            self._log.warn(
+                "Clients have to wait, nobody can be accepted: {error}.  {remedy}.",
+                error=error.strerror,
+                remedy=remedy(error),
+            )
+
+    def requestOrphaned(self) -> None:
+        """
+        Somebody has gone whose last request is not done yet.
+        """
+        self._orphaned += 1
+        if self._orphaned < self._limits.leftBehind or self._isBehind or not self._hasBegun:
+            return
+        self._isBehind = True
+        if not self.isClosed:
+            self._shut()
+        if self._limit.admit("pauses as pair records take long"):
+            self._log.warn(
+                "Clients have to wait: {count} that have left want pair records read or"
+                " written, which takes longer than it takes them to come and go.  See who"
+                " connects so often, and whether the disk is slow.",
+                count=self._orphaned,
+            )
+
+    def orphanDone(self) -> None:
+        """
+        The last request of somebody who has gone is done.
+        """
+        self._orphaned -= 1
+        if self._isBehind and self._orphaned <= self._limits.leftBehind // 2:
+            self._isBehind = False
+            self._open()
+
+    def clientGone(self) -> None:
+        """
+        Somebody has gone.
+        """
+        if self.isClosed:
+            self._open()
+
+    def _close(self) -> None:
+        self._wary = True
+        self._shut()
+        self._tryLater()
+
+    def _shut(self) -> None:
+        self.isClosed = True
+        self.pauses += 1
+        self._pause()
+
+    def _pause(self) -> None:
+        for port in self.ports:
+            port.pause()
+
+    def _tellReserve(self) -> None:
+        if self._limit.admit("pauses for want of file descriptors"):
+            self._log.warn(
+                "Clients have to wait: nearly all of the {allowed} file descriptors that this"
+                " process may have are in use.  Raise the limit (LimitNOFILE= of systemd,"
+                " ulimit -n), or see who connects so often.",
+                allowed=self._allowed,
+            )
+
+    def _open(self) -> None:
+        """
+        Let them in, if there is room again.
+        """
+        self._stopTimer()
+        if self._isBehind:
+            return
+        if self._highest is not None and self._lowestFree() >= self._highest:
+            self._tryLater()
+            return
+        self.isClosed = False
+        for port in self.ports:
+            port.resume()
+
+    def _tryLater(self) -> None:
+        """
+        Descriptors come free in other ways than by a client's going.
+        """
+        self._retry = self._clock.callLater(self._limits.admissionRetry, self._open)
+
+    def _slowDown(self) -> None:
+        """
+        Half of them are in use, or they have been short: see how many there are after
+        each one that comes.
+        """
+        self._slowing = None
+        for port in self.ports:
+            port.acceptOneAtATime()
+
+    def _stopTimer(self) -> None:
+        timer, self._retry = self._retry, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _summarise(self, kind: str, count: int) -> None:
+        self._log.info("... and {count} more {kind}.", count=count, kind=kind)
+
+
+def filesAllowed() -> int | None:
+    """
+    How many files this process may have open; C{None} if there is no such limit.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if soft == resource.RLIM_INFINITY else soft

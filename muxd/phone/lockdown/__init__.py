@@ -1,0 +1,3 @@
+"""
+The simulated phone's lockdownd: pairing, trust, values, and the start of services.
+"""

@@ -1,0 +1,260 @@
+# -*- test-case-name: tests.phone.lockdown.test_lockdownd,tests.phone.lockdown.test_pairing -*-
+"""
+The phone's lockdownd: who the phone is, whom it trusts, and its services
+(protocol 5.3).
+
+A host without a session sees what any host may see.  One that is paired starts a
+session, over TLS from then on, in which it may see and change more and start
+services.  Without the extra C{pairing} there is no TLS, and so nobody is ever
+trusted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from twisted.internet.interfaces import IReactorTime
+
+from muxd.lockdown.plists import AnsweringProtocol, Message
+from muxd.phone.lockdown.key import PRIVATE_KEY
+from muxd.phone.lockdown.trust import PENDING, Pairing, Trust
+from muxd.phone.lockdown.values import PhoneValues
+from muxd.phone.services.inet import ServiceFactory
+from muxd.phone.services.notices import NAME_CHANGED, NoticeCentre
+from muxd.phone.services.ports import ServicePorts
+from muxd.phone.services.syslog import SyslogBook
+from muxd.wire.text import printable
+
+if TYPE_CHECKING:
+    from muxd.lockdown.starttls import Upgradable
+
+LOCKDOWN_PORT = 62078
+LOCKDOWN = "com.apple.mobile.lockdown"
+RESTORE = "com.apple.mobile.restored"
+HOST_ID_KEY = "UntrustedHostBUID"
+"""What a host may set before it is paired."""
+
+ESCROW_SIZE = 32
+
+
+class LockdownState:
+    """
+    What all conversations with one phone's lockdownd share.
+
+    @ivar values: What it tells.
+    @ivar trust: Whom it trusts.
+    @ivar ports: Opens ports for services.
+    @ivar notices: What happens.
+    @ivar syslog: Where it is written down.
+    @ivar type: What it says it is.
+    @ivar isMute: Whether it answers nothing.
+    @ivar untrustedHost: The last host that has named itself without a pairing.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        values: PhoneValues,
+        trust: Trust,
+        ports: ServicePorts,
+        notices: NoticeCentre,
+        syslog: SyslogBook,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """
+        @param random: Makes that many random bytes.
+        """
+        self.clock = clock
+        self.values = values
+        self.trust = trust
+        self.ports = ports
+        self.notices = notices
+        self.syslog = syslog
+        self.random = random
+        self.type = LOCKDOWN
+        self.isMute = False
+        self.untrustedHost = ""
+
+    def factory(self) -> ServiceFactory:
+        """
+        Makes conversations.
+        """
+        return ServiceFactory(self._conversation)
+
+    def _conversation(self) -> Any:
+        lockdownd = Lockdownd(self)
+        try:
+            from muxd.lockdown.starttls import Upgradable
+        except ImportError:
+            return lockdownd
+        lockdownd.upgradable = Upgradable(lockdownd)
+        return lockdownd.upgradable
+
+
+class Lockdownd(AnsweringProtocol):
+    """
+    One conversation.
+
+    It produces answers for its transport, so a host that asks and does not read
+    is not listened to.
+    """
+
+    upgradable: Upgradable | None = None
+
+    def __init__(self, state: LockdownState) -> None:
+        self._state = state
+        self._session: Pairing | None = None
+        self._answers: dict[str, Callable[[Message], Message]] = {
+            "QueryType": lambda _: {"Type": self._state.type},
+            "GetValue": self._getValue,
+            "SetValue": self._setValue,
+            "StartSession": self._startSession,
+            "StopSession": self._stopSession,
+            "Pair": self._pair,
+            "ValidatePair": self._validatePair,
+            "Unpair": self._unpair,
+            "StartService": self._startService,
+            "EnterRecovery": lambda _: {"Error": "SessionInactive"},
+            "Goodbye": lambda _: {"Result": "Success"},
+        }
+
+    def plistReceived(self, message: Message) -> None:
+        """
+        Answer a request.
+        """
+        if self._state.isMute:
+            return
+        name = message.get("Request")
+        answer = self._answers.get(name) if isinstance(name, str) else None
+        body = answer(message) if answer else {"Error": "InvalidRequest"}
+        outcome = body.get("Error", "success")
+        head = {"Request": name} if isinstance(name, str) else {}
+        self._state.syslog.write("lockdownd", "Notice", f"{head!r:.40}: {outcome}")
+        try:
+            self.sendPlist({**head, **body})
+        except (TypeError, ValueError):
+            # A request in binary may hold what XML cannot say.
+            self.sendPlist({"Error": "InvalidRequest"})
+        if name == "Goodbye":
+            self.close()
+        elif "SessionID" in body and self._session is not None:
+            self._startTLS(self._session)
+
+    # Values
+
+    def _getValue(self, request: Message) -> Message:
+        """
+        One value, or without a key all of a domain.
+        """
+        echoed: Message = {key: request[key] for key in ("Domain", "Key") if key in request}
+        domain, key = request.get("Domain", ""), request.get("Key")
+        values = self._state.values.domain(domain, isTrusted=self._session is not None)
+        if key is None and (values or domain == ""):
+            # A key must be asked for by its name to be shown.
+            shown = {k: v for k, v in values.items() if k != "DevicePublicKey"}
+            return {**echoed, "Value": shown}
+        if isinstance(key, str) and key in values:
+            return {**echoed, "Value": values[key]}
+        return {**echoed, "Error": "MissingValue"}
+
+    def _setValue(self, request: Message) -> Message:
+        """
+        All but one are for paired hosts.
+        """
+        key, value = request.get("Key"), request.get("Value")
+        if key == HOST_ID_KEY:
+            self._state.untrustedHost = printable(str(value))
+            return {"Key": HOST_ID_KEY, "Value": request.get("Value", "")}
+        if self._session is None or not self._state.values.change(key, value):
+            return {"Error": "SetProhibited"}
+        if key == "DeviceName":
+            self._state.notices.post(NAME_CHANGED)
+        return {"Key": key, "Value": value}
+
+    # Trust
+
+    def _pair(self, request: Message) -> Message:
+        pairing = Pairing.fromValues(request.get("PairRecord"))
+        if pairing is None:
+            return {"Error": "InvalidPairRecord"}
+        if self.upgradable is None:
+            return {"Error": PENDING}
+        error = self._state.trust.requested(pairing)
+        if error is not None:
+            return {"Error": error}
+        return {"EscrowBag": self._state.random(ESCROW_SIZE)}
+
+    def _validatePair(self, request: Message) -> Message:
+        record = request.get("PairRecord")
+        hostID = record.get("HostID") if isinstance(record, dict) else None
+        known = self._state.trust.pairing(hostID) is not None
+        return {"Result": "Success"} if known else {"Error": "InvalidHostID"}
+
+    def _unpair(self, request: Message) -> Message:
+        record = request.get("PairRecord")
+        hostID = record.get("HostID") if isinstance(record, dict) else None
+        if not self._state.trust.unpair(hostID):
+            return {"Error": "InvalidHostID"}
+        return {"Result": "Success"}
+
+    # Sessions
+
+    def _startSession(self, request: Message) -> Message:
+        if self._session is not None:
+            return {"Error": "SessionActive"}
+        pairing = self._state.trust.pairing(request.get("HostID"))
+        if pairing is None or pairing.systemBUID != request.get("SystemBUID"):
+            return {"Error": "InvalidHostID"}
+        self._session = pairing
+        return {"SessionID": str(uuid4()).upper(), "EnableSessionSSL": True}
+
+    def _startTLS(self, pairing: Pairing) -> None:
+        from muxd.lockdown.certificates import serverContext
+
+        try:
+            context = serverContext(PRIVATE_KEY, pairing.deviceCertificate, pairing.rootCertificate)
+        except ValueError as error:
+            self.malformed(str(error))
+            return
+        assert self.upgradable is not None
+        # The answers go through TLS now, and so does what holds them back.
+        transport: Any = self.transport
+        transport.unregisterProducer()
+        self.upgradable.startTLS(context, isClient=False)
+        self.connectionMade()
+
+    def _stopSession(self, request: Message) -> Message:
+        if self._session is None:
+            return {"Error": "SessionInactive"}
+        self._session = None
+        return {"Result": "Success"}
+
+    def _startService(self, request: Message) -> Message:
+        state = self._state
+        service = state.ports.find(request.get("Service"))
+        if service is None:
+            return {"Error": "InvalidService"}
+        pairing = self._session
+        if pairing is None and service.secure:
+            return {"Error": "SessionInactive"}
+        factory: Any = service.factory
+        if service.ssl and pairing is not None:
+            factory = _secured(factory, pairing, state.clock)
+        port = state.ports.open(factory)
+        if port is None:
+            return {"Error": "ServiceLimit"}
+        answer: Message = {"Service": request["Service"], "Port": port}
+        if service.ssl and pairing is not None:
+            answer["EnableServiceSSL"] = True
+        return answer
+
+
+def _secured(factory: Any, pairing: Pairing, clock: IReactorTime) -> Any:
+    from muxd.lockdown.certificates import serverContext
+    from muxd.lockdown.starttls import securedFactory
+
+    context = serverContext(PRIVATE_KEY, pairing.deviceCertificate, pairing.rootCertificate)
+    return securedFactory(factory, context, clock)

@@ -1,0 +1,3 @@
+"""
+The phone's end of usbmux: framing, sessions, and what it insists on.
+"""

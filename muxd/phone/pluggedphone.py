@@ -1,0 +1,190 @@
+# -*- test-case-name: tests.phone.test_station -*-
+"""
+A simulated phone and the bus that it is plugged into: what one can do to it from
+outside, in the words of the control socket (L{muxd.phone.console}).
+"""
+
+from __future__ import annotations
+
+from itertools import cycle, islice
+from typing import Any
+
+from muxd.phone.bus.interfaces import CannotPlug, IAttachment
+from muxd.phone.iphone import Phone
+from muxd.phone.usbip.exports import IRemoteBus
+from muxd.phone.usbip.vhci import VirtualController
+
+PRINTABLE = bytes(range(32, 127))
+
+
+class CannotNow(Exception):
+    """
+    The phone cannot do that in its present state.  The text is one line.
+    """
+
+
+class PluggedPhone:
+    """
+    A phone in its place.
+
+    @ivar phone: The phone.
+    @ivar bus: What it is plugged into.
+    """
+
+    def __init__(self, phone: Phone, bus: IRemoteBus) -> None:
+        self.phone = phone
+        self.bus = bus
+
+    def plug(self) -> Any:
+        """
+        Plug the phone in.
+
+        @return: Where: the port of C{vhci_hcd}, or the bus id for USB/IP.
+        @raise CannotNow: The bus does not take it.
+        """
+        try:
+            return self.phone.plug(self.bus)
+        except CannotPlug as problem:
+            raise CannotNow(str(problem)) from problem
+
+    def unplug(self, error: int = 0) -> None:
+        """
+        Pull it out; harmless if it is out.
+
+        @param error: An errno that the transfers under way fail with first.
+        """
+        self.phone.unplug(error)
+
+    def replug(self) -> Any:
+        """
+        Pull it out and plug it in again.
+        """
+        self.unplug()
+        return self.plug()
+
+    def detach(self) -> None:
+        """
+        Have the kernel let go of it.
+
+        @raise CannotNow: It does not, or there is no kernel.
+        """
+        if not isinstance(self.bus, VirtualController):
+            raise CannotNow("only a kernel's vhci_hcd can detach a phone")
+        try:
+            self.bus.detach(self.phone)
+        except CannotPlug as problem:
+            raise CannotNow(str(problem)) from problem
+
+    def halt(self, direction: str) -> None:
+        """
+        Stall an endpoint of the mux interface.
+
+        @param direction: C{in} or C{out}.
+        """
+        self._attachment().stall(self._endpoint(direction))
+
+    def clear(self) -> None:
+        """
+        End the stalls.
+        """
+        attachment = self._attachment()
+        for direction in ("in", "out"):
+            attachment.clearHalt(self._endpoint(direction))
+
+    def hold(self) -> None:
+        """
+        Answer NAK to everything.
+        """
+        self._attachment().hold()
+
+    def release(self) -> None:
+        """
+        Go on.
+        """
+        self._attachment().release()
+
+    def reset(self) -> None:
+        """
+        Reset every session.
+        """
+        self.phone.amnesia(b"")
+
+    def transmit(self, data: bytes, end: bool) -> None:
+        """
+        Send the host a message that the muxer knows nothing of.
+
+        @param end: Whether it ends; else whole packets of it are sent.
+        """
+        self._attachment()
+        self.phone.transmit(data, end)
+
+    def fill(self, count: int, end: bool) -> None:
+        """
+        The same, with so many bytes of no meaning.
+        """
+        self.transmit(bytes(islice(cycle(PRINTABLE), count)), end)
+
+    def accept(self) -> None:
+        """
+        Tap Trust.
+        """
+        self.phone.trust.accept()
+
+    def deny(self) -> None:
+        """
+        Tap Don't Trust.
+        """
+        self.phone.trust.deny()
+
+    def stats(self) -> dict[str, Any]:
+        """
+        What is to be known of it.
+        """
+        phone, muxer = self.phone, self.phone.muxer
+        export, counters = self.bus.export(phone), self.bus.counters(phone)
+        attachment = phone.attachment
+        return {
+            "udid": phone.udid,
+            "serial": phone.serial,
+            "mode": phone.mode,
+            "plugged": export is not None,
+            "attached": export is not None and export.isTaken,
+            "config": 0 if attachment is None else attachment.configuration,
+            "violations": list(phone.violations),
+            "conns": len(muxer.sessions),
+            "usb": {
+                "out_urbs": counters.out,
+                "out_zlp": counters.outEmpty,
+                "in_urbs": counters.incoming,
+                "unlinks": counters.unlinked,
+                "stalls": counters.stalled,
+                "ctrl": counters.control,
+            },
+            "max_in_urbs": counters.mostIncoming,
+            "mux": {
+                "version": muxer.version,
+                "handshakes": muxer.handshakes,
+                "in": muxer.packetsReceived,
+                "out": muxer.packetsSent,
+                "max_in": muxer.largestReceived,
+                "pure_acks": muxer.acknowledgementsReceived,
+            },
+        }
+
+    def _attachment(self) -> IAttachment:
+        """
+        Where it is on a host's bus.
+
+        @raise CannotNow: It is on none, or has not been configured.
+        """
+        attachment = self.phone.attachment
+        if attachment is None or attachment.gone:
+            raise CannotNow("the phone is on no host's bus")
+        return attachment
+
+    def _endpoint(self, direction: str) -> int:
+        attachment = self._attachment()
+        if not attachment.configuration:
+            raise CannotNow("the phone is not configured: it has no such endpoint")
+        out, incoming = self.phone.endpoints
+        return incoming if direction == "in" else out

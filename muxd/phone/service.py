@@ -1,0 +1,172 @@
+# -*- test-case-name: tests.phone.test_service -*-
+"""
+Simulated iPhones for any usbmuxd: on this machine's USB stack, or on that of
+whoever speaks USB/IP.
+
+C{twistd iphone} runs one of these, and so may a test of any program::
+
+    phones = [Phone(reactor)]
+    service = PhoneService(reactor, phones, usbip=["tcp:3240:interface=127.0.0.1"])
+    service.startService()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from muxd.limits import LIMITS, Limits
+from muxd.net.acceptthrottle import AcceptThrottle
+from muxd.net.listening import ListeningEndpoint
+from muxd.net.socketfile import CannotListen
+from muxd.phone.console import Console, ConsoleFactory
+from muxd.phone.iphone import Phone, stopPhones
+from muxd.phone.pluggedphone import CannotNow, PluggedPhone
+from muxd.phone.usbip.exports import Exports, IRemoteBus
+from muxd.phone.usbip.server import UsbipFactory
+from muxd.phone.usbip.vhci import VirtualController
+
+
+class PhoneService(Service):
+    """
+    Phones that are on a bus while it runs.
+
+    @ivar stations: The phones in their places, in order.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        phones: Sequence[Phone],
+        *,
+        usbip: Iterable[str] = (),
+        controller: VirtualController | None = None,
+        control: Iterable[str] = (),
+        plugged: bool = True,
+        quit: Callable[[], object] | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
+        """
+        @param usbip: Where hosts connect, as server endpoints' descriptions.
+        @param controller: What the phones are attached to instead.
+        @param control: Where programs connect that give commands, likewise.
+        @param plugged: Whether the phones are plugged in at the start.
+        @param quit: What ends the process, for the command of that name.
+
+        @raise ValueError: A description is wrong.
+        """
+        self.reactor = reactor
+        self._limits = limits
+        self._plugged = plugged
+        exports = Exports()
+        bus: IRemoteBus = exports if controller is None else controller
+        self._controller = controller
+        self.stations = tuple(PluggedPhone(phone, bus) for phone in phones)
+        self._hosts = UsbipFactory(reactor, exports, limits)
+        self._console = ConsoleFactory(Console(self.stations, quit or self.stopService), limits)
+        self._listening: list[tuple[ListeningEndpoint, IProtocolFactory]] = [
+            *((ListeningEndpoint.fromDescription(reactor, place), self._hosts) for place in usbip),
+            *(
+                (ListeningEndpoint.fromDescription(reactor, place), self._console)
+                for place in control
+            ),
+        ]
+        self._throttle = AcceptThrottle(reactor, limits)
+        self._throttle.ports = [listening for listening, _ in self._listening]
+        self._open = False
+
+    def privilegedStartService(self) -> None:
+        """
+        Plug the phones in, and then listen: who can connect finds everything
+        there.
+
+        @raise CannotListen: One of it is not possible; nothing is left then.
+        """
+        super().privilegedStartService()
+        for listening, _ in self._listening:
+            listening.removeStaleSocket()
+        try:
+            if self._plugged:
+                for number, station in enumerate(self.stations, 1):
+                    self._plug(number, station)
+            for listening, factory in self._listening:
+                listening.open(factory, self._throttle.acceptFailed)
+        except BaseException:
+            self._unplug()
+            for listening, _ in self._listening:
+                listening.close()
+            raise
+        self._open = True
+
+    def startService(self) -> None:
+        """
+        The same, if this has not been done.
+
+        @raise CannotListen: As L{privilegedStartService}.
+        """
+        if not self._open:
+            self.privilegedStartService()
+        super().startService()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Let nobody in any more, pull the phones out, and close what is open; it takes
+        no longer than L{Limits.stopTimeout} for each.
+
+        @return: fires when that is done.
+        """
+        super().stopService()
+        self._open = False
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self._finish([listening.close() for listening, _ in self._listening])
+        self._throttle.stop()
+        self._unplug()
+        ends = [self._hosts.stop(), self._console.stop()]
+        if self._controller is not None:
+            ends.append(self._controller.stop())
+        await self._finish(ends)
+        stopPhones(station.phone for station in self.stations)
+
+    async def _finish(self, ends: list[Deferred[None]]) -> None:
+        for end in ends:
+            end.addTimeout(self._limits.stopTimeout, self.reactor)
+            end.addErrback(self._unfinished)
+        await gatherResults(ends)
+
+    def _unfinished(self, failure: Failure) -> None:
+        """
+        A host or a program does not read.  We end all the same.
+        """
+        failure.trap(DeferredTimeout)
+        self._log.warn(
+            "stopping: somebody has not read everything in {timeout:g} s; going on",
+            timeout=self._limits.stopTimeout,
+        )
+
+    def _plug(self, number: int, station: PluggedPhone) -> None:
+        try:
+            place = station.plug()
+        except CannotNow as problem:
+            raise CannotListen(f"phone {number}: {problem}") from None
+        self._log.info(
+            "phone {number}, {udid}, is plugged in: {kind} {place}",
+            number=number,
+            udid=station.phone.udid,
+            kind="USB/IP device" if self._controller is None else "vhci port",
+            place=place,
+        )
+
+    def _unplug(self) -> None:
+        for station in self.stations:
+            station.unplug()

@@ -1,0 +1,3 @@
+"""
+What listens on the ports of a simulated phone.
+"""

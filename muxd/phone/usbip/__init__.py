@@ -1,0 +1,3 @@
+"""
+Simulated phones for the kernel of any Linux machine, over USB/IP.
+"""

@@ -1,0 +1,91 @@
+"""
+Tests of L{muxd.phone.services.syslog}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.protocol import connectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.phone.services.syslog import LONGEST, RECENT, SyslogBook, SyslogRelay
+
+
+class SyslogTests(SynchronousTestCase):
+    """
+    Writing and reading along.
+    """
+
+    def setUp(self) -> None:
+        """
+        A log, and somebody who reads it.
+        """
+        self.book = SyslogBook(Clock())
+        self.transport = StringTransport()
+        self.relay = SyslogRelay(self.book)
+
+    def connect(self) -> None:
+        """
+        Begin to read.
+        """
+        self.relay.makeConnection(self.transport)
+        self.producer: Any = self.transport.producer
+
+    def test_line(self) -> None:
+        """
+        A line says when, where, who and how grave; it is one line.
+        """
+        self.book.write("backboardd", "Error", "it\nis \0 dark")
+        self.connect()
+        self.assertEqual(
+            self.transport.value(),
+            b"Jan  1 00:00:00 iPhone backboardd[1] <Error>: it is dark\n\0",
+        )
+
+    def test_live(self) -> None:
+        """
+        Lines come as they are written, until the host is gone.
+        """
+        self.connect()
+        self.book.write("a", "Notice", "1")
+        self.relay.connectionLost(connectionDone)
+        self.book.write("a", "Notice", "2")
+        self.assertEqual(self.transport.value().count(b"\0"), 1)
+
+    def test_bounded(self) -> None:
+        """
+        So many lines are kept, and so much of each.
+        """
+        for number in range(RECENT + 5):
+            self.book.write("a", "Notice", f"{number} " + "x" * 2 * LONGEST)
+        self.connect()
+        lines = self.transport.value().split(b"\0")[:-1]
+        self.assertEqual(len(lines), RECENT)
+        self.assertIn(b": 5 x", lines[0])
+        self.assertLess(len(lines[0]), LONGEST + 100)
+
+    def test_slow(self) -> None:
+        """
+        Who does not read is told how much was skipped.
+        """
+        self.connect()
+        self.producer.pauseProducing()
+        for number in range(3):
+            self.book.write("a", "Notice", str(number))
+        self.producer.resumeProducing()
+        self.assertEqual(self.transport.value(), b"... 3 lines were skipped\n\0")
+        self.producer.pauseProducing()
+        self.producer.resumeProducing()
+        self.assertEqual(self.transport.value().count(b"skipped"), 1)
+
+    def test_stopped(self) -> None:
+        """
+        A transport that is gone takes nothing.
+        """
+        self.connect()
+        self.producer.stopProducing()
+        self.book.write("a", "Notice", "1")
+        self.assertEqual(self.transport.value(), b"")
