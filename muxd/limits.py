@@ -1,10 +1,12 @@
 # -*- test-case-name: tests.test_limits -*-
 """
-Every limit of the daemon is a number in this one place.
+What phones and clients may cost: the limits that an operator or a test may want to change.
 
-Nothing that a phone or a client sends may grow memory, hold a file descriptor
-or keep a timer beyond what is written here.  A L{Limits} is passed in where it
-is needed, so that a test can use small ones and an operator other ones.
+Nothing that a phone or a client sends may grow memory, hold a file descriptor or keep a
+timer without bound.  The bounds that belong to the service as a whole are fields of
+L{Limits}, which is passed in where it is needed.  A number that belongs to one algorithm or
+format, such as the size of a key or how often a pipe looks at a socket, is a constant of the
+module that has it.
 """
 
 from __future__ import annotations
@@ -15,155 +17,192 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """
-    Sizes are bytes, times are seconds, unless said otherwise.
-
-    @ivar receiveWindow: What each session offers the phone; a multiple of 256,
-        at most 65535 * 256.  128 KiB is what every phone has seen from every
-        host (facts: protocol 3.2).
-    @ivar acknowledgeAt: Delivered but unacknowledged bytes at which an
-        acknowledgement goes out at once (protocol 3.5); half the window, if that
-        is less.
-    @ivar acknowledgeDelay: The longest a delivered byte waits for its
-        acknowledgement otherwise (protocol 3.5).
-    @ivar sendBuffer: Bytes written to a session and not yet taken by the link
-        at which a registered producer is paused.
-    @ivar smallWrite: The largest write of an idle session that may overtake
-        other sessions' bulk data.
-    @ivar handshakeTimeout: From VERSION to the phone's answer (protocol 1.2).
-    @ivar handshakeRetry: How long a phone is left alone that has not answered twice, before
-        it is opened again; twice as long after each further time.
-    @ivar longestHandshakeRetry: But never longer than this.
-    @ivar connectTimeout: From SYN to the phone's answer (protocol 9, edge 37).
-    @ivar flushTimeout: How long whoever is to have what is still buffered, after
-        C{loseConnection}, may take nothing of it (protocol 3.7); after half an end,
-        as long as a phone may take nothing and say nothing.
-    @ivar halfCloseGrace: Silence of the phone, after a client has finished
-        sending, that ends a session (protocol 3.7).
-    @ivar portReuseDelay: How long a source port rests after its session ended
-        (protocol 3.3).
-    @ivar sessionsPerPhone: Sessions alive on one phone at once.
-    @ivar controlQueue: Answers to segments of no session that may wait until there
-        is nothing else to send; more are dropped and counted.
-    @ivar messageSize: The longest client message, header included
-        (protocol 4.6).
-    @ivar messageTimeout: From the first byte of a client message to its last.
-    @ivar requestsAtOnce: Requests of a client that are performed before it is others'
-        turn; fewer, if they are more bytes than the longest one may be.
-    @ivar clientQueue: Bytes queued for a listener, or for a client that sends
-        commands and never reads, before it is disconnected.
-    @ivar descriptorReserve: File descriptors that clients may not take: phones, pair
-        records, and whoever is let in in the same breath as the last one need
-        them.  At most a quarter of all that the process may have.
-    @ivar admissionRetry: How long clients wait, when there are no more or the system
-        is short of something, before it is tried again to let one in.
-    @ivar leftBehind: Clients who have finished sending, or have gone, while a request of
-        theirs for a pair record is not done; with so many nobody is let in until half
-        of them are.
-    @ivar stopTimeout: What each step of a stop may take: closing the listening
-        sockets, ending the sources, flushing the clients.
-    @ivar pendingInput: Bytes of a client held while its Connect is under way, or
-        its pair record, beyond which its socket is not read (protocol 4.5).
-    @ivar bulkInFlight: Bulk packets handed to a link and not yet on the bus
-        beyond which it has no room: the queue is short so that a small packet
-        is never far behind.
-    @ivar bulkQueueTime: The same in time, for an engine that measures the bus: as
-        much as it carries meanwhile may be on its way, if that is more.
-    @ivar bulkBytesInFlight: And at most so much, in bytes.
-    @ivar packetsInFlight: The same for all packets, small ones included.
-    @ivar readsInFlight: Bulk IN transfers of 32 KiB that an asynchronous engine
-        keeps with the kernel: 2 fill a USB 2 bus.  All phones of a machine
-        share 16 MB for them, so sixty phones may have 6 each.
-    @ivar fastReadsInFlight: The same for a phone on a SuperSpeed bus, which
-        needs 6.
-    @ivar memoryRetry: How long to wait before asking again for transfer memory
-        that the kernel refused.
-    @ivar linkFlushTimeout: How long a link that is closed keeps trying to send
-        what it has accepted.
-    @ivar linkCloseTimeout: When a close that does not end is given up.
-    @ivar readBacklog: Transfers read from a phone and not yet looked at, beyond
-        which its link reads no further.
-    @ivar replySize: The longest message that a client takes from a daemon,
-        header included: a list of very many phones, or a pair record.
-    @ivar recordSize: The largest file that is read as a pair record; real ones have
-        ten kilobytes.
-    @ivar reachTimeout: How long a client tries to open a connection to a daemon.
-    @ivar answerTimeout: How long a client gives a daemon to answer a command
-        that no phone has a part in.
-    @ivar listSilence: A listener that has heard nothing for so long has been
-        told of all phones that are there, where there is no command to list
-        them (protocol 4.12).
-    @ivar hiddenTime: The longest that a phone stays invisible after it was plugged
-        in, whatever its lockdownd does.
-    @ivar preflightStep: The longest that one step of preflight may take, but for
-        making keys, of which as many as there are phones may come first.
-    @ivar preflightRetry: The longest time between two attempts at preflight.
-    @ivar trustPoll: How often a phone is asked whether somebody has tapped Trust,
-        in case it does not tell.
-    @ivar reconnectDelay: Between two attempts to reach a daemon that is not
-        there.
-    @ivar relayConnections: Connections that a relay carries at once; one that
-        comes when there are so many is closed.
-    @ivar usbipConnections: Connections of USB/IP hosts to simulated phones at once.
-    @ivar usbipRequestTimeout: How long such a host may take to say what it wants.
-    @ivar usbipTransfer: The largest single transfer that a host may submit; Linux
-        has no more memory for all of a program's.
-    @ivar usbipTransfers: Transfers of a host that may wait at once for a phone.
-    @ivar usbipPending: And their bytes.
-    @ivar controlLine: The longest line of a simulated phones' control socket.
-    @ivar controlConnections: Connections to it at once.
+    The limits of one service.  Sizes are bytes, times are seconds, unless said otherwise.
     """
 
     receiveWindow: int = 131072
+    """
+    What each session offers the phone; a multiple of 256, at most 65535 * 256.  128 KiB
+    is what every phone has seen from every host (protocol 3.2).
+    """
     acknowledgeAt: int = 16384
+    """
+    Delivered but unacknowledged bytes at which an acknowledgement goes out at once
+    (protocol 3.5); half the window, if that is less.
+    """
     acknowledgeDelay: float = 0.030
+    """The longest a delivered byte waits for its acknowledgement otherwise (protocol 3.5)."""
     sendBuffer: int = 98304
+    """
+    Bytes written to a session and not yet taken by the link at which a registered
+    producer is paused.
+    """
     smallWrite: int = 4096
+    """The largest write of an idle session that may overtake other sessions' bulk data."""
     handshakeTimeout: float = 5.0
+    """From VERSION to the phone's answer (protocol 1.2)."""
     handshakeRetry: float = 5.0
+    """
+    How long a phone that has not answered twice is left alone before it is opened again;
+    twice as long after each further time.
+    """
     longestHandshakeRetry: float = 60.0
+    """The longest that a phone is left alone so."""
     connectTimeout: float = 10.0
+    """From SYN to the phone's answer (protocol 9, edge 37)."""
     flushTimeout: float = 15.0
+    """
+    How long the receiver of what is still buffered after C{loseConnection} may take
+    nothing of it (protocol 3.7); after a half-close, how long a phone may take nothing
+    and say nothing.
+    """
     halfCloseGrace: float = 5.0
+    """
+    Silence of the phone, after a client has finished sending, that ends a session
+    (protocol 3.7).
+    """
     portReuseDelay: float = 5.0
+    """How long a source port rests after its session ended (protocol 3.3)."""
     sessionsPerPhone: int = 16384
+    """Sessions alive on one phone at once."""
     controlQueue: int = 256
+    """
+    Answers to segments of no session that may wait until there is nothing else to send;
+    more are dropped and counted.
+    """
     messageSize: int = 65536
+    """The longest client message, header included (protocol 4.6)."""
     messageTimeout: float = 30.0
+    """From the first byte of a client message to its last."""
     requestsAtOnce: int = 16
+    """
+    Requests of a client that are performed before other clients have their turn; fewer,
+    if together they are longer than the longest message may be.
+    """
     clientQueue: int = 1 << 20
+    """
+    Bytes queued for a listener, or for a client that sends commands and never reads,
+    before it is disconnected.
+    """
     descriptorReserve: int = 128
+    """
+    File descriptors that clients may not take: phones, pair records, and clients that are
+    accepted together with the last one need them.  At most a quarter of all that the
+    process may have.
+    """
     admissionRetry: float = 1.0
-    leftBehind: int = 64
+    """
+    How long clients wait, when there are no more descriptors or the system is short of
+    something, before accepting is tried again.
+    """
+    orphanedRequests: int = 64
+    """
+    Requests for pair records that are not done although their clients have finished
+    sending, or have gone; with so many no client is accepted until half of them are done.
+    """
     stopTimeout: float = 5.0
+    """
+    What each step of a stop may take: closing the listening sockets, ending the sources,
+    flushing the clients.
+    """
     pendingInput: int = 65536
+    """
+    Bytes of a client held while its Connect is under way, or its pair record, beyond
+    which its socket is not read (protocol 4.5).
+    """
     bulkInFlight: int = 2
+    """
+    Bulk packets handed to a link and not yet on the bus beyond which it has no room: the
+    queue is short so that a small packet is never far behind.
+    """
     bulkQueueTime: float = 0.001
+    """
+    The same in time, for an engine that measures the bus: as much as it carries meanwhile
+    may be on its way, if that is more.
+    """
     bulkBytesInFlight: int = 12 * 49152
+    """The most bytes of bulk packets on their way, whatever the bus carries."""
     packetsInFlight: int = 32
+    """
+    Packets of any kind handed to a link and not yet on the bus beyond which it has no
+    room.
+    """
     readsInFlight: int = 6
+    """
+    Bulk IN transfers of 32 KiB that an asynchronous engine keeps with the kernel: 2 fill
+    a USB 2 bus.  All phones of a machine share 16 MB for them, so sixty phones may have 6
+    each.
+    """
     fastReadsInFlight: int = 8
+    """The same for a phone on a SuperSpeed bus, which needs 6."""
     memoryRetry: float = 0.05
+    """How long to wait before asking again for transfer memory that the kernel refused."""
     linkFlushTimeout: float = 0.25
+    """How long a link that is closed keeps trying to send what it has accepted."""
     linkCloseTimeout: float = 5.0
+    """When a close that does not end is given up."""
     readBacklog: int = 64
+    """
+    Transfers read from a phone and not yet looked at, beyond which its link reads no
+    further.
+    """
     replySize: int = 16 << 20
+    """
+    The longest message that a client takes from a daemon, header included: a list of very
+    many phones, or a pair record.
+    """
     recordSize: int = 262144
+    """The largest file that is read as a pair record; real ones have ten kilobytes."""
     reachTimeout: float = 30.0
+    """How long a client tries to open a connection to a daemon."""
     answerTimeout: float = 5.0
+    """How long a client gives a daemon to answer a command that no phone has a part in."""
     listSilence: float = 0.1
+    """
+    A listener that has heard nothing for so long has been told of all phones that are
+    there, from a daemon that has no command to list them (protocol 4.12).
+    """
     hiddenTime: float = 5.0
+    """
+    The longest that a phone stays invisible after it was plugged in, whatever its
+    lockdownd does.
+    """
     preflightStep: float = 30.0
+    """
+    The longest that one step of preflight may take, but for making keys, which other
+    phones' keys may precede.
+    """
     preflightRetry: float = 60.0
+    """The longest time between two attempts at preflight."""
     trustPoll: float = 10.0
+    """
+    How often a phone is asked whether its owner has tapped Trust, in case it does not
+    tell.
+    """
     reconnectDelay: float = 1.0
+    """Between two attempts to reach a daemon that is not there."""
     relayConnections: int = 4096
+    """
+    Connections that a relay carries at once; one that comes when there are so many is
+    closed.
+    """
     usbipConnections: int = 256
+    """Connections of USB/IP hosts to simulated phones at once."""
     usbipRequestTimeout: float = 10.0
+    """How long a USB/IP host may take to say what it wants."""
     usbipTransfer: int = 16 << 20
+    """
+    The largest single transfer that a USB/IP host may submit; Linux has no more memory
+    for all of a program's.
+    """
     usbipTransfers: int = 4096
+    """Transfers of a USB/IP host that may wait at once for a phone."""
     usbipPending: int = 64 << 20
+    """Bytes of a host's transfers that may wait at once for a phone."""
     controlLine: int = 1 << 20
+    """The longest line of a control socket of simulated phones."""
     controlConnections: int = 64
+    """Connections to such a socket at once."""
 
 
 LIMITS = Limits()

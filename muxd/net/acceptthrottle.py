@@ -169,7 +169,7 @@ class AcceptThrottle:
         Somebody has gone whose last request is not done yet.
         """
         self._orphaned += 1
-        if self._orphaned < self._limits.leftBehind or self._isBehind or not self._hasBegun:
+        if self._orphaned < self._limits.orphanedRequests or self._isBehind or not self._hasBegun:
             return
         self._isBehind = True
         if not self.isClosed:
@@ -187,7 +187,7 @@ class AcceptThrottle:
         The last request of somebody who has gone is done.
         """
         self._orphaned -= 1
-        if self._isBehind and self._orphaned <= self._limits.leftBehind // 2:
+        if self._isBehind and self._orphaned <= self._limits.orphanedRequests // 2:
             self._isBehind = False
             self._open()
 

@@ -227,7 +227,7 @@ class AcceptThrottleTests(SynchronousTestCase):
         When many have gone whose requests are not done, nobody is let in before half of
         them are; that is told once, and nobody is let in the more slowly for it.
         """
-        for _ in range(LIMITS.leftBehind - 1):
+        for _ in range(LIMITS.orphanedRequests - 1):
             self.throttle.requestOrphaned()
         self.assertDeeds()
         self.throttle.requestOrphaned()
@@ -235,12 +235,12 @@ class AcceptThrottleTests(SynchronousTestCase):
         self.assertDeeds("pause")
         self.throttle.clientGone()
         self.clock.advance(10)
-        for _ in range(LIMITS.leftBehind // 2):
+        for _ in range(LIMITS.orphanedRequests // 2):
             self.throttle.orphanDone()
         self.assertDeeds("pause")
         self.throttle.orphanDone()
         self.assertDeeds("pause", "resume")
-        for _ in range(LIMITS.leftBehind // 2):
+        for _ in range(LIMITS.orphanedRequests // 2):
             self.throttle.orphanDone()
         self.assertDeeds("pause", "resume")
         self.assertEqual(len(self.warnings()), 1)
@@ -252,10 +252,10 @@ class AcceptThrottleTests(SynchronousTestCase):
         Nor does it matter that nobody counts files.
         """
         self.throttle.begin(None)
-        for _ in range(LIMITS.leftBehind):
+        for _ in range(LIMITS.orphanedRequests):
             self.throttle.requestOrphaned()
         self.assertDeeds("pause")
-        for _ in range(LIMITS.leftBehind):
+        for _ in range(LIMITS.orphanedRequests):
             self.throttle.orphanDone()
         self.assertDeeds("pause", "resume")
 
@@ -264,12 +264,12 @@ class AcceptThrottleTests(SynchronousTestCase):
         What is short besides has to be there again, too.
         """
         self.throttle.clientConnected(Transport(90))
-        for _ in range(LIMITS.leftBehind):
+        for _ in range(LIMITS.orphanedRequests):
             self.throttle.requestOrphaned()
         self.clock.advance(10)
         self.assertDeeds("pause")
         self.free = 95
-        for _ in range(LIMITS.leftBehind):
+        for _ in range(LIMITS.orphanedRequests):
             self.throttle.orphanDone()
         self.assertDeeds("pause")
         self.free = 3
@@ -284,7 +284,7 @@ class AcceptThrottleTests(SynchronousTestCase):
         self.throttle.stop()
         self.throttle.clientGone()
         self.throttle.clientConnected(Transport(90))
-        for _ in range(LIMITS.leftBehind):
+        for _ in range(LIMITS.orphanedRequests):
             self.throttle.requestOrphaned()
         self.assertDeeds("pause")
         self.assertEqual(self.clock.getDelayedCalls(), [])

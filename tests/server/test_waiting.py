@@ -148,7 +148,7 @@ class WaitingTests(ServingTestCase):
         let in.
         """
         self.factory.throttle.begin(None)
-        for number in range(TINY.leftBehind):
+        for number in range(TINY.orphanedRequests):
             self.assertFalse(self.factory.throttle.isClosed)
             client = self.client()
             client.send(plistMessage(SAVE, 1))
@@ -161,7 +161,7 @@ class WaitingTests(ServingTestCase):
         other.send(plistMessage(SAVE, 1))
         other.transport.lose()
         self.assertTrue(self.factory.throttle.isClosed)
-        for _ in range(TINY.leftBehind // 2 + 1):
+        for _ in range(TINY.orphanedRequests // 2 + 1):
             self.finish()
         self.assertFalse(self.factory.throttle.isClosed)
         while self.records.waiting:
