@@ -9,13 +9,12 @@ a dictionary.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.logger import Logger
 from twisted.protocols.basic import Int32StringReceiver
-from zope.interface import implementer
 
+from muxd.net.connections import Answering
 from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 from muxd.wire.text import printable
 
@@ -100,23 +99,20 @@ class PlistProtocol(Int32StringReceiver):
         self.malformed(f"message of {length} bytes, expected at most {self.MAX_LENGTH}")
 
 
-@implementer(IPushProducer)
-class AnsweringProtocol(PlistProtocol):
+class AnsweringProtocol(PlistProtocol, Answering):
     """
-    A conversation whose other side asks.  It produces answers for its transport,
-    so somebody who asks and does not read is not listened to.
+    A conversation whose other side asks, and is read from only while it reads the answers.
     """
 
     def connectionMade(self) -> None:
         """
         Agree with the transport on a measure.
         """
-        cast(IConsumer, self.transport).registerProducer(self, True)
+        self.beginAnswering()
 
     def close(self) -> None:
         """
         Listen no more, and close when everything has been said.
         """
-        if self.transport is not None:
-            cast(IConsumer, self.transport).unregisterProducer()
+        self.endAnswering()
         super().close()

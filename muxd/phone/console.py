@@ -22,7 +22,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from muxd.limits import LIMITS, Limits
-from muxd.phone.connections import Answering, Connections
+from muxd.net.connections import Answering, Connections
 from muxd.phone.pluggedphone import CannotNow, PluggedPhone
 from muxd.phone.usbip.commands import Errno
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
+from muxd.net.connections import Answering
 from muxd.phone.services.afcfiles import Files
 from muxd.phone.services.afcpackets import (
     HEADER,
@@ -40,8 +40,7 @@ LOCKS = (2 | 4, 1 | 4, 8 | 4)
 """Exclusive, shared, none: nobody else has our files, so each succeeds."""
 
 
-@implementer(IPushProducer)
-class AFC(Protocol):
+class AFC(Answering, Protocol):
     """
     One host.
     """
@@ -86,7 +85,7 @@ class AFC(Protocol):
         """
         Agree with the transport on a measure.
         """
-        cast(IConsumer, self.transport).registerProducer(self, True)
+        self.beginAnswering()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -109,14 +108,14 @@ class AFC(Protocol):
         The host does not read its answers.
         """
         self._isPaused = True
-        cast(Any, self.transport).pauseProducing()
+        super().pauseProducing()
 
     def resumeProducing(self) -> None:
         """
         It reads again.
         """
         self._isPaused = False
-        cast(Any, self.transport).resumeProducing()
+        super().resumeProducing()
         self._work()
 
     def stopProducing(self) -> None:

@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.limits import LIMITS, Limits
-from muxd.phone.connections import Answering, Connections
+from muxd.net.connections import Answering, Connections
 from muxd.phone.usbip.commands import COMMAND_SIZE, decodeHostCommand, hostCommandSize
 from muxd.phone.usbip.exports import Export, Exports, IHostConnection
 from muxd.phone.usbip.requests import (

@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.phone.test_connections -*-
+# -*- test-case-name: tests.net.test_connections -*-
 """
-Connections of those who ask and are answered: what they may cost, and their end.
+Connections of peers that ask and are answered: what they may cost, and their end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ C = TypeVar("C")
 
 class Connections(Generic[C]):
     """
-    Those that are open.
+    The connections that are open.
     """
 
     def __init__(self) -> None:
@@ -29,20 +29,20 @@ class Connections(Generic[C]):
 
     def add(self, connection: C) -> None:
         """
-        One more.
+        A connection has been made.
         """
         self._open.add(connection)
 
     def discard(self, connection: C) -> None:
         """
-        It is closed.
+        A connection has been closed.
         """
         self._open.discard(connection)
         self._tell()
 
     def stop(self, close: Callable[[C], object]) -> Deferred[None]:
         """
-        Close all.
+        Close all connections.
 
         @param close: Closes one, now or soon.
         @return: fires when none is open.
@@ -66,6 +66,9 @@ class Answering:
     """
     A protocol that answers what it is asked, and does not read from a peer that
     does not read.
+
+    It is the push producer of its own transport, which pauses it while the peer takes
+    no more.
     """
 
     transport: Any
@@ -73,14 +76,14 @@ class Answering:
 
     def beginAnswering(self) -> None:
         """
-        Once there is a transport.
+        Register with the transport, which must be there.
         """
         self._answering = True
         self.transport.registerProducer(self, True)
 
     def endAnswering(self) -> None:
         """
-        Before the transport is closed, which waits for producers.
+        Take leave of the transport, which would wait for its producer before it closes.
         """
         if self._answering:
             self._answering = False
@@ -101,5 +104,5 @@ class Answering:
 
     def stopProducing(self) -> None:
         """
-        The connection is over, of which C{connectionLost} tells.
+        The connection is over; C{connectionLost} follows.
         """

@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.phone.connections}.
+Tests of L{muxd.net.connections}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muxd.phone.connections import Answering, Connections
+from muxd.net.connections import Answering, Connections
 from muxd.testing import BudgetTransport
 
 
