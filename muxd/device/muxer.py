@@ -27,14 +27,15 @@ from zope.interface import implementer
 from muxd.device.acknowledging import DelayedAcknowledgements
 from muxd.device.complaints import Complaints
 from muxd.device.counters import MuxerCounters
+from muxd.device.ends import SessionRequest
 from muxd.device.errors import HandshakeTimeout, NoFreePort, UnsupportedVersion
 from muxd.device.framing import COUNTER, V2_SEGMENT, Framing
 from muxd.device.opening import Opening
 from muxd.device.outbound import Outbound
 from muxd.device.ports import SourcePorts
-from muxd.device.receiving import ReceivingHalf
 from muxd.device.session import Session
 from muxd.device.sharing import WindowSharing
+from muxd.device.transport import ProtocolRequest
 from muxd.interfaces import Buffer, IPacketLink, IPacketReceiver
 from muxd.limits import LIMITS, Limits
 from muxd.wire.mux import (
@@ -93,7 +94,7 @@ class Muxer:
         self._framing = Framing(OUR_MAJOR)
         self._ports = SourcePorts(clock, limits.portReuseDelay)
         self._sessions: dict[int, Session | Opening] = {}
-        self._touched: list[ReceivingHalf] = []
+        self._touched: list[Session] = []
         self._ready: Deferred[None] | None = None
         self._handshakeTimer: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
@@ -191,22 +192,49 @@ class Muxer:
             C{ConnectionLost} when the phone is gone, L{NoFreePort}, or
             C{ConnectError} when the phone has long stopped taking packets.
         """
-        if self.state is not MuxerState.ACTIVE:
-            text = "has not answered yet" if self._lost is None else "is not there any more"
-            return fail(ConnectionLost(f"{self.label} {text}"))
-        if self.outbound.backlog >= self.limits.sessionsPerPhone:
-            return fail(ConnectError(string=f"{self.label} takes no packets"))
-        sourcePort = self._ports.take() if len(self._ports) < self.limits.sessionsPerPhone else None
-        if sourcePort is None:
-            return fail(NoFreePort(string=f"{self.label} has {len(self._ports)} sessions already"))
+        sourcePort = self._portFor()
+        if isinstance(sourcePort, Exception):
+            return fail(sourcePort)
         try:
             factory.doStart()
         except Exception:
             self._ports.release(sourcePort)
             return fail()
-        opening = Opening(self, sourcePort, port, factory)
+        connected: Deferred[IProtocol] = Deferred(lambda _: opening.cancel())
+        opening = self._open(sourcePort, port, ProtocolRequest(factory, connected))
+        return connected
+
+    def open(self, port: int, request: SessionRequest) -> Opening:
+        """
+        Open a session for something else than a protocol.
+
+        @raise ConnectError: It cannot be opened, as with L{connect}; or
+            C{ConnectionLost}.
+        """
+        sourcePort = self._portFor()
+        if isinstance(sourcePort, Exception):
+            raise sourcePort
+        return self._open(sourcePort, port, request)
+
+    def _portFor(self) -> int | Exception:
+        """
+        A source port for one more session, or why there is none.
+        """
+        if self.state is not MuxerState.ACTIVE:
+            text = "has not answered yet" if self._lost is None else "is not there any more"
+            return ConnectionLost(f"{self.label} {text}")
+        most = self.limits.sessionsPerPhone
+        if self.outbound.backlog >= most:
+            return ConnectError(string=f"{self.label} takes no packets")
+        sourcePort = self._ports.take() if len(self._ports) < most else None
+        if sourcePort is None:
+            return NoFreePort(string=f"{self.label} has {len(self._ports)} sessions already")
+        return sourcePort
+
+    def _open(self, sourcePort: int, port: int, request: SessionRequest) -> Opening:
+        opening = Opening(self, sourcePort, port, request)
         self._sessions[port << 16 | sourcePort] = opening
-        return opening.connected
+        return opening
 
     def sessionOpened(self, session: Session) -> None:
         """
@@ -220,12 +248,12 @@ class Muxer:
         """
         if self._sessions.pop(session.port << 16 | session.sourcePort, None) is not None:
             self._ports.release(session.sourcePort)
-            if isinstance(session, ReceivingHalf):
+            if isinstance(session, Session):
                 session.touched = False
                 self.delayed.forget(session)
                 self.outbound.forget(session)
 
-    def touch(self, session: ReceivingHalf, size: int) -> None:
+    def touch(self, session: Session, size: int) -> None:
         """
         A segment brought bytes: see to their acknowledgement after the batch.
         """

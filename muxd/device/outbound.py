@@ -86,9 +86,9 @@ class Sender(Ported, Protocol):
         That segment's payload, sequence number and acknowledgement.
         """
 
-    def drained(self) -> None:
+    def sent(self) -> None:
         """
-        A segment has been taken.
+        That segment has gone to the link.
         """
 
     def acknowledgement(self) -> tuple[int, int] | None:
@@ -298,4 +298,4 @@ class Outbound:
         counters.packetsSent += 1
         counters.bytesSent += size
         self._link.send((header, *parts))
-        session.drained()
+        session.sent()

@@ -1,43 +1,14 @@
 # -*- test-case-name: tests.device -*-
 """
-One pseudo-TCP connection, with the face of a Twisted transport.
+One pseudo-TCP connection: the rules that both of its ends keep (protocol 3).
 
-The states, and all ways between them::
+Its states and all ways between them are in L{muxd.device.states}; where its bytes come
+from and go to on our side is its end's business (L{muxd.device.ends}).
 
-    ESTABLISHED    loseConnection                     -> FLUSHING
-                   loseWriteConnection                -> HALF_CLOSING
-    HALF_CLOSING   all is acknowledged                -> HALF_CLOSED
-                   loseConnection                     -> FLUSHING
-                   nothing moves                      -> CLOSED
-    HALF_CLOSED    loseConnection                     -> FLUSHING
-                   silence                            -> CLOSED
-    these three    RST, or the phone has gone,
-                   while bytes are held               -> DRAINING
-    DRAINING       resumed, or the deadline           -> CLOSED
-    FLUSHING       all is acknowledged, or
-                   nothing of it for a while          -> CLOSED
-    all            RST, or the phone has gone;
-                   abortConnection                    -> CLOSED
-
-There is no half-close on the wire, only RST.  So HALF_CLOSING and HALF_CLOSED are
-our own: the phone is not told that nothing more will come, and what it says goes
-on being delivered.  The session ends when the phone ends it, or when for a while
-no byte has moved: in HALF_CLOSING, when the phone neither takes what was written
-nor says anything; in HALF_CLOSED, where it has taken everything, when it is silent.
-
-Back-pressure towards the phone is the withheld acknowledgement.  A paused
-session holds what comes, which is at most one window, since the phone may not
-send more before it is acknowledged; it acknowledges again when the protocol has
-resumed and taken it.  An end that the phone announces while bytes are held is
-held too: reporting it early would make a pipe close a socket whose last bytes
-are still here.
-
-FLUSHING waits until the phone has acknowledged the last byte: a RST may overtake
-what lies unread in the phone's own buffers.  What the phone sends meanwhile is
-dropped but acknowledged, so that a service which must write before it reads on
-is not stuck.
-
-At most one timer belongs to each state, and dies with it.
+Back-pressure towards the phone is the withheld acknowledgement.  An end that does not
+take what comes holds it, which is at most one window, since the phone may not send more
+before it is acknowledged; and only what the end has taken is acknowledged.  An end that
+the phone announces while bytes are held is held too.
 """
 
 from __future__ import annotations
@@ -45,110 +16,259 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from twisted.internet.error import (
-    ConnectionAborted,
-    ConnectionDone,
-    ConnectionLost,
-    NoProtocol,
-)
-from twisted.internet.interfaces import (
-    IConsumer,
-    IDelayedCall,
-    IHalfCloseableProtocol,
-    ILoggingContext,
-    IProtocol,
-    IProtocolFactory,
-    IPushProducer,
-    ITransport,
-)
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from muxd.device.receiving import ReceivingHalf
-from muxd.device.sending import (
+from muxd.device.errors import ProtocolViolation
+from muxd.device.states import (
     CLOSED,
     DRAINING,
     ESTABLISHED,
     FLUSHING,
     HALF_CLOSED,
     HALF_CLOSING,
+    TRANSITIONS,
     SessionState,
 )
 from muxd.device.window import ReceiveWindow, SendWindow
+from muxd.interfaces import Buffer
 from muxd.wire.mux import Flags, phoneText
 
 if TYPE_CHECKING:
-    from muxd.device.muxer import Muxer
+    from muxd.device.ends import SessionEnd
+    from muxd.device.owner import SessionOwner
 
+ACK = int(Flags.ACK)
 RST = int(Flags.RST)
-
 
 _log = Logger()
 
 
-def stopFactory(factory: IProtocolFactory) -> None:
+class Session:
     """
-    Tell a factory that one of its connections has ended.  What it raises then
-    is nobody else's trouble.
+    @ivar owner: What it belongs to.
+    @ivar sourcePort: Our port, which tells this session from the phone's others.
+    @ivar port: The phone's port.
+    @ivar send: What we may send.
+    @ivar receive: What the phone may send.
+    @ivar end: Where its bytes come from and go to.
+    @ivar state: Where the session is in its life.
+    @ivar available: How many bytes its end has for the phone.
+    @ivar isWithheld: Whether nothing is to be acknowledged at present, also of what was
+        taken.
+    @ivar waiting: Whether it waits for its turn to send (see L{Outbound}).
+    @ivar touched: Whether this batch of packets brought bytes for it, and it has
+        not ended.
+    @ivar bytesSent: Payload that went to the link.
+    @ivar bytesReceived: Payload that came.
     """
-    try:
-        factory.doStop()
-    except Exception:
-        _log.failure("doStop of {factory} failed", factory=factory)
 
+    __slots__ = (
+        "_reason",
+        "_timer",
+        "available",
+        "bytesReceived",
+        "bytesSent",
+        "end",
+        "isWithheld",
+        "owner",
+        "port",
+        "receive",
+        "send",
+        "sourcePort",
+        "state",
+        "touched",
+        "waiting",
+    )
 
-@implementer(ITransport, IConsumer, IPushProducer, ILoggingContext)
-class Session(ReceivingHalf):
-    """
-    How a session begins and ends.
-    """
-
-    __slots__ = ("_end", "_factory", "_timer")
+    end: SessionEnd
 
     def __init__(
         self,
-        muxer: Muxer,
+        owner: SessionOwner,
         sourcePort: int,
         port: int,
-        factory: IProtocolFactory,
         send: SendWindow,
         receive: ReceiveWindow,
     ) -> None:
-        super().__init__(muxer, sourcePort, port, send, receive)
-        self._factory = factory
-        self._end: Failure | None = None
+        self.owner = owner
+        self.sourcePort = sourcePort
+        self.port = port
+        self.send = send
+        self.receive = receive
+        self.state = ESTABLISHED
+        self.available = 0
+        self.isWithheld = False
+        self.waiting = False
+        self.touched = False
+        self.bytesSent = 0
+        self.bytesReceived = 0
+        self._reason: Failure | None = None
         self._timer: IDelayedCall | None = None
 
-    def begin(self) -> IProtocol:
-        """
-        Make the protocol and connect it.
+    # Sending
 
-        @raise NoProtocol: The factory does not want this connection.
+    def offer(self) -> None:
         """
-        # The application may end the session from in here.
-        try:
-            protocol = self._factory.buildProtocol(self.getPeer())
-            if protocol is None:
-                raise NoProtocol(f"the factory made no protocol for {self.logPrefix()}")
-            if self.state is CLOSED:
-                raise ConnectionAborted("ended while its protocol was being made")
-            self._protocol = protocol
-            protocol.makeConnection(self)
-        except Exception:
-            self._protocol = None
-            self._finish(Failure(), reset=True)
-            raise
-        return protocol
+        The end has bytes for the phone: see whether they can be sent.
+        """
+        self.owner.outbound.ready(self)
+
+    def sendable(self, most: int) -> int:
+        """
+        The size of the segment that could be sent now; 0 for none.
+
+        @param most: The largest payload that the link wants.
+        """
+        room = self.send.room()
+        size = self.available
+        if size < room:
+            room = size
+        return room if room < most else most
+
+    def isQuiet(self) -> bool:
+        """
+        Whether everything that was sent has been acknowledged.
+        """
+        return self.send.next == self.send.acknowledged
+
+    @property
+    def progress(self) -> int:
+        """
+        What is different when the phone has taken something.
+        """
+        return self.send.acknowledged
+
+    def unacknowledged(self) -> int:
+        """
+        How many bytes of the end's the phone has not confirmed.
+        """
+        return self.available + self.send.inFlight()
+
+    def take(self, size: int) -> tuple[list[Buffer], int, int]:
+        """
+        The next segment's payload, sequence number and acknowledgement.
+        """
+        send = self.send
+        seq = send.next
+        send.next = (seq + size) & 0xFFFFFFFF
+        self.bytesSent += size
+        receive = self.receive
+        if self.acknowledgeable():
+            receive.acknowledge()
+        return self.end.take(size), seq, receive.acknowledged
+
+    def sent(self) -> None:
+        """
+        That segment has gone to the link.
+        """
+        self.end.sent()
+
+    # Acknowledging
+
+    def acknowledgeable(self) -> bool:
+        """
+        Whether what was taken may be acknowledged now.
+        """
+        state = self.state
+        if state is CLOSED or state is DRAINING:
+            return False
+        return not self.isWithheld or state is FLUSHING
+
+    def acknowledgement(self) -> tuple[int, int] | None:
+        """
+        The numbers of an acknowledgement, if one is owed and may be given.
+        """
+        receive = self.receive
+        if not (self.acknowledgeable() and receive.acknowledge()):
+            return None
+        return self.send.next, receive.acknowledged
+
+    def owed(self) -> int:
+        """
+        How many bytes that were taken may be acknowledged.
+        """
+        receive = self.receive
+        owed = receive.owed() - receive.reserve
+        return owed if owed > 0 else 0
+
+    @property
+    def reserved(self) -> int:
+        """
+        How many bytes that were taken are not to be acknowledged yet.
+        """
+        return self.receive.reserve
+
+    def reserve(self, size: int) -> None:
+        """
+        Leave so many bytes that were taken unacknowledged from now on.
+        """
+        self.receive.reserve = size
+
+    # From the phone
+
+    def segmentReceived(
+        self, seq: int, ack: int, flags: int, window: int, payload: memoryview
+    ) -> None:
+        """
+        A segment has come for this session.
+
+        @param window: In bytes.
+        @param payload: The link's memory, good for this call only.
+        """
+        if flags != ACK:
+            self._unusual(flags, payload)
+            return
+        owner = self.owner
+        if not self.send.acknowledge(ack, window):
+            owner.complaints.add(
+                "badAcknowledgements",
+                f"expected an acknowledgement up to {self.send.next}, got {ack}",
+            )
+        receive = self.receive
+        size = len(payload)
+        if seq != receive.expected:
+            behind = receive.behind(seq)
+            if behind < 0 and size:
+                self._violated(
+                    "sequenceGaps", f"expected seq {receive.expected}, got {seq}: bytes are missing"
+                )
+                return
+            owner.complaints.add("duplicates", f"expected seq {receive.expected}, got {seq}")
+            payload = payload[max(behind, 0) :]
+            size = len(payload)
+        if size:
+            if not receive.admits(size):
+                self._violated(
+                    "overruns",
+                    f"expected at most {receive.size} bytes unacknowledged, got {size} more",
+                )
+                return
+            receive.expected = (receive.expected + size) & 0xFFFFFFFF
+            self.bytesReceived += size
+            owner.touch(self, size)
+            if self.state is FLUSHING:
+                receive.delivered = receive.expected
+            else:
+                self.end.deliver(payload)
+        if self.available:
+            owner.outbound.ready(self)
+        elif self.state is not ESTABLISHED:
+            self.checkFlushed()
 
     def _unusual(self, flags: int, payload: memoryview) -> None:
+        """
+        A segment has other flags than ACK.
+        """
         if flags & RST:
             text = phoneText(payload)
             if text:
                 _log.info(
                     "{udid} ended session {session} with port {port}: {text}",
-                    udid=self._muxer.label,
+                    udid=self.owner.label,
                     session=self.sourcePort,
                     port=self.port,
                     text=text,
@@ -157,131 +277,159 @@ class Session(ReceivingHalf):
         else:
             self._violated("unexpectedFlags", f"expected flags 0x10, got 0x{flags:02x}")
 
+    def _violated(self, counter: str, text: str) -> None:
+        """
+        The phone has lost the thread of this session, and only of this one.
+        """
+        self.owner.complaints.add(counter, f"session {self.sourcePort}, port {self.port}: {text}")
+        self.ended(Failure(ProtocolViolation(text)), reset=True)
+
+    def isHolding(self) -> bool:
+        """
+        Whether something has come that the end has not taken.
+        """
+        return self.receive.delivered != self.receive.expected
+
+    def taken(self, size: int) -> None:
+        """
+        The end has taken so many bytes.
+        """
+        receive = self.receive
+        receive.delivered = (receive.delivered + size) & 0xFFFFFFFF
+
+    def resumed(self) -> None:
+        """
+        The end has taken some of what was held, and perhaps all of it.
+        """
+        if self.state is DRAINING:
+            if self.isHolding() or self.isWithheld:
+                self._awaitDraining()
+            else:
+                self._endDraining()
+        elif self.acknowledgeable():
+            self.owner.delayed.owes(self, self.owed())
+
+    # The end
+
     def ended(self, reason: Failure, *, reset: bool) -> None:
         """
         There is no more to come: the phone has ended the session or is gone.
 
-        What is held is still delivered when the protocol resumes.
+        What is held is still delivered when the end takes it.
 
         @param reset: Whether the phone is to be told.
         """
-        if not self._held or self.state is FLUSHING:
+        if self.state is FLUSHING or not self.isHolding():
             self._finish(reason, reset=reset)
             return
-        self._end = reason
-        self._buffer.clear()
-        self._muxer.sessionEnded(self)
+        self._reason = reason
+        self.available = 0
+        self.end.forgetUnsent()
+        self.owner.sessionEnded(self)
         if reset:
             self._reset()
-        self._enter(DRAINING, self._muxer.limits.flushTimeout, self._endDraining)
+        self._awaitDraining()
 
-    def _endDraining(self, *, later: bool = False) -> None:
-        assert self._end is not None
-        self._finish(self._end, reset=False, later=later)
-
-    def _drainedHeld(self) -> None:
-        if self._held is None and not self._paused:
-            self._endDraining()
-        else:
-            self._enter(DRAINING, self._muxer.limits.flushTimeout, self._endDraining)
-
-    def _blame(self, what: str) -> None:
+    def close(self) -> None:
         """
-        The application's code raised: that ends its session and nothing else.
+        Send what the end has and wait for its acknowledgement, then end the session;
+        at the latest when the phone has taken nothing for the flush timeout.
         """
-        failure = Failure()
-        _log.failure(
-            "{what} of session {session} with port {port} of {udid} failed",
-            failure,
-            what=what,
-            session=self.sourcePort,
-            port=self.port,
-            udid=self._muxer.label,
-        )
-        self._finish(failure, reset=True, later=True)
-
-    # Closing
-
-    def loseConnection(self) -> None:
-        """
-        Send what was written and wait for its acknowledgement, then end the
-        session; at the latest when the phone has taken nothing for the flush timeout.
-        """
-        if self.state is DRAINING:
+        state = self.state
+        if state is DRAINING:
             self._endDraining(later=True)
-        elif self.state is not FLUSHING and self.state is not CLOSED:
-            self._held = None
-            self._receive.delivered = self._receive.expected
+        elif state is not FLUSHING and state is not CLOSED:
+            self.end.forgetHeld()
+            self.receive.delivered = self.receive.expected
             self._enter(FLUSHING)
-            self._checkFlushed(later=True)
+            self.checkFlushed(later=True)
             if self.state is FLUSHING:
                 self._awaitFlush()
-                self._muxer.delayed.owes(self, self.owed())
+                self.owner.delayed.owes(self, self.owed())
 
-    def loseWriteConnection(self) -> None:
+    def closeHalf(self) -> None:
         """
-        Send what was written, and go on delivering what the phone says until it
+        Send what the end has, and go on delivering what the phone says until it
         ends the session or has been silent for the grace period (protocol 3.7);
         at the latest when the phone has taken nothing and said nothing for the
         flush timeout.
         """
         if self.state is ESTABLISHED:
             self._enter(HALF_CLOSING)
-            self._checkFlushed(later=True)
+            self.checkFlushed(later=True)
             if self.state is HALF_CLOSING:
                 self._awaitTaking()
 
-    def abortConnection(self) -> None:
+    def abort(self, reason: Failure | None = None, *, later: bool = True) -> None:
         """
         End the session now; what was not sent is dropped.
+
+        @param reason: What the end is told; that it was its own wish, if it is None.
         """
-        if self.state is not CLOSED:
-            self._finish(Failure(ConnectionAborted()), reset=True, later=True)
+        if reason is None:
+            reason = Failure(ConnectionAborted())
+        self._finish(reason, reset=True, later=later)
 
-    def _flushExpired(self) -> None:
-        text = f"the phone did not take the last {self.unacknowledged()} bytes in time"
-        self._finish(Failure(ConnectionLost(text)), reset=True)
+    def checkFlushed(self, *, later: bool = False) -> None:
+        """
+        Go on with closing, if that is what the session does and everything has
+        been taken.
 
-    def _checkFlushed(self, *, later: bool = False) -> None:
-        if self._buffer.size or self._gate.producer is not None or not self.isQuiet():
+        @param later: Tell the end afterwards, as it is calling us.
+        """
+        state = self.state
+        if state is not FLUSHING and state is not HALF_CLOSING:
             return
-        if self.state is FLUSHING:
+        if self.available or not self.isQuiet() or not self.end.isFinished():
+            return
+        if state is FLUSHING:
             self._finish(connectionDone, reset=True, later=later)
-        elif self.state is HALF_CLOSING:
+        else:
             self._awaitSilence()
-            if later:
-                self._muxer.clock.callLater(0, self._tellWriteLost)
-            else:
-                self._tellWriteLost()
+            self.end.writeFinished(later)
 
-    def _tellWriteLost(self) -> None:
-        protocol = IHalfCloseableProtocol(self._protocol, None)
-        if protocol is not None:
-            try:
-                protocol.writeConnectionLost()
-            except Exception:
-                self._blame("writeConnectionLost")
+    # Waiting
+
+    def _awaitDraining(self) -> None:
+        """
+        Let the end take what is held.
+        """
+        self._enter(DRAINING, self.owner.limits.flushTimeout, self._drainingExpired)
+
+    def _drainingExpired(self) -> None:
+        if self.end.isTaking():
+            self._awaitDraining()
+        else:
+            self._endDraining()
+
+    def _endDraining(self, *, later: bool = False) -> None:
+        assert self._reason is not None
+        self._finish(self._reason, reset=False, later=later)
 
     def _awaitFlush(self) -> None:
         """
         Let the phone take the last bytes, as slowly as it likes.
         """
-        before = self._send.acknowledged
+        before = self.send.acknowledged
 
         def expired() -> None:
             self._timer = None
-            if self._send.acknowledged != before:
+            if self.send.acknowledged != before:
                 self._awaitFlush()
             else:
                 self._flushExpired()
 
-        self._enter(FLUSHING, self._muxer.limits.flushTimeout, expired)
+        self._enter(FLUSHING, self.owner.limits.flushTimeout, expired)
+
+    def _flushExpired(self) -> None:
+        text = f"the phone did not take the last {self.unacknowledged()} bytes in time"
+        self._finish(Failure(ConnectionLost(text)), reset=True)
 
     def _awaitTaking(self) -> None:
         """
         Let the phone take what was written.
         """
-        self._enterWhileMoving(HALF_CLOSING, self._muxer.limits.flushTimeout, self._nothingTaken)
+        self._enterWhileMoving(HALF_CLOSING, self.owner.limits.flushTimeout, self._nothingTaken)
 
     def _nothingTaken(self) -> None:
         if self.unacknowledged():
@@ -298,7 +446,7 @@ class Session(ReceivingHalf):
         def silent() -> None:
             self._finish(connectionDone, reset=True)
 
-        self._enterWhileMoving(HALF_CLOSED, self._muxer.limits.halfCloseGrace, silent)
+        self._enterWhileMoving(HALF_CLOSED, self.owner.limits.halfCloseGrace, silent)
 
     def _enterWhileMoving(
         self, state: SessionState, delay: float, stands: Callable[[], None]
@@ -307,17 +455,17 @@ class Session(ReceivingHalf):
         Change the state until nothing moves: a byte that has come in the delay, or
         one that was sent, or that either side has acknowledged, earns another one.
 
-        What stands still because we are paused does not count, and a phone that was
-        not acknowledged to before has the whole delay from then on.  That we owe it an
+        What stands still because the end takes nothing does not count, and a phone that
+        was not acknowledged to before has the whole delay from then on.  That we owe it an
         acknowledgement earns it nothing, as it may be the phone that does not take it.
         """
-        send, receive = self._send, self._receive
+        send, receive = self.send, self.receive
         before = self.bytesReceived, receive.acknowledged, send.acknowledged, send.next
 
         def expired() -> None:
             self._timer = None
             now = self.bytesReceived, receive.acknowledged, send.acknowledged, send.next
-            if now != before or self._paused:
+            if now != before or self.isWithheld:
                 self._enterWhileMoving(state, delay, stands)
             else:
                 stands()
@@ -331,8 +479,10 @@ class Session(ReceivingHalf):
         expired: Callable[[], None] | None = None,
     ) -> None:
         """
-        Change the state, and with it the one timer.
+        Change the state, and with it the one timer; every change happens here.
         """
+        if state not in TRANSITIONS[self.state]:
+            raise AssertionError(f"session {self.sourcePort}: {self.state.value} to {state.value}")
         timer = self._timer
         if timer is not None:
             if timer.active():
@@ -340,45 +490,26 @@ class Session(ReceivingHalf):
             self._timer = None
         self.state = state
         if delay is not None and expired is not None:
-            self._timer = self._muxer.clock.callLater(delay, expired)
+            self._timer = self.owner.clock.callLater(delay, expired)
 
     def _reset(self) -> None:
-        self._muxer.outbound.segment(self, RST, self._send.next, self._receive.delivered)
+        self.owner.outbound.segment(self, RST, self.send.next, self.receive.delivered)
 
     def _finish(self, reason: Failure, *, reset: bool, later: bool = False) -> None:
         """
-        The one way to CLOSED.  Everything is put in order before the
-        application hears of it, last.
+        The one way to CLOSED.  Everything is put in order before the end hears
+        of it, last.
 
         @param later: It hears of it from the reactor, as it is calling us and
-            does not expect C{connectionLost} before we return.
+            does not expect to be called before we return.
         """
         state = self.state
         if state is CLOSED:
             return
         self._enter(CLOSED)
-        self._buffer.clear()
-        self._held = None
+        self.available = 0
         if state is not DRAINING:
-            self._muxer.sessionEnded(self)
+            self.owner.sessionEnded(self)
             if reset:
                 self._reset()
-        producer = self._gate.unregister()
-        protocol, self._protocol = self._protocol, None
-        if producer is not None:
-            try:
-                producer.stopProducing()
-            except Exception:
-                _log.failure("stopProducing failed")
-        if later:
-            self._muxer.clock.callLater(0, self._tell, protocol, reason)
-        else:
-            self._tell(protocol, reason)
-
-    def _tell(self, protocol: IProtocol | None, reason: Failure) -> None:
-        if protocol is not None:
-            try:
-                protocol.connectionLost(reason)
-            except Exception:
-                _log.failure("connectionLost failed")
-        stopFactory(self._factory)
+        self.end.lost(reason, later)

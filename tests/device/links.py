@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.device.muxer import Muxer
-from muxd.device.session import Session
+from muxd.device.transport import SessionTransport
 from muxd.interfaces import Buffer, IPacketLink, IPacketReceiver
 from muxd.limits import LIMITS, Limits
 from muxd.wire.mux import (
@@ -126,11 +126,11 @@ class Recorder(Protocol):
         return b"".join(self.chunks)
 
     @property
-    def session(self) -> Session:
+    def session(self) -> SessionTransport:
         """
         The transport.
         """
-        assert isinstance(self.transport, Session)
+        assert isinstance(self.transport, SessionTransport)
         return self.transport
 
     def connectionMade(self) -> None:
@@ -350,7 +350,7 @@ class PhoneSide:
         return self.factory.recorder
 
     @property
-    def session(self) -> Session:
+    def session(self) -> SessionTransport:
         """
         The transport.
         """

@@ -271,8 +271,8 @@ class ConversationTests(SynchronousTestCase):
         They do.
         """
         for recorder in Conversation(2).hosts:
-            self.assertEqual(recorder.session._send.next, NEAR_WRAP + 1)
-            self.assertEqual(recorder.session._receive.expected, NEAR_WRAP + 1)
+            self.assertEqual(recorder.session.session.send.next, NEAR_WRAP + 1)
+            self.assertEqual(recorder.session.session.receive.expected, NEAR_WRAP + 1)
 
     def play(self, talk: Conversation, script: list[tuple[str, int, int]]) -> None:
         """
@@ -286,7 +286,7 @@ class ConversationTests(SynchronousTestCase):
                 self.assertTrue(talk.fromPhone[one].startswith(recorder.data))
                 service = talk.services[PORTS[one]].recorder
                 self.assertTrue(talk.fromHost[one].startswith(service.data))
-                inFlight = recorder.session._send.inFlight()
+                inFlight = recorder.session.session.send.inFlight()
                 self.assertLessEqual(inFlight, WINDOW)
         self.assertEqual(talk.phone.violations, [])
 
@@ -303,8 +303,8 @@ class ConversationTests(SynchronousTestCase):
         for one, recorder in enumerate(talk.hosts):
             self.assertEqual(recorder.data, talk.fromPhone[one])
             self.assertEqual(talk.services[PORTS[one]].recorder.data, talk.fromHost[one])
-            self.assertTrue(recorder.session.isQuiet())
-            self.assertEqual(recorder.session.owed(), 0)
+            self.assertTrue(recorder.session.session.isQuiet())
+            self.assertEqual(recorder.session.session.owed(), 0)
             self.assertEqual(recorder.lost, [])
         self.assertEqual(talk.phone.violations, [])
         counters = talk.host.counters
@@ -329,7 +329,7 @@ class ConversationTests(SynchronousTestCase):
         """
         talk = Conversation(version)
         self.play(talk, script)
-        received = [recorder.session.bytesReceived for recorder in talk.hosts]
+        received = [recorder.session.session.bytesReceived for recorder in talk.hosts]
         talk.host.linkLost(Failure(ConnectionLost("unplugged")))
         for one, recorder in enumerate(talk.hosts):
             recorder.session.resumeProducing()

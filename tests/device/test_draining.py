@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.device.chunks import SMALL
-from muxd.device.sending import SessionState
+from muxd.device.states import SessionState
 from tests.device.links import RST, ScriptedPhone
 
 ONE = b"1" * SMALL

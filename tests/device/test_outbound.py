@@ -236,8 +236,8 @@ class OutboundTests(OutboundCase):
             side.session.write(b"x")
         self.sides[0].say(flags=RST)
         self.sides[1].session.abortConnection()
-        self.assertEqual(list(outbound._ready), [self.sides[2].session])
-        self.assertEqual(list(outbound._owing), [self.sides[2].session])
+        self.assertEqual(list(outbound._ready), [self.sides[2].session.session])
+        self.assertEqual(list(outbound._owing), [self.sides[2].session.session])
         self.link.makeRoom()
         self.assertEqual(self.ports(), [(2, RST), (3, ACK), (3, ACK)])
 
@@ -259,7 +259,7 @@ class OutboundTests(OutboundCase):
             kept.append(len(ready) - left)
         self.assertLess(kept.count(0), 10)
         for side in sides:
-            self.assertIn(side.session, ready)
+            self.assertIn(side.session.session, ready)
         self.link.makeRoom()
         self.assertEqual(
             [port for port, flags in self.ports() if flags == ACK], [side.port for side in sides]

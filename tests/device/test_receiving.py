@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.device.receiving}: what a session makes of the phone's segments.
+Tests of L{muxd.device.transport}: what a session makes of the phone's segments.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.device.chunks import SMALL
 from muxd.device.errors import ProtocolViolation
-from muxd.device.session import Session
+from muxd.device.transport import SessionTransport
 from tests.device.links import ACK, RST, WINDOW, PhoneSide, ScriptedPhone
 
 WRAP = 2**32
 ONE, TWO, THREE, FOUR = (figure * SMALL for figure in (b"1", b"2", b"3", b"4"))
 
 
-def heldBytes(session: Session) -> int:
+def heldBytes(session: SessionTransport) -> int:
     """
     How much a session holds back.
     """
@@ -57,7 +57,7 @@ class SequenceTests(SynchronousTestCase):
             self.side.say(payload)
         self.assertEqual(self.side.recorder.data, b"abcdef")
         self.assertEqual([one.ack for one in self.side.take()], [WRAP - 1, 1, 3])
-        self.assertEqual(self.side.session.bytesReceived, 6)
+        self.assertEqual(self.side.session.session.bytesReceived, 6)
 
     def test_duplicate(self) -> None:
         """
@@ -140,12 +140,12 @@ class SequenceTests(SynchronousTestCase):
         """
         self.side.acknowledge(1)
         self.assertEqual(self.counters.badAcknowledgements, 1)
-        self.assertTrue(self.side.session.isQuiet())
+        self.assertTrue(self.side.session.session.isQuiet())
         self.side.ack = 1
         self.side.session.write(b"ab")
         self.side.acknowledge(2)
         self.assertEqual(self.counters.badAcknowledgements, 1)
-        self.assertTrue(self.side.session.isQuiet())
+        self.assertTrue(self.side.session.session.isQuiet())
 
     def test_oddFlags(self) -> None:
         """
@@ -273,7 +273,9 @@ class PausingTests(SynchronousTestCase):
         self.assertEqual(self.recorder.chunks, [])
         segments = self.phone.take()
         self.assertEqual(other.recorder.data, b"y" * 131072)
-        acks = [each.ack for each in segments if each.sourcePort == other.session.sourcePort]
+        acks = [
+            each.ack for each in segments if each.sourcePort == other.session.session.sourcePort
+        ]
         self.assertEqual(acks[-1], 131072 + 1)
         self.assertEqual(len(acks), len(segments))
 
@@ -290,7 +292,7 @@ class PausingTests(SynchronousTestCase):
         self.side.say(FOUR)
         self.session.resumeProducing()
         self.assertEqual(self.recorder.chunks, [ONE, TWO])
-        self.assertEqual(self.session._receive.owed(), 2 * SMALL)
+        self.assertEqual(self.session.session.receive.owed(), 2 * SMALL)
 
     def test_resumedWithin(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.device.sending}: what is written, and who produces it.
+Tests of L{muxd.device.transport}: what is written, and who produces it.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ class WritingTests(SynchronousTestCase):
         one, two = self.side.take()
         self.assertEqual((one.seq, one.ack, one.flags, one.window), (1, 1, ACK, WINDOW))
         self.assertEqual((two.seq, two.payload), (6, b"you"))
-        self.assertEqual(self.session.bytesSent, 8)
+        self.assertEqual(self.session.session.bytesSent, 8)
         self.assertEqual(self.phone.muxer.counters.bytesSent, 8)
 
     def test_wrap(self) -> None:
         """
         Sequence numbers wrap at 2^32, and so do acknowledgements.
         """
-        window = self.session._send
+        window = self.session.session.send
         window.next = window.acknowledged = self.side.ack = WRAP - 2
         self.session.write(b"abcd")
         self.session.write(b"ef")
         self.assertEqual([one.seq for one in self.side.take()], [WRAP - 2, 2])
         self.side.acknowledge(6)
-        self.assertTrue(self.session.isQuiet())
+        self.assertTrue(self.session.session.isQuiet())
         self.assertEqual(self.phone.muxer.counters.badAcknowledgements, 0)
 
     def test_segments(self) -> None:
@@ -80,7 +80,7 @@ class WritingTests(SynchronousTestCase):
         self.session.write(data)
         first = b"".join(self.payloads())
         self.assertEqual(len(first), WINDOW)
-        self.assertEqual(self.session.unacknowledged(), len(data))
+        self.assertEqual(self.session.session.unacknowledged(), len(data))
         self.side.acknowledge(100)
         second = b"".join(self.payloads())
         self.assertEqual(len(second), 100)

@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muxd.device.address import DeviceAddress, HostAddress
-from muxd.device.sending import SessionState
+from muxd.device.states import SessionState
 from muxd.interfaces import Buffer
 from muxd.wire.mux import Flags, MuxProtocol, Packet, Segment
 from tests.device.links import ACK, LOCKDOWN, RST, UDID, Recorder, RecordingProducer, ScriptedPhone

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from muxd.device.muxer import Muxer
-from muxd.device.session import Session
+from muxd.device.transport import SessionTransport
 from tests.device.links import Recorder, RecorderFactory, RecordingProducer
 
 
@@ -34,7 +34,7 @@ class App:
         self.key = made.pop() if made else None
 
     @property
-    def session(self) -> Session | None:
+    def session(self) -> SessionTransport | None:
         """
         The transport, once there has been one.
         """
@@ -54,42 +54,42 @@ class App:
         session.write(data)
 
 
-def pause(app: App, session: Session) -> None:
+def pause(app: App, session: SessionTransport) -> None:
     """
     It reads no more for now.
     """
     session.pauseProducing()
 
 
-def resume(app: App, session: Session) -> None:
+def resume(app: App, session: SessionTransport) -> None:
     """
     It reads again.
     """
     session.resumeProducing()
 
 
-def lose(app: App, session: Session) -> None:
+def lose(app: App, session: SessionTransport) -> None:
     """
     It has had enough.
     """
     session.loseConnection()
 
 
-def abort(app: App, session: Session) -> None:
+def abort(app: App, session: SessionTransport) -> None:
     """
     It does not care.
     """
     session.abortConnection()
 
 
-def half(app: App, session: Session) -> None:
+def half(app: App, session: SessionTransport) -> None:
     """
     It has said everything.
     """
     session.loseWriteConnection()
 
 
-def produce(app: App, session: Session) -> None:
+def produce(app: App, session: SessionTransport) -> None:
     """
     A producer writes to it, or not any more.
     """
@@ -99,14 +99,14 @@ def produce(app: App, session: Session) -> None:
         session.unregisterProducer()
 
 
-def write(app: App, session: Session) -> None:
+def write(app: App, session: SessionTransport) -> None:
     """
     It writes something small.
     """
     app.write(100)
 
 
-ACTIONS: tuple[Callable[[App, Session], None], ...] = (
+ACTIONS: tuple[Callable[[App, SessionTransport], None], ...] = (
     pause,
     resume,
     lose,

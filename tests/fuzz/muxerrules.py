@@ -98,7 +98,7 @@ class MuxerRules:
                 app.heard = end
                 session = app.session
                 if session is not None and session.connected:
-                    receive = session._receive
+                    receive = session.session.receive
                     demand(
                         distance(segment.ack, receive.expected) <= 2 * self._window
                         or between(segment.ack, receive.expected, segment.ack),

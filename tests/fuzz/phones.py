@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from muxd.device.muxer import Muxer, MuxerState
 from muxd.device.opening import Opening
-from muxd.device.sending import ESTABLISHED, FLUSHING, HALF_CLOSED, HALF_CLOSING
+from muxd.device.states import ESTABLISHED, FLUSHING, HALF_CLOSED, HALF_CLOSING
 from muxd.limits import Limits
 from muxd.wire.mux import (
     Flags,
@@ -136,7 +136,7 @@ class World:
             return
         demand(app.session.connected, "the innocent session has ended")
         text = b"%d," % len(self.said)
-        if not app.session._receive.admits(len(text)):
+        if not app.session.session.receive.admits(len(text)):
             # It keeps to the window, too.
             return
         self.segment(app, 1 + len(self.said), 1, ACK, 131072, text)
@@ -182,11 +182,11 @@ class World:
             self.segment(app, seq, ack, flags, window, payload)
             return
         isGap = 0 < seq < 1 << 31 and payload and flags == ACK and session.state in OPEN
-        received = session._receive.expected
-        self.segment(app, received + seq, session._send.next + ack, flags, window, payload)
+        received = session.session.receive.expected
+        self.segment(app, received + seq, session.session.send.next + ack, flags, window, payload)
         if isGap and self.batch is None:
             demand(session.state not in OPEN, "bytes are missing, and nobody has noticed")
-            demand(session._receive.expected == received, "bytes were taken behind a gap")
+            demand(session.session.receive.expected == received, "bytes were taken behind a gap")
 
     def stray(self, script: Script) -> None:
         """

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from usb.core import find
 
 from muxd.device.muxer import Muxer
-from muxd.device.session import Session
+from muxd.device.transport import SessionTransport
 from muxd.limits import LIMITS, Limits
 from muxd.usb.asynchronous.link import AsynchronousLink
 from muxd.usb.engines import LinkState, linkFactory
@@ -86,7 +86,7 @@ class Client(Protocol):
     @ivar lost: Fires with why when the session has ended.
     """
 
-    session: Session
+    session: SessionTransport
 
     def __init__(self, size: int) -> None:
         self.received = bytearray()
@@ -98,7 +98,7 @@ class Client(Protocol):
         """
         Remember what is being talked to.
         """
-        self.session = cast(Session, self.transport)
+        self.session = cast(SessionTransport, self.transport)
 
     def dataReceived(self, data: bytes) -> None:
         """

@@ -1,0 +1,99 @@
+# -*- test-case-name: tests.device.test_session -*-
+"""
+What a session asks of its end on our side.
+
+A session knows the phone's rules, and its end knows where the bytes come from and where
+they go: L{muxd.device.transport} leads to a Twisted protocol.  No end knows a sequence
+number, and a session knows neither protocols nor sockets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.python.failure import Failure
+
+from muxd.interfaces import Buffer
+
+if TYPE_CHECKING:
+    from muxd.device.session import Session
+
+
+class SessionEnd(Protocol):
+    """
+    Where a session's bytes come from, and where they go.
+
+    It says how many bytes it has with L{Session.available}, and that there are some with
+    L{Session.offer}.
+    """
+
+    def take(self, size: int) -> list[Buffer]:
+        """
+        The next bytes for the phone, which are as many as were said to be available, or
+        more.
+        """
+
+    def sent(self) -> None:
+        """
+        A segment has gone to the link: there is room for more.
+        """
+
+    def isFinished(self) -> bool:
+        """
+        Whether there is nothing left to be sent, nor will be.
+        """
+
+    def forgetUnsent(self) -> None:
+        """
+        The phone takes no more.
+        """
+
+    def deliver(self, payload: memoryview) -> None:
+        """
+        The phone has sent bytes.  They are taken with L{Session.taken}, now or later;
+        what is not taken is held.
+
+        @param payload: The link's memory, good for this call only.
+        """
+
+    def forgetHeld(self) -> None:
+        """
+        What is held will not be wanted any more.
+        """
+
+    def isTaking(self) -> bool:
+        """
+        Whether some of what is held has been taken since this was asked before, in so far
+        as L{Session.taken} was not called for it.
+        """
+
+    def writeFinished(self, later: bool) -> None:
+        """
+        The phone has taken everything, after the end had said that it was all.
+
+        @param later: Nobody expects to be called before the present call returns.
+        """
+
+    def lost(self, reason: Failure, later: bool) -> None:
+        """
+        The session is over.  This is the last call.
+
+        @param later: Nobody expects to be called before the present call returns.
+        """
+
+
+class SessionRequest(Protocol):
+    """
+    What has asked for a session, and will give it an end.
+    """
+
+    def established(self, session: Session) -> None:
+        """
+        The phone has accepted.  The session has its end, L{Session.end}, when this
+        returns, or is closed.
+        """
+
+    def refused(self, reason: Failure) -> None:
+        """
+        There will be no session.
+        """
