@@ -16,6 +16,7 @@ with any version.
 
 from typing import TYPE_CHECKING
 
+from muxd.build import choose as _choose
 from muxd.faces import lazyFace
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ __all__ = [
     "Route",
     "__version__",
 ]
+
+# Before anything of ours is imported that there are two of.
+_choose()
 
 __getattr__, __dir__ = lazyFace(
     __name__,

@@ -14,6 +14,8 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
+from muxd.net.packetmemory import PacketMemory
+
 _STRINGS = 50_000
 """More than the table has room for when it has doubled the first time."""
 
@@ -36,14 +38,17 @@ def objects() -> dict[str, int]:
     """
     Count the objects of each type, garbage removed.
 
-    Only those that Python's collector knows; L{blocks} has the others, too.
+    Only those that Python's collector knows; L{blocks} has the others, too.  The memory
+    of packets is counted by its size.
     """
     gc.collect()
     gc.collect()
-    counted = Counter(
-        f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.get_objects()
-    )
-    return dict(counted)
+    return dict(Counter(map(_kind, gc.get_objects())))
+
+
+def _kind(one: object) -> str:
+    name = f"{type(one).__module__}.{type(one).__qualname__}"
+    return f"{name}_{one.size}" if isinstance(one, PacketMemory) else name
 
 
 def blocks() -> int:

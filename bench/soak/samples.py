@@ -28,8 +28,8 @@ they are a few hundred more or less from one rest to the next.
 MALLOC = 1 << 20
 """How many more bytes the C library may have given out at the end."""
 
-BUFFERS = "muxd.usb.asynchronous.transfers.c_ubyte_Array_"
-"""What types of buffers of transfers are called, but for their size."""
+BUFFERS = "muxd.usb.asynchronous.transfers.Transfer_"
+"""What transfers are counted as, but for the size of their memory."""
 
 RESIDENT = 8 << 20
 """How much larger the process may be: memory is freed in pieces, and kept in pages."""

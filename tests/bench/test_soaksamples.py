@@ -148,7 +148,7 @@ class VerdictTests(SynchronousTestCase):
         has given out.
         """
         objects = {
-            "muxd.usb.asynchronous.transfers.c_ubyte_Array_65536": 32,
+            "muxd.usb.asynchronous.transfers.Transfer_65536": 32,
             "builtins.dict": 100_000,
         }
         last = sample(2, malloc=(10 << 20) + (2 << 20), objects=objects)

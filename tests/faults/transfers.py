@@ -1,7 +1,7 @@
 """
 The asynchronous engine's transfers on a simulated bus, without libusb and without waiting.
 
-This is what L{muxd.usb.asynchronous.transfers} is to a real bus.  When and how many at
+This is what L{muxd.usb.asynchronous.context} is to a real bus.  When and how many at
 a time the ends of transfers are seen is for the driver of an exploration to say.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from muxd.phone.bus.attachment import Attachment
 from muxd.phone.bus.handles import Handle
 from muxd.phone.bus.pipes import Transfer
-from muxd.usb.asynchronous.transfers import NO_DEVICE, NO_MEMORY, TransferError, TransferStatus
+from muxd.usb.asynchronous.context import NO_DEVICE, NO_MEMORY, TransferStatus
 
 STATUS = {
     0: TransferStatus.COMPLETED,
@@ -55,26 +55,27 @@ class BusTransfer:
         self._endpoint = endpoint
         self._isCancelled = False
 
-    def submit(self, length: int) -> None:
+    def submit(self, length: int) -> int:
         """
         Begin it.
 
-        @raise TransferError: There is no memory, or no phone.
+        @return: 0, or that there is no memory, or no phone.
         """
         context = self._context
-        assert not self.isFreed and id(self) not in context.inFlight
+        assert not self.isFreed and self not in context.inFlight
         assert not context.isTaken
         if context.random.random() < context.memoryTrouble:
-            raise TransferError("submit", NO_MEMORY)
+            return NO_MEMORY
         self.length = length
         self._isCancelled = False
         try:
             pending = Transfer(self.view[:length], context.handle)
             context.attachment.submit(self._endpoint, pending)
-        except OSError as error:
-            raise TransferError("submit", NO_DEVICE) from error
+        except OSError:
+            return NO_DEVICE
         self.pending = pending
-        context.inFlight[id(self)] = self
+        context.inFlight.append(self)
+        return 0
 
     def cancel(self) -> None:
         """
@@ -104,7 +105,7 @@ class BusTransfer:
         """
         Use it no more.
         """
-        assert not self.isFreed and id(self) not in self._context.inFlight
+        assert not self.isFreed and self not in self._context.inFlight
         self.isFreed = True
         self.view = memoryview(b"")
         self.pending = None
@@ -114,7 +115,7 @@ class BusContext:
     """
     What the engine sees of a context.
 
-    @ivar inFlight: By C{id}, as they were submitted.
+    @ivar inFlight: In the order in which they were submitted.
     @ivar fd: What stands for its descriptor.
     @ivar isReleased: Whether the link has let go of it.
     @ivar isTaken: Whether a thread has the phone, for which the reactor would wait.
@@ -129,7 +130,7 @@ class BusContext:
         self.memoryTrouble = memoryTrouble
         self.handle: Handle = device._ctx.managed_open()
         self.attachment: Attachment = self.handle.attachment
-        self.inFlight: dict[int, BusTransfer] = {}
+        self.inFlight: list[BusTransfer] = []
         self.transfers: list[BusTransfer] = []
         self.isReleased = False
         self.isTaken = False
@@ -155,7 +156,7 @@ class BusContext:
         """
         return not self.isTaken and any(
             transfer.pending is not None and transfer.pending.done.is_set()
-            for transfer in self.inFlight.values()
+            for transfer in self.inFlight
         )
 
     def handleEvents(self) -> list[BusTransfer]:
@@ -165,13 +166,13 @@ class BusContext:
         assert not self.isTaken
         ended = [
             transfer
-            for transfer in self.inFlight.values()
+            for transfer in self.inFlight
             if transfer.pending is not None and transfer.pending.done.is_set()
         ]
         if len(ended) > 1:
             del ended[self.random.randrange(len(ended)) + 1 :]
         for transfer in ended:
-            del self.inFlight[id(transfer)]
+            self.inFlight.remove(transfer)
         return ended
 
     def forgetDescriptors(self) -> None:

@@ -29,6 +29,7 @@ from zope.interface import implementer
 
 from muxd.interfaces import IDevice, IDeviceReceiver
 from muxd.limits import Limits
+from muxd.net.packetmemory import PacketMemory
 from muxd.usb.asynchronous.link import AsynchronousLink
 from muxd.usb.engines import SMALL_PACKET, LinkState
 from muxd.usb.hotplug import PolledBus
@@ -140,8 +141,10 @@ async def freed(host: Host) -> None:
     """
     await host.open()
     context = cast(AsynchronousLink, host.link)._context
-    for address in context.inFlight:
-        context.library.libusb_free_transfer(address)
+    library = context._polled
+    library.libusb_free_transfer.argtypes = [ctypes.c_void_p]
+    for transfer in context.inFlight:
+        library.libusb_free_transfer(transfer.address)
     await host.echo(MEBIBYTE)
 
 
@@ -150,8 +153,7 @@ def transferBuffers() -> int:
     How many buffers of transfers there are.
     """
     return sum(
-        isinstance(one, ctypes.Array) and ctypes.sizeof(one) >= SMALL_PACKET
-        for one in gc.get_objects()
+        isinstance(one, PacketMemory) and one.size >= SMALL_PACKET for one in gc.get_objects()
     )
 
 

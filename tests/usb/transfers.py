@@ -20,8 +20,8 @@ from zope.interface import implementer
 from muxd.identity import DeviceIdentity
 from muxd.interfaces import IPacketReceiver
 from muxd.limits import Limits
+from muxd.usb.asynchronous.context import TransferStatus
 from muxd.usb.asynchronous.link import AsynchronousLink
-from muxd.usb.asynchronous.transfers import TransferError, TransferStatus
 from muxd.usb.configuration import MuxInterface
 from muxd.usb.opening import OpenedPhone
 
@@ -146,18 +146,19 @@ class FakeTransfer:
         self.freed = False
         self.cancelled = False
 
-    def submit(self, length: int) -> None:
+    def submit(self, length: int) -> int:
         """
         Be in flight, unless the context refuses.
         """
         assert not self.freed
         refusals = self.context.refusals[self.isIn]
         if refusals:
-            raise TransferError("submit", refusals.popleft())
+            return refusals.popleft()
         self.length = length
-        self.context.inFlight[id(self)] = self
+        self.context.inFlight.append(self)
         if not self.isIn:
             self.context.sent.append(bytes(self.view[:length]))
+        return 0
 
     def cancel(self) -> None:
         """
@@ -171,7 +172,7 @@ class FakeTransfer:
         """
         Be gone.
         """
-        assert id(self) not in self.context.inFlight
+        assert self not in self.context.inFlight
         self.freed = True
 
 
@@ -181,7 +182,7 @@ class FakeContext:
     """
 
     def __init__(self, device: object) -> None:
-        self.inFlight: dict[int, FakeTransfer] = {}
+        self.inFlight: list[FakeTransfer] = []
         self.transfers: list[FakeTransfer] = []
         self.sent: list[bytes] = []
         self.refusals: dict[bool, deque[int]] = {True: deque(), False: deque()}
@@ -213,7 +214,8 @@ class FakeContext:
         """
         ended, self.ended = self.ended, []
         for transfer in ended:
-            self.inFlight.pop(id(transfer), None)
+            if transfer in self.inFlight:
+                self.inFlight.remove(transfer)
         return ended
 
     def forgetDescriptors(self) -> None:
@@ -250,13 +252,13 @@ class FakeContext:
         """
         The IN transfers in flight, in order.
         """
-        return [each for each in self.inFlight.values() if each.isIn and each not in self.ended]
+        return [each for each in self.inFlight if each.isIn and each not in self.ended]
 
     def writes(self) -> list[FakeTransfer]:
         """
         The OUT transfers in flight, in order.
         """
-        return [each for each in self.inFlight.values() if not each.isIn and each not in self.ended]
+        return [each for each in self.inFlight if not each.isIn and each not in self.ended]
 
 
 @implementer(IPacketReceiver)

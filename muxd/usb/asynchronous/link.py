@@ -26,7 +26,7 @@ packet waits until memory comes back, for which a read is given up
 B{Endings.}  A transfer that fails means that the phone is gone, but for a
 stall, which is cleared once for each endpoint (L{muxd.usb.asynchronous.stalls}).  Whatever
 happens, no transfer is forgotten: a link is closed when all have come back (see
-L{muxd.usb.asynchronous.transfers}).
+L{muxd.usb.asynchronous.context}).
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ from zope.interface import implementer
 
 from muxd.interfaces import Buffer, IPacketReceiver
 from muxd.limits import LIMITS, Limits
+from muxd.usb.asynchronous.context import TransferContext, TransferStatus, Unwatchable
 from muxd.usb.asynchronous.pacing import BusPace
 from muxd.usb.asynchronous.pollfds import LibusbDescriptors
 from muxd.usb.asynchronous.reads import Reads
 from muxd.usb.asynchronous.stalls import Stalls
-from muxd.usb.asynchronous.transfers import Transfer, TransferContext, TransferError, TransferStatus
+from muxd.usb.asynchronous.transfers import Transfer
 from muxd.usb.asynchronous.writes import Writes
 from muxd.usb.engines import EngineError, IUSBLink, LinkState, assemblerFor
 from muxd.usb.identification import HIGH_SPEED
@@ -102,7 +103,7 @@ class AsynchronousLink:
         try:
             self._context = openContext(phone.device)
             self._watchable = self._context.descriptors(self._descriptors.change)
-        except (TypeError, AttributeError, TransferError) as error:
+        except (TypeError, AttributeError, Unwatchable) as error:
             raise EngineError(f"libusb has no asynchronous transfers here: {error}") from error
         self._pace = BusPace(self._reactor.seconds, limits)
         self._writes = Writes(
@@ -378,7 +379,7 @@ class AsynchronousLink:
         self._stopTimers()
         self._cancelling = True
         self._writes.clear()
-        for transfer in self._context.inFlight.values():
+        for transfer in self._context.inFlight:
             transfer.cancel()
         if self._context.inFlight:
             self._deadline = self._reactor.callLater(self._limits.linkCloseTimeout, self._giveUp)

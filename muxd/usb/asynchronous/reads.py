@@ -13,13 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from muxd.usb.asynchronous.transfers import (
-    NO_MEMORY,
-    Transfer,
-    TransferContext,
-    TransferError,
-    TransferStatus,
-)
+from muxd.usb.asynchronous.context import NO_MEMORY, TransferContext, TransferStatus, refusal
+from muxd.usb.asynchronous.transfers import Transfer
 from muxd.usb.configuration import MuxInterface
 from muxd.wire.assembly import PacketAssembler
 
@@ -102,14 +97,13 @@ class Reads:
         unread = self._unread
         while unread:
             transfer = unread.pop()
-            try:
-                transfer.submit(READ_SIZE)
-            except TransferError as error:
+            code = transfer.submit(READ_SIZE)
+            if code:
                 unread.append(transfer)
-                if error.code == NO_MEMORY:
+                if code == NO_MEMORY:
                     self._noMemory(not self.waiting)
                 else:
-                    self._failed(str(error))
+                    self._failed(refusal(code))
                 return
             self.waiting += 1
 
@@ -120,7 +114,7 @@ class Reads:
         """
         if self.waiting > 1 and self._surplus is None:
             # The newest is the least likely to have something in it.
-            newestFirst = reversed(self._context.inFlight.values())
+            newestFirst = reversed(self._context.inFlight)
             self._surplus = next(transfer for transfer in newestFirst if transfer.isIn)
             self._surplus.cancel()
 

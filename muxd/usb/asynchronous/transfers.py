@@ -1,104 +1,61 @@
-# -*- test-case-name: tests.usb.asynchronous.test_libusb -*-
+# -*- test-case-name: tests.usb.asynchronous.test_transfers -*-
 """
-libusb's asynchronous transfers, for one phone: the only place with raw pointers.
-
-pyusb has loaded the library, made a context, opened, configured and claimed the
-device.  It has no asynchronous transfers, so about ten functions of the same
-library are bound here once more, with C{ctypes.PyDLL}: none of them blocks, and
-keeping the GIL is what makes a submit cost 15 us instead of 60 (another thread
-would take it in between).
+libusb's asynchronous transfers, of one phone: with L{muxd.usb.asynchronous.context} the
+only place with raw pointers.
 
 What keeps this safe, in the order in which it could go wrong:
 
-B{One thread.}  A libusb context handles the events of all its devices in
-whatever thread asks it to, and a synchronous call asks it to.  So the context of
-a phone in use belongs to the reactor: discovery makes another one for the next
-phone.  Nothing here needs a lock, and a callback is only ever called from within
-L{TransferContext.handleEvents}, or from opening and closing.
+B{One thread.}  A libusb context handles the events of all its devices in whatever
+thread asks it to.  So the context of a phone in use belongs to the reactor, nothing
+here needs a lock, and a transfer only ever ends within L{Transfers.handleEvents}.
 
-B{Callbacks can neither raise nor be lost.}  An exception in a ctypes callback is
-printed and swallowed, and its transfer would never be submitted again.  The
-callback of a transfer is therefore the C{append} of a list: C code that puts
-the transfer's address there.  What is in the list is looked at after
-C{libusb_handle_events} has returned, in ordinary Python.  Changes of file
-descriptors cannot wait so long, as libusb closes one when the callback has
-returned; whoever is told of them must not raise.
+B{Callbacks can neither raise nor be lost.}  An exception in a callback would be printed
+and swallowed, and its transfer never be submitted again.  The callback is therefore C
+code that puts the transfer's address into a list, here the C{append} of one.  What is
+in the list is looked at after libusb has returned.
 
-B{Memory outlives transfers.}  The kernel writes into a transfer's buffer until
-the transfer has come back.  Buffer, C structure and callback are therefore owned
-by the L{Transfer}, and a submitted L{Transfer} is owned by its context's table of
-what is in flight.  C{free} refuses while it is there.  If a transfer never
-comes back, even cancelled, then it and the context are leaked on purpose: L{leak}.
+B{Memory outlives transfers.}  The kernel writes into a transfer's memory until the
+transfer has come back.  So what is in flight is owned by its L{Transfers}, is not to be
+used by anything else, and cannot be freed.
 
-B{Order of closing.}  Cancel, handle events until everything has come back, free
-the transfers, take the notifiers away, and only then let pyusb release the
-interface and close the device.
+B{Nothing after the end.}  When L{Transfers.close} has been called, libusb is asked for
+nothing any more: its device may be closed.
+
+B{Two builds.}  This module is compiled from C{transfers.pyx} where there is a compiler,
+and is this file everywhere else (L{muxd.build}).
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from ctypes import (
     CFUNCTYPE,
     POINTER,
+    PYFUNCTYPE,
     Structure,
     byref,
+    c_char,
     c_int,
     c_long,
-    c_short,
     c_ubyte,
     c_uint,
     c_void_p,
 )
-from enum import IntEnum
-from functools import cache
 from typing import Any
 
-POLLIN = 1
-BULK = 2
+from muxd.net.packetmemory import PacketMemory
+from muxd.net.streams import checkNumbers
 
+BUILD = "pure"
 
-class TransferStatus(IntEnum):
-    """
-    How a transfer has ended.
-    """
+NOT_FOUND = -5
+"""libusb's number for a transfer that cannot be cancelled, as it is not in flight."""
 
-    COMPLETED = 0
-    ERROR = 1
-    TIMED_OUT = 2
-    CANCELLED = 3
-    STALL = 4
-    NO_DEVICE = 5
-    OVERFLOW = 6
-
-
-class TransferError(Exception):
-    """
-    libusb refused something.
-
-    @ivar code: libusb's own number, such as L{NO_MEMORY}.
-    """
-
-    def __init__(self, what: str, code: int) -> None:
-        super().__init__(f"{what}: libusb error {code}")
-        self.code = code
-
-
-NO_DEVICE = -4
-NO_MEMORY = -11
-
-_CompletionCallback = CFUNCTYPE(None, c_void_p)
-_AddedCallback = CFUNCTYPE(None, c_int, c_short, c_void_p)
-_RemovedCallback = CFUNCTYPE(None, c_int, c_void_p)
+_BULK = 2
 
 
 class _TimeValue(Structure):
     _fields_ = [("seconds", c_long), ("microseconds", c_long)]
-
-
-class _PollFD(Structure):
-    _fields_ = [("fd", c_int), ("events", c_short)]
 
 
 class _TransferStructure(Structure):
@@ -118,212 +75,228 @@ class _TransferStructure(Structure):
     ]
 
 
-@cache
-def _bind(handle: int) -> ctypes.PyDLL:
-    """
-    The functions that are used, of a library that is loaded already and stays so.
-    """
-    library = ctypes.PyDLL(None, handle=handle)
-    for name, result, arguments in (
-        ("alloc_transfer", c_void_p, [c_int]),
-        ("free_transfer", None, [c_void_p]),
-        ("submit_transfer", c_int, [c_void_p]),
-        ("cancel_transfer", c_int, [c_void_p]),
-        ("handle_events_timeout_completed", c_int, [c_void_p, POINTER(_TimeValue), c_void_p]),
-        ("get_pollfds", POINTER(POINTER(_PollFD)), [c_void_p]),
-        ("free_pollfds", None, [c_void_p]),
-        ("set_pollfd_notifiers", None, [c_void_p, c_void_p, c_void_p, c_void_p]),
-    ):
-        function = getattr(library, f"libusb_{name}")
-        function.restype = result
-        function.argtypes = arguments
-    return library
+_CompletionCallback = CFUNCTYPE(None, c_void_p)
+# None of these blocks, and keeping the GIL is what makes a submit cost 15 us instead of
+# 60: another thread would take it in between.
+_Allocate = PYFUNCTYPE(c_void_p, c_int)
+_Use = PYFUNCTYPE(c_int, c_void_p)
+_Free = PYFUNCTYPE(None, c_void_p)
+_HandleEvents = PYFUNCTYPE(c_int, c_void_p, POINTER(_TimeValue), c_void_p)
 
 
-class TransferContext:
+class Transfers:
     """
-    The context that one phone was opened in.
-
-    @ivar inFlight: The submitted transfers, by address.
+    The bulk transfers of one open device.
     """
 
-    def __init__(self, device: Any) -> None:
+    _isClosed = True
+
+    def __init__(self, library: Any, context: int, handle: int) -> None:
         """
-        @param device: A C{usb.core.Device} of pyusb's libusb1 backend, open.
-        @raise TypeError: It is of another backend.
+        @param library: libusb as C{ctypes} has loaded it; or anything with its functions.
+        @param context: The address of the C{libusb_context} that the device was opened
+            in, which nothing else handles the events of.
+        @param handle: The address of the C{libusb_device_handle}.  Both have to be there
+            until L{close}.
+        @raise AttributeError: This library lacks a function.
         """
-        backend = device.backend
-        if not hasattr(backend, "ctx") or not hasattr(backend, "lib"):
-            raise TypeError(f"expected a device of libusb 1.0, got one of {backend!r}")
-        self.library = _bind(backend.lib._handle)
-        self.inFlight: dict[int, Transfer] = {}
-        # pyusb shows its handle to nobody; this is where it keeps it.
-        self.handle = device._ctx.managed_open().handle.value
-        self._device = device
-        self._pointer = backend.ctx
+        checkNumbers(context, handle)
+
+        def address(name: str) -> Any:
+            return ctypes.cast(getattr(library, f"libusb_{name}"), c_void_p).value
+
+        self._allocate = _Allocate(address("alloc_transfer"))
+        self._submit = _Use(address("submit_transfer"))
+        self._cancel = _Use(address("cancel_transfer"))
+        self._free = _Free(address("free_transfer"))
+        self._handle = _HandleEvents(address("handle_events_timeout_completed"))
+        # What these functions are made of has to stay.
+        self._library = library
+        self._context = context
+        self._device = handle
+        self._inFlight: dict[int, Transfer] = {}
         self._completed: list[int] = []
+        self._callback = _CompletionCallback(self._completed.append)
         self._zero = _TimeValue(0, 0)
-        self.callback = _CompletionCallback(self._completed.append)
-        self._notifiers: tuple[object, ...] = ()
+        self._isClosed = False
 
-    def descriptors(self, changed: Callable[[int, bool | None], None]) -> dict[int, bool]:
+    @property
+    def inFlight(self) -> list[Transfer]:
         """
-        Ask to be told of changes, and return the file descriptors to watch now:
-        True those whose being readable is an event, False writable.
+        What has been submitted and has not come back, in the order in which it was
+        submitted.
+        """
+        return list(self._inFlight.values())
 
-        @param changed: Called with a descriptor to watch for being readable
-            (True) or writable (False), or not any more (None).  It is still
-            open then.
-        @raise TransferError: This library cannot be polled (as on Windows).
+    @property
+    def countInFlight(self) -> int:
         """
-        library = self.library
-        listed = library.libusb_get_pollfds(self._pointer)
-        if not listed:
-            raise TransferError("file descriptors to poll", 0)
-        added = _AddedCallback(lambda fd, events, _: changed(fd, bool(events & POLLIN)))
-        removed = _RemovedCallback(lambda fd, _: changed(fd, None))
-        self._notifiers = (added, removed)
-        library.libusb_set_pollfd_notifiers(
-            self._pointer, ctypes.cast(added, c_void_p), ctypes.cast(removed, c_void_p), None
-        )
-        found = {}
-        index = 0
-        while listed[index]:
-            entry = listed[index].contents
-            found[entry.fd] = bool(entry.events & POLLIN)
-            index += 1
-        library.libusb_free_pollfds(ctypes.cast(listed, c_void_p))
-        return found
+        How many these are.
+        """
+        return len(self._inFlight)
+
+    def transfer(self, endpoint: int, size: int) -> Transfer:
+        """
+        A transfer to use, and use again, with memory of this size.
+
+        @param endpoint: Its address, with 0x80 if the device is to be read.
+        @raise ValueError: There is no such endpoint, or no such memory.
+        @raise MemoryError: libusb has no memory for it.
+        @raise RuntimeError: This is closed.
+        """
+        checkNumbers(endpoint, size)
+        if self._isClosed:
+            raise RuntimeError("these transfers are closed")
+        if not 0 <= endpoint <= 0xFF:
+            raise ValueError(f"expected an endpoint's address, got {endpoint}")
+        return Transfer(self, endpoint, size)
 
     def handleEvents(self) -> list[Transfer]:
         """
         Let libusb see what has happened, without waiting.
 
-        @return: The transfers that have ended, in that order.
+        @return: The transfers that have ended, in that order; a new list.
         """
-        self.library.libusb_handle_events_timeout_completed(self._pointer, byref(self._zero), None)
+        if self._isClosed:
+            return []
+        self._handle(self._context, byref(self._zero), None)
         addresses = self._completed
         if not addresses:
             return []
-        ended = [self.inFlight.pop(address) for address in addresses]
+        ended = []
+        for address in addresses:
+            transfer = self._inFlight.pop(address, None)
+            if transfer is None:
+                continue
+            structure = transfer._structure
+            transfer.status = structure.status
+            # More than was asked for is what no library says, and no memory has.
+            transfer.actualLength = min(max(structure.actualLength, 0), transfer.length)
+            transfer.isInFlight = False
+            ended.append(transfer)
         addresses.clear()
         return ended
 
-    def transfer(self, endpoint: int, size: int) -> Transfer:
+    def close(self) -> None:
         """
-        A transfer to use, and use again, with a buffer of this size.
+        Ask libusb for nothing any more.  What is in flight, if anything is, stays there,
+        and its memory with it, to the end of the process.
+        """
+        if not self._isClosed:
+            self._isClosed = True
+            if self._inFlight:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
 
-        @raise MemoryError: libusb has no memory for it.
-        """
-        return Transfer(self, endpoint, size)
-
-    def forgetDescriptors(self) -> None:
-        """
-        Be told of no more changes.
-        """
-        self.library.libusb_set_pollfd_notifiers(self._pointer, None, None, None)
-        self._notifiers = ()
-
-    def release(self) -> None:
-        """
-        Let go of the device, and so of the libusb context.  Nothing may be in
-        flight, and nothing be asked of this object afterwards.
-        """
-        self._device = None
-
-    def leak(self) -> None:
-        """
-        Never give back what the kernel may still write to.
-        """
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
+    def __del__(self) -> None:
+        # Forgotten, maybe with transfers that the kernel still writes to.
+        self.close()
 
 
-class Transfer:
+class Transfer(PacketMemory):
     """
     One bulk transfer, used again and again.
 
-    @ivar view: Its buffer.
+    @ivar address: Where libusb has it; 0 when it has been freed.
     @ivar isIn: Whether it reads.
-    @ivar isBulk: For whoever counts them.
+    @ivar isBulk: For the use of its owner.
+    @ivar length: How many bytes were to be moved the last time.
+    @ivar actualLength: How many were.
+    @ivar status: How it has ended, a L{muxd.usb.asynchronous.context.TransferStatus}: a
+        stall is one.
     """
 
-    __slots__ = ("_address", "_buffer", "_context", "_structure", "isBulk", "isIn", "view")
+    __slots__ = (
+        "_structure",
+        "_transfers",
+        "actualLength",
+        "address",
+        "isBulk",
+        "isIn",
+        "length",
+        "status",
+    )
 
-    def __init__(self, context: TransferContext, endpoint: int, size: int) -> None:
+    def __init__(self, transfers: Transfers, endpoint: int, size: int) -> None:
         """
-        @raise MemoryError: libusb has none.
+        Made by L{Transfers.transfer}, and nowhere else.
         """
-        address = context.library.libusb_alloc_transfer(0)
+        self.address = 0
+        super().__init__(size)
+        address = transfers._allocate(0)
         if not address:
             raise MemoryError("libusb_alloc_transfer")
-        self._context = context
-        self._address: int = address
-        self._buffer = (c_ubyte * size)()
-        self.view = memoryview(self._buffer).cast("B")
+        self.address = address
+        self._transfers = transfers
         self.isIn = bool(endpoint & 0x80)
         self.isBulk = False
+        self.length = self.actualLength = self.status = 0
         structure = _TransferStructure.from_address(address)
-        structure.handle = context.handle
+        structure.handle = transfers._device
         structure.endpoint = endpoint
-        structure.type = BULK
+        structure.type = _BULK
         structure.timeout = 0
-        structure.callback = ctypes.cast(context.callback, c_void_p)
-        structure.buffer = ctypes.addressof(self._buffer)
+        structure.callback = ctypes.cast(transfers._callback, c_void_p)
+        structure.buffer = ctypes.addressof(c_char.from_buffer(self.view))
         self._structure = structure
 
-    def submit(self, length: int) -> None:
+    def submit(self, length: int) -> int:
         """
-        Send the first C{length} bytes of the buffer, or read up to as many.
+        Send the first C{length} bytes of the memory, or read up to as many.
 
-        @raise TransferError: It was not submitted.
+        @return: 0, or libusb's number for why it was not submitted: C{NO_MEMORY} and
+            C{NO_DEVICE} in L{muxd.usb.asynchronous.context} are two that a phone's owner
+            has to live with.
+        @raise ValueError: It has fewer bytes.
+        @raise RuntimeError: It is in flight already, has been freed, or its L{Transfers}
+            are closed.
         """
-        self._structure.length = length
-        self._context.inFlight[self._address] = self
-        code = self._context.library.libusb_submit_transfer(self._address)
-        if code:
-            del self._context.inFlight[self._address]
-            raise TransferError("submit", code)
+        transfers = self._transfers
+        if length < 0 or length > self.size or self.isInFlight or transfers._isClosed:
+            self._refuseSubmission(length)
+        if not self.address:
+            self._refuseSubmission(length)
+        try:
+            self._structure.length = length
+        except TypeError:
+            self._refuseSubmission(length)
+        code: int = transfers._submit(self.address)
+        if code == 0:
+            self.length = length
+            self.isInFlight = True
+            transfers._inFlight[self.address] = self
+        return code
 
-    def cancel(self) -> None:
+    def cancel(self) -> int:
         """
-        Ask for it to come back early.
-        """
-        self._context.library.libusb_cancel_transfer(self._address)
+        Ask for it to come back early, which it does in a later L{Transfers.handleEvents}.
 
-    @property
-    def length(self) -> int:
+        @return: 0, or libusb's number for why not; L{NOT_FOUND} if it is not in flight.
         """
-        How many bytes were to be moved.
-        """
-        length: int = self._structure.length
-        return length
-
-    @property
-    def status(self) -> int:
-        """
-        How it has ended, a L{TransferStatus}.
-        """
-        status: int = self._structure.status
-        return status
-
-    @property
-    def actualLength(self) -> int:
-        """
-        How many bytes were moved.
-        """
-        length: int = self._structure.actualLength
-        return length
+        if not self.isInFlight or self._transfers._isClosed:
+            return NOT_FOUND
+        code: int = self._transfers._cancel(self.address)
+        return code
 
     def free(self) -> None:
         """
-        Give the C structure and the buffer back.
+        Give all of it back.
 
         @raise RuntimeError: It is in flight.
         """
-        if self._address in self._context.inFlight:
-            raise RuntimeError("a transfer in flight cannot be freed")
-        if self._address:
-            self._context.library.libusb_free_transfer(self._address)
-            self._address = 0
-            # We are part of a cycle, which the garbage collector may find much later.
-            del self.view, self._buffer, self._structure
+        super().free()
+        address, self.address = self.address, 0
+        if address:
+            del self._structure
+            self._transfers._free(address)
+
+    def __del__(self) -> None:
+        if self.address and not self.isInFlight:
+            self.free()
+
+    def _refuseSubmission(self, length: int) -> None:
+        checkNumbers(length)
+        if self._transfers._isClosed:
+            raise RuntimeError("these transfers are closed")
+        if not self.address:
+            raise RuntimeError("this transfer has been freed")
+        self._refuse(0, length)

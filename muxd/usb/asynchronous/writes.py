@@ -10,14 +10,9 @@ from collections.abc import Callable, Sequence
 
 from muxd.interfaces import Buffer
 from muxd.limits import Limits
+from muxd.usb.asynchronous.context import NO_MEMORY, TransferContext, TransferStatus, refusal
 from muxd.usb.asynchronous.pacing import BusPace
-from muxd.usb.asynchronous.transfers import (
-    NO_MEMORY,
-    Transfer,
-    TransferContext,
-    TransferError,
-    TransferStatus,
-)
+from muxd.usb.asynchronous.transfers import Transfer
 from muxd.usb.configuration import MuxInterface
 from muxd.usb.engines import SMALL_PACKET
 from muxd.wire.mux import DEVICE_MRU
@@ -183,15 +178,14 @@ class Writes:
         return transfer
 
     def _submit(self, transfer: Transfer, size: int) -> bool:
-        try:
-            transfer.submit(size)
-        except TransferError as error:
+        code = transfer.submit(size)
+        if code:
             (self._freeBulk if transfer.isBulk else self._freeSmall).append(transfer)
-            if error.code == NO_MEMORY:
+            if code == NO_MEMORY:
                 self._backlog.appendleft(bytes(transfer.view[:size]))
                 self._noMemory()
             else:
-                self._failed(str(error))
+                self._failed(refusal(code))
             return False
         if transfer.isBulk:
             if not self.bulk:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.python.failure import Failure
 
-from muxd.usb.asynchronous.transfers import TransferStatus
+from muxd.usb.asynchronous.context import TransferStatus
 from muxd.usb.engines import LinkState
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import (

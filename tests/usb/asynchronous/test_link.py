@@ -11,10 +11,10 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
+from muxd.usb.asynchronous.context import NO_DEVICE, TransferStatus
 from muxd.usb.asynchronous.link import AsynchronousLink
 from muxd.usb.asynchronous.pollfds import LibusbDescriptor
 from muxd.usb.asynchronous.reads import READ_SIZE
-from muxd.usb.asynchronous.transfers import NO_DEVICE, TransferStatus
 from muxd.usb.engines import EngineError, IUSBLink, LinkState
 from muxd.usb.opening import OpenedPhone
 from muxd.wire.mux import encodePacketV1

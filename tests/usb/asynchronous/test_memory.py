@@ -4,7 +4,7 @@ Tests for L{muxd.usb.asynchronous.link}: a kernel that has no memory for a trans
 
 from __future__ import annotations
 
-from muxd.usb.asynchronous.transfers import NO_DEVICE, NO_MEMORY, TransferError
+from muxd.usb.asynchronous.context import NO_DEVICE, NO_MEMORY
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import LIMITS, AsynchronousTestCase, FakeTransfer
 
@@ -77,7 +77,7 @@ class MemoryTests(AsynchronousTestCase):
         self.patch(self.receiver, "linkLost", lambda reason: self.link.close())
         self.reactor.advance(0)
         self.reactor.advance(LIMITS.memoryRetry)
-        self.assertEqual(self.context.inFlight, {})
+        self.assertEqual(self.context.inFlight, [])
         self.assertTrue(all(transfer.freed for transfer in self.context.transfers))
         self.assertTrue(self.context.released)
 
@@ -116,11 +116,11 @@ class MemoryTests(AsynchronousTestCase):
         self.context.sent.clear()
         submit = FakeTransfer.submit
 
-        def refuse(transfer: FakeTransfer, length: int) -> None:
+        def refuse(transfer: FakeTransfer, length: int) -> int:
             if length == 0 and not self.context.refusals[False]:
                 self.patch(FakeTransfer, "submit", submit)
-                raise TransferError("submit", NO_MEMORY)
-            submit(transfer, length)
+                return NO_MEMORY
+            return submit(transfer, length)
 
         self.patch(FakeTransfer, "submit", refuse)
         self.link.send([b"x" * 1024])

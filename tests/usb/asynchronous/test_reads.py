@@ -4,7 +4,7 @@ Tests for L{muxd.usb.asynchronous.reads}: reads give way to packets that find no
 
 from __future__ import annotations
 
-from muxd.usb.asynchronous.transfers import NO_MEMORY, TransferStatus
+from muxd.usb.asynchronous.context import NO_MEMORY, TransferStatus
 from muxd.usb.engines import LinkState
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import LIMITS, AsynchronousTestCase

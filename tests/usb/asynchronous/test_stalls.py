@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from twisted.python.failure import Failure
 
+from muxd.usb.asynchronous.context import TransferStatus
 from muxd.usb.asynchronous.stalls import CLEARING
-from muxd.usb.asynchronous.transfers import TransferStatus
 from muxd.usb.engines import LinkState
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import (
@@ -193,7 +193,7 @@ class StallTests(AsynchronousTestCase):
         for read in self.context.reads():
             self.context.end(read, TransferStatus.STALL)
         self.stallWrite()
-        self.assertEqual((self.context.inFlight, Phone.disposals), ({}, 0))
+        self.assertEqual((self.context.inFlight, Phone.disposals), ([], 0))
         HeldThread.run()
         self.successResultOf(done[0])
         self.assertEqual(Phone.disposals, 1)

@@ -1,0 +1,67 @@
+# -*- test-case-name: tests.test_build -*-
+"""
+The two builds: the innermost modules are compiled where there was a compiler when this
+was installed, and are ordinary Python everywhere else.
+
+A module that is compiled lies beside its source, and Python takes it first.  With
+C{MUXD_PURE=1} in the environment it takes the source, everywhere: all of them are
+compiled, or none.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+VARIABLE = "MUXD_PURE"
+"""Set to anything but 0, it chooses the pure build: when building, and when running."""
+
+
+def isPureWanted(environment: Mapping[str, str]) -> bool:
+    """
+    Whether the environment chooses the pure build.
+    """
+    return environment.get(VARIABLE, "0") not in ("", "0")
+
+
+class SourceFinder:
+    """
+    Finds the sources of modules of ours of which there is compiled code, too.
+    """
+
+    @classmethod
+    def find_spec(
+        cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """
+        See C{importlib.abc.MetaPathFinder}.
+        """
+        if path is None or not name.startswith("muxd."):
+            return None
+        found = PathFinder.find_spec(name, path, target)
+        if found is None or not isinstance(found.loader, ExtensionFileLoader):
+            return found
+        source = Path(found.loader.path).with_name(f"{name.rpartition('.')[2]}.py")
+        return spec_from_file_location(name, source)
+
+
+def choose(environment: Mapping[str, str] = os.environ) -> None:
+    """
+    Have all imports of ours that come later take what the environment chooses.
+    """
+    if isPureWanted(environment) and SourceFinder not in sys.meta_path:
+        sys.meta_path.insert(0, SourceFinder)
+
+
+def description() -> str:
+    """
+    What is running: C{"compiled"} or C{"pure"}.
+    """
+    from muxd.usb.asynchronous import transfers
+
+    return transfers.BUILD

@@ -1,0 +1,149 @@
+# -*- test-case-name: tests.net.test_polling -*-
+"""
+Waiting for many descriptors at once, with Linux's C{epoll}.
+
+B{Two builds.}  This module is compiled from C{polling.pyx} where there is a compiler,
+and is this file everywhere else (L{muxd.build}).
+"""
+
+from __future__ import annotations
+
+import select
+
+from muxd.net.streams import checkNumbers
+
+BUILD = "pure"
+
+MOST = 64
+"""How many descriptors one L{Poller.wait} tells of; the others have their turn next."""
+
+LONGEST = 86400.0
+"""The longest time to wait, in seconds: who asks for more is back earlier."""
+
+
+class Poller:
+    """
+    Descriptors, and who is to be told when something happens to them.
+
+    L{wait} fills the lists C{ready} and C{events}, which are used again by the next
+    one.  Nothing else may change them.
+
+    @ivar ready: The owners of what is ready, or None at the place of one that has been
+        removed since.
+    @ivar events: What is ready, at the same places: C{EPOLLIN} and its like, joined.
+    @ivar count: How many places of these two are in use.
+    """
+
+    __slots__ = ("_descriptors", "_epoll", "_owners", "count", "events", "ready")
+
+    def __init__(self) -> None:
+        """
+        @raise OSError: The system has no descriptor to give.
+        @raise AttributeError: This system has no C{epoll}.
+        """
+        self._epoll = select.epoll()
+        self._owners: dict[int, object] = {}
+        self._descriptors = [-1] * MOST
+        self.ready: list[object] = [None] * MOST
+        self.events = [0] * MOST
+        self.count = 0
+
+    def fileno(self) -> int:
+        """
+        Its own descriptor, which is readable when something is ready.
+
+        @raise ValueError: It is closed.
+        """
+        return self._epoll.fileno()
+
+    def add(self, descriptor: int, events: int, owner: object) -> None:
+        """
+        Watch a descriptor.
+
+        @param owner: What L{wait} is to put in C{ready}; never None.
+        @raise ValueError: The descriptor or the events are negative or too large, there
+            is no owner, or this is closed.
+        @raise OSError: The kernel refuses: it is watched already (C{EEXIST}), is closed
+            (C{EBADF}), or cannot be watched (C{EPERM}).
+        """
+        self._check(descriptor, events)
+        if owner is None:
+            raise ValueError("expected an owner, got None")
+        self._epoll.register(descriptor, events)
+        self._owners[descriptor] = owner
+
+    def modify(self, descriptor: int, events: int) -> None:
+        """
+        Watch it for other events from now on.
+
+        @raise ValueError: As of L{add}.
+        @raise OSError: It is not watched (C{ENOENT}), or is closed (C{EBADF}).
+        """
+        self._check(descriptor, events)
+        self._epoll.modify(descriptor, events)
+
+    def remove(self, descriptor: int) -> bool:
+        """
+        Watch it no more, and take it out of what L{wait} has found: its owner is told
+        of nothing that comes later, not even in the same turn.  To be called before the
+        descriptor is closed, as its number is another file's after that.
+
+        @return: Whether it was watched.
+        @raise ValueError: The descriptor is negative or too large, or this is closed.
+        """
+        self._check(descriptor, 0)
+        if self._owners.pop(descriptor, None) is None:
+            return False
+        for place in range(self.count):
+            if self._descriptors[place] == descriptor:
+                self.ready[place] = None
+        try:
+            self._epoll.unregister(descriptor)
+        except OSError:  # it was closed, which has removed it
+            pass
+        return True
+
+    def wait(self, seconds: float) -> int:
+        """
+        Wait until something is ready, or for that long; handlers of signals run
+        meanwhile.
+
+        @param seconds: 0 to look and not to wait, a negative number for no limit.
+        @return: How many places of C{ready} and C{events} are in use; 0 if the time is
+            over.
+        @raise ValueError: The time is not a number, or this is closed.
+        """
+        seconds = float(seconds)
+        found = self._epoll.poll(LONGEST if seconds > LONGEST else seconds, MOST)
+        get = self._owners.get
+        ready, events, descriptors = self.ready, self.events, self._descriptors
+        count = 0
+        for descriptor, what in found:
+            owner = get(descriptor)
+            if owner is not None:
+                ready[count] = owner
+                events[count] = what
+                descriptors[count] = descriptor
+                count += 1
+        for place in range(count, self.count):
+            ready[place] = None
+        self.count = count
+        return count
+
+    def close(self) -> None:
+        """
+        Watch nothing any more.
+        """
+        self._epoll.close()
+        self._owners.clear()
+        self.ready[:] = [None] * MOST
+        self.count = 0
+
+    def _check(self, descriptor: int, events: int) -> None:
+        checkNumbers(descriptor, events)
+        if self._epoll.closed:
+            raise ValueError("this poller is closed")
+        if not 0 <= descriptor < 1 << 31:
+            raise ValueError(f"expected a descriptor, got {descriptor}")
+        if not 0 <= events < 1 << 32:
+            raise ValueError(f"expected events of 32 bits, got {events}")

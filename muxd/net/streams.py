@@ -1,0 +1,174 @@
+# -*- test-case-name: tests.net.test_streams -*-
+"""
+Connected sockets, and listening ones, asked for one system call at a time.
+
+What the kernel says comes back as a value: a count, or an error number with a minus
+sign in front of it.  An exception means that the caller has made a mistake.
+
+B{Two builds.}  This module is compiled from C{streams.pyx} where there is a compiler,
+and is this file everywhere else (L{muxd.build}).  Both do the same, and one set of
+tests holds for both.
+"""
+
+from __future__ import annotations
+
+import socket
+from errno import EAGAIN, EBADF
+from operator import index
+
+BUILD = "pure"
+
+BLOCKED = -EAGAIN
+"""There is nothing to read now, or no room to write; L{muxd.net.polling} says when."""
+
+CLOSED = -EBADF
+"""This socket has been closed, by its owner, on this side."""
+
+_WITHOUT_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
+
+
+def checkNumbers(*numbers: object) -> None:
+    """
+    Raise what compiled code raises when it is given something that is no number of 64
+    bits, before it looks at any of them more closely.
+
+    @raise TypeError: One is no whole number.
+    @raise OverflowError: One has more than 64 bits.
+    """
+    for number in numbers:
+        if not -(1 << 63) <= index(number) < 1 << 63:  # type: ignore[arg-type]
+            raise OverflowError("expected a number of 64 bits")
+
+
+class StreamSocket:
+    """
+    A connected socket, which never blocks.
+
+    It owns its descriptor: after L{close} nothing can be read from, or written to, the
+    file that gets the same number next.
+    """
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, descriptor: int) -> None:
+        """
+        Take over a descriptor.
+
+        @raise OSError: It is not that of a socket; it is still the caller's.
+        """
+        checkNumbers(descriptor)
+        if descriptor < 0:
+            raise OSError(EBADF, f"expected the descriptor of a socket, got {descriptor}")
+        self._socket = socket.socket(fileno=descriptor)
+        self._socket.setblocking(False)
+
+    @classmethod
+    def _of(cls, connected: socket.socket) -> StreamSocket:
+        made = cls.__new__(cls)
+        connected.setblocking(False)
+        made._socket = connected
+        return made
+
+    def fileno(self) -> int:
+        """
+        The descriptor, to be watched; -1 when it is closed.
+        """
+        return self._socket.fileno()
+
+    def send(self, data: bytes | bytearray | memoryview, start: int = 0) -> int:
+        """
+        Send from C{data[start:]} what the kernel takes.
+
+        @return: How many bytes; L{BLOCKED}, or another error with a minus sign.
+        @raise ValueError: C{start} is not within the data.
+        """
+        with memoryview(data).cast("B") as view:
+            if start < 0 or start > len(view):
+                checkNumbers(start)
+                raise ValueError(f"expected a start within {len(view)} bytes, got {start}")
+            if start == len(view):
+                return 0
+            try:
+                return self._socket.send(view[start:], _WITHOUT_SIGNAL)
+            except OSError as error:
+                return -(error.errno or EBADF)
+
+    def waiting(self) -> int:
+        """
+        How many bytes the peer has sent that have not been read; or an error with a
+        minus sign.
+        """
+        from fcntl import ioctl
+        from termios import FIONREAD
+
+        descriptor = self._socket.fileno()
+        if descriptor < 0:
+            return CLOSED
+        try:
+            return int.from_bytes(ioctl(descriptor, FIONREAD, bytes(4)), "little")
+        except OSError as error:
+            return -(error.errno or EBADF)
+
+    def shutdown(self) -> int:
+        """
+        Send nothing more: the peer will read to an end.
+
+        @return: 0, or an error with a minus sign.
+        """
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            return -(error.errno or EBADF)
+        return 0
+
+    def detach(self) -> int:
+        """
+        Give the descriptor away.
+
+        @return: It, or -1 if it is closed.
+        """
+        return self._socket.detach()
+
+    def close(self) -> None:
+        """
+        Close it, if it is not closed.
+        """
+        try:
+            self._socket.close()
+        except OSError:  # such as a reset by the peer: it is closed all the same
+            pass
+
+
+class Acceptor:
+    """
+    A listening socket, whose connections are taken one by one.
+
+    @ivar error: Why nothing was taken the last time, an error number: C{EAGAIN} when
+        nobody was waiting; 0 after a success.
+    """
+
+    __slots__ = ("_listening", "error")
+
+    def __init__(self, listening: socket.socket) -> None:
+        """
+        @param listening: It stays the caller's, is asked not to block, and is used as
+            long as it is open.
+        """
+        listening.setblocking(False)
+        self._listening = listening
+        self.error = 0
+
+    def accept(self) -> StreamSocket | None:
+        """
+        Take the next connection: it does not block, and no program that is started
+        inherits it.
+
+        @return: None if there is none: see C{error}.
+        """
+        try:
+            connected, _ = self._listening.accept()
+        except OSError as error:
+            self.error = error.errno or EBADF
+            return None
+        self.error = 0
+        return StreamSocket._of(connected)
