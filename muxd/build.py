@@ -14,8 +14,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder
-from importlib.util import spec_from_file_location
-from pathlib import Path
 from types import ModuleType
 
 VARIABLE = "MUXD_PURE"
@@ -46,7 +44,10 @@ class SourceFinder:
         found = PathFinder.find_spec(name, path, target)
         if found is None or not isinstance(found.loader, ExtensionFileLoader):
             return found
-        source = Path(found.loader.path).with_name(f"{name.rpartition('.')[2]}.py")
+        from importlib.util import spec_from_file_location
+
+        directory = os.path.dirname(found.loader.path)
+        source = os.path.join(directory, f"{name.rpartition('.')[2]}.py")
         return spec_from_file_location(name, source)
 
 

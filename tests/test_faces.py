@@ -123,7 +123,7 @@ class FaceTests(SynchronousTestCase):
             text=True,
             cwd=API.parent.parent,
         )
-        packages = sorted([*FACES, "muxd.faces"])
+        packages = sorted([*FACES, "muxd.build", "muxd.faces"])
         self.assertEqual((process.stdout, process.stderr), (f"{packages}\n[]\nset()\n", ""))
 
 
