@@ -32,7 +32,10 @@ class DeviceIdentity:
     @ivar udid: With its dash, as pair records are named.
     @ivar serial: The USB serial number, without a dash.
     @ivar productID: The USB product id.
-    @ivar locationID: At most 32 bits: bus number << 16 | address for USB.
+    @ivar locationID: At most 32 bits: for USB the number that Apple makes of bus and
+        ports, or bus number << 16 | address where the ports are not known.
+    @ivar portPath: Where it is plugged in, such as C{3-1.4.2}: the bus, and the ports of
+        all hubs on the way; the same after each plug.  Empty where that is not known.
     @ivar speed: Of the connection, in bit/s.
     @ivar connectionType: "USB" or "Network".
     @ivar name: What to call it in a log before anything better is known.
@@ -45,3 +48,4 @@ class DeviceIdentity:
     speed: int = 480_000_000
     connectionType: str = "USB"
     name: str = ""
+    portPath: str = ""

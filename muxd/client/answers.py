@@ -8,6 +8,7 @@ property list make the same L{Device}.  No I/O and no Twisted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,8 @@ class Device:
     @ivar connectionType: "USB" or "Network".
     @ivar productID: The USB product id, 0 where there is none.
     @ivar locationID: Where on which bus, 0 where there is none.
+    @ivar portPath: Where it is plugged in, such as C{3-1.4}, the same after each plug; empty
+        if the daemon does not tell.
     @ivar speed: Of the connection in bit/s, 0 if the daemon does not tell.
     @ivar networkAddress: The IP address of one on the network, None if the
         daemon does not tell.
@@ -47,6 +50,7 @@ class Device:
     connectionType: str = "USB"
     productID: int = 0
     locationID: int = 0
+    portPath: str = ""
     speed: int = 0
     networkAddress: str | None = None
 
@@ -258,9 +262,14 @@ def _deviceFrom(entry: object) -> Device | None:
         connectionType=connectionType if isinstance(connectionType, str) else "USB",
         productID=_integer(properties.get("ProductID")),
         locationID=_integer(properties.get("LocationID")),
+        portPath=_portPath(properties.get("MuxdPortPath")),
         speed=_integer(properties.get("ConnectionSpeed")),
         networkAddress=networkAddressText(address) if isinstance(address, bytes) else None,
     )
+
+
+def _portPath(value: object) -> str:
+    return value if isinstance(value, str) and re.fullmatch(r"[0-9.-]{1,64}", value) else ""
 
 
 def _integer(value: object) -> int:

@@ -253,6 +253,9 @@ def _element(data: bytes) -> tuple[_Element, bytes]:
 def _context(key: bytes, certificate: bytes) -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_options(SSL.OP_NO_SSLv2 | SSL.OP_NO_SSLv3)
+    # A system's openssl.cnf may say MinProtocol = TLSv1.2 (Fedora, RHEL), which is meant for
+    # the internet; phones before iOS 5 or so speak TLS 1.0 alone.
+    context.set_min_proto_version(SSL.TLS1_VERSION)
     context.set_cipher_list(CIPHERS)
     try:
         context.use_certificate(_loadCertificate(certificate))

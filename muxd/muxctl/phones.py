@@ -87,7 +87,7 @@ def _isMeant(device: Device, udid: str | None) -> bool:
 
 def _row(device: Device) -> tuple[str, ...]:
     product = f"0x{device.productID:04x}" if device.productID else "-"
-    location = f"0x{device.locationID:08x}" if device.locationID else "-"
+    location = device.portPath or (f"0x{device.locationID:08x}" if device.locationID else "-")
     return (device.udid, device.connectionType, product, str(device.deviceID), location)
 
 

@@ -43,10 +43,12 @@ class DeviceDescription:
         The C{Attached} dictionary, which is also an entry of C{ListDevices}.
         """
         identity = self._identity
+        place = {"MuxdPortPath": identity.portPath} if identity.portPath else {}
         return {
             "MessageType": "Attached",
             "DeviceID": self.deviceID,
             "Properties": {
+                **place,
                 "ConnectionSpeed": identity.speed,
                 "ConnectionType": identity.connectionType,
                 "DeviceID": self.deviceID,

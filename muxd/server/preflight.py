@@ -48,7 +48,10 @@ NOTIFICATIONS = (
 )
 
 MODERN = {"iPhone": 7, "iPad": 7, "iPod": 7, "Watch": 2, "AppleTV": 9}
-"""The first versions that show a dialog, and that want to know who asks."""
+"""
+The first versions that show a dialog, and that want to know who asks.  A class that is not
+here is younger than all of these: RealityDevice, AudioAccessory, Mac.
+"""
 
 MAX_RECORDS_TRIED = 3
 """So many records are tried, one after the other, if somebody goes on storing them."""
@@ -373,7 +376,7 @@ class Preflight:
 
     async def _isModern(self, lockdown: ILockdown) -> bool:
         """
-        Whether the phone shows a dialog.  One that does not say is an old one.
+        Whether the phone shows a dialog.  One that does not say its version is an old one.
         """
         try:
             version = str(await lockdown.getValue("ProductVersion"))
@@ -381,7 +384,7 @@ class Preflight:
         except LockdownError:
             return False
         major = version.split(".")[0][:9]
-        return kind in MODERN and major.isdecimal() and int(major) >= MODERN[kind]
+        return major.isdecimal() and int(major) >= MODERN.get(kind, 0)
 
     def _observe(self) -> None:
         """

@@ -24,8 +24,7 @@ from usb.util import (
     endpoint_type,
 )
 
-MUX_TRIPLE = (255, 254, 2)
-"""Class, subclass and protocol of the mux interface: all three."""
+from muxd.usb.products import MUX_TRIPLE
 
 SMALLEST_BULK_PACKET = 64
 
@@ -143,6 +142,15 @@ def findMuxInterface(configuration: Any) -> MuxInterface | None:
                 inputPacketSize=inputs[0].wMaxPacketSize or SMALLEST_BULK_PACKET,
             )
     return None
+
+
+def hasMuxInterface(device: Any) -> bool:
+    """
+    Whether a device has a mux interface in any configuration.  It is not opened for that.
+
+    @param device: A C{usb.core.Device}.
+    """
+    return any(findMuxInterface(each) is not None for each in _configurations(device))
 
 
 def activeConfiguration(device: Any) -> int:

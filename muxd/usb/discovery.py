@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from threading import Event, Thread
 from typing import Any, Protocol
 
@@ -27,13 +28,13 @@ from twisted.python.failure import Failure
 from usb.core import USBError, find
 
 from muxd.shortage import remedy
-from muxd.usb.configuration import NoMuxInterface
+from muxd.usb.configuration import NoMuxInterface, hasMuxInterface
 from muxd.usb.hotplug import DeviceBus, Location
 from muxd.usb.identification import NoSerial
 from muxd.usb.libraries import LibraryError
 from muxd.usb.openfailures import OpenFailures, explain, isGone
 from muxd.usb.opening import NotWanted, OpenedPhone, OpenToken, PhoneOpener, SwitchingMode
-from muxd.usb.products import isPhone
+from muxd.usb.products import Verdict, judge
 from muxd.usb.settings import USBSettings
 from muxd.wire.text import printable
 
@@ -127,6 +128,8 @@ class Discovery:
         self._backend: Any = None
         self._known: dict[Location, _Known] = {}
         self._released: deque[OpenToken] = deque()
+        self._leftAlone: dict[Location, Verdict] = {}
+        self._told: dict[Location, Verdict] = {}
         self._lastOpened = -SHORTEST_REOPEN
         self._failures = 0
         self._failureReported = False
@@ -202,6 +205,7 @@ class Discovery:
         try:
             present, devices = self._look()
             self._lookSucceeded()
+            self._tellLeftAlone()
             self._forgetAbsent(present)
             self._openWanted(present, devices)
         except (LibraryError, USBError, OSError) as error:
@@ -232,7 +236,7 @@ class Discovery:
         else:
             if self._waitReported:
                 self._waitReported = False
-                self._report(self._log.info, "changes of the bus are waited for again")
+                self._report(self._log.info, "hotplug events are there again")
 
     def _waitFailed(self, error: Exception, seconds: float) -> None:
         """
@@ -246,7 +250,7 @@ class Discovery:
             error = OSError(0, repr(error))
         self._report(
             self._log.warn,
-            "changes of the bus cannot be waited for, looking at it every {seconds:g} s: {reason}",
+            "no hotplug events; polling every {seconds:g} s: {reason}",
             seconds=seconds,
             reason=". ".join(filter(None, (str(error), remedy(error)))),
         )
@@ -291,9 +295,40 @@ class Discovery:
         found = find(
             find_all=True,
             backend=self._backend,
-            custom_match=lambda device: isPhone(device.idVendor, device.idProduct),
+            custom_match=self._isPhone,
         )
         return {(device.bus, device.address): device for device in found}
+
+    def _isPhone(self, device: Any) -> bool:
+        """
+        @param device: A C{usb.core.Device}.
+        """
+        verdict = judge(
+            device.idVendor,
+            device.idProduct,
+            partial(hasMuxInterface, device),
+            self._settings.products,
+        )
+        if verdict not in (Verdict.PHONE, Verdict.OTHER):
+            self._leftAlone[device.bus, device.address] = verdict
+        return verdict is Verdict.PHONE
+
+    def _tellLeftAlone(self) -> None:
+        """
+        Say once of each device that looks like a phone why it is not taken.
+        """
+        leftAlone = {**self._leftAlone, **self._bus.leftAlone}
+        self._leftAlone.clear()
+        for location in sorted(leftAlone.keys() - self._told.keys()):
+            bus, address = location
+            self._report(
+                self._log.info,
+                "the Apple device at bus {bus} address {address} is left alone: {reason}",
+                bus=bus,
+                address=address,
+                reason=leftAlone[location].value,
+            )
+        self._told = leftAlone
 
     def _isWanted(self, location: Location) -> bool:
         """
@@ -397,13 +432,13 @@ class Discovery:
             self._failureReported = True
             self._report(
                 self._log.error,
-                "no phones can be found, trying on: {reason}",
+                "cannot list USB devices, will keep trying: {reason}",
                 reason=str(error),
             )
 
     def _lookSucceeded(self) -> None:
         if self._failureReported:
-            self._report(self._log.info, "the bus can be read again")
+            self._report(self._log.info, "USB devices can be listed again")
         self._failures = 0
         self._failureReported = False
 

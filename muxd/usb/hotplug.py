@@ -18,14 +18,15 @@ import selectors
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Protocol
 
 from muxd.shortage import remedy
-from muxd.usb.products import isPhone
+from muxd.usb.products import Products, Verdict, judge, muxerInDescriptors
 
 Location = tuple[int, int]
 """Bus number and device address."""
@@ -48,6 +49,12 @@ class DeviceBus(Protocol):
     What discovery wants to know of a bus.  All but L{wake} is called in the
     discovery thread.
     """
+
+    @property
+    def leftAlone(self) -> Mapping[Location, Verdict]:
+        """
+        The devices that look like phones and were not among the last L{phones}.
+        """
 
     def phones(self) -> frozenset[Location] | None:
         """
@@ -80,6 +87,7 @@ class PolledBus:
     """
 
     def __init__(self) -> None:
+        self.leftAlone: Mapping[Location, Verdict] = {}
         self._woken = Event()
 
     def phones(self) -> frozenset[Location] | None:
@@ -143,7 +151,13 @@ class LinuxBus:
         devices: Path = SYSFS,
         openEvents: Callable[[], socket.socket] = kernelEvents,
         seconds: Callable[[], float] = time.monotonic,
+        products: Products = (),
     ) -> None:
+        """
+        @param products: The only ones to use, if there are any in it.
+        """
+        self.leftAlone: Mapping[Location, Verdict] = {}
+        self._products = products
         self._devices = devices
         self._openEvents = openEvents
         self._seconds = seconds
@@ -155,11 +169,13 @@ class LinuxBus:
 
     def phones(self) -> frozenset[Location] | None:
         """
-        One small file a device is read.
+        One small file a device is read, and a second one of a device that may be a phone
+        of a kind that is not known.
 
         @raise OSError: Something is wrong with this machine, and not with a device.
         """
-        found = set()
+        found: set[Location] = set()
+        leftAlone: dict[Location, Verdict] = {}
         for name in os.listdir(self._devices):
             if ":" in name:  # an interface
                 continue
@@ -169,10 +185,25 @@ class LinuxBus:
                 if error.errno not in _GONE:
                     raise
                 continue
-            location = phoneLocation(text)
-            if location is not None:
+            device = deviceFromEvent(text)
+            if device is None:
+                continue
+            location, vendor, product = device
+            verdict = judge(vendor, product, partial(self._hasMuxer, name), self._products)
+            if verdict is Verdict.PHONE:
                 found.add(location)
+            elif verdict is not Verdict.OTHER:
+                leftAlone[location] = verdict
+        self.leftAlone = leftAlone
         return frozenset(found)
+
+    def _hasMuxer(self, name: str) -> bool:
+        try:
+            return muxerInDescriptors((self._devices / name / "descriptors").read_bytes())
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            return False
 
     def wait(self, seconds: float) -> None:
         """
@@ -252,26 +283,27 @@ class LinuxBus:
             pass
 
 
-def phoneLocation(uevent: str) -> Location | None:
+def deviceFromEvent(uevent: str) -> tuple[Location, int, int] | None:
     """
-    Where a device is, from its C{uevent} file of sysfs.
+    Where a device is, its vendor and its product, from its C{uevent} file of sysfs.
 
-    @return: C{None} if it is not a phone.
+    @return: C{None} if it is none.
     """
     values = dict(line.split("=", 1) for line in uevent.splitlines() if "=" in line)
     try:
         vendor, product, _ = values["PRODUCT"].split("/")
-        if not isPhone(int(vendor, 16), int(product, 16)):
-            return None
-        return int(values["BUSNUM"]), int(values["DEVNUM"])
+        location = int(values["BUSNUM"]), int(values["DEVNUM"])
+        return location, int(vendor, 16), int(product, 16)
     except (KeyError, ValueError):
         return None
 
 
-def systemBus() -> DeviceBus:
+def systemBus(products: Products = ()) -> DeviceBus:
     """
     The bus of this machine.
+
+    @param products: The only ones to use, if there are any in it.
     """
     if sys.platform == "linux" and SYSFS.is_dir():
-        return LinuxBus()
+        return LinuxBus(products=products)
     return PolledBus()

@@ -6,9 +6,11 @@ Who a phone on the bus is: from descriptors to a L{DeviceIdentity}
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from usb.control import get_descriptor
+from usb.core import USBError
 from usb.util import DESC_TYPE_STRING
 
 from muxd.identity import DeviceIdentity, udidFromSerial
@@ -46,13 +48,51 @@ def identify(device: Any) -> DeviceIdentity:
     @raise usb.core.USBError: It cannot be asked.
     """
     serial = readSerial(device)
+    ports = portNumbers(device)
     return DeviceIdentity(
         udid=udidFromSerial(serial),
         serial=serial,
         productID=device.idProduct,
-        locationID=(device.bus & 0xFFFF) << 16 | device.address & 0xFFFF,
+        locationID=locationID(device.bus, device.address, ports),
+        portPath=portPath(device.bus, ports),
         speed=SPEEDS.get(device.speed, HIGH_SPEED),
     )
+
+
+def portNumbers(device: Any) -> tuple[int, ...]:
+    """
+    The ports on the way to a device, from the root hub's on; none if libusb does not say.
+    """
+    try:
+        ports = device.port_numbers
+    except (AttributeError, NotImplementedError, USBError):
+        return ()
+    return tuple(ports or ())
+
+
+def portPath(bus: int, ports: Sequence[int]) -> str:
+    """
+    Where a device is plugged in, as Linux writes it: C{3-1.4.2}.
+
+    @return: The empty string if the ports are not known.
+    """
+    return f"{bus}-{'.'.join(map(str, ports))}" if ports else ""
+
+
+def locationID(bus: int, address: int, ports: Sequence[int]) -> int:
+    """
+    Where a device is, in 32 bits (protocol 1.6).
+
+    Apple has the bus in the upper eight bits and then four bits for each port, so the
+    number is the same after each plug.  Where the ports are not known, or do not fit, it is
+    made of bus and address, as other daemons on Linux make it.
+    """
+    if ports and len(ports) <= 6 and all(0 < port < 16 for port in ports) and bus < 256:
+        path = 0
+        for port in ports:
+            path = path << 4 | port
+        return bus << 24 | path << 4 * (6 - len(ports))
+    return (bus & 0xFFFF) << 16 | address & 0xFFFF
 
 
 def readSerial(device: Any) -> str:

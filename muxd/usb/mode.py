@@ -13,7 +13,7 @@ from typing import Any
 from twisted.logger import Logger
 from usb.core import USBError
 
-from muxd.usb.configuration import MUX_TRIPLE
+from muxd.usb.products import MUX_TRIPLE
 
 VENDOR_IN = 0xC0
 GET_MODE = 0x45

@@ -54,24 +54,19 @@ class OpenedPhone:
     A phone that an engine can move packets to and from.
 
     @ivar device: The C{usb.core.Device}, open, with the interface claimed; none
-        when it has been disposed of.  Whoever keeps a reference of his own to
-        it keeps a libusb context alive.
-    @ivar identity: Who it is.
+        when it has been disposed of.  Any other reference to it keeps a libusb
+        context alive.
+    @ivar identity: The identity that clients are told of.
     @ivar interface: Where its muxer is.
+    @ivar location: Its bus and address.
     @ivar number: Which opening of a phone this is.
     """
 
     device: Any
     identity: DeviceIdentity
     interface: MuxInterface
+    location: Location
     number: int = 0
-
-    @property
-    def location(self) -> Location:
-        """
-        Where it is on the bus.
-        """
-        return divmod(self.identity.locationID, 1 << 16)
 
     @property
     def opening(self) -> OpenToken:
@@ -127,7 +122,7 @@ class PhoneOpener:
 
     def _open(self, device: Any) -> OpenedPhone:
         identity = identify(device)
-        if not self._settings.wants(identity.udid):
+        if not self._settings.wants(identity.udid, identity.portPath):
             raise NotWanted(identity.udid)
         mode = queryMode(device)
         _log.debug("{udid}: mode {mode}", udid=identity.udid, mode=mode and mode.hex(":"))
@@ -136,6 +131,7 @@ class PhoneOpener:
             device=device,
             identity=identity,
             interface=configure(device),
+            location=(device.bus, device.address),
             number=next(self._numbers),
         )
 

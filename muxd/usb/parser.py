@@ -8,6 +8,7 @@ and no reactor.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -15,11 +16,15 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
-from muxd.usb.settings import ENGINES, USBSettings, canonicalUDID
+from muxd.usb.settings import ENGINES, Selection, USBSettings, canonicalUDID
 
 SHORTEST_POLL = 0.05
 MODES = range(1, 6)
-OPTIONS = ("poll", "libusb", "only", "mode", "engine")
+OPTIONS = ("poll", "libusb", "only", "deny", "products", "mode", "engine")
+
+PORT = "port"
+_PORT_PATH = re.compile(r"[0-9]{1,5}-[0-9]{1,3}(\.[0-9]{1,3})*")
+_PRODUCTS = re.compile(r"(?:0x)?([0-9a-f]{1,4})(?:-(?:0x)?([0-9a-f]{1,4}))?", re.IGNORECASE)
 
 
 @implementer(IPlugin, IDeviceSourceParser)
@@ -30,7 +35,9 @@ class USBSourceParser:
 
     prefix = "usb"
     usage = (
-        "usb[:poll=SECONDS][:libusb=PATH][:only=UDID,UDID...][:mode=N][:engine=auto|threads|async]"
+        "usb[:poll=SECONDS][:libusb=PATH][:only=PHONE,PHONE...][:deny=PHONE,...]"
+        "[:products=ID,ID-ID...][:mode=N][:engine=auto|threads|async], "
+        "a PHONE being a UDID or port:3-1.4"
     )
 
     def parseDeviceSource(
@@ -53,7 +60,7 @@ class USBSourceParser:
             description,
             loadBackend=partial(newContext, settings.libusb),
             settings=settings,
-            makeBus=systemBus,
+            makeBus=partial(systemBus, settings.products),
         )
 
 
@@ -63,19 +70,74 @@ def parseSettings(args: Sequence[str], kwargs: Mapping[str, str]) -> USBSettings
 
     @raise ValueError: One of them is wrong.
     """
+    kwargs, args = _joinPorts(args, kwargs)
     if args:
         raise ValueError(f"expected only arguments with a name, got {args[0]!r}")
     unknown = sorted(kwargs.keys() - OPTIONS)
     if unknown:
         raise ValueError(f"no such argument: {unknown[0]!r}; expected {', '.join(OPTIONS)}")
-    only = kwargs.get("only", "").split(",")
     return USBSettings(
         poll=_parsePoll(kwargs.get("poll", "1")),
-        only=frozenset(canonicalUDID(udid) for udid in only if udid.strip()),
+        only=_parseSelection("only", kwargs),
+        deny=_parseSelection("deny", kwargs),
+        products=_parseProducts(kwargs.get("products")),
         mode=_parseMode(kwargs.get("mode", "")),
         engine=_parseEngine(kwargs.get("engine", "auto")),
         libusb=kwargs.get("libusb") or None,
     )
+
+
+def _joinPorts(
+    args: Sequence[str], kwargs: Mapping[str, str]
+) -> tuple[dict[str, str], Sequence[str]]:
+    """
+    Put C{port:3-1.4} together again: its colon separates arguments, unless somebody has
+    written a backslash before it.
+    """
+    joined = dict(kwargs)
+    rest = list(args)
+    for key in (key for key in kwargs if key in ("only", "deny")):
+        while rest and joined[key].rpartition(",")[2].strip() == PORT:
+            joined[key] += f":{rest.pop(0)}"
+    return joined, rest
+
+
+def _parseSelection(name: str, kwargs: Mapping[str, str]) -> Selection:
+    if name not in kwargs:
+        return Selection()
+    udids: set[str] = set()
+    ports: set[str] = set()
+    for each in filter(None, (part.strip() for part in kwargs[name].split(","))):
+        kind, colon, path = each.partition(":")
+        if colon and kind == PORT and _PORT_PATH.fullmatch(path):
+            ports.add(path)
+        elif _PORT_PATH.fullmatch(each):
+            ports.add(each)
+        elif colon or each == PORT:
+            raise ValueError(f"{name}: expected UDIDs or port:BUS-PORT.PORT, got {each!r}")
+        else:
+            udids.add(canonicalUDID(each))
+    if not udids and not ports:
+        raise ValueError(
+            f"{name}: expected UDIDs or port:BUS-PORT.PORT, got none; leave {name}= out "
+            f"for {'all phones' if name == 'only' else 'none'}"
+        )
+    return Selection(udids=frozenset(udids), ports=frozenset(ports))
+
+
+def _parseProducts(text: str | None) -> tuple[range, ...]:
+    if text is None:
+        return ()
+    found = []
+    for each in text.split(","):
+        match = _PRODUCTS.fullmatch(each.strip())
+        if match is None:
+            raise ValueError(f"products: expected ids such as 12a8 or 1290-12af, got {each!r}")
+        first, last = (int(group, 16) for group in (match[1], match[2] or match[1]))
+        if first > last:
+            raise ValueError(f"products: {each!r} ends before it begins")
+        found.append(range(first, last + 1))
+    return tuple(found)
 
 
 def _parsePoll(text: str) -> float:

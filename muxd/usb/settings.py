@@ -19,12 +19,36 @@ def canonicalUDID(udid: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """
+    Some phones, by what they are or by where they are plugged in.
+
+    @ivar udids: In L{canonicalUDID} form.
+    @ivar ports: Such as C{3-1.4.2}: bus, and the ports of all hubs on the way.
+    """
+
+    udids: frozenset[str] = frozenset()
+    ports: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.udids or self.ports)
+
+    def has(self, udid: str, portPath: str) -> bool:
+        """
+        Whether a phone is one of these.
+        """
+        return canonicalUDID(udid) in self.udids or (bool(portPath) and portPath in self.ports)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class USBSettings:
     """
     The settings of one USB source.
 
     @ivar poll: Seconds between two looks at the bus.
-    @ivar only: The phones to use, in L{canonicalUDID} form; all when empty.
+    @ivar only: The phones to use; all when empty.
+    @ivar deny: Phones that are not to be used, even if C{only} has them.
+    @ivar products: The only product ids to use; whatever has a muxer when empty.
     @ivar mode: The USB mode to switch phones to (protocol 1.3); C{None} leaves
         every phone in the mode it is in.
     @ivar engine: How transfers are moved, one of L{ENGINES}.
@@ -32,13 +56,17 @@ class USBSettings:
     """
 
     poll: float = 1.0
-    only: frozenset[str] = frozenset()
+    only: Selection = Selection()
+    deny: Selection = Selection()
+    products: tuple[range, ...] = ()
     mode: int | None = None
     engine: str = "auto"
     libusb: str | None = None
 
-    def wants(self, udid: str) -> bool:
+    def wants(self, udid: str, portPath: str = "") -> bool:
         """
         Whether this phone is to be used.
         """
-        return not self.only or canonicalUDID(udid) in {canonicalUDID(each) for each in self.only}
+        if self.deny.has(udid, portPath):
+            return False
+        return not self.only or self.only.has(udid, portPath)

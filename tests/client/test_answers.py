@@ -141,6 +141,14 @@ class DeviceListTests(SynchronousTestCase):
         del entry["Properties"]["ConnectionSpeed"]
         self.assertEqual(devicesFrom(listOf(entry)), [Device(deviceID=1, udid=UDID)])
 
+    def test_portPath(self) -> None:
+        """
+        Where a phone is plugged in is read if it is what it should be.
+        """
+        for value, expected in (("3-1.4", "3-1.4"), (7, ""), ("\x1b[2J", ""), ("1" * 65, "")):
+            [device] = devicesFrom(listOf(deviceEntry(MuxdPortPath=value)))
+            self.assertEqual(device.portPath, expected)
+
     def test_noList(self) -> None:
         """
         An answer without a list is refused.

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from base64 import encodebytes
 from datetime import UTC, datetime
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -212,6 +213,65 @@ class SignatureTests(SynchronousTestCase):
             connection.bio_write(b"\x16" + version + b"\0" + bytes([len(hello)]) + hello)
             self.assertRaises(SSL.WantReadError, connection.do_handshake)
 
+    def test_systemsMinimum(self) -> None:
+        """
+        A phone of TLS 1.0 is spoken to also where the system's OpenSSL is told to speak
+        nothing older than TLS 1.2.
+        """
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        (directory / "openssl.cnf").write_text(FEDORA)
+        (directory / "record.plist").write_bytes(anyRecord().toBytes())
+        done = subprocess.run(
+            [sys.executable, "-c", OLD_PHONE, str(directory / "record.plist")],
+            env={**os.environ, "OPENSSL_CONF": str(directory / "openssl.cnf")},
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=60,
+        )
+        self.assertEqual(done.stdout, "refused by the system\nspoken to\n", done.stderr)
+
+
+FEDORA = """\
+openssl_conf = openssl_init
+[openssl_init]
+ssl_conf = ssl_module
+[ssl_module]
+system_default = crypto_policy
+[crypto_policy]
+MinProtocol = TLSv1.2
+"""
+
+OLD_PHONE = """\
+import sys
+from OpenSSL import SSL
+from muxd.lockdown.certificates import CIPHERS, clientContext
+from muxd.lockdown.pairrecord import PairRecord
+
+def speak(context):
+    body = bytes((3, 1)) + bytes(32) + bytes((0, 0, 47, 0))
+    hello = bytes((2, 0, 0, len(body))) + body
+    connection = SSL.Connection(context, None)
+    connection.set_connect_state()
+    try:
+        connection.do_handshake()
+    except SSL.WantReadError:
+        pass
+    connection.bio_write(bytes((22, 3, 1, 0, len(hello))) + hello)
+    try:
+        connection.do_handshake()
+    except SSL.WantReadError:
+        return "spoken to"
+    except SSL.Error:
+        return "refused by the system"
+
+plain = SSL.Context(SSL.TLS_METHOD)
+plain.set_options(0x4)
+plain.set_cipher_list(CIPHERS)
+print(speak(plain))
+print(speak(clientContext(PairRecord.fromBytes(open(sys.argv[1], "rb").read()))))
+"""
 
 CHILD = """\
 import sys

@@ -381,14 +381,17 @@ class TrustTests(PreflightCase):
     def test_old(self) -> None:
         """
         An old phone has no dialog, and its pairing is validated; one that does not
-        say how old it is is an old one.
+        say how old it is is an old one, and a class that is not known is a new one.
         """
         for version, kind, isModern in (
             ("6.1.3", "iPhone", False),
             ("7.0", "iPod", True),
             ("9.0", "AppleTV", True),
             ("1.0", "Watch", False),
-            ("15.1", "Teapot", False),
+            ("1.0", "RealityDevice", True),
+            ("2.1", "AudioAccessory", True),
+            ("14.0", "Mac", True),
+            ("1", "Teapot", True),
             ("x", "iPad", False),
             (None, None, False),
         ):

@@ -98,7 +98,13 @@ class AddressTests(SynchronousTestCase):
         )
         source.startService()
         phones = [
-            OpenedPhone(device=None, identity=fakeIdentity(1), interface=None, number=number)  # type: ignore[arg-type]
+            OpenedPhone(
+                device=None,
+                identity=fakeIdentity(1),
+                interface=None,  # type: ignore[arg-type]
+                location=(1, 1),
+                number=number,
+            )
             for number in range(2)
         ]
         source.phoneFound(phones[0])

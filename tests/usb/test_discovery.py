@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from twisted.logger import LogEvent, capturedLogs, formatEvent
@@ -21,7 +22,7 @@ from muxd.usb.discovery import LONGEST_POLL, TOLERATED_FAILURES, Discovery
 from muxd.usb.hotplug import PolledBus
 from muxd.usb.libraries import LibraryError
 from muxd.usb.opening import OpenedPhone
-from muxd.usb.settings import USBSettings
+from muxd.usb.settings import Selection, USBSettings
 from tests.usb.discoveries import (
     DiscoveryTestCase,
     Listener,
@@ -125,12 +126,61 @@ class DiscoveryTests(DiscoveryTestCase):
         self.assertEqual([], self.listener.phones)
         self.assertEqual([], self.logged("warn"))
 
+    def test_leftAlone(self) -> None:
+        """
+        A device of Apple's in recovery mode is left alone, and a new kind without a muxer;
+        both are told of once.
+        """
+        recovery = RecordingGadget(replace(iPhone(), idProduct=0x1281))
+        self.bus.plug(recovery)
+        self.bus.plug(RecordingGadget(replace(iPhone(), idProduct=0x12B5, configurations=())))
+        self.poll(3)
+        self.assertEqual(self.listener.phones, [])
+        self.assertEqual(len(self.logged("info")), 2)
+        self.assertIn("recovery or DFU mode", self.logged("info")[0])
+        self.assertIn("the interface of a muxer, 255/254/2", self.logged("info")[1])
+        self.bus.unplug(recovery)
+        self.poll()
+        self.bus.plug(recovery)
+        self.poll()
+        self.assertEqual(len(self.logged("info")), 3)
+
+    def test_newKind(self) -> None:
+        """
+        A device of Apple's with a muxer is a phone, whatever its product id.
+        """
+        self.bus.plug(RecordingGadget(replace(iPhone(), idProduct=0x12B1)))
+        self.poll()
+        self.assertEqual([SERIAL], self.serials())
+
+    def test_chosenProducts(self) -> None:
+        """
+        Products that an operator has not chosen are left alone.
+        """
+        self.discovery = self.build(USBSettings(products=(range(0x12B1, 0x12B2),)))
+        self.plug()
+        self.bus.plug(RecordingGadget(replace(iPhone(OLD_SERIAL), idProduct=0x12B1)))
+        self.poll()
+        self.assertEqual([OLD_SERIAL], self.serials())
+        self.assertIn("products= does not name it", self.logged("info")[0])
+
+    def test_port(self) -> None:
+        """
+        Phones are chosen by where they are plugged in.
+        """
+        self.discovery = self.build(USBSettings(deny=Selection(ports=frozenset(("1-1",)))))
+        self.plug()
+        self.plug(OLD_SERIAL)
+        self.poll()
+        self.assertEqual([OLD_SERIAL], self.serials())
+        self.assertEqual(self.listener.phones[0].identity.portPath, "1-2")
+
     def test_only(self) -> None:
         """
         Other phones than those asked for are left alone, and their leaving is
         nobody's business.
         """
-        self.discovery = self.build(USBSettings(only=frozenset((OLD_SERIAL,))))
+        self.discovery = self.build(USBSettings(only=Selection(udids=frozenset((OLD_SERIAL,)))))
         other = self.plug()
         self.plug(OLD_SERIAL)
         self.poll(2)
@@ -260,7 +310,7 @@ class EnumerationTests(DiscoveryTestCase):
         self.assertEqual(LONGEST_POLL, self.discovery.interval)
         self.bus.enumerationErrno = 0
         self.poll()
-        self.assertEqual(["the bus can be read again"], self.logged("info"))
+        self.assertEqual(["USB devices can be listed again"], self.logged("info"))
         self.assertEqual(1.0, self.discovery.interval)
         self.assertEqual(([SERIAL], []), (self.serials(), self.listener.gone))
 
@@ -369,11 +419,11 @@ class ThreadTests(SynchronousTestCase):
         events = self.enterContext(capturedLogs())
         self.discovery.start()
         self.addCleanup(self.stop)
-        self.reactor.pumpUntil(lambda: self.logged(events, "waited for again"))
+        self.reactor.pumpUntil(lambda: self.logged(events, "hotplug events are there again"))
         self.assertEqual([], problems)
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
-        [line] = self.logged(events, "cannot be waited for")
-        self.assertIn("looking at it every 0.01 s", line)
+        [line] = self.logged(events, "no hotplug events")
+        self.assertIn("polling every 0.01 s", line)
         self.bus.plug(RecordingGadget(iPhone()))
         self.reactor.pumpUntil(lambda: self.listener.phones)
 
@@ -388,7 +438,7 @@ class ThreadTests(SynchronousTestCase):
         self.patch(self.polled, "wait", wait)
         events = self.enterContext(capturedLogs())
         self.discovery.start()
-        self.reactor.pumpUntil(lambda: self.logged(events, "cannot be waited for"))
+        self.reactor.pumpUntil(lambda: self.logged(events, "no hotplug events"))
         self.stop()
 
     def logged(self, events: Sequence[LogEvent], text: str) -> list[str]:

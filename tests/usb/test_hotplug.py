@@ -22,11 +22,13 @@ from muxd.usb.hotplug import (
     SYSFS,
     LinuxBus,
     PolledBus,
+    deviceFromEvent,
     kernelEvents,
-    phoneLocation,
     systemBus,
 )
+from muxd.usb.products import Verdict
 from tests.usb.reactors import DEADLINE
+from tests.usb.test_products import MUXER
 
 PHONE = """MAJOR=189
 MINOR=6
@@ -53,30 +55,28 @@ def failing(error: OSError) -> Callable[..., Any]:
     return fail
 
 
-class PhoneLocationTests(SynchronousTestCase):
+class DeviceFromEventTests(SynchronousTestCase):
     """
-    Tests for L{phoneLocation}.
+    Tests of L{deviceFromEvent}.
     """
 
     def test_phone(self) -> None:
         """
-        A phone's bus and address.
+        A device's bus and address, vendor and product.
         """
-        self.assertEqual((1, 7), phoneLocation(PHONE))
+        self.assertEqual(((1, 7), 0x05AC, 0x12A8), deviceFromEvent(PHONE))
 
     def test_others(self) -> None:
         """
-        Other products, recovery mode, and what is no device at all.
+        What is no device at all.
         """
         for old, new in (
-            ("12a8", "1281"),
-            ("5ac/12a8", "46d/c52b"),
             ("BUSNUM=001", ""),
             ("DEVNUM=007", "DEVNUM=x"),
             ("5ac/12a8/1404", "5ac"),
         ):
-            self.assertIsNone(phoneLocation(PHONE.replace(old, new)))
-        self.assertIsNone(phoneLocation(""))
+            self.assertIsNone(deviceFromEvent(PHONE.replace(old, new)))
+        self.assertIsNone(deviceFromEvent(""))
 
 
 class PolledBusTests(SynchronousTestCase):
@@ -146,6 +146,29 @@ class LinuxBusTests(SynchronousTestCase):
         self.device("1-2:1.0", PHONE.replace("007", "010"))
         self.device("1-3", None)
         self.assertEqual({(1, 7), (1, 9)}, self.bus.phones())
+
+    def test_newKind(self) -> None:
+        """
+        A device of Apple's that is not known is a phone if its descriptors have a muxer;
+        a phone in recovery mode, and what only might be a phone, are left alone.
+        """
+        for number, product in enumerate(("12b1", "12b5", "1281", "024f", "8601"), 1):
+            uevent = PHONE.replace("12a8", product).replace("007", f"00{number}")
+            self.device(f"1-{number}", uevent)
+        for number, data in ((1, MUXER), (2, b"")):
+            (self.devices / f"1-{number}" / "descriptors").write_bytes(data)
+        self.assertEqual({(1, 1)}, self.bus.phones())
+        self.assertEqual(self.bus.leftAlone, {(1, 2): Verdict.NO_MUXER, (1, 3): Verdict.RECOVERY})
+
+    def test_descriptorsUnreadable(self) -> None:
+        """
+        Descriptors that cannot be read for want of something are the machine's fault.
+        """
+        self.device("1-1", PHONE.replace("12a8", "12b1"))
+        self.patch(Path, "read_bytes", failing(OSError(errno.EMFILE, "short")))
+        self.assertRaises(OSError, self.bus.phones)
+        self.patch(Path, "read_bytes", failing(OSError(errno.ENODEV, "gone")))
+        self.assertEqual(frozenset(), self.bus.phones())
 
     def test_noSysfs(self) -> None:
         """

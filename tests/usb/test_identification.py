@@ -7,10 +7,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
+from usb.core import USBError
 
 from muxd.phone.bus.descriptors import OLD_SERIAL, SERIAL, SERIAL_INDEX, Speed
 from muxd.phone.bus.profiles import iPhone
-from muxd.usb.identification import LONGEST_SERIAL, NoSerial, asciiFromUTF16, identify
+from muxd.usb.identification import (
+    LONGEST_SERIAL,
+    NoSerial,
+    asciiFromUTF16,
+    identify,
+    locationID,
+    portNumbers,
+    portPath,
+)
 from tests.usb.devices import plugged
 
 
@@ -28,7 +37,8 @@ class IdentifyTests(SynchronousTestCase):
         self.assertEqual(SERIAL, identity.serial)
         self.assertEqual(f"{SERIAL[:8]}-{SERIAL[8:]}", identity.udid)
         self.assertEqual(0x12A8, identity.productID)
-        self.assertEqual(device.bus << 16 | device.address, identity.locationID)
+        self.assertEqual(device.bus << 24 | 1 << 20, identity.locationID)
+        self.assertEqual("1-1", identity.portPath)
         self.assertEqual(480_000_000, identity.speed)
         self.assertEqual("USB", identity.connectionType)
 
@@ -62,6 +72,36 @@ class IdentifyTests(SynchronousTestCase):
         _, _, device = plugged()
         device.bus, device.address = 0x12345, 0x10007
         self.assertEqual(0x23450007, identify(device).locationID)
+
+    def test_place(self) -> None:
+        """
+        The place is the bus and the ports of all hubs on the way, as Linux and as Apple
+        write it; where libusb does not know the ports, or they do not fit into Apple's
+        number, that is made of bus and address.
+        """
+        for ports, path, location in (
+            ((1, 4, 2), "3-1.4.2", 0x03142000),
+            ((1, 2, 3, 4, 5, 6), "3-1.2.3.4.5.6", 0x03123456),
+            ((16,), "3-16", 0x00030007),
+            ((1,) * 7, "3-1.1.1.1.1.1.1", 0x00030007),
+            ((), "", 0x00030007),
+        ):
+            self.assertEqual(portPath(3, ports), path)
+            self.assertEqual(locationID(3, 7, ports), location)
+
+    def test_unknownPorts(self) -> None:
+        """
+        A library that cannot tell the ports is no reason to go without the phone.
+        """
+        for error in (NotImplementedError, USBError("x")):
+
+            class Device:
+                @property
+                def port_numbers(self) -> tuple[int, ...]:
+                    raise error  # noqa: B023
+
+            self.assertEqual(portNumbers(Device()), ())
+        self.assertEqual(portNumbers(object()), ())
 
     def test_noSerial(self) -> None:
         """

@@ -14,7 +14,7 @@ from muxd.phone.bus.handles import Handle
 from muxd.phone.bus.profiles import iPhone
 from muxd.usb.configuration import NoMuxInterface
 from muxd.usb.opening import NotWanted, PhoneOpener, SwitchingMode
-from muxd.usb.settings import USBSettings
+from muxd.usb.settings import Selection, USBSettings
 from tests.usb.devices import deviceOn, plugged
 
 
@@ -44,7 +44,7 @@ class PhoneOpenerTests(SynchronousTestCase):
         A phone that the settings exclude is not configured.
         """
         _, phone, device = plugged()
-        opener = PhoneOpener(USBSettings(only=frozenset(("other",))))
+        opener = PhoneOpener(USBSettings(only=Selection(udids=frozenset(("other",)))))
         self.assertRaises(NotWanted, opener.open, device)
         self.assertEqual([], phone.configurations)
 

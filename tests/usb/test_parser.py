@@ -13,10 +13,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from muxd.description import Description
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.usb.parser import OPTIONS, USBSourceParser, parseSettings
-from muxd.usb.settings import USBSettings, canonicalUDID
+from muxd.usb.settings import Selection, USBSettings, canonicalUDID
 
+OTHER = "00008110-000A1B2C3D4E5F62"
 UDID = "00008110-000A1B2C3D4E5F60"
 
 
@@ -66,7 +68,7 @@ class ParseSettingsTests(SynchronousTestCase):
         expected = USBSettings(
             poll=2.5,
             libusb="/x/libusb.so",
-            only=frozenset((canonicalUDID(UDID), "ab" * 20)),
+            only=Selection(udids=frozenset((canonicalUDID(UDID), "ab" * 20))),
             mode=3,
             engine="threads",
         )
@@ -86,11 +88,66 @@ class ParseSettingsTests(SynchronousTestCase):
             ({"mode": "one"}, "got 'one'"),
             ({"engine": "steam"}, "engine: expected auto, threads, async, got 'steam'"),
             ({"pool": "1"}, "no such argument: 'pool'; expected poll, libusb"),
+            ({"only": ""}, "only: expected UDIDs or port:BUS-PORT.PORT, got none; leave only= out"),
+            ({"only": " , "}, "got none; leave only= out for all phones"),
+            ({"deny": ""}, "got none; leave deny= out for none"),
+            ({"only": "port:first"}, "got 'port:first'"),
+            ({"deny": "bus:3-1"}, "got 'bus:3-1'"),
+            ({"only": "port"}, "got 'port'"),
+            ({"products": ""}, "products: expected ids such as 12a8 or 1290-12af, got ''"),
+            ({"products": "phone"}, "got 'phone'"),
+            ({"products": "12a8-1290"}, "'12a8-1290' ends before it begins"),
         ):
             error = self.assertRaises(ValueError, parseSettings, (), kwargs)
             self.assertIn(text, str(error))
         error = self.assertRaises(ValueError, parseSettings, ("2",), {})
         self.assertIn("expected only arguments with a name, got '2'", str(error))
+
+
+class SelectionTests(SynchronousTestCase):
+    """
+    Tests of C{only} and C{deny}.
+    """
+
+    def test_portsOfTheBus(self) -> None:
+        """
+        A port is named with its word or without; other phones are not at it.
+        """
+        for written in ("port:3-1.4", "3-1.4", f"{OTHER},port:3-1.4"):
+            only = parseSettings((), {"only": written}).only
+            self.assertTrue(only.has(UDID, "3-1.4"), written)
+            self.assertFalse(only.has(UDID, "3-1"), written)
+            self.assertFalse(only.has(UDID, ""), written)
+
+    def test_colonOfAPort(self) -> None:
+        """
+        The colon in C{port:3-1.4} needs no backslash, although it separates arguments.
+        """
+        for text, only, deny in (
+            ("usb:only=port:3-1.4", {"3-1.4"}, set()),
+            ("usb:only=port:3-1.4,port:2-1", {"3-1.4", "2-1"}, set()),
+            ("usb:only=port:3-1:deny=port:2-1:poll=2", {"3-1"}, {"2-1"}),
+            (r"usb:deny=port\:2-1", set(), {"2-1"}),
+        ):
+            parsed = Description.fromString(text)
+            settings = parseSettings(parsed.positional, parsed.keywords)
+            self.assertEqual((settings.only.ports, settings.deny.ports), (only, deny), text)
+
+    def test_denied(self) -> None:
+        """
+        A phone that is denied is not used, even if it is asked for.
+        """
+        settings = parseSettings((), {"deny": f"{OTHER},port:3-2", "only": f"{UDID},{OTHER}"})
+        self.assertTrue(settings.wants(UDID, "3-1"))
+        self.assertFalse(settings.wants(UDID, "3-2"))
+        self.assertFalse(settings.wants(OTHER, "3-1"))
+
+    def test_products(self) -> None:
+        """
+        Products are numbers in base 16, alone or from the first to the last.
+        """
+        products = parseSettings((), {"products": "12a8,0x1290-129F"}).products
+        self.assertEqual(products, (range(0x12A8, 0x12A9), range(0x1290, 0x12A0)))
 
 
 class USBSettingsTests(SynchronousTestCase):
@@ -105,7 +162,7 @@ class USBSettingsTests(SynchronousTestCase):
         """
         self.assertTrue(USBSettings().wants(UDID))
         for written in (UDID, UDID.replace("-", ""), UDID.lower()):
-            settings = USBSettings(only=frozenset((written,)))
+            settings = parseSettings((), {"only": written})
             self.assertTrue(settings.wants(UDID))
             self.assertFalse(settings.wants("00008110-000A1B2C3D4E5F61"))
 

@@ -354,7 +354,9 @@ class AsynchronousTestCase(SynchronousTestCase):
         self.device = FakeDevice()
         Phone.disposals = 0
         self.patch(HeldThread, "held", [])
-        self.phone = Phone(device=self.device, identity=IDENTITY, interface=INTERFACE)
+        self.phone = Phone(
+            device=self.device, identity=IDENTITY, interface=INTERFACE, location=(0, 1)
+        )
         self.link = self.makeLink()
         self.receiver = Receiver()
         self.link.start(self.receiver)

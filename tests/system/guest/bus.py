@@ -50,6 +50,13 @@ class KernelDevice:
         return int(self.read("devnum"))
 
     @property
+    def ports(self) -> tuple[int, ...]:
+        """
+        The ports on the way to it, from the root hub's on.
+        """
+        return tuple(map(int, self.read("devpath").split(".")))
+
+    @property
     def configuration(self) -> int:
         """
         The value of its configuration; 0 if it has none.

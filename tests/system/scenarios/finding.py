@@ -7,6 +7,7 @@ from __future__ import annotations
 import grp
 import shutil
 
+from muxd.usb.identification import locationID
 from tests.system.contenders import Contender
 from tests.system.guest.clients import Attached
 from tests.system.guest.daemons import PROJECT
@@ -33,7 +34,8 @@ def use(stage: Stage, phone: Phone, attached: Attached) -> None:
     properties = attached.properties
     stage.expect("ConnectionType", "USB", properties["ConnectionType"])
     stage.expect("ProductID", int(device.read("idProduct"), 16), properties["ProductID"])
-    location = device.bus << 16 | device.address
+    ports = device.ports if stage.daemon.contender.isMuxd else ()
+    location = locationID(device.bus, device.address, ports)
     stage.expect("LocationID", location, properties["LocationID"])
     stage.expect("bConfigurationValue", CONFIGURATION, device.configuration)
     stage.expect("the devices", {phone.udid: attached.deviceID}, stage.daemon.devices())

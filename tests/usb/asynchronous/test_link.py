@@ -51,7 +51,9 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         class Device:
             backend = object()
 
-        phone = OpenedPhone(device=Device(), identity=IDENTITY, interface=INTERFACE)
+        phone = OpenedPhone(
+            device=Device(), identity=IDENTITY, interface=INTERFACE, location=(0, 1)
+        )
         error = self.assertRaises(EngineError, AsynchronousLink, self.reactor, phone)
         self.assertIn("expected a device of libusb 1.0", str(error))
 
@@ -75,7 +77,9 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         A phone on a SuperSpeed bus gets more reads.
         """
         identity = replace(IDENTITY, speed=5_000_000_000)
-        self.phone = Phone(device=self.device, identity=identity, interface=INTERFACE)
+        self.phone = Phone(
+            device=self.device, identity=identity, interface=INTERFACE, location=(0, 1)
+        )
         link = self.makeLink()
         link.start(Receiver())
         self.reactor.advance(0)

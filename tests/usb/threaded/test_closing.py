@@ -126,6 +126,7 @@ class CloseTests(LinkTestCase):
             device=self.opened.device,
             identity=self.opened.identity,
             interface=self.opened.interface,
+            location=self.opened.location,
         )
         self.link = ThreadedLink(self.reactor, self.opened)
         self.link.start(self.receiver)
@@ -200,6 +201,7 @@ class CloseTests(LinkTestCase):
             device=self.opened.device,
             identity=self.opened.identity,
             interface=self.opened.interface,
+            location=self.opened.location,
         )
         self.link = ThreadedLink(self.reactor, self.opened)
         closed = self.link.close()

@@ -85,7 +85,7 @@ class WriterTests(SynchronousTestCase):
         """
         mail: list[Mail] = []
         mailbox: Mailbox[Mail] = Mailbox(lambda f: f(), mail.extend, capacity=1)
-        phone = OpenedPhone(device=device, identity=IDENTITY, interface=INTERFACE)
+        phone = OpenedPhone(device=device, identity=IDENTITY, interface=INTERFACE, location=(1, 2))
         self.writer = Writer(phone, mailbox)
         for packet in packets:
             self.writer.put(packet)
