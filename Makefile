@@ -92,7 +92,7 @@ lint: $(DEVELOPED)
 
 types: $(DEVELOPED)
 	$(BIN)/mypy
-	$(BIN)/mypy --config-file docs/examples/plain.ini docs/examples/script.py
+	$(BIN)/mypy --config-file docs/examples/plain.ini docs/examples/script.py docs/examples/test_phone.py
 
 check-packaging: $(DEVELOPED)
 	$(BIN)/python -m build --no-isolation --outdir build/dist .

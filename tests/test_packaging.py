@@ -158,8 +158,28 @@ class WheelTests(PackagingTestCase):
             [name for name in names if name.startswith("twisted/")],
             ["twisted/plugins/muxd_plugin.py"],
         )
+        (points,) = (name for name in names if name.endswith("/entry_points.txt"))
+        self.assertIn(
+            "[pytest11]\nmuxd = muxd.testing.pytestplugin\n",
+            ZipFile(wheel).read(points).decode(),
+        )
         self.install(wheel)
         self.assertInstalled(self.packages)
+
+    def test_fixtures(self) -> None:
+        """
+        The fixtures for pytest are found where the wheel is installed, and work.
+        """
+        if find_spec("pytest") is None:
+            raise SkipTest("the package pytest is not installed")
+        self.install(self.wheel())
+        example = self.elsewhere / "test_phone.py"
+        shutil.copy(PROJECT / "docs" / "examples" / "test_phone.py", example)
+        text = run(
+            *(self.python, "-m", "pytest", "-p", "no:cacheprovider", "-q", example),
+            directory=self.elsewhere,
+        )
+        self.assertIn("5 passed", text)
 
     def test_uninstall(self) -> None:
         """

@@ -10,7 +10,7 @@ but not changed.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,7 +154,15 @@ VERBS = {
 }
 """What can be done to a phone, by name."""
 
-HELP = (*(verb.usage for verb in VERBS.values()), "help", "quit")
+
+def helpFor(verbs: Mapping[str, Verb]) -> tuple[str, ...]:
+    """
+    What the command C{help} answers.
+    """
+    return (*(verb.usage for verb in verbs.values()), "help", "quit")
+
+
+HELP = helpFor(VERBS)
 
 
 class Console:
@@ -162,12 +170,19 @@ class Console:
     Understands commands and carries them out.
     """
 
-    def __init__(self, stations: Sequence[PluggedPhone], quit: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        stations: Sequence[PluggedPhone],
+        quit: Callable[[], object],
+        verbs: Mapping[str, Verb] = VERBS,
+    ) -> None:
         """
         @param quit: Ends the process, or whatever it is that can be ended.
+        @param verbs: What can be done to a phone, by name.
         """
         self._stations = stations
         self._quit = quit
+        self._verbs = verbs
 
     def execute(self, line: str) -> Any:
         """
@@ -183,11 +198,11 @@ class Console:
     def _execute(self, words: Sequence[str]) -> Any:
         name, rest = (words[0], words[1:]) if words else ("", ())
         if name == "help" and not rest:
-            return list(HELP)
+            return list(helpFor(self._verbs))
         if name == "quit" and not rest:
             self._quit()
             return DONE
-        verb = VERBS.get(name)
+        verb = self._verbs.get(name)
         if verb is None:
             raise WrongCommand(f"no such command: {' '.join(words)!r:.80}; there is help")
         arguments = verb.parse(rest)

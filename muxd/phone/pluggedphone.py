@@ -9,9 +9,10 @@ from __future__ import annotations
 from itertools import cycle, islice
 from typing import Any
 
-from muxd.phone.bus.interfaces import CannotPlug, IAttachment
+from muxd.phone.bus.interfaces import CannotPlug, IAttachment, IBus
 from muxd.phone.iphone import Phone
 from muxd.phone.usbip.exports import IRemoteBus
+from muxd.phone.usbip.urbs import TransferCounters
 from muxd.phone.usbip.vhci import VirtualController
 
 PRINTABLE = bytes(range(32, 127))
@@ -31,7 +32,7 @@ class PluggedPhone:
     @ivar bus: What it is plugged into.
     """
 
-    def __init__(self, phone: Phone, bus: IRemoteBus) -> None:
+    def __init__(self, phone: Phone, bus: IBus) -> None:
         self.phone = phone
         self.bus = bus
 
@@ -39,13 +40,15 @@ class PluggedPhone:
         """
         Plug the phone in.
 
-        @return: Where: the port of C{vhci_hcd}, or the bus id for USB/IP.
+        @return: Where: the port of C{vhci_hcd}, or the bus id for USB/IP; C{None} on
+            a bus within this process.
         @raise CannotNow: The bus does not take it.
         """
         try:
-            return self.phone.plug(self.bus)
+            place = self.phone.plug(self.bus)
         except CannotPlug as problem:
             raise CannotNow(str(problem)) from problem
+        return place if IRemoteBus.providedBy(self.bus) else None
 
     def unplug(self, error: int = 0) -> None:
         """
@@ -138,29 +141,30 @@ class PluggedPhone:
 
     def stats(self) -> dict[str, Any]:
         """
-        What is to be known of it.
+        What is to be known of it.  How many transfers there were is known of a bus
+        whose other end is elsewhere.
         """
         phone, muxer = self.phone, self.phone.muxer
-        export, counters = self.bus.export(phone), self.bus.counters(phone)
         attachment = phone.attachment
+        isPlugged = isAttached = attachment is not None and not attachment.gone
+        transfers: dict[str, Any] = {}
+        if IRemoteBus.providedBy(self.bus):
+            remote: IRemoteBus = self.bus
+            export = remote.export(phone)
+            isPlugged = export is not None
+            isAttached = export is not None and export.isTaken
+            transfers = _transfers(remote.counters(phone))
         return {
             "udid": phone.udid,
             "serial": phone.serial,
             "mode": phone.mode,
-            "plugged": export is not None,
-            "attached": export is not None and export.isTaken,
+            "plugged": isPlugged,
+            "attached": isAttached,
             "config": 0 if attachment is None else attachment.configuration,
+            "dialog": phone.trust.isAsking,
             "violations": list(phone.violations),
             "conns": len(muxer.sessions),
-            "usb": {
-                "out_urbs": counters.out,
-                "out_zlp": counters.outEmpty,
-                "in_urbs": counters.incoming,
-                "unlinks": counters.unlinked,
-                "stalls": counters.stalled,
-                "ctrl": counters.control,
-            },
-            "max_in_urbs": counters.mostIncoming,
+            **transfers,
             "mux": {
                 "version": muxer.version,
                 "handshakes": muxer.handshakes,
@@ -188,3 +192,20 @@ class PluggedPhone:
             raise CannotNow("the phone is not configured: it has no such endpoint")
         out, incoming = self.phone.endpoints
         return incoming if direction == "in" else out
+
+
+def _transfers(counters: TransferCounters) -> dict[str, Any]:
+    """
+    What hosts have done with a phone.
+    """
+    return {
+        "usb": {
+            "out_urbs": counters.out,
+            "out_zlp": counters.outEmpty,
+            "in_urbs": counters.incoming,
+            "unlinks": counters.unlinked,
+            "stalls": counters.stalled,
+            "ctrl": counters.control,
+        },
+        "max_in_urbs": counters.mostIncoming,
+    }

@@ -1,16 +1,20 @@
-# -*- test-case-name: tests.test_faces,tests.test_testing -*-
+# -*- test-case-name: tests.test_faces,tests.testing.test_standins -*-
 """
-Stand-ins for tests of what is built on this package: a phone that answers as
-told, and a transport whose peer reads as much as the test lets it.
+For tests of programs that use phones.
 
-They do no I/O and look at no clock but the one they are given::
+L{Simulation} is a daemon with simulated phones in a process of its own, for programs in
+any language; L{muxd.testing.pytestplugin} makes fixtures of it.
+
+The others are stand-ins in memory, for tests of Twisted programs: a phone that answers
+as told, and a transport whose peer reads as much as the test lets it.  They do no I/O
+and look at no clock but the one they are given::
 
     clock = Clock()
-    registry = DeviceRegistry()
-    registry.deviceAttached(FakeDevice(clock, answers={62078: FakeDevice.ACCEPT}))
-    factory = ControlFactory(clock, registry, ImmediateRecords())
-    client = BudgetTransport.connect(clock, factory)
-    client.deliver(connectMessage(1, 62078, tag=1).encode())
+    service = MuxService(clock)
+    phone = FakeDevice(clock, answers={62078: FakeDevice.ACCEPT})
+    service.registry.deviceAttached(phone)
+    service.endpoint(62078).connect(factory)
+    phone.connections[0].transport.deliver(b"hello")
 
 Names are imported when they are first used: tests of programs without Twisted need
 none of it.
@@ -23,6 +27,7 @@ from muxd.faces import lazyFace
 if TYPE_CHECKING:
     from muxd.testing.devices import FakeConnection, FakeDevice, fakeIdentity
     from muxd.testing.records import ImmediateRecords, MemoryRecordStore
+    from muxd.testing.simulation import SimulatedPhone, Simulation, SimulationError
     from muxd.testing.transports import BudgetTransport, FakeAddress
 
 __all__ = [
@@ -32,6 +37,9 @@ __all__ = [
     "FakeDevice",
     "ImmediateRecords",
     "MemoryRecordStore",
+    "SimulatedPhone",
+    "Simulation",
+    "SimulationError",
     "fakeIdentity",
 ]
 
@@ -40,6 +48,7 @@ __getattr__, __dir__ = lazyFace(
     {
         "muxd.testing.devices": ("FakeConnection", "FakeDevice", "fakeIdentity"),
         "muxd.testing.records": ("ImmediateRecords", "MemoryRecordStore"),
+        "muxd.testing.simulation": ("SimulatedPhone", "Simulation", "SimulationError"),
         "muxd.testing.transports": ("BudgetTransport", "FakeAddress"),
     },
 )

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_testing -*-
+# -*- test-case-name: tests.testing.test_standins -*-
 """
 A phone that answers as a test tells it to.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_testing -*-
+# -*- test-case-name: tests.testing.test_standins -*-
 """
 A transport whose peer reads as much as a test lets it.
 """

@@ -193,7 +193,7 @@ class StationTests(ConsoleTestCase):
             set(first),
             {
                 *("udid", "serial", "mode", "plugged", "attached", "config", "violations"),
-                *("conns", "usb", "max_in_urbs", "mux"),
+                *("dialog", "conns", "usb", "max_in_urbs", "mux"),
             },
         )
         self.assertEqual((first["plugged"], first["attached"]), (True, False))

@@ -26,7 +26,7 @@ from muxd.phone.bus.descriptors import (
     InterfaceDescriptor,
 )
 from muxd.phone.bus.handles import Handle, OpenableAttachment
-from muxd.phone.bus.interfaces import IBus, IGadget
+from muxd.phone.bus.interfaces import CannotPlug, IBus, IGadget
 
 LIBUSB = {
     errno.EIO: (-1, "Input/Output Error"),
@@ -46,8 +46,10 @@ LAST_ADDRESS = 127
 
 def usbError(number: int) -> USBError:
     """
-    The exception that pyusb makes of libusb's error.
+    The exception that pyusb makes of libusb's error, which for a controller's own
+    errors such as EPROTO is that of EIO.
     """
+    number = number if number in LIBUSB else errno.EIO
     code, text = LIBUSB[number]
     kind = USBTimeoutError if number == errno.ETIMEDOUT else USBError
     return kind(text, code, number)
@@ -123,7 +125,7 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         """
         with self._lock:
             if any(a.gadget is gadget for a in self._attachments):
-                raise ValueError("the device is plugged in already")
+                raise CannotPlug("it is plugged in already")
             address = self._nextAddress()
             ports = {a.port for a in self._attachments}
             port = next(n for n in range(1, LAST_ADDRESS + 1) if n not in ports)
@@ -162,7 +164,7 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
             if address not in used:
                 self._lastAddress = address
                 return address
-        raise ValueError("the bus is full")
+        raise CannotPlug("the bus is full")
 
     # What pyusb calls.
 

@@ -160,7 +160,14 @@ class Trust:
         self._hosts.pop(pairing.systemBUID, None)
         return True
 
-    # What the owner does.
+    # What the owner sees and does.
+
+    @property
+    def isAsking(self) -> bool:
+        """
+        Whether a dialog is on the screen.
+        """
+        return self.owner is not Owner.LOCKED and HostTrust.ASKED in self._hosts.values()
 
     def accept(self) -> None:
         """

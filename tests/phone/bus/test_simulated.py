@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from muxd.phone.bus.descriptors import MUX_IN, MUX_OUT, SERIAL, Speed
 from muxd.phone.bus.gadget import Gadget
-from muxd.phone.bus.interfaces import IGadget
+from muxd.phone.bus.interfaces import CannotPlug, IGadget
 from muxd.phone.bus.profiles import iPhone
 from muxd.testing.gadgets import RecordingGadget
 from tests.phone.bus.onbus import BusTestCase
@@ -72,7 +72,7 @@ class DiscoveryTests(BusTestCase):
         """
         for _ in range(125):
             self.bus.plug(Gadget(iPhone()))
-        self.assertRaises(ValueError, self.bus.plug, Gadget(iPhone()))
+        self.assertRaises(CannotPlug, self.bus.plug, Gadget(iPhone()))
         self.bus.unplug(self.gadget)
         self.assertEqual(self.bus.plug(self.gadget).address, 2)
 
@@ -80,7 +80,7 @@ class DiscoveryTests(BusTestCase):
         """
         A device is in one place at a time.
         """
-        self.assertRaises(ValueError, self.bus.plug, self.gadget)
+        self.assertRaises(CannotPlug, self.bus.plug, self.gadget)
 
     def test_enumerationFails(self) -> None:
         """

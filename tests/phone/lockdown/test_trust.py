@@ -76,6 +76,22 @@ class TrustTests(SynchronousTestCase):
         self.assertEqual(self.trust.pairing("H"), pairing())
         self.assertIsNone(self.trust.pairing(7))
 
+    def test_isAsking(self) -> None:
+        """
+        The dialog is on the screen from a host's asking until the answer, but not
+        while the phone is locked.
+        """
+        seen = [self.trust.isAsking]
+        self.trust.requested(pairing())
+        seen.append(self.trust.isAsking)
+        self.trust.lock()
+        seen.append(self.trust.isAsking)
+        self.trust.unlock()
+        seen.append(self.trust.isAsking)
+        self.trust.deny()
+        seen.append(self.trust.isAsking)
+        self.assertEqual(seen, [False, True, False, True, False])
+
     def test_unpluggedBeforeTheTap(self) -> None:
         """
         A phone that is pulled out is not tapped any more, and leaves no timer; one

@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.test_testing -*-
+# -*- test-case-name: tests.testing.test_standins -*-
 """
-Tests of L{muxd.testing}: the stand-ins behave as what they stand in for.
+Tests of the stand-ins of L{muxd.testing}: they behave as what they stand in for.
 """
 
 from __future__ import annotations
