@@ -35,6 +35,7 @@ from muxd.client.answers import Answer, parseAnswer
 from muxd.client.errors import DaemonLost, DaemonNonsense, DaemonRefused, TimedOut
 from muxd.client.requests import Dialect, Request
 from muxd.limits import LIMITS, Limits
+from muxd.net.nodelay import sendAtOnceOver
 from muxd.wire.messages import MalformedMessage, Message, MessageReader
 
 
@@ -161,6 +162,7 @@ class Conversation(Protocol):
         """
         Requests can be made.
         """
+        sendAtOnceOver(self.transport)
         self._enter(State.IDLE)
 
     def dataReceived(self, data: bytes) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from muxd.client.address import Address, TCPAddress, UnixAddress
 from muxd.client.socketerrors import DaemonLost, DaemonNonsense, NoDaemon, TimedOut
 from muxd.limits import LIMITS, Limits
+from muxd.net.nodelay import sendAtOnce
 from muxd.wire.messages import HEADER, Message
 
 Clock = Callable[[], float]
@@ -238,7 +239,7 @@ def _openTCP(address: TCPAddress, deadline: Deadline, stage: str) -> socket.sock
         except OSError as error:
             refusal = refusal or error
         else:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sendAtOnce(sock)
             return sock
     raise refusal or OSError("the name has no address")
 

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from muxd.description import Description
 from muxd.net.accepting import watchAccept
+from muxd.net.nodelay import sendAtOnce
 from muxd.net.socketfile import CannotListen, explain, removeStaleSocket
 
 BACKLOG = 256
@@ -111,6 +112,7 @@ class ListeningEndpoint:
         Nobody was in the way.
         """
         self._port = port
+        sendAtOnce(getattr(port, "socket", None))
         watchAccept(port, acceptFailed)
         self.announce(port)
         return port

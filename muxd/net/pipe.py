@@ -42,6 +42,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.net.hangup import HangUpWatch, WatchedProducer, hangUp, hasHungUp
+from muxd.net.nodelay import sendAtOnceOver
 from muxd.net.sockets import Consumer, consumerOf
 
 LOOKS = 4
@@ -142,6 +143,7 @@ class PipeEnd(Protocol):
         Wait for the other end, or begin.
         """
         if self.consumer is None:
+            sendAtOnceOver(self.transport)
             self.consumer = consumerOf(self.transport, limit=self.pipe.buffer)
         self.pipe.endConnected(self)
 

@@ -88,7 +88,6 @@ class UsbipConnection(Answering, Protocol):
         self.beginAnswering()
         transport: Any = self.transport
         if ITCPTransport.providedBy(transport):
-            transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
         if self._export is not None:
             self._begin(self._export)
