@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from muxd.limits import LIMITS, Limits
 from muxd.net.connections import Answering, Connections
@@ -224,9 +225,13 @@ class Console:
         return DONE if answer is None else answer
 
 
+@implementer(IHalfCloseableProtocol)
 class ConsoleConnection(Answering, LineOnlyReceiver):
     """
     A program that gives commands.
+
+    It may have finished sending before it has been answered, as C{nc -N} does: what it
+    has asked is answered all the same, also a last line without its end.
     """
 
     delimiter = b"\n"
@@ -264,6 +269,20 @@ class ConsoleConnection(Answering, LineOnlyReceiver):
         """
         self.endAnswering()
         self.transport.loseConnection()
+
+    def readConnectionLost(self) -> None:
+        """
+        There are no more commands.
+        """
+        rest, self._buffer = self._buffer, b""
+        if rest and not self.transport.disconnecting:
+            self.lineReceived(rest)
+        self.disconnect()
+
+    def writeConnectionLost(self) -> None:
+        """
+        The program takes no more; the loss of the connection follows.
+        """
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """

@@ -133,6 +133,44 @@ class LanguageTests(ConsoleTestCase):
         self.clock.turn()
         self.assertTrue(self.transport.disconnected)
 
+    def test_halfClosed(self) -> None:
+        """
+        A program that has finished sending, as C{echo help | nc -NU} does, is answered,
+        however late it reads, and then the connection is closed.
+        """
+        self.transport.budget = 0
+        self.transport.deliver(b"help\nstats 3\n")
+        self.transport.finish()
+        self.clock.turn()
+        self.assertFalse(self.transport.disconnected)
+        answers = self.transport.take().splitlines()
+        self.assertEqual(json.loads(answers[0]), list(HELP))
+        self.assertEqual(len(answers), 2)
+        self.clock.turn()
+        self.assertTrue(self.transport.disconnected)
+
+    def test_unendedLine(self) -> None:
+        """
+        The end of the input ends a line, if something is on it.
+        """
+        self.transport.deliver(b"help")
+        self.transport.finish()
+        self.assertEqual(self.answer(), list(HELP))
+        self.clock.turn()
+        self.assertTrue(self.transport.disconnected)
+        transport = BudgetTransport.connect(self.clock, self.consoles)
+        transport.deliver(b"help\n")
+        transport.finish()
+        self.assertEqual(len(transport.value().splitlines()), 1)
+
+    def test_halfClosedAfterQuarrel(self) -> None:
+        """
+        A line that was too long is not looked at again when the input ends.
+        """
+        self.transport.deliver(b"x" * 200)
+        self.transport.finish()
+        self.assertIn("error", self.answer())
+
     def test_connections(self) -> None:
         """
         There is a limit to connections; one that is closed counts no more.

@@ -20,7 +20,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IDelayedCall, ITCPTransport
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    ITCPTransport,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -54,7 +59,7 @@ class State(Enum):
     CLOSING = "is being closed"
 
 
-@implementer(IHostConnection)
+@implementer(IHostConnection, IHalfCloseableProtocol)
 class UsbipConnection(Answering, Protocol):
     """
     One connection of a host.  What waits for a host that does not read is bounded
@@ -185,6 +190,21 @@ class UsbipConnection(Answering, Protocol):
             export.giveBack()
         self._close()
 
+    def readConnectionLost(self) -> None:
+        """
+        The host has finished sending.  If it has been answered, it still gets the answer;
+        a device it has let go of thereby.
+        """
+        if self.state is not State.CLOSING:
+            self._complainOfRest()
+            self._giveBack()
+            self._close()
+
+    def writeConnectionLost(self) -> None:
+        """
+        The host takes no more; the loss of the connection follows.
+        """
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The host has let go, or the connection is closed.
@@ -192,10 +212,10 @@ class UsbipConnection(Answering, Protocol):
         self._server.connections.discard(self)
         self._stopTimer()
         self.endAnswering()
-        if self.state is not State.CLOSING and self._buffer:
-            self._complain(f"it ended within a message, after {len(self._buffer)} bytes of it")
-        elif self.state is not State.CLOSING and not reason.check(ConnectionDone):
-            self._complain(reason.getErrorMessage())
+        if self.state is not State.CLOSING:
+            self._complainOfRest()
+            if not self._buffer and not reason.check(ConnectionDone):
+                self._complain(reason.getErrorMessage())
         self.state = State.CLOSING
         self._buffer.clear()
         self._giveBack()
@@ -249,6 +269,10 @@ class UsbipConnection(Answering, Protocol):
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
+
+    def _complainOfRest(self) -> None:
+        if self._buffer:
+            self._complain(f"it ended within a message, after {len(self._buffer)} bytes of it")
 
     def _complain(self, problem: str) -> None:
         self._server.complain(self._peer, problem)

@@ -51,6 +51,33 @@ class RequestTests(UsbipTestCase):
         self.assertTrue(connected.transport.disconnected)
         self.assertEqual((len(self.factory.connections), self.complaints()), (0, []))
 
+    def test_listHalfClosed(self) -> None:
+        """
+        A host that asks and finishes sending at once gets its answer, however late it
+        reads.
+        """
+        connected = self.connect()
+        connected.transport.budget = 0
+        connected.transport.deliver(DevlistRequest().encode())
+        connected.transport.finish()
+        self.clock.turn()
+        self.assertFalse(connected.transport.disconnected)
+        self.assertEqual(len(decodeDevlistReply(connected.transport.take())), 1)
+        self.clock.turn()
+        self.assertTrue(connected.transport.disconnected)
+
+    def test_importHalfClosed(self) -> None:
+        """
+        A host that has a device, or has asked for nothing, and finishes sending has let
+        go.
+        """
+        for connected in (self.importPhone(), self.connect()):
+            connected.transport.finish()
+            self.clock.turn()
+            self.assertTrue(connected.transport.disconnected)
+            self.assertIdentical(self.phone.attachment, None)
+        self.assertEqual(self.complaints(), [])
+
     def test_listBytewise(self) -> None:
         """
         A request may come in any pieces.
