@@ -32,8 +32,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from muxd.limits import Limits
+from muxd.net.shortage import remedy
 from muxd.ratelimit import RateLimit
-from muxd.shortage import remedy
 
 
 class AcceptingPort(Protocol):

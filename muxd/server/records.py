@@ -25,8 +25,8 @@ from zope.interface import implementer
 
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
+from muxd.net.shortage import remedy
 from muxd.server.atomicfiles import AtomicFiles, NotARegularFile
-from muxd.shortage import remedy
 from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 
 HOST_RECORD = "SystemConfiguration"

@@ -27,7 +27,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from usb.core import USBError, find
 
-from muxd.shortage import remedy
+from muxd.net.shortage import remedy
 from muxd.usb.configuration import NoMuxInterface, hasMuxInterface
 from muxd.usb.hotplug import DeviceBus, Location
 from muxd.usb.identification import NoSerial

@@ -25,7 +25,7 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
-from muxd.shortage import remedy
+from muxd.net.shortage import remedy
 from muxd.usb.products import Products, Verdict, judge, muxerInDescriptors
 
 Location = tuple[int, int]

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_shortage -*-
+# -*- test-case-name: tests.net.test_shortage -*-
 """
 What a process or its system can run out of, and what a person can do about it.
 

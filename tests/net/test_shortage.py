@@ -1,6 +1,6 @@
-# -*- test-case-name: tests.test_shortage -*-
+# -*- test-case-name: tests.net.test_shortage -*-
 """
-Tests of L{muxd.shortage}.
+Tests of L{muxd.net.shortage}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from errno import EACCES, EDQUOT, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.shortage import remedy
+from muxd.net.shortage import remedy
 
 
 class RemedyTests(SynchronousTestCase):
