@@ -95,7 +95,9 @@ types: $(DEVELOPED)
 	$(BIN)/mypy --config-file docs/examples/plain.ini docs/examples/script.py docs/examples/test_phone.py
 
 check-packaging: $(DEVELOPED)
+	rm -rf build/dist
 	$(BIN)/python -m build --no-isolation --outdir build/dist .
+	$(BIN)/twine check --strict build/dist/*
 	$(BIN)/python -m tests tests.test_packaging
 	@if command -v groff >/dev/null; then \
 	    warnings=$$(groff -mandoc -Tutf8 -ww man/usbmuxd.8 2>&1 >/dev/null); \

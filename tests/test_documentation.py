@@ -98,7 +98,7 @@ class DocumentTests(SynchronousTestCase):
         The files that documents point to are there.
         """
         checked = 0
-        for document in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")):
+        for document in (*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")):
             for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
                 self.assertTrue((document.parent / target).exists(), f"{document}: {target}")
                 checked += 1

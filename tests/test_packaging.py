@@ -13,7 +13,9 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
+from email.parser import HeaderParser
 from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZipFile
@@ -193,6 +195,43 @@ class WheelTests(PackagingTestCase):
         self.assertEqual(list(self.packages.rglob("*muxd*")), [])
         twistd = (self.python, "-c", "from twisted.scripts.twistd import run; run()")
         self.assertNotIn("usbmuxd", run(*twistd, "--help", directory=self.elsewhere))
+
+
+class SdistTests(PackagingTestCase):
+    """
+    Tests of the source distribution.
+    """
+
+    def test_sdist(self) -> None:
+        """
+        It has what a packager needs: licence, documents, man pages, udev rule; its
+        metadata are well-formed, and have the version of C{muxd.__version__}.
+        """
+        run(
+            *(sys.executable, "-m", "build", "--sdist", "--no-isolation"),
+            *("--outdir", self.elsewhere, self.project),
+            directory=self.elsewhere,
+        )
+        (sdist,) = self.elsewhere.glob("muxd-*.tar.gz")
+        top = f"muxd-{muxd.__version__}"
+        self.assertEqual(sdist.name, f"{top}.tar.gz")
+        with tarfile.open(sdist) as archive:
+            names = archive.getnames()
+            metadata = archive.extractfile(f"{top}/PKG-INFO")
+            assert metadata is not None
+            fields = HeaderParser().parsestr(metadata.read().decode())
+        self.assertEqual(fields["Version"], muxd.__version__)
+        self.assertEqual(fields["License"], "MIT")
+        for name in (
+            *("LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile"),
+            *("docs/api.md", "docs/examples/test_phone.py", "man/usbmuxd.8", "tac/usbmuxd.tac"),
+            *("udev/39-muxd.rules", "changelog.d/README.md", "muxd/py.typed"),
+            "twisted/plugins/muxd_plugin.py",
+        ):
+            self.assertIn(f"{top}/{name}", names)
+        if find_spec("twine") is None:
+            raise SkipTest("the package twine is not installed")
+        run(sys.executable, "-m", "twine", "check", "--strict", sdist, directory=self.elsewhere)
 
 
 class EditableTests(PackagingTestCase):
