@@ -153,10 +153,11 @@ class Limits:
     """
     recordSize: int = 262144
     """The largest file that is read as a pair record; real ones have ten kilobytes."""
-    reachTimeout: float = 30.0
-    """How long a client tries to open a connection to a daemon."""
     answerTimeout: float = 5.0
-    """How long a client gives a daemon to answer a command that no phone has a part in."""
+    """
+    How long a client gives a daemon to answer a command that no phone has a part in, the
+    opening of the connection included.
+    """
     listSilence: float = 0.1
     """
     A listener that has heard nothing for so long has been told of all phones that are

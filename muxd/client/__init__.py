@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from muxd.faces import lazyFace
 
 if TYPE_CHECKING:
-    from muxd.client.answers import Attached, Detached, Device, Event, Paired
+    from muxd.client.answers import Attached, Detached, Device, Event, ListenerRecord, Paired
     from muxd.client.blocking import connect, devices, watch
     from muxd.client.client import PhoneAddress, UsbmuxClient
     from muxd.client.endpoint import UsbmuxClientEndpoint
@@ -50,6 +50,7 @@ __all__ = [
     "DeviceWatcher",
     "Event",
     "IDeviceObserver",
+    "ListenerRecord",
     "Network",
     "NoDaemon",
     "NoPairRecord",
@@ -74,7 +75,14 @@ __all__ = [
 __getattr__, __dir__ = lazyFace(
     __name__,
     {
-        "muxd.client.answers": ("Attached", "Detached", "Device", "Event", "Paired"),
+        "muxd.client.answers": (
+            "Attached",
+            "Detached",
+            "Device",
+            "Event",
+            "ListenerRecord",
+            "Paired",
+        ),
         "muxd.client.blocking": ("connect", "devices", "watch"),
         "muxd.client.client": ("PhoneAddress", "UsbmuxClient"),
         "muxd.client.endpoint": ("UsbmuxClientEndpoint",),

@@ -2,16 +2,14 @@
 """
 The way to one daemon: its socket's endpoint, and the dialect it speaks.
 
-Each request has a connection of its own, as with all clients.  Property lists
-come first.  A daemon that answers them with Result 6 is old, and is spoken to in
-binary on another connection; that is remembered, and forgotten again as soon as
-binary does not work either, since a daemon may be replaced while we run.
+Each request has a connection of its own, as with all clients.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -26,36 +24,30 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 
+from muxd.client import errors
 from muxd.client.address import Address, daemonAddress
 from muxd.client.answers import Answer
 from muxd.client.connection import Conversation
-from muxd.client.errors import (
-    DaemonLost,
-    DaemonNonsense,
-    DaemonRefused,
-    NoDaemon,
-    NotSupported,
-    Stage,
-    TimedOut,
-)
-from muxd.client.requests import Dialect, Request
+from muxd.client.errors import NoDaemon, Stage, TimedOut
+from muxd.client.exchange import DialectChoice
+from muxd.client.requests import Dialect, Request, programName
 from muxd.limits import LIMITS, Limits
-from muxd.wire.messages import Result
 
 T = TypeVar("T")
 
-_Speak = Callable[[Conversation, Dialect, float | None], Deferred[T]]
-"""Says something in a dialect and awaits what comes of it, for so many seconds."""
+_Speak = Callable[[Conversation, Dialect], Awaitable[T]]
+"""Says something in a dialect and awaits what comes of it."""
 
 
 class DaemonAccess:
     """
-    How one daemon is reached and spoken to.  It holds no connection; whoever
-    shares it shares what has been learned of the daemon.
+    How one daemon is reached and spoken to.  It holds no connection; those that
+    share it share what has been learned of the daemon.
 
     @ivar clock: The reactor, for time-outs.
     @ivar where: The daemon's address as a person would write it.
-    @ivar dialect: What it is believed to speak.
+    @ivar program: The name of this program, for the daemon.
+    @ivar choice: Which dialect it is believed to speak.
     """
 
     def __init__(
@@ -64,29 +56,33 @@ class DaemonAccess:
         endpoint: IStreamClientEndpoint,
         where: str,
         limits: Limits = LIMITS,
+        program: str | None = None,
     ) -> None:
+        """
+        @param program: That of C{sys.argv} if None.
+        """
         self.clock = clock
         self.where = where
         self.limits = limits
-        self.dialect = Dialect.PLIST
+        self.program = programName(sys.argv[0]) if program is None else program
+        self.choice = DialectChoice(where, errors)
         self._endpoint = endpoint
 
     def ask(self, request: Request, timeout: float | None = None) -> Deferred[Answer]:
         """
         Make a request on a connection of its own.
 
-        @param timeout: Seconds for the connection and the answer together; if
-            None, the limits' C{reachTimeout} and C{answerTimeout}.
+        @param timeout: Seconds for everything together; the limits'
+            C{answerTimeout} if None.
         @return: fires with an answer that is no refusal.  It fails with
-            L{NoDaemon}, L{NotSupported}, or as L{Conversation.ask}.
+            L{NoDaemon}, L{TimedOut}, as L{DialectChoice.speak}, or as
+            L{Conversation.ask}.
         """
 
-        def speak(
-            conversation: Conversation, dialect: Dialect, left: float | None
-        ) -> Deferred[Answer]:
-            return conversation.ask(request, dialect, left)
+        def speak(conversation: Conversation, dialect: Dialect) -> Deferred[Answer]:
+            return conversation.ask(request, dialect)
 
-        return Deferred.fromCoroutine(self._converse(request, speak, timeout))
+        return self._converse(request, speak, timeout)
 
     def become(
         self,
@@ -99,57 +95,40 @@ class DaemonAccess:
         Open a connection and give it to a protocol.
 
         @param timeout: As in L{ask}.
-        @return: fires with the protocol.  It fails with L{NoDaemon}, or as
+        @return: fires with the protocol.  It fails as in L{ask}, or as
             L{Conversation.become}.
         """
 
-        def speak(
-            conversation: Conversation, dialect: Dialect, left: float | None
-        ) -> Deferred[IProtocol]:
-            return conversation.become(request, dialect, factory, address, left)
+        def speak(conversation: Conversation, dialect: Dialect) -> Deferred[IProtocol]:
+            return conversation.become(request, dialect, factory, address)
 
-        return Deferred.fromCoroutine(self._converse(request, speak, timeout))
+        return self._converse(request, speak, timeout)
 
-    async def _converse(self, request: Request, speak: _Speak[T], timeout: float | None) -> T:
-        """
-        Speak in the dialect that is believed to be right, then in the other.
-        """
-        dialect = self.dialect if request.binary is not None else Dialect.PLIST
-        try:
-            result = await self._speakOnce(dialect, speak, timeout)
-        except DaemonRefused as refusal:
-            if refusal.result != Result.BAD_VERSION:
-                raise
-            self.dialect = dialect.other
-            if request.binary is None:
-                raise NotSupported(self.where, request.name) from refusal
-            return await self._speakOnce(self.dialect, speak, timeout)
-        except (DaemonLost, DaemonNonsense):
-            self.dialect = Dialect.PLIST
-            raise
-        self.dialect = dialect
-        return result
+    def _converse(self, request: Request, speak: _Speak[T], timeout: float | None) -> Deferred[T]:
+        seconds = self.limits.answerTimeout if timeout is None else max(0.0, timeout)
+        stage = Stage.REACH
 
-    async def _speakOnce(self, dialect: Dialect, speak: _Speak[T], timeout: float | None) -> T:
-        begun = self.clock.seconds()
-        conversation = await self._open(timeout)
-        left = None if timeout is None else max(0.0, timeout - (self.clock.seconds() - begun))
-        try:
-            return await speak(conversation, dialect, left)
-        finally:
-            conversation.close()
+        async def attempt(dialect: Dialect) -> T:
+            nonlocal stage
+            stage = Stage.REACH
+            conversation = await self._open()
+            stage = request.stage
+            try:
+                return await speak(conversation, dialect)
+            finally:
+                conversation.close()
 
-    async def _open(self, timeout: float | None) -> Conversation:
-        limit = self.limits.reachTimeout
-        seconds = limit if timeout is None else max(0.0, min(limit, timeout))
+        def timedOut(result: object, _: float) -> T:
+            raise TimedOut(stage, seconds, f"{request.name}, usbmuxd at {self.where}")
 
-        def timedOut(result: object, _: float) -> Conversation:
-            raise TimedOut(Stage.REACH, seconds, self.where)
+        conversing = Deferred.fromCoroutine(self.choice.speak(request, attempt))
+        return conversing.addTimeout(seconds, self.clock, timedOut)
 
+    async def _open(self) -> Conversation:
         opening: Deferred[Any] = self._endpoint.connect(_ConversationFactory(self))
         try:
-            conversation: Conversation = await opening.addTimeout(seconds, self.clock, timedOut)
-        except (CancelledError, ConnectingCancelledError, TimedOut):
+            conversation: Conversation = await opening
+        except (CancelledError, ConnectingCancelledError):
             raise
         except Exception as error:
             # A ConnectError's text says once more that it is one.
@@ -166,7 +145,7 @@ class _ConversationFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Conversation:
         access = self._access
-        return Conversation(access.where, access.clock, access.limits)
+        return Conversation(access.where, access.program, access.limits)
 
 
 def daemonAccess(

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from muxd.client.networkaddress import networkAddressText
 from muxd.identity import udidFromSerial
 from muxd.wire.messages import (
     DEVICE_ID_BODY,
@@ -24,6 +24,10 @@ from muxd.wire.messages import (
     MessageType,
     parsePlist,
 )
+
+IPV4_FAMILY = 2
+IPV6_FAMILIES = frozenset({10, 23, 30})
+"""In a C{sockaddr} of Linux, Windows and Apple's systems."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,23 @@ class Device:
         Whether this is the phone meant, with or without its dash, in either case.
         """
         return _plain(self.udid) == _plain(udid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerRecord:
+    """
+    A program that is told of phones (protocol 4.7).
+
+    @ivar listenerID: As the daemon names its connection.
+    @ivar program: The program's name.
+    @ivar bundleID: Its bundle identifier; "" if it has none.
+    @ivar version: The version of the client library that it says it is.
+    """
+
+    listenerID: str
+    program: str
+    bundleID: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +169,19 @@ def devicesFrom(values: Mapping[str, Any]) -> list[Device]:
     return [device for device in found if device is not None]
 
 
+def listenersFrom(values: Mapping[str, Any]) -> list[ListenerRecord]:
+    """
+    The programs of an answer to ListListeners.  An entry that makes no sense is
+    left out.
+
+    @raise MalformedMessage: There is no list.
+    """
+    entries = values.get("ListenerList")
+    if not isinstance(entries, list):
+        raise MalformedMessage(f"an answer to ListListeners without a list: {list(values)!r}")
+    return [_listenerFrom(entry) for entry in entries if isinstance(entry, dict)]
+
+
 class DeviceTable:
     """
     Which devices a listener has been told of.
@@ -220,6 +254,27 @@ class DeviceTable:
         return None if device is None else Paired(device)
 
 
+def networkAddressText(data: bytes) -> str | None:
+    """
+    Read the C{sockaddr} of a device on the network (protocol 4.10), whichever
+    system it comes from: Apple's begin with their length and have the family in
+    the second byte, others have it in the first two, little-endian.
+
+    @return: the address, with its zone if it has one (C{"fe80::1%4"}); None if
+        it is none.
+    """
+    if len(data) < 8:
+        return None
+    family = data[1] or data[0]
+    if family == IPV4_FAMILY:
+        return str(IPv4Address(data[4:8]))
+    if family not in IPV6_FAMILIES or len(data) < 24:
+        return None
+    zone = int.from_bytes(data[24:28], "little")
+    address = IPv6Address(data[8:24])
+    return f"{address}%{zone}" if zone else str(address)
+
+
 def _plain(udid: str) -> str:
     return udid.replace("-", "").lower()
 
@@ -270,6 +325,15 @@ def _deviceFrom(entry: object) -> Device | None:
 
 def _portPath(value: object) -> str:
     return value if isinstance(value, str) and re.fullmatch(r"[0-9.-]{1,64}", value) else ""
+
+
+def _listenerFrom(entry: Mapping[str, Any]) -> ListenerRecord:
+    return ListenerRecord(
+        listenerID=str(entry.get("ID String", "")),
+        program=str(entry.get("ProgName", "")),
+        bundleID=str(entry.get("BundleID", "")),
+        version=_integer(entry.get("kLibUSBMuxVersion")),
+    )
 
 
 def _integer(value: object) -> int:

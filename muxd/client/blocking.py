@@ -28,19 +28,27 @@ Nothing here imports Twisted.
 from __future__ import annotations
 
 import os
-import plistlib
 import socket
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from muxd.client import socketerrors
 from muxd.client.address import Address, InvalidAddress, daemonAddress, parseAddress
-from muxd.client.answers import Attached, Detached, Device, DeviceTable, Event, Paired
-from muxd.client.daemon import Daemon
+from muxd.client.answers import (
+    Attached,
+    Detached,
+    Device,
+    DeviceTable,
+    Event,
+    ListenerRecord,
+    Paired,
+)
+from muxd.client.daemon import Daemon, completed
+from muxd.client.problems import Stage
+from muxd.client.requests import CONNECT_TIMEOUT, programName
 from muxd.client.selection import Network, chooseDevice, fits
 from muxd.client.socketerrors import (
     DaemonLost,
@@ -93,28 +101,10 @@ __all__ = [
 ]
 
 ANSWER = LIMITS.answerTimeout
-CONNECT = LIMITS.connectTimeout + LIMITS.answerTimeout
-"""A daemon gives up on a phone that does not answer, and says so, before we do."""
+CONNECT = CONNECT_TIMEOUT
 
 Lost = Callable[[UsbmuxError], None]
 """Told why the daemon was lost."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenerRecord:
-    """
-    A program that is told of phones.
-
-    @ivar listenerID: As the daemon names its connection.
-    @ivar program: The program's name.
-    @ivar bundleID: Its bundle identifier; "" if it has none.
-    @ivar version: The version of the client library that it says it is.
-    """
-
-    listenerID: str
-    program: str
-    bundleID: str = ""
-    version: int = 0
 
 
 def devices(
@@ -194,11 +184,7 @@ def listeners(
     The programs that the daemon tells of phones.
     """
     daemon = _daemonAt(address)
-    values = daemon.command("ListListeners", daemon.deadline(timeout))
-    entries = values.get("ListenerList")
-    if not isinstance(entries, list):
-        raise _without("ListenerList", "ListListeners", daemon)
-    return [_listenerFrom(entry) for entry in entries if isinstance(entry, dict)]
+    return completed(daemon.commands(daemon.deadline(timeout)).listListeners())
 
 
 def buid(timeout: float | None = ANSWER, *, address: Address | str | None = None) -> str:
@@ -206,10 +192,7 @@ def buid(timeout: float | None = ANSWER, *, address: Address | str | None = None
     The identity of the daemon's host, which phones trust.
     """
     daemon = _daemonAt(address)
-    answer = daemon.command("ReadBUID", daemon.deadline(timeout)).get("BUID")
-    if not isinstance(answer, str):
-        raise _without("BUID", "ReadBUID", daemon)
-    return answer
+    return completed(daemon.commands(daemon.deadline(timeout)).readBUID())
 
 
 def readPairRecord(
@@ -221,11 +204,7 @@ def readPairRecord(
     @raise NoPairRecord: There is none.
     """
     daemon = _daemonAt(address)
-    values = daemon.recordCommand("ReadPairRecord", udid, daemon.deadline(timeout))
-    data = values.get("PairRecordData")
-    if not isinstance(data, bytes):
-        raise _without("PairRecordData", "ReadPairRecord", daemon)
-    return data
+    return completed(daemon.commands(daemon.deadline(timeout)).readPairRecord(udid))
 
 
 def savePairRecord(
@@ -244,11 +223,8 @@ def savePairRecord(
         is paired.
     """
     daemon = _daemonAt(address)
-    data = record if isinstance(record, bytes) else plistlib.dumps(dict(record))
-    keys: dict[str, Any] = {"PairRecordData": data}
-    if deviceID is not None:
-        keys["DeviceID"] = deviceID
-    daemon.recordCommand("SavePairRecord", udid, daemon.deadline(timeout), **keys)
+    commands = daemon.commands(daemon.deadline(timeout))
+    completed(commands.savePairRecord(udid, record, deviceID))
 
 
 def deletePairRecord(
@@ -260,7 +236,7 @@ def deletePairRecord(
     @raise NoPairRecord: There is none.
     """
     daemon = _daemonAt(address)
-    daemon.recordCommand("DeletePairRecord", udid, daemon.deadline(timeout))
+    completed(daemon.commands(daemon.deadline(timeout)).deletePairRecord(udid))
 
 
 def _daemonAt(address: Address | str | None) -> Daemon:
@@ -274,18 +250,7 @@ def _remembered(address: Address) -> Daemon:
     """
     One L{Daemon} for each address, which knows the protocol spoken there.
     """
-    return Daemon(address, _programName(sys.argv[0]))
-
-
-def _programName(path: str) -> str:
-    """
-    What to call the program with this C{sys.argv[0]}, for C{muxctl listeners}.
-    """
-    directory, name = os.path.split(path)
-    if name == "__main__.py":
-        name = os.path.basename(directory)
-    # Not every file name can be said in XML.
-    return name if name and name.isprintable() else "python"
+    return Daemon(address, programName(sys.argv[0]))
 
 
 def _ignore(error: UsbmuxError) -> None:
@@ -321,11 +286,8 @@ def _watch(daemon: Daemon, end: Deadline, lost: Lost | None) -> Generator[Event,
 
 
 def _choose(daemon: Daemon, udid: str | None, network: Network, deadline: Deadline) -> Device:
-    return chooseDevice(daemon.devices(deadline), udid, network, daemon.where, socketerrors)
-
-
-def _without(key: str, command: str, daemon: Daemon) -> DaemonNonsense:
-    return DaemonNonsense(daemon.where, f"the answer to {command}", f"there is no {key} in it")
+    devices = daemon.devices(deadline.within(daemon.limits.answerTimeout))
+    return chooseDevice(devices, udid, network, daemon.where, socketerrors)
 
 
 def _await(
@@ -354,14 +316,4 @@ def _await(
                     continue
     # The latest trouble says more than the first absence, if there was any.
     subject = (troubles or [absence])[-1]
-    raise TimedOut(wait, f"waiting for the phone to be plugged in ({subject})")
-
-
-def _listenerFrom(entry: Mapping[str, Any]) -> ListenerRecord:
-    version = entry.get("kLibUSBMuxVersion")
-    return ListenerRecord(
-        listenerID=str(entry.get("ID String", "")),
-        program=str(entry.get("ProgName", "")),
-        bundleID=str(entry.get("BundleID", "")),
-        version=version if isinstance(version, int) else 0,
-    )
+    raise TimedOut(Stage.WAIT, wait, str(subject))

@@ -9,9 +9,8 @@ A daemon's commands, as methods that return C{Deferred}s::
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,25 +23,14 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from muxd.client import errors
 from muxd.client.access import DaemonAccess, daemonAccess
-from muxd.client.answers import Answer, Device, devicesFrom
+from muxd.client.answers import Answer, Device, ListenerRecord
 from muxd.client.collection import DeviceCollection
-from muxd.client.errors import (
-    DaemonLost,
-    DaemonNonsense,
-    DaemonRefused,
-    NoPairRecord,
-    NotSupported,
-    PairRecordError,
-    PhoneGone,
-    PortRefused,
-)
+from muxd.client.commands import DaemonCommands
+from muxd.client.exchange import connecting
 from muxd.client.feed import FeedFactory
-from muxd.client.requests import Dialect, commandRequest, connectRequest, listenRequest
-from muxd.wire.messages import MalformedMessage, Result
-
-CONNECT_TIMEOUT = 30.0
-"""Seconds from the request to the phone's answer; as Twisted's own endpoints."""
+from muxd.client.requests import CONNECT_TIMEOUT, Request, connectRequest, listenRequest
 
 
 @implementer(IAddress)
@@ -71,9 +59,10 @@ class UsbmuxClient:
     """
     One daemon, whichever it is: this one, the C daemon, Apple's.
 
-    All methods fail with a L{muxd.client.errors.UsbmuxError}: L{NoDaemon},
-    L{DaemonLost}, L{DaemonNonsense}, L{DaemonRefused} and L{TimedOut} anywhere,
-    others where they say so.  Cancelling closes the connection.
+    All methods fail with a L{muxd.client.errors.UsbmuxError}: C{NoDaemon},
+    C{DaemonLost}, C{DaemonNonsense}, C{DaemonRefused}, C{NotSupported} and
+    C{TimedOut} anywhere, others where they say so.  Cancelling closes the
+    connection.  A command may take the limits' C{answerTimeout} in all.
 
     @ivar access: How the daemon is reached.
     """
@@ -94,49 +83,46 @@ class UsbmuxClient:
         Which phones are there.  One that is reached by a cable and by the
         network is two devices with one UDID.
         """
-        return Deferred.fromCoroutine(self._listDevices())
+        return Deferred.fromCoroutine(self._commands().listDevices())
 
-    def listListeners(self) -> Deferred[list[Mapping[str, Any]]]:
+    def listListeners(self) -> Deferred[list[ListenerRecord]]:
         """
-        Which programs listen to the daemon's events, as it describes them
-        (protocol 4.7).
+        Which programs listen to the daemon's events.
         """
-        return Deferred.fromCoroutine(self._listListeners())
+        return Deferred.fromCoroutine(self._commands().listListeners())
 
     def readBUID(self) -> Deferred[str]:
         """
         The host's identity.
         """
-        return Deferred.fromCoroutine(self._readKey("ReadBUID", "BUID", str))
+        return Deferred.fromCoroutine(self._commands().readBUID())
 
     def readPairRecord(self, udid: str) -> Deferred[bytes]:
         """
         What this host has to prove to a phone that it is trusted: a property
         list, as it is stored.
 
-        Fails with L{NoPairRecord} or L{PairRecordError}.
+        Fails with C{NoPairRecord} or C{PairRecordError}.
         """
-        return Deferred.fromCoroutine(self._readPairRecord(udid))
+        return Deferred.fromCoroutine(self._commands().readPairRecord(udid))
 
     def savePairRecord(
-        self, udid: str, record: bytes, deviceID: int | None = None
+        self, udid: str, record: bytes | Mapping[str, Any], deviceID: int | None = None
     ) -> Deferred[None]:
         """
-        Store a pair record.  Fails with L{PairRecordError}.
+        Store a pair record.  Fails with C{PairRecordError}.
 
+        @param record: A property list, or what to make one of.
         @param deviceID: Of the phone, if it is there: listeners are then told
             that it has been paired.
         """
-        keys: dict[str, Any] = {"PairRecordData": record}
-        if deviceID is not None:
-            keys["DeviceID"] = deviceID
-        return Deferred.fromCoroutine(self._changePairRecord("SavePairRecord", udid, keys))
+        return Deferred.fromCoroutine(self._commands().savePairRecord(udid, record, deviceID))
 
     def deletePairRecord(self, udid: str) -> Deferred[None]:
         """
-        Forget a pair record.  Fails with L{NoPairRecord} or L{PairRecordError}.
+        Forget a pair record.  Fails with C{NoPairRecord} or C{PairRecordError}.
         """
-        return Deferred.fromCoroutine(self._changePairRecord("DeletePairRecord", udid, {}))
+        return Deferred.fromCoroutine(self._commands().deletePairRecord(udid))
 
     def connect(
         self,
@@ -153,7 +139,7 @@ class UsbmuxClient:
         C{connectionMade}, even to a protocol that pauses its transport there.
 
         @return: fires with the protocol, after its C{connectionMade}.  It fails
-            with L{PortRefused} or L{PhoneGone}.
+            with C{PortRefused} or C{PhoneGone}.
         """
         return Deferred.fromCoroutine(self._connect(device, port, factory, timeout))
 
@@ -162,94 +148,45 @@ class UsbmuxClient:
         Open a feed of events.
 
         @param factory: Builds the protocol that takes it, such as an
-            L{muxd.client.feed.EventFeed}.
+            L{muxd.client.feed.EventReceiver}.
         """
         return self.access.become(listenRequest(), factory, FeedAddress(self.access.where))
 
-    async def _listDevices(self) -> list[Device]:
-        if self.access.dialect is Dialect.BINARY:
-            return await self._collectDevices()
-        try:
-            answer = await self.access.ask(commandRequest("ListDevices"))
-        except NotSupported:
-            return await self._collectDevices()
-        except DaemonRefused as refusal:
-            if refusal.result != Result.BAD_COMMAND:
-                raise
-            return await self._collectDevices()
-        try:
-            return devicesFrom(answer.values)
-        except MalformedMessage as error:
-            raise DaemonNonsense(self.access.where, "the answer to ListDevices", error) from error
+    def _commands(self) -> DaemonCommands:
+        """
+        The commands, of which one may take as long as it should from now on.
+        """
+        access = self.access
+        end = access.clock.seconds() + access.limits.answerTimeout
 
-    async def _collectDevices(self) -> list[Device]:
+        def left() -> float:
+            return max(0.0, end - access.clock.seconds())
+
+        def ask(request: Request) -> Deferred[Answer]:
+            return access.ask(request, left())
+
+        async def collect() -> list[Device]:
+            return await self._collectDevices(left)
+
+        return DaemonCommands(access.choice, access.where, errors, ask, collect)
+
+    async def _collectDevices(self, left: Callable[[], float]) -> list[Device]:
         """
         Listen until it has been silent for a moment: how to list devices where
         there is no command for it (protocol 4.12).
+
+        @param left: How many seconds it may still take.
         """
-        collection = DeviceCollection(self.access)
-        await self.listen(FeedFactory(collection.buildFeed))
+        access = self.access
+        collection = DeviceCollection(access, left)
+        factory = FeedFactory(collection.buildFeed)
+        await access.become(listenRequest(), factory, FeedAddress(access.where), left())
         return await collection.finished
-
-    async def _listListeners(self) -> list[Mapping[str, Any]]:
-        listeners: list[Mapping[str, Any]] = await self._readKey(
-            "ListListeners", "ListenerList", list
-        )
-        return listeners
-
-    async def _readPairRecord(self, udid: str) -> bytes:
-        try:
-            record: bytes = await self._readKey(
-                "ReadPairRecord", "PairRecordData", bytes, PairRecordID=udid
-            )
-        except DaemonRefused as refusal:
-            raise self._recordError("ReadPairRecord", udid, refusal.result) from refusal
-        return record
-
-    async def _changePairRecord(self, name: str, udid: str, keys: Mapping[str, Any]) -> None:
-        try:
-            answer = await self.access.ask(commandRequest(name, PairRecordID=udid, **keys))
-        except DaemonRefused as refusal:
-            raise self._recordError(name, udid, refusal.result) from refusal
-        if answer.result is None:
-            raise self._nonsense(name, "a Result", answer)
-
-    def _recordError(self, name: str, udid: str, number: int) -> PairRecordError:
-        kind = NoPairRecord if number == errno.ENOENT else PairRecordError
-        return kind(self.access.where, name, udid, number)
-
-    async def _readKey(self, name: str, key: str, kind: type[Any], **keys: Any) -> Any:
-        """
-        Ask for something that comes under a key of the answer.
-        """
-        answer = await self.access.ask(commandRequest(name, **keys))
-        value = answer.values.get(key)
-        if not isinstance(value, kind):
-            raise self._nonsense(name, key, answer)
-        return value
-
-    def _nonsense(self, name: str, expected: str, answer: Answer) -> DaemonNonsense:
-        got = sorted(answer.values)
-        return DaemonNonsense(
-            self.access.where, f"the answer to {name}", f"expected {expected}, got {got}"
-        )
 
     async def _connect(
         self, device: Device, port: int, factory: IProtocolFactory, timeout: float
     ) -> IProtocol:
         address = PhoneAddress(udid=device.udid, port=port, deviceID=device.deviceID)
         request = connectRequest(device.deviceID, port)
-        where = self.access.where
-        try:
+        with connecting(device, port, self.access.where, errors):
             return await self.access.become(request, factory, address, timeout)
-        except DaemonRefused as refusal:
-            if refusal.result == Result.CONNECTION_REFUSED:
-                raise PortRefused(device.udid, port) from refusal
-            if refusal.result == Result.BAD_DEVICE:
-                reason = f"the usbmuxd at {where} does not know it any more"
-                raise PhoneGone(device.udid, port, reason) from refusal
-            raise
-        except DaemonLost as lost:
-            # Daemons close the connection when the phone goes at this moment.
-            reason = f"the usbmuxd at {where} closed the connection"
-            raise PhoneGone(device.udid, port, reason) from lost

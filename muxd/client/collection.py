@@ -5,14 +5,16 @@ The devices of a daemon that has no command to list them (protocol 4.12).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from muxd.client.access import DaemonAccess
 from muxd.client.answers import Device, Event
-from muxd.client.errors import DaemonLost, Stage, TimedOut
-from muxd.client.feed import EventFeed
+from muxd.client.errors import DaemonLost
+from muxd.client.feed import EventReceiver
 
 
 class DeviceCollection:
@@ -20,40 +22,43 @@ class DeviceCollection:
     Listens until no event has come for a moment: a daemon tells a new listener
     of all that are there at once.
 
+    If the events do not stop, as when a phone comes and goes, what is there when
+    the time is over is the list.
+
     @ivar finished: Fires with the devices, after the connection was closed.  It
-        fails with L{DaemonLost}, or with L{TimedOut} if the events do not stop.
+        fails with L{DaemonLost}.
     """
 
-    def __init__(self, access: DaemonAccess) -> None:
+    def __init__(self, access: DaemonAccess, left: Callable[[], float]) -> None:
+        """
+        @param left: How many seconds it may take from then on.
+        """
         self.finished: Deferred[list[Device]] = Deferred(self._cancelled)
         self._access = access
-        self._feed = EventFeed(access.where, self._eventCame, self._lost, access.limits)
+        self._left = left
+        self._feed = EventReceiver(access.where, self._eventCame, self._lost, access.limits)
         self._silence: IDelayedCall | None = None
 
-    def buildFeed(self) -> EventFeed:
+    def buildFeed(self) -> EventReceiver:
         """
         The feed to listen to; from now on, silence counts.
         """
-        access = self._access
-        seconds = access.limits.answerTimeout
-
-        def timedOut(result: object, _: float) -> list[Device]:
-            raise TimedOut(Stage.ANSWER, seconds, f"Listen, usbmuxd at {access.where}")
-
-        self.finished.addTimeout(seconds, access.clock, timedOut)
-        self._silence = access.clock.callLater(access.limits.listSilence, self._silent)
+        self._silence = self._access.clock.callLater(self._patience(), self._silent)
         return self._feed
+
+    def _patience(self) -> float:
+        return min(self._access.limits.listSilence, self._left())
 
     def _eventCame(self, event: Event) -> None:
         if self._silence is not None:
-            self._silence.reset(self._access.limits.listSilence)
+            self._silence.reset(self._patience())
 
     def _silent(self) -> None:
         self._silence = None
         self._close()
         self.finished.callback(list(self._feed.devices))
 
-    def _lost(self, feed: EventFeed, reason: Failure) -> None:
+    def _lost(self, feed: EventReceiver, reason: Failure) -> None:
         if self._stopTimer():
             self.finished.errback(DaemonLost(self._access.where, "events"))
 

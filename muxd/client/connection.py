@@ -11,10 +11,7 @@ in the same read as the Result is passed on right after C{connectionMade}.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import Enum
-from itertools import count
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -24,112 +21,82 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IProtocol,
     IProtocolFactory,
-    IReactorTime,
     ITransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.client.answers import Answer, parseAnswer
-from muxd.client.errors import DaemonLost, DaemonNonsense, DaemonRefused, TimedOut
+from muxd.client import errors
+from muxd.client.answers import Answer
+from muxd.client.exchange import Exchange, State
+from muxd.client.problems import DaemonNonsense, DaemonRefused
 from muxd.client.requests import Dialect, Request
 from muxd.limits import LIMITS, Limits
 from muxd.net.nodelay import sendAtOnceOver
-from muxd.wire.messages import MalformedMessage, Message, MessageReader
-
-
-class State(Enum):
-    """
-    Where a conversation is.
-    """
-
-    UNCONNECTED = "not connected yet"
-    IDLE = "nothing is asked"
-    AWAITING = "an answer is awaited"
-    HANDED_OVER = "the socket is another protocol's"
-    CLOSED = "over"
-
-
-NEXT: Mapping[State, frozenset[State]] = {
-    State.UNCONNECTED: frozenset({State.IDLE, State.CLOSED}),
-    State.IDLE: frozenset({State.AWAITING, State.CLOSED}),
-    State.AWAITING: frozenset({State.IDLE, State.HANDED_OVER, State.CLOSED}),
-    State.HANDED_OVER: frozenset({State.CLOSED}),
-    State.CLOSED: frozenset(),
-}
-"""What may follow what."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Successor:
     """
-    Whose the socket will be.
+    The protocol that the socket will be given to.
     """
 
     factory: IProtocolFactory
     address: IAddress
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Awaited:
     """
     A request whose answer has not come.
-
-    @ivar early: Events that came before the answer.
-    @ivar earlyBytes: How long they are, together.
     """
 
-    request: Request
-    tag: int
     asked: Deferred[Any]
     successor: _Successor | None
-    early: list[bytes] = field(default_factory=list)
-    earlyBytes: int = 0
 
 
 @implementer(IHalfCloseableProtocol)
 class Conversation(Protocol):
     """
-    One socket to a daemon.
+    One socket to a daemon: an L{Exchange} and its bytes.
 
     Everything that goes wrong ends it: a C{Deferred} that fails with anything
     but L{DaemonRefused} leaves no socket behind, and nor does one that is
-    cancelled.
+    cancelled.  It has no time-outs: cancel.
 
     It must not provide C{IHandshakeListener} as well: of several such interfaces
     Twisted's endpoints pass on the last one only, and half-closed connections
     matter more.  TLS by C{wrapClientTLS} is not concerned.
-
-    @ivar where: The daemon's address as a person would write it.
-    @ivar state: Where it is; changed by L{_enter} alone.
     """
 
-    def __init__(self, where: str, clock: IReactorTime, limits: Limits = LIMITS) -> None:
-        self.where = where
-        self.state = State.UNCONNECTED
-        self._clock = clock
-        self._limits = limits
-        self._reader = MessageReader(limits.replySize)
-        self._tags = count(1)
+    def __init__(self, where: str, program: str, limits: Limits = LIMITS) -> None:
+        """
+        @param where: The daemon's address as a person would write it.
+        @param program: The name of the program that asks, for the daemon.
+        """
+        self._exchange = Exchange(where, errors, program, limits)
         self._awaited: _Awaited | None = None
         self._application: IProtocol | None = None
         self._factory: IProtocolFactory | None = None
-        self._rest = b""
         self._ended = False
 
-    def ask(
-        self, request: Request, dialect: Dialect, timeout: float | None = None
-    ) -> Deferred[Answer]:
+    @property
+    def state(self) -> State:
+        """
+        Where it is.
+        """
+        return self._exchange.state
+
+    def ask(self, request: Request, dialect: Dialect) -> Deferred[Answer]:
         """
         Make a request that leaves the conversation as it is.
 
-        @param timeout: Seconds; the limits' C{answerTimeout} if None.
         @return: fires with an answer that is no refusal.  It fails with
             L{DaemonRefused} (after which another request may be made),
-            L{DaemonLost}, L{DaemonNonsense} or L{TimedOut}.
+            L{DaemonLost} or L{DaemonNonsense}.
         """
-        return self._send(request, dialect, timeout, None)
+        return self._send(request, dialect, None)
 
     def become(
         self,
@@ -137,7 +104,6 @@ class Conversation(Protocol):
         dialect: Dialect,
         factory: IProtocolFactory,
         address: IAddress,
-        timeout: float | None = None,
     ) -> Deferred[IProtocol]:
         """
         Make a request after whose Result 0 the socket is another protocol's.
@@ -147,14 +113,14 @@ class Conversation(Protocol):
         @return: fires with the protocol, after its C{connectionMade}.  It fails
             as in L{ask}, or with what the factory or the protocol raised.
         """
-        return self._send(request, dialect, timeout, _Successor(factory, address))
+        return self._send(request, dialect, _Successor(factory, address))
 
     def close(self) -> None:
         """
         Close the socket, unless it has been handed over.
         """
         if self.state is State.IDLE:
-            self._enter(State.CLOSED)
+            self._exchange.close()
             # Everything was answered, so nothing is left to be sent.
             self._stream.loseConnection()
 
@@ -163,7 +129,6 @@ class Conversation(Protocol):
         Requests can be made.
         """
         sendAtOnceOver(self.transport)
-        self._enter(State.IDLE)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -172,9 +137,7 @@ class Conversation(Protocol):
         if self._application is not None:
             self._application.dataReceived(data)
         elif self.state is not State.CLOSED:
-            self._reader.feed(data)
-            self._readMessages()
-            self._deliverRest()
+            self._readAnswers(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -217,102 +180,52 @@ class Conversation(Protocol):
         assert self.transport is not None, "not connected"
         return self.transport
 
-    def _enter(self, state: State) -> None:
-        """
-        The one place where the state changes.
-
-        @raise RuntimeError: A request was made before the last one was answered.
-        """
-        if state not in NEXT[self.state]:
-            raise RuntimeError(
-                f"expected one of {NEXT[self.state]} after {self.state}, got {state}"
-            )
-        self.state = state
-
-    def _enterIdle(self) -> None:
-        self._awaited = None
-        self._enter(State.IDLE)
-
-    def _enterClosed(self) -> None:
-        self._awaited = None
-        if self.state is not State.CLOSED:
-            self._enter(State.CLOSED)
-
     def _send(
-        self,
-        request: Request,
-        dialect: Dialect,
-        timeout: float | None,
-        successor: _Successor | None,
+        self, request: Request, dialect: Dialect, successor: _Successor | None
     ) -> Deferred[Any]:
         if self.state is State.CLOSED:
-            return fail(DaemonLost(self.where, f"the answer to {request.name}"))
-        self._enter(State.AWAITING)
-        seconds = self._limits.answerTimeout if timeout is None else timeout
-
-        def timedOut(result: object, _: float) -> None:
-            raise TimedOut(request.stage, seconds, f"{request.name}, usbmuxd at {self.where}")
-
+            return fail(errors.DaemonLost(self._exchange.where, f"the answer to {request.name}"))
+        data = self._exchange.ask(request, dialect)
         asked: Deferred[Any] = Deferred(self._cancelled)
-        asked.addTimeout(seconds, self._clock, timedOut)
-        self._awaited = _Awaited(request, next(self._tags), asked, successor)
-        self._stream.write(request.encode(dialect, self._awaited.tag))
+        self._awaited = _Awaited(asked, successor)
+        self._stream.write(data)
         return asked
 
-    def _readMessages(self) -> None:
-        try:
-            while self.state in (State.AWAITING, State.IDLE):
-                message = self._reader.next()
-                if message is None:
-                    break
-                self._messageReceived(message)
-        except MalformedMessage as error:
-            awaited = self._awaited
-            self._abort()
-            if awaited is not None:
-                awaited.asked.errback(
-                    DaemonNonsense(self.where, f"the answer to {awaited.request.name}", error)
-                )
+    def _takeAwaited(self) -> _Awaited | None:
+        awaited, self._awaited = self._awaited, None
+        return awaited
 
-    def _messageReceived(self, message: Message) -> None:
+    def _readAnswers(self, data: bytes) -> None:
         """
-        @raise MalformedMessage: It is no answer to what was asked.
+        Give each answer to the request it belongs to; the next request may be
+        made meanwhile.
         """
-        answer = parseAnswer(message)
-        awaited = self._awaited
-        if answer is None:
-            self._eventReceived(message)
-        elif awaited is None:
-            raise MalformedMessage("an answer came that nobody asked for")
-        elif message.tag != awaited.tag:
-            raise MalformedMessage(f"expected an answer with tag {awaited.tag}, got {message.tag}")
-        elif answer.result:
-            self._enterIdle()
-            awaited.asked.errback(DaemonRefused(self.where, awaited.request.name, answer.result))
-        elif awaited.successor is None:
-            self._enterIdle()
-            awaited.asked.callback(answer)
-        elif answer.result is None:
-            raise MalformedMessage(f"expected a Result, got {sorted(answer.values)}")
+        while True:
+            try:
+                answer = self._exchange.receive(data)
+            except DaemonRefused as refusal:
+                self._answered(Failure(refusal))
+            except DaemonNonsense as nonsense:
+                awaited = self._takeAwaited()
+                self._stop()
+                if awaited is not None:
+                    awaited.asked.errback(nonsense)
+                return
+            else:
+                if answer is None:
+                    return
+                self._answered(answer)
+            data = b""
+
+    def _answered(self, answer: Answer | Failure) -> None:
+        awaited = self._takeAwaited()
+        assert awaited is not None, "an answer without a request"
+        if self.state is State.HANDED_OVER and awaited.successor is not None:
+            self._handOver(awaited.asked, awaited.successor)
         else:
-            self._handOver(awaited, awaited.successor)
+            awaited.asked.callback(answer)
 
-    def _eventReceived(self, message: Message) -> None:
-        """
-        Between requests and answers an event is nobody's business, unless a
-        feed of them has been asked for.
-        """
-        awaited = self._awaited
-        if awaited is not None and awaited.request.keepsEvents:
-            awaited.early.append(message.encode())
-            awaited.earlyBytes += len(awaited.early[-1])
-            if awaited.earlyBytes > self._limits.replySize:
-                raise MalformedMessage("events without end and no answer")
-
-    def _handOver(self, awaited: _Awaited, successor: _Successor) -> None:
-        self._awaited = None
-        self._enter(State.HANDED_OVER)
-        self._rest = b"".join(awaited.early) + self._reader.takeRest()
+    def _handOver(self, asked: Deferred[Any], successor: _Successor) -> None:
         self._factory = successor.factory
         self._factory.doStart()
         try:
@@ -324,35 +237,37 @@ class Conversation(Protocol):
         except Exception:
             failure = Failure()
             self._abort()
-            awaited.asked.errback(failure)
+            asked.errback(failure)
         else:
-            awaited.asked.callback(application)
+            asked.callback(application)
+            self._deliverRest()
 
     def _deliverRest(self) -> None:
         """
         Pass on what came behind the Result; but not to an application that has
         already had enough, as no transport would.
         """
-        rest, self._rest = self._rest, b""
+        rest = self._exchange.takeRest()
         if self._application is None or self.state is not State.HANDED_OVER:
             return
         if rest and not getattr(self.transport, "disconnecting", False):
             self._application.dataReceived(rest)
 
     def _failLost(self) -> None:
-        awaited = self._awaited
-        self._enterClosed()
+        awaited = self._takeAwaited()
+        lost = self._exchange.lost()
         if awaited is not None:
-            awaited.asked.errback(DaemonLost(self.where, f"the answer to {awaited.request.name}"))
+            awaited.asked.errback(lost)
 
     def _cancelled(self, asked: Deferred[Any]) -> None:
+        self._awaited = None
         self._abort()
 
     def _abort(self) -> None:
         """
         Close the socket at once.
         """
-        self._enterClosed()
+        self._exchange.close()
         self._stop()
 
     def _stop(self) -> None:

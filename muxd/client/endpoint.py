@@ -22,9 +22,10 @@ from zope.interface import implementer
 from muxd.client import errors
 from muxd.client.access import DaemonAccess
 from muxd.client.answers import Device
-from muxd.client.client import CONNECT_TIMEOUT, PhoneAddress, UsbmuxClient
+from muxd.client.client import PhoneAddress, UsbmuxClient
 from muxd.client.errors import NoDaemon, NoPhone, Stage, TimedOut
-from muxd.client.selection import Network, chooseDevice
+from muxd.client.requests import CONNECT_TIMEOUT
+from muxd.client.selection import Network, chooseDevice, fits
 from muxd.client.waiting import PhoneWait
 
 OPTIONS = frozenset({"port", "udid", "via", "network", "wait", "timeout"})
@@ -113,7 +114,13 @@ class UsbmuxClientEndpoint:
         def timedOut(result: object, _: float) -> Device:
             raise TimedOut(Stage.WAIT, seconds, str(absence)) from absence
 
-        waiting = PhoneWait(self._client.access, self._choose).start()
+        def lookUp() -> Deferred[Device]:
+            return Deferred.fromCoroutine(self._lookUp())
+
+        def isMeant(device: Device) -> bool:
+            return fits(device, self._udid, self._network)
+
+        waiting = PhoneWait(self._client.access, isMeant, lookUp).start()
         return waiting.addTimeout(seconds, self._clock, timedOut)
 
     def _choose(self, devices: Iterable[Device]) -> Device:

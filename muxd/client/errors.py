@@ -9,12 +9,10 @@ them rightly.  Their texts are those of L{muxd.client.problems}.
 
 from __future__ import annotations
 
-from enum import Enum
-
 from twisted.internet import error
 
 from muxd.client import problems
-from muxd.client.problems import NoPairRecord, PairRecordError, UsbmuxError
+from muxd.client.problems import NoPairRecord, PairRecordError, Stage, UsbmuxError
 
 __all__ = [
     "DaemonLost",
@@ -43,18 +41,6 @@ class _ConnectError(UsbmuxError, error.ConnectError):
     """
 
     osError: int | None = None
-
-
-class Stage(Enum):
-    """
-    What an attempt was doing when its time was over.
-    """
-
-    REACH = "reaching the daemon"
-    ANSWER = "waiting for the daemon's answer"
-    LOOK_UP = "looking for the phone"
-    WAIT = "waiting for the phone to be plugged in"
-    CONNECT = "waiting for the phone to accept the connection"
 
 
 class NoDaemon(problems.NoDaemon, _ConnectError):
@@ -120,10 +106,4 @@ class PhoneGone(problems.PhoneGone, _ConnectError, error.ConnectionLost):
 class TimedOut(problems.TimedOut, _ConnectError, error.TimeoutError):
     """
     The time given for something is over.
-
-    @ivar stage: What was being done.
     """
-
-    def __init__(self, stage: Stage, seconds: float, subject: str) -> None:
-        super().__init__(seconds, f"{stage.value} ({subject})")
-        self.stage = stage

@@ -13,9 +13,24 @@ No Twisted in here.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Protocol as TypingProtocol
 
 from muxd.client.answers import Device
+
+
+class Stage(Enum):
+    """
+    What an attempt was doing when its time was over.
+    """
+
+    REACH = "reaching the daemon"
+    ANSWER = "waiting for the daemon's answer"
+    EVENT = "waiting for an event"
+    LOOK_UP = "looking for the phone"
+    WAIT = "waiting for the phone to be plugged in"
+    CONNECT = "waiting for the phone to accept the connection"
 
 
 class UsbmuxError(Exception):
@@ -174,13 +189,17 @@ class PhoneGone(UsbmuxError):
 class TimedOut(UsbmuxError):
     """
     The time given for something is over.
+
+    @ivar stage: What was being done.
     """
 
-    def __init__(self, seconds: float, doing: str) -> None:
+    def __init__(self, stage: Stage, seconds: float, subject: str) -> None:
         """
-        @param doing: What was being done.
+        @param seconds: How long it was given.
+        @param subject: With or about what it was being done.
         """
-        super().__init__(f"time-out after {seconds:g} s while {doing}")
+        super().__init__(f"time-out after {seconds:g} s while {stage.value} ({subject})")
+        self.stage = stage
 
 
 class PairRecordError(UsbmuxError):
@@ -191,12 +210,7 @@ class PairRecordError(UsbmuxError):
     """
 
     def __init__(self, where: str, command: str, udid: str, result: int) -> None:
-        reason = (
-            "that it has no such pair record"
-            if result == errno.ENOENT
-            else f"Result {result} ({errno.errorcode.get(result, 'unknown')})"
-        )
-        super().__init__(f"{command} of {udid}: the usbmuxd at {where} says {reason}")
+        super().__init__(f"{command} of {udid}: the usbmuxd at {where} says {_reason(result)}")
         self.where = where
         self.result = result
 
@@ -207,8 +221,99 @@ class NoPairRecord(PairRecordError):
     """
 
 
+class Errors(TypingProtocol):
+    """
+    The errors of one kind of client: the module L{muxd.client.errors} or
+    L{muxd.client.socketerrors}.
+    """
+
+    @property
+    def DaemonLost(self) -> Callable[[str, str], DaemonLost]:
+        """
+        The daemon closed the connection.
+        """
+
+    @property
+    def DaemonNonsense(self) -> Callable[[str, str, object], DaemonNonsense]:
+        """
+        What came is not the protocol.
+        """
+
+    @property
+    def DaemonRefused(self) -> Callable[[str, str, int], DaemonRefused]:
+        """
+        A Result that is not 0.
+        """
+
+    @property
+    def NotSupported(self) -> Callable[[str, str], NotSupported]:
+        """
+        There is no such command.
+        """
+
+    @property
+    def NoPhone(self) -> Callable[[str, str, Sequence[Device]], NoPhone]:
+        """
+        There is no phone.
+        """
+
+    @property
+    def UnknownUDID(self) -> Callable[[str, str, str, Sequence[Device]], UnknownUDID]:
+        """
+        There are other phones.
+        """
+
+    @property
+    def SeveralPhones(self) -> Callable[[str, Sequence[Device]], SeveralPhones]:
+        """
+        There are too many phones.
+        """
+
+    @property
+    def PortRefused(self) -> Callable[[str, int], PortRefused]:
+        """
+        The phone does not want this connection.
+        """
+
+    @property
+    def PhoneGone(self) -> Callable[[str, int, str], PhoneGone]:
+        """
+        The phone went away.
+        """
+
+    @property
+    def PairRecordError(self) -> Callable[[str, str, str, int], PairRecordError]:
+        """
+        Something is wrong with a pair record.
+        """
+
+    @property
+    def NoPairRecord(self) -> Callable[[str, str, str, int], NoPairRecord]:
+        """
+        There is no such pair record.
+        """
+
+
+NAMED = 5
+"""Phones that an error names; a farm has sixty."""
+
+
 def listed(devices: Sequence[Device]) -> str:
     """
-    Devices for a sentence.
+    Devices for a sentence: the first few by UDID, and how many there are besides.
     """
-    return ", ".join(f"{device.udid} ({device.connectionType})" for device in devices) or "none"
+    names = sorted(f"{device.udid} ({device.connectionType})" for device in devices)
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "") or "none"
+
+
+def _reason(result: int) -> str:
+    """
+    What a Result of a pair-record command means (protocol 4.4).
+    """
+    if result == errno.ENOENT:
+        return "that it has no such pair record"
+    if result == errno.EPERM:
+        # The Result of a daemon that does not know a command is the same number.
+        return "Result 1: it may not do that, or is too old for it"
+    return f"Result {result} ({errno.errorcode.get(result, 'unknown')})"

@@ -1,17 +1,20 @@
 # -*- test-case-name: tests.client.test_requests -*-
 """
 What a client asks a daemon for, in both of the protocol's dialects.
+
+No I/O and no Twisted.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from muxd import __version__
-from muxd.client.errors import Stage
+from muxd.client.problems import Stage
 from muxd.wire.messages import (
     BINARY_VERSION,
     Message,
@@ -21,13 +24,11 @@ from muxd.wire.messages import (
     swapPort,
 )
 
-INTRODUCTION: Mapping[str, Any] = {
-    "ClientVersionString": f"muxd {__version__}",
-    "ProgName": "muxd",
-    # Apple's daemon shows phones on the network only to version 3 and up.
-    "kLibUSBMuxVersion": 3,
-}
-"""What every request says of who asks (protocol 4.7)."""
+CONNECT_TIMEOUT = 30.0
+"""
+Seconds for connecting to a phone's port, all in all; as Twisted's own endpoints.  A
+daemon gives up on a phone that does not answer, and says so, before.
+"""
 
 
 class Dialect(Enum):
@@ -46,6 +47,30 @@ class Dialect(Enum):
         return Dialect.BINARY if self is Dialect.PLIST else Dialect.PLIST
 
 
+def programName(path: str) -> str:
+    """
+    What to call the program with this C{sys.argv[0]}, for C{muxctl listeners}.
+    """
+    directory, name = os.path.split(path)
+    if name == "__main__.py":
+        name = os.path.basename(directory)
+    # Not every file name can be said in XML.
+    return name if name and name.isprintable() else "python"
+
+
+def introduction(program: str) -> dict[str, Any]:
+    """
+    What every request says of the program that asks (protocol 4.7).
+    """
+    return {
+        "BundleID": "muxd.client",
+        "ClientVersionString": f"muxd {__version__}",
+        "ProgName": program,
+        # Apple's daemon shows phones on the network only to version 3 and up.
+        "kLibUSBMuxVersion": 3,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """
@@ -58,6 +83,7 @@ class Request:
     @ivar stage: What a time-out says was going on.
     @ivar keepsEvents: Whether events that come before the answer belong to what
         comes after it: some daemons send them too early (protocol 9, edge 42).
+    @ivar answersErrno: Whether its Result is an C{errno} (protocol 9, edge 49).
     """
 
     name: str
@@ -65,14 +91,25 @@ class Request:
     binary: Callable[[int], Message] | None = None
     stage: Stage = Stage.ANSWER
     keepsEvents: bool = False
+    answersErrno: bool = False
 
-    def encode(self, dialect: Dialect, tag: int) -> bytes:
+    @property
+    def handsOver(self) -> bool:
+        """
+        Whether the connection is something else after Result 0.  It is so with
+        just those commands that every daemon has, in both dialects.
+        """
+        return self.binary is not None
+
+    def encode(self, dialect: Dialect, tag: int, program: str) -> bytes:
         """
         The bytes to send; a property list where there is no binary form.
+
+        @param program: The name of the program that asks.
         """
         if dialect is Dialect.BINARY and self.binary is not None:
             return self.binary(tag).encode()
-        values = {**INTRODUCTION, "MessageType": self.name, **self.keys}
+        values = {**introduction(program), "MessageType": self.name, **self.keys}
         return plistMessage(values, tag).encode()
 
 
@@ -81,6 +118,13 @@ def commandRequest(name: str, **keys: Any) -> Request:
     A command that exists as a property list only.
     """
     return Request(name, keys)
+
+
+def recordRequest(name: str, udid: str, **keys: Any) -> Request:
+    """
+    A command about a pair record.
+    """
+    return Request(name, {"PairRecordID": udid, **keys}, answersErrno=True)
 
 
 def listenRequest() -> Request:

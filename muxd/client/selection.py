@@ -9,11 +9,11 @@ preferred.  No Twisted in here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from enum import Enum
-from typing import Protocol
 
 from muxd.client.answers import Device
+from muxd.client.problems import Errors
 
 
 class Network(Enum):
@@ -42,30 +42,6 @@ class Network(Enum):
         except ValueError:
             expected = ", ".join(choice.value for choice in cls)
             raise ValueError(f"expected network to be one of {expected}, got {word!r}") from None
-
-
-class Errors(Protocol):
-    """
-    What to raise: L{muxd.client.errors} or L{muxd.client.socketerrors}.
-    """
-
-    @property
-    def NoPhone(self) -> Callable[[str, str, Sequence[Device]], Exception]:
-        """
-        There is none.
-        """
-
-    @property
-    def UnknownUDID(self) -> Callable[[str, str, str, Sequence[Device]], Exception]:
-        """
-        There are others.
-        """
-
-    @property
-    def SeveralPhones(self) -> Callable[[str, Sequence[Device]], Exception]:
-        """
-        There are too many.
-        """
 
 
 def chooseDevice(

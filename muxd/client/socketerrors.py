@@ -107,15 +107,9 @@ class PhoneGone(problems.PhoneGone, UsbmuxError, ConnectionError):
 class TimedOut(problems.TimedOut, UsbmuxError, TimeoutError):
     """
     The time given for the whole operation is over.
-
-    @ivar stage: What was being done.
     """
 
     errno = numbers.ETIMEDOUT
-
-    def __init__(self, seconds: float, stage: str) -> None:
-        super().__init__(seconds, stage)
-        self.stage = stage
 
 
 class PairRecordError(problems.PairRecordError, UsbmuxError):

@@ -1,9 +1,9 @@
 # -*- test-case-name: tests.client.test_socketio,tests.client.test_opening -*-
 """
-A blocking socket to a daemon: whole messages, exact reads, one deadline.
+A blocking socket to a daemon, and one deadline for all that is done with it.
 
-Nothing here reads a byte past the message it returns: what follows the Result
-of a Connect is the phone's (protocol 9, edge 78).
+While it speaks in messages, no byte is read past the message that is awaited: what
+follows the Result of a Connect is the phone's (protocol 9, edge 78).
 """
 
 from __future__ import annotations
@@ -14,17 +14,24 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from muxd.client import socketerrors
 from muxd.client.address import Address, TCPAddress, UnixAddress
-from muxd.client.socketerrors import DaemonLost, DaemonNonsense, NoDaemon, TimedOut
+from muxd.client.answers import Answer, DeviceTable, Event
+from muxd.client.exchange import EventStream, Exchange
+from muxd.client.problems import Stage
+from muxd.client.requests import Dialect, Request
+from muxd.client.socketerrors import NoDaemon, TimedOut
 from muxd.limits import LIMITS, Limits
 from muxd.net.nodelay import sendAtOnce
-from muxd.wire.messages import HEADER, Message
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 
 LONGEST = 1e6
 """Seconds beyond which a time-out is none: C{socket} takes only so much."""
+
+CHUNK = 65536
+"""Bytes to read at once."""
 
 BACKLOG_PAUSE = 0.01
 """Seconds between two attempts when a daemon is too busy to accept."""
@@ -35,7 +42,7 @@ class Deadline:
     The moment at which an operation has taken too long, however many system
     calls it is made of.
 
-    @ivar seconds: How long it was given, for the error's text; None is for ever.
+    @ivar seconds: How long it was given, for the error's text; None is no limit.
     """
 
     def __init__(self, seconds: float | None, clock: Clock = time.monotonic) -> None:
@@ -43,24 +50,26 @@ class Deadline:
         self._clock = clock
         self._end = None if seconds is None or seconds > LONGEST else clock() + seconds
 
-    def remaining(self, stage: str) -> float | None:
+    def remaining(self, stage: Stage, subject: str) -> float | None:
         """
         Seconds that are left, never 0; None when there is no limit.
 
+        @param stage: What is being done, for the error's text.
+        @param subject: With or about what.
         @raise TimedOut: None are left.
         """
         if self._end is None:
             return None
         left = self._end - self._clock()
         if left <= 0:
-            raise self.error(stage)
+            raise self.error(stage, subject)
         return left
 
-    def error(self, stage: str) -> TimedOut:
+    def error(self, stage: Stage, subject: str) -> TimedOut:
         """
         What to raise when a system call took all that was left.
         """
-        return TimedOut(self.seconds or 0.0, stage)
+        return TimedOut(stage, self.seconds or 0.0, subject)
 
     def atMost(self, seconds: float) -> float:
         """
@@ -101,10 +110,17 @@ class DaemonConnection:
     @ivar where: The daemon's address as a person would write it.
     """
 
-    def __init__(self, sock: socket.socket, where: str, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, sock: socket.socket, where: str, program: str, limits: Limits = LIMITS
+    ) -> None:
+        """
+        @param program: The name of the program that asks, for the daemon.
+        """
         self.where = where
         self._socket = sock
         self._limits = limits
+        self._exchange = Exchange(where, socketerrors, program, limits)
+        self._events = EventStream(where, socketerrors, limits)
 
     def __enter__(self) -> DaemonConnection:
         return self
@@ -121,6 +137,7 @@ class DaemonConnection:
         """
         Close the socket, unless it was L{released<release>}.
         """
+        self._exchange.close()
         self._socket.close()
 
     def release(self) -> socket.socket:
@@ -134,65 +151,76 @@ class DaemonConnection:
         released = socket.socket(held.family, held.type, held.proto, held.detach())
         return released
 
-    def send(self, message: Message, deadline: Deadline, name: str) -> None:
+    def ask(self, request: Request, dialect: Dialect, deadline: Deadline) -> Answer:
         """
-        Write a whole message.
+        Make a request and read its answer, and not a byte more.
 
-        @param name: What to call it in an error.
-        """
-        stage = f"sending {name} to {self.where}"
-        self._socket.settimeout(deadline.remaining(stage))
-        try:
-            # The time-out of sendall is for all of it, not for each send.
-            self._socket.sendall(message.encode())
-        except TimeoutError:
-            raise deadline.error(stage) from None
-        except OSError as error:
-            raise DaemonLost(self.where, f"it to take {name}") from error
-
-    def receive(self, deadline: Deadline, awaited: str) -> Message:
-        """
-        Read one message, and not a byte more.
-
-        @param awaited: What to call it in an error.
-        @raise DaemonNonsense: Its length cannot be right.
+        @raise DaemonRefused: And others, as L{Exchange.receive}.
         @raise DaemonLost: The connection ended first.
         """
-        header = self._read(HEADER.size, deadline, awaited)
-        # A listener may wait for ever for an event, but not for the rest of it.
-        rest = deadline.within(self._limits.messageTimeout)
-        header += self._exactly(HEADER.size - len(header), rest, awaited)
-        length, version, kind, tag = HEADER.unpack(header)
-        if not HEADER.size <= length <= self._limits.replySize:
-            raise DaemonNonsense(
-                self.where,
-                awaited,
-                f"a message of {length} bytes, expected {HEADER.size} to {self._limits.replySize}",
-            )
-        body = self._exactly(length - HEADER.size, rest, awaited)
-        return Message(version, kind, tag, body)
+        subject = f"{request.name}, usbmuxd at {self.where}"
+        exchange = self._exchange
+        self._send(exchange.ask(request, dialect), deadline, request.stage, subject)
+        while True:
+            # Time may be unlimited, but not for the rest of a message.
+            within = deadline
+            if exchange.withinMessage:
+                within = deadline.within(self._limits.messageTimeout)
+            data = self._read(min(exchange.wanted, CHUNK), within, request.stage, subject)
+            if not data:
+                raise exchange.lost()
+            answer = exchange.receive(data)
+            if answer is not None:
+                return answer
 
-    def _exactly(self, count: int, deadline: Deadline, awaited: str) -> bytes:
-        data = bytearray()
-        while len(data) < count:
-            data += self._read(min(count - len(data), 65536), deadline, awaited)
-        return bytes(data)
+    def listen(self, devices: DeviceTable) -> None:
+        """
+        From here on it is a feed of events.
 
-    def _read(self, atMost: int, deadline: Deadline, awaited: str) -> bytes:
+        @param devices: What the listener knows already, and adds to.
         """
-        One C{recv} that is not empty.
+        self._events = EventStream(self.where, socketerrors, self._limits, devices)
+        self._events.feed(self._exchange.takeRest())
+
+    def nextEvent(self, deadline: Deadline) -> Event:
         """
-        stage = f"waiting for {awaited} from {self.where}"
-        self._socket.settimeout(deadline.remaining(stage))
+        Wait for the next event.
+
+        @raise TimedOut: There was none.
+        @raise DaemonLost: The connection has ended.
+        """
+        events = self._events
+        while (event := events.next()) is None:
+            within = deadline
+            if events.withinMessage:
+                within = deadline.within(self._limits.messageTimeout)
+            data = self._read(CHUNK, within, Stage.EVENT, f"usbmuxd at {self.where}")
+            if not data:
+                raise events.lost()
+            events.feed(data)
+        return event
+
+    def _send(self, data: bytes, deadline: Deadline, stage: Stage, subject: str) -> None:
+        self._socket.settimeout(deadline.remaining(stage, subject))
         try:
-            data = self._socket.recv(atMost)
+            # The time-out of sendall is for all of it, not for each send.
+            self._socket.sendall(data)
         except TimeoutError:
-            raise deadline.error(stage) from None
+            raise deadline.error(stage, subject) from None
         except OSError as error:
-            raise DaemonLost(self.where, awaited) from error
-        if not data:
-            raise DaemonLost(self.where, awaited)
-        return data
+            raise self._exchange.lost() from error
+
+    def _read(self, atMost: int, deadline: Deadline, stage: Stage, subject: str) -> bytes:
+        """
+        One C{recv}; a connection that is reset has ended.
+        """
+        self._socket.settimeout(deadline.remaining(stage, subject))
+        try:
+            return self._socket.recv(atMost)
+        except TimeoutError:
+            raise deadline.error(stage, subject) from None
+        except OSError:
+            return b""
 
 
 def openSocket(address: Address, deadline: Deadline, sleep: Sleep = time.sleep) -> socket.socket:
@@ -201,39 +229,41 @@ def openSocket(address: Address, deadline: Deadline, sleep: Sleep = time.sleep) 
 
     @raise NoDaemon: Nobody is there, or we are not allowed to.
     """
-    stage = f"connecting to the daemon at {address}"
+    subject = f"usbmuxd at {address}"
     try:
         if isinstance(address, UnixAddress):
-            return _openUnix(address, deadline, stage, sleep)
-        return _openTCP(address, deadline, stage)
+            return _openUnix(address, deadline, subject, sleep)
+        return _openTCP(address, deadline, subject)
     except TimedOut:
         raise
     except TimeoutError:
-        raise deadline.error(stage) from None
+        raise deadline.error(Stage.REACH, subject) from None
     except OSError as error:
         raise NoDaemon(str(address), _reason(error)) from error
 
 
-def _openUnix(address: UnixAddress, deadline: Deadline, stage: str, sleep: Sleep) -> socket.socket:
+def _openUnix(
+    address: UnixAddress, deadline: Deadline, subject: str, sleep: Sleep
+) -> socket.socket:
     if not hasattr(socket, "AF_UNIX"):
         raise OSError("there are no UNIX sockets here, give a host:port")
     while True:
         sock = socket.socket(socket.AF_UNIX)
         try:
-            return _connected(sock, address.path, deadline, stage)
+            return _connected(sock, address.path, deadline, subject)
         except BlockingIOError:
             # The daemon's backlog is full.  Linux says so at once instead of
             # waiting, and nothing tells when there is room again.
             sleep(deadline.atMost(BACKLOG_PAUSE))
 
 
-def _openTCP(address: TCPAddress, deadline: Deadline, stage: str) -> socket.socket:
+def _openTCP(address: TCPAddress, deadline: Deadline, subject: str) -> socket.socket:
     refusal: OSError | None = None
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     for family, kind, protocol, _, destination in found:
         try:
             sock = socket.socket(family, kind, protocol)
-            sock = _connected(sock, destination, deadline, stage)
+            sock = _connected(sock, destination, deadline, subject)
         except TimeoutError:
             raise
         except OSError as error:
@@ -245,10 +275,10 @@ def _openTCP(address: TCPAddress, deadline: Deadline, stage: str) -> socket.sock
 
 
 def _connected(
-    sock: socket.socket, destination: Any, deadline: Deadline, stage: str
+    sock: socket.socket, destination: Any, deadline: Deadline, subject: str
 ) -> socket.socket:
     try:
-        sock.settimeout(deadline.remaining(stage))
+        sock.settimeout(deadline.remaining(Stage.REACH, subject))
         sock.connect(destination)
     except BaseException:
         sock.close()

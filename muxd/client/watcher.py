@@ -24,7 +24,7 @@ from zope.interface import Interface, implementer
 from muxd.client.access import DaemonAccess
 from muxd.client.answers import Attached, Detached, Device, Event, Paired
 from muxd.client.client import UsbmuxClient
-from muxd.client.feed import EventFeed, FeedFactory
+from muxd.client.feed import EventReceiver, FeedFactory
 
 
 class IDeviceObserver(Interface):
@@ -144,13 +144,13 @@ class DeviceWatcher(Service):
             self._log.warn("not told of phones at present: {trouble}", trouble=trouble)
         return failure
 
-    def _buildFeed(self) -> EventFeed:
+    def _buildFeed(self) -> EventReceiver:
         access = self._client.access
         self._trouble = ""
         self._log.info("listening to the usbmuxd at {where}", where=access.where)
-        return EventFeed(access.where, self._eventCame, self._feedLost, access.limits)
+        return EventReceiver(access.where, self._eventCame, self._feedLost, access.limits)
 
-    def _feedLost(self, feed: EventFeed, reason: Failure) -> None:
+    def _feedLost(self, feed: EventReceiver, reason: Failure) -> None:
         for device in self.devices:
             self._detach(device.deviceID)
 

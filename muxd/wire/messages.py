@@ -57,6 +57,8 @@ class Result(IntEnum):
     BAD_COMMAND = 1
     BAD_DEVICE = 2
     CONNECTION_REFUSED = 3
+    MALFORMED = 5
+    """What Apple's daemon answers to a command that it does not like."""
     BAD_VERSION = 6
 
 
@@ -134,6 +136,18 @@ class MessageReader:
         How many bytes are held.
         """
         return len(self._buffer)
+
+    @property
+    def missing(self) -> int:
+        """
+        How many bytes the message that is held in part lacks: of its header first,
+        then of its body.  After as many, L{next} has something to say.
+        """
+        held = len(self._buffer)
+        if held < HEADER.size:
+            return HEADER.size - held
+        length: int = HEADER.unpack_from(self._buffer)[0]
+        return max(0, length - held)
 
     def takeRest(self) -> bytes:
         """

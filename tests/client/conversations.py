@@ -9,12 +9,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.client.client import PhoneAddress
-from muxd.client.connection import Conversation, State
+from muxd.client.connection import Conversation
+from muxd.client.exchange import State
 from muxd.client.requests import Dialect, commandRequest, connectRequest
 from muxd.limits import Limits
 from muxd.wire.messages import Message
@@ -49,9 +49,8 @@ class ConversationCase(SynchronousTestCase):
         """
         Open one.
         """
-        self.clock = Clock()
         self.transport = StringTransport()
-        self.conversation = Conversation("here", self.clock, Limits(replySize=4096))
+        self.conversation = Conversation("here", "tests", Limits(replySize=4096))
         self.conversation.makeConnection(self.transport)
 
     def answer(self, *messages: Message) -> None:
@@ -66,14 +65,12 @@ class ConversationCase(SynchronousTestCase):
         """
         return self.conversation.ask(commandRequest("ReadBUID"), Dialect.PLIST)
 
-    def become(self, built: Protocol | None, timeout: float | None = None) -> Deferred[IProtocol]:
+    def become(self, built: Protocol | None) -> Deferred[IProtocol]:
         """
         Make a Connect for a protocol.
         """
         self.factory = OneFactory(built)
-        return self.conversation.become(
-            connectRequest(1, 22), Dialect.PLIST, self.factory, ADDRESS, timeout
-        )
+        return self.conversation.become(connectRequest(1, 22), Dialect.PLIST, self.factory, ADDRESS)
 
     def assertAborted(self) -> None:
         """

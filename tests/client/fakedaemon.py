@@ -13,6 +13,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Thread
 from typing import Any
 
@@ -83,6 +84,13 @@ class Peer:
             data += more
         return data
 
+    def untilGone(self) -> None:
+        """
+        Wait for the client to go, whatever it says and however it goes.
+        """
+        with suppress(ConnectionError):
+            self.rest()
+
     def send(self, *messages: Message) -> None:
         """
         Messages, in one write.
@@ -127,11 +135,53 @@ class FakeDaemon:
         finally:
             self._listening.close()
 
-    def _stop(self) -> None:
+    def wait(self) -> None:
+        """
+        Wait until all connections are over.
+        """
         self._thread.join(PATIENCE)
+
+    def _stop(self) -> None:
+        self.wait()
         if self._failure is not None:
             raise self._failure
         self._case.assertFalse(self._thread.is_alive(), "a script was not used")
+
+
+class StandingDaemon:
+    """
+    It serves connections at once, all by one script, until the test is over.
+
+    @ivar address: Where it listens.
+    """
+
+    def __init__(self, case: SynchronousTestCase, script: Script) -> None:
+        directory = tempfile.mkdtemp(prefix="muxd-")
+        self.address = UnixAddress(os.path.join(directory, "socket"))
+        self._script = script
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(self.address.path)
+        self._listening.listen()
+        self._thread = Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        case.addCleanup(shutil.rmtree, directory)
+        case.addCleanup(self._stop)
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                Thread(target=self._serveOne, args=(connection,), daemon=True).start()
+
+    def _serveOne(self, connection: socket.socket) -> None:
+        with connection:
+            self._script(Peer(connection))
+
+    def _stop(self) -> None:
+        # Closing a socket does not wake an accept, shutting it down does.
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join(PATIENCE)
+        self._listening.close()
 
 
 def answering(values: Mapping[str, Any], into: list[dict[str, Any]] | None = None) -> Script:

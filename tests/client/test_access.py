@@ -18,7 +18,6 @@ from muxd.client.address import InvalidAddress
 from muxd.client.client import PhoneAddress
 from muxd.client.errors import (
     DaemonLost,
-    DaemonRefused,
     NoDaemon,
     NotSupported,
     Stage,
@@ -89,7 +88,7 @@ class DialectTests(SynchronousTestCase):
         asked = access.ask(READ_BUID)
         host.settle()
         self.assertIn("ReadBUID", self.failureResultOf(asked, NotSupported).getErrorMessage())
-        self.assertIs(Dialect.BINARY, access.dialect)
+        self.assertIs(Dialect.BINARY, access.choice.dialect)
         self.assertEqual([], host.openSockets())
 
     def test_replacedByModern(self) -> None:
@@ -100,7 +99,7 @@ class DialectTests(SynchronousTestCase):
         host = Host(PlistOnlyConnection)
         host.daemon.attach(1)
         access = host.access()
-        access.dialect = Dialect.BINARY
+        access.choice.dialect = Dialect.BINARY
         connecting = connect(access)
         host.settle()
         self.failureResultOf(connecting, DaemonLost)
@@ -114,11 +113,11 @@ class DialectTests(SynchronousTestCase):
         """
         host = Host()
         access = host.access()
-        access.dialect = Dialect.BINARY
+        access.choice.dialect = Dialect.BINARY
         asked = access.ask(READ_BUID)
         host.settle()
         self.successResultOf(asked)
-        self.assertIs(Dialect.PLIST, access.dialect)
+        self.assertIs(Dialect.PLIST, access.choice.dialect)
 
     def test_neither(self) -> None:
         """
@@ -131,7 +130,7 @@ class DialectTests(SynchronousTestCase):
         host = Host(Neither)
         connecting = connect(host.access())
         host.settle()
-        self.assertEqual(6, self.failureResultOf(connecting, DaemonRefused).value.result)
+        self.failureResultOf(connecting, NotSupported)
         self.assertEqual(2, len(host.transports))
         self.assertEqual([], host.openSockets())
 
@@ -182,9 +181,9 @@ class ReachTests(SynchronousTestCase):
         host = Host()
         host.accepting = False
         asked = host.access().ask(READ_BUID)
-        host.advance(29)
+        host.advance(4.5)
         self.assertNoResult(asked)
-        host.advance(1)
+        host.advance(0.5)
         self.assertIs(Stage.REACH, self.failureResultOf(asked, TimedOut).value.stage)
         self.assertTrue(host.reactor.connectors[0].stoppedConnecting)
 
@@ -212,6 +211,31 @@ class ReachTests(SynchronousTestCase):
         connecting = connect(host.access(), timeout=2)
         host.advance(2)
         self.assertIs(Stage.REACH, self.failureResultOf(connecting, TimedOut).value.stage)
+
+    def test_totalTimeOfBothDialects(self) -> None:
+        """
+        It is for both dialects together.
+        """
+
+        class SlowOldConnection(BinaryOnlyConnection):
+            def binaryReceived(self, *_: object) -> None:
+                """
+                Never answer.
+                """
+
+        host = Host(SlowOldConnection)
+        host.accepting = False
+        connecting = connect(host.access(), timeout=10)
+        host.advance(7)
+        host.accepting = True
+        host.settle()
+        self.assertEqual(["Connect", "binary Connect"], host.daemon.heard)
+        host.advance(2.5)
+        self.assertNoResult(connecting)
+        host.advance(0.5)
+        error = self.failureResultOf(connecting, TimedOut).value
+        self.assertIn("time-out after 10 s", str(error))
+        self.assertEqual([], host.openSockets())
 
     def test_cancelWhileReaching(self) -> None:
         """

@@ -18,12 +18,12 @@ from muxd.client.address import UnixAddress
 from muxd.client.blocking import ListenerRecord
 from muxd.client.selection import Network
 from muxd.client.socketerrors import (
-    DaemonLost,
     DaemonNonsense,
     NoDaemon,
     NoPairRecord,
     NoPhone,
     PairRecordError,
+    PhoneGone,
     SeveralPhones,
 )
 from muxd.wire.messages import MessageType
@@ -321,11 +321,13 @@ class ConnectTests(SynchronousTestCase):
 
     def test_diesWhileConnecting(self) -> None:
         """
-        A daemon that dies in the middle is gone.
+        When a daemon closes in the middle, it is the phone that has gone, as with
+        the C daemon.
         """
 
         def dying(peer: Peer) -> None:
             assert peer.read().type == MessageType.PLIST
 
         fake = FakeDaemon(self, LISTED, dying)
-        self.assertRaises(DaemonLost, blocking.connect, 7, address=fake.address)
+        error = self.assertRaises(PhoneGone, blocking.connect, 7, address=fake.address)
+        self.assertIn("closed the connection", str(error))

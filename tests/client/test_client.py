@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 
-from muxd.client.answers import Device
+from muxd.client.answers import Device, ListenerRecord
 from muxd.client.errors import (
     DaemonLost,
     DaemonNonsense,
@@ -123,8 +123,8 @@ class ListDevicesTests(ClientCase):
         """
         Any other Result is an error.
         """
-        self.start(lying(lambda tag: resultMessage(1, tag, 5).encode()))
-        self.assertEqual(5, self.failure(self.client.listDevices(), DaemonRefused).result)
+        self.start(lying(lambda tag: resultMessage(1, tag, 4).encode()))
+        self.assertEqual(4, self.failure(self.client.listDevices(), DaemonRefused).result)
 
     def test_noList(self) -> None:
         """
@@ -148,10 +148,13 @@ class CommandTests(ClientCase):
 
     def test_listListeners(self) -> None:
         """
-        Listeners are as the daemon describes them.
+        Listeners are values.
         """
         self.start()
-        self.assertEqual([{"ProgName": "somebody"}], self.result(self.client.listListeners()))
+        self.assertEqual(
+            [ListenerRecord(listenerID="", program="somebody")],
+            self.result(self.client.listListeners()),
+        )
 
     def test_await(self) -> None:
         """

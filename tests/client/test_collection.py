@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.client.answers import Device
 from muxd.client.client import UsbmuxClient
-from muxd.client.errors import DaemonLost, Stage, TimedOut
+from muxd.client.errors import DaemonLost
 from tests.client.daemons import OTHER_UDID, UDID, BinaryOnlyConnection
 from tests.client.hosts import Host
 
@@ -64,13 +64,13 @@ class DeviceCollectionTests(SynchronousTestCase):
 
     def test_eventsWithoutEnd(self) -> None:
         """
-        A daemon whose events never stop is given up in the end.
+        If its events never stop, what is there after five seconds is the list.
         """
         for number in range(2, 82):
             self.assertNoResult(self.listing)
             self.host.daemon.attach(number)
             self.host.advance(0.0625)
-        self.assertIs(Stage.ANSWER, self.failureResultOf(self.listing, TimedOut).value.stage)
+        self.assertEqual(81, len(self.successResultOf(self.listing)))
         self.assertClean(self.listing)
 
     def test_lost(self) -> None:

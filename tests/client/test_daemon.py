@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from muxd.client.answers import Attached, Device, DeviceTable
+from muxd.client.daemon import Daemon, completed
 from muxd.client.socketerrors import (
     DaemonLost,
     DaemonNonsense,
@@ -16,12 +17,15 @@ from muxd.client.socketerrors import (
     PhoneGone,
     PortRefused,
 )
+from muxd.limits import Limits
 from muxd.wire.messages import Message, MessageType, plistMessage, resultMessage
 from tests.client.fakedaemon import (
     OTHER,
     UDID,
     DaemonCase,
+    FakeDaemon,
     Peer,
+    Script,
     answering,
     attached,
     binaryAttached,
@@ -39,8 +43,21 @@ PHONE = Device(deviceID=1, udid=UDID)
 
 class CommandTests(DaemonCase):
     """
-    L{Daemon.command} and what it is answered with.
+    L{Daemon.commands} and what they are answered with.
     """
+
+    def buid(self, *scripts: Script) -> str:
+        """
+        What ReadBUID of a daemon with these scripts gives.
+        """
+        return completed(self.daemon(*scripts).commands(self.deadline()).readBUID())
+
+    def save(self, script: Script) -> None:
+        """
+        Save a record.
+        """
+        commands = self.daemon(script).commands(self.deadline())
+        completed(commands.savePairRecord(UDID, b"record"))
 
     def test_request(self) -> None:
         """
@@ -48,20 +65,17 @@ class CommandTests(DaemonCase):
         the network to.
         """
         requests: list[dict[str, object]] = []
-        daemon = self.daemon(answering({"BUID": "x"}, requests))
-        self.assertEqual(daemon.command("ReadBUID", self.deadline(), Key=7)["BUID"], "x")
+        self.assertEqual(self.buid(answering({"BUID": "x"}, requests)), "x")
         (request,) = requests
         self.assertEqual(request["MessageType"], "ReadBUID")
         self.assertEqual(request["ProgName"], "tests")
         self.assertEqual(request["kLibUSBMuxVersion"], 3)
-        self.assertEqual(request["Key"], 7)
 
     def test_succeeded(self) -> None:
         """
         Result 0 is success.
         """
-        daemon = self.daemon(result(0))
-        self.assertEqual(daemon.command("SavePairRecord", self.deadline())["Number"], 0)
+        self.save(result(0))
 
     def test_eventsBetween(self) -> None:
         """
@@ -74,8 +88,7 @@ class CommandTests(DaemonCase):
             event = replace(paired(), tag=1)
             peer.send(event, binaryAttached(), attached(), resultMessage(1, 1, 0))
 
-        daemon = self.daemon(script)
-        self.assertEqual(daemon.command("SavePairRecord", self.deadline())["Number"], 0)
+        self.save(script)
 
     def test_eventsWithoutEnd(self) -> None:
         """
@@ -91,10 +104,11 @@ class CommandTests(DaemonCase):
             except ConnectionError:
                 return
 
-        error = self.assertRaises(
-            DaemonNonsense, self.daemon(script).command, "ReadBUID", self.deadline()
-        )
-        self.assertIn("there are only events", str(error))
+        address = FakeDaemon(self, script).address
+        daemon = Daemon(address, "tests", limits=Limits(replySize=1 << 20))
+        commands = daemon.commands(self.deadline())
+        error = self.assertRaises(DaemonNonsense, completed, commands.readBUID())
+        self.assertIn("events without end", str(error))
 
     def test_unknownCommand(self) -> None:
         """
@@ -102,19 +116,15 @@ class CommandTests(DaemonCase):
         not to.
         """
         for number in (1, 5):
-            error = self.assertRaises(
-                NotSupported, self.daemon(result(number)).command, "Logs", self.deadline()
-            )
-            self.assertIn("is too old for Logs", str(error))
+            error = self.assertRaises(NotSupported, self.buid, result(number))
+            self.assertIn("is too old for ReadBUID", str(error))
 
     def test_otherFailure(self) -> None:
         """
         Any other Result is told.
         """
-        error = self.assertRaises(
-            DaemonRefused, self.daemon(result(4)).command, "Logs", self.deadline()
-        )
-        self.assertIn("answered Logs with Result 4", str(error))
+        error = self.assertRaises(DaemonRefused, self.buid, result(4))
+        self.assertIn("answered ReadBUID with Result 4", str(error))
         self.assertEqual(error.result, 4)
 
     def test_nonsense(self) -> None:
@@ -126,18 +136,14 @@ class CommandTests(DaemonCase):
             peer.request()
             peer.send(Message(1, MessageType.PLIST, 1, b"HTTP/1.1 400"))
 
-        error = self.assertRaises(
-            DaemonNonsense, self.daemon(script).command, "ReadBUID", self.deadline()
-        )
+        error = self.assertRaises(DaemonNonsense, self.buid, script)
         self.assertIn("makes no sense: expected a property list", str(error))
 
     def test_diesBeforeReading(self) -> None:
         """
         A daemon that accepts and dies is gone.
         """
-        self.assertRaises(
-            DaemonLost, self.daemon(lambda peer: None).command, "ReadBUID", self.deadline()
-        )
+        self.assertRaises(DaemonLost, self.buid, lambda peer: None)
 
     def test_diesBeforeAnswering(self) -> None:
         """
@@ -147,7 +153,7 @@ class CommandTests(DaemonCase):
         def script(peer: Peer) -> None:
             peer.request()
 
-        self.assertRaises(DaemonLost, self.daemon(script).command, "ReadBUID", self.deadline())
+        self.assertRaises(DaemonLost, self.buid, script)
 
     def test_diesWithinAnswer(self) -> None:
         """
@@ -158,7 +164,7 @@ class CommandTests(DaemonCase):
             peer.request()
             peer.socket.sendall(resultMessage(1, 1, 0).encode()[:30])
 
-        self.assertRaises(DaemonLost, self.daemon(script).command, "ReadBUID", self.deadline())
+        self.assertRaises(DaemonLost, self.buid, script)
 
 
 class ListenTests(DaemonCase):
@@ -175,7 +181,7 @@ class ListenTests(DaemonCase):
             result(1)(peer)
             untilClosed(peer)
 
-        self.assertRaises(NotSupported, self.daemon(script).listen, self.deadline(), DeviceTable())
+        self.assertRaises(DaemonRefused, self.daemon(script).listen, self.deadline(), DeviceTable())
 
     def test_answeredOddly(self) -> None:
         """
@@ -183,7 +189,7 @@ class ListenTests(DaemonCase):
         """
         daemon = self.daemon(answering({"DeviceList": []}))
         error = self.assertRaises(DaemonNonsense, daemon.listen, self.deadline(), DeviceTable())
-        self.assertIn("the answer to Listen makes no sense: there is no Result in it", str(error))
+        self.assertIn("the answer to Listen makes no sense: expected a Result, got", str(error))
 
     def test_attachedFirst(self) -> None:
         """
@@ -210,11 +216,23 @@ class ListenTests(DaemonCase):
 
     def test_nonsense(self) -> None:
         """
-        An event that cannot be read ends it.
+        An event that cannot be read is left out, the others are not.
         """
         bad = Message(1, MessageType.PLIST, 0, b"nonsense")
-        daemon = self.daemon(listening(bad, then=untilClosed))
+        daemon = self.daemon(listening(bad, attached(1), then=untilClosed))
         with daemon.listen(self.deadline(), DeviceTable()) as listener:
+            self.assertIsInstance(listener.next(self.deadline()), Attached)
+
+    def test_impossibleLength(self) -> None:
+        """
+        One whose length cannot be ends it.
+        """
+
+        def script(peer: Peer) -> None:
+            listening()(peer)
+            peer.socket.sendall(bytes(16))
+
+        with self.daemon(script).listen(self.deadline(), DeviceTable()) as listener:
             self.assertRaises(DaemonNonsense, listener.next, self.deadline())
 
 
@@ -260,10 +278,10 @@ class ConnectTests(DaemonCase):
 
     def test_otherwise(self) -> None:
         """
-        Other Results are told.
+        Other Results are told: a daemon that does not know Connect is none.
         """
-        self.assertIsInstance(self.errorOf(1), NotSupported)
-        self.assertIsInstance(self.errorOf(4), DaemonRefused)
+        for number in (1, 4, 5):
+            self.assertIsInstance(self.errorOf(number), DaemonRefused)
 
 
 class ListOfManyTests(DaemonCase):

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.client.answers import Attached, Detached, Event, Paired
-from muxd.client.feed import EventFeed, FeedFactory
+from muxd.client.feed import EventReceiver, FeedFactory
 from muxd.limits import Limits
 from muxd.wire.messages import (
     DEVICE_ID_BODY,
@@ -33,9 +33,9 @@ PAIRED = plistMessage({"MessageType": "Paired", "DeviceID": 1}, 0).encode()
 DETACHED = plistMessage({"MessageType": "Detached", "DeviceID": 1}, 0).encode()
 
 
-class EventFeedTests(SynchronousTestCase):
+class EventReceiverTests(SynchronousTestCase):
     """
-    Tests for L{EventFeed}.
+    Tests for L{EventReceiver}.
     """
 
     def setUp(self) -> None:
@@ -43,9 +43,9 @@ class EventFeedTests(SynchronousTestCase):
         Make a feed.
         """
         self.events: list[Event] = []
-        self.lost: list[EventFeed] = []
+        self.lost: list[EventReceiver] = []
         self.transport = StringTransport()
-        self.feed = EventFeed(
+        self.feed = EventReceiver(
             "here",
             self.events.append,
             lambda feed, reason: self.lost.append(feed),

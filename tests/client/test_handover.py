@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionDone, ConnectionLost, NoProtocol
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol
@@ -16,7 +17,7 @@ from twisted.internet.testing import AccumulatingProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.client.errors import DaemonNonsense, DaemonRefused, Stage, TimedOut
+from muxd.client.errors import DaemonNonsense, DaemonRefused
 from muxd.client.requests import Dialect, listenRequest
 from muxd.wire.messages import plistMessage, resultMessage
 from tests.client.conversations import ADDRESS, EVENT, ConversationCase, OneFactory
@@ -135,14 +136,17 @@ class BecomeTests(ConversationCase):
         self.failureResultOf(asked, DaemonNonsense)
         self.assertAborted()
 
-    def test_late(self) -> None:
+    def test_cancelBeforeResult(self) -> None:
         """
-        It has a time-out of its own, and says what was awaited.
+        If it is cancelled before, nothing is built, and a Result that comes later
+        is not looked at.
         """
-        asked = self.become(AccumulatingProtocol(), timeout=20)
-        self.clock.advance(20)
-        self.assertIs(Stage.CONNECT, self.failureResultOf(asked, TimedOut).value.stage)
+        asked = self.become(AccumulatingProtocol())
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
         self.assertAborted()
+        self.answer(resultMessage(1, 1, 0))
+        self.assertEqual([], self.factory.addresses)
 
     def test_noProtocol(self) -> None:
         """

@@ -12,6 +12,7 @@ from twisted.internet.error import ConnectError
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.client import errors, problems, socketerrors
+from muxd.client.answers import Device
 
 ARGUMENTS: dict[str, tuple[object, ...]] = {
     "NoDaemon": ("here", "No such file or directory."),
@@ -61,6 +62,21 @@ class ProblemTests(SynchronousTestCase):
             self.assertIsInstance(error, OSError)
             self.assertIsInstance(error.errno, int)
             self.assertIsNone(error.filename)
+
+    def test_farm(self) -> None:
+        """
+        Of very many phones five are named, the first by UDID, whichever order they
+        come in.
+        """
+        phones = [Device(deviceID=n, udid=f"phone-{n:02}") for n in range(60, 0, -1)]
+        named = ", ".join(f"phone-0{n} (USB)" for n in range(1, 6))
+        for error in (
+            socketerrors.SeveralPhones("here", phones),
+            socketerrors.UnknownUDID("here", "x", "phone", phones),
+            socketerrors.NoPhone("here", "phone on USB", phones),
+        ):
+            self.assertIn(f"{named} and 55 more", str(error))
+        self.assertNotIn("more", str(socketerrors.SeveralPhones("here", phones[:5])))
 
     def test_complete(self) -> None:
         """

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.client.address import Address, UnixAddress
 from muxd.client.answers import Attached, Device, DeviceTable
-from muxd.client.daemon import Daemon
+from muxd.client.daemon import Daemon, completed
+from muxd.client.requests import Dialect
 from muxd.client.socketerrors import (
     DaemonLost,
     NotSupported,
@@ -49,7 +50,6 @@ class ProtocolChoiceTests(DaemonCase):
         A binary daemon is listened to until it has named all its phones.
         """
         daemon = self.daemon(
-            refusingPlists,
             refusingPlists,
             binaryListening(
                 binaryAttached(1),
@@ -97,7 +97,7 @@ class ProtocolChoiceTests(DaemonCase):
         for _ in range(2):
             with daemon.listen(self.deadline(), DeviceTable()) as listener:
                 self.assertIsInstance(listener.next(self.deadline()), Attached)
-        self.assertEqual(daemon.version, 0)
+        self.assertIs(Dialect.BINARY, daemon.choice.dialect)
 
     def test_replacedByNewer(self) -> None:
         """
@@ -110,10 +110,10 @@ class ProtocolChoiceTests(DaemonCase):
             peer.send(resultMessage(1, 1, 6))
 
         daemon = self.daemon(refusingBinary, listening(attached(), then=untilClosed))
-        daemon.version = 0
+        daemon.choice.dialect = Dialect.BINARY
         with daemon.listen(self.deadline(), DeviceTable()) as listener:
             self.assertIsInstance(listener.next(self.deadline()), Attached)
-        self.assertEqual(daemon.version, 1)
+        self.assertIs(Dialect.PLIST, daemon.choice.dialect)
 
     def test_forgotten(self) -> None:
         """
@@ -124,17 +124,16 @@ class ProtocolChoiceTests(DaemonCase):
             peer.read()
 
         daemon = self.daemon(dying)
-        daemon.version = 0
+        daemon.choice.dialect = Dialect.BINARY
         self.assertRaises(DaemonLost, daemon.listen, self.deadline(), DeviceTable())
-        self.assertEqual(daemon.version, 1)
+        self.assertIs(Dialect.PLIST, daemon.choice.dialect)
 
     def test_noBinaryForm(self) -> None:
         """
         A command that does not exist in binary fails with a reason.
         """
-        error = self.assertRaises(
-            NotSupported, self.daemon(refusingPlists).command, "ReadBUID", self.deadline()
-        )
+        commands = self.daemon(refusingPlists).commands(self.deadline())
+        error = self.assertRaises(NotSupported, completed, commands.readBUID())
         self.assertIn("is too old for ReadBUID", str(error))
 
     def test_neither(self) -> None:
@@ -177,17 +176,22 @@ class TimeTests(SynchronousTestCase):
         self.opened.append(self.sockets.pop(0))
         return cast(socket.socket, self.opened[-1])
 
+    def buid(self, seconds: float) -> str:
+        """
+        Ask for the BUID.
+        """
+        return completed(self.daemon.commands(self.daemon.deadline(seconds)).readBUID())
+
     def test_silence(self) -> None:
         """
         A daemon that does not answer is a time-out that says so, after exactly
         the time given.
         """
         self.sockets = [SlowSocket(self.time)]
-        error = self.assertRaises(
-            TimedOut, self.daemon.command, "ReadBUID", self.daemon.deadline(5)
-        )
+        error = self.assertRaises(TimedOut, self.buid, 5)
         self.assertEqual(
-            str(error), "time-out after 5 s while waiting for the answer to ReadBUID from /slow"
+            str(error),
+            "time-out after 5 s while waiting for the daemon's answer (ReadBUID, usbmuxd at /slow)",
         )
         self.assertEqual(self.time.now, 1005)
         self.assertTrue(self.opened[0].closed)
@@ -207,9 +211,8 @@ class TimeTests(SynchronousTestCase):
         Listing phones by listening ends after a short silence.
         """
         events = resultMessage(0, 1, 0).encode() + binaryAttached().encode()
-        self.daemon.version = 0
+        self.daemon.choice.dialect = Dialect.BINARY
         self.sockets = [
-            SlowSocket(self.time, resultMessage(0, 1, 6).encode()),
             SlowSocket(self.time, events),
         ]
         self.assertEqual(len(self.daemon.devices(self.daemon.deadline(5))), 1)
@@ -222,9 +225,8 @@ class TimeTests(SynchronousTestCase):
         flapping = (
             binaryAttached().encode() + binaryEvent(MessageType.DEVICE_REMOVE).encode()
         ) * 60
-        self.daemon.version = 0
+        self.daemon.choice.dialect = Dialect.BINARY
         self.sockets = [
-            SlowSocket(self.time, resultMessage(0, 1, 6).encode()),
             SlowSocket(self.time, resultMessage(0, 1, 0).encode() + flapping, pace=0.0003),
         ]
         self.daemon.devices(self.daemon.deadline(5))
@@ -237,6 +239,5 @@ class TimeTests(SynchronousTestCase):
         """
         answer = plistMessage({"BUID": "second"}, 1).encode()
         self.sockets = [SlowSocket(self.time), SlowSocket(self.time, answer)]
-        deadline = self.daemon.deadline
-        self.assertRaises(TimedOut, self.daemon.command, "ReadBUID", deadline(1))
-        self.assertEqual(self.daemon.command("ReadBUID", deadline(1)), {"BUID": "second"})
+        self.assertRaises(TimedOut, self.buid, 1)
+        self.assertEqual(self.buid(1), "second")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.client.requests import Dialect, commandRequest, connectRequest, listenRequest
+from muxd.client.requests import Dialect, commandRequest, connectRequest, listenRequest, programName
 from muxd.wire.messages import MessageReader, parsePlist
 
 
@@ -22,11 +22,11 @@ class RequestTests(SynchronousTestCase):
         """
         self.assertEqual(
             "10000000000000000300000001000000",
-            listenRequest().encode(Dialect.BINARY, 1).hex(),
+            listenRequest().encode(Dialect.BINARY, 1, "tests").hex(),
         )
         self.assertEqual(
             "180000000000000002000000020000000100000000160000",
-            connectRequest(1, 22).encode(Dialect.BINARY, 2).hex(),
+            connectRequest(1, 22).encode(Dialect.BINARY, 2, "tests").hex(),
         )
 
     def test_plist(self) -> None:
@@ -34,7 +34,7 @@ class RequestTests(SynchronousTestCase):
         As a property list, the port is swapped and we say who asks.
         """
         reader = MessageReader(4096)
-        reader.feed(connectRequest(7, 62078).encode(Dialect.PLIST, 3))
+        reader.feed(connectRequest(7, 62078).encode(Dialect.PLIST, 3, "tests"))
         message = reader.next()
         assert message is not None
         self.assertEqual((1, 8, 3), (message.version, message.type, message.tag))
@@ -42,14 +42,30 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(
             ("Connect", 7, 32498), tuple(map(values.get, ("MessageType", "DeviceID", "PortNumber")))
         )
-        self.assertEqual(("muxd", 3), (values["ProgName"], values["kLibUSBMuxVersion"]))
+        self.assertEqual(("tests", 3), (values["ProgName"], values["kLibUSBMuxVersion"]))
 
     def test_noBinaryForm(self) -> None:
         """
         What cannot be said in binary is always a property list.
         """
         request = commandRequest("ReadBUID")
-        self.assertEqual(request.encode(Dialect.PLIST, 1), request.encode(Dialect.BINARY, 1))
+        self.assertEqual(
+            request.encode(Dialect.PLIST, 1, "tests"), request.encode(Dialect.BINARY, 1, "tests")
+        )
+
+    def test_programName(self) -> None:
+        """
+        We are called what the program is, or its package, if that can be said in
+        XML.
+        """
+        for path, name in (
+            ("/usr/bin/muxctl", "muxctl"),
+            ("/lib/muxd/muxctl/__main__.py", "muxctl"),
+            ("", "python"),
+            ("/bin/\x01", "python"),
+            ("/bin/\udc80", "python"),
+        ):
+            self.assertEqual(name, programName(path))
 
     def test_other(self) -> None:
         """

@@ -5,16 +5,15 @@ Tests for L{muxd.client.waiting}.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muxd.client import errors
 from muxd.client.answers import Device
+from muxd.client.client import UsbmuxClient
 from muxd.client.errors import SeveralPhones
-from muxd.client.selection import Network, chooseDevice
+from muxd.client.selection import Network, chooseDevice, fits
 from muxd.client.waiting import PhoneWait
 from muxd.client.watcher import IDeviceObserver
 from tests.client.daemons import OTHER_UDID, UDID
@@ -36,11 +35,15 @@ class PhoneWaitTests(SynchronousTestCase):
         """
         Wait for a phone.
         """
+        client = UsbmuxClient(self.host.reactor, self.host.access())
 
-        def choose(devices: Iterable[Device]) -> Device:
-            return chooseDevice(devices, udid, Network.YES, "here", errors)
+        def isMeant(device: Device) -> bool:
+            return fits(device, udid, Network.YES)
 
-        waiting = PhoneWait(self.host.access(), choose).start()
+        def lookUp() -> Deferred[Device]:
+            return client.listDevices().addCallback(chooseDevice, udid, Network.YES, "here", errors)
+
+        waiting = PhoneWait(client.access, isMeant, lookUp).start()
         self.host.settle()
         return waiting
 
@@ -56,9 +59,7 @@ class PhoneWaitTests(SynchronousTestCase):
         """
         It is an observer of devices.
         """
-        verifyObject(
-            IDeviceObserver, PhoneWait(self.host.access(), lambda devices: next(iter(devices)))
-        )
+        verifyObject(IDeviceObserver, PhoneWait(self.host.access(), lambda device: True, Deferred))
 
     def test_pluggedIn(self) -> None:
         """
@@ -92,14 +93,25 @@ class PhoneWaitTests(SynchronousTestCase):
         """
         What cannot get better by waiting ends it.
         """
-
-        def choose(devices: Iterable[Device]) -> Device:
-            raise SeveralPhones("here", list(devices))
-
-        waiting = PhoneWait(self.host.access(), choose).start()
+        waiting = self.wait(None)
         self.host.daemon.attach(1)
+        self.host.daemon.attach(2, OTHER_UDID)
         self.host.settle()
         self.failureResultOf(waiting, SeveralPhones)
+        self.assertClean()
+
+    def test_goneAgain(self) -> None:
+        """
+        A phone that has gone again before it was looked up is waited for on.
+        """
+        waiting = self.wait()
+        self.host.daemon.attach(1)
+        del self.host.daemon.devices[1]
+        self.host.settle()
+        self.assertNoResult(waiting)
+        self.host.daemon.attach(2)
+        self.host.settle()
+        self.assertEqual(2, self.successResultOf(waiting).deviceID)
         self.assertClean()
 
     def test_cancel(self) -> None:

@@ -16,6 +16,7 @@ from muxd.client.address import TCPAddress, UnixAddress
 from muxd.client.answers import Attached, Detached, Event, Paired
 from muxd.client.blocking import UsbmuxError
 from muxd.client.daemon import Daemon
+from muxd.client.problems import Stage
 from muxd.client.socketerrors import (
     DaemonLost,
     NoDaemon,
@@ -105,7 +106,7 @@ class PacedTests(SynchronousTestCase):
         """
         The next socket.
         """
-        deadline.remaining("connecting")
+        deadline.remaining(Stage.REACH, "test")
         following = self.sockets.pop(0) if self.sockets else NoDaemon("here", "nobody")
         if isinstance(following, OSError):
             raise following
@@ -240,7 +241,7 @@ class PacedTests(SynchronousTestCase):
         self.assertIn("no usbmuxd at here (nobody)", str(error))
         self.assertEqual(self.time.now, 1002.5)
 
-    def test_waitForEver(self) -> None:
+    def test_waitWithoutLimit(self) -> None:
         """
         Waiting may have no end.
         """
@@ -267,6 +268,8 @@ class PacedTests(SynchronousTestCase):
             TimedOut, blocking.connect, 7, timeout=3, address=TCPAddress("::1", 7)
         )
         self.assertEqual(
-            str(error), "time-out after 3 s while waiting for the answer to Connect from [::1]:7"
+            str(error),
+            "time-out after 3 s while waiting for the phone to accept the connection "
+            "(Connect, usbmuxd at [::1]:7)",
         )
         self.assertAlmostEqual(self.time.now, 1003)

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.testing import StringTransport
 
 from muxd.client.answers import devicesFrom, parseAnswer
-from muxd.client.feed import EventFeed
+from muxd.client.feed import EventReceiver
 from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
 from muxd.server.quickplist import parseRequest
 from muxd.wire.messages import (
@@ -151,7 +151,7 @@ def daemon(script: Script) -> None:
         data += Message(version, kind, script.byte(), body).encode()
     data += script.rest()
     events: list[object] = []
-    feed = EventFeed("here", events.append, lambda feed, reason: None)
+    feed = EventReceiver("here", events.append, lambda feed, reason: None)
     feed.makeConnection(StringTransport())
     feed.dataReceived(data)
     reader = MessageReader(MAXIMUM)

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd import __version__
 from muxd.client import blocking
+from muxd.client.problems import Stage
 from muxd.client.socketerrors import (
     DaemonLost,
     DaemonNonsense,
@@ -78,8 +79,8 @@ class StatusTests(SynchronousTestCase):
         A time-out has a status of its own.
         """
         self.assertEqual(
-            self.outcomeOf(TimedOut(5, "waiting")),
-            (4, "muxctl: time-out after 5 s while waiting\n"),
+            self.outcomeOf(TimedOut(Stage.ANSWER, 5, "ReadBUID")),
+            (4, "muxctl: time-out after 5 s while waiting for the daemon's answer (ReadBUID)\n"),
         )
 
     def test_system(self) -> None:
@@ -110,7 +111,7 @@ class StatusTests(SynchronousTestCase):
             (NoPhone("here"), errno.ENODEV),
             (NoPairRecord("here", "ReadPairRecord", "U", 2), errno.ENOENT),
             (PortRefused("U", 22), errno.ECONNREFUSED),
-            (TimedOut(5, "x"), errno.ETIMEDOUT),
+            (TimedOut(Stage.EVENT, 5, "x"), errno.ETIMEDOUT),
             (DaemonLost("here", "events"), errno.ECONNRESET),
         ):
             self.assertEqual(error.errno, number)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from twisted.internet.testing import StringTransport
 
 from muxd.client.answers import Device, Event, devicesFrom
-from muxd.client.feed import EventFeed
+from muxd.client.feed import EventReceiver
 from muxd.phone.bus.descriptors import SERIAL_INDEX
 from muxd.phone.bus.profiles import iPhone
 from muxd.testing import FakeDevice
@@ -77,7 +77,7 @@ class LibraryTests(ServingTestCase):
         The events of a daemon that says this.
         """
         events: list[Event] = []
-        feed = EventFeed("here", events.append, lambda feed, reason: None)
+        feed = EventReceiver("here", events.append, lambda feed, reason: None)
         feed.makeConnection(StringTransport())
         feed.dataReceived(b"".join(message.encode() for message in messages))
         return events

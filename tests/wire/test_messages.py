@@ -115,6 +115,24 @@ class MessageReaderTests(SynchronousTestCase):
         self.assertEqual(reader.takeRest(), b"\xff" * 40)
         self.assertEqual(len(reader), 0)
 
+    def test_missing(self) -> None:
+        """
+        What is missing is the rest of the header, then that of the body:
+        a program that reads no more has nothing of what is behind.
+        """
+        stream = plistMessage({"MessageType": "Listen"}, 2).encode()
+        reader = MessageReader(65536)
+        self.assertEqual(reader.missing, 16)
+        reader.feed(stream[:10])
+        self.assertEqual(reader.missing, 6)
+        reader.feed(stream[10:16])
+        self.assertEqual(reader.missing, len(stream) - 16)
+        reader.feed(stream[16:-1])
+        self.assertEqual(reader.missing, 1)
+        reader.feed(stream[-1:])
+        self.assertEqual(reader.missing, 0)
+        self.assertIsNotNone(reader.next())
+
     def test_badLengths(self) -> None:
         """
         Lengths that no message has are refused as soon as the header is there.
