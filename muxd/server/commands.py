@@ -18,7 +18,14 @@ from muxd.ratelimit import RateLimit
 from muxd.server.counters import ServerCounters
 from muxd.server.listeners import EventBroadcaster
 from muxd.server.registry import DeviceRegistry
-from muxd.wire.messages import CONNECT_BODY, Message, MessageType, Result, swapPort, writePlist
+from muxd.wire.messages import (
+    SHORT_CONNECT_BODY,
+    Message,
+    MessageType,
+    Result,
+    swapPort,
+    writePlist,
+)
 from muxd.wire.text import printable
 
 Values = Mapping[str, Any]
@@ -119,11 +126,11 @@ class Commands:
             requester.startListening(message.tag)
         elif message.type == MessageType.CONNECT:
             self._counters.commands["Connect"] += 1
-            if len(message.body) < CONNECT_BODY.size:
+            if len(message.body) < SHORT_CONNECT_BODY.size:
                 self._counters.malformedMessages += 1
                 requester.sendResult(message.tag, Result.BAD_COMMAND)
                 return
-            deviceID, port, _ = CONNECT_BODY.unpack_from(message.body)
+            deviceID, port = SHORT_CONNECT_BODY.unpack_from(message.body)
             self._connectTo(requester, message.tag, deviceID, int.from_bytes(port, "big"))
         else:
             self._unknown(requester, message.tag, f"message {message.type}")
@@ -141,15 +148,19 @@ class Commands:
         # The order of the checks decides which number a request with several
         # mistakes gets; it is the C daemon's.  type() rather than isinstance():
         # True is no number.
-        deviceID = values.get("DeviceID")
+        deviceID, port = values.get("DeviceID"), values.get("PortNumber")
+        if deviceID is not None and port is None:
+            requester.sendResult(tag, Result.BAD_COMMAND)
+            return
         if type(deviceID) is not int:
             requester.sendResult(tag, Result.BAD_DEVICE)
             return
-        port = values.get("PortNumber")
-        if type(port) is not int or not -0x8000 <= port <= 0xFFFF:
+        if type(port) is not int:
             requester.sendResult(tag, Result.BAD_COMMAND)
             return
-        self._connectTo(requester, tag, deviceID, swapPort(port))
+        # Programs with wider numbers than the protocol send them with a sign, or with
+        # what was beside them in memory; as everywhere, the lower bits count.
+        self._connectTo(requester, tag, deviceID & 0xFFFFFFFF, swapPort(port))
 
     def _connectTo(self, requester: Requester, tag: int, deviceID: int, port: int) -> None:
         attached = self._registry.find(deviceID)

@@ -16,6 +16,7 @@ from enum import IntEnum
 from struct import Struct
 from typing import Any
 
+from muxd.wire.looseplist import parseLoosely
 from muxd.wire.measure import measure
 from muxd.wire.text import printable
 
@@ -24,9 +25,12 @@ HEADER = Struct("<IIII")
 
 RESULT_BODY = Struct("<I")
 CONNECT_BODY = Struct("<I2sH")
+SHORT_CONNECT_BODY = Struct("<I2s")
+"""What of it says anything: without the two reserved bytes at its end."""
 DEVICE_ID_BODY = Struct("<I")
 DEVICE_BODY = Struct("<IH256sHI")
 
+_BINARY = b"bplist"
 _NO_XML = ("\ufffe".encode(), "\uffff".encode())
 
 BINARY_VERSION = 0
@@ -249,19 +253,26 @@ def writePlist(values: Mapping[str, Any]) -> bytes:
 
 def parsePlist(body: bytes) -> dict[str, Any]:
     """
-    Read the body of a plist message, XML or binary.
+    Read the body of a plist message, XML or binary, or nearly XML
+    (L{muxd.wire.looseplist}).
 
     @raise MalformedMessage: It is no property list, or no dictionary, or far more
         than it seems.
     """
     try:
-        values = plistlib.loads(body)
-        measure(values, len(body))
+        try:
+            values = plistlib.loads(body)
+            measure(values, len(body))
+        except Exception:
+            if body.startswith(_BINARY):
+                raise
+            values = parseLoosely(body)
+            measure(values, len(body))
     except Exception as error:
         # plistlib raises what its parsers raise: expat errors, ValueError,
         # struct.error, RecursionError, KeyError and more, and some of them repeat
         # all that they were given.
-        text = printable(str(error))
+        text = printable(str(error.__context__ or error))
         raise MalformedMessage(f"expected a property list, got {body[:40]!r}: {text}") from error
     if not isinstance(values, dict):
         raise MalformedMessage(f"expected a dictionary, got {type(values).__name__}")

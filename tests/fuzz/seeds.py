@@ -17,6 +17,7 @@ from muxd.lockdown.pairrecord import KNOWN
 from muxd.phone.lockdown.key import PUBLIC_KEY
 from muxd.wire.messages import Message, connectMessage, plistMessage
 from muxd.wire.mux import encodePacketV1, encodeVersion
+from tests.differential.kept import writings
 from tests.fuzz import clients, hosts, lockdown, messages, packets, phones, requests
 from tests.fuzz.apps import ACTIONS
 from tests.fuzz.bombs import binaryPlist, bombs
@@ -81,6 +82,8 @@ def ofMessages() -> Iterator[tuple[str, bytes]]:
     for name, bomb in bombs().items():
         yield f"bomb-{name}", kind(messages.propertyList) + bomb
     unspeakable = plistlib.dumps({"\ufffe": "\uffff"}, fmt=plistlib.FMT_BINARY)
+    for name, body in writings(b"<key>HostID</key><string>x</string>"):
+        yield f"loose-{name}", kind(messages.propertyList) + body
     yield "unspeakable", kind(messages.propertyList) + unspeakable
     record = bytes.fromhex("01000000a812") + b"00008030000000000000001".ljust(256, b"\0") + bytes(6)
     yield "record", kind(messages.record) + record

@@ -113,15 +113,19 @@ class BadInputTests(ServingTestCase):
 
     def test_shortBinaryConnect(self) -> None:
         """
-        A binary Connect of less than 24 bytes gets Result 1.
+        A binary Connect without a whole port gets Result 1; the two bytes behind it
+        need not be there.
         """
         client = self.client()
-        for size in range(8):
+        for size in range(6):
             client.send(Message(0, MessageType.CONNECT, size, bytes(size)))
             (answer,) = client.messages()
             self.assertEqual((answer.tag, answer.body), (size, b"\x01\0\0\0"))
         self.assertEqual(self.phone.connections, [])
         self.assertStays(client)
+        client.send(Message(0, MessageType.CONNECT, 7, b"\1\0\0\0\0\26"))
+        (connection,) = self.phone.connections
+        self.assertEqual(connection.port, 22)
 
     def test_commandWhileListening(self) -> None:
         """

@@ -22,7 +22,7 @@ from muxd.server import protocol as protocolModule
 from muxd.server.connect import ConnectAttempt, resultOf
 from muxd.server.states import State
 from muxd.testing import FakeAddress, FakeDevice
-from muxd.wire.messages import Message, Result, connectMessage, plistMessage
+from muxd.wire.messages import Message, Result, connectMessage, plistMessage, swapPort
 from tests.server.serving import ServingTestCase, connectRequest, plist
 
 
@@ -123,13 +123,32 @@ class ConnectTests(ServingTestCase):
             if deviceID is not None:
                 values["DeviceID"] = deviceID
             self.assertEqual(client.result(**values), Result.BAD_DEVICE, values)
-        wrongPorts: list[Any] = [None, "22", 22.0, True, b"22", 65536, -32769, 1 << 63]
+        wrongPorts: list[Any] = [None, "22", 22.0, True, b"22"]
         for port in wrongPorts:
             values = {"MessageType": "Connect", "DeviceID": 1}
             if port is not None:
                 values["PortNumber"] = port
             self.assertEqual(client.result(**values), Result.BAD_COMMAND, values)
+        for values, result in (
+            ({}, Result.BAD_DEVICE),
+            ({"DeviceID": "1"}, Result.BAD_COMMAND),
+            ({"DeviceID": "1", "PortNumber": "22"}, Result.BAD_DEVICE),
+        ):
+            self.assertEqual(client.result(MessageType="Connect", **values), result, values)
         self.assertEqual(self.phone.connections, [])
+
+    def test_wideNumbers(self) -> None:
+        """
+        Of numbers that are wider than the protocol's the lower bits count, as for the
+        C daemon.
+        """
+        port = swapPort(22)
+        self.phone.answers[22] = FakeDevice.ACCEPT
+        for number, wide in ((1, port + 0x10000), (1, port - 0x10000), ((1 << 32) + 1, port)):
+            client = self.client()
+            values = {"MessageType": "Connect", "DeviceID": number, "PortNumber": wide}
+            self.assertEqual(client.result(**values), Result.OK, values)
+        self.assertEqual([connection.port for connection in self.phone.connections], [22] * 3)
 
     def test_hiddenDevice(self) -> None:
         """

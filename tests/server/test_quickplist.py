@@ -136,7 +136,7 @@ class QuickPlistTests(SynchronousTestCase):
         """
         What nobody can read is refused.
         """
-        for body in (b"", b"garbage", CONNECT[:-10], CONNECT.replace(b"</dict>", b"")):
+        for body in (b"", b"garbage", CONNECT[:-20], CONNECT.replace(b"</dict>", b"")):
             with self.assertRaises(MalformedMessage):
                 parseRequest(body)
 

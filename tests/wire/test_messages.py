@@ -290,7 +290,7 @@ class ParsePlistTests(SynchronousTestCase):
         bad = (
             b"",
             b"garbage",
-            b"<?xml version='1.0'?><plist><dict><key>a</key></dict></plist>",
+            b"<?xml version='1.0'?><plist><dict><key>a</key><string></dict></plist>",
             b"<?xml version='1.0'?><plist><dict><integer>x</integer></dict>",
             b"<?xml version='1.0'?><!DOCTYPE p [<!ENTITY a 'b'>]><plist><string>&a;</string>",
             b"bplist00" + b"\xff" * 40,
@@ -299,6 +299,26 @@ class ParsePlistTests(SynchronousTestCase):
         for body in bad:
             with self.assertRaises(MalformedMessage):
                 parsePlist(body)
+
+    def test_nearlyXML(self) -> None:
+        """
+        What the C daemon reads although it is no XML is read; what is wrong with
+        something else is said in the words of the strict parser.
+        """
+        for body in (
+            b"\n<?xml version='1.0'?><plist><dict><key>a</key><integer/></dict></plist>",
+            b"<dict><key>a</key><integer>0</integer></dict>\0",
+        ):
+            self.assertEqual(parsePlist(body), {"a": 0})
+        with self.assertRaisesRegex(MalformedMessage, "mismatched tag"):
+            parsePlist(b"<?xml version='1.0'?><plist><dict></string></plist>")
+
+    def test_nearlyXMLIsMeasured(self) -> None:
+        """
+        It is no way around the measure of what is read.
+        """
+        deep = b"<dict><key>a</key>%s%s</dict>" % (b"<array>" * 64, b"</array>" * 64)
+        self.assertRaises(MalformedMessage, parsePlist, deep)
 
     @settings(deadline=None, max_examples=200)
     @given(st.one_of(st.binary(max_size=80), st.binary(max_size=80).map(lambda x: b"bplist00" + x)))

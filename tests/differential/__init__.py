@@ -1,0 +1,3 @@
+"""
+Odd requests, asked of the C daemon and of ours, and their answers compared.
+"""
