@@ -27,19 +27,23 @@ TARGETS ?=
 MINUTES ?= 10
 BUS ?= rig
 
+# Of a comparison with the C daemon; 0 is as many as there is time for.
+COUNT ?= 0
+
 # Packages whose branches must be covered, and how many of a hundred.
 COVERED := wire device server
 FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test fuzz system-test lint types check-packaging bench soak clean distclean
+.PHONY: help run test fuzz compare system-test lint types check-packaging bench soak clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
 	@echo "make test              lint, types, tests with coverage, and a closing line of counts (WORKERS=auto)"
 	@echo "make test TESTS=...    some tests alone, such as tests.wire or tests.device.test_window"
 	@echo "make fuzz              hostile input, chosen by coverage (SECONDS=60 JOBS=1 SEED=0 TARGETS=)"
+	@echo "make compare           odd requests, to the C daemon and to ours (SECONDS=60 COUNT=0 SEED=0)"
 	@echo "make system-test       the daemon on a real kernel, in virtual machines; OPTIONS=--help"
 	@echo "make lint              ruff: style and format"
 	@echo "make types             mypy --strict"
@@ -85,6 +89,9 @@ system-test: $(DEVELOPED)
 
 fuzz: $(FUZZED)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --jobs $(JOBS) --seed $(SEED) $(TARGETS)
+
+compare: $(DEVELOPED)
+	$(BIN)/python -m tests.differential --seconds $(SECONDS) --count $(COUNT) --seed $(SEED)
 
 lint: $(DEVELOPED)
 	$(BIN)/ruff check .

@@ -1,0 +1,75 @@
+"""
+The requests in a conversation, as a well-meaning reader sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any
+
+from muxd.wire.messages import MalformedMessage, parsePlist
+from tests.differential.grammar import Case
+
+HEADER = Struct("<IIII")
+CONNECT = 2
+PLIST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    A request as a well-meaning reader sees it.
+
+    @ivar body: Without header.
+    @ivar values: Of a property list.
+    @ivar isFollowed: Whether something is sent behind it that does not wait for its answer.
+    @ivar isLast: Whether nothing else is sent.
+    """
+
+    kind: int
+    body: bytes
+    values: Mapping[str, Any]
+    isFollowed: bool
+    isLast: bool
+
+    @property
+    def isConnect(self) -> bool:
+        """
+        Whether it asks for a stream.
+        """
+        return self.kind == CONNECT or self.values.get("MessageType") == "Connect"
+
+    @property
+    def isConnectFollowed(self) -> bool:
+        """
+        Whether it does, and something is sent behind it at once.
+        """
+        return self.isFollowed and self.isConnect
+
+
+def requestsOf(case: Case) -> dict[int, Request]:
+    """
+    The requests in a conversation, by their tags.
+    """
+    found: dict[int, Request] = {}
+    data, at = case.data, 0
+    waits: set[int] = set()
+    end = 0
+    for piece in case.pieces:
+        end += len(piece.data)
+        if piece.waits:
+            waits.add(end)
+    while at + HEADER.size <= len(data):
+        length, _, kind, tag = HEADER.unpack_from(data, at)
+        body = data[at + HEADER.size : at + length]
+        values: Mapping[str, Any] = {}
+        try:
+            if kind == PLIST:
+                values = parsePlist(body)
+        except MalformedMessage:
+            pass
+        at += max(length, HEADER.size)
+        found[tag] = Request(kind, body, values, at not in waits, at >= len(data))
+    return found
