@@ -39,6 +39,7 @@ class DeviceIdentity:
     @ivar speed: Of the connection, in bit/s.
     @ivar connectionType: "USB" or "Network".
     @ivar name: What to call it in a log before anything better is known.
+    @ivar isSimulated: Whether it is no real phone, as people are told.
     """
 
     udid: str
@@ -49,3 +50,4 @@ class DeviceIdentity:
     connectionType: str = "USB"
     name: str = ""
     portPath: str = ""
+    isSimulated: bool = False

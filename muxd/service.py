@@ -36,6 +36,7 @@ from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource
 from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import filesAllowed
 from muxd.net.listening import ListeningEndpoint
+from muxd.phone.parser import distinctPhones
 from muxd.server.factory import ControlFactory
 from muxd.server.preflightreceiver import PreflightReceiver, recordMaker
 from muxd.server.records import PairRecordStore
@@ -132,8 +133,10 @@ class MuxService(Service):
         self._factory.throttle.ports = self._listening
         self._open = False
         receiver = self._preflights or self.registry
+        sources = list(sources)
+        distinct = iter(distinctPhones(source for source in sources if isinstance(source, str)))
         self.sources: list[IDeviceSource] = [
-            sourceFromString(reactor, receiver, source)
+            sourceFromString(reactor, receiver, next(distinct))
             if isinstance(source, str)
             else source(receiver)
             for source in sources
@@ -195,8 +198,8 @@ class MuxService(Service):
             checked.addErrback(lambda failure: self._log.failure("pair records", failure))
             if self._preflights is None:
                 self._log.warn(
-                    "Preflight is off, phones are not asked for their trust: install"
-                    " muxd[pairing] (pyOpenSSL and cryptography)."
+                    "preflight is off, phones are not asked for their trust: install"
+                    " pyOpenSSL and cryptography, or muxd with its extra pairing"
                 )
         for source in self.sources:
             try:
@@ -208,7 +211,9 @@ class MuxService(Service):
                     source=source.description,
                     error=error,
                 )
-                self._log.failure("that was", level=LogLevel.debug)
+                self._log.failure(
+                    "source {source} did not start", source=source.description, level=LogLevel.debug
+                )
 
     def stopService(self) -> Deferred[None]:
         """

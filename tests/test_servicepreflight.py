@@ -104,7 +104,7 @@ class PreflightTests(SynchronousTestCase):
         self.assertEqual(self.receivers, [service.registry])
         service.startService()
         (line,) = self.warnings()
-        self.assertIn("muxd[pairing]", line)
+        self.assertIn("its extra pairing", line)
         self.stop(service)
 
     def test_check(self) -> None:
@@ -117,4 +117,4 @@ class PreflightTests(SynchronousTestCase):
         service.startService()
         self.stop(service)
         (line,) = self.errors()
-        self.assertIn("Pair records in {path} cannot be used", line)
+        self.assertIn("pair records in {path} cannot be used", line)

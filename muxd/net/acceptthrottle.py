@@ -150,7 +150,7 @@ class AcceptThrottle:
 
     def acceptFailed(self, error: OSError) -> None:
         """
-        Somebody waits who cannot be let in, as there is not enough of something.
+        A client waits that cannot be accepted, as there is not enough of something.
         """
         if self.isClosed:
             # Opened since, or about to accept when they were closed.
@@ -159,14 +159,14 @@ class AcceptThrottle:
         self._close()
         if self._limit.admit(f"pauses as nobody could be accepted: {error.strerror}"):
             self._log.warn(
-                "Clients have to wait, nobody can be accepted: {error}.  {remedy}.",
+                "not accepting clients: {error}; {remedy}",
                 error=error.strerror,
                 remedy=remedy(error),
             )
 
     def requestOrphaned(self) -> None:
         """
-        Somebody has gone whose last request is not done yet.
+        A client has gone whose last request is not done yet.
         """
         self._orphaned += 1
         if self._orphaned < self._limits.orphanedRequests or self._isBehind or not self._hasBegun:
@@ -176,15 +176,15 @@ class AcceptThrottle:
             self._shut()
         if self._limit.admit("pauses as pair records take long"):
             self._log.warn(
-                "Clients have to wait: {count} that have left want pair records read or"
-                " written, which takes longer than it takes them to come and go.  See who"
-                " connects so often, and whether the disk is slow.",
+                "not accepting clients: {count} that have left want pair records read or"
+                " written, which takes longer than it takes them to come and go; see which"
+                " program connects so often, and whether the disk is slow",
                 count=self._orphaned,
             )
 
     def orphanDone(self) -> None:
         """
-        The last request of somebody who has gone is done.
+        The last request of a client that has gone is done.
         """
         self._orphaned -= 1
         if self._isBehind and self._orphaned <= self._limits.orphanedRequests // 2:
@@ -215,9 +215,9 @@ class AcceptThrottle:
     def _tellReserve(self) -> None:
         if self._limit.admit("pauses for want of file descriptors"):
             self._log.warn(
-                "Clients have to wait: nearly all of the {allowed} file descriptors that this"
-                " process may have are in use.  Raise the limit (LimitNOFILE= of systemd,"
-                " ulimit -n), or see who connects so often.",
+                "not accepting clients: nearly all of the {allowed} file descriptors that this"
+                " process may have are in use; raise the limit (LimitNOFILE= of systemd,"
+                " ulimit -n), or see which program connects so often",
                 allowed=self._allowed,
             )
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from errno import EDQUOT, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC
 
-_MEMORY = "Free memory, or let this process have more (MemoryMax= of systemd)"
+_MEMORY = "free memory, or let this process have more (MemoryMax= of systemd)"
 _REMEDIES = {
-    EMFILE: "Raise the limit of this process (LimitNOFILE= of systemd, ulimit -n), or see who"
-    " connects so often",
-    ENFILE: "See who has so many files open on this machine (lsof), or raise the limit for all"
-    " (sysctl fs.file-max)",
+    EMFILE: "raise the limit of this process (LimitNOFILE= of systemd, ulimit -n), or see which"
+    " program connects so often",
+    ENFILE: "see which program has so many files open on this machine (lsof), or raise the"
+    " limit for all (sysctl fs.file-max)",
     ENOBUFS: _MEMORY,
     ENOMEM: _MEMORY,
-    ENOSPC: "Free space on this disk",
-    EDQUOT: "Free some of this user's space on this disk, or raise the quota",
+    ENOSPC: "free space on this disk",
+    EDQUOT: "free some of this user's space on this disk, or raise the quota",
 }
 
 

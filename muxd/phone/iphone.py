@@ -24,6 +24,7 @@ from muxd.phone.bus.gadget import Gadget
 from muxd.phone.bus.interfaces import CannotPlug, IAttachment, IBus
 from muxd.phone.bus.profiles import iPhone
 from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT, RESTORE, LockdownState
+from muxd.phone.lockdown.memory import PairingFile
 from muxd.phone.lockdown.trust import Owner, Trust
 from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.mux.behaviour import STRICT, Expectations, Faults
@@ -67,6 +68,7 @@ class Phone(Gadget):
         named: Mapping[str, NamedService] | None = None,
         owner: Owner = Owner.ACCEPT,
         files: str | None = None,
+        state: str | None = None,
         mux: int = 2,
         mode: int = 1,
         window: int = WINDOW,
@@ -85,6 +87,8 @@ class Phone(Gadget):
         @param owner: What is done when it asks whether to trust a host.
         @param files: The directory that is shown as its files; C{None} means a
             new one, which goes away with the phone.
+        @param state: The directory where its pairings are kept; C{None} for a phone that
+            forgets them with its process.
         @param mux: The newest version of the protocol it speaks, 1 or 2.
         @param packetSize: Of the largest packets it sends.
         @param faultPlan: What goes wrong on its cable.
@@ -100,7 +104,8 @@ class Phone(Gadget):
         self.name = name
         self.notices = NoticeCentre()
         self.syslog = SyslogBook(reactor)
-        self.trust = Trust(reactor, self.notices, owner)
+        store = None if state is None else PairingFile(state, self.udid)
+        self.trust = Trust(reactor, self.notices, owner, store)
         self._storage = Storage(files)
         if named is None:
             named = standardServices(reactor, self.notices, self.syslog, self._storage)

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
+from muxd.description import Description
 from muxd.identity import serialFromUDID, udidFromSerial
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 
 UDID = re.compile(r"[0-9A-Za-z-]{1,64}")
 FIRST_SERIAL = "00008110000A1B2C3D4E5F60"
-ARGUMENTS = ("count", "udid", "mux", "trust", "files", "faults")
+ARGUMENTS = ("count", "udid", "first", "mux", "trust", "files", "state", "faults")
 TRUST = ("ask", "accept", "deny", "locked")
 """What the owner does with the Trust dialog, see L{muxd.phone.lockdown.trust}."""
 
@@ -28,12 +30,48 @@ MOST_PHONES = 100
 """A bus has room for 126 devices."""
 
 
-def serials(count: int) -> tuple[str, ...]:
+def serials(count: int, skipped: int = 0) -> tuple[str, ...]:
     """
-    So many serial numbers, the same ones each time.
+    Serial numbers, the same ones each time.
+
+    @param skipped: How many to leave to other phones.
     """
-    first = int(FIRST_SERIAL[8:], 16)
+    first = int(FIRST_SERIAL[8:], 16) + skipped
     return tuple(f"{FIRST_SERIAL[:8]}{first + index:016X}" for index in range(count))
+
+
+def distinctPhones(descriptions: Iterable[str]) -> list[str]:
+    """
+    Descriptions of sources in which no two simulated phones have one UDID: each source of
+    simulated phones numbers its own on from those of the ones before it.
+
+    What is wrong with a description is left to the parser to say.
+
+    @raise ValueError: Two phones are given one UDID.
+    """
+    distinct: list[str] = []
+    named: set[str] = set()
+    taken = 0
+    for text in descriptions:
+        distinct.append(text)
+        try:
+            parsed = Description.fromString(text)
+            counts = (*parsed.positional, parsed.keywords.get("count", "1"))
+            count = number("count", counts[0], MOST_PHONES)
+        except ValueError:
+            continue
+        if parsed.name.lower() != SimulatedSourceParser.prefix or "first" in parsed.keywords:
+            continue
+        if "udid" in parsed.keywords:
+            serial = serialFromUDID(parsed.keywords["udid"])
+            if serial in named:
+                raise ValueError(f"{text!r}: another simulated phone has this UDID already")
+            named.add(serial)
+            continue
+        if taken:
+            distinct[-1] = f"{text}:first={taken + 1}"
+        taken += count
+    return distinct
 
 
 @implementer(IPlugin, IDeviceSourceParser)
@@ -44,8 +82,8 @@ class SimulatedSourceParser:
 
     prefix = "simulated"
     usage = (
-        "simulated[:count=N][:udid=UDID][:mux=1|2][:trust=ask|accept|deny|locked][:files=DIR]"
-        "[:faults=PLAN]"
+        "simulated[:count=N][:udid=UDID][:first=N][:mux=1|2][:trust=ask|accept|deny|locked]"
+        "[:files=DIR][:state=DIR][:faults=PLAN]"
     )
 
     def parseDeviceSource(
@@ -64,7 +102,8 @@ class SimulatedSourceParser:
             raise ValueError(f"expected one count, got {args[-1]!r} as well")
         count = number("count", args[0] if args else kwargs.get("count", "1"), MOST_PHONES)
         mux = number("mux", kwargs.get("mux", "2"), 2)
-        chosen = serials(count)
+        first = number("first", kwargs.get("first", "1"), 1 << 16) - 1
+        chosen = serials(count, first)
         if "udid" in kwargs:
             if count != 1:
                 raise ValueError(f"udid is for one phone, and count is {count}")
@@ -93,6 +132,8 @@ class SimulatedSourceParser:
             mux=mux,
             owner=Owner(trust),
             files=files,
+            state=kwargs.get("state") or None,
+            first=first,
             faults=faults,
         )
 

@@ -48,6 +48,8 @@ class SimulatedSource(Service):
         mux: int = 2,
         owner: Owner = Owner.ACCEPT,
         files: str | None = None,
+        state: str | None = None,
+        first: int = 0,
         faults: FaultPlan = NO_FAULTS,
     ) -> None:
         """
@@ -57,6 +59,9 @@ class SimulatedSource(Service):
         @param owner: What is done when they ask whether to trust a host.
         @param files: A directory with their files; C{None} for one of its own for
             each.
+        @param state: The directory where their pairings are kept; C{None} for phones that
+            forget them.
+        @param first: How many simulated phones there are before these.
         @param faults: What goes wrong with each; by chance with each in its own way.
         """
         self.description = description
@@ -69,17 +74,18 @@ class SimulatedSource(Service):
                 mux=mux,
                 owner=owner,
                 files=files,
+                state=state,
                 faultPlan=replace(faults, seed=faults.seed + index),
                 returnDelay=RETURN_DELAY,
             )
-            for index, serial in enumerate(serials)
+            for index, serial in enumerate(serials, first)
         )
         self._source = USBSource(
             reactor,
             receiver,
             description,
             loadBackend=lambda: self.bus,
-            settings=USBSettings(poll=POLL, engine="threads"),
+            settings=USBSettings(poll=POLL, engine="threads", simulated=True),
         )
 
     def startService(self) -> None:

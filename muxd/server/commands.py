@@ -138,7 +138,7 @@ class Commands:
     def _unknown(self, requester: Requester, tag: int, name: str) -> None:
         self._counters.commands["unknown"] += 1
         if self._limit.admit("unknown commands"):
-            self._log.info("A client asked for {name!r}, which is unknown.", name=printable(name))
+            self._log.info("a client asked for {name!r}, which is unknown", name=printable(name))
         requester.sendResult(tag, Result.BAD_COMMAND)
 
     def _listen(self, requester: Requester, tag: int, values: Values) -> None:
@@ -167,7 +167,7 @@ class Commands:
         if attached is None:
             if self._limit.admit("Connects to devices that are not here"):
                 self._log.info(
-                    "No device {deviceID} to connect to (port {port}).",
+                    "no device {deviceID} to connect to (port {port})",
                     deviceID=deviceID,
                     port=port,
                 )
@@ -231,7 +231,7 @@ class Commands:
                 return await work
             except OSError as error:
                 if self._limit.admit("pair record errors"):
-                    self._log.info("Pair record command failed: {error}", error=error)
+                    self._log.info("pair record command failed: {error}", error=error)
                 number = error.errno or EPERM
                 return lambda: requester.sendResult(tag, number)
 

@@ -136,7 +136,7 @@ class ControlFactory(Factory):
         self.counters.droppedClients += 1
         if self._limit.admit("clients disconnected because they do not read"):
             self._log.warn(
-                "Disconnecting client {number} ({name}): it does not read, and more than"
+                "disconnecting client {number} ({name}): it does not read, and more than"
                 " {limit} bytes are waiting for it.",
                 number=client.number,
                 name=client.details.programName or "unknown",
@@ -149,7 +149,7 @@ class ControlFactory(Factory):
         """
         self.counters.malformedMessages += 1
         if self._limit.admit("malformed messages"):
-            self._log.info("Malformed message from a client: {error}", error=error)
+            self._log.info("malformed message from a client: {error}", error=error)
 
     def connectRefused(self, attached: AttachedDevice, port: int, reason: Failure) -> None:
         """
@@ -158,7 +158,7 @@ class ControlFactory(Factory):
         self.counters.refusedConnects += 1
         if self._limit.admit("refused Connects"):
             self._log.info(
-                "Connect to port {port} of {udid} failed: {reason}",
+                "connect to port {port} of {udid} failed: {reason}",
                 port=port,
                 udid=attached.device.identity.udid,
                 reason=reason.getErrorMessage(),

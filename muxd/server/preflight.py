@@ -67,32 +67,35 @@ EXPECTED_ERRORS = (
 )
 """What may come of talking to a phone and of files."""
 
+TAP = "unlock it and tap Trust to use it with this computer"
+TAPPED_BY_ITSELF = "it is simulated, and its trust= says what its owner does"
+
 _SAID: dict[Stage, tuple[LogLevel, str]] = {
     Stage.WAITING: (
         LogLevel.info,
-        "{udid} shows a dialog: unlock it and tap Trust to use it with this computer.",
+        "{udid} shows a dialog: {remedy}",
     ),
     Stage.LOCKED: (
         LogLevel.info,
-        "{udid} is locked: unlock it, and tap Trust when it asks.",
+        "{udid} is locked: unlock it, and tap Trust when it asks",
     ),
     Stage.DENIED: (
         LogLevel.warn,
-        "{udid} does not trust this computer: somebody has tapped Don't Trust.  Unplug it and"
-        " plug it in again to be asked once more.",
+        "{udid} does not trust this computer: its owner has tapped Don't Trust; unplug it and"
+        " plug it in again to be asked once more",
     ),
     Stage.UNSURE: (
         LogLevel.warn,
-        "{udid}: whether its pair record is good cannot be told ({reason}).  It is kept, and"
-        " tried again; if programs cannot use the phone, remove it with: idevicepair unpair.",
+        "{udid}: whether its pair record is good cannot be told ({reason}); it is kept, and"
+        " tried again; if programs cannot use the phone, remove it with: idevicepair unpair",
     ),
     Stage.RESTING: (
         LogLevel.warn,
-        "{udid}: {reason}.  Pairing will be tried again; the phone is listed all the same."
-        "  If this goes on, unplug it and plug it in again.",
+        "{udid}: {reason}; pairing will be tried again, and the phone is listed all the same;"
+        " if this goes on, unplug it and plug it in again",
     ),
-    Stage.RESTORING: (LogLevel.info, "{udid} is in restore mode, and is not asked for trust."),
-    Stage.TRUSTED: (LogLevel.info, "{udid} trusts this computer."),
+    Stage.RESTORING: (LogLevel.info, "{udid} is in restore mode, and is not asked for trust"),
+    Stage.TRUSTED: (LogLevel.info, "{udid} trusts this computer"),
 }
 
 
@@ -273,14 +276,16 @@ class Preflight:
 
     def _say(self, stage: Stage) -> None:
         """
-        One line for each thing that somebody may have to know, and not again
+        Log one line for each thing that an operator may have to know, and not again
         while it stays as it is.
         """
         reason = self._reason if stage in (Stage.RESTING, Stage.UNSURE) else ""
         if stage in _SAID and self._said != (stage, reason):
             self._said = (stage, reason)
             level, text = _SAID[stage]
-            self._log.emit(level, text, udid=self._udid, reason=reason)
+            isSimulated = self._device.identity.isSimulated
+            remedy = TAPPED_BY_ITSELF if isSimulated else TAP
+            self._log.emit(level, text, udid=self._udid, reason=reason, remedy=remedy)
 
     def _warn(self, text: str, **values: Any) -> None:
         """

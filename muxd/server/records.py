@@ -289,7 +289,7 @@ class PairRecordStore:
         """
         if not self._warned:
             self._warned = True
-            self._log.warn("A pair record is {error}", error=error)
+            self._log.warn("a pair record is {error}", error=error)
 
     def _trouble(self, error: OSError) -> None:
         """
@@ -297,13 +297,13 @@ class PairRecordStore:
         """
         if isinstance(error.__cause__, OSError):
             error = error.__cause__  # What is said to a client says less.
-        change = remedy(error) or "Make the directory writable for this user or choose another one"
+        change = remedy(error) or "make the directory writable for this user or choose another one"
         if change in self._told:
             return
         self._told.add(change)
         self._log.error(
-            "Pair records in {path} cannot be used by uid {uid}: {error}.  {change}; until then"
-            " phones will ask for trust again and again.",
+            "pair records in {path} cannot be used by uid {uid}: {error}; {change}; until then"
+            " phones will ask for trust again and again",
             path=self.directory.path,
             uid=getattr(os, "getuid", lambda: "?")(),
             error=error,

@@ -58,7 +58,7 @@ class DeviceRegistry:
         wasHidden = attached.deviceID in self._hidden
         self._hidden.discard(attached.deviceID)
         self._log.info(
-            "Detached {udid}, device {deviceID}.",
+            "{udid} detached, device {deviceID}",
             udid=device.identity.udid,
             deviceID=attached.deviceID,
         )
@@ -81,16 +81,16 @@ class DeviceRegistry:
         identity = device.identity
         if not identity.serial or not identity.udid:
             self._log.warn(
-                "Ignoring a device without a serial number: {name} at location {location:#x}."
-                "  Unplug it and plug it in again.",
+                "ignoring a device without a serial number: {name} at location {location:#x};"
+                " unplug it and plug it in again",
                 name=identity.name,
                 location=identity.locationID,
             )
             return None
         if self._nextID > LAST_ID:
             self._log.error(
-                "Ignoring {udid}: all device numbers up to {last} have been used."
-                "  Restart the daemon.",
+                "ignoring {udid}: all device numbers up to {last} have been used;"
+                " restart the daemon",
                 udid=identity.udid,
                 last=LAST_ID,
             )
@@ -100,11 +100,12 @@ class DeviceRegistry:
         self._attached[attached.deviceID] = attached
         self._byDevice[id(device)] = attached
         self._log.info(
-            "Attached {udid} as device {deviceID} ({connectionType}, {name}).",
+            "{udid} attached as device {deviceID}: {kind}{place}{simulated}",
             udid=identity.udid,
             deviceID=attached.deviceID,
-            connectionType=identity.connectionType,
-            name=identity.name,
+            kind=identity.name or f"{identity.connectionType} product {identity.productID:04x}",
+            place=f" at {identity.portPath}" if identity.portPath else "",
+            simulated=", simulated" if identity.isSimulated else "",
         )
         if visible:
             self._announce(lambda listener: listener.deviceAttached(attached))
@@ -187,6 +188,6 @@ class DeviceRegistry:
                     try:
                         event(listener)
                     except Exception:
-                        self._log.failure("A device listener failed: {it!r}", it=listener)
+                        self._log.failure("a device listener failed: {it!r}", it=listener)
         finally:
             self._announcing = False

@@ -69,6 +69,7 @@ Examples:
       echo stats 1 | nc -NU /run/phone.sock
 """
 
+    pidFile = "iphone.pid"
     service: IphoneService
 
     def __init__(self) -> None:

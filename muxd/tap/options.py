@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.tap -*-
 """
-What the options of all our commands of C{twistd} have in common.
+What the options of all commands of C{twistd} here have in common.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 from twisted.python import usage
 
 import muxd
+from muxd.tap.journal import journalObserver, leadsToJournal
+from muxd.tap.pidfile import DEFAULT, removeStalePidFile
 
 
 class CommandOptions(usage.Options):
@@ -18,11 +20,14 @@ class CommandOptions(usage.Options):
     Options that build a service, on a reactor that has been chosen by then.
 
     @cvar examples: How it is used.
+    @cvar pidFile: What its pid file is called instead of C{twistd}'s own name, which two
+        commands in one directory would share.
     @ivar reactor: What to build the service on; C{None} means the global one,
         once the options of C{twistd} have chosen it.
     """
 
     examples = ""
+    pidFile: str | None = None
     reactor: Any = None
 
     def __init__(self) -> None:
@@ -36,6 +41,33 @@ class CommandOptions(usage.Options):
         """
         print(f"muxd {muxd.__version__}")
         sys.exit(0)
+
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """
+        Parse, and prepare what runs us.
+
+        C{twistd} and C{twist} answer a usage error with all of their own options; one
+        that is run by them ends the process with the line that matters.
+
+        @raise usage.UsageError: Something is wrong; the text is one line.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as wrong:
+            error = usage.UsageError(f"{wrong}{self.getRemedy(wrong)}")
+            if self.parent is None:
+                raise error from wrong
+            name = self.parent.subCommand
+            print(f"{name}: {error} ({name} --help shows all options)", file=sys.stderr)
+            sys.exit(1)
+        if self.parent is not None and "pidfile" in self.parent:
+            prepareTwistd(self.parent, self.pidFile)
+
+    def getRemedy(self, error: usage.UsageError) -> str:
+        """
+        What to write behind the text of a usage error.
+        """
+        return ""
 
     def getUsage(self, width: int | None = None) -> str:
         """
@@ -75,3 +107,20 @@ class CommandOptions(usage.Options):
         """
         runner = self.parent
         return runner is not None and "logLevel" in runner
+
+
+def prepareTwistd(twistd: usage.Options, pidFile: str | None) -> None:
+    """
+    Have C{twistd} start where it would refuse to for no good reason, and log as the journal
+    wants it.
+
+    @param twistd: Its options.
+    @param pidFile: What to call its pid file if the operator has not.
+    """
+    if pidFile is not None and twistd["pidfile"] == DEFAULT:
+        twistd["pidfile"] = pidFile
+    if twistd["pidfile"]:
+        removeStalePidFile(twistd["pidfile"])
+    isPlain = not any(twistd.get(name) for name in ("logger", "logfile", "syslog"))
+    if isPlain and twistd.get("nodaemon") and leadsToJournal(sys.stdout):
+        twistd["logger"] = journalObserver

@@ -82,6 +82,7 @@ Examples:
       port 8100 of the phone for other machines, encrypted
 """
 
+    pidFile = "tcprelay.pid"
     service: TcprelayService
 
     def __init__(self) -> None:

@@ -23,6 +23,9 @@ from muxd.tap.process import collectLess, takeTurns
 UNIX_ENDPOINT = "unix:/var/run/usbmuxd:mode=666"
 TCP_ENDPOINT = "tcp:27015:interface=127.0.0.1"
 
+SIMULATED = "simulated"
+"""The directory beside the pair records with what simulated phones remember."""
+
 # What people who come from the C daemon type, and what to type instead.
 _ELSEWHERE = {
     ("f", "foreground"): "write twistd -n before the word usbmuxd",
@@ -131,20 +134,15 @@ class Options(CommandOptions):
         sources = "".join(f"  {parser.usage}\n" for parser in sourceParsers())
         return f"Sources:\n{sources}\n{_EXAMPLES}"
 
-    def parseOptions(self, options: list[str] | None = None) -> None:
+    def getRemedy(self, error: usage.UsageError) -> str:
         """
-        Parse, and point to where an option of the C daemon has gone.
-
-        @raise usage.UsageError: Something is wrong; the text is one line.
+        See L{CommandOptions.getRemedy}.
         """
-        try:
-            super().parseOptions(options)
-        except usage.UsageError as error:
-            words = str(error).split()
-            for names, remedy in _ELSEWHERE.items():
-                if words[:1] == ["option"] and words[1].lstrip("-") in names:
-                    raise usage.UsageError(f"{error}; {remedy}") from None
-            raise
+        words = str(error).split()
+        for names, remedy in _ELSEWHERE.items():
+            if words[:1] == ["option"] and words[1].lstrip("-") in names:
+                return f"; {remedy}"
+        return ""
 
     def postOptions(self) -> None:
         """
@@ -172,18 +170,22 @@ class Options(CommandOptions):
 
     def _sources(self) -> list[str]:
         """
-        The sources' descriptions, with the libusb that was chosen.
+        The sources' descriptions, with the libusb that was chosen, and a place for what
+        simulated phones have to remember.
         """
-        descriptions = self["source"] or ["usb"]
-        if self["libusb"] is None:
-            return list(descriptions)
-        argument = f":libusb={quoteStringArgument(self['libusb'])}"
-        return [
-            description + argument
-            if Description.fromString(description).name.lower() == "usb"
-            else description
-            for description in descriptions
-        ]
+        more: dict[str, str] = {"usb": "", "simulated": ""}
+        if self["libusb"] is not None:
+            more["usb"] = f":libusb={quoteStringArgument(self['libusb'])}"
+        if self["config-dir"] is not None:
+            # Simulated phones remember who has paired with them as long as the hosts do.
+            state = quoteStringArgument(os.path.join(self["config-dir"], SIMULATED))
+            more["simulated"] = f":state={state}"
+        described = []
+        for text in self["source"] or ["usb"]:
+            parsed = Description.fromString(text)
+            isGiven = "state" in parsed.keywords
+            described.append(text if isGiven else text + more.get(parsed.name.lower(), ""))
+        return described
 
 
 _EXAMPLES = """\

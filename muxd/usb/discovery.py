@@ -252,7 +252,7 @@ class Discovery:
             self._log.warn,
             "no hotplug events; polling every {seconds:g} s: {reason}",
             seconds=seconds,
-            reason=". ".join(filter(None, (str(error), remedy(error)))),
+            reason="; ".join(filter(None, (str(error), remedy(error)))),
         )
 
     def _threadEnded(self) -> None:

@@ -7,7 +7,7 @@ All of this blocks, so it is done in the discovery thread.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -122,6 +122,8 @@ class PhoneOpener:
 
     def _open(self, device: Any) -> OpenedPhone:
         identity = identify(device)
+        if self._settings.simulated:
+            identity = replace(identity, isSimulated=True)
         if not self._settings.wants(identity.udid, identity.portPath):
             raise NotWanted(identity.udid)
         mode = queryMode(device)

@@ -52,6 +52,7 @@ class USBSettings:
     @ivar mode: The USB mode to switch phones to (protocol 1.3); C{None} leaves
         every phone in the mode it is in.
     @ivar engine: How transfers are moved, one of L{ENGINES}.
+    @ivar simulated: Whether the phones are simulated ones, as people are told.
     @ivar libusb: The path of the library to use instead of looking for one.
     """
 
@@ -62,6 +63,7 @@ class USBSettings:
     mode: int | None = None
     engine: str = "auto"
     libusb: str | None = None
+    simulated: bool = False
 
     def wants(self, udid: str, portPath: str = "") -> bool:
         """

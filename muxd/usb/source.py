@@ -159,8 +159,8 @@ class USBSource(Service):
         A phone was attached.
         """
         self._forgetTroubles(attached.location)
-        self._log.info(
-            "{udid} attached at bus {bus} address {address}",
+        self._log.debug(
+            "{udid} answers at bus {bus} address {address}",
             udid=attached.identity.udid,
             bus=attached.location[0],
             address=attached.location[1],
@@ -208,7 +208,7 @@ class USBSource(Service):
         A phone that was attached is not any more.
         """
         self._log.info(
-            "{udid} detached: {reason}",
+            "{udid} is lost: {reason}",
             udid=attached.identity.udid,
             reason=reason.getErrorMessage(),
         )

@@ -53,7 +53,7 @@ MOST_WAITING = 2 * 65536 + LIMITS.clientQueue
 
 DOCUMENTED = frozenset(
     {
-        "Pair records in {path} cannot be used by uid {uid}: {error}.  {change}; until then"
+        "pair records in {path} cannot be used by uid {uid}: {error}; {change}; until then"
         " phones will ask for trust again and again.",
         "{path} is damaged ({error}) and is kept as {path}.damaged.  This host gets a"
         " new identity: phones will ask for trust again.",

@@ -216,7 +216,7 @@ class DescriptorTests(CrowdTestCase):
         for one in waiting:
             one.send("ReadBUID")
         end = time.monotonic() + PATIENCE
-        while "have to wait" not in daemon.log():
+        while "not accepting clients" not in daemon.log():
             self.assertLess(time.monotonic(), end, "nobody is told to wait")
             self.assertServed(stream)
         resource.prlimit(pid, kind, allowed)
@@ -224,9 +224,9 @@ class DescriptorTests(CrowdTestCase):
             self.assertIn("BUID", one.receive())
         self.assertServed(stream)
         stream.close()
-        told = [line for line in daemon.log().splitlines() if "have to wait" in line]
+        told = [line for line in daemon.log().splitlines() if "not accepting clients" in line]
         self.assertEqual(len(told), 1, told)
-        self.assertIn("Too many open files.  Raise the limit", told[0])
+        self.assertIn("Too many open files; raise the limit", told[0])
         for sign in ("EMFILE", "Could not accept"):
             self.assertNotIn(sign, daemon.log())
 

@@ -71,7 +71,7 @@ class UnwritableTests(DaemonTestCase):
         # Not even root may make anything there.
         daemon.records = Path("/proc/lockdown")
         self.restart(daemon, trust="ask")
-        line = self.waitFor(daemon, r"Pair records in .*")[0]
+        line = self.waitFor(daemon, r"pair records in .*")[0]
         self.assertIn(f"/proc/lockdown cannot be used by uid {os.getuid()}", line)
         self.assertLess(daemon.log().index(line), daemon.log().index("Attached "))
         daemon.kill()

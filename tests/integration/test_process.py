@@ -129,7 +129,7 @@ class RefusedStartTests(DaemonTestCase):
         A second daemon on the same socket is refused, and the first one goes on.
         """
         self.restart(self.daemon, "--no-preflight")
-        self.waitFor(self.daemon, "attached at bus")
+        self.waitFor(self.daemon, "attached as device")
         self.assertIn("another daemon is listening there already", self.refused())
         with self.daemon.connect(ECHO) as stream:
             stream.socket.sendall(b"echo")

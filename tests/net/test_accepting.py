@@ -151,10 +151,10 @@ class ShortTests(AcceptTestCase):
         is let in, one at first.
         """
         for number, remedy in (
-            (EMFILE, "Too many open files.  Raise the limit"),
-            (ENFILE, "Too many open files in system.  See who has"),
-            (ENOBUFS, "No buffer space available.  Free memory"),
-            (ENOMEM, "Cannot allocate memory.  Free memory"),
+            (EMFILE, "Too many open files; raise the limit"),
+            (ENFILE, "Too many open files in system; see which program has"),
+            (ENOBUFS, "No buffer space available; free memory"),
+            (ENOMEM, "Cannot allocate memory; free memory"),
         ):
             port = self.listen(30, *[number] * 5)
             throttle = self.open(port)
@@ -194,7 +194,7 @@ class ShortTests(AcceptTestCase):
         late.open(self.factory, throttle.acceptFailed)
         self.assertEqual(self.turns(first, second), 1)
         self.assertEqual(throttle.pauses, 1)
-        self.assertEqual(len([text for text in self.texts() if "have to wait" in text]), 1)
+        self.assertEqual(len([text for text in self.texts() if "not accepting clients" in text]), 1)
         self.reactor.advance(LIMITS.admissionRetry)
         self.turns(first, second)
         self.assertEqual((len(self.queue.waiting), throttle.pauses), (0, 1))

@@ -20,7 +20,7 @@ from zope.interface.verify import verifyObject
 from muxd.identity import serialFromUDID
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.phone.bus.faultplan import NO_FAULTS
-from muxd.phone.parser import SimulatedSourceParser, serials
+from muxd.phone.parser import SimulatedSourceParser, distinctPhones, serials
 from muxd.phone.source import SimulatedSource
 
 
@@ -164,6 +164,55 @@ class ParserTests(SynchronousTestCase):
         )
         output = subprocess.check_output([sys.executable, "-c", code], text=True)
         self.assertEqual(output.strip(), "[]")
+
+
+class DistinctPhonesTests(SynchronousTestCase):
+    """
+    Tests of L{distinctPhones}.
+    """
+
+    def test_numbered(self) -> None:
+        """
+        Sources of simulated phones number them on; others stay as they are.
+        """
+        self.assertEqual(
+            distinctPhones(["simulated", "usb", "simulated:2", "simulated:count=3", "simulated"]),
+            [
+                "simulated",
+                "usb",
+                "simulated:2:first=2",
+                "simulated:count=3:first=4",
+                "simulated:first=7",
+            ],
+        )
+
+    def test_named(self) -> None:
+        """
+        A phone with a UDID of its own takes no number, and no other one has the same, with
+        its dash or without.
+        """
+        given = ["simulated:udid=X", "simulated", "simulated:first=9", "simulated:udid=Y"]
+        self.assertEqual(distinctPhones(given), given)
+        dashed = "00008110-000A1B2C3D4E5F99"
+        twice = [f"simulated:udid={dashed}", f"simulated:udid={dashed.replace('-', '')}"]
+        error = self.assertRaises(ValueError, distinctPhones, twice)
+        self.assertIn("another simulated phone has this UDID already", str(error))
+
+    def test_wrong(self) -> None:
+        """
+        What is wrong with a description is left to its parser to say.
+        """
+        given = ["simulated:many", "simulated:0", "", "simulated:1:2", "simulated:a=1:a=2"]
+        self.assertEqual(distinctPhones(given), given)
+
+    def test_parsed(self) -> None:
+        """
+        The phones of a source have the numbers that it was given.
+        """
+        source = SimulatedSourceParser().parseDeviceSource(None, Receiver(), "2", first="3")
+        assert isinstance(source, SimulatedSource)
+        self.assertEqual([phone.serial for phone in source.phones], list(serials(4)[2:]))
+        self.assertEqual(source.phones[0].name, "Simulated iPhone 3")
 
 
 class SourceTests(TestCase):

@@ -319,7 +319,7 @@ class TrustTests(PreflightCase):
         self.assertIs(phone.preflight.stage, Stage.UNSURE)
         self.assertEqual(phone.store.records[phone.udid], broken)
         self.assertEqual(self.told(phone), ["Attached"])
-        self.assertIn("It is kept", logged[-1])
+        self.assertIn("it is kept", logged[-1])
         phone.wait(300)
         self.assertEqual(len(logged), 1)
         phone.store.save(phone.udid, record.toBytes())

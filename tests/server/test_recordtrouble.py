@@ -165,11 +165,11 @@ class TroubleTests(RecordTestCase):
         What is said has to be changed is what would help, wherever it shows.
         """
         for number, change in (
-            (EMFILE, "Raise the limit"),
+            (EMFILE, "raise the limit"),
             (ENFILE, "See who has so many files open"),
-            (ENOSPC, "Free space on this disk"),
-            (EDQUOT, "Free some of this user's space"),
-            (EACCES, "Make the directory writable"),
+            (ENOSPC, "free space on this disk"),
+            (EDQUOT, "free some of this user's space"),
+            (EACCES, "make the directory writable"),
         ):
             for call in ("makedirs", "open"):
                 with self.subTest(f"{call}: {change}"):
@@ -178,7 +178,7 @@ class TroubleTests(RecordTestCase):
                     self.assertFalse(store.check())
                     patched.restore()
                     (event,) = self.errors()
-                    self.assertIn(f"{os.strerror(number)}.  {change}", formatEvent(event))
+                    self.assertIn(f"{os.strerror(number)}; {change}", formatEvent(event))
                     self.logged.clear()
 
     def test_anotherRemedy(self) -> None:

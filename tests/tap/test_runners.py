@@ -127,8 +127,11 @@ class RefusedStartTests(SynchronousTestCase):
 
     def test_usage(self) -> None:
         """
-        A wrong value is a usage error, whose last line says what is wrong.
+        A wrong value is answered by the line that says what is wrong, and by nothing else.
         """
         self.options += ["-s", "cupboard"]
-        output, _ = self.start(*TWISTD, "-n")
-        self.assertIn("unknown source 'cupboard'", output.splitlines()[-1])
+        for runner in ((*TWISTD, "-n"), TWIST):
+            output, errors = self.start(*runner)
+            self.assertEqual(output, "")
+            self.assertEqual(errors.count("\n"), 1)
+            self.assertIn("usbmuxd: unknown source 'cupboard'", errors)

@@ -71,7 +71,7 @@ class HandshakeTests(SourceTestCase):
         self.assertEqual([], self.receiver.attached)
         self.phone.mute = False
         self.awaitAttached()
-        self.assertEqual(1, len(self.logged(f"{UDID} attached at bus 1")))
+        self.assertEqual(1, len(self.logged(f"{UDID} answers at bus 1", LogLevel.debug)))
 
     def test_muteIsToldTwice(self) -> None:
         """

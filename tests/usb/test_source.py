@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import LogLevel
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDevice, IDeviceSource
@@ -47,7 +48,7 @@ class USBSourceTests(SourceTestCase):
         verifyObject(IDevice, device)
         self.assertEqual(UDID, device.identity.udid)
         self.assertEqual([], self.receiver.detached)
-        self.assertEqual(1, len(self.logged(f"{UDID} attached at bus 1")))
+        self.assertEqual(1, len(self.logged(f"{UDID} answers at bus 1", LogLevel.debug)))
 
     def test_sessions(self) -> None:
         """
@@ -78,7 +79,7 @@ class USBSourceTests(SourceTestCase):
         self.source.pollNow()
         self.reactor.pumpUntil(lambda: len(self.receiver.attached) == 2)
         self.assertEqual([device], self.receiver.detached)
-        self.assertEqual(1, len(self.logged(f"{UDID} detached: ")))
+        self.assertEqual(1, len(self.logged(f"{UDID} is lost: ")))
 
     def test_unnoticedUnplug(self) -> None:
         """

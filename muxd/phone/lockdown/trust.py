@@ -15,10 +15,11 @@ stays until the host unpairs it or the phone is erased.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+from typing import Protocol as TypingProtocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -95,6 +96,22 @@ class Pairing:
         return cls(*found)
 
 
+class PairingStore(TypingProtocol):
+    """
+    Where pairings are kept while the phone's process does not run.
+    """
+
+    def load(self) -> list[Pairing]:
+        """
+        The pairings, the oldest first.
+        """
+
+    def save(self, pairings: Iterable[Pairing]) -> None:
+        """
+        Keep these, and no others.
+        """
+
+
 class Trust:
     """
     The phone's memory of hosts.
@@ -104,15 +121,26 @@ class Trust:
     """
 
     def __init__(
-        self, clock: IReactorTime, notices: NoticeCentre, owner: Owner = Owner.ACCEPT
+        self,
+        clock: IReactorTime,
+        notices: NoticeCentre,
+        owner: Owner = Owner.ACCEPT,
+        store: PairingStore | None = None,
     ) -> None:
+        """
+        @param store: Where pairings are kept; C{None} for a phone that forgets them.
+        """
         self.owner = owner
         self.dialogs = 0
         self._clock = clock
         self._notices = notices
         self._tap: IDelayedCall | None = None
         self._hosts: dict[str, HostTrust] = {}
-        self._pairings: dict[str, Pairing] = {}
+        self._store = store
+        kept = store.load() if store is not None else []
+        self._pairings: dict[str, Pairing] = {one.hostID: one for one in kept}
+        for pairing in kept[-MOST_HOSTS:]:
+            self._hosts[pairing.systemBUID] = HostTrust.TRUSTED
 
     # What hosts ask.
 
@@ -128,6 +156,7 @@ class Trust:
             self._pairings[pairing.hostID] = pairing
             while len(self._pairings) > MOST_PAIRINGS:
                 del self._pairings[next(iter(self._pairings))]
+            self._keep()
             return None
         if trust is HostTrust.DENIED:
             return DENIED
@@ -158,6 +187,7 @@ class Trust:
             return False
         del self._pairings[pairing.hostID]
         self._hosts.pop(pairing.systemBUID, None)
+        self._keep()
         return True
 
     # What the owner sees and does.
@@ -195,10 +225,11 @@ class Trust:
 
     def erase(self) -> None:
         """
-        Erase the phone: it knows nobody.
+        Erase the phone: it knows no host.
         """
         self._hosts.clear()
         self._pairings.clear()
+        self._keep()
 
     def unplugged(self) -> None:
         """
@@ -209,6 +240,10 @@ class Trust:
                 del self._hosts[host]
         if self._tap is not None and self._tap.active():
             self._tap.cancel()
+
+    def _keep(self) -> None:
+        if self._store is not None:
+            self._store.save(self._pairings.values())
 
     def _tapLater(self) -> None:
         """

@@ -1,0 +1,136 @@
+"""
+Tests of L{muxd.tap.script}.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+
+from twisted.python import usage
+from twisted.trial.unittest import SynchronousTestCase
+
+import muxd
+from muxd.tap.script import ScriptOptions
+from tests.tap.test_runners import run
+
+
+class ScriptOptionsTests(SynchronousTestCase):
+    """
+    Tests of L{ScriptOptions}.
+    """
+
+    def arguments(self, *words: str) -> list[str]:
+        """
+        What twistd is started with for a command line.
+        """
+        options = ScriptOptions()
+        options.parseOptions(list(words))
+        return options.forTwistd()
+
+    def test_plain(self) -> None:
+        """
+        Without options it is the daemon in the foreground, without a pid file.
+        """
+        for words in ((), ("-f",), ("--systemd",), ("-s",), ("-n", "-z", "-u")):
+            self.assertEqual(self.arguments(*words), ["--nodaemon", "--pidfile=", "usbmuxd"])
+
+    def test_files(self) -> None:
+        """
+        Places are named as the C daemon has them named.
+        """
+        self.assertEqual(
+            self.arguments("-S", "/run/x", "-S", "127.0.0.1:27015", "-C", "/c", "-P", "/p.pid"),
+            [
+                "--nodaemon",
+                "--pidfile=/p.pid",
+                "usbmuxd",
+                "--listen",
+                "unix:/run/x:mode=666",
+                "--listen",
+                "tcp:27015:interface=127.0.0.1",
+                "--config-dir",
+                "/c",
+            ],
+        )
+        self.assertEqual(
+            self.arguments("-l", "/var/log/x", "-v", "-v", "-p", "--source", "simulated:2"),
+            [
+                "--nodaemon",
+                "--pidfile=",
+                "--logfile",
+                "/var/log/x",
+                "usbmuxd",
+                "--verbose",
+                "--verbose",
+                "--no-preflight",
+                "--source",
+                "simulated:2",
+            ],
+        )
+
+    def test_user(self) -> None:
+        """
+        A user is named by its name, and brings its group along.
+        """
+        user = pwd.getpwuid(os.getuid())
+        self.assertEqual(
+            self.arguments("-U", user.pw_name)[2:6],
+            ["--uid", str(user.pw_uid), "--gid", str(user.pw_gid)],
+        )
+        error = self.assertRaises(usage.UsageError, self.arguments, "-U", "no-such-user-here")
+        self.assertIn("no-such-user-here: there is no such user", str(error))
+
+    def test_daemonize(self) -> None:
+        """
+        It goes into the background if it is asked to.
+        """
+        self.assertEqual(self.arguments("--daemonize"), ["--pidfile=", "usbmuxd"])
+
+    def test_exit(self) -> None:
+        """
+        What another instance is asked for has a remedy.
+        """
+        for option in ("-x", "-X", "--exit", "--force-exit"):
+            error = self.assertRaises(usage.UsageError, self.arguments, option)
+            self.assertIn("send SIGTERM", str(error))
+
+
+class CommandTests(SynchronousTestCase):
+    """
+    The command itself.
+    """
+
+    def test_version(self) -> None:
+        """
+        It says whose it is.
+        """
+        for option in ("-V", "--version"):
+            process = run("-m", "muxd.tap.script", option)
+            self.assertEqual(process.stdout, f"usbmuxd (muxd) {muxd.__version__}\n")
+
+    def test_mistakes(self) -> None:
+        """
+        A wrong option is answered by one line.
+        """
+        for words, text in (
+            (("--colour",), "usbmuxd: option --colour not recognized"),
+            (("now",), "usbmuxd: unexpected argument 'now'"),
+            (("--source", "cupboard"), "usbmuxd: unknown source 'cupboard'"),
+            (("-S", "::1:x"), "usbmuxd: -S '::1:x': write an IPv6 address"),
+        ):
+            process = run("-m", "muxd.tap.script", *words)
+            self.assertEqual(process.returncode, 1)
+            self.assertEqual(process.stdout, "")
+            self.assertEqual(process.stderr.count("\n"), 1, process.stderr)
+            self.assertIn(text, process.stderr)
+
+    def test_help(self) -> None:
+        """
+        Help names every option of the C daemon.
+        """
+        process = run("-m", "muxd.tap.script", "--help")
+        for letter in "hnzpusCUfvVlxXSP":
+            self.assertIn(f"-{letter}", process.stdout)
+        self.assertEqual(process.returncode, 0, sys.executable)
