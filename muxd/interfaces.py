@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from muxd.identity import DeviceIdentity
+    from muxd.net.packetmemory import PacketMemory
 
 Buffer = bytes | bytearray | memoryview
 
@@ -175,6 +176,33 @@ class IPacketLink(Interface):
         """
 
 
+class ILendingLink(IPacketLink):
+    """
+    A link that lends the memory of its transfers, so that what is sent is put where
+    it is sent from, and that shows what it has read where it has read it.
+    """
+
+    def borrow(size: int) -> PacketMemory:
+        """
+        Memory for one packet of so many bytes at the most.  It is to be given back, or
+        transmitted, before another one is borrowed.
+        """
+
+    def transmit(memory: PacketMemory, size: int) -> None:
+        """
+        Send the first C{size} bytes of borrowed memory, as C{send} does.
+        """
+
+    def giveBack(memory: PacketMemory) -> None:
+        """
+        It was not needed.
+        """
+
+
+PlacedPacket = tuple["PacketMemory", int, int]
+"""A packet where it was read: the memory, where it begins there, and its size."""
+
+
 class IPacketReceiver(Interface):
     """
     The upper side of an L{IPacketLink}: a muxer.
@@ -198,6 +226,17 @@ class IPacketReceiver(Interface):
         """
         The phone is gone, or the bus failed.  Called once, at the end.  The
         owner of the link still has to C{close} it.
+        """
+
+
+class IPlacedPacketReceiver(IPacketReceiver):
+    """
+    One that an L{ILendingLink} may show its packets where they are.
+    """
+
+    def placedPacketsReceived(packets: Sequence[PlacedPacket]) -> None:
+        """
+        The same as C{packetsReceived}.
         """
 
 

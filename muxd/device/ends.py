@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from twisted.python.failure import Failure
 
-from muxd.interfaces import Buffer
+from muxd.net.packetmemory import PacketMemory
 
 if TYPE_CHECKING:
     from muxd.device.session import Session
@@ -23,14 +23,25 @@ class SessionEnd(Protocol):
     """
     Where a session's bytes come from, and where they go.
 
-    It says how many bytes it has with L{Session.available}, and that there are some with
-    L{Session.offer}.
+    It says how many bytes it has with C{Session.available}, and that there are some with
+    C{Session.offer}.
     """
 
-    def take(self, size: int) -> list[Buffer]:
+    def fill(self, memory: PacketMemory, start: int, most: int) -> int:
         """
-        The next bytes for the phone, which are as many as were said to be available, or
-        more.
+        Put the next bytes for the phone into memory.
+
+        @return: How many; 0 if there were none after all.
+        """
+
+    def ranDry(self) -> None:
+        """
+        There were none, and it is told so when the session can be closed.
+        """
+
+    def isSmall(self, limit: int) -> bool:
+        """
+        Whether it has so many bytes at the most, although more were said to be available.
         """
 
     def sent(self) -> None:
@@ -48,12 +59,13 @@ class SessionEnd(Protocol):
         The phone takes no more.
         """
 
-    def deliver(self, payload: memoryview) -> None:
+    def deliver(self, memory: PacketMemory, start: int, size: int) -> None:
         """
-        The phone has sent bytes.  They are taken with L{Session.taken}, now or later;
+        The phone has sent bytes.  They are taken with C{Session.taken}, now or later;
         what is not taken is held.
 
-        @param payload: The link's memory, good for this call only.
+        @param memory: The link's, good for this call only.
+        @param start: Where they begin there.
         """
 
     def forgetHeld(self) -> None:
@@ -64,7 +76,7 @@ class SessionEnd(Protocol):
     def isTaking(self) -> bool:
         """
         Whether some of what is held has been taken since this was asked before, in so far
-        as L{Session.taken} was not called for it.
+        as C{Session.taken} was not called for it.
         """
 
     def writeFinished(self, later: bool) -> None:
@@ -89,7 +101,7 @@ class SessionRequest(Protocol):
 
     def established(self, session: Session) -> None:
         """
-        The phone has accepted.  The session has its end, L{Session.end}, when this
+        The phone has accepted.  The session has its end, C{Session.end}, when this
         returns, or is closed.
         """
 

@@ -5,30 +5,17 @@ The mux header as negotiated, with its counters (protocol 2.1 to 2.3).
 
 from __future__ import annotations
 
-from struct import Struct
-
+from muxd.net.packetmemory import PacketMemory
 from muxd.wire.mux import (
-    DATA_OFFSET,
-    MAGIC,
     SETUP_BODY,
     TCP_HEADER,
     V1_HEADER,
-    V1_TCP,
     V2_HEADER,
-    V2_TCP,
-    WINDOW_SHIFT,
     MuxProtocol,
     encodePacketV2,
 )
 
-TCP = int(MuxProtocol.TCP)
 COUNTER = 0xFFFF
-
-V2_SEGMENT = Struct(">I8xH2xHHIIBBH4x")
-"""
-What is looked at of a segment's two headers under v2: protocol, the phone's
-packet counter, source and destination port, seq, ack, offset, flags, window.
-"""
 
 
 class Framing:
@@ -62,44 +49,35 @@ class Framing:
         self.transmitted = 1
         return encodePacketV2(MuxProtocol.SETUP, SETUP_BODY, 0, self.received)
 
-    def segment(
-        self, source: int, destination: int, seq: int, ack: int, flags: int, window: int, size: int
-    ) -> bytes:
+    def write(
+        self,
+        memory: PacketMemory,
+        size: int,
+        source: int,
+        destination: int,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+    ) -> int:
         """
-        Both headers of a segment whose payload has C{size} bytes.
+        Put both headers of a segment before its payload of C{size} bytes, which begins at
+        L{overhead}.
 
         @param window: In bytes.
+        @return: How many bytes the packet has.
         """
-        length = self.overhead + size
-        if self.version < 2:
-            return V1_TCP.pack(
-                TCP,
-                length,
-                source,
-                destination,
-                seq,
-                ack,
-                DATA_OFFSET,
-                flags,
-                window >> WINDOW_SHIFT,
-                0,
-                0,
-            )
         transmitted = self.transmitted
         self.transmitted = (transmitted + 1) & COUNTER
-        return V2_TCP.pack(
-            TCP,
-            length,
-            MAGIC,
+        return memory.writeSegment(
+            self.version,
+            size,
             transmitted,
             self.received,
             source,
             destination,
             seq,
             ack,
-            DATA_OFFSET,
             flags,
-            window >> WINDOW_SHIFT,
-            0,
-            0,
+            window,
         )

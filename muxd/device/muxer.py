@@ -29,21 +29,24 @@ from muxd.device.complaints import Complaints
 from muxd.device.counters import MuxerCounters
 from muxd.device.ends import SessionRequest
 from muxd.device.errors import HandshakeTimeout, NoFreePort, UnsupportedVersion
-from muxd.device.framing import COUNTER, V2_SEGMENT, Framing
+from muxd.device.framing import COUNTER, Framing
+from muxd.device.lending import lender
 from muxd.device.opening import Opening
 from muxd.device.outbound import Outbound
 from muxd.device.ports import SourcePorts
 from muxd.device.session import Session
 from muxd.device.sharing import WindowSharing
 from muxd.device.transport import ProtocolRequest
-from muxd.interfaces import Buffer, IPacketLink, IPacketReceiver
+from muxd.interfaces import Buffer, IPacketLink, IPlacedPacketReceiver, PlacedPacket
 from muxd.limits import LIMITS, Limits
+from muxd.net.packetmemory import V2_SEGMENT, PacketMemory
 from muxd.wire.mux import (
+    DATA_OFFSET,
+    DEVICE_MRU,
     TCP_HEADER,
     V1_HEADER,
     V2_HEADER,
     VERSION_BODY,
-    WINDOW_SHIFT,
     Flags,
     MuxProtocol,
     encodeVersion,
@@ -52,6 +55,9 @@ from muxd.wire.mux import (
 TCP = int(MuxProtocol.TCP)
 RST = int(Flags.RST)
 OUR_MAJOR = 2
+
+COUNTER_AT = 12
+"""Where a v2 header has its sender's packet counter."""
 
 
 class MuxerState(Enum):
@@ -65,7 +71,7 @@ class MuxerState(Enum):
     ENDED = "ended"
 
 
-@implementer(IPacketReceiver)
+@implementer(IPlacedPacketReceiver)
 class Muxer:
     """
     One phone's sessions on one link.
@@ -91,6 +97,7 @@ class Muxer:
         self.counters = MuxerCounters()
         self.complaints = Complaints(clock, label, self.counters)
         self._link: IPacketLink | None = None
+        self._memory: PacketMemory | None = None
         self._framing = Framing(OUR_MAJOR)
         self._ports = SourcePorts(clock, limits.portReuseDelay)
         self._sessions: dict[int, Session | Opening] = {}
@@ -270,32 +277,62 @@ class Muxer:
         One wake-up's packets, in order.
         """
         self.counters.packetsReceived += len(packets)
-        framing = self._framing
-        sessions = self._sessions
         for packet in packets:
-            if self.version == 2 and len(packet) >= V2_SEGMENT.size:
-                protocol, counter, source, destination, seq, ack, offset, flags, window = (
-                    V2_SEGMENT.unpack_from(packet)
-                )
-                if protocol == TCP and offset == 0x50:
-                    if counter != (framing.received + 1) & COUNTER:
-                        self._counterJumped(counter)
-                    framing.received = counter
-                    session = sessions.get(source << 16 | destination)
-                    if session is None:
-                        self._stray(source, destination, seq, flags)
-                    else:
-                        session.segmentReceived(
-                            seq, ack, flags, window << WINDOW_SHIFT, packet[V2_SEGMENT.size :]
-                        )
-                    continue
-            self._packetReceived(packet)
+            memory, size = self._memory, len(packet)
+            if memory is None or memory.size < size:
+                self._memory = memory = PacketMemory(max(DEVICE_MRU, size))
+            self._packetReceived(memory, 0, memory.write(0, packet))
+        self._batchEnded()
+
+    def placedPacketsReceived(self, packets: Sequence[PlacedPacket]) -> None:
+        """
+        The same, of packets in memory that can be used as it is.
+        """
+        self.counters.packetsReceived += len(packets)
+        for memory, start, size in packets:
+            self._packetReceived(memory, start, size)
+        self._batchEnded()
+
+    def _packetReceived(self, memory: PacketMemory, start: int, size: int) -> None:
+        """
+        One packet.
+        """
+        if self.version == 2 and size >= V2_SEGMENT:
+            memory.readSegment(2, start)
+            if memory.protocol == TCP and memory.dataOffset == DATA_OFFSET:
+                counter, framing = memory.transmitted, self._framing
+                if counter != (framing.received + 1) & COUNTER:
+                    self._counterJumped(counter)
+                framing.received = counter
+                self._segmentReceived(memory, start + V2_SEGMENT, size - V2_SEGMENT)
+                return
+        self._unusualPacketReceived(memory, start, size)
+
+    def _segmentReceived(self, memory: PacketMemory, start: int, size: int) -> None:
+        """
+        A segment, whose headers were read from this memory last.
+
+        @param start: Where its payload begins.
+        @param size: How many bytes that has.
+        """
+        session = self._sessions.get(memory.sourcePort << 16 | memory.destinationPort)
+        if session is None:
+            self._stray(memory.sourcePort, memory.destinationPort, memory.seq, memory.flags)
+        else:
+            session.segmentReceived(
+                memory.seq, memory.ack, memory.flags, memory.window, memory, start, size
+            )
+
+    def _batchEnded(self) -> None:
+        """
+        See to what is owed to the phone for the packets of one wake-up.
+        """
         touched = self._touched
         if touched:
             self._touched = []
             owes = self.delayed.owes
             for one in touched:
-                # Who has ended since is forgotten already.
+                # An ended session is forgotten already.
                 if one.touched:
                     one.touched = False
                     owes(one, one.owed())
@@ -307,33 +344,34 @@ class Muxer:
         if self.state is MuxerState.ACTIVE:
             self.outbound.flush()
 
-    def _packetReceived(self, packet: memoryview) -> None:
+    def _unusualPacketReceived(self, memory: PacketMemory, start: int, size: int) -> None:
         """
         Any packet but a well-formed v2 segment.
         """
         if self.state is MuxerState.ENDED:
             return
-        if len(packet) < V1_HEADER.size:
-            self.complaints.add("malformed", f"expected a header of 8 bytes, got {len(packet)}")
+        if size < V1_HEADER.size:
+            self.complaints.add("malformed", f"expected a header of 8 bytes, got {size}")
             return
-        protocol, _ = V1_HEADER.unpack_from(packet)
+        memory.readHeader(start)
+        protocol = memory.protocol
         if protocol == MuxProtocol.VERSION:
-            self._versionReceived(packet[V1_HEADER.size :])
+            self._versionReceived(memory.read(start + V1_HEADER.size, size - V1_HEADER.size))
             return
         header = V1_HEADER if self.version < 2 else V2_HEADER
         if self.version == 2:
-            if len(packet) < header.size:
-                self.complaints.add("malformed", f"expected 16 bytes, got {len(packet)}")
+            if size < header.size:
+                self.complaints.add("malformed", f"expected 16 bytes, got {size}")
                 return
-            _, _, _, counter, _ = V2_HEADER.unpack_from(packet)
+            counter = int.from_bytes(memory.read(start + COUNTER_AT, 2), "big")
             if counter != (self._framing.received + 1) & COUNTER:
                 self._counterJumped(counter)
             self._framing.received = counter
-        body = packet[header.size :]
+        rest = size - header.size
         if protocol == MuxProtocol.CONTROL:
-            self.complaints.controlReceived(body)
+            self.complaints.controlReceived(memory.read(start + header.size, rest))
         elif protocol == MuxProtocol.TCP:
-            self._tcpReceived(packet, body)
+            self._unusualSegmentReceived(memory, start, header.size, rest)
         else:
             self.complaints.add("malformed", f"expected CONTROL or TCP, got protocol {protocol}")
 
@@ -357,7 +395,7 @@ class Muxer:
         self._framing = Framing(major)
         window = self.limits.receiveWindow
         self.outbound = Outbound(
-            self._link,
+            lender(self._link),
             self._framing,
             self.counters,
             window=window,
@@ -384,27 +422,28 @@ class Muxer:
         if ready is not None:
             ready.callback(None)
 
-    def _tcpReceived(self, packet: memoryview, body: memoryview) -> None:
+    def _unusualSegmentReceived(
+        self, memory: PacketMemory, start: int, header: int, size: int
+    ) -> None:
         """
         A v1 segment, or one that is not well-formed or too early.
+
+        @param header: How many bytes of the packet are that of the mux protocol.
+        @param size: How many follow.
         """
         if self.state is not MuxerState.ACTIVE:
             self.complaints.add("malformed", "expected VERSION, got a segment")
             return
-        if len(body) < TCP_HEADER.size:
-            self.complaints.add("malformed", f"expected a TCP header of 20 bytes, got {len(body)}")
+        if size < TCP_HEADER.size:
+            self.complaints.add("malformed", f"expected a TCP header of 20 bytes, got {size}")
             return
-        source, destination, seq, ack, offset, flags, window, _, _ = TCP_HEADER.unpack_from(body)
-        if offset != 0x50:
+        memory.readSegment(self.version, start)
+        offset = memory.dataOffset
+        if offset != DATA_OFFSET:
             self.complaints.add("malformed", f"expected TCP data offset 0x50, got 0x{offset:02x}")
             return
-        session = self._sessions.get(source << 16 | destination)
-        if session is None:
-            self._stray(source, destination, seq, flags)
-        else:
-            session.segmentReceived(
-                seq, ack, flags, window << WINDOW_SHIFT, body[TCP_HEADER.size :]
-            )
+        skipped = header + TCP_HEADER.size
+        self._segmentReceived(memory, start + skipped, size - TCP_HEADER.size)
 
     def _stray(self, source: int, destination: int, seq: int, flags: int) -> None:
         """

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from muxd.device.session import Session
 from muxd.device.window import ReceiveWindow, SendWindow
+from muxd.net.packetmemory import PacketMemory
 from muxd.wire.mux import Flags, phoneText
 
 if TYPE_CHECKING:
@@ -56,7 +57,14 @@ class Opening:
         self._send.sent(1)
 
     def segmentReceived(
-        self, seq: int, ack: int, flags: int, window: int, payload: memoryview
+        self,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        memory: PacketMemory,
+        start: int,
+        size: int,
     ) -> None:
         """
         The phone has answered; a payload means nothing here, but for the text
@@ -72,7 +80,7 @@ class Opening:
             self._timer.cancel()
             self._establish(receive)
         elif flags & RST:
-            text = phoneText(payload) or "the phone gave no reason"
+            text = phoneText(memory.read(start, size)) or "the phone gave no reason"
             self._refused(text, reset=False)
         else:
             self._refused(f"expected SYN|ACK, got flags 0x{flags:02x}", reset=True)

@@ -44,7 +44,8 @@ from typing import Protocol
 
 from muxd.device.counters import MuxerCounters
 from muxd.device.framing import Framing
-from muxd.interfaces import Buffer, IPacketLink
+from muxd.interfaces import ILendingLink
+from muxd.net.packetmemory import PacketMemory
 from muxd.wire.mux import Flags
 
 ACK = int(Flags.ACK)
@@ -81,14 +82,34 @@ class Sender(Ported, Protocol):
         Whether nothing of it is in flight.
         """
 
-    def take(self, size: int) -> tuple[list[Buffer], int, int]:
+    def fill(self, memory: PacketMemory, start: int, most: int) -> int:
         """
-        That segment's payload, sequence number and acknowledgement.
+        Put the payload of that segment into memory.
+
+        @return: How many bytes it has: fewer than L{sendable} said, or none, if its end
+            had not as many.
+        """
+
+    def advance(self, size: int) -> tuple[int, int]:
+        """
+        That segment is sent.
+
+        @return: Its sequence number and acknowledgement.
         """
 
     def sent(self) -> None:
         """
         That segment has gone to the link.
+        """
+
+    def isSmall(self, limit: int) -> bool:
+        """
+        Whether all that its end has are so many bytes at the most.
+        """
+
+    def ranDry(self) -> None:
+        """
+        Its end had nothing after all.
         """
 
     def acknowledgement(self) -> tuple[int, int] | None:
@@ -104,7 +125,7 @@ class Outbound:
 
     def __init__(
         self,
-        link: IPacketLink,
+        link: ILendingLink,
         framing: Framing,
         counters: MuxerCounters,
         *,
@@ -189,27 +210,45 @@ class Outbound:
         """
         if session.waiting:
             return
-        most = self._link.bulkPayload
+        link = self._link
+        most = link.bulkPayload
         size = session.sendable(most)
         if not size:
             return
         session.waiting = True
-        hasRoom = self._link.hasRoom
+        hasRoom = link.hasRoom
         overhead = self._framing.overhead
+        isDry = False
         if self._control:
             # A waiting SYN's or acknowledgement's numbers are older than ours.
             pass
-        elif not self._ready:
-            while size and hasRoom(overhead + size):
-                self._send(session, size)
+        else:
+            if not self._ready:
+                while size and hasRoom(overhead + size):
+                    if not self._send(session, size):
+                        isDry = True
+                        break
+                    size = session.sendable(most)
+            if size and not isDry and self._mayOvertake(session, size):
+                isDry = not self._send(session, min(size, self._smallWrite))
                 size = session.sendable(most)
-        elif size <= self._smallWrite and session.isQuiet() and hasRoom(overhead + size):
-            self._send(session, size)
-            size = session.sendable(most)
-        if size:
+        if size and not isDry:
             self._ready.append(session)
         else:
             session.waiting = False
+            if isDry:
+                session.ranDry()
+
+    def _mayOvertake(self, session: Sender, size: int) -> bool:
+        """
+        Whether what the session has is little, and need not wait for its turn.
+        """
+        small = self._smallWrite
+        return (
+            (not self._ready or session.isQuiet())
+            and self._link.hasRoom(self._framing.overhead + min(size, small))
+            and (size <= small or session.isSmall(small))
+        )
 
     def forget(self, session: Sender) -> None:
         """
@@ -250,19 +289,22 @@ class Outbound:
         while ready:
             session = ready[0]
             size = session.sendable(most)
+            isDry = False
             if size:
                 if not hasRoom(overhead + size):
                     if strays and hasRoom(overhead):
                         self._answerStray()
                     return
                 ready.popleft()
-                self._send(session, size)
-                if session.sendable(most):
+                isDry = not self._send(session, size)
+                if not isDry and session.sendable(most):
                     ready.append(session)
                     continue
             else:
                 ready.popleft()
             session.waiting = False
+            if isDry:
+                session.ranDry()
         while strays and hasRoom(overhead):
             self._answerStray()
 
@@ -275,8 +317,11 @@ class Outbound:
             self._transmit(self._control.popleft())
 
     def _transmit(self, segment: tuple[int, int, int, int, int, int]) -> None:
+        framing, link = self._framing, self._link
+        memory = link.borrow(framing.overhead)
+        size = framing.write(memory, 0, *segment)
         self._counters.packetsSent += 1
-        self._link.send((self._framing.segment(*segment, 0),))
+        link.transmit(memory, size)
 
     def _answerStray(self) -> None:
         (source, destination), ack = self._strays.popitem(last=False)
@@ -289,13 +334,26 @@ class Outbound:
             self._counters.acknowledgements += 1
             self._transmit((session.sourcePort, session.port, seq, ack, ACK, self._window))
 
-    def _send(self, session: Sender, size: int) -> None:
-        parts, seq, ack = session.take(size)
-        header = self._framing.segment(
-            session.sourcePort, session.port, seq, ack, ACK, self._window, size
+    def _send(self, session: Sender, most: int) -> int:
+        """
+        Send a segment.
+
+        @return: The size of its payload; 0 if the session had none.
+        """
+        framing, link = self._framing, self._link
+        overhead = framing.overhead
+        memory = link.borrow(overhead + most)
+        size = session.fill(memory, overhead, most)
+        if size <= 0:
+            link.giveBack(memory)
+            return 0
+        seq, ack = session.advance(size)
+        length = framing.write(
+            memory, size, session.sourcePort, session.port, seq, ack, ACK, self._window
         )
         counters = self._counters
         counters.packetsSent += 1
         counters.bytesSent += size
-        self._link.send((header, *parts))
+        link.transmit(memory, length)
         session.sent()
+        return size

@@ -34,7 +34,7 @@ from muxd.device.states import (
     SessionState,
 )
 from muxd.device.window import ReceiveWindow, SendWindow
-from muxd.interfaces import Buffer
+from muxd.net.packetmemory import PacketMemory
 from muxd.wire.mux import Flags, phoneText
 
 if TYPE_CHECKING:
@@ -148,9 +148,25 @@ class Session:
         """
         return self.available + self.send.inFlight()
 
-    def take(self, size: int) -> tuple[list[Buffer], int, int]:
+    def isSmall(self, limit: int) -> bool:
         """
-        The next segment's payload, sequence number and acknowledgement.
+        Whether all that the end has for the phone are so many bytes at the most.
+        """
+        return self.end.isSmall(limit)
+
+    def fill(self, memory: PacketMemory, start: int, most: int) -> int:
+        """
+        Put the payload of the next segment into memory.
+
+        @return: How many bytes it has.
+        """
+        return self.end.fill(memory, start, most)
+
+    def advance(self, size: int) -> tuple[int, int]:
+        """
+        A segment of so many bytes is being sent.
+
+        @return: Its sequence number and acknowledgement.
         """
         send = self.send
         seq = send.next
@@ -159,11 +175,17 @@ class Session:
         receive = self.receive
         if self.acknowledgeable():
             receive.acknowledge()
-        return self.end.take(size), seq, receive.acknowledged
+        return seq, receive.acknowledged
+
+    def ranDry(self) -> None:
+        """
+        The end had nothing to send after all.
+        """
+        self.end.ranDry()
 
     def sent(self) -> None:
         """
-        That segment has gone to the link.
+        A segment has gone to the link.
         """
         self.end.sent()
 
@@ -211,16 +233,25 @@ class Session:
     # From the phone
 
     def segmentReceived(
-        self, seq: int, ack: int, flags: int, window: int, payload: memoryview
+        self,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        memory: PacketMemory,
+        start: int,
+        size: int,
     ) -> None:
         """
         A segment has come for this session.
 
         @param window: In bytes.
-        @param payload: The link's memory, good for this call only.
+        @param memory: The link's, good for this call only.
+        @param start: Where its payload begins there.
+        @param size: How many bytes that has.
         """
         if flags != ACK:
-            self._unusual(flags, payload)
+            self._unusual(flags, memory, start, size)
             return
         owner = self.owner
         if not self.send.acknowledge(ack, window):
@@ -229,7 +260,6 @@ class Session:
                 f"expected an acknowledgement up to {self.send.next}, got {ack}",
             )
         receive = self.receive
-        size = len(payload)
         if seq != receive.expected:
             behind = receive.behind(seq)
             if behind < 0 and size:
@@ -238,8 +268,9 @@ class Session:
                 )
                 return
             owner.complaints.add("duplicates", f"expected seq {receive.expected}, got {seq}")
-            payload = payload[max(behind, 0) :]
-            size = len(payload)
+            known = min(max(behind, 0), size)
+            start += known
+            size -= known
         if size:
             if not receive.admits(size):
                 self._violated(
@@ -253,18 +284,18 @@ class Session:
             if self.state is FLUSHING:
                 receive.delivered = receive.expected
             else:
-                self.end.deliver(payload)
+                self.end.deliver(memory, start, size)
         if self.available:
             owner.outbound.ready(self)
         elif self.state is not ESTABLISHED:
             self.checkFlushed()
 
-    def _unusual(self, flags: int, payload: memoryview) -> None:
+    def _unusual(self, flags: int, memory: PacketMemory, start: int, size: int) -> None:
         """
         A segment has other flags than ACK.
         """
         if flags & RST:
-            text = phoneText(payload)
+            text = phoneText(memory.read(start, size))
             if text:
                 _log.info(
                     "{udid} ended session {session} with port {port}: {text}",

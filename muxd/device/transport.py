@@ -38,7 +38,7 @@ from muxd.device.states import (
     HALF_CLOSING,
     SessionState,
 )
-from muxd.interfaces import Buffer
+from muxd.net.packetmemory import PacketMemory
 
 _log = Logger()
 
@@ -307,13 +307,26 @@ class SessionTransport:
 
     # SessionEnd
 
-    def take(self, size: int) -> list[Buffer]:
+    def fill(self, memory: PacketMemory, start: int, most: int) -> int:
         """
         The next of the bytes that were written.
         """
-        taken = self._buffer.take(size)
+        place = start
+        for part in self._buffer.take(most):
+            place = memory.write(place, part)
         self.session.available = self._buffer.size
-        return taken
+        return place - start
+
+    def ranDry(self) -> None:
+        """
+        What was written is there.
+        """
+
+    def isSmall(self, limit: int) -> bool:
+        """
+        As many bytes are available as were written.
+        """
+        return False
 
     def sent(self) -> None:
         """
@@ -333,22 +346,22 @@ class SessionTransport:
         """
         self._buffer.clear()
 
-    def deliver(self, payload: memoryview) -> None:
+    def deliver(self, memory: PacketMemory, start: int, size: int) -> None:
         """
         Give the bytes to the protocol, or hold them while it is paused.
         """
         held = self._held
+        payload = memory.read(start, size)
         if not self._paused and not held:
-            self.session.taken(len(payload))
-            self._give(bytes(payload))
+            self.session.taken(size)
+            self._give(payload)
             return
         if held is None:
             self._held = held = deque()
-        size = len(payload)
         if size < SMALL and held and size + len(held[-1]) <= SMALL:
             held[-1] = joined(held[-1], payload)
         else:
-            held.append(bytes(payload))
+            held.append(payload)
 
     def forgetHeld(self) -> None:
         """

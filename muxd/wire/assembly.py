@@ -44,11 +44,12 @@ class PacketAssembler:
         can be expected, 16 under v2 (protocol 2.1).  Who knows the version may
         raise it; a shorter packet is then dropped here instead of being found
         malformed upstairs.
+    @ivar isClean: Whether a packet begins with the next chunk, as far as can be told.
     @ivar dropped: Bytes that became no packet.
     @ivar drops: How many times some were dropped.
     """
 
-    __slots__ = ("_clean", "_held", "_onDropped", "dropped", "drops", "minimum")
+    __slots__ = ("_held", "_onDropped", "dropped", "drops", "isClean", "minimum")
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class PacketAssembler:
         self._onDropped = onDropped
         self._held = bytearray()
         # Neither in the middle of a packet nor looking for the next one.
-        self._clean = True
+        self.isClean = True
 
     def __len__(self) -> int:
         """
@@ -80,7 +81,7 @@ class PacketAssembler:
             sure) the end of a transfer, for instance because a time-out cut it.
         @return: The packets that are complete now, in order.
         """
-        if self._clean:
+        if self.isClean:
             size = len(chunk)
             if self.minimum <= size <= DEVICE_MRU and _unpackLength(chunk, _LENGTH_AT)[0] == size:
                 return [chunk]
@@ -94,11 +95,11 @@ class PacketAssembler:
         """
         if not len(chunk):
             # Only who looks for the end of a transfer has found one.
-            self._clean = not self._held
+            self.isClean = not self._held
             return []
-        placeIsLost = not self._clean and not self._held
+        placeIsLost = not self.isClean and not self._held
         if placeIsLost and not self._isWholePacket(chunk):
-            self._clean = ended
+            self.isClean = ended
             self._drop(len(chunk), "no packet begins here")
             return []
         packets: list[memoryview] = []
@@ -114,13 +115,13 @@ class PacketAssembler:
                 packets.append(rest[:length])
                 rest = rest[length:]
         if rest is None:
-            self._clean = ended
+            self.isClean = ended
             return packets
         self._held += rest
         if ended and self._held:
             self._drop(len(self._held), "the transfer ended inside a packet")
             self._held.clear()
-        self._clean = not self._held
+        self.isClean = not self._held
         return packets
 
     def _completeHeld(self, chunk: memoryview, packets: list[memoryview]) -> memoryview | None:

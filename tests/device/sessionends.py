@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.python.failure import Failure
 
 from muxd.device.session import Session
-from muxd.interfaces import Buffer
+from muxd.net.packetmemory import PacketMemory
 
 
 class RecordingEnd:
@@ -55,13 +55,24 @@ class RecordingEnd:
         self.held = self.held[count:]
         self.session.taken(count)
 
-    def take(self, size: int) -> list[Buffer]:
+    def fill(self, memory: PacketMemory, start: int, most: int) -> int:
         """
         The next bytes.
         """
-        taken, self._unsent = self._unsent[:size], self._unsent[size:]
+        taken, self._unsent = self._unsent[:most], self._unsent[most:]
         self.session.available = len(self._unsent)
-        return [taken]
+        return memory.write(start, taken) - start
+
+    def ranDry(self) -> None:
+        """
+        It has what it says.
+        """
+
+    def isSmall(self, limit: int) -> bool:
+        """
+        It has as much as it says.
+        """
+        return False
 
     def sent(self) -> None:
         """
@@ -80,11 +91,11 @@ class RecordingEnd:
         """
         self._unsent = b""
 
-    def deliver(self, payload: memoryview) -> None:
+    def deliver(self, memory: PacketMemory, start: int, size: int) -> None:
         """
         Take as much as it likes.
         """
-        self.held += bytes(payload)
+        self.held += memory.read(start, size)
         self._eat()
 
     def forgetHeld(self) -> None:

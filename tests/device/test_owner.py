@@ -10,6 +10,7 @@ from muxd.device.muxer import Muxer
 from muxd.device.owner import SessionOwner
 from muxd.device.session import Session
 from muxd.device.window import ReceiveWindow, SendWindow
+from muxd.net.packetmemory import PacketMemory
 from tests.device.links import ACK, ScriptedPhone
 from tests.device.sessionends import RecordingEnd
 
@@ -45,7 +46,9 @@ class OwnerTests(SynchronousTestCase):
         owner: SessionOwner = Narrow(phone.muxer)
         session = Session(owner, 9, 62078, SendWindow(), ReceiveWindow(131072))
         session.end = end = RecordingEnd(session)
-        session.segmentReceived(0, 0, ACK, 131072, memoryview(b"hello"))
+        memory = PacketMemory(5)
+        memory.write(0, b"hello")
+        session.segmentReceived(0, 0, ACK, 131072, memory, 0, 5)
         end.say(b"world")
         self.assertEqual((end.heard, [one.payload for one in phone.take()]), (b"hello", [b"world"]))
         session.abort()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from muxd.net.packetmemory import PacketMemory
 from muxd.phone.bus.attachment import Attachment
 from muxd.phone.bus.handles import Handle
 from muxd.phone.bus.pipes import Transfer
@@ -27,7 +28,7 @@ STATUS = {
 }
 
 
-class BusTransfer:
+class BusTransfer(PacketMemory):
     """
     One transfer, used again and again.
     """
@@ -41,11 +42,10 @@ class BusTransfer:
         "isIn",
         "length",
         "pending",
-        "view",
     )
 
     def __init__(self, context: BusContext, endpoint: int, size: int) -> None:
-        self.view = memoryview(bytearray(size))
+        super().__init__(size)
         self.isIn = bool(endpoint & 0x80)
         self.isBulk = False
         self.isFreed = False
@@ -107,7 +107,7 @@ class BusTransfer:
         """
         assert not self.isFreed and self not in self._context.inFlight
         self.isFreed = True
-        self.view = memoryview(b"")
+        super().free()
         self.pending = None
 
 

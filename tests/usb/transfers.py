@@ -20,6 +20,7 @@ from zope.interface import implementer
 from muxd.identity import DeviceIdentity
 from muxd.interfaces import IPacketReceiver
 from muxd.limits import Limits
+from muxd.net.packetmemory import PacketMemory
 from muxd.usb.asynchronous.context import TransferStatus
 from muxd.usb.asynchronous.link import AsynchronousLink
 from muxd.usb.configuration import MuxInterface
@@ -130,14 +131,14 @@ class HeldThread:
         thread._run()
 
 
-class FakeTransfer:
+class FakeTransfer(PacketMemory):
     """
     A transfer that the test ends.
     """
 
     def __init__(self, context: FakeContext, endpoint: int, size: int) -> None:
+        super().__init__(size)
         self.context = context
-        self.view = memoryview(bytearray(size))
         self.isIn = bool(endpoint & 0x80)
         self.isBulk = False
         self.status = 0

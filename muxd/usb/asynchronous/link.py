@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
@@ -43,8 +43,15 @@ from twisted.python.failure import Failure
 from usb.core import USBError
 from zope.interface import implementer
 
-from muxd.interfaces import Buffer, IPacketReceiver
+from muxd.interfaces import (
+    Buffer,
+    ILendingLink,
+    IPacketReceiver,
+    IPlacedPacketReceiver,
+    PlacedPacket,
+)
 from muxd.limits import LIMITS, Limits
+from muxd.net.packetmemory import PacketMemory
 from muxd.usb.asynchronous.context import TransferContext, TransferStatus, Unwatchable
 from muxd.usb.asynchronous.pacing import BusPace
 from muxd.usb.asynchronous.pollfds import LibusbDescriptors
@@ -59,7 +66,7 @@ from muxd.usb.opening import OpenedPhone
 COMPLETED = int(TransferStatus.COMPLETED)
 
 
-@implementer(IUSBLink)
+@implementer(IUSBLink, ILendingLink)
 class AsynchronousLink:
     """
     A link to one phone.
@@ -89,6 +96,7 @@ class AsynchronousLink:
         self._phone = phone
         self._limits = limits
         self._receiver: IPacketReceiver | None = None
+        self._showPlaced: Callable[[Sequence[PlacedPacket]], None] | None = None
         self._handling = False
         self._cancelling = False
         self._memoryReported = False
@@ -130,6 +138,9 @@ class AsynchronousLink:
             failed=self._fail,
         )
         self.hasRoom = self._writes.hasRoom
+        self.borrow = self._writes.borrow
+        # What is given back was borrowed here.
+        self.giveBack = cast("Callable[[PacketMemory], None]", self._writes.giveBack)
 
     # IPacketLink
 
@@ -148,6 +159,8 @@ class AsynchronousLink:
             raise RuntimeError(f"a link is started once, and this one is {self.state.name}")
         self.state = LinkState.RUNNING
         self._receiver = receiver
+        if IPlacedPacketReceiver.providedBy(receiver):
+            self._showPlaced = receiver.placedPacketsReceived
         for fd, isReadable in self._watchable.items():
             self._descriptors.change(fd, isReadable)
         limits = self._limits
@@ -162,6 +175,16 @@ class AsynchronousLink:
         if self.state is LinkState.RUNNING:
             self._writes.send(parts)
 
+    def transmit(self, memory: PacketMemory, size: int) -> None:
+        """
+        Submit a packet that is in a transfer of ours.
+        """
+        transfer = cast("Transfer", memory)
+        if self.state is LinkState.RUNNING:
+            self._writes.transmit(transfer, size)
+        else:
+            self._writes.giveBack(transfer)
+
     def close(self) -> Deferred[None]:
         """
         Finish writing, stop reading, release the interface.
@@ -173,7 +196,7 @@ class AsynchronousLink:
         elif self.state is not LinkState.CLOSING:
             isRunning = self.state is LinkState.RUNNING
             self.state = LinkState.CLOSING
-            self._receiver = None
+            self._receiver = self._showPlaced = None
             if self._stalls.isClearing:
                 # The phone would stay claimed if it was left behind.
                 patience = self._stalls.longest + self._limits.linkCloseTimeout
@@ -195,6 +218,7 @@ class AsynchronousLink:
         self.state = LinkState.LOST
         self._writes.clear()
         receiver, self._receiver = self._receiver, None
+        self._showPlaced = None
         assert receiver is not None
         receiver.linkLost(reason)
 
@@ -230,7 +254,7 @@ class AsynchronousLink:
         Packets go up in one batch, then their memory is submitted again, and
         then there is room for more packets down.
         """
-        packets: list[memoryview] = []
+        packets: list[PlacedPacket] = []
         failed = COMPLETED
         wrote = False
         for transfer in ended:
@@ -242,14 +266,14 @@ class AsynchronousLink:
             if status != COMPLETED and not self._recovered(transfer, status):
                 failed = failed or status
             if transfer.isIn:
-                packets += self._reads.ended(transfer, status)
+                self._reads.ended(transfer, status, packets)
         if wrote:
             self._writes.measure()
         # What packets make us send must not wait for the phone.
         if self._stalls.isWaiting and not self._stalls.clear():
             failed = failed or int(TransferStatus.STALL)
-        if packets and self._receiver is not None:
-            self._receiver.packetsReceived(packets)
+        if packets:
+            self._deliver(packets)
         if failed != COMPLETED:
             self._fail(TransferStatus(failed).name.replace("_", " "))
         # Those that wait for memory come before the reads that would take it again.
@@ -258,6 +282,18 @@ class AsynchronousLink:
         self._read()
         if wrote and self._receiver is not None:
             self._receiver.roomAvailable()
+
+    def _deliver(self, packets: list[PlacedPacket]) -> None:
+        """
+        Show the receiver what has come.
+        """
+        receiver = self._receiver
+        if self._showPlaced is not None:
+            self._showPlaced(packets)
+        elif receiver is not None:
+            receiver.packetsReceived(
+                [memory.view[start : start + size] for memory, start, size in packets]
+            )
 
     def _recovered(self, transfer: Transfer, status: int) -> bool:
         """

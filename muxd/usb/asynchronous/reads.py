@@ -13,16 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from muxd.interfaces import PlacedPacket
+from muxd.net.packetmemory import PacketMemory
 from muxd.usb.asynchronous.context import NO_MEMORY, TransferContext, TransferStatus, refusal
 from muxd.usb.asynchronous.transfers import Transfer
 from muxd.usb.configuration import MuxInterface
 from muxd.wire.assembly import PacketAssembler
+from muxd.wire.mux import V1_HEADER
 
 READ_SIZE = 32768
 """
 Of each read.  A packet of the usual 32 kB fits; a larger one is put together from
 several, which costs a copy and nothing else.
 """
+
+SHORTEST = V1_HEADER.size
 
 COMPLETED = int(TransferStatus.COMPLETED)
 CANCELLED = int(TransferStatus.CANCELLED)
@@ -66,29 +71,38 @@ class Reads:
         for _ in range(count):
             self._unread.append(self._context.transfer(self._interface.input, READ_SIZE))
 
-    def ended(self, transfer: Transfer, status: int) -> list[memoryview]:
+    def ended(self, transfer: Transfer, status: int, packets: list[PlacedPacket]) -> None:
         """
         A transfer has come back.
 
-        @return: The packets that are complete with it; they are in its memory,
-            which is theirs until L{submit}.
+        @param packets: Those that are complete with it are put there; they are in its
+            memory, which is theirs until L{submit}, or in memory of their own.
         """
         self.waiting -= 1
-        packets = []
+        size = transfer.actualLength
         if status == COMPLETED:
-            view = transfer.view[: transfer.actualLength]
-            packets = self._assembler.feed(view, READ_SIZE)
-        elif transfer is self._surplus and status == CANCELLED and transfer.actualLength:
+            if size >= SHORTEST and self._assembler.isClean and transfer.readHeader(0) == size:
+                packets.append((transfer, 0, size))
+            else:
+                self._assemble(transfer.view[:size], packets, partial=False)
+        elif transfer is self._surplus and status == CANCELLED and size:
             # What came before it was taken back is part of a transfer that goes on.
-            view = memoryview(bytes(transfer.view[: transfer.actualLength]))
-            packets = self._assembler.feed(view, READ_SIZE, partial=True)
+            self._assemble(transfer.view[:size], packets, partial=True)
         if transfer is self._surplus:
             self._surplus = None
             if status == CANCELLED:
                 transfer.free()
-                return packets
+                return
         self._unread.append(transfer)
-        return packets
+
+    def _assemble(self, chunk: memoryview, packets: list[PlacedPacket], *, partial: bool) -> None:
+        """
+        Anything but one whole packet.
+        """
+        for packet in self._assembler.feed(chunk, READ_SIZE, partial=partial):
+            memory = PacketMemory(len(packet))
+            memory.write(0, packet)
+            packets.append((memory, 0, len(packet)))
 
     def submit(self) -> None:
         """

@@ -67,6 +67,32 @@ class Writes:
         else:
             self._write(parts)
 
+    def borrow(self, size: int) -> Transfer:
+        """
+        A transfer that is not in flight, with memory for as many bytes.
+        """
+        free = self._freeBulk if size > SMALL_PACKET else self._freeSmall
+        if free:
+            return free.pop()
+        capacity = DEVICE_MRU if size > SMALL_PACKET else SMALL_PACKET
+        return self._context.transfer(self._interface.output, capacity)
+
+    def giveBack(self, transfer: Transfer) -> None:
+        """
+        That transfer is not needed.
+        """
+        (self._freeBulk if transfer.size > SMALL_PACKET else self._freeSmall).append(transfer)
+
+    def transmit(self, transfer: Transfer, size: int) -> None:
+        """
+        Submit the packet that is in a borrowed transfer, behind those that wait.
+        """
+        if self._backlog or self.bulk + self.small >= self._capacity:
+            self._backlog.append(transfer.read(0, size))
+            self.giveBack(transfer)
+        else:
+            self._submitPacket(transfer, size)
+
     def hasRoom(self, size: int) -> bool:
         """
         Whether few enough packets are on their way.
@@ -118,10 +144,9 @@ class Writes:
             self.bulk -= 1
             self._bulkBytes -= transfer.length
             self._endedBytes += transfer.length
-            self._freeBulk.append(transfer)
         else:
             self.small -= 1
-            self._freeSmall.append(transfer)
+        self.giveBack(transfer)
         status = transfer.status
         isShort = status == TransferStatus.COMPLETED and transfer.actualLength != transfer.length
         return TransferStatus.ERROR if isShort else status
@@ -153,40 +178,35 @@ class Writes:
         @return: False if it went back to the backlog, or if the phone is gone.
         """
         size = sum(map(len, parts))
-        isBulk = size > SMALL_PACKET
-        free = self._freeBulk if isBulk else self._freeSmall
-        transfer = free.pop() if free else self._make(isBulk)
-        view = transfer.view
-        position = 0
+        transfer = self.borrow(size)
+        place = 0
         for part in parts:
-            end = position + len(part)
-            view[position:end] = part
-            position = end
+            place = transfer.write(place, part)
+        return self._submitPacket(transfer, size)
+
+    def _submitPacket(self, transfer: Transfer, size: int) -> bool:
+        """
+        @return: False if it went back to the backlog, or if the phone is gone.
+        """
         if not self._submit(transfer, size):
             return False
         if size % self._interface.maxPacketSize == 0 and size:
             # The end of a transfer of whole USB packets is an empty one; an
             # empty one that had to wait is written by itself.
-            empty = self._freeSmall.pop() if self._freeSmall else self._make(False)
-            return self._submit(empty, 0)
+            return self._submit(self.borrow(0), 0)
         return True
-
-    def _make(self, isBulk: bool) -> Transfer:
-        capacity = DEVICE_MRU if isBulk else SMALL_PACKET
-        transfer = self._context.transfer(self._interface.output, capacity)
-        transfer.isBulk = isBulk
-        return transfer
 
     def _submit(self, transfer: Transfer, size: int) -> bool:
         code = transfer.submit(size)
         if code:
-            (self._freeBulk if transfer.isBulk else self._freeSmall).append(transfer)
+            self.giveBack(transfer)
             if code == NO_MEMORY:
-                self._backlog.appendleft(bytes(transfer.view[:size]))
+                self._backlog.appendleft(transfer.read(0, size))
                 self._noMemory()
             else:
                 self._failed(refusal(code))
             return False
+        transfer.isBulk = size > SMALL_PACKET
         if transfer.isBulk:
             if not self.bulk:
                 self._pace.began()
