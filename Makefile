@@ -1,4 +1,5 @@
 # make run    a daemon on run/usbmuxd.sock, with a simulated phone to play with
+# make unit   the tests that start no process, in less than a minute
 # make test   everything that must hold: style, types, tests, coverage
 # make test TESTS="tests.wire tests.device.test_window"   these tests alone
 # make help   the other targets
@@ -36,10 +37,11 @@ FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test fuzz compare system-test lint types check-packaging bench soak clean distclean
+.PHONY: help run unit test fuzz compare system-test lint types check-packaging bench soak clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
+	@echo "make unit              the tests that start no process, without coverage (TESTS= WORKERS=auto)"
 	@echo "make test              lint, types, tests with coverage, and a closing line of counts (WORKERS=auto)"
 	@echo "make test TESTS=...    some tests alone, such as tests.wire or tests.device.test_window"
 	@echo "make fuzz              hostile input, chosen by coverage (SECONDS=60 JOBS=1 SEED=0 TARGETS=)"
@@ -59,6 +61,10 @@ run: $(INSTALLED)
 	@exec $(BIN)/twistd --nodaemon --pidfile= usbmuxd \
 	    --listen unix:$(SOCKET):mode=666 --config-dir run/lockdown \
 	    --source usb --source simulated
+
+# Tests that start processes are marked with @startsProcesses; others cannot start one.
+unit: $(DEVELOPED)
+	@$(BIN)/python -m tests --jobs $(WORKERS) --unit $(TESTS)
 
 ifneq ($(TESTS),)
 test: $(DEVELOPED)

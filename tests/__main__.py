@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import TestCase
+from unittest import TestCase, TestSuite
 
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
@@ -24,6 +24,8 @@ from twisted.python import usage
 from twisted.trial.runner import TestLoader, TrialRunner
 
 from tests.running.pool import Pool
+from tests.running.processes import mayStartProcesses
+from tests.running.properties import settle
 from tests.running.recorder import recording
 from tests.running.report import Report
 
@@ -35,7 +37,10 @@ class Options(usage.Options):
 
     synopsis = "[options] [names of tests, such as tests.wire]"
     longdesc = "Run the tests."
-    optFlags = [["coverage", None, "Have the jobs measure coverage."]]
+    optFlags = [
+        ["coverage", None, "Have the jobs measure coverage."],
+        ["unit", None, "Leave out the tests that start processes."],
+    ]
     optParameters = [
         ["jobs", "j", 0, "Run so many processes; auto is one for each CPU.", str],
         ["summary", None, None, "Write the closing line here, and do not print it."],
@@ -72,7 +77,7 @@ def cases(suite: Any) -> Iterator[Any]:
         yield from itertools.chain.from_iterable(map(cases, parts))
 
 
-def runHere(tests: Any, report: Report, deadline: float) -> None:
+def runHere(tests: list[Any], report: Report, deadline: float) -> None:
     """
     Run tests in this process.
     """
@@ -86,7 +91,7 @@ def runHere(tests: Any, report: Report, deadline: float) -> None:
             recording(started, report.add),
             workingDirectory=str(Path(directory, "trial")),
             uncleanWarnings=False,
-        ).run(tests)
+        ).run(TestSuite(tests))
     faulthandler.cancel_dump_traceback_later()
 
 
@@ -102,22 +107,25 @@ def main(arguments: list[str]) -> int:
     except usage.UsageError as error:
         print(f"{options}\n{error}", file=sys.stderr)
         return 2
-    suite = TestLoader().loadByNames(options["names"], recurse=True)
-    tests = list(cases(suite))
+    settle()
+    tests = list(cases(TestLoader().loadByNames(options["names"], recurse=True)))
+    # What could not be loaded is told by this process.
+    broken = [test for test in tests if not isinstance(test, TestCase)]
+    if options["unit"]:
+        tests = [test for test in tests if not mayStartProcesses(test.id())]
     report = Report((test.id() for test in tests), sys.stdout)
     if options["jobs"] == 0:
-        runHere(suite, report, options["deadline"])
+        runHere(tests, report, options["deadline"])
     else:
         # Daemons that start at the same time would all write the same cache.
         list(getPlugins(IServiceMaker))
-        # What could not be loaded is told by this process.
-        broken = [test for test in tests if not isinstance(test, TestCase)]
-        for test in broken:
-            runHere(test, report, options["deadline"])
+        runHere(broken, report, options["deadline"])
         measuring = ("coverage", "run", "-m") if options["coverage"] else ()
         command = (sys.executable, "-m", *measuring, "tests.running.worker")
         groups = itertools.groupby((test for test in tests if test not in broken), key=type)
         batches = [[test.id() for test in group] for _, group in groups]
+        # What takes longest comes first, so that all workers end at about the same time.
+        batches.sort(key=lambda batch: not any(map(mayStartProcesses, batch)))
         Pool(command, options["deadline"], report.add).run(batches, options["jobs"])
     good = report.finish()
     if options["summary"]:

@@ -21,6 +21,7 @@ from muxd.phone.usbip.exports import Exports
 from muxd.sources import sourceParsers
 from muxd.tap.iphone import Options as IphoneOptions
 from muxd.tap.usbmuxd import Options
+from tests.running.processes import startsProcesses
 
 PROJECT = Path(muxd.__file__).parent.parent
 MANUAL = PROJECT / "man" / "usbmuxd.8"
@@ -76,6 +77,7 @@ class DocumentTests(SynchronousTestCase):
                 for argument in re.findall(r"\[:(\w+)=", parser.usage):
                     self.assertIn(f"[:{argument}=", manual, parser.prefix)
 
+    @startsProcesses
     def test_manual(self) -> None:
         """
         The man pages are free of mistakes that C{groff} knows.

@@ -22,6 +22,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 import muxd
 from muxd.client import errors, problems, socketerrors
 from muxd.faces import lazyFace
+from tests.running.processes import startsProcesses
 
 FACES = ("muxd", "muxd.client", "muxd.phone", "muxd.testing")
 """Packages that show names of the modules below them."""
@@ -102,6 +103,7 @@ class FaceTests(SynchronousTestCase):
             modules = {info.name for info in iter_modules(module.__path__)}
             self.assertEqual(modules & set(module.__all__), set(), face)
 
+    @startsProcesses
     def test_light(self) -> None:
         """
         The packages, and the plugins, import nothing heavy and none of the modules

@@ -23,6 +23,7 @@ from zipfile import ZipFile
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
+from tests.running.processes import startsProcesses
 
 PROJECT = Path(muxd.__file__).parent.parent
 
@@ -63,6 +64,7 @@ def run(*words: object, directory: Path) -> str:
     return process.stdout
 
 
+@startsProcesses
 class PackagingTestCase(SynchronousTestCase):
     """
     What tests of packaging need: a copy of the project, and an environment that

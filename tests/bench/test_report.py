@@ -13,6 +13,7 @@ from bench.machine import describe
 from bench.report import BEGIN, END, inserted, markdown, number, text, toJSON
 from bench.results import Comparison, Series, lines
 from bench.workloads import Workload, workloads
+from tests.running.processes import startsProcesses
 
 
 def workload(key: str) -> Workload:
@@ -106,6 +107,7 @@ class ReportTests(SynchronousTestCase):
         self.assertIn("FAILED", table)
         self.assertNotIn("every byte was right", table)
 
+    @startsProcesses
     def test_markdown(self) -> None:
         """
         Each bus has a table whose rows are as wide as its head.

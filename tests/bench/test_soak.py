@@ -19,6 +19,7 @@ from bench.daemons import PROJECT
 from bench.soak.commandline import parser
 from bench.soak.samples import SoakResult
 from tests.bench.test_soaksamples import result
+from tests.running.processes import startsProcesses
 
 PATIENCE = 240.0
 """Real seconds that it may take; it takes twenty."""
@@ -36,6 +37,7 @@ class CommandlineTests(SynchronousTestCase):
         options = parser().parse_args([])
         self.assertEqual((options.minutes, options.phones, options.bus), (10, 8, "rig"))
 
+    @startsProcesses
     def test_render(self) -> None:
         """
         A report can be made again of what was seen, into a document; the exit
@@ -57,6 +59,7 @@ class CommandlineTests(SynchronousTestCase):
             self.assertTrue(document.read_text().startswith("**FAIL" if status else "**PASS"))
 
 
+@startsProcesses
 class SoakTests(SynchronousTestCase):
     """
     A few seconds of it, which say nothing of growth, but that everything is right.

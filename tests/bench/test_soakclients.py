@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -22,11 +23,24 @@ from bench.soak.jobs import JOBS, Job
 from bench.soak.pattern import piece
 from bench.soak.plugger import Plugger
 from bench.soak.presence import Presence
+from muxd.limits import LIMITS
 from muxd.phone.services.inet import ServiceFactory
 from tests.integration.inprocess import ServiceTestCase
 
 ENDED = {"listener"}
 """Jobs whose end is that the client is killed."""
+
+
+class Hasty(Random):
+    """
+    Randomness of clients that rest for a fiftieth of the time.
+    """
+
+    def expovariate(self, lambd: float = 1.0) -> float:
+        """
+        A pause.
+        """
+        return super().expovariate(lambd) / 50
 
 
 def job(name: str) -> Job:
@@ -43,6 +57,7 @@ class ClientsTestCase(ServiceTestCase):
     """
 
     timeout = 120
+    limits = replace(LIMITS, halfCloseGrace=0.1)
 
     def setUp(self) -> Any:
         """
@@ -63,7 +78,7 @@ class ClientsTestCase(ServiceTestCase):
         return Clients(
             self.reactor,
             path,
-            Random(7),
+            Hasty(7),
             self.heard,
             self.complaints.append,
             **{"pause": 0.01, **options},
@@ -88,8 +103,11 @@ class JobTests(ClientsTestCase):
         is left in the daemon.
         """
         clients = self.clients(self.path, {self.deviceID: "A"})
-        for one in JOBS:
-            await clients.perform(one, 1, self.deviceID, mortality=0)
+        # All at once, as most of their time is spent waiting.
+        await gatherResults(
+            Deferred.fromCoroutine(clients.perform(one, number, self.deviceID, mortality=0))
+            for number, one in enumerate(JOBS)
+        )
         self.assertEqual(self.complaints, [])
         self.assertEqual(set(clients.done), {one.name for one in JOBS} - ENDED)
         self.assertEqual(set(clients.killed), ENDED)

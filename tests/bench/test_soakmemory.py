@@ -11,6 +11,7 @@ import sys
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from bench.soak.memory import mallocBytes
+from tests.running.processes import startsProcesses
 
 GROWTH = """
 import sys
@@ -26,6 +27,7 @@ print(most - before)
 """
 
 
+@startsProcesses
 class InternedTests(SynchronousTestCase):
     """
     The table of interned strings.

@@ -28,6 +28,7 @@ from muxd.client.address import (
     daemonAddress,
     parseAddress,
 )
+from tests.running.processes import startsProcesses
 
 
 class DefaultTests(SynchronousTestCase):
@@ -68,6 +69,7 @@ class DefaultTests(SynchronousTestCase):
             self.assertIn(repr(text), str(error))
             self.assertIn("UNIX:/path", str(error))
 
+    @startsProcesses
     def test_light(self) -> None:
         """
         Finding the address needs no Twisted.

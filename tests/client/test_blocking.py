@@ -40,6 +40,7 @@ from tests.client.fakedaemon import (
     result,
     untilClosed,
 )
+from tests.running.processes import startsProcesses
 
 NOWHERE = UnixAddress("/nonexistent/usbmuxd")
 
@@ -52,6 +53,7 @@ class LightTests(SynchronousTestCase):
     What it costs to import.
     """
 
+    @startsProcesses
     def test_noTwisted(self) -> None:
         """
         Neither the blocking client nor muxctl imports Twisted or pyusb.

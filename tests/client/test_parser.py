@@ -23,6 +23,7 @@ from muxd.client.errors import Stage, TimedOut
 from muxd.client.parser import UsbmuxClientParser
 from tests.client.daemons import OTHER_UDID, UDID
 from tests.client.hosts import SOCKET, Host
+from tests.running.processes import startsProcesses
 
 
 class ParserTests(SynchronousTestCase):
@@ -43,6 +44,7 @@ class ParserTests(SynchronousTestCase):
         verifyObject(IPlugin, UsbmuxClientParser())
         verifyObject(IStreamClientEndpointStringParserWithReactor, UsbmuxClientParser())
 
+    @startsProcesses
     def test_light(self) -> None:
         """
         Importing it brings neither the reactor nor the endpoint itself.

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.client import errors, problems, socketerrors
 from muxd.client.answers import Device
+from tests.running.processes import startsProcesses
 
 ARGUMENTS: dict[str, tuple[object, ...]] = {
     "NoDaemon": ("here", "No such file or directory."),
@@ -88,6 +89,7 @@ class ProblemTests(SynchronousTestCase):
             self.assertTrue(hasattr(errors, name), name)
             self.assertTrue(hasattr(socketerrors, name), name)
 
+    @startsProcesses
     def test_withoutTwisted(self) -> None:
         """
         Nothing that a program without a reactor uses imports Twisted.

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.fuzz import __main__ as fuzz
 from tests.fuzz.progress import Progress
 from tests.fuzz.target import TARGETS, targetNamed
+from tests.running.processes import startsProcesses
 
 SAID = """\
 INFO: Loaded 1 modules
@@ -103,6 +104,7 @@ class MainTests(SynchronousTestCase):
             status = fuzz.main(["--output", self.directory, *arguments])
         return status, said.getvalue()
 
+    @startsProcesses
     def test_quiet(self) -> None:
         """
         Nothing found: a table, and status 0.
@@ -112,6 +114,7 @@ class MainTests(SynchronousTestCase):
         for target in TARGETS:
             self.assertRegex(said, rf"(?m)^{target.name} +1999 +\d+ +90 +314 +42 +0$")
 
+    @startsProcesses
     def test_crash(self) -> None:
         """
         Something found: its traceback, how to see it again, and status 1.
@@ -122,6 +125,7 @@ class MainTests(SynchronousTestCase):
         self.assertIn("Violation: something", said)
         self.assertRegex(said, "repeat it with: .* -m tests.fuzz.repeat packets out/crash-da39a3")
 
+    @startsProcesses
     def test_cannotStart(self) -> None:
         """
         A target that does not even begin is no success.

@@ -24,6 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import muxd
 from tests.integration.conversation import PATIENCE, Conversation
+from tests.running.processes import startsProcesses
 
 PROJECT = Path(muxd.__file__).parent.parent
 TWISTD = ("-c", "from twisted.scripts.twistd import run; run()", "--nodaemon", "--pidfile=")
@@ -176,6 +177,7 @@ class Daemon:
         self.wait()
 
 
+@startsProcesses
 class DaemonTestCase(SynchronousTestCase):
     """
     What tests of daemon processes need.  Where one of them fails, the logs of
@@ -190,10 +192,7 @@ class DaemonTestCase(SynchronousTestCase):
         Run the test.
         """
         self._logs: list[str] = []
-        watched = _Watched(result)
-        super().run(watched)
-        if watched.failed:
-            print(*self._logs, sep="\n")
+        super().run(_Watched(result, self._logs))
 
     def makeDirectory(self) -> Path:
         """
@@ -368,17 +367,26 @@ class DaemonTestCase(SynchronousTestCase):
 
 class _Watched:
     """
-    The result of whoever runs the tests, and whether something was wrong.
+    The result of whatever runs a test; the logs are printed where it has failed.
     """
 
-    def __init__(self, result: Any) -> None:
-        self.failed = False
+    def __init__(self, result: Any, logs: Sequence[str]) -> None:
+        self._failed = False
         self._result = result
+        self._logs = logs
+
+    def stopTest(self, test: Any) -> None:
+        """
+        The test has ended: what it prints from now on is no longer its own.
+        """
+        if self._failed:
+            print(*self._logs, sep="\n")
+        self._result.stopTest(test)
 
     def __getattr__(self, name: str) -> Any:
         """
-        Pass everything on.
+        Pass everything else on.
         """
         if name in ("addError", "addFailure"):
-            self.failed = True
+            self._failed = True
         return getattr(self._result, name)

@@ -21,6 +21,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from muxd.interfaces import AttachedDevice, IDeviceListener, IDeviceReceiver
+from muxd.limits import LIMITS
 from muxd.phone.bus.simulated import SimulatedBus
 from muxd.phone.iphone import Phone
 from muxd.phone.parser import serials
@@ -133,9 +134,11 @@ class ServiceTestCase(TestCase):
     What tests of a service with real sockets and phones at hand need.
 
     @cvar phoneCount: How many phones there are.
+    @cvar limits: The service's.
     """
 
     phoneCount = 1
+    limits = LIMITS
     if platform.isWindows():
         skip = "Windows has no UNIX sockets here"
 
@@ -156,6 +159,7 @@ class ServiceTestCase(TestCase):
             listen=[f"unix:{self.path}"],
             sources=[self.makeSource],
             configDir=str(self.directory / "lockdown"),
+            limits=self.limits,
         )
         self.attendance = Attendance()
         self.service.registry.subscribe(self.attendance)
@@ -175,6 +179,7 @@ class ServiceTestCase(TestCase):
             receiver,
             "the test's bus",
             loadBackend=lambda: self.bus,
+            limits=self.limits,
             settings=USBSettings(poll=POLL, engine="threads"),
         )
 

@@ -15,7 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 from twisted.web.static import Data
 
-from muxd.relayed import RelayedConnection
+from muxd.relay import RelayedConnection
 from muxd.service import MuxService
 
 HTTP, SSH = 80, 22

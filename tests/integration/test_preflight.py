@@ -23,6 +23,7 @@ from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.source import SimulatedSource
 from muxd.service import MuxService
 from muxd.tap.process import takeTurns
+from tests.running.processes import startsProcesses
 
 TICK = 0.001
 
@@ -102,6 +103,7 @@ class PreflightTests(TestCase):
         output, errors, _ = await running
         return bytes(output + errors).decode()
 
+    @startsProcesses
     async def test_recordOfATool(self) -> None:
         """
         A record that C{idevicepair} has written is good for preflight, which asks

@@ -29,6 +29,7 @@ from muxd.lockdown.certificates import (
 )
 from muxd.phone.lockdown.key import PRIVATE_KEY
 from tests.lockdown.phones import anyRecord
+from tests.running.processes import startsProcesses
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -213,6 +214,7 @@ class SignatureTests(SynchronousTestCase):
             connection.bio_write(b"\x16" + version + b"\0" + bytes([len(hello)]) + hello)
             self.assertRaises(SSL.WantReadError, connection.do_handshake)
 
+    @startsProcesses
     def test_systemsMinimum(self) -> None:
         """
         A phone of TLS 1.0 is spoken to also where the system's OpenSSL is told to speak
@@ -318,6 +320,7 @@ class StrangeKeyTests(SynchronousTestCase):
         self.assertIn("unusable", str(error))
 
 
+@startsProcesses
 class EncryptedTests(SynchronousTestCase):
     """
     Records with something in them that has a passphrase.

@@ -33,6 +33,7 @@ from muxd.client.socketerrors import (
 from muxd.muxctl.commandline import main
 from tests.client.fakedaemon import PATIENCE, FakeDaemon, answering, deviceEntry, listOf
 from tests.muxctl.console import muxctl
+from tests.running.processes import startsProcesses
 
 
 class StatusTests(SynchronousTestCase):
@@ -161,6 +162,7 @@ class MainTests(SynchronousTestCase):
         self.assertTrue(outcome.err.startswith("muxctl: no usbmuxd at /nonexistent/usbmuxd ("))
 
 
+@startsProcesses
 class ProcessTests(SynchronousTestCase):
     """
     The console script.

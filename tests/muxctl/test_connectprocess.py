@@ -20,8 +20,10 @@ from tests.client.fakedaemon import (
     untilClosed,
 )
 from tests.muxctl.console import BLOB, LISTED, echo
+from tests.running.processes import startsProcesses
 
 
+@startsProcesses
 class ProcessTests(SynchronousTestCase):
     """
     C{muxctl connect} as a process of its own.

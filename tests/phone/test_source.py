@@ -22,6 +22,7 @@ from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSour
 from muxd.phone.bus.faultplan import NO_FAULTS
 from muxd.phone.parser import SimulatedSourceParser, distinctPhones, serials
 from muxd.phone.source import SimulatedSource
+from tests.running.processes import startsProcesses
 
 
 @implementer(IDeviceReceiver)
@@ -154,6 +155,7 @@ class ParserTests(SynchronousTestCase):
         ):
             self.assertIn(text, str(self.assertRaises(ValueError, self.parse, **wrong)))
 
+    @startsProcesses
     def test_lightImport(self) -> None:
         """
         Importing the parser imports neither pyusb nor the reactor.

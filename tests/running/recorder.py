@@ -12,6 +12,7 @@ from typing import Any
 from twisted.trial.reporter import Reporter
 
 from tests.running.outcome import Outcome, Verdict
+from tests.running.processes import Guard
 
 
 class Recorder(Reporter):
@@ -20,7 +21,8 @@ class Recorder(Reporter):
 
     A test may report several errors, and one that was skipped may fail while it
     is tidied up; it has one outcome.  An error outside of any test is an outcome
-    of its own, with the name that trial gives to it.
+    of its own, with the name that trial gives to it.  A test that starts a process
+    and is not marked has failed, even if it has caught what was raised.
 
     @ivar started: Called with the id of a test.
     @ivar ended: Called with an L{Outcome}.
@@ -38,6 +40,8 @@ class Recorder(Reporter):
         self._reports = io.StringIO()
         super().__init__(self._reports, tbformat, True, log)
         self._test: str | None = None
+        self._guard = Guard()
+        self._guard.install()
         self._start = 0.0
         self._verdict = Verdict.PASSED
 
@@ -50,6 +54,7 @@ class Recorder(Reporter):
         self._verdict = Verdict.PASSED
         self._clear()
         self.started(test.id())
+        self._guard.startTest(test.id())
         self._start = time.monotonic()
 
     def stopTest(self, test: Any) -> None:
@@ -57,6 +62,10 @@ class Recorder(Reporter):
         It has ended.
         """
         super().stopTest(test)
+        self._guard.stopTest()
+        if self._guard.offence:
+            self._reports.write(f"{self._guard.offence}\n")
+            self._verdict = Verdict.FAILED
         self._test = None
         self._tell(test.id(), time.monotonic() - self._start)
 

@@ -15,6 +15,8 @@ from twisted.internet import reactor
 from twisted.python import log
 from twisted.trial.unittest import TestCase
 
+from tests.running.processes import startsProcesses
+
 
 class Sound(TestCase):
     """
@@ -54,6 +56,7 @@ class Failing(TestCase):
     Each of these fails in its way.
     """
 
+    @startsProcesses
     def test_assertion(self) -> None:
         """
         An assertion does not hold.
@@ -96,6 +99,72 @@ class Failing(TestCase):
     test_unexpected.todo = "some day"  # type: ignore[attr-defined]
 
 
+class Starting(TestCase):
+    """
+    These start processes, and only one of them says so.
+    """
+
+    def start(self) -> None:
+        """
+        Start one.
+        """
+        subprocess.run([sys.executable, "-c", ""], check=True)
+
+    @startsProcesses
+    def test_marked(self) -> None:
+        """
+        It says so.
+        """
+        self.start()
+
+    def test_unmarked(self) -> None:
+        """
+        It does not.
+        """
+        self.start()
+
+    def test_unmarkedFork(self) -> None:
+        """
+        It does so in another way.
+        """
+        if os.fork() == 0:
+            os._exit(0)
+
+    def test_unmarkedQuiet(self) -> None:
+        """
+        It hears of it, and does not care.
+        """
+        try:
+            self.start()
+        except AssertionError:
+            pass
+
+
+@startsProcesses
+class Marked(TestCase):
+    """
+    A class that says so.
+    """
+
+    def start(self) -> None:
+        """
+        Start one.
+        """
+        subprocess.run([sys.executable, "-c", ""], check=True)
+
+
+class Inheriting(Marked):
+    """
+    Its subclass says so, too.
+    """
+
+    def test_inherited(self) -> None:
+        """
+        It may.
+        """
+        self.start()
+
+
 class Ending(TestCase):
     """
     Some of these end the process.
@@ -125,6 +194,7 @@ class Ending(TestCase):
         """
 
 
+@startsProcesses
 class Hanging(TestCase):
     """
     One of these does not end.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.running.outcome import Outcome, Verdict
 from tests.running.pool import Pool
+from tests.running.processes import startsProcesses
 from tests.running.report import Report
 
 SAMPLES = "tests.running.samples"
@@ -27,6 +29,7 @@ def names(*tests: str) -> list[str]:
     return [f"{SAMPLES}.{test}" for test in tests]
 
 
+@startsProcesses
 class PoolTests(SynchronousTestCase):
     """
     Tests for L{Pool}: its workers are real ones.
@@ -97,6 +100,24 @@ class PoolTests(SynchronousTestCase):
         )
         self.assertIn("the tidying up", found["Failing.test_twice"].reason)
 
+    def test_startsProcesses(self) -> None:
+        """
+        A test that starts a process has failed unless it is marked, or its class
+        or a base of that is, and even if it has caught what was raised.
+        """
+        allowed = names("Starting.test_marked", "Inheriting.test_inherited")
+        others = names(
+            "Starting.test_unmarked", "Starting.test_unmarkedFork", "Starting.test_unmarkedQuiet"
+        )
+        found = self.outcomes(others, allowed, jobs=2)
+        for outcome in found.values():
+            if outcome.test in allowed:
+                self.assertIs(outcome.verdict, Verdict.PASSED)
+            else:
+                self.assertIs(outcome.verdict, Verdict.FAILED)
+                self.assertIn("has to be decorated with @startsProcesses", outcome.reason)
+        self.assertEqual(len(found), 5)
+
     def test_workerEnds(self) -> None:
         """
         A test that ends the process has failed, with the status and what was
@@ -148,6 +169,69 @@ class PoolTests(SynchronousTestCase):
             self.assertIs(outcome.verdict, Verdict.FAILED)
             self.assertEqual(outcome.output, "no worker\n")
         self.assertEqual(len(found), 2)
+
+
+@startsProcesses
+class CommandTests(SynchronousTestCase):
+    """
+    Tests for C{python -m tests}.
+    """
+
+    def command(self, *words: str) -> tuple[int, list[str]]:
+        """
+        Run it.
+
+        @return: Its status, and what it has printed.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "tests", *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        return done.returncode, (done.stdout + done.stderr).splitlines()
+
+    def test_everything(self) -> None:
+        """
+        All that was named is run, and counted.
+        """
+        for how in ([], ["--jobs", "2"]):
+            status, printed = self.command(*how, f"{SAMPLES}.Sound", f"{SAMPLES}.Marked")
+            self.assertEqual((status, printed[-1]), (0, "3 passed, 0 failed, 1 skipped"))
+
+    def test_failures(self) -> None:
+        """
+        The status is 1 where a test has failed; its name stands before the counts.
+        """
+        for how in ([], ["--jobs", "2"]):
+            status, printed = self.command(*how, f"{SAMPLES}.Failing")
+            self.assertEqual((status, printed[-1]), (1, "0 passed, 6 failed, 0 skipped"))
+            self.assertEqual(printed[-2], f"failed: {SAMPLES}.Failing.test_unexpected")
+
+    def test_notThere(self) -> None:
+        """
+        A name of no test is a failure, in whichever process.
+        """
+        for how in ([], ["--jobs", "2"], ["--unit"]):
+            status, printed = self.command(*how, f"{SAMPLES}.Sound", f"{SAMPLES}.Nonesuch")
+            self.assertEqual((status, printed[-1]), (1, "3 passed, 1 failed, 1 skipped"))
+
+    def test_unit(self) -> None:
+        """
+        Tests that start processes are left out on request.
+        """
+        names = [f"{SAMPLES}.{name}" for name in ("Sound", "Inheriting", "Starting.test_marked")]
+        for how in ([], ["--jobs", "2"]):
+            status, printed = self.command("--unit", *how, *names)
+            self.assertEqual((status, printed[-1]), (0, "3 passed, 0 failed, 1 skipped"))
+
+    def test_badOption(self) -> None:
+        """
+        How many jobs there are is a number.
+        """
+        status, printed = self.command("--jobs", "many")
+        self.assertEqual((status, printed[-1]), (2, "--jobs: expected a number, got 'many'"))
 
 
 class ReportTests(SynchronousTestCase):

@@ -26,6 +26,7 @@ from twisted.trial.runner import TestLoader, TrialRunner
 from twisted.trial.unittest import decorate
 
 from tests.running.outcome import Outcome
+from tests.running.properties import settle
 from tests.running.recorder import recording
 
 
@@ -118,6 +119,7 @@ if __name__ == "__main__":
     standardInput = os.dup(0)
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
+    settle()
     number = int(sys.argv[1])
     os.set_inheritable(number, False)
     with os.fdopen(number, "w") as events, os.fdopen(standardInput) as commands:

@@ -10,6 +10,7 @@ from pathlib import Path
 from twisted.python.runtime import platform
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.running.processes import startsProcesses
 from tests.system.laboratory import Parts
 from tests.system.machine import STATUS, Machine
 
@@ -40,6 +41,7 @@ class MachineTests(SynchronousTestCase):
         machine = Machine(parts, self.directory)
         return machine.run(["echo", "a b"], Path("/some where"), patience, self.lines.append)
 
+    @startsProcesses
     def test_job(self) -> None:
         """
         The guest is left the command to run, quoted, and where to run it.
@@ -48,6 +50,7 @@ class MachineTests(SynchronousTestCase):
         job = (self.directory / "job.sh").read_text()
         self.assertIn("\ncd '/some where'\n( echo 'a b' )\n", job)
 
+    @startsProcesses
     def test_status(self) -> None:
         """
         The command's status is what the guest has written down; its console
@@ -56,6 +59,7 @@ class MachineTests(SynchronousTestCase):
         status = self.run_(f"printf 'one\\r\\ntwo\\nthree'; echo 7 > {STATUS}")
         self.assertEqual((status, self.lines), (7, ["one", "two", "three"]))
 
+    @startsProcesses
     def test_noStatus(self) -> None:
         """
         A machine that ends before its command has no status, whatever one before
@@ -65,6 +69,7 @@ class MachineTests(SynchronousTestCase):
         self.assertIsNone(self.run_("echo panic"))
         self.assertEqual(self.lines, ["panic"])
 
+    @startsProcesses
     def test_silence(self) -> None:
         """
         A machine that says nothing any more is switched off.

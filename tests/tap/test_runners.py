@@ -16,6 +16,7 @@ from twisted.python.runtime import platform
 from twisted.trial.unittest import SynchronousTestCase
 
 import muxd
+from tests.running.processes import startsProcesses
 
 PROJECT = Path(muxd.__file__).parent.parent
 TWIST = ("-m", "twisted")
@@ -37,6 +38,7 @@ def run(*words: str, directory: str | Path = PROJECT) -> subprocess.CompletedPro
     )
 
 
+@startsProcesses
 class ImportTests(SynchronousTestCase):
     """
     Tests of what is imported by all who look for plugins.
@@ -68,6 +70,7 @@ class ImportTests(SynchronousTestCase):
             self.assertEqual(modules & {"usb", "libusb_package", "twisted.internet.reactor"}, set())
 
 
+@startsProcesses
 @skipIf(platform.isWindows(), "Windows has no UNIX sockets here")
 class RefusedStartTests(SynchronousTestCase):
     """

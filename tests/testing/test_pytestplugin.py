@@ -15,6 +15,7 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
+from tests.running.processes import startsProcesses
 
 PROJECT = Path(muxd.__file__).parent.parent
 EXAMPLES = PROJECT / "docs" / "examples"
@@ -105,6 +106,7 @@ class PluginTests(PytestCase):
         self.assertIn("Attached " + "c" * 40, text)
         self.assertIn("trust: expected ask, accept, deny, locked, got 'perhaps'", text)
 
+    @startsProcesses
     def test_light(self) -> None:
         """
         Pytest's runs of other projects import next to nothing of ours.
@@ -122,6 +124,7 @@ class DocumentTests(PytestCase):
     Tests of F{docs/testing.md} and its examples.
     """
 
+    @startsProcesses
     def test_trial(self) -> None:
         """
         The examples for trial pass.
@@ -130,6 +133,7 @@ class DocumentTests(PytestCase):
         self.assertEqual(status, 0, text)
         self.assertIn("PASSED (successes=2)", text)
 
+    @startsProcesses
     def test_excerpts(self) -> None:
         """
         What the page shows is in the examples, or runs as it is.

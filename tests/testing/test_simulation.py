@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.client import NoDaemon, NoPhone, PortRefused, TimedOut, blocking
 from muxd.testing import SimulatedPhone, Simulation, SimulationError
+from tests.running.processes import startsProcesses
 
 PATIENCE = 60.0
 DAYTIME = 13
@@ -33,6 +34,7 @@ def isGone(pid: int) -> bool:
         return True
 
 
+@startsProcesses
 class SimulationTests(SynchronousTestCase):
     """
     Tests of L{Simulation} and L{SimulatedPhone}.
@@ -228,6 +230,7 @@ class SimulationTests(SynchronousTestCase):
             time.sleep(0.01)
 
 
+@startsProcesses
 class WithoutTwistedTests(SynchronousTestCase):
     """
     Tests of what a test has to import.

@@ -17,6 +17,7 @@ from muxd.description import Description
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.usb.parser import OPTIONS, USBSourceParser, parseSettings
 from muxd.usb.settings import Selection, USBSettings, canonicalUDID
+from tests.running.processes import startsProcesses
 
 OTHER = "00008110-000A1B2C3D4E5F62"
 UDID = "00008110-000A1B2C3D4E5F60"
@@ -201,6 +202,7 @@ class USBSourceParserTests(SynchronousTestCase):
             ValueError, USBSourceParser().parseDeviceSource, Clock(), NoReceiver(), mode="x"
         )
 
+    @startsProcesses
     def test_importsLittle(self) -> None:
         """
         The module, which is imported whenever plugins are looked for, loads

@@ -12,9 +12,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.running.processes import startsProcesses
 from tests.usb.rig import Phones, Rig, build
 
 
+@startsProcesses
 class RigTestCase(SynchronousTestCase):
     """
     A phone on a bus of its own, and an engine.
