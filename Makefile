@@ -37,7 +37,7 @@ FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run unit test fuzz compare system-test lint types check-packaging bench soak clean distclean
+.PHONY: help run unit test fuzz compare system-test lint types check-packaging apidocs bench soak clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
@@ -50,6 +50,7 @@ help:
 	@echo "make lint              ruff: style and format"
 	@echo "make types             mypy --strict"
 	@echo "make check-packaging   build wheel and sdist, install them elsewhere, check the man page"
+	@echo "make apidocs           the documentation of the public names, build/apidocs/index.html"
 	@echo "make bench             measure the speed"
 	@echo "make soak MINUTES=10   load the daemon, break what is around it, see whether it grows"
 	@echo "make clean             remove everything that make has made but $(VENV)"
@@ -116,6 +117,12 @@ check-packaging: $(DEVELOPED)
 	    warnings=$$(groff -mandoc -Tutf8 -ww man/usbmuxd.8 2>&1 >/dev/null); \
 	    if [ -n "$$warnings" ]; then echo "$$warnings"; exit 1; fi; \
 	else echo "groff is not installed: the man page was not checked"; fi
+
+# A page for each public name; warnings are errors.
+apidocs: $(DEVELOPED)
+	rm -rf build/apidocs
+	$(BIN)/pydoctor
+	@echo "see build/apidocs/index.html"
 
 bench: $(DEVELOPED)
 	@$(MAKE) --no-print-directory -C bench PYTHON=$(abspath $(BIN)/python)

@@ -10,7 +10,7 @@ that wants phones of its own::
     service = MuxService(reactor, sources=["usb"])
 
 What is in C{__all__} here, in L{muxd.client}, L{muxd.phone} and L{muxd.testing}, and in
-the modules that F{docs/api.md} names beside them, is public.  Everything else may change
+the modules that C{docs/api.md} names beside them, is public.  Everything else may change
 with any version.
 """
 

@@ -39,7 +39,7 @@ class Description:
         Take a description apart: arguments are separated by colons, the first
         equals sign of an argument separates its name from its value, and a
         backslash takes the meaning from the character behind it (as
-        L{twisted.internet.endpoints.quoteStringArgument} writes it).
+        C{twisted.internet.endpoints.quoteStringArgument} writes it).
 
         @raise DescriptionError: There is no name, a backslash is the last character,
             or an argument is given twice.

@@ -94,7 +94,7 @@ class IDeviceListener(Interface):
         """
 
 
-class IDeviceSource(IService):
+class IDeviceSource(IService, Interface):
     """
     A service that attaches and detaches devices while it runs.
 
@@ -109,7 +109,7 @@ class IDeviceSourceParser(Interface):
     """
     A plugin that makes sources from descriptions such as C{usb:poll=2}.
 
-    Provide L{twisted.plugin.IPlugin} as well and put the object into a module
+    Provide C{twisted.plugin.IPlugin} as well and put the object into a module
     of C{twisted/plugins/}; import nothing heavy there.
     """
 

@@ -39,7 +39,7 @@ class UnixAddress:
 
     def endpointDescription(self) -> str:
         """
-        The same for L{twisted.internet.endpoints.clientFromString}.
+        The same for C{twisted.internet.endpoints.clientFromString}.
         """
         return f"unix:path={_quote(self.path)}"
 
@@ -61,7 +61,7 @@ class TCPAddress:
 
     def endpointDescription(self) -> str:
         """
-        The same for L{twisted.internet.endpoints.clientFromString}.
+        The same for C{twisted.internet.endpoints.clientFromString}.
         """
         return f"tcp:host={_quote(self.host)}:port={self.port}"
 
@@ -140,6 +140,6 @@ def _invalid(text: str, why: str) -> InvalidAddress:
 
 def _quote(argument: str) -> str:
     """
-    As L{twisted.internet.endpoints.quoteStringArgument}, for a named argument.
+    As C{twisted.internet.endpoints.quoteStringArgument}, for a named argument.
     """
     return argument.replace("\\", "\\\\").replace(":", "\\:")

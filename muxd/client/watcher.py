@@ -92,7 +92,7 @@ class DeviceWatcher(Service):
     ) -> None:
         """
         @param via: As in L{muxd.client.access.daemonAccess}.
-        @param retryPolicy: As in L{ClientService}, after how many seconds to try
+        @param retryPolicy: As in C{ClientService}, after how many seconds to try
             again to reach the daemon.  If None, soon, since on many hosts it is
             the phone's being plugged in that starts the daemon.
         """
@@ -179,7 +179,7 @@ class DeviceWatcher(Service):
 @implementer(IStreamClientEndpoint)
 class _FeedEndpoint:
     """
-    What L{ClientService} connects: no connection counts that has not been
+    What C{ClientService} connects: no connection counts that has not been
     accepted as a listener.
     """
 

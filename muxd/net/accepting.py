@@ -4,7 +4,7 @@ What becomes of a client whom the system cannot let in.
 
 C{accept} fails with one of L{SHORT} before it takes anybody out of the queue: who
 waits there goes on waiting, and the socket stays readable.  Twisted's
-L{tcp.Port<twisted.internet.tcp.Port>}, of which UNIX, TCP, TLS and adopted ports are
+C{twisted.internet.tcp.Port}, of which UNIX, TCP, TLS and adopted ports are
 all made, does one of two things then.  With EMFILE it gives up a descriptor that it has
 kept back, accepts all who wait and cuts them off; with the others, or when that one is
 gone as well, it logs a line and returns to the reactor, which calls it again at once,

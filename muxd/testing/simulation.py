@@ -171,14 +171,14 @@ class SimulatedPhone:
     def stats(self) -> dict[str, Any]:
         """
         What is to be known of the phone: C{violations}, C{conns} and more, as the
-        command C{stats} in F{docs/simulated-phone.md} has it.
+        command C{stats} in C{docs/simulated-phone.md} has it.
         """
         answer: dict[str, Any] = self.command("stats")
         return answer
 
     def command(self, line: str) -> Any:
         """
-        Give any of the commands of F{docs/simulated-phone.md}, such as C{"hold"} or
+        Give any of the commands of C{docs/simulated-phone.md}, such as C{"hold"} or
         C{"halt out"}, to this phone.
 
         @return: the answer.

@@ -5,7 +5,7 @@ Property lists that are nearly XML.
 Clients write theirs by hand, with a newline in front, a NUL behind, no C{plist} around, a
 byte that is no UTF-8: no XML parser takes them, and the C daemon, whose parser is one in
 name only, serves them.  So what a strict parser has refused is read here once more, and
-what is clear enough is taken.  F{docs/conformance.md} has what that is.
+what is clear enough is taken.  C{docs/conformance.md} has what that is.
 
 Whatever is read costs a time and a memory in proportion to its size: nothing is looked at
 twice, no entity is defined, and a mistake that leaves room for doubt ends it.

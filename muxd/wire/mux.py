@@ -5,7 +5,7 @@ Mux packets and the pseudo-TCP segments inside them (protocol 2 and 3.1).
 All numbers are big-endian.  A packet is a v1 header of 8 bytes or a v2 header
 of 16 and a body; which one is negotiated, except that VERSION is always v1.
 
-The L{struct.Struct}s are public because the muxer's path of a byte uses them
+The C{struct.Struct}s are public because the muxer's path of a byte uses them
 directly; everything else reads better with L{Packet} and L{Segment}.
 """
 
