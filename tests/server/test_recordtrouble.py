@@ -166,7 +166,7 @@ class TroubleTests(RecordTestCase):
         """
         for number, change in (
             (EMFILE, "raise the limit"),
-            (ENFILE, "See who has so many files open"),
+            (ENFILE, "see which program has so many files open"),
             (ENOSPC, "free space on this disk"),
             (EDQUOT, "free some of this user's space"),
             (EACCES, "make the directory writable"),
