@@ -105,6 +105,18 @@ class IDeviceSource(IService, Interface):
     description: str = Attribute("The description it was made from.")
 
 
+class IFirstLook(Interface):
+    """
+    What a source provides that can tell when it has looked for devices once.
+    """
+
+    def whenLooked() -> Deferred[None]:
+        """
+        @return: fires when every device that was there when the source started has been
+            attached, or could not be.  Called after each start.
+        """
+
+
 class IDeviceSourceParser(Interface):
     """
     A plugin that makes sources from descriptions such as C{usb:poll=2}.
@@ -125,6 +137,21 @@ class IDeviceSourceParser(Interface):
 
         @raise ValueError: An argument is wrong; the text is for the person who
             typed it.
+        """
+
+
+class IDistinguishingParser(Interface):
+    """
+    What a parser of sources provides if several of its sources in one service could have
+    devices with the same identity.
+    """
+
+    def distinguish(descriptions: Sequence[str]) -> list[str]:
+        """
+        Change descriptions, those of other parsers' sources excepted, so that they do not.
+
+        @return: As many, in the same order; what is wrong with one is left to its parser.
+        @raise ValueError: They are given the same identity.
         """
 
 

@@ -163,6 +163,11 @@ class Limits:
     A listener that has heard nothing for so long has been told of all phones that are
     there, from a daemon that has no command to list them (protocol 4.12).
     """
+    firstLook: float = 2.0
+    """
+    How long after a start lists of phones and listeners wait for the phones that are there
+    already.
+    """
     hiddenTime: float = 5.0
     """
     The longest that a phone stays invisible after it was plugged in, whatever its

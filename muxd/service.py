@@ -32,17 +32,16 @@ from twisted.python.failure import Failure
 from twisted.python.runtime import Platform, platform
 from zope.interface import implementer
 
-from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource
+from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IFirstLook
 from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import filesAllowed
 from muxd.net.listening import ListeningEndpoint
-from muxd.phone.parser import distinctPhones
 from muxd.server.factory import ControlFactory
 from muxd.server.preflightreceiver import PreflightReceiver, recordMaker
 from muxd.server.records import PairRecordStore
 from muxd.server.recordthread import RecordThread
 from muxd.server.registry import DeviceRegistry
-from muxd.sources import sourceFromString
+from muxd.sources import distinctSources, sourceFromString
 
 SourceFactory = Callable[[IDeviceReceiver], IDeviceSource]
 
@@ -134,7 +133,7 @@ class MuxService(Service):
         self._open = False
         receiver = self._preflights or self.registry
         sources = list(sources)
-        distinct = iter(distinctPhones(source for source in sources if isinstance(source, str)))
+        distinct = iter(distinctSources([source for source in sources if isinstance(source, str)]))
         self.sources: list[IDeviceSource] = [
             sourceFromString(reactor, receiver, next(distinct))
             if isinstance(source, str)
@@ -215,6 +214,12 @@ class MuxService(Service):
                     "source {source} did not start", source=source.description, level=LogLevel.debug
                 )
 
+        self._factory.firstLook.begin(
+            source.whenLooked
+            for source in self.sources
+            if source.running and IFirstLook.providedBy(source)
+        )
+
     def stopService(self) -> Deferred[None]:
         """
         Close the listening sockets; then detach all devices, which ends their sessions;
@@ -226,6 +231,7 @@ class MuxService(Service):
         """
         super().stopService()
         self._open = False
+        self._factory.firstLook.stop()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:

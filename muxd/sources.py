@@ -10,12 +10,17 @@ L{IDeviceSourceParser} into a module of C{twisted/plugins/}.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from twisted.plugin import getPlugins
 
 from muxd.description import Description, DescriptionError
-from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+from muxd.interfaces import (
+    IDeviceReceiver,
+    IDeviceSource,
+    IDeviceSourceParser,
+    IDistinguishingParser,
+)
 
 
 class SourceError(DescriptionError):
@@ -30,6 +35,22 @@ def sourceParsers() -> list[IDeviceSourceParser]:
     The kinds of source that are installed, by name.
     """
     return sorted(getPlugins(IDeviceSourceParser), key=lambda parser: parser.prefix)
+
+
+def distinctSources(
+    descriptions: Sequence[str], parsers: Iterable[IDeviceSourceParser] | None = None
+) -> list[str]:
+    """
+    Descriptions of one service's sources such that no two of them have the same devices,
+    where the kinds of source see to that (L{IDistinguishingParser}).
+
+    @raise ValueError: They are given the same devices.
+    """
+    distinct = list(descriptions)
+    for parser in sourceParsers() if parsers is None else parsers:
+        if IDistinguishingParser.providedBy(parser):
+            distinct = IDistinguishingParser(parser).distinguish(distinct)
+    return distinct
 
 
 def sourceFromString(

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
-from muxd.sources import SourceError, sourceFromString, sourceParsers
+from muxd.sources import SourceError, distinctSources, sourceFromString, sourceParsers
 
 
 @implementer(IDeviceReceiver)
@@ -157,6 +157,26 @@ class SourceFromStringTests(SynchronousTestCase):
         """
         error = self.assertRaises(SourceError, self.make, "shelf:1:receiver=2")
         self.assertIn("usage: shelf:COUNT", str(error))
+
+
+class DistinctSourcesTests(SynchronousTestCase):
+    """
+    Tests of L{distinctSources}.
+    """
+
+    def test_installed(self) -> None:
+        """
+        The kinds of source that are installed see to their own descriptions.
+        """
+        given = ["simulated", "usb:poll=2", "simulated:2", "cupboard"]
+        expected = ["simulated", "usb:poll=2", "simulated:2:first=2", "cupboard"]
+        self.assertEqual(distinctSources(given), expected)
+
+    def test_others(self) -> None:
+        """
+        A kind of source that has nothing to see to leaves them as they are.
+        """
+        self.assertEqual(distinctSources(["shelf:1", "shelf:1"], [Parser()]), ["shelf:1"] * 2)
 
 
 class InstalledSourcesTests(SynchronousTestCase):

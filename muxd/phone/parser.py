@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from muxd.description import Description
 from muxd.identity import serialFromUDID, udidFromSerial
-from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+from muxd.interfaces import (
+    IDeviceReceiver,
+    IDeviceSource,
+    IDeviceSourceParser,
+    IDistinguishingParser,
+)
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 
 UDID = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -40,7 +45,7 @@ def serials(count: int, skipped: int = 0) -> tuple[str, ...]:
     return tuple(f"{FIRST_SERIAL[:8]}{first + index:016X}" for index in range(count))
 
 
-def distinctPhones(descriptions: Iterable[str]) -> list[str]:
+def distinctPhones(descriptions: Sequence[str]) -> list[str]:
     """
     Descriptions of sources in which no two simulated phones have one UDID: each source of
     simulated phones numbers its own on from those of the ones before it.
@@ -74,7 +79,7 @@ def distinctPhones(descriptions: Iterable[str]) -> list[str]:
     return distinct
 
 
-@implementer(IPlugin, IDeviceSourceParser)
+@implementer(IPlugin, IDeviceSourceParser, IDistinguishingParser)
 class SimulatedSourceParser:
     """
     Makes a source of simulated iPhones.
@@ -85,6 +90,12 @@ class SimulatedSourceParser:
         "simulated[:count=N][:udid=UDID][:first=N][:mux=1|2][:trust=ask|accept|deny|locked]"
         "[:files=DIR][:state=DIR][:faults=PLAN]"
     )
+
+    def distinguish(self, descriptions: Sequence[str]) -> list[str]:
+        """
+        Number the phones of all sources on.
+        """
+        return distinctPhones(descriptions)
 
     def parseDeviceSource(
         self, reactor: object, receiver: IDeviceReceiver, *args: str, **kwargs: str

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from muxd.identity import udidFromSerial
-from muxd.interfaces import IDeviceReceiver, IDeviceSource
+from muxd.interfaces import IDeviceReceiver, IDeviceSource, IFirstLook
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 from muxd.phone.bus.simulated import SimulatedBus
 from muxd.phone.iphone import Phone, stopPhones
@@ -28,7 +28,7 @@ RETURN_DELAY = 1.0
 """Seconds until a phone comes back that a fault has thrown off the bus."""
 
 
-@implementer(IDeviceSource)
+@implementer(IDeviceSource, IFirstLook)
 class SimulatedSource(Service):
     """
     A bus with phones on it while it runs.
@@ -96,6 +96,12 @@ class SimulatedSource(Service):
         for phone in self.phones:
             phone.plug(self.bus)
         self._source.startService()
+
+    def whenLooked(self) -> Deferred[None]:
+        """
+        See L{IFirstLook}.
+        """
+        return self._source.whenLooked()
 
     def stopService(self) -> Deferred[None]:
         """

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.ratelimit import RateLimit
 from muxd.server.counters import ServerCounters
+from muxd.server.firstlook import FirstLook
 from muxd.server.listeners import EventBroadcaster
 from muxd.server.registry import DeviceRegistry
 from muxd.wire.messages import (
@@ -79,8 +80,10 @@ class Commands:
         counters: ServerCounters,
         limit: RateLimit,
         recordSaved: Callable[[str], None] | None = None,
+        firstLook: FirstLook | None = None,
     ) -> None:
         """
+        @param firstLook: What lists of devices, and listeners, wait for.
         @param recordSaved: Called with the name of each pair record that a client has
             stored.
         """
@@ -89,6 +92,7 @@ class Commands:
         self._records = records
         self._counters = counters
         self._limit = limit
+        self._firstLook = firstLook
         self._recordSaved = recordSaved or (lambda recordID: None)
         self._handlers: dict[str, Callable[[Requester, int, Values], None]] = {
             "Listen": self._listen,
@@ -123,7 +127,7 @@ class Commands:
         """
         if message.type == MessageType.LISTEN:
             self._counters.commands["Listen"] += 1
-            requester.startListening(message.tag)
+            self._listen(requester, message.tag, {})
         elif message.type == MessageType.CONNECT:
             self._counters.commands["Connect"] += 1
             if len(message.body) < SHORT_CONNECT_BODY.size:
@@ -142,7 +146,7 @@ class Commands:
         requester.sendResult(tag, Result.BAD_COMMAND)
 
     def _listen(self, requester: Requester, tag: int, values: Values) -> None:
-        requester.startListening(tag)
+        self._afterFirstLook(requester, tag, lambda: requester.startListening(tag))
 
     def _connect(self, requester: Requester, tag: int, values: Values) -> None:
         # The order of the checks decides which number a request with several
@@ -176,7 +180,18 @@ class Commands:
         requester.startConnecting(tag, attached, port)
 
     def _listDevices(self, requester: Requester, tag: int, values: Values) -> None:
-        requester.sendPlist(tag, self._feed.deviceListBody())
+        self._afterFirstLook(
+            requester, tag, lambda: requester.sendPlist(tag, self._feed.deviceListBody())
+        )
+
+    def _afterFirstLook(self, requester: Requester, tag: int, reply: Reply) -> None:
+        """
+        Reply when the devices that were there at the start have been found.
+        """
+        if self._firstLook is None or self._firstLook.isOver:
+            reply()
+        else:
+            requester.startWaiting(tag, self._firstLook.wait().addCallback(lambda _: reply))
 
     def _listListeners(self, requester: Requester, tag: int, values: Values) -> None:
         requester.sendPlist(tag, self._feed.listenerListBody())

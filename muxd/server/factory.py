@@ -21,6 +21,7 @@ from muxd.net.pipe import Pipe
 from muxd.ratelimit import RateLimit
 from muxd.server.commands import Commands
 from muxd.server.counters import ServerCounters
+from muxd.server.firstlook import FirstLook
 from muxd.server.listeners import EventBroadcaster
 from muxd.server.protocol import ControlProtocol
 from muxd.server.registry import DeviceRegistry
@@ -35,6 +36,7 @@ class ControlFactory(Factory):
     @ivar clock: Makes all timers.
     @ivar limits: What clients may cost.
     @ivar feed: Tells listeners of devices.
+    @ivar firstLook: What the first lists of devices wait for.
     @ivar commands: Answers requests.
     @ivar throttle: Lets clients in while there is room for them.
     @ivar hangUps: Looks at those who are not read from.
@@ -64,9 +66,10 @@ class ControlFactory(Factory):
         self.counters = ServerCounters()
         self.clients: set[ControlProtocol] = set()
         self.feed = EventBroadcaster(registry)
+        self.firstLook = FirstLook(clock, registry, limits.firstLook)
         self._limit = RateLimit(clock, self._summarise)
         self.commands = Commands(
-            registry, self.feed, records, self.counters, self._limit, recordSaved
+            registry, self.feed, records, self.counters, self._limit, recordSaved, self.firstLook
         )
         self._lastNumber = 0
         self._whenEmpty: list[Deferred[None]] = []

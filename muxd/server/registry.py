@@ -135,6 +135,13 @@ class DeviceRegistry:
         """
         return [one for one in self._attached.values() if one.deviceID not in self._hidden]
 
+    @property
+    def hasHidden(self) -> bool:
+        """
+        Whether a device is attached and not listed yet.
+        """
+        return bool(self._hidden)
+
     def find(self, deviceID: int) -> AttachedDevice | None:
         """
         The device with this number, visible or hidden (protocol 4.7).

@@ -89,6 +89,13 @@ class AttachedPhone:
         self._muxer = Muxer(reactor, phone.identity.udid, limits)
         self._device = MuxedDevice(phone.identity, self._muxer)
 
+    @property
+    def isHandshaking(self) -> bool:
+        """
+        Whether it is not known yet if the phone answers.
+        """
+        return self.state is AttachedState.HANDSHAKING
+
     def start(self) -> None:
         """
         Begin the handshake.

@@ -65,6 +65,11 @@ class DiscoveryListener(Protocol):
         A phone that was found is not on the bus any more.
         """
 
+    def looked(self) -> None:
+        """
+        The bus has been looked at for the first time, and all is told that was found.
+        """
+
 
 class Standing(Enum):
     """
@@ -212,12 +217,16 @@ class Discovery:
             self._lookFailed(error)
 
     def _run(self) -> None:
+        hasLooked = False
         while not self._stopping.is_set():
             try:
                 self.pollOnce()
             except Exception:
                 self._report(self._log.failure, "looking for phones failed", failure=Failure())
                 self._failures += 1
+            if not hasLooked:
+                hasLooked = True
+                self._callFromThread(self._listener.looked)
             self._wait()
         self._bus.close()
         self._backend = None

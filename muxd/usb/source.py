@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.interfaces import IDeviceReceiver, IDeviceSource
+from muxd.interfaces import IDeviceReceiver, IDeviceSource, IFirstLook
 from muxd.limits import LIMITS, Limits
 from muxd.usb.attached import AttachedPhone
 from muxd.usb.discovery import Discovery
@@ -29,7 +29,7 @@ from muxd.usb.settings import USBSettings
 __all__ = ["USBSettings", "USBSource"]
 
 
-@implementer(IDeviceSource)
+@implementer(IDeviceSource, IFirstLook)
 class USBSource(Service):
     """
     Finds phones, agrees with each on a protocol version, and attaches it.
@@ -76,6 +76,8 @@ class USBSource(Service):
         self._stopped: Deferred[None] | None = None
         self._stopDeadline: IDelayedCall | None = None
         self._discoveryEnded = True
+        self._hasLooked = False
+        self._awaitingLook: list[Deferred[None]] = []
 
     def startService(self) -> None:
         """
@@ -93,6 +95,7 @@ class USBSource(Service):
             bus=self._makeBus(),
         )
         self._discoveryEnded = False
+        self._hasLooked = False
         self._discovery.start()
 
     def stopService(self) -> Deferred[None]:
@@ -121,7 +124,29 @@ class USBSource(Service):
         if self._discovery is not None:
             self._discovery.pollNow()
 
+    def whenLooked(self) -> Deferred[None]:
+        """
+        See L{IFirstLook}: a phone that answers is attached by then.
+        """
+        looked: Deferred[None] = Deferred()
+        self._awaitingLook.append(looked)
+        self._checkLooked()
+        return looked
+
     # What discovery tells.
+
+    def looked(self) -> None:
+        """
+        The bus has been looked at.
+        """
+        self._hasLooked = True
+        self._checkLooked()
+
+    def _checkLooked(self) -> None:
+        if self._hasLooked and not any(phone.isHandshaking for phone in self._phones):
+            waiting, self._awaitingLook = self._awaitingLook, []
+            for each in waiting:
+                each.callback(None)
 
     def phoneFound(self, phone: OpenedPhone) -> None:
         """
@@ -158,6 +183,7 @@ class USBSource(Service):
         """
         A phone was attached.
         """
+        self._checkLooked()
         self._forgetTroubles(attached.location)
         self._log.debug(
             "{udid} answers at bus {bus} address {address}",
@@ -220,6 +246,7 @@ class USBSource(Service):
         """
         if attached in self._phones:
             self._phones.remove(attached)
+        self._checkLooked()
         # A later one may have its address by now.
         ended = attached.opening
         isTaken = any(

@@ -28,6 +28,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.phones: list[OpenedPhone] = []
+        self.looks = 0
         self.gone: list[Location] = []
 
     def phoneFound(self, phone: OpenedPhone) -> None:
@@ -41,6 +42,12 @@ class Listener:
         Remember where it was.
         """
         self.gone.append(location)
+
+    def looked(self) -> None:
+        """
+        Count it.
+        """
+        self.looks += 1
 
 
 class KnowingBus(PolledBus):

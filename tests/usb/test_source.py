@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import LogLevel
 from zope.interface.verify import verifyObject
 
-from muxd.interfaces import IDevice, IDeviceSource
+from muxd.interfaces import IDevice, IDeviceSource, IFirstLook
 from muxd.limits import LIMITS
 from muxd.phone.bus.descriptors import MUX_IN, OLD_SERIAL
 from muxd.phone.bus.handles import OpenableAttachment
@@ -49,6 +49,18 @@ class USBSourceTests(SourceTestCase):
         self.assertEqual(UDID, device.identity.udid)
         self.assertEqual([], self.receiver.detached)
         self.assertEqual(1, len(self.logged(f"{UDID} answers at bus 1", LogLevel.debug)))
+
+    def test_looked(self) -> None:
+        """
+        The first look is over when the phone that was there is attached; after that it is
+        over at once.
+        """
+        verifyObject(IFirstLook, self.source)
+        self.source.startService()
+        looked = self.source.whenLooked()
+        self.reactor.pumpUntil(lambda: looked.called)
+        self.assertEqual(1, len(self.receiver.attached))
+        self.assertTrue(self.source.whenLooked().called)
 
     def test_sessions(self) -> None:
         """
