@@ -2,14 +2,19 @@
 # make unit   the tests that start no process, in less than a minute
 # make test   everything that must hold: style, types, tests, coverage
 # make test TESTS="tests.wire tests.device.test_window"   these tests alone
+# MUXD_PURE=1 make ...   the same without compiled code
 # make help   the other targets
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
-DEVELOPED := $(VENV)/.developed
-METADATA := setup.cfg pyproject.toml
+# MUXD_PURE=1 does without compiled code, in building and in running.
+PURE := $(if $(filter-out 0,$(MUXD_PURE)),-pure)
+INSTALLED := $(VENV)/.installed$(PURE)
+DEVELOPED := $(VENV)/.developed$(PURE)
+METADATA := setup.cfg setup.py pyproject.toml
+# Of what is compiled where there is a compiler; without one nothing fails.
+SOURCES := $(shell find muxd -name '*.pyx' -o -name '*.pxd')
 SOCKET := run/usbmuxd.sock
 SUMMARY := build/test-summary
 FUZZED := $(VENV)/.fuzzed
@@ -135,6 +140,7 @@ clean:
 	rm -rf build dist run _trial_temp* .coverage .coverage.* .mypy_cache .ruff_cache \
 	    .pytest_cache .hypothesis muxd.egg-info twisted/plugins/dropin.cache
 	@$(MAKE) --no-print-directory -C bench clean
+	find muxd -name '*.so' -delete
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean
@@ -146,11 +152,11 @@ $(BIN)/python:
 	    || { echo "Python 3.11 or newer is needed; name it with make PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(INSTALLED): $(METADATA) | $(BIN)/python
+$(INSTALLED): $(METADATA) $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[pairing]'
 	@touch $@
 
-$(DEVELOPED): $(METADATA) | $(BIN)/python
+$(DEVELOPED): $(METADATA) $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(INSTALLED)
 

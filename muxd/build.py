@@ -3,8 +3,8 @@
 The two builds: the innermost modules are compiled where there was a compiler when this
 was installed, and are ordinary Python everywhere else.
 
-A module that is compiled lies beside its source, and Python takes it first.  With
-C{MUXD_PURE=1} in the environment it takes the source, everywhere: all of them are
+A module that is compiled lies beside its twin in Python, and Python takes it first.  With
+C{MUXD_PURE=1} in the environment it takes the other, everywhere: all of them are
 compiled, or none.
 """
 
@@ -13,7 +13,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    ExtensionFileLoader,
+    ModuleSpec,
+    PathFinder,
+)
 from types import ModuleType
 
 VARIABLE = "MUXD_PURE"
@@ -57,6 +62,28 @@ def choose(environment: Mapping[str, str] = os.environ) -> None:
     """
     if isPureWanted(environment) and SourceFinder not in sys.meta_path:
         sys.meta_path.insert(0, SourceFinder)
+
+
+def staleModules(directory: str) -> list[str]:
+    """
+    List compiled code in a source tree that is older than what it was made of.
+
+    @param directory: Where the package C{muxd} is.
+    """
+    stale = []
+    for place, _, files in os.walk(directory):
+        for name in files:
+            module, _, suffix = name.partition(".")
+            if f".{suffix}" not in EXTENSION_SUFFIXES:
+                continue
+            made = os.path.getmtime(os.path.join(place, name))
+            kinds = (".pyx", ".pxd") if f"{module}.pyx" in files else (".py", ".pxd")
+            sources = [
+                os.path.join(place, module + kind) for kind in kinds if module + kind in files
+            ]
+            if any(os.path.getmtime(source) > made for source in sources):
+                stale.append(os.path.join(place, name))
+    return sorted(stale)
 
 
 def description() -> str:

@@ -23,6 +23,8 @@ from twisted.plugin import getPlugins
 from twisted.python import usage
 from twisted.trial.runner import TestLoader, TrialRunner
 
+import muxd
+from muxd.build import VARIABLE, description, isPureWanted, staleModules
 from tests.running.pool import Pool
 from tests.running.processes import mayStartProcesses
 from tests.running.properties import settle
@@ -107,6 +109,13 @@ def main(arguments: list[str]) -> int:
     except usage.UsageError as error:
         print(f"{options}\n{error}", file=sys.stderr)
         return 2
+    stale = staleModules(str(Path(muxd.__file__).parent))
+    if stale and not isPureWanted(os.environ):
+        print(f"older than its source: {stale[0]}: make builds it anew; running the pure build")
+        sys.stdout.flush()
+        os.environ[VARIABLE] = "1"
+        os.execv(sys.executable, [sys.executable, "-m", "tests", *arguments])
+    print(f"the {description()} build", flush=True)
     settle()
     tests = list(cases(TestLoader().loadByNames(options["names"], recurse=True)))
     # What could not be loaded is told by this process.

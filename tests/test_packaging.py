@@ -16,6 +16,7 @@ import sysconfig
 import tarfile
 import venv
 from email.parser import HeaderParser
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZipFile
@@ -23,6 +24,7 @@ from zipfile import ZipFile
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
+from tests import twins
 from tests.running.processes import startsProcesses
 
 PROJECT = Path(muxd.__file__).parent.parent
@@ -37,18 +39,24 @@ LEFT_OUT = shutil.ignore_patterns(
     "tests",
     "_trial_temp*",
     "*.egg-info",
+    "*.so",
     "__pycache__",
     "dropin.cache",
 )
 
 
-def run(*words: object, directory: Path) -> str:
+def run(*words: object, directory: Path, **more: str) -> str:
     """
     Run a program to its end, in an environment that knows nothing of us.
 
+    @param more: What else is in its environment.
     @return: what it wrote.
     """
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "MUXD_PURE")
+    }
+    # Compiled quickly, as nothing runs for long.
+    environment |= {"CFLAGS": "-O0 -g0"} | more
     process = subprocess.run(
         [str(word) for word in words],
         check=False,
@@ -97,7 +105,7 @@ class PackagingTestCase(SynchronousTestCase):
         # an editable installation of ours over there is not seen.
         (self.packages / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
 
-    def install(self, *words: object) -> None:
+    def install(self, *words: object, **environment: str) -> None:
         """
         Install something into the environment.
         """
@@ -106,19 +114,29 @@ class PackagingTestCase(SynchronousTestCase):
             *("install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"),
             *words,
             directory=self.elsewhere,
+            **environment,
         )
 
-    def wheel(self) -> Path:
+    def wheel(self, **environment: str) -> Path:
         """
         Build the wheel.
         """
-        run(
+        self.built = run(
             *(sys.executable, "-m", "build", "--wheel", "--no-isolation"),
             *("--outdir", self.elsewhere, self.project),
             directory=self.elsewhere,
+            **environment,
         )
         (wheel,) = self.elsewhere.glob("muxd-*.whl")
         return wheel
+
+    def build(self, **environment: str) -> str:
+        """
+        What is installed says of itself: compiled or pure.
+        """
+        code = "from muxd.build import description; print(description())"
+        said = run(self.python, "-c", code, directory=self.elsewhere, **environment)
+        return said.strip()
 
     def assertInstalled(self, place: Path) -> None:
         """
@@ -247,3 +265,131 @@ class EditableTests(PackagingTestCase):
         """
         self.install("--editable", self.project)
         self.assertInstalled(self.project)
+
+
+def compiledNames(wheel: Path) -> set[str]:
+    """
+    The compiled modules in a wheel.
+    """
+    return {
+        name.partition(".")[0].replace("/", ".")
+        for name in ZipFile(wheel).namelist()
+        if name.endswith(EXTENSION_SUFFIXES[0])
+    }
+
+
+class BuildTests(PackagingTestCase):
+    """
+    Tests of what is compiled, where it can be, and of doing without it.
+    """
+
+    def needCompiler(self) -> None:
+        """
+        There has to be what it takes.
+        """
+        if find_spec("Cython") is None or shutil.which("cc") is None or sys.platform != "linux":
+            raise SkipTest("there is no Cython, or no C compiler")
+
+    def test_compiled(self) -> None:
+        """
+        Where there is a compiler the wheel has compiled modules beside their twins, and
+        no sources of them; it is one for this system.
+        """
+        self.needCompiler()
+        wheel = self.wheel()
+        self.assertEqual(compiledNames(wheel), set(twins.EVERYTHING))
+        self.assertNotIn("-none-any", wheel.name)
+        names = ZipFile(wheel).namelist()
+        for name in twins.EVERYTHING:
+            self.assertIn(f"{name.replace('.', '/')}.py", names)
+        for name in names:
+            self.assertFalse(name.endswith((".pyx", ".pxd", ".c")), name)
+        self.install(wheel)
+        self.assertEqual(self.build(), "compiled")
+        self.assertEqual(self.build(MUXD_PURE="1"), "pure")
+        self.assertInstalled(self.packages)
+
+    def test_pure(self) -> None:
+        """
+        C{MUXD_PURE=1} makes a wheel for every system.
+        """
+        wheel = self.wheel(MUXD_PURE="1")
+        self.assertTrue(wheel.name.endswith("-py3-none-any.whl"), wheel.name)
+        self.assertEqual(compiledNames(wheel), set())
+        self.install(wheel)
+        self.assertEqual(self.build(), "pure")
+        self.assertInstalled(self.packages)
+
+    def test_noCompiler(self) -> None:
+        """
+        Without a compiler it can be installed all the same, and says what it lacks.
+        """
+        wheel = self.wheel(CC="/bin/false")
+        self.assertEqual(compiledNames(wheel), set())
+        if find_spec("Cython") is not None and sys.platform == "linux":
+            self.assertIn("muxd is installed without compiled code: no streams", self.built)
+        self.install(wheel)
+        self.assertEqual(self.build(), "pure")
+
+    def test_halfCompiled(self) -> None:
+        """
+        If one module cannot be compiled, none is: half of them would not fit together.
+        """
+        self.needCompiler()
+        compiler = self.elsewhere / "cc"
+        compiler.write_text(
+            "#!/bin/sh\n"
+            'case "$*" in *polling*) echo "no" >&2; exit 1;; esac\n'
+            f'exec {shutil.which("cc")} "$@"\n'
+        )
+        compiler.chmod(0o755)
+        wheel = self.wheel(CC=str(compiler))
+        self.assertIn("muxd is installed without compiled code: no polling", self.built)
+        self.assertEqual(compiledNames(wheel), set())
+
+    def test_noCython(self) -> None:
+        """
+        Nor is Cython needed.
+        """
+        hiding = self.elsewhere / "hiding" / "Cython"
+        hiding.mkdir(parents=True)
+        (hiding / "__init__.py").write_text("raise ImportError('hidden')")
+        self.install(self.project, PYTHONPATH=str(hiding.parent))
+        self.assertEqual(self.build(), "pure")
+        self.assertInstalled(self.packages)
+
+    def test_source(self) -> None:
+        """
+        The source distribution has what it takes to compile, and nothing compiled.
+        """
+        self.needCompiler()
+        run(
+            *(sys.executable, "-m", "build", "--sdist", "--no-isolation"),
+            *("--outdir", self.elsewhere, self.project),
+            directory=self.elsewhere,
+        )
+        (archive,) = self.elsewhere.glob("muxd-*.tar.gz")
+        with tarfile.open(archive) as source:
+            names = {name.partition("/")[2] for name in source.getnames()}
+        for name in twins.EVERYTHING:
+            path = name.replace(".", "/")
+            self.assertLessEqual({f"{path}.py", f"{path}.pyx", f"{path}.pxd"}, names)
+        self.assertIn("setup.py", names)
+        self.assertEqual([name for name in names if name.endswith(".so")], [])
+        self.install(archive)
+        self.assertEqual(self.build(), "compiled")
+
+    def test_editable(self) -> None:
+        """
+        An editable installation is compiled in its tree; without a compiler, what was
+        compiled of older sources does not stay there.
+        """
+        self.needCompiler()
+        self.install("--editable", self.project)
+        self.assertEqual(self.build(), "compiled")
+        self.assertEqual(self.build(MUXD_PURE="1"), "pure")
+        self.assertInstalled(self.project)
+        shutil.rmtree(self.project / "build")
+        self.install("--editable", self.project, CC="/bin/false")
+        self.assertEqual(self.build(), "pure")
+        self.assertEqual(list(self.project.rglob("*.so")), [])

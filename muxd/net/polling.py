@@ -113,7 +113,6 @@ class Poller:
             over.
         @raise ValueError: The time is not a number, or this is closed.
         """
-        seconds = float(seconds)
         found = self._epoll.poll(LONGEST if seconds > LONGEST else seconds, MOST)
         get = self._owners.get
         ready, events, descriptors = self.ready, self.events, self._descriptors

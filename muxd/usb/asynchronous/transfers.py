@@ -295,8 +295,8 @@ class Transfer(PacketMemory):
 
     def _refuseSubmission(self, length: int) -> None:
         checkNumbers(length)
-        if self._transfers._isClosed:
-            raise RuntimeError("these transfers are closed")
         if not self.address:
             raise RuntimeError("this transfer has been freed")
+        if self._transfers._isClosed:
+            raise RuntimeError("these transfers are closed")
         self._refuse(0, length)

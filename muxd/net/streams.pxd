@@ -1,0 +1,16 @@
+# What other compiled modules may use directly: see streams.pyx.
+
+cdef class StreamSocket:
+    cdef int descriptor
+    cpdef int fileno(self)
+    cpdef Py_ssize_t send(self, data, Py_ssize_t start=*) except? -1
+    cpdef int waiting(self)
+    cpdef int shutdown(self)
+    cpdef int detach(self)
+    cpdef close(self)
+
+
+cdef class Acceptor:
+    cdef object listening
+    cdef readonly int error
+    cpdef StreamSocket accept(self)

@@ -1,0 +1,151 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, binding=True
+"""
+The compiled twin of C{streams.py}, which says what everything here means.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.errno cimport EAGAIN, EBADF, EINTR, errno
+
+import os
+
+cdef extern from *:
+    """
+    #include <fcntl.h>
+    #include <sys/ioctl.h>
+    #include <sys/socket.h>
+    #include <unistd.h>
+
+    #ifndef _GNU_SOURCE
+    int accept4(int, struct sockaddr *, socklen_t *, int);
+    #endif
+
+    static int is_socket(int fd)
+    {
+        int type;
+        socklen_t size = sizeof type;
+        return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    }
+
+    static int unblock(int fd)
+    {
+        int flags = fcntl(fd, F_GETFL);
+        return flags < 0 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    }
+
+    static int accept_one(int fd)
+    {
+        return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    }
+
+    static int count_waiting(int fd)
+    {
+        int count;
+        return ioctl(fd, FIONREAD, &count) ? -1 : count;
+    }
+    """
+    const int MSG_DONTWAIT
+    const int MSG_NOSIGNAL
+    const int SHUT_WR
+    int is_socket(int descriptor)
+    int unblock(int descriptor)
+    int accept_one(int descriptor)
+    int count_waiting(int descriptor)
+    int c_close "close"(int descriptor)
+    int c_shutdown "shutdown"(int descriptor, int how)
+    ssize_t c_send "send"(int descriptor, const void *data, size_t size, int flags)
+
+BUILD = "compiled"
+BLOCKED = -EAGAIN
+CLOSED = -EBADF
+
+
+cdef _raise(int code):
+    raise OSError(code, os.strerror(code))
+
+
+cdef class StreamSocket:
+    def __cinit__(self):
+        self.descriptor = -1
+
+    def __init__(self, Py_ssize_t descriptor):
+        if self.descriptor >= 0:
+            raise RuntimeError("this socket has a descriptor")
+        if descriptor < 0 or descriptor > 0x7FFFFFFF:
+            raise OSError(EBADF, f"expected the descriptor of a socket, got {descriptor}")
+        if is_socket(<int> descriptor) or unblock(<int> descriptor):
+            _raise(errno)
+        self.descriptor = <int> descriptor
+
+    def __dealloc__(self):
+        if self.descriptor >= 0:
+            c_close(self.descriptor)
+
+    cpdef int fileno(self):
+        return self.descriptor
+
+    cpdef Py_ssize_t send(self, data, Py_ssize_t start=0) except? -1:
+        cdef Py_buffer view
+        cdef ssize_t sent = 0
+        try:
+            PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        except BufferError as error:
+            raise TypeError(str(error)) from None
+        try:
+            if start < 0 or start > view.len:
+                raise ValueError(f"expected a start within {view.len} bytes, got {start}")
+            if start == view.len:
+                return 0
+            while True:
+                sent = c_send(
+                    self.descriptor, <char *> view.buf + start, <size_t> (view.len - start),
+                    MSG_NOSIGNAL | MSG_DONTWAIT,
+                )
+                if sent >= 0:
+                    return sent
+                if errno != EINTR:
+                    return -errno
+        finally:
+            PyBuffer_Release(&view)
+
+    cpdef int waiting(self):
+        cdef int count = count_waiting(self.descriptor)
+        return -errno if count < 0 else count
+
+    cpdef int shutdown(self):
+        return -errno if c_shutdown(self.descriptor, SHUT_WR) else 0
+
+    cpdef int detach(self):
+        cdef int descriptor = self.descriptor
+        self.descriptor = -1
+        return descriptor
+
+    cpdef close(self):
+        cdef int descriptor = self.detach()
+        if descriptor >= 0:
+            c_close(descriptor)
+
+
+cdef class Acceptor:
+    def __init__(self, listening not None):
+        listening.setblocking(False)
+        self.listening = listening
+        self.error = 0
+
+    cpdef StreamSocket accept(self):
+        # Asked each time: when it has been closed, its number may be another file's.
+        cdef int descriptor = self.listening.fileno()
+        cdef int connected = accept_one(descriptor)
+        cdef StreamSocket accepted
+        while connected < 0 and errno == EINTR:
+            connected = accept_one(descriptor)
+        if connected < 0:
+            self.error = errno
+            return None
+        self.error = 0
+        try:
+            accepted = StreamSocket.__new__(StreamSocket)
+        except BaseException:
+            c_close(connected)
+            raise
+        accepted.descriptor = connected
+        return accepted
