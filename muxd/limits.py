@@ -53,13 +53,13 @@ class Limits:
     flushTimeout: float = 15.0
     """
     How long the receiver of what is still buffered after C{loseConnection} may take
-    nothing of it (protocol 3.7); after a half-close, how long a phone may take nothing
-    and say nothing.
+    nothing of it (protocol 3.7).
     """
-    halfCloseGrace: float = 5.0
+    halfCloseGrace: float = 1.0
     """
-    Silence of the phone, after a client has finished sending, that ends a session
-    (protocol 3.7).
+    How long nothing may move, after a peer has finished sending of which nobody knows
+    whether it is still there, before that is taken for its end (protocol 3.7).  0 is at
+    once.
     """
     portReuseDelay: float = 5.0
     """How long a source port rests after its session ended (protocol 3.3)."""

@@ -55,6 +55,8 @@ from twisted.python.failure import Failure
 
 from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import AcceptThrottle
+from muxd.net.halfclosed import HalfClosedWatch
+from muxd.net.hangup import HangUpWatch
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.pipe import Pipe, PipeEnd, PipeState
 from muxd.ratelimit import RateLimit
@@ -77,14 +79,18 @@ class RelayedConnection(Pipe):
         flushTimeout: float,
         buffer: int,
         ended: Callable[[RelayedConnection, Failure], None],
+        watch: HangUpWatch | None = None,
+        halfClosed: HalfClosedWatch | None = None,
     ) -> None:
         """
         @param to: Where the second end is to be connected.
         @param flushTimeout: Seconds for an end to take its last bytes.
         @param buffer: How many bytes may wait for either end.
         @param ended: Called once, when both ends have gone, with the reason.
+        @param watch: Looks at clients that are not read from.
+        @param halfClosed: Looks at peers that have finished sending.
         """
-        super().__init__(clock, flushTimeout, self._isOver, buffer)
+        super().__init__(clock, flushTimeout, self._isOver, buffer, watch, halfClosed)
         self.client = client
         self.began = clock.seconds()
         self.joined = False
@@ -231,6 +237,8 @@ class RelayService(Service):
         self._endpoints = [self._endpoint(reactor, route) for route in routes]
         self._throttle = AcceptThrottle(reactor, limits)
         self._throttle.ports = self._endpoints
+        self._hangUps = HangUpWatch(reactor, limits.flushTimeout)
+        self._halfClosed = HalfClosedWatch(reactor, limits.halfCloseGrace, limits.flushTimeout)
         self._open = False
 
     def privilegedStartService(self) -> None:
@@ -279,6 +287,8 @@ class RelayService(Service):
         )
         # At the time-out, who has not taken its last bytes is left to itself.
         await ended
+        self._hangUps.stop()
+        self._halfClosed.stop()
         self._trouble.stop()
 
     def _close(self) -> Deferred[list[None]]:
@@ -323,6 +333,8 @@ class RelayService(Service):
             self._limits.flushTimeout,
             self.buffer,
             partial(self._ended, endpoint),
+            self._hangUps,
+            self._halfClosed,
         )
         self.connections.add(connection)
         return connection

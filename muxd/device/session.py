@@ -380,16 +380,13 @@ class Session:
 
     def closeHalf(self) -> None:
         """
-        Send what the end has, and go on delivering what the phone says until it
-        ends the session or has been silent for the grace period (protocol 3.7);
-        at the latest when the phone has taken nothing and said nothing for the
-        flush timeout.
+        Send what the end has, and go on delivering what the phone says until it ends
+        the session (protocol 3.7), or the end does: it knows whether anything is still
+        waiting for the phone's answer, and a session does not.
         """
         if self.state is ESTABLISHED:
             self._enter(HALF_CLOSING)
             self.checkFlushed(later=True)
-            if self.state is HALF_CLOSING:
-                self._awaitTaking()
 
     def abort(self, reason: Failure | None = None, *, later: bool = True) -> None:
         """
@@ -416,7 +413,7 @@ class Session:
         if state is FLUSHING:
             self._finish(connectionDone, reset=True, later=later)
         else:
-            self._awaitSilence()
+            self._enter(HALF_CLOSED)
             self.end.writeFinished(later)
 
     # Waiting
@@ -455,53 +452,6 @@ class Session:
     def _flushExpired(self) -> None:
         text = f"the phone did not take the last {self.unacknowledged()} bytes in time"
         self._finish(Failure(ConnectionLost(text)), reset=True)
-
-    def _awaitTaking(self) -> None:
-        """
-        Let the phone take what was written.
-        """
-        self._enterWhileMoving(HALF_CLOSING, self.owner.limits.flushTimeout, self._nothingTaken)
-
-    def _nothingTaken(self) -> None:
-        if self.unacknowledged():
-            self._flushExpired()
-        else:
-            # It has taken all that a producer has said, who will say more.
-            self._awaitTaking()
-
-    def _awaitSilence(self) -> None:
-        """
-        Begin the grace period.
-        """
-
-        def silent() -> None:
-            self._finish(connectionDone, reset=True)
-
-        self._enterWhileMoving(HALF_CLOSED, self.owner.limits.halfCloseGrace, silent)
-
-    def _enterWhileMoving(
-        self, state: SessionState, delay: float, stands: Callable[[], None]
-    ) -> None:
-        """
-        Change the state until nothing moves: a byte that has come in the delay, or
-        one that was sent, or that either side has acknowledged, earns another one.
-
-        What stands still because the end takes nothing does not count, and a phone that
-        was not acknowledged to before has the whole delay from then on.  That we owe it an
-        acknowledgement earns it nothing, as it may be the phone that does not take it.
-        """
-        send, receive = self.send, self.receive
-        before = self.bytesReceived, receive.acknowledged, send.acknowledged, send.next
-
-        def expired() -> None:
-            self._timer = None
-            now = self.bytesReceived, receive.acknowledged, send.acknowledged, send.next
-            if now != before or self.isWithheld:
-                self._enterWhileMoving(state, delay, stands)
-            else:
-                stands()
-
-        self._enter(state, delay, expired)
 
     def _enter(
         self,

@@ -4,9 +4,8 @@ The states of a session, and the ways from one to another.
 
 There is no half-close on the wire, only RST.  So HALF_CLOSING and HALF_CLOSED are
 our own: the phone is not told that nothing more will come, and what it says goes
-on being delivered.  The session ends when the phone ends it, or when for a while
-no byte has moved: in HALF_CLOSING, when the phone neither takes what was written
-nor says anything; in HALF_CLOSED, where it has taken everything, when it is silent.
+on being delivered.  The session ends when the phone ends it, or its end does; how long
+an answer is worth waiting for is not the session's to say.
 
 FLUSHING waits until the phone has acknowledged the last byte: a RST may overtake
 what lies unread in the phone's own buffers.  What the phone sends meanwhile is
@@ -57,10 +56,10 @@ CLOSED = SessionState.CLOSED
 TRANSITIONS: dict[SessionState, frozenset[SessionState]] = {
     # Closing; closing one direction; a RST, or the loss of the phone, while bytes are held.
     ESTABLISHED: frozenset({FLUSHING, HALF_CLOSING, DRAINING, CLOSED}),
-    # All is acknowledged; closing; the same.  To itself: something has moved.
-    HALF_CLOSING: frozenset({HALF_CLOSING, HALF_CLOSED, FLUSHING, DRAINING, CLOSED}),
-    # The same; to CLOSED, after silence, too.
-    HALF_CLOSED: frozenset({HALF_CLOSED, FLUSHING, DRAINING, CLOSED}),
+    # All is acknowledged; closing; the same.
+    HALF_CLOSING: frozenset({HALF_CLOSED, FLUSHING, DRAINING, CLOSED}),
+    # The same.
+    HALF_CLOSED: frozenset({FLUSHING, DRAINING, CLOSED}),
     # All is acknowledged, or nothing of it for a while; a RST, or the loss of the phone.
     FLUSHING: frozenset({FLUSHING, CLOSED}),
     # All is taken, or nothing of it for a while.

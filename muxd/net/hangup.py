@@ -2,9 +2,9 @@
 """
 Whether the peer of a socket has gone.
 
-An end of file does not say so: the peer may only have finished sending.  On Linux a
-UNIX socket knows, and is asked: without that, a client that was killed would look
-half-closed and keep its session for the session's whole grace period.
+An end of file does not say so: the peer may only have finished sending.  Where the
+peer is on this machine the kernel knows, and is asked (L{muxd.net.peers}).  What becomes
+of a peer that has only finished sending is in L{muxd.net.halfclosed}.
 
 And nobody reads an end of file from a socket that is paused.  The reactor does not look
 at it at all, and where the other side of its stream takes nothing it would stay paused
@@ -14,8 +14,6 @@ that are paused are looked at now and then.
 
 from __future__ import annotations
 
-import select
-import sys
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +21,8 @@ from twisted.internet.interfaces import IDelayedCall, IFileDescriptor, IPushProd
 from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection
 from zope.interface import implementer
+
+from muxd.net.peers import Presence, presenceOf
 
 LOOKS = 3
 """How often somebody who is paused is looked at before the patience ends."""
@@ -34,11 +34,21 @@ def hasHungUp(transport: Any) -> bool:
 
     False means that it may still be reading.
     """
-    if not sys.platform.startswith("linux") or not IFileDescriptor.providedBy(transport):
-        return False
-    poll = select.poll()
-    poll.register(transport.fileno(), select.POLLHUP)
-    return any(event & select.POLLHUP for _, event in poll.poll(0))
+    return peerOf(transport) is Presence.GONE
+
+
+def peerOf(transport: Any) -> Presence:
+    """
+    What is known of a transport's peer.
+    """
+    return presenceOf(descriptorOf(transport))
+
+
+def descriptorOf(transport: Any) -> int:
+    """
+    The descriptor of a transport's socket; -1 if it has none.
+    """
+    return transport.fileno() if IFileDescriptor.providedBy(transport) else -1
 
 
 def hangUp(transport: Any) -> None:

@@ -21,7 +21,8 @@ finishing C{loseConnection}: when its buffer is empty it resumes the producer
 rather than close.  Hence each close here is C{unregisterProducer} first, then
 C{loseConnection}.
 
-A peer that has gone is not one that has finished sending (L{muxd.net.hangup}).
+A peer that has gone is not one that has finished sending (L{muxd.net.hangup}), which
+may wait for its answer as long as it likes (L{muxd.net.halfclosed}).
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.net.hangup import HangUpWatch, WatchedProducer, hangUp, hasHungUp
+from muxd.net.halfclosed import HalfClosedWatch
+from muxd.net.hangup import HangUpWatch, WatchedProducer, descriptorOf, hangUp, hasHungUp, peerOf
 from muxd.net.nodelay import sendAtOnceOver
+from muxd.net.peers import Presence
 from muxd.net.sockets import Consumer, consumerOf
 
 LOOKS = 4
@@ -112,6 +115,8 @@ class PipeEnd(Protocol):
     @ivar peer: The other end.
     @ivar received: How many bytes have come from this end's transport.
     @ivar ended: Whether this end's transport has finished sending.
+    @ivar isTold: Whether this end's transport has taken everything, and been told that
+        it was all.
     @ivar consumer: What is written to in order to reach this end's transport;
         set beforehand by who has written to it already.
     """
@@ -122,6 +127,7 @@ class PipeEnd(Protocol):
         self.pipe = pipe
         self.received = 0
         self.ended = False
+        self.isTold = False
         self.consumer: Consumer | None = None
 
     @property
@@ -166,12 +172,47 @@ class PipeEnd(Protocol):
         """
         The transport takes no more; its own end of file or loss will follow.
         """
+        self.isTold = True
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The transport is gone.
         """
         self.pipe.endLost(self, reason)
+
+    # FinishedPeer
+
+    def peerGone(self) -> None:
+        """
+        The peer had finished sending, and has gone now.
+        """
+        self.pipe.endGone(self)
+
+    def graceOver(self) -> None:
+        """
+        The peer had finished sending, and has probably gone.
+        """
+        self.pipe.closeBoth()
+
+    def progress(self) -> object:
+        """
+        What is different when a byte has moved; None while the other end is paused, as
+        this one takes nothing.
+        """
+        consumer, other = self.consumer, self.peer.consumer
+        if getattr(consumer, "isPaused", False):
+            return None
+        return (
+            self.peer.received,
+            getattr(consumer, "progress", None),
+            getattr(other, "progress", None),
+        )
+
+    def isTaken(self) -> bool:
+        """
+        Whether the other end has taken everything.
+        """
+        return self.peer.isTold
 
 
 class Pipe:
@@ -191,6 +232,7 @@ class Pipe:
         closed: Callable[[Failure], None] | None = None,
         buffer: int | None = None,
         watch: HangUpWatch | None = None,
+        halfClosed: HalfClosedWatch | None = None,
     ) -> None:
         """
         @param flushTimeout: Seconds in which an end that is closed must have taken
@@ -202,6 +244,8 @@ class Pipe:
             is read no further; None for as many as Twisted lets wait.
         @param watch: Who looks whether the peer of the first end has gone while
             that is not read.
+        @param halfClosed: Looks whether a peer that has finished sending has gone; None
+            to wait for it in any case.
         """
         self.state = PipeState.WAITING
         self.buffer = buffer
@@ -213,6 +257,7 @@ class Pipe:
         self._flushTimeout = flushTimeout
         self._closed = closed
         self._watch = watch
+        self._halfClosed = halfClosed
         self._reason: Failure | None = None
         self._deadline: IDelayedCall | None = None
 
@@ -246,26 +291,53 @@ class Pipe:
         that, and close both when the second direction is over as well.
         """
         end.ended = True
-        if hasHungUp(end.transport):
-            # Nobody is there to deliver anything to.
-            if self._reason is None:
-                self._reason = connectionDone
-            # The other end hears of it from endLost, and not as a producer too.
-            end.forgetProducer()
-            hangUp(end.transport)
+        if self.state is not PipeState.JOINED or end.peer.ended:
+            if hasHungUp(end.transport):
+                self.endGone(end)
+            elif self.state is PipeState.JOINED:
+                self.closeBoth()
+            else:
+                end.forgetProducer()
+                end.joinable.loseConnection()
             return
-        if self.state is not PipeState.JOINED:
-            end.forgetProducer()
-            end.joinable.loseConnection()
-            return
-        peer = end.peer
-        if peer.ended:
-            self._close(end)
-            self._close(peer)
-            return
-        peer.forgetProducer()
-        finish = finisher(peer.transport) or peer.joinable.loseConnection
-        finish()
+        watch = self._halfClosed
+        if watch is None:
+            presence = peerOf(end.transport)
+        else:
+            presence = watch.add(end, descriptorOf(end.transport))
+        if presence is Presence.GONE:
+            self.endGone(end)
+        elif presence is Presence.UNKNOWN and watch is not None and not watch.grace:
+            self.closeBoth()
+        else:
+            peer = end.peer
+            peer.forgetProducer()
+            finish = finisher(peer.transport) or peer.joinable.loseConnection
+            finish()
+
+    def endGone(self, end: PipeEnd) -> None:
+        """
+        An end's peer has gone altogether: it is not there to deliver anything to.
+        """
+        if self._reason is None:
+            self._reason = connectionDone
+        # The other end hears of it from endLost, and not as a producer too.
+        end.forgetProducer()
+        hangUp(end.transport)
+
+    def closeBoth(self) -> None:
+        """
+        Neither end has more to say.
+        """
+        self._forgetFinished()
+        self._close(self.first)
+        self._close(self.second)
+
+    def _forgetFinished(self) -> None:
+        if self._halfClosed is not None:
+            for end in (self.first, self.second):
+                if end.ended:
+                    self._halfClosed.remove(end)
 
     def endLost(self, end: PipeEnd, reason: Failure) -> None:
         """
@@ -275,6 +347,7 @@ class Pipe:
         end.consumer = None
         if self._watch is not None:
             self._watch.remove(self.first)
+        self._forgetFinished()
         if self._reason is None:
             self._reason = reason
         if end.peer.transport is not None:

@@ -177,6 +177,13 @@ class SocketWriter:
         return self._taken, heldByKernel(self._transport.fileno())
 
     @property
+    def isPaused(self) -> bool:
+        """
+        Whether a producer is paused, as the peer has not read enough.
+        """
+        return self._isPaused
+
+    @property
     def isCoarse(self) -> bool:
         """
         Whether the peer may have read and L{progress} is the same: a UNIX socket counts

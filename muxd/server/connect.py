@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from muxd.device.errors import NoFreePort, ProtocolViolation
+from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
 from muxd.net.pipe import Pipe, PipeEnd
 from muxd.wire.messages import Result
@@ -80,12 +81,14 @@ class ConnectAttempt:
         flushTimeout: float,
         ended: Callable[[Pipe], None],
         watch: HangUpWatch | None = None,
+        halfClosed: HalfClosedWatch | None = None,
     ) -> None:
         """
         @param ended: Called with a pipe that was joined and is over.
         @param watch: Looks at clients that are not read from.
+        @param halfClosed: Looks at those that have finished sending.
         """
-        self.pipe = Pipe(clock, flushTimeout, self._pipeClosed, watch=watch)
+        self.pipe = Pipe(clock, flushTimeout, self._pipeClosed, watch=watch, halfClosed=halfClosed)
         self._ended = ended
         self.cancelled = False
         self._connecting: Deferred[IProtocol] | None = None

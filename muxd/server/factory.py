@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import AcceptThrottle
+from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
 from muxd.net.pipe import Pipe
 from muxd.ratelimit import RateLimit
@@ -40,6 +41,7 @@ class ControlFactory(Factory):
     @ivar commands: Answers requests.
     @ivar throttle: Lets clients in while there is room for them.
     @ivar hangUps: Looks at those who are not read from.
+    @ivar halfClosed: Looks at those that have finished sending.
     @ivar counters: What has happened so far.
     @ivar clients: Everybody who is connected.
     """
@@ -63,6 +65,7 @@ class ControlFactory(Factory):
         self.limits = limits
         self.throttle = AcceptThrottle(clock, limits)
         self.hangUps = HangUpWatch(clock, limits.flushTimeout)
+        self.halfClosed = HalfClosedWatch(clock, limits.halfCloseGrace, limits.flushTimeout)
         self.counters = ServerCounters()
         self.clients: set[ControlProtocol] = set()
         self.feed = EventBroadcaster(registry)
@@ -125,6 +128,7 @@ class ControlFactory(Factory):
         self.throttle.clientGone()
         if not self.clients:
             self.hangUps.stop()
+            self.halfClosed.stop()
             waiting, self._whenEmpty = self._whenEmpty, []
             if waiting:
                 # It may have been needed since nobody listens any more.

@@ -16,7 +16,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.interfaces import AttachedDevice
-from muxd.net.hangup import hasHungUp
+from muxd.net.hangup import hasHungUp, peerOf
+from muxd.net.peers import Presence
 from muxd.net.pipe import Joinable, PipeState
 from muxd.net.sockets import readAtOnce, readPlainly
 from muxd.server.clients import ClientDetails, Introduction
@@ -108,8 +109,8 @@ class ControlProtocol(Protocol):
         The client has finished sending, or is gone altogether.
 
         Replies to what it has asked are still sent.  A Connect goes on if the
-        client has sent something for the phone already and may be waiting for
-        the answer; otherwise nobody would ever use the stream.
+        client is still there to read, or may be and has sent something for the phone
+        already; otherwise nobody would ever use the stream.
         """
         self._inputEnded = True
         if self.state is State.CONNECTED:
@@ -121,8 +122,11 @@ class ControlProtocol(Protocol):
             return
         if self._goingOn is not None:
             return
-        awaited = self.state is State.CONNECTING and len(self._input) > 0
-        if not awaited or hasHungUp(self.transport):
+        presence = peerOf(self.transport)
+        isThere = presence is Presence.HELD or (
+            presence is Presence.UNKNOWN and len(self._input) > 0
+        )
+        if self.state is not State.CONNECTING or not isThere:
             self._close()
 
     def writeConnectionLost(self) -> None:
@@ -199,7 +203,11 @@ class ControlProtocol(Protocol):
         self._enter(State.CONNECTING)
         server = self.server
         attempt = ConnectAttempt(
-            server.clock, server.limits.flushTimeout, server.streamEnded, server.hangUps
+            server.clock,
+            server.limits.flushTimeout,
+            server.streamEnded,
+            server.hangUps,
+            server.halfClosed,
         )
         self._attempt = attempt
         connecting = attempt.start(lambda: attached.device.endpoint(port))

@@ -271,6 +271,11 @@ class BudgetTransport:
             if self.protocol is not None:
                 self.protocol.dataReceived(data)
 
+    def _tellWriteClosed(self) -> None:
+        protocol = IHalfCloseableProtocol(self.protocol, None)
+        if protocol is not None and not self.disconnected:
+            protocol.writeConnectionLost()
+
     def _send(self) -> None:
         """
         Let the peer take what its budget allows, and see what follows.
@@ -285,8 +290,9 @@ class BudgetTransport:
             self.budget -= len(taken)
         if self._pending:
             return
-        if self._writeClosing:
+        if self._writeClosing and not self.writeClosed:
             self.writeClosed = True
+            self._clock.callLater(0, self._tellWriteClosed)
         if self.producer is not None:
             if self._producerPaused:
                 self._producerPaused = False

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muxd.net.hangup import hasHungUp
+from muxd.net.peers import Presence
 from muxd.net.pipe import Pipe, PipeEnd
 from tests.net.test_pipe import FLUSH, PipeCase
 from tests.net.test_socketwriter import Socket
@@ -173,7 +174,7 @@ class UnknownHangUpTests(PipeCase):
         An end whose peer has hung up is closed, rather than half-closed.
         """
         one, two = self.join()
-        self.patch(sys.modules["muxd.net.pipe"], "hasHungUp", lambda transport: True)
+        self.patch(sys.modules["muxd.net.pipe"], "peerOf", lambda transport: Presence.GONE)
         one.finish()
         self.clock.advance(0)
         self.assertTrue(one.disconnected)

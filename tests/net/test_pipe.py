@@ -16,6 +16,7 @@ from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from muxd.net import sockets
+from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.pipe import LOOKS, Pipe, PipeEnd, PipeState
 from muxd.testing import BudgetTransport
 from tests.net.test_socketwriter import Socket
@@ -435,3 +436,133 @@ class HalfClosingTests(PipeCase):
         self.pipe.first.writeConnectionLost()
         self.assertIs(self.pipe.state, PipeState.JOINED)
         self.assertFalse(one.disconnecting)
+
+
+class GraceTests(PipeCase):
+    """
+    A peer that has finished sending, and of which nobody knows whether it is still there.
+    """
+
+    GRACE = 1.0
+
+    def setUp(self) -> None:
+        """
+        Have a watch that gives it a grace.
+        """
+        super().setUp()
+        self.begin(self.GRACE)
+
+    def begin(self, grace: float) -> None:
+        """
+        Make a pipe with that grace.
+        """
+        self.watch = HalfClosedWatch(self.clock, grace, FLUSH)
+        self.pipe = Pipe(self.clock, FLUSH, self.reasons.append, halfClosed=self.watch)
+
+    def pump(self, seconds: float) -> None:
+        """
+        Let that much time pass, as a reactor does.
+        """
+        self.clock.pump([0.125] * round(seconds * 8))
+
+    def test_answered(self) -> None:
+        """
+        It gets the answer, and each byte earns another grace; then both ends are closed,
+        whichever of them it is.
+        """
+        for name in ("first", "second"):
+            self.begin(self.GRACE)
+            end: PipeEnd = getattr(self.pipe, name)
+            one, two = self.connect(end), self.connect(end.peer)
+            one.finish()
+            for _ in range(5):
+                self.pump(0.75)
+                two.deliver(b"x")
+            self.assertEqual(one.value(), b"xxxxx")
+            self.assertFalse(two.disconnecting)
+            self.pump(1.25)
+            self.assertTrue(one.disconnected and two.disconnected)
+            self.assertEqual(len(self.watch), 0)
+            self.pump(1)
+            self.assertClosed(ConnectionDone)
+            self.reasons.clear()
+
+    def test_notTaken(self) -> None:
+        """
+        While what it has sent is not taken it has as long as an end has to take its last
+        bytes.
+        """
+        one, two = self.join(second=3)
+        one.deliver(b"request")
+        one.finish()
+        self.pump(FLUSH / 2)
+        self.assertFalse(one.disconnecting)
+        self.assertEqual(two.take(), b"request")
+        self.pump(FLUSH)
+        self.assertClosed(ConnectionDone)
+
+    def test_late(self) -> None:
+        """
+        What it has not read when its grace is over is delivered nevertheless, if it
+        reads.
+        """
+        one, two = self.join(first=0)
+        one.finish()
+        two.deliver(b"answer")
+        self.pump(2)
+        self.assertTrue(two.disconnected)
+        self.assertFalse(one.disconnected)
+        self.assertEqual(one.take(), b"answer")
+        self.assertClosed(ConnectionDone)
+
+    def test_paused(self) -> None:
+        """
+        That nothing moves because it reads too slowly does not count: there is more for
+        it.
+        """
+        socket = Socket(100)
+        two = self.connect(self.pipe.second)
+        self.pipe.first.makeConnection(cast("ITransport", socket))
+        two.deliver(bytes(sockets.READ_SIZE + 200))
+        self.assertTrue(two.paused)
+        self.pipe.first.readConnectionLost()
+        self.pump(10 * FLUSH)
+        self.assertIs(self.pipe.state, PipeState.JOINED)
+        self.assertFalse(two.disconnecting)
+        self.pipe.first.connectionLost()
+        self.assertTrue(two.disconnecting)
+
+    def test_noGrace(self) -> None:
+        """
+        Without a grace that is the end of both; what came before is delivered.
+        """
+        self.begin(0)
+        one, two = self.join(first=3, second=3)
+        two.deliver(b"answer")
+        one.deliver(b"request")
+        one.finish()
+        self.assertEqual((one.take(), two.take()), (b"answer", b"request"))
+        self.assertClosed(ConnectionDone)
+
+    def test_lost(self) -> None:
+        """
+        One that is lost meanwhile is not looked at any more.
+        """
+        one, two = self.join()
+        one.finish()
+        self.assertEqual(len(self.watch), 1)
+        two.lose()
+        self.assertEqual(len(self.watch), 0)
+        self.pump(1)
+        self.assertClosed(ConnectionLost)
+
+    def test_bothFinish(self) -> None:
+        """
+        When both have finished sending there is nothing to wait for.
+        """
+        one, two = self.join()
+        one.finish()
+        two.finish()
+        self.assertEqual(len(self.watch), 0)
+        self.pump(1)
+        self.assertClosed(ConnectionDone)

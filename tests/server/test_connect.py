@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.device.errors import NoFreePort, ProtocolViolation
+from muxd.net.peers import Presence
 from muxd.server import protocol as protocolModule
 from muxd.server.connect import ConnectAttempt, resultOf
 from muxd.server.states import State
@@ -260,7 +261,7 @@ class ConnectTests(ServingTestCase):
         """
         A client that is known to be gone altogether is not waited for.
         """
-        self.patch(protocolModule, "hasHungUp", lambda transport: True)
+        self.patch(protocolModule, "peerOf", lambda transport: Presence.GONE)
         client = self.client()
         client.send(connectRequest(1, 22))
         client.transport.deliver(b"GET")

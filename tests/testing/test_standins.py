@@ -10,6 +10,7 @@ from errno import EINVAL, ENOENT
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError
 from twisted.internet.interfaces import (
     IConsumer,
+    IHalfCloseableProtocol,
     IPushProducer,
     IStreamClientEndpoint,
     ITransport,
@@ -202,6 +203,31 @@ class BudgetTransportTests(SynchronousTestCase):
         self.assertFalse(self.transport.writeClosed)
         self.assertEqual(self.transport.take(), b"abc")
         self.assertTrue(self.transport.writeClosed)
+
+    def test_tellsOfHalf(self) -> None:
+        """
+        A protocol that can be half-closed is told, once and by way of the clock.
+        """
+
+        @implementer(IHalfCloseableProtocol)
+        class HalfCloseable(Protocol):
+            told = 0
+
+            def readConnectionLost(self) -> None:
+                pass
+
+            def writeConnectionLost(self) -> None:
+                self.told += 1
+
+        protocol = HalfCloseable()
+        self.transport.protocol = protocol
+        self.transport.budget = None
+        self.transport.loseWriteConnection()
+        self.assertEqual(protocol.told, 0)
+        self.settle()
+        self.transport.allow()
+        self.settle()
+        self.assertEqual(protocol.told, 1)
 
     def test_pausedReading(self) -> None:
         """

@@ -1,0 +1,212 @@
+# -*- test-case-name: tests.net.test_peers -*-
+"""
+Whether a socket's other end is still held by a program.
+
+An end of file does not tell: a program that has closed its socket and one that has only
+finished sending look the same to who reads.  Linux knows better where the other end is on
+the same machine:
+
+  - A UNIX socket is hung up (C{POLLHUP}) once its peer is closed, and not before.
+
+  - A TCP socket that was only shut down still has an inode, which is that of the program's
+    descriptor; one that was closed lives on in FIN_WAIT2, without one.  The kernel tells of
+    a single socket by its addresses (C{sock_diag(7)}), to anybody, in some microseconds,
+    whatever the number of sockets.
+
+The kernel tells of the network namespace that asks.  A peer in another one, or on another
+machine, is not found, and nobody knows.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from errno import ENOENT
+from typing import Any
+
+NETLINK_SOCK_DIAG = 4
+SOCK_DIAG_BY_FAMILY = 20
+NLM_F_REQUEST = 1
+NLMSG_ERROR = 2
+INET_DIAG_SHUTDOWN = 8
+TCP_LISTEN = 10
+SHUTDOWN_BOTH = 3
+
+_HEADER = struct.Struct("=IHHII")
+"""Of each netlink message: length, type, flags, sequence number, sender."""
+_REQUEST = struct.Struct("=BBBBI")
+"""Family, protocol, what else to tell, padding, states."""
+_PORTS = struct.Struct("!HH")
+_ANSWER = struct.Struct("=BBBB")
+"""Family, state, timer, retransmissions; then the addresses, as they were asked for."""
+_ADDRESSES = 48
+_NUMBERS = struct.Struct("=IIIII")
+"""Expiry, read queue, write queue, user, inode."""
+_ATTRIBUTE = struct.Struct("=HH")
+_ERROR = struct.Struct("=i")
+_ANY_COOKIE = b"\xff" * 8
+
+BATCH = 32
+"""Questions at a time: so many answers fit into a netlink socket's default buffer."""
+
+_MAPPED = "::ffff:"
+
+
+class Presence(Enum):
+    """
+    What is known of a socket's other end.
+
+    @cvar GONE: It has been closed: nothing that is sent will be read.
+    @cvar HELD: A program holds it, and may read.
+    @cvar UNKNOWN: Nobody can tell.
+    """
+
+    GONE = "gone"
+    HELD = "held"
+    UNKNOWN = "unknown"
+
+
+_FINISHED = getattr(select, "POLLRDHUP", 0)
+
+
+def presenceOf(descriptor: int) -> Presence:
+    """
+    What is known of the other end of a connected socket, now.
+
+    One that has not finished sending counts as L{Presence.HELD}.
+
+    @param descriptor: Of the socket; of anything else nothing is known.
+    """
+    if not sys.platform.startswith("linux") or descriptor < 0:
+        return Presence.UNKNOWN
+    poll = select.poll()
+    poll.register(descriptor, _FINISHED)
+    events = sum(event for _, event in poll.poll(0))
+    if events & (select.POLLHUP | select.POLLNVAL):
+        return Presence.GONE
+    try:
+        ours = socket.socket(fileno=descriptor)
+    except OSError:
+        return Presence.UNKNOWN
+    try:
+        if not events & _FINISHED or ours.family == socket.AF_UNIX:
+            return Presence.HELD
+        question = tcpQuestion(ours)
+    finally:
+        # It is not ours to close.
+        ours.detach()
+    if question is None:
+        return Presence.UNKNOWN
+    return next(iter(tcpPresences([question])), Presence.UNKNOWN)
+
+
+def tcpQuestion(connected: socket.socket) -> bytes | None:
+    """
+    What to ask the kernel about the other end of a TCP socket; None if it is no connected
+    TCP socket.
+    """
+    if connected.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    try:
+        family, theirHost, theirPort, scope = _place(connected.getpeername())
+        _, ourHost, ourPort, _ = _place(connected.getsockname())
+        addresses = _packed(family, theirHost) + _packed(family, ourHost)
+    except (OSError, ValueError):
+        return None
+    body = (
+        _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF)
+        + _PORTS.pack(theirPort, ourPort)
+        + addresses
+        + scope.to_bytes(4, sys.byteorder)
+        + _ANY_COOKIE
+    )
+    length = _HEADER.size + len(body)
+    return _HEADER.pack(length, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, ourPort, 0) + body
+
+
+def tcpPresences(questions: Sequence[bytes]) -> list[Presence]:
+    """
+    Ask the kernel about the other ends of TCP sockets that have finished sending.
+
+    @param questions: By L{tcpQuestion}.
+    @return: the answers, in their order; L{Presence.UNKNOWN} for those that this network
+        namespace does not have.  They are fewer than the questions, or none, if the kernel
+        answers no more.
+    """
+    found: list[Presence] = []
+    try:
+        with socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG
+        ) as kernel:
+            # It answers before send() returns, or not at all.
+            kernel.setblocking(False)
+            for first in range(0, len(questions), BATCH):
+                batch = questions[first : first + BATCH]
+                kernel.send(b"".join(batch))
+                for asked in batch:
+                    found.append(_presence(kernel.recv(4096), asked))
+    except (OSError, AttributeError, struct.error):
+        pass
+    return found
+
+
+def _place(address: Any) -> tuple[int, str, int, int]:
+    """
+    Family, host, port and scope of an address.  IPv4 in IPv6's clothes is IPv4, which is
+    where the kernel looks for both.
+    """
+    host, port = address[0], address[1]
+    scope = address[3] if len(address) > 3 else 0
+    if host.startswith(_MAPPED) and "." in host:
+        host = host.removeprefix(_MAPPED)
+    host = host.partition("%")[0]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return family, host, port, scope
+
+
+def _packed(family: int, host: str) -> bytes:
+    return socket.inet_pton(family, host).ljust(16, b"\0")
+
+
+def _presence(answer: bytes, asked: bytes) -> Presence:
+    """
+    Understand an answer.
+
+    @raise OSError: The kernel does not know such questions.
+    """
+    length, kind, _, _, _ = _HEADER.unpack_from(answer)
+    offset = _HEADER.size
+    if kind == NLMSG_ERROR:
+        number = -_ERROR.unpack_from(answer, offset)[0]
+        if number == ENOENT:
+            return Presence.UNKNOWN
+        raise OSError(number, "sock_diag")
+    _, state, _, _ = _ANSWER.unpack_from(answer, offset)
+    offset += _ANSWER.size
+    ports = asked[_HEADER.size + _REQUEST.size :][: _PORTS.size]
+    if state == TCP_LISTEN or answer[offset : offset + _PORTS.size] != ports:
+        # The connection is not there, but a socket that listens where it was.
+        return Presence.UNKNOWN
+    offset += _ADDRESSES
+    inode = _NUMBERS.unpack_from(answer, offset)[4]
+    offset += _NUMBERS.size
+    if not inode:
+        return Presence.GONE
+    for name, value in _attributes(answer[offset:length]):
+        if name == INET_DIAG_SHUTDOWN and value and value[0] == SHUTDOWN_BOTH:
+            # Nothing can be read from it any more, though it has not been closed.
+            return Presence.GONE
+    return Presence.HELD
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    while len(data) >= _ATTRIBUTE.size:
+        length, name = _ATTRIBUTE.unpack_from(data)
+        if length < _ATTRIBUTE.size:
+            return
+        yield name, data[_ATTRIBUTE.size : length]
+        data = data[(length + 3) & ~3 :]
