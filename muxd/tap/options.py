@@ -14,6 +14,9 @@ import muxd
 from muxd.tap.journal import journalObserver, leadsToJournal
 from muxd.tap.pidfile import DEFAULT, removeStalePidFile
 
+LONGEST_GRACE = 86400
+"""A day, in seconds."""
+
 
 class CommandOptions(usage.Options):
     """
@@ -107,6 +110,21 @@ class CommandOptions(usage.Options):
         """
         runner = self.parent
         return runner is not None and "logLevel" in runner
+
+
+def graceFromOption(text: str) -> float:
+    """
+    The seconds of C{--grace}.
+
+    @raise usage.UsageError: They are none.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_GRACE:
+        raise usage.UsageError(f"--grace: expected seconds from 0 to {LONGEST_GRACE}, got {text!r}")
+    return seconds
 
 
 def prepareTwistd(twistd: usage.Options, pidFile: str | None) -> None:

@@ -103,6 +103,13 @@ class ScriptOptions(usage.Options):
 
     opt_C = opt_config_dir
 
+    def opt_grace(self, seconds: str) -> None:
+        """
+        How long a client on another machine that has finished sending may be silent
+        before it is taken to have gone; 0 is at once. [default: 1]
+        """
+        self.daemon += ["--grace", seconds]
+
     def opt_no_preflight(self) -> None:
         """
         List phones at once, and do not ask them for their trust.

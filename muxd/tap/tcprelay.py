@@ -9,7 +9,7 @@ The command line is that of the old C{tcprelay.py}, remote port first
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted.application.service import IService
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -22,9 +22,10 @@ from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, pa
 from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.selection import Network
 from muxd.description import Description
+from muxd.limits import LIMITS
 from muxd.relay import BUFFER, RelayService, Route
 from muxd.tap.master import ProcessMaster
-from muxd.tap.options import CommandOptions
+from muxd.tap.options import CommandOptions, graceFromOption
 
 LOOPBACK = "127.0.0.1"
 LOOPBACK6 = "::1"
@@ -69,6 +70,13 @@ class Options(CommandOptions):
         ["socket", "s", None, f"The daemon: {SPELLINGS}. [default: {VARIABLE}, else the usual]"],
         ["network", None, "no", "Whether phones on the network count: no, yes, or prefer."],
         ["address", "a", LOOPBACK, "This machine's address to listen on, as 0.0.0.0 for all."],
+        [
+            "grace",
+            None,
+            str(LIMITS.halfCloseGrace),
+            "Seconds of silence after which a client elsewhere that has finished sending is taken "
+            "to have gone; 0 is at once, as iproxy.",
+        ],
         ["bufsize", "b", BUFFER // 1024, "Kilobytes that may wait in each direction."],
     ]
 
@@ -130,10 +138,11 @@ Examples:
         if not self["forwards"] and not self["pairs"]:
             raise usage.UsageError("expected REMOTE[:LOCAL], or --from and --to: nothing to relay")
         buffer = self._buffer()
+        limits = replace(LIMITS, halfCloseGrace=graceFromOption(self["grace"]))
         self.chooseReactor()
         try:
             self.service = TcprelayService(
-                self.reactor, [*self._forwards(), *self._pairs()], buffer=buffer
+                self.reactor, [*self._forwards(), *self._pairs()], limits=limits, buffer=buffer
             )
         except ValueError as error:
             raise usage.UsageError(str(error)) from error

@@ -6,6 +6,7 @@ C{twistd usbmuxd}: the daemon's options, and the service made of them.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import quoteStringArgument
@@ -14,10 +15,11 @@ from twisted.python import usage
 from twisted.python.runtime import platform
 
 from muxd.description import Description
+from muxd.limits import LIMITS
 from muxd.service import MuxService
 from muxd.sources import sourceParsers
 from muxd.tap.master import ProcessMaster
-from muxd.tap.options import CommandOptions
+from muxd.tap.options import CommandOptions, graceFromOption
 from muxd.tap.process import collectLess, takeTurns
 
 UNIX_ENDPOINT = "unix:/var/run/usbmuxd:mode=666"
@@ -62,6 +64,7 @@ class Options(CommandOptions):
         self["libusb"] = None
         self["verbose"] = 0
         self["preflight"] = True
+        self["grace"] = LIMITS.halfCloseGrace
 
     def opt_listen(self, endpoint: str) -> None:
         """
@@ -110,6 +113,13 @@ class Options(CommandOptions):
         self["config-dir"] = os.path.abspath(path)
 
     opt_C = opt_config_dir
+
+    def opt_grace(self, seconds: str) -> None:
+        """
+        A client on another machine that has finished sending is taken to have gone when
+        nothing has moved for so long; 0 is at once. [default: 1]
+        """
+        self["grace"] = graceFromOption(seconds)
 
     def opt_no_preflight(self) -> None:
         """
@@ -163,6 +173,7 @@ class Options(CommandOptions):
                 sources=self._sources(),
                 configDir=self["config-dir"],
                 preflight=self["preflight"],
+                limits=replace(LIMITS, halfCloseGrace=self["grace"]),
             )
         except ValueError as error:
             raise usage.UsageError(str(error)) from error

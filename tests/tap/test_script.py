@@ -55,7 +55,10 @@ class ScriptOptionsTests(SynchronousTestCase):
             ],
         )
         self.assertEqual(
-            self.arguments("-l", "/var/log/x", "-v", "-v", "-p", "--source", "simulated:2"),
+            self.arguments(
+                *("-l", "/var/log/x", "-v", "-v", "-p"),
+                *("--source", "simulated:2", "--grace", "0"),
+            ),
             [
                 "--nodaemon",
                 "--pidfile=",
@@ -67,6 +70,8 @@ class ScriptOptionsTests(SynchronousTestCase):
                 "--no-preflight",
                 "--source",
                 "simulated:2",
+                "--grace",
+                "0",
             ],
         )
 

@@ -163,6 +163,16 @@ class ForwardTests(TcprelayTestCase):
         self.setUp()
         self.assertEqual(self.start("22").buffer, BUFFER)
 
+    def test_grace(self) -> None:
+        """
+        How long clients elsewhere that have finished sending are waited for can be told.
+        """
+        self.assertEqual(self.start("--grace", "0", "22:2222")._halfClosed.grace, 0.0)
+        self.setUp()
+        self.assertEqual(self.start("22:2222")._halfClosed.grace, 1.0)
+        self.setUp()
+        self.assertIn("--grace: expected seconds", self.refused("--grace", "long", "22"))
+
     def test_threaded(self) -> None:
         """
         C{-t} is accepted, and changes nothing.

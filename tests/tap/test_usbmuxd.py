@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from dataclasses import replace
 from typing import Any
 
 from twisted.logger import LogLevel
@@ -16,6 +17,7 @@ from twisted.python.runtime import platform
 from twisted.trial.unittest import SynchronousTestCase
 
 import muxd
+from muxd.limits import LIMITS
 from muxd.tap import usbmuxd
 from muxd.tap.usbmuxd import (
     TCP_ENDPOINT,
@@ -65,7 +67,13 @@ class OptionsTests(UsbmuxdTestCase):
         place = TCP_ENDPOINT if platform.isWindows() else UNIX_ENDPOINT
         self.assertEqual(
             self.parsed(),
-            {"listen": [place], "sources": ["usb"], "configDir": None, "preflight": True},
+            {
+                "listen": [place],
+                "sources": ["usb"],
+                "configDir": None,
+                "preflight": True,
+                "limits": LIMITS,
+            },
         )
 
     def test_windows(self) -> None:
@@ -223,6 +231,32 @@ class PreflightTests(UsbmuxdTestCase):
             self.setUp()
             self.options.parseOptions([word])
             self.assertFalse(self.options["preflight"])
+
+
+class GraceTests(UsbmuxdTestCase):
+    """
+    How long clients of which nobody knows are waited for.
+    """
+
+    def test_grace(self) -> None:
+        """
+        It is a second, or what is said; nothing else of the limits changes.
+        """
+        for words, grace in ((), 1.0), (("--grace", "2.5"), 2.5), (("--grace", "0"), 0.0):
+            self.setUp()
+            self.options.parseOptions([*words, "-s", "simulated"])
+            service = self.options.service
+            self.assertEqual(service._limits, replace(LIMITS, halfCloseGrace=grace))
+            self.assertEqual(service._factory.halfClosed.grace, grace)
+
+    def test_wrong(self) -> None:
+        """
+        What is no time is refused.
+        """
+        for word in ("", "-1", "soon", "nan", "inf", "86401"):
+            self.setUp()
+            error = self.refused("--grace", word)
+            self.assertEqual(error, f"--grace: expected seconds from 0 to 86400, got {word!r}")
 
 
 class AddressTests(SynchronousTestCase):
