@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import clientFromString
-from twisted.internet.error import ConnectError, ConnectingCancelledError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IProtocol,
@@ -23,6 +23,8 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from muxd.client import errors
 from muxd.client.address import Address, daemonAddress
@@ -31,6 +33,7 @@ from muxd.client.connection import Conversation
 from muxd.client.errors import NoDaemon, Stage, TimedOut
 from muxd.client.exchange import DialectChoice
 from muxd.client.requests import Dialect, Request, programName
+from muxd.client.socketio import BACKLOG_PAUSE
 from muxd.limits import LIMITS, Limits
 
 T = TypeVar("T")
@@ -125,16 +128,30 @@ class DaemonAccess:
         return conversing.addTimeout(seconds, self.clock, timedOut)
 
     async def _open(self) -> Conversation:
-        opening: Deferred[Any] = self._endpoint.connect(_ConversationFactory(self))
-        try:
-            conversation: Conversation = await opening
-        except (CancelledError, ConnectingCancelledError):
-            raise
-        except Exception as error:
-            # A ConnectError's text says once more that it is one.
-            bare = isinstance(error, ConnectError) and error.args[0]
-            raise NoDaemon(self.where, bare or error) from error
-        return conversation
+        while True:
+            opening: Deferred[Any] = self._endpoint.connect(_ConversationFactory(self))
+            try:
+                conversation: Conversation = await opening
+            except (CancelledError, ConnectingCancelledError):
+                raise
+            except Exception as error:
+                if not _isBusy(error):
+                    # A ConnectError's text says once more that it is one.
+                    bare = isinstance(error, ConnectError) and error.args[0]
+                    raise NoDaemon(self.where, bare or error) from error
+            else:
+                return conversation
+            await deferLater(self.clock, BACKLOG_PAUSE)
+
+
+def _isBusy(error: Exception) -> bool:
+    """
+    Whether a daemon cannot accept at present, for its socket's backlog is full: Linux
+    says so of UNIX sockets at once, and Twisted takes it for an end before the
+    beginning.
+    """
+    reason = error.args[0] if isinstance(error, ConnectError) and error.args else None
+    return isinstance(reason, Failure) and reason.check(ConnectionDone) is not None
 
 
 class _ConversationFactory(Factory):

@@ -62,7 +62,8 @@ class UsbmuxClient:
     All methods fail with a L{muxd.client.errors.UsbmuxError}: C{NoDaemon},
     C{DaemonLost}, C{DaemonNonsense}, C{DaemonRefused}, C{NotSupported} and
     C{TimedOut} anywhere, others where they say so.  Cancelling closes the
-    connection.  A command may take the limits' C{answerTimeout} in all.
+    connection.  A command takes C{timeout}, the seconds that all of it may take;
+    without it, the limits' C{answerTimeout}.
 
     @ivar access: How the daemon is reached.
     """
@@ -78,36 +79,40 @@ class UsbmuxClient:
         """
         self.access = daemonAccess(reactor, via, environ)
 
-    def listDevices(self) -> Deferred[list[Device]]:
+    def listDevices(self, timeout: float | None = None) -> Deferred[list[Device]]:
         """
         Which phones are there.  One that is reached by a cable and by the
         network is two devices with one UDID.
         """
-        return Deferred.fromCoroutine(self._commands().listDevices())
+        return Deferred.fromCoroutine(self._commands(timeout).listDevices())
 
-    def listListeners(self) -> Deferred[list[ListenerRecord]]:
+    def listListeners(self, timeout: float | None = None) -> Deferred[list[ListenerRecord]]:
         """
         Which programs listen to the daemon's events.
         """
-        return Deferred.fromCoroutine(self._commands().listListeners())
+        return Deferred.fromCoroutine(self._commands(timeout).listListeners())
 
-    def readBUID(self) -> Deferred[str]:
+    def readBUID(self, timeout: float | None = None) -> Deferred[str]:
         """
         The host's identity.
         """
-        return Deferred.fromCoroutine(self._commands().readBUID())
+        return Deferred.fromCoroutine(self._commands(timeout).readBUID())
 
-    def readPairRecord(self, udid: str) -> Deferred[bytes]:
+    def readPairRecord(self, udid: str, timeout: float | None = None) -> Deferred[bytes]:
         """
         What this host has to prove to a phone that it is trusted: a property
         list, as it is stored.
 
         Fails with C{NoPairRecord} or C{PairRecordError}.
         """
-        return Deferred.fromCoroutine(self._commands().readPairRecord(udid))
+        return Deferred.fromCoroutine(self._commands(timeout).readPairRecord(udid))
 
     def savePairRecord(
-        self, udid: str, record: bytes | Mapping[str, Any], deviceID: int | None = None
+        self,
+        udid: str,
+        record: bytes | Mapping[str, Any],
+        deviceID: int | None = None,
+        timeout: float | None = None,
     ) -> Deferred[None]:
         """
         Store a pair record.  Fails with C{PairRecordError}.
@@ -116,13 +121,15 @@ class UsbmuxClient:
         @param deviceID: Of the phone, if it is there: listeners are then told
             that it has been paired.
         """
-        return Deferred.fromCoroutine(self._commands().savePairRecord(udid, record, deviceID))
+        return Deferred.fromCoroutine(
+            self._commands(timeout).savePairRecord(udid, record, deviceID)
+        )
 
-    def deletePairRecord(self, udid: str) -> Deferred[None]:
+    def deletePairRecord(self, udid: str, timeout: float | None = None) -> Deferred[None]:
         """
         Forget a pair record.  Fails with C{NoPairRecord} or C{PairRecordError}.
         """
-        return Deferred.fromCoroutine(self._commands().deletePairRecord(udid))
+        return Deferred.fromCoroutine(self._commands(timeout).deletePairRecord(udid))
 
     def connect(
         self,
@@ -152,12 +159,12 @@ class UsbmuxClient:
         """
         return self.access.become(listenRequest(), factory, FeedAddress(self.access.where))
 
-    def _commands(self) -> DaemonCommands:
+    def _commands(self, timeout: float | None) -> DaemonCommands:
         """
         The commands, of which one may take as long as it should from now on.
         """
         access = self.access
-        end = access.clock.seconds() + access.limits.answerTimeout
+        end = access.clock.seconds() + (access.limits.answerTimeout if timeout is None else timeout)
 
         def left() -> float:
             return max(0.0, end - access.clock.seconds())

@@ -102,13 +102,8 @@ class UsbmuxClientEndpoint:
             raise ConnectingCancelledError(address) from None
 
     async def _lookUp(self) -> Device:
-        seconds = self._timeout
-
-        def timedOut(result: object, _: float) -> list[Device]:
-            raise TimedOut(Stage.LOOK_UP, seconds, f"usbmuxd at {self._client.access.where}")
-
-        listing = self._client.listDevices()
-        return self._choose(await listing.addTimeout(seconds, self._clock, timedOut))
+        seconds = min(self._timeout, self._client.access.limits.answerTimeout)
+        return self._choose(await self._client.listDevices(seconds))
 
     def _waitForPhone(self, seconds: float, absence: Exception) -> Deferred[Device]:
         def timedOut(result: object, _: float) -> Device:

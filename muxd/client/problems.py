@@ -28,7 +28,6 @@ class Stage(Enum):
     REACH = "reaching the daemon"
     ANSWER = "waiting for the daemon's answer"
     EVENT = "waiting for an event"
-    LOOK_UP = "looking for the phone"
     WAIT = "waiting for the phone to be plugged in"
     CONNECT = "waiting for the phone to accept the connection"
 
@@ -198,7 +197,9 @@ class TimedOut(UsbmuxError):
         @param seconds: How long it was given.
         @param subject: With or about what it was being done.
         """
-        super().__init__(f"time-out after {seconds:g} s while {stage.value} ({subject})")
+        # What is left of a longer time is no round number.
+        duration = f"{seconds:.0f}" if seconds >= 1000 else f"{seconds:.3g}"
+        super().__init__(f"time-out after {duration} s while {stage.value} ({subject})")
         self.stage = stage
 
 

@@ -239,16 +239,14 @@ def openSocket(address: Address, deadline: Deadline, sleep: Sleep = time.sleep) 
     except TimeoutError:
         raise deadline.error(Stage.REACH, subject) from None
     except OSError as error:
-        raise NoDaemon(str(address), _reason(error)) from error
+        raise NoDaemon(str(address), unreachable(error)) from error
 
 
 def _openUnix(
     address: UnixAddress, deadline: Deadline, subject: str, sleep: Sleep
 ) -> socket.socket:
-    if not hasattr(socket, "AF_UNIX"):
-        raise OSError("there are no UNIX sockets here, give a host:port")
     while True:
-        sock = socket.socket(socket.AF_UNIX)
+        sock = unixSocket()
         try:
             return _connected(sock, address.path, deadline, subject)
         except BlockingIOError:
@@ -286,7 +284,21 @@ def _connected(
     return sock
 
 
-def _reason(error: OSError) -> str:
+def unixSocket() -> socket.socket:
+    """
+    A UNIX socket.
+
+    @raise OSError: There are none on this system.
+    """
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError("there are no UNIX sockets here, give a host:port")
+    return socket.socket(socket.AF_UNIX)
+
+
+def unreachable(error: OSError) -> str:
+    """
+    Why a daemon cannot be reached, for L{NoDaemon}.
+    """
     text = error.strerror or str(error)
     if isinstance(error, PermissionError):
         return f"{text}; you need the right to read and write this socket"

@@ -4,9 +4,10 @@ The kinds of clients that there are, with one set of words for what they can do.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import aclosing, closing
 from itertools import islice
 from typing import Any
 from typing import Protocol as TypingProtocol
@@ -16,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from muxd.client import blocking
+from muxd.client import aio, blocking
 from muxd.client.access import accessAt
 from muxd.client.address import UnixAddress
 from muxd.client.answers import Device, Event, ListenerRecord
@@ -138,6 +139,85 @@ class BlockingKind:
             phone.sendall(words)
             phone.shutdown(socket.SHUT_WR)
             return phone.makefile("rb").read()
+
+
+class AsyncioKind:
+    """
+    L{muxd.client.aio}, each call in a loop of its own.
+    """
+
+    def __init__(self, address: UnixAddress) -> None:
+        self._address = address
+
+    async def devices(self) -> list[Device]:
+        """
+        The phones that are there.
+        """
+        return asyncio.run(aio.devices(address=self._address))
+
+    async def listeners(self) -> list[ListenerRecord]:
+        """
+        The programs that listen.
+        """
+        return asyncio.run(aio.listeners(address=self._address))
+
+    async def buid(self) -> str:
+        """
+        The host's identity.
+        """
+        return asyncio.run(aio.buid(address=self._address))
+
+    async def readPairRecord(self, udid: str) -> bytes:
+        """
+        A pair record.
+        """
+        return asyncio.run(aio.readPairRecord(udid, address=self._address))
+
+    async def savePairRecord(
+        self, udid: str, record: bytes | Mapping[str, Any], deviceID: int | None = None
+    ) -> None:
+        """
+        Store one.
+        """
+        asyncio.run(aio.savePairRecord(udid, record, deviceID=deviceID, address=self._address))
+
+    async def deletePairRecord(self, udid: str) -> None:
+        """
+        Forget one.
+        """
+        asyncio.run(aio.deletePairRecord(udid, address=self._address))
+
+    async def events(self, count: int) -> list[Event]:
+        """
+        The first events that a listener is told.
+        """
+
+        async def listen() -> list[Event]:
+            heard: list[Event] = []
+            async with aclosing(aio.watch(address=self._address)) as events:
+                async for event in events:
+                    heard.append(event)
+                    if len(heard) == count:
+                        break
+            return heard
+
+        return asyncio.run(listen())
+
+    async def talk(self, words: bytes, udid: str | None = None, **options: Any) -> bytes:
+        """
+        Connect to port 22, say something, end, and read all that comes.
+        """
+
+        async def speak() -> bytes:
+            reader, writer = await aio.connect(22, udid, address=self._address, **options)
+            writer.write(words)
+            writer.write_eof()
+            heard = await asyncio.wait_for(reader.read(), PATIENCE)
+            writer.close()
+            await writer.wait_closed()
+            return heard
+
+        return asyncio.run(speak())
 
 
 class _Talk(Protocol):

@@ -66,7 +66,9 @@ class TimeTests(EndpointCase):
         self.start(SilentConnection)
         connecting = self.connect(timeout=2)
         self.host.advance(2)
-        self.assertIs(Stage.LOOK_UP, self.failure(connecting, TimedOut).stage)
+        error = self.failure(connecting, TimedOut)
+        self.assertIs(Stage.ANSWER, error.stage)
+        self.assertIn("time-out after 2 s", str(error))
 
     def test_slowDaemon(self) -> None:
         """

@@ -7,8 +7,12 @@ of it.  The answers are the table in F{docs/embedding.md}.
 from __future__ import annotations
 
 import plistlib
+import shutil
+import socket
 import sys
+import tempfile
 from collections.abc import Awaitable
+from threading import Thread
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +46,7 @@ from tests.client.fakedaemon import (
     result,
     untilClosed,
 )
-from tests.client.kinds import BlockingKind, Kind, TwistedKind
+from tests.client.kinds import AsyncioKind, BlockingKind, Kind, TwistedKind
 
 NOWHERE = UnixAddress("/nonexistent/usbmuxd")
 LISTED = answering(listOf(deviceEntry()))
@@ -488,6 +492,32 @@ class EveryClient(Mixed):
         self.assertEqual(Stage.WAIT, error.stage)
         assert "time-out after 0.05 s" in str(error) and "knows no phone" in str(error), error
 
+    async def test_busy(self) -> None:
+        """
+        A daemon whose backlog is full has not gone: it is tried again, until the
+        time is over or it accepts.
+        """
+        directory = tempfile.mkdtemp(prefix="muxd-")
+        self.addCleanup(shutil.rmtree, directory)
+        address = UnixAddress(f"{directory}/socket")
+        with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as held:
+            listening.bind(address.path)
+            listening.listen(0)
+            held.connect(address.path)
+            error = await self.fails("TimedOut", self.kind(address).talk(b"", timeout=0.1))
+            self.assertEqual(Stage.REACH, error.stage)
+
+            def serve() -> None:
+                listening.accept()[0].close()
+                connection, _ = listening.accept()
+                with connection:
+                    answering({"BUID": "x"})(Peer(connection))
+
+            serving = Thread(target=serve)
+            serving.start()
+            self.assertEqual("x", await self.kind(address).buid())
+            await deferToThread(serving.join, PATIENCE)
+
     async def test_connectTooLong(self) -> None:
         """
         A phone that does not answer in time is a time-out that says so, and the
@@ -522,3 +552,12 @@ class TwistedClientTests(EveryClient, TestCase):
 
     kind = TwistedKind
     errors = errors
+
+
+class AsyncioClientTests(EveryClient, TestCase):
+    """
+    The tests for L{muxd.client.aio}.
+    """
+
+    kind = AsyncioKind
+    errors = socketerrors

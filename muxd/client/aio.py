@@ -1,0 +1,612 @@
+# -*- test-case-name: tests.client.test_aio,tests.client.test_everyclient -*-
+"""
+Phones for programs on asyncio::
+
+    from muxd.client import aio
+
+    for device in await aio.devices():
+        print(device.udid)
+
+    reader, writer = await aio.connect(22)      # the only phone, its port 22
+    print(await reader.read(100))
+
+    async for event in aio.watch():
+        print(event)
+
+The functions, their arguments and their errors are those of L{muxd.client.blocking},
+as coroutines.  Everything can be cancelled at any moment, and no socket is left then.
+
+There is no thread, but for one case: a daemon at a host that is given by name is
+looked up as asyncio does it, in a thread of its loop.
+
+Nothing here imports Twisted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from functools import lru_cache
+from typing import Any
+
+from muxd.client import socketerrors
+from muxd.client.address import (
+    Address,
+    InvalidAddress,
+    TCPAddress,
+    UnixAddress,
+    daemonAddress,
+    parseAddress,
+)
+from muxd.client.answers import (
+    Answer,
+    Attached,
+    Detached,
+    Device,
+    DeviceTable,
+    Event,
+    ListenerRecord,
+    Paired,
+)
+from muxd.client.commands import DaemonCommands
+from muxd.client.exchange import DialectChoice, EventStream, Exchange, connecting
+from muxd.client.problems import Stage
+from muxd.client.requests import (
+    CONNECT_TIMEOUT,
+    Dialect,
+    Request,
+    connectRequest,
+    listenRequest,
+    programName,
+)
+from muxd.client.selection import Network, chooseDevice, fits
+from muxd.client.socketerrors import (
+    DaemonLost,
+    DaemonNonsense,
+    DaemonRefused,
+    NoDaemon,
+    NoPairRecord,
+    NoPhone,
+    NotSupported,
+    PairRecordError,
+    PhoneGone,
+    PortRefused,
+    SeveralPhones,
+    TimedOut,
+    UsbmuxError,
+)
+from muxd.client.socketio import BACKLOG_PAUSE, CHUNK, unixSocket, unreachable
+from muxd.limits import LIMITS, Limits
+from muxd.net.nodelay import sendAtOnce
+
+__all__ = [
+    "Attached",
+    "DaemonLost",
+    "DaemonNonsense",
+    "DaemonRefused",
+    "Detached",
+    "Device",
+    "Event",
+    "InvalidAddress",
+    "ListenerRecord",
+    "Network",
+    "NoDaemon",
+    "NoPairRecord",
+    "NoPhone",
+    "NotSupported",
+    "PairRecordError",
+    "Paired",
+    "PhoneGone",
+    "PortRefused",
+    "SeveralPhones",
+    "TimedOut",
+    "UsbmuxError",
+    "buid",
+    "connect",
+    "deletePairRecord",
+    "devices",
+    "listeners",
+    "readPairRecord",
+    "savePairRecord",
+    "watch",
+]
+
+ANSWER = LIMITS.answerTimeout
+
+Lost = Callable[[UsbmuxError], None]
+"""Told why the daemon was lost."""
+
+
+async def devices(
+    timeout: float | None = ANSWER, *, address: Address | str | None = None
+) -> list[Device]:
+    """
+    All phones that are there now.
+    """
+    return await _daemonAt(address).devices(_Deadline(timeout))
+
+
+async def watch(
+    timeout: float | None = None,
+    *,
+    reconnect: bool = False,
+    lost: Lost | None = None,
+    address: Address | str | None = None,
+) -> AsyncGenerator[Event, None]:
+    """
+    Yield what happens to phones, beginning with one L{Attached} for each that is
+    there; end after C{timeout} seconds.
+
+    The connection is made when the first event is asked for and closed with the
+    generator; C{contextlib.aclosing} closes it at once.
+
+    @param reconnect: Outlive the daemon: when it goes away, its phones are
+        yielded as L{Detached}, and it is waited for.  It need not be there yet
+        either.  Otherwise its loss is raised.
+    @param lost: With C{reconnect}: called once whenever the daemon is lost.
+    """
+    daemon = _daemonAt(address)
+    report = (lost or _ignore) if reconnect else None
+    async with aclosing(daemon.watch(_Deadline(timeout), report)) as events:
+        async for event in events:
+            yield event
+
+
+async def connect(
+    port: int,
+    udid: str | None = None,
+    *,
+    network: Network = Network.NO,
+    wait: float | None = None,
+    timeout: float | None = CONNECT_TIMEOUT,
+    address: Address | str | None = None,
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """
+    Connect to a TCP port of a phone.
+
+    @param udid: Which phone, with or without the dash; None for the only one.
+    @param network: Whether phones on the network count; they do not unless asked
+        for.
+    @param wait: How many seconds to wait for the phone (or for the daemon, which
+        some systems start when a phone comes) if it is not there; this time is
+        not counted as part of C{timeout}.
+    @return: streams, as C{asyncio.open_connection} has them.
+    @raise NoPhone: It is not there.
+    @raise TimedOut: It did not come within C{wait}, or all the rest took longer
+        than C{timeout}.
+    @raise SeveralPhones: Several are, and C{udid} does not say which.
+    @raise PortRefused: Nothing listens on that port.
+    """
+    if not 0 < port < 65536:
+        raise ValueError(f"expected a port from 1 to 65535, got {port}")
+    daemon = _daemonAt(address)
+    deadline = _Deadline(timeout)
+    try:
+        device = await daemon.choose(udid, network, deadline)
+    except (NoPhone, NoDaemon) as absence:
+        if wait is None:
+            raise
+        began = deadline.now()
+        device = await daemon.waitFor(udid, network, wait, absence)
+        deadline.extend(deadline.now() - began)
+    return await daemon.connect(device, port, deadline)
+
+
+async def listeners(
+    timeout: float | None = ANSWER, *, address: Address | str | None = None
+) -> list[ListenerRecord]:
+    """
+    The programs that the daemon tells of phones.
+    """
+    return await _daemonAt(address).commands(_Deadline(timeout)).listListeners()
+
+
+async def buid(timeout: float | None = ANSWER, *, address: Address | str | None = None) -> str:
+    """
+    The identity of the daemon's host, which phones trust.
+    """
+    return await _daemonAt(address).commands(_Deadline(timeout)).readBUID()
+
+
+async def readPairRecord(
+    udid: str, timeout: float | None = ANSWER, *, address: Address | str | None = None
+) -> bytes:
+    """
+    The pair record of a phone: a property list, with private keys in it.
+
+    @raise NoPairRecord: There is none.
+    """
+    return await _daemonAt(address).commands(_Deadline(timeout)).readPairRecord(udid)
+
+
+async def savePairRecord(
+    udid: str,
+    record: bytes | Mapping[str, Any],
+    timeout: float | None = ANSWER,
+    *,
+    deviceID: int | None = None,
+    address: Address | str | None = None,
+) -> None:
+    """
+    Store a pair record, instead of one that may be there.
+
+    @param record: A property list, or what to make one of.
+    @param deviceID: Of the phone if it is there; listeners are then told that it
+        is paired.
+    """
+    commands = _daemonAt(address).commands(_Deadline(timeout))
+    await commands.savePairRecord(udid, record, deviceID)
+
+
+async def deletePairRecord(
+    udid: str, timeout: float | None = ANSWER, *, address: Address | str | None = None
+) -> None:
+    """
+    Forget a pair record: the phone will ask again whether to trust this host.
+
+    @raise NoPairRecord: There is none.
+    """
+    await _daemonAt(address).commands(_Deadline(timeout)).deletePairRecord(udid)
+
+
+class _Deadline:
+    """
+    The moment, by the loop's clock, at which an operation has taken too long.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self.now = asyncio.get_running_loop().time
+        self._end = None if seconds is None else self.now() + seconds
+
+    def extend(self, seconds: float) -> None:
+        """
+        Do not count that time: it was spent on something with its own limit.
+        """
+        if self._end is not None:
+            self._end += seconds
+
+    def within(self, seconds: float) -> _Deadline:
+        """
+        A deadline so many seconds from now, or this one if it comes first.
+        """
+        other = _Deadline(seconds)
+        sooner = self._end is None or (other._end or 0.0) < self._end
+        return other if sooner else self
+
+    def atMost(self, seconds: float) -> float:
+        """
+        How long to do something that should take so many seconds.
+        """
+        return seconds if self._end is None else max(0.0, min(seconds, self._end - self.now()))
+
+    @property
+    def expired(self) -> bool:
+        """
+        Whether it has passed.
+        """
+        return self._end is not None and self.now() >= self._end
+
+    @asynccontextmanager
+    async def watching(self, stage: Stage, subject: str) -> AsyncIterator[None]:
+        """
+        End what is done within it when the moment has come.
+
+        @raise TimedOut: It has.
+        """
+        try:
+            async with asyncio.timeout_at(self._end) as limit:
+                yield
+        except TimeoutError as error:
+            if isinstance(error, TimedOut) or not limit.expired():
+                raise
+            raise TimedOut(stage, self.seconds or 0.0, subject) from None
+
+
+class _Daemon:
+    """
+    The daemon at an address.  It holds no connection, only what it learned of the
+    protocol spoken there, and belongs to no loop.
+    """
+
+    def __init__(self, address: Address, program: str, limits: Limits = LIMITS) -> None:
+        self.where = str(address)
+        self._address = address
+        self._program = program
+        self._limits = limits
+        self._choice = DialectChoice(self.where, socketerrors)
+
+    def commands(self, deadline: _Deadline) -> DaemonCommands:
+        """
+        The commands, in the time that there is.
+        """
+
+        async def ask(request: Request) -> Answer:
+            answer, connection = await self._speak(request, deadline)
+            connection.close()
+            return answer
+
+        async def collect() -> list[Device]:
+            return await self._devicesHeard(deadline)
+
+        return DaemonCommands(self._choice, self.where, socketerrors, ask, collect)
+
+    async def devices(self, deadline: _Deadline) -> list[Device]:
+        """
+        All phones that are there now.
+        """
+        return await self.commands(deadline).listDevices()
+
+    async def choose(self, udid: str | None, network: Network, deadline: _Deadline) -> Device:
+        """
+        The phone that is meant, of those that are there.
+        """
+        found = await self.devices(deadline.within(self._limits.answerTimeout))
+        return chooseDevice(found, udid, network, self.where, socketerrors)
+
+    async def connect(
+        self, device: Device, port: int, deadline: _Deadline
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """
+        A connection to a port of a phone.
+        """
+        request = connectRequest(device.deviceID, port)
+        with connecting(device, port, self.where, socketerrors):
+            _, connection = await self._speak(request, deadline)
+        return await connection.streams()
+
+    async def watch(self, end: _Deadline, lost: Lost | None) -> AsyncGenerator[Event, None]:
+        """
+        What happens to phones.
+
+        @param lost: None to raise what is wrong with the daemon.
+        """
+        table = DeviceTable()
+        present = True
+        while True:
+            try:
+                connection = await self._listen(end.within(self._limits.answerTimeout), table)
+                present = True
+                try:
+                    while True:
+                        yield await connection.nextEvent(end)
+                finally:
+                    connection.close()
+            except (NoDaemon, DaemonLost, DaemonNonsense, TimedOut) as error:
+                if end.expired:
+                    return
+                if lost is None:
+                    raise
+                if present:
+                    lost(error)
+                present = False
+            for event in table.clear():
+                yield event
+            await asyncio.sleep(end.atMost(self._limits.reconnectDelay))
+
+    async def waitFor(
+        self, udid: str | None, network: Network, wait: float, absence: UsbmuxError
+    ) -> Device:
+        """
+        Wait for a phone.  What listening tells is only the reason to look again:
+        the list says whether it is the only one.
+        """
+        troubles = [absence]
+        end = _Deadline(wait)
+        async with aclosing(self.watch(end, troubles.append)) as events:
+            async for event in events:
+                if isinstance(event, Attached) and fits(event.device, udid, network):
+                    with suppress(NoPhone):
+                        return await self.choose(udid, network, _Deadline(None))
+        # The latest trouble says more than the first absence.
+        raise TimedOut(Stage.WAIT, wait, str(troubles[-1]))
+
+    async def _devicesHeard(self, deadline: _Deadline) -> list[Device]:
+        """
+        The phones that are there by listening until nothing more comes: the binary
+        protocol has no command for it.
+        """
+        table = DeviceTable()
+        connection = await self._listen(deadline, table)
+        try:
+            while True:
+                await connection.nextEvent(deadline.within(self._limits.listSilence))
+        except TimedOut:
+            return list(table)
+        finally:
+            connection.close()
+
+    async def _listen(self, deadline: _Deadline, table: DeviceTable) -> _Connection:
+        _, connection = await self._speak(listenRequest(), deadline)
+        connection.listen(table)
+        return connection
+
+    async def _speak(self, request: Request, deadline: _Deadline) -> tuple[Answer, _Connection]:
+        """
+        Make a request in a dialect that the daemon speaks.
+        """
+        subject = f"{request.name}, usbmuxd at {self.where}"
+
+        async def attempt(dialect: Dialect) -> tuple[Answer, _Connection]:
+            async with deadline.watching(Stage.REACH, subject):
+                sock = await self._open()
+            connection = _Connection(sock, self.where, self._program, self._limits)
+            try:
+                async with deadline.watching(request.stage, subject):
+                    return await connection.ask(request, dialect), connection
+            except BaseException:
+                connection.close()
+                raise
+
+        return await self._choice.speak(request, attempt)
+
+    async def _open(self) -> socket.socket:
+        """
+        A connected socket, which does not block.
+
+        @raise NoDaemon: Nothing listens there, or we are not allowed to.
+        """
+        try:
+            if isinstance(self._address, UnixAddress):
+                return await _openUnix(self._address)
+            return await _openTCP(self._address)
+        except OSError as error:
+            raise NoDaemon(self.where, unreachable(error)) from error
+
+
+class _Connection:
+    """
+    One connection to a daemon.
+
+    As long as it speaks in messages the socket is ours, not a stream's: so it is
+    closed at the very moment at which it should be.
+    """
+
+    def __init__(self, sock: socket.socket, where: str, program: str, limits: Limits) -> None:
+        self._socket = sock
+        self._where = where
+        self._limits = limits
+        self._exchange = Exchange(where, socketerrors, program, limits)
+        self._events = EventStream(where, socketerrors, limits)
+
+    def close(self) -> None:
+        """
+        Close the socket.
+        """
+        self._exchange.close()
+        self._socket.close()
+
+    async def ask(self, request: Request, dialect: Dialect) -> Answer:
+        """
+        Make a request and read its answer, and not a byte more.
+        """
+        exchange = self._exchange
+        data = exchange.ask(request, dialect)
+        try:
+            await asyncio.get_running_loop().sock_sendall(self._socket, data)
+        except OSError as error:
+            raise exchange.lost() from error
+        while True:
+            data = await self._read(min(exchange.wanted, CHUNK))
+            if not data:
+                raise exchange.lost()
+            answer = exchange.receive(data)
+            if answer is not None:
+                return answer
+
+    def listen(self, table: DeviceTable) -> None:
+        """
+        From here on it is a feed of events.
+        """
+        self._events = EventStream(self._where, socketerrors, self._limits, table)
+        self._events.feed(self._exchange.takeRest())
+
+    async def nextEvent(self, deadline: _Deadline) -> Event:
+        """
+        Wait for the next event.
+        """
+        events = self._events
+        while (event := events.next()) is None:
+            within = deadline
+            if events.withinMessage:
+                within = deadline.within(self._limits.messageTimeout)
+            async with within.watching(Stage.EVENT, f"usbmuxd at {self._where}"):
+                data = await self._read(CHUNK)
+            if not data:
+                raise events.lost()
+            events.feed(data)
+        return event
+
+    async def streams(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """
+        Give the socket to asyncio's streams.
+        """
+        try:
+            return await asyncio.open_connection(sock=self._socket)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    async def _read(self, atMost: int) -> bytes:
+        """
+        Some bytes; a connection that is reset has ended.
+        """
+        # What is there already is read without waiting: a daemon that says more than
+        # can be read must not keep the loop from everything else, time-outs included.
+        await asyncio.sleep(0)
+        try:
+            return await asyncio.get_running_loop().sock_recv(self._socket, atMost)
+        except OSError:
+            return b""
+
+
+async def _openUnix(address: UnixAddress) -> socket.socket:
+    while True:
+        sock = unixSocket()
+        try:
+            sock.setblocking(False)
+            # Never under way: it is done, or the daemon's backlog is full, which
+            # asyncio's own way of connecting would take for done.
+            sock.connect(address.path)
+        except BlockingIOError:
+            sock.close()
+            await asyncio.sleep(BACKLOG_PAUSE)
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+
+
+async def _openTCP(address: TCPAddress) -> socket.socket:
+    refusal: OSError | None = None
+    for family, kind, protocol, _, destination in await _resolved(address):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, destination)
+        except OSError as error:
+            sock.close()
+            refusal = refusal or error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            sendAtOnce(sock)
+            return sock
+    raise refusal or OSError("the name has no address")
+
+
+async def _resolved(address: TCPAddress) -> list[Any]:
+    """
+    The addresses of a host; one that is given as an address needs no thread.
+    """
+    wanted = {"type": socket.SOCK_STREAM}
+    with suppress(socket.gaierror):
+        return socket.getaddrinfo(address.host, address.port, flags=socket.AI_NUMERICHOST, **wanted)
+    loop = asyncio.get_running_loop()
+    return list(await loop.getaddrinfo(address.host, address.port, **wanted))
+
+
+def _daemonAt(address: Address | str | None) -> _Daemon:
+    if address is None:
+        return _remembered(daemonAddress(os.environ))
+    return _remembered(parseAddress(address) if isinstance(address, str) else address)
+
+
+@lru_cache(maxsize=64)
+def _remembered(address: Address) -> _Daemon:
+    """
+    One daemon for each address, which knows the dialect spoken there.
+    """
+    return _Daemon(address, programName(sys.argv[0]))
+
+
+def _ignore(error: UsbmuxError) -> None:
+    """
+    A loss that is of no interest.
+    """
