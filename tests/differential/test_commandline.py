@@ -16,6 +16,7 @@ from tests.differential.commandline import Options, chosen, have, main
 from tests.differential.grammar import case
 from tests.differential.kept import kept
 from tests.differential.pair import CannotCompare, Pair
+from tests.running.processes import startsProcesses
 
 
 def options(*words: str) -> Options:
@@ -68,6 +69,7 @@ class ChoiceTests(SynchronousTestCase):
         self.assertEqual(main(["--count=many"]), 2)
 
 
+@startsProcesses
 class BothTests(SynchronousTestCase):
     """
     Both daemons.

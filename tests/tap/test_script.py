@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import muxd
 from muxd.tap.script import ScriptOptions
+from tests.running.processes import startsProcesses
 from tests.tap.test_runners import run
 
 
@@ -102,6 +103,7 @@ class ScriptOptionsTests(SynchronousTestCase):
             self.assertIn("send SIGTERM", str(error))
 
 
+@startsProcesses
 class CommandTests(SynchronousTestCase):
     """
     The command itself.

@@ -85,6 +85,7 @@ class PluginTests(PytestCase):
     Tests of the plugin.
     """
 
+    @startsProcesses
     def test_examples(self) -> None:
         """
         The examples pass, several at once, with no mark that is not known.
@@ -93,6 +94,7 @@ class PluginTests(PytestCase):
         self.assertEqual(status, 0, text)
         self.assertIn("5 passed", text)
 
+    @startsProcesses
     def test_failure(self) -> None:
         """
         The log of the daemon is shown with a test that fails, and a mark that makes no

@@ -130,6 +130,9 @@ class StrangeTestCase(DiscoveryTestCase):
         """
         if self.strange is not None:
             self.bus.unplug(self.strange)
+        # What is claimed until it is collected as garbage cannot be opened again.
+        for phone in self.listener.phones:
+            phone.dispose()
         self.listener.phones.clear()
         self.strange = RecordingGadget(descriptor)
         self.bus.plug(self.strange)
