@@ -12,6 +12,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -102,6 +103,20 @@ def importedBy(source: str, known: Iterable[str]) -> Iterator[str]:
                     yield found
 
 
+@cache
+def program() -> tuple[dict[str, Path], dict[str, set[str]]]:
+    """
+    The modules of the program, and which of them each imports; without the faces, which
+    show what is anywhere below them.
+    """
+    paths = pathsOf(PROJECT)
+    modules = {name: path for name, path in paths.items() if path.name != "__init__.py"}
+    imports = {
+        name: set(importedBy(path.read_text(), modules)) - {name} for name, path in modules.items()
+    }
+    return modules, imports
+
+
 @dataclass
 class Circles:
     """
@@ -154,14 +169,7 @@ class FloorTests(SynchronousTestCase):
             raise SkipTest("these tests need the source tree")
         self.rows = rowsOf(PAGE.read_text())
         self.paths = pathsOf(PROJECT)
-        # The faces: they show what is anywhere below them.
-        self.modules = {
-            name: path for name, path in self.paths.items() if path.name != "__init__.py"
-        }
-        self.imports = {
-            name: set(importedBy(path.read_text(), self.modules)) - {name}
-            for name, path in self.modules.items()
-        }
+        self.modules, self.imports = program()
 
     def rowOf(self, module: str) -> Row:
         """

@@ -37,6 +37,7 @@ def test_wrong(simulated_phone):
 """
 
 
+@startsProcesses
 class PytestCase(SynchronousTestCase):
     """
     What tests with pytest need.
@@ -108,7 +109,6 @@ class PluginTests(PytestCase):
         self.assertIn("Attached " + "c" * 40, text)
         self.assertIn("trust: expected ask, accept, deny, locked, got 'perhaps'", text)
 
-    @startsProcesses
     def test_light(self) -> None:
         """
         Pytest's runs of other projects import next to nothing of ours.
@@ -126,7 +126,6 @@ class DocumentTests(PytestCase):
     Tests of F{docs/testing.md} and its examples.
     """
 
-    @startsProcesses
     def test_trial(self) -> None:
         """
         The examples for trial pass.
@@ -135,7 +134,6 @@ class DocumentTests(PytestCase):
         self.assertEqual(status, 0, text)
         self.assertIn("PASSED (successes=2)", text)
 
-    @startsProcesses
     def test_excerpts(self) -> None:
         """
         What the page shows is in the examples, or runs as it is.
