@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable
@@ -295,6 +296,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--source", default="simulated", help="as for usbmuxd --source")
     parser.add_argument("--preflight", action="store_true", help="ask phones for their trust")
     options = parser.parse_args(arguments)
+    parent = os.getppid()
     # Whatever else prints something must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -330,6 +332,9 @@ def main(arguments: list[str]) -> None:
     stopping = simulator.stop
     reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(stopping()))
     reactor.run()
+    if os.getppid() != parent:
+        # It has been killed, and cannot remove what it has made for this process.
+        shutil.rmtree(options.directory, ignore_errors=True)
 
 
 def _stopReactor(reactor: Any) -> None:

@@ -196,20 +196,20 @@ class SimulationTests(SynchronousTestCase):
         simulation._process.wait()
         error = self.assertRaises(SimulationError, simulation.command, "stats")
         self.assertIn("the daemon has ended; the end of its log:\n", str(error))
-        self.assertIn("Attached", str(error))
+        self.assertIn(simulation.phones[0].udid, str(error))
         error = self.assertRaises(SimulationError, simulation.stop)
         self.assertIn("ended with status", str(error))
         simulation.stop()
 
     def test_killed(self) -> None:
         """
-        If the test's own process is killed, the daemon ends.
+        If the test's own process is killed, the daemon ends, and leaves nothing.
         """
         if not platform.isLinux():
             self.skipTest("processes are looked at in /proc")
         code = (
             "from muxd.testing import Simulation; s = Simulation(); s.start();"
-            "print(s._process.pid, flush=True); input()"
+            "print(s._process.pid, s._directory, flush=True); input()"
         )
         test = subprocess.Popen(
             [sys.executable, "-c", code],
@@ -219,7 +219,9 @@ class SimulationTests(SynchronousTestCase):
         )
         self.addCleanup(test.communicate)
         assert test.stdout is not None
-        pid = int(test.stdout.readline())
+        words = test.stdout.readline().split()
+        pid, directory = int(words[0]), Path(words[1])
+        self.assertTrue(directory.exists())
         self.assertFalse(isGone(pid))
         test.send_signal(signal.SIGKILL)
         end = time.monotonic() + PATIENCE
@@ -228,6 +230,7 @@ class SimulationTests(SynchronousTestCase):
                 os.kill(pid, signal.SIGKILL)
                 self.fail("the daemon outlives the test")
             time.sleep(0.01)
+        self.assertFalse(directory.exists())
 
 
 @startsProcesses
