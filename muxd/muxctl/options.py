@@ -167,8 +167,9 @@ def _addConnect(parser: argparse.ArgumentParser) -> None:
         "--linger",
         type=_seconds,
         metavar="SECONDS",
-        help="tell the daemon of the end of the input only when the phone has been silent for "
-        "so long: the C daemon closes at once then, and loses what is still to come",
+        help="end when, after the end of the input, the phone has been silent for so long; "
+        "otherwise it ends when the phone closes, and with the C daemon, which loses what is "
+        "still to come, at the end of the input",
     )
 
 

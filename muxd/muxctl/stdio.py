@@ -11,6 +11,10 @@ nothing can end a read of a terminal.
 The end of the input is told to the daemon by shutting down our half of the
 socket, and what the phone still has to say is waited for.  The C daemon takes this
 for the end of everything, hence C{--linger}.
+
+The phone is not told of it, as its protocol has no words for that, so a service that
+would end with its input goes on.  One thing can be told from here: that all that was
+sent has come back, and nothing else.
 """
 
 from __future__ import annotations
@@ -18,8 +22,10 @@ from __future__ import annotations
 import io
 import select
 import socket
+import zlib
 from argparse import Namespace
 from contextlib import suppress
+from dataclasses import dataclass
 from threading import Event, Thread
 from typing import BinaryIO, TextIO
 
@@ -29,6 +35,20 @@ from muxd.client.socketio import LONGEST
 from muxd.muxctl.terminal import Terminal
 
 CHUNK = 65536
+
+ECHO_SILENCE = 0.5
+"""
+Seconds of silence that end it when all that was sent has come back: a service that repeats
+what it is told may have more to say.
+"""
+
+NOTICE = 1.0
+"""Seconds of waiting after the end of the input that are worth a word."""
+
+WAITING = (
+    "muxctl: the input has ended; waiting for the phone to close the connection"
+    " (Ctrl-C ends it, or --linger SECONDS of silence)\n"
+)
 
 
 def connectPort(options: Namespace, terminal: Terminal) -> int:
@@ -53,20 +73,49 @@ def join(phone: socket.socket, terminal: Terminal, linger: float | None = None) 
     Copy both ways until the phone closes, and close.
 
     @param linger: How long the phone has to be silent, after the end of the
-        input, before its side is told of that; None to tell it at once.
+        input, before it is over, and the daemon not told of anything before; None to
+        tell it at once, and wait for the phone to close.
     @raise OSError: The input could not be read to its end, nor the output
         written.
     """
-    heard = Event()
-    upwards = _Upwards(terminal.stdin, phone, heard, linger)
+    heard, sent, received = Event(), Traffic(), Traffic()
+    upwards = _Upwards(terminal, phone, heard, sent, received, linger)
     upwards.start()
     try:
-        _downwards(phone, terminal.stdout, heard)
+        _downwards(phone, terminal.stdout, heard, received)
     finally:
         _end(phone)
         heard.set()
     if upwards.trouble is not None:
         raise upwards.trouble
+
+
+@dataclass(slots=True)
+class Traffic:
+    """
+    What has gone in one direction.
+
+    @ivar size: How many bytes.
+    @ivar checksum: Of all of them.
+    @ivar isUnderway: Whether some are being passed on.
+    """
+
+    size: int = 0
+    checksum: int = 0
+    isUnderway: bool = False
+
+    def add(self, data: bytes) -> None:
+        """
+        Count bytes.
+        """
+        self.size += len(data)
+        self.checksum = zlib.crc32(data, self.checksum)
+
+    def isEchoOf(self, other: Traffic) -> bool:
+        """
+        Whether it is the same, and something.
+        """
+        return self.size == other.size > 0 and self.checksum == other.checksum
 
 
 class _Upwards(Thread):
@@ -77,14 +126,23 @@ class _Upwards(Thread):
     """
 
     def __init__(
-        self, stdin: TextIO | None, phone: socket.socket, heard: Event, linger: float | None
+        self,
+        terminal: Terminal,
+        phone: socket.socket,
+        heard: Event,
+        sent: Traffic,
+        received: Traffic,
+        linger: float | None,
     ) -> None:
         # A daemon thread: it may sit in a read that nothing will end.
         super().__init__(name="standard input", daemon=True)
         self.trouble: OSError | None = None
-        self._stdin = None if stdin is None else _unbuffered(stdin)
+        self._stdin = None if terminal.stdin is None else _unbuffered(terminal.stdin)
+        self._stderr = terminal.stderr
         self._phone = phone
         self._heard = heard
+        self._sent = sent
+        self._received = received
         self._linger = linger
 
     def run(self) -> None:
@@ -92,19 +150,54 @@ class _Upwards(Thread):
         Copy until the input ends, or the phone takes no more.
         """
         while data := self._read():
+            self._sent.add(data)
             try:
                 self._phone.sendall(data)
             except OSError:
                 # Closed at the other end: the main thread sees that as well, and
                 # may still have something to write out before.
                 return
-        while self._linger is not None and self._heard.wait(min(self._linger, LONGEST)):
-            self._heard.clear()
-            if self._phone.fileno() < 0:
+        if self._linger is None:
+            self._shutDown(socket.SHUT_WR)
+        self._awaitSilence()
+        # The main thread reads to an end now.
+        self._shutDown(socket.SHUT_RDWR)
+
+    def _awaitSilence(self) -> None:
+        """
+        Wait until it is over, for as long as it takes; say what for if that is long.
+        """
+        silence, hasTold = 0.0, False
+        while self._phone.fileno() >= 0:
+            enough = self._enough()
+            pause = (enough if hasTold else min(enough, max(NOTICE, silence))) - silence
+            if pause > 0 and self._heard.wait(pause):
+                self._heard.clear()
+                silence = 0.0
+                continue
+            silence += max(pause, 0.0)
+            if self._received.isUnderway:
+                # The phone is not silent, but nobody takes what it says.
+                silence = 0.0
+            elif silence >= enough:
                 return
+            elif not hasTold:
+                hasTold = True
+                self._stderr.write(WAITING)
+                self._stderr.flush()
+
+    def _enough(self) -> float:
+        """
+        How many seconds of silence end it.
+        """
+        if self._linger is not None:
+            return min(self._linger, LONGEST)
+        return ECHO_SILENCE if self._received.isEchoOf(self._sent) else LONGEST
+
+    def _shutDown(self, how: int) -> None:
         # It may have been closed just now.
         with suppress(OSError):
-            self._phone.shutdown(socket.SHUT_WR)
+            self._phone.shutdown(how)
 
     def _read(self) -> bytes:
         """
@@ -125,7 +218,7 @@ class _Upwards(Thread):
         return data
 
 
-def _downwards(phone: socket.socket, stdout: TextIO, heard: Event) -> None:
+def _downwards(phone: socket.socket, stdout: TextIO, heard: Event, received: Traffic) -> None:
     """
     From the phone to standard output, until the phone closes.
 
@@ -133,6 +226,8 @@ def _downwards(phone: socket.socket, stdout: TextIO, heard: Event) -> None:
     """
     output = _unbuffered(stdout)
     while data := _receive(phone):
+        received.add(data)
+        received.isUnderway = True
         heard.set()
         left = memoryview(data)
         while left:
@@ -141,6 +236,7 @@ def _downwards(phone: socket.socket, stdout: TextIO, heard: Event) -> None:
                 select.select([], [output], [])
             else:
                 left = left[written:]
+        received.isUnderway = False
     output.flush()
 
 

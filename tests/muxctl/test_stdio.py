@@ -12,8 +12,9 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
-from threading import Thread, enumerate
-from typing import TextIO
+from dataclasses import replace
+from threading import Event, Thread, enumerate
+from typing import ClassVar, TextIO
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -315,6 +316,108 @@ class JoinTests(SynchronousTestCase):
         self.background(phone)
         join(self.ours, self.terminal(text(), text()), 0.5)
         self.assertEqual(event.waits, [0.5] * 3)
+
+    def test_lingerEnds(self) -> None:
+        """
+        Then it is over, also with a daemon that would go on for a client that has only
+        finished sending.
+        """
+        self.patch(stdio, "Event", FakeEvent)
+        self.theirs.sendall(b"answer")
+        output = text()
+        join(self.ours, self.terminal(text(b"question"), output), 0.5)
+        self.assertEqual(written(output), b"answer")
+        self.assertEqual(self.theirs.recv(100), b"question")
+        self.assertEqual(self.theirs.recv(100), b"")
+
+    def test_echo(self) -> None:
+        """
+        It is over when all that was sent has come back and nothing more follows, though
+        the phone does not close.
+        """
+        self.patch(stdio, "ECHO_SILENCE", 0.001)
+
+        def phone() -> None:
+            while data := self.theirs.recv(65536):
+                self.theirs.sendall(data)
+            # All has been read: it is for us to close.
+            self.assertEqual(self.theirs.recv(1), b"")
+
+        self.background(phone)
+        output = text()
+        join(self.ours, self.terminal(text(BLOB), output))
+        self.assertEqual(written(output), BLOB)
+
+    def test_noEcho(self) -> None:
+        """
+        Other answers, also of the same size or with more behind the echo, and no answer
+        are no echo; nor is nothing one of nothing.
+        """
+        sent, received = stdio.Traffic(), stdio.Traffic()
+        self.assertFalse(received.isEchoOf(sent))
+        for data in (b"hel", b"lo"):
+            sent.add(data)
+        for data in (b"", b"h"):
+            received.add(data)
+            self.assertFalse(received.isEchoOf(sent))
+        received.add(b"ello")
+        self.assertTrue(received.isEchoOf(sent))
+        received.add(b"!")
+        self.assertFalse(received.isEchoOf(sent))
+        other = stdio.Traffic()
+        other.add(b"HELLO")
+        self.assertFalse(other.isEchoOf(sent))
+
+    def test_notice(self) -> None:
+        """
+        What is waited for is said once, after a second of silence; the answer may come
+        as late as it likes.
+        """
+        test = self
+
+        class LateEvent(Event):
+            waits: ClassVar[list[float]] = []
+
+            def wait(self, timeout: float | None = None) -> bool:
+                assert timeout is not None
+                self.waits.append(timeout)
+                if len(self.waits) == 1:
+                    return False
+                if len(self.waits) == 2:
+                    test.theirs.recv(100)
+                    test.theirs.sendall(b"late")
+                elif len(self.waits) == 3:
+                    test.theirs.close()
+                return super().wait(PATIENCE)
+
+        self.patch(stdio, "Event", LateEvent)
+        output, complaints = text(), text()
+        terminal = replace(self.terminal(text(b"question"), output), stderr=complaints)
+        join(self.ours, terminal)
+        joinReaders()
+        self.assertEqual(written(output), b"late")
+        self.assertEqual(LateEvent.waits[:2], [1.0, 1e6 - 1.0])
+        self.assertEqual(written(complaints).decode(), stdio.WAITING)
+
+    def test_outputNotTaken(self) -> None:
+        """
+        A phone is not silent while nobody takes what it has said.
+        """
+        received = stdio.Traffic(isUnderway=True)
+        waits: list[float] = []
+
+        class SlowEvent(Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                assert timeout is not None
+                waits.append(timeout)
+                received.isUnderway = len(waits) < 5
+                return False
+
+        terminal = self.terminal(text(), text())
+        upwards = stdio._Upwards(terminal, self.ours, SlowEvent(), stdio.Traffic(), received, 0.5)
+        upwards.run()
+        self.assertEqual(waits, [0.5] * 5)
+        self.ours.close()
 
     def test_lingerForEver(self) -> None:
         """
