@@ -161,13 +161,20 @@ class MuxService(Service):
         """
         return _PhoneEndpoint(self.registry, port, udid)
 
+    def logConnects(self) -> None:
+        """
+        Log each Connect for debugging: to which port of which phone, and by which process.
+        """
+        self._factory.logsConnects = True
+
     def privilegedStartService(self) -> None:
         """
-        Open the listening sockets, before privileges are given up.
+        Open the listening sockets, and prepare the sources, before privileges are given up.
 
-        @raise CannotListen: One of them cannot be opened.
+        @raise CannotListen: One of the sockets cannot be opened.
         """
         super().privilegedStartService()
+        self._prepareSources()
         # A refused start leaves nothing.  So all are looked at before any is opened;
         # and last come those whose files would stay if this is the process's end.
         throttle = self._factory.throttle
@@ -182,6 +189,21 @@ class MuxService(Service):
             throttle.stop()
             raise
         self._open = True
+
+    def _prepareSources(self) -> None:
+        """
+        Have the sources import and load what they need: afterwards this process may be
+        one that may not read it.
+        """
+        for source in self.sources:
+            try:
+                source.privilegedStartService()
+            except Exception as error:
+                self._log.error(
+                    "source {source} cannot be prepared: {error}",
+                    source=source.description,
+                    error=error,
+                )
 
     def startService(self) -> None:
         """

@@ -88,6 +88,13 @@ class SimulatedSource(Service):
             settings=USBSettings(poll=POLL, engine="threads", simulated=True),
         )
 
+    def privilegedStartService(self) -> None:
+        """
+        Import what is needed later.
+        """
+        Service.privilegedStartService(self)
+        self._source.privilegedStartService()
+
     def startService(self) -> None:
         """
         Plug the phones in and begin to look.

@@ -18,6 +18,7 @@ from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import AcceptThrottle
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
+from muxd.net.credentials import peerText
 from muxd.net.pipe import Pipe
 from muxd.ratelimit import RateLimit
 from muxd.server.commands import Commands
@@ -43,7 +44,9 @@ class ControlFactory(Factory):
     @ivar hangUps: Looks at those who are not read from.
     @ivar halfClosed: Looks at those that have finished sending.
     @ivar counters: What has happened so far.
-    @ivar clients: Everybody who is connected.
+    @ivar clients: All that are connected.
+    @ivar logsConnects: Whether each Connect is worth a line.  It costs as much as the
+        Connect, so it is for operators who look for a fault.
     """
 
     noisy = False
@@ -68,6 +71,7 @@ class ControlFactory(Factory):
         self.halfClosed = HalfClosedWatch(clock, limits.halfCloseGrace, limits.flushTimeout)
         self.counters = ServerCounters()
         self.clients: set[ControlProtocol] = set()
+        self.logsConnects = False
         self.feed = EventBroadcaster(registry)
         self.firstLook = FirstLook(clock, registry, limits.firstLook)
         self._limit = RateLimit(clock, self._summarise)
@@ -157,6 +161,18 @@ class ControlFactory(Factory):
         self.counters.malformedMessages += 1
         if self._limit.admit("malformed messages"):
             self._log.info("malformed message from a client: {error}", error=error)
+
+    def connecting(self, transport: object, attached: AttachedDevice, port: int) -> None:
+        """
+        A client asks for a port of a phone: tell who, if that is wanted.
+        """
+        if self.logsConnects:
+            self._log.debug(
+                "connect to port {port} of {udid}: {client}",
+                port=port,
+                udid=attached.device.identity.udid,
+                client=peerText(transport),
+            )
 
     def connectRefused(self, attached: AttachedDevice, port: int, reason: Failure) -> None:
         """

@@ -202,6 +202,7 @@ class ControlProtocol(Protocol):
         """
         self._enter(State.CONNECTING)
         server = self.server
+        server.connecting(self.transport, attached, port)
         attempt = ConnectAttempt(
             server.clock,
             server.limits.flushTimeout,

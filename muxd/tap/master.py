@@ -16,6 +16,7 @@ from twisted.logger import Logger, globalLogPublisher
 from muxd.net.socketfile import CannotListen
 from muxd.tap.process import (
     StartFailure,
+    importNow,
     keepFreedMemory,
     limitLogLevel,
     raiseFileLimit,
@@ -31,6 +32,8 @@ class ProcessMaster(Service):
         class UsbmuxdService(ProcessMaster, MuxService): ...
 
     @cvar program: What the process is called in the log.
+    @cvar imports: Modules that are needed only later, some of them perhaps not installed:
+        after privileges are given up they may be out of reach.
     @ivar reactor: What the process runs.
     @ivar logLevel: What to keep out of the log; C{None} if somebody else does.
     """
@@ -38,6 +41,7 @@ class ProcessMaster(Service):
     _log = Logger()
 
     program: str
+    imports: tuple[str, ...] = ()
     reactor: Any
     logLevel: Any = None
 
@@ -49,6 +53,7 @@ class ProcessMaster(Service):
         """
         if self.logLevel is not None:
             limitLogLevel(globalLogPublisher, self.logLevel)
+        importNow(self.imports)
         raiseFileLimit()
         keepFreedMemory()
         try:

@@ -10,8 +10,9 @@ import gc
 import platform
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from importlib import import_module
 from types import FrameType
 from typing import Any, Protocol
 
@@ -78,6 +79,17 @@ class StartFailure(SystemExit, Exception):
         What C{twistd} tells the parent of a daemon.
         """
         return self.reason
+
+
+def importNow(modules: Iterable[str]) -> None:
+    """
+    Import modules, but for those that are not installed.
+    """
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError as error:
+            _log.debug("{module} is not there: {error}", module=module, error=error)
 
 
 class _Resource(Protocol):

@@ -25,6 +25,14 @@ from muxd.tap.process import collectLess, takeTurns
 UNIX_ENDPOINT = "unix:/var/run/usbmuxd:mode=666"
 TCP_ENDPOINT = "tcp:27015:interface=127.0.0.1"
 
+LATER = (
+    "muxd.lockdown.certificates",
+    "muxd.lockdown.starttls",
+    "muxd.server.recordthread",
+    "twisted.python.threadpool",
+)
+"""Modules that are imported when a phone pairs, or a record is stored."""
+
 SIMULATED = "simulated"
 """The directory beside the pair records with what simulated phones remember."""
 
@@ -178,6 +186,8 @@ class Options(CommandOptions):
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
         self.service.logLevel = None if self.hasLogLevel else level
+        if self["verbose"]:
+            self.service.logConnects()
 
     def _sources(self) -> list[str]:
         """
@@ -242,6 +252,7 @@ class UsbmuxdService(ProcessMaster, MuxService):
     """
 
     program = "usbmuxd"
+    imports = LATER
 
     def startService(self) -> None:
         """

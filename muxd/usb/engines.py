@@ -89,6 +89,15 @@ _AUTOMATIC = ("async", "threads")
 """What C{auto} tries, in this order, for each phone."""
 
 
+def usableEngines(engine: str) -> list[str]:
+    """
+    The engines that a link may have, the one that is tried first in front.
+
+    @param engine: As an operator has chosen it.
+    """
+    return list(_AUTOMATIC) if engine == "auto" else [engine]
+
+
 def linkFactory(engine: str) -> LinkFactory:
     """
     What makes links of this engine.
@@ -96,7 +105,7 @@ def linkFactory(engine: str) -> LinkFactory:
     @raise EngineError: There is no such engine, or not here.  What is returned
         may raise it, too, if that shows only with a phone.
     """
-    names = _AUTOMATIC if engine == "auto" else (engine,)
+    names = usableEngines(engine)
     factories: list[LinkFactory] = []
     problem = f"engine {engine!r} does not exist: expected auto, {', '.join(_ENGINES)}"
     for name in names:

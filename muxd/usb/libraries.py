@@ -76,6 +76,52 @@ def chooseLibrary(path: str | None, environ: Mapping[str, str]) -> str:
     )
 
 
+class _Version(ctypes.Structure):
+    _fields_ = (
+        ("major", ctypes.c_uint16),
+        ("minor", ctypes.c_uint16),
+        ("micro", ctypes.c_uint16),
+        ("nano", ctypes.c_uint16),
+        ("rc", ctypes.c_char_p),
+        ("describe", ctypes.c_char_p),
+    )
+
+
+def describeLibrary(path: str | None = None, environ: Mapping[str, str] = os.environ) -> str:
+    """
+    The library that L{newContext} takes, for people: its version, and its file where the
+    system tells.
+
+    @raise LibraryError: No library can be loaded.
+    """
+    library = chooseLibrary(path, environ)
+    loaded = ctypes.CDLL(library)
+    try:
+        getVersion = loaded.libusb_get_version
+        getVersion.restype = ctypes.POINTER(_Version)
+        found = getVersion().contents
+        version = f"{found.major}.{found.minor}.{found.micro}"
+    except (AttributeError, ValueError):
+        version = "of an unknown version"
+    return f"libusb {version} ({_whereLoaded(library)})"
+
+
+def _whereLoaded(library: str) -> str:
+    """
+    The file that a name stands for, which Linux shows.
+    """
+    name = os.path.basename(library)
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+            for line in maps:
+                mapped = line.rstrip("\n").partition("/")[2]
+                if os.path.basename(mapped).startswith(name):
+                    return f"/{mapped}"
+    except OSError:
+        pass
+    return library
+
+
 def _installedLibraries() -> Iterator[str]:
     system = ctypes.util.find_library("usb-1.0")
     if system:

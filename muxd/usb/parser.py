@@ -50,7 +50,7 @@ class USBSourceParser:
         """
         settings = parseSettings(args, kwargs)
         from muxd.usb.hotplug import systemBus
-        from muxd.usb.libraries import newContext
+        from muxd.usb.libraries import describeLibrary, newContext
         from muxd.usb.source import USBSource
 
         description = ":".join((self.prefix, *(f"{key}={kwargs[key]}" for key in kwargs)))
@@ -61,6 +61,7 @@ class USBSourceParser:
             loadBackend=partial(newContext, settings.libusb),
             settings=settings,
             makeBus=partial(systemBus, settings.products),
+            describe=partial(describeLibrary, settings.libusb),
         )
 
 

@@ -5,6 +5,8 @@ The phones on USB as a source of devices.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,13 +22,18 @@ from muxd.interfaces import IDeviceReceiver, IDeviceSource, IFirstLook
 from muxd.limits import LIMITS, Limits
 from muxd.usb.attached import AttachedPhone
 from muxd.usb.discovery import Discovery
-from muxd.usb.engines import EngineError, LinkFactory, NoThread, linkFactory
+from muxd.usb.engines import EngineError, LinkFactory, NoThread, linkFactory, usableEngines
 from muxd.usb.hotplug import DeviceBus, Location, PolledBus
+from muxd.usb.libraries import LibraryError
 from muxd.usb.opening import OpenedPhone, OpenToken
 from muxd.usb.retries import Retries
 from muxd.usb.settings import USBSettings
 
 __all__ = ["USBSettings", "USBSource"]
+
+
+DEVICE_NODES = "/dev/bus/usb"
+"""Where Linux has the files that USB devices are opened by."""
 
 
 @implementer(IDeviceSource, IFirstLook)
@@ -40,6 +47,7 @@ class USBSource(Service):
     @param makeBus: Makes what shows the bus as the system sees it; by default
         libusb's own list is polled.
     @param makeDiscovery: Makes what searches.
+    @param describe: Tells which libusb it is, for people; C{None} where there is none.
     @param makeLink: Makes the links, in place of the engine that the settings name.
     """
 
@@ -56,6 +64,7 @@ class USBSource(Service):
         limits: Limits = LIMITS,
         makeBus: Callable[[], DeviceBus] = PolledBus,
         makeDiscovery: Callable[..., Discovery] = Discovery,
+        describe: Callable[[], str] | None = None,
         makeLink: LinkFactory | None = None,
     ) -> None:
         self.description = description
@@ -66,6 +75,8 @@ class USBSource(Service):
         self._limits = limits
         self._makeBus = makeBus
         self._makeDiscovery = makeDiscovery
+        self._describe = describe
+        self._library = ""
         self._givenLink = makeLink
         self._discovery: Discovery | None = None
         # All that have not ended, of which a location may have several: the
@@ -78,6 +89,19 @@ class USBSource(Service):
         self._discoveryEnded = True
         self._hasLooked = False
         self._awaitingLook: list[Deferred[None]] = []
+
+    def privilegedStartService(self) -> None:
+        """
+        Import the engines and load the library while this process may.
+        """
+        Service.privilegedStartService(self)
+        try:
+            linkFactory(self._settings.engine)
+            self._loadBackend()
+            self._library = "" if self._describe is None else self._describe()
+        except (EngineError, LibraryError):
+            # It is said by what needs them.
+            pass
 
     def startService(self) -> None:
         """
@@ -140,7 +164,34 @@ class USBSource(Service):
         The bus has been looked at.
         """
         self._hasLooked = True
+        self._introduce()
         self._checkLooked()
+
+    def _introduce(self) -> None:
+        """
+        Log one line of what phones are looked for with, and how many there are.
+        """
+        if not self._library:
+            # There is none, which discovery says, or needs to be none.
+            return
+        if sys.platform == "linux" and not os.path.isdir(DEVICE_NODES):
+            self._log.warn(
+                "{library}: {directory} is missing, so no phone can be opened; in a container,"
+                " pass it in (-v {directory}:{directory}, with the rules for its devices)",
+                library=self._library,
+                directory=DEVICE_NODES,
+            )
+            return
+        # With the engines, which may be none that can be used here.
+        from muxd.usb.asynchronous.transfers import BUILD
+
+        self._log.info(
+            "{library}, engine {engine}, {build}: {count} phones found",
+            library=self._library,
+            engine=usableEngines(self._settings.engine)[0],
+            build=BUILD,
+            count=len(self._phones),
+        )
 
     def _checkLooked(self) -> None:
         if self._hasLooked and not any(phone.isHandshaking for phone in self._phones):

@@ -14,6 +14,7 @@ from twisted.internet.error import (
     ConnectionRefusedError,
     TimeoutError,
 )
+from twisted.logger import formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -24,7 +25,7 @@ from muxd.server.connect import ConnectAttempt, resultOf
 from muxd.server.states import State
 from muxd.testing import FakeAddress, FakeDevice
 from muxd.wire.messages import Message, Result, connectMessage, plistMessage, swapPort
-from tests.server.serving import ServingTestCase, connectRequest, plist
+from tests.server.serving import ServingTestCase, connectRequest, observeLog, plist
 
 
 class ResultTests(SynchronousTestCase):
@@ -59,6 +60,18 @@ class ConnectTests(ServingTestCase):
     """
     A Connect until its Result.
     """
+
+    def test_logged(self) -> None:
+        """
+        Each Connect is a line with its phone, its port and its client, if that is wanted.
+        """
+        self.client().send(connectRequest(1, 62078))
+        events = observeLog(self)
+        self.factory.logsConnects = True
+        self.client().send(connectRequest(1, 62078))
+        [line] = [formatEvent(event) for event in events]
+        udid = self.phone.identity.udid
+        self.assertEqual(line, f"connect to port 62078 of {udid}: a client")
 
     def test_plist(self) -> None:
         """

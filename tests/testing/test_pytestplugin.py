@@ -147,4 +147,8 @@ class DocumentTests(PytestCase):
         self.assertEqual([other.partition("(")[0] for other in others], ["with Simulation"])
         status, text = self.run_("-c", f"from muxd.testing import Simulation\n{others[0]}")
         self.assertEqual(status, 0, text)
+<<<<<<< HEAD
         self.assertIn("UNIX:/", text)
+=======
+        self.assertIn("attached as device", text)
+>>>>>>> 5eb54ce (usb, server, tap: say what looks for phones, and which client connects)

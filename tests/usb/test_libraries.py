@@ -10,10 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from usb.backend import IBackend, libusb1
 
-from muxd.usb.libraries import VARIABLE, LibraryError, chooseLibrary, newContext
+from muxd.usb.libraries import VARIABLE, LibraryError, chooseLibrary, describeLibrary, newContext
+from tests.running.processes import startsProcesses
 
 C_LIBRARY = ctypes.util.find_library("c") or "libc.so.6"
 """Something that can be loaded everywhere."""
@@ -100,6 +101,35 @@ class ChooseLibraryTests(SynchronousTestCase):
         self.installed(None, None)
         self.enterContext(patch.dict(sys.modules, libusb_package=None))
         self.assertRaises(LibraryError, chooseLibrary, None, {})
+
+
+class DescribeLibraryTests(SynchronousTestCase):
+    """
+    Tests of L{describeLibrary}.
+    """
+
+    @startsProcesses
+    def test_libusb(self) -> None:
+        """
+        The library that would be used is described by its version and its file.
+        """
+        try:
+            text = describeLibrary()
+        except LibraryError as error:
+            raise SkipTest(str(error)) from error
+        self.assertRegex(text, r"^libusb 1\.0\.\d+ \(.*libusb.*\)$")
+
+    def test_otherLibrary(self) -> None:
+        """
+        A library without libusb's functions has no version.
+        """
+        self.assertIn("libusb of an unknown version (", describeLibrary(C_LIBRARY))
+
+    def test_none(self) -> None:
+        """
+        Where there is none, there is nothing to describe.
+        """
+        self.assertRaises(LibraryError, describeLibrary, "/nowhere/libusb.so")
 
 
 class NewContextTests(SynchronousTestCase):

@@ -4,12 +4,14 @@ Tests for L{muxd.usb.source} and L{muxd.usb.attached}, with the real threads.
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import LogLevel
+from twisted.python.filepath import FilePath
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDevice, IDeviceSource, IFirstLook
@@ -18,6 +20,7 @@ from muxd.phone.bus.descriptors import MUX_IN, OLD_SERIAL
 from muxd.phone.bus.handles import OpenableAttachment
 from muxd.phone.bus.profiles import iPhone
 from muxd.phone.bus.simulated import SimulatedBus
+from muxd.usb import source as sources
 from muxd.usb.engines import EngineError
 from muxd.usb.opening import PhoneOpener
 from muxd.usb.settings import USBSettings
@@ -49,6 +52,24 @@ class USBSourceTests(SourceTestCase):
         self.assertEqual(UDID, device.identity.udid)
         self.assertEqual([], self.receiver.detached)
         self.assertEqual(1, len(self.logged(f"{UDID} answers at bus 1", LogLevel.debug)))
+
+    def test_introduction(self) -> None:
+        """
+        One line says which library and engine look for phones, and how many there are; or
+        that the system shows no devices that could be opened.
+        """
+        nodes = FilePath(self.mktemp())
+        self.patch(sources, "DEVICE_NODES", nodes.path)
+        self.patch(sys, "platform", "linux")
+        self.source._library = "libusb 1.0.99 (/x)"
+        self.source.looked()
+        [line] = self.logged("libusb 1.0.99", LogLevel.warn)
+        self.assertIn(f"{nodes.path} is missing, so no phone can be opened", line)
+        nodes.makedirs()
+        self.source.looked()
+        [line] = self.logged("libusb 1.0.99", LogLevel.info)
+        self.assertIn("libusb 1.0.99 (/x), engine ", line)
+        self.assertTrue(line.endswith(": 0 phones found"), line)
 
     def test_looked(self) -> None:
         """
