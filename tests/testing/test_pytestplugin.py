@@ -81,6 +81,7 @@ class PytestCase(SynchronousTestCase):
         return self.run_("-m", "pytest", "-p", "no:cacheprovider", *words)
 
 
+@startsProcesses
 class PluginTests(PytestCase):
     """
     Tests of the plugin.
