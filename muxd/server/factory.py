@@ -16,9 +16,9 @@ from twisted.python.failure import Failure
 from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import AcceptThrottle
+from muxd.net.credentials import peerText
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
-from muxd.net.credentials import peerText
 from muxd.net.pipe import Pipe
 from muxd.ratelimit import RateLimit
 from muxd.server.commands import Commands
