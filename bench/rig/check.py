@@ -298,6 +298,13 @@ def checkData(host: Host, phone: Phone) -> None:
     exchange.segment(ACK, order[7:] + pattern(75000)[65000:])
     exchange.segment(ACK, pattern(105000)[75000:])
     assert exchange.download(70000) == pattern(135000)[65000:], "exchange"
+    stream = Session(host, 6, 23)
+    begun = time.monotonic()
+    stream.segment(ACK, struct.pack(">I", 600_000))
+    got = stream.download(60_000)
+    assert got == pattern(len(got)), "stream"
+    assert time.monotonic() - begun > 0.095, "six frames of a stream came in less than their time"
+    stream.segment(RST)
     refused = Session(host, 4, 12345)
     assert refused.flags == RST and b"refused" in refused.data
     assert phone.ask("total")["violations"] == 0, phone.ask("total")

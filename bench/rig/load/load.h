@@ -1,5 +1,5 @@
-/* load: puts one workload on a usbmuxd through its UNIX socket, against the
- * services of the simulated phones, and prints one JSON object about it. */
+/* load: puts one workload on a usbmuxd, through its UNIX socket, a TCP listener or a
+ * relay, against the services of the simulated phones, and prints one JSON object about it. */
 #ifndef RIG_LOAD_H
 #define RIG_LOAD_H
 #include <stdint.h>
@@ -9,12 +9,14 @@
 #include <unistd.h>
 #include "../pattern.h"
 
-enum { ECHO = 7, DISCARD = 9, CHARGEN = 19 };
+enum { ECHO = 7, DISCARD = 9, CHARGEN = 19, STREAM = 23 };
 
 struct options {
 	const char *socket, *control, *beside;
 	int pid, phones, sessions, size, width, count, repeats;
-	double seconds, warm;
+	int tcp;                      /* the daemon's TCP port, if not 0 */
+	int relay[3];                 /* a relay's ports for echo, discard and chargen, if not 0 */
+	double seconds, warm, pause;
 };
 extern struct options opt;
 extern unsigned char *pattern; /* IO_SIZE bytes may be taken at any phase */
@@ -39,6 +41,7 @@ void report_cost(const struct snap *a, const struct snap *b);
 /* client.c: the daemon's protocol */
 void find_phones(void);
 int mux_socket(void);
+int relay_socket(int service); /* -1: no relay is used */
 int listen_socket(void); /* in Listen mode, acknowledged */
 int put_connect(char *request, int index, int port);
 int mux_connect(int index, int port); /* -1: refused */
@@ -67,4 +70,5 @@ void run_idle(void);
 void run_stuck(void);
 void run_listeners(void);
 void run_rest(void);
+void run_farm(void);
 #endif

@@ -7,7 +7,7 @@
 struct options opt = { .phones = 1, .sessions = 4, .size = 1, .width = 1, .count = 1000, .repeats = 3,
 	.seconds = 1, .warm = 0.3 };
 unsigned char *pattern;
-static char answer[4096];
+static char answer[8192];
 static int answer_len, troubles;
 
 void result(const char *name, double value)
@@ -42,12 +42,14 @@ static void usage(void)
 	puts("load WORKLOAD --socket PATH --control PATH --pid P [options]\n"
 	     "  download, upload  --sessions N at full speed\n"
 	     "  echo              round trips of --size N bytes; --beside download|upload\n"
-	     "  connects          connect, echo a byte, close; --width N at once\n"
+	     "  connects          connect, echo a byte, close; --width N at once, --pause T before each\n"
 	     "  idle              --count N sessions that do nothing, and work beside them\n"
 	     "  stuck             --count N readers that never read, and downloads beside them\n"
 	     "  listeners         --count N, --repeats N times plug and unplug\n"
 	     "  rest              nothing at all\n"
-	     "  --seconds T  --warm T  --phones N (wait for so many first)");
+	     "  farm              on each phone a stream down, one up, and an echo now and then\n"
+	     "  --seconds T  --warm T  --phones N (wait for so many first)\n"
+	     "  --tcp PORT: the daemon there instead; --relay ECHO,DISCARD,CHARGEN: ports of a relay");
 }
 
 /* Every session must be gone from the phones soon after its client is. */
@@ -76,6 +78,8 @@ static int run(const char *workload)
 		run_listeners();
 	else if (!strcmp(workload, "rest"))
 		run_rest();
+	else if (!strcmp(workload, "farm"))
+		run_farm();
 	else
 		return -1;
 	return 0;
@@ -86,7 +90,8 @@ int main(int argc, char **argv)
 	static const struct option lo[] = { { "socket", 1, 0, 's' }, { "control", 1, 0, 'c' }, { "pid", 1, 0, 'p' },
 		{ "phones", 1, 0, 'P' }, { "sessions", 1, 0, 'n' }, { "beside", 1, 0, 'b' }, { "size", 1, 0, 'z' },
 		{ "width", 1, 0, 'w' }, { "count", 1, 0, 'N' }, { "repeats", 1, 0, 'r' }, { "seconds", 1, 0, 't' },
-		{ "warm", 1, 0, 'W' }, { 0 } };
+		{ "warm", 1, 0, 'W' }, { "tcp", 1, 0, 'T' }, { "relay", 1, 0, 'R' },
+		{ "pause", 1, 0, 'u' }, { 0 } };
 	int c;
 	while ((c = getopt_long(argc, argv, "", lo, NULL)) >= 0)
 		switch (c) {
@@ -102,6 +107,12 @@ int main(int argc, char **argv)
 		case 'r': opt.repeats = atoi(optarg); break;
 		case 't': opt.seconds = atof(optarg); break;
 		case 'W': opt.warm = atof(optarg); break;
+		case 'u': opt.pause = atof(optarg); break;
+		case 'T': opt.tcp = atoi(optarg); break;
+		case 'R':
+			if (sscanf(optarg, "%d,%d,%d", opt.relay, opt.relay + 1, opt.relay + 2) == 3)
+				break;
+			/* fall through */
 		default: usage(); return 2;
 		}
 	if (optind + 1 != argc || !opt.socket || !opt.control || !opt.pid) {

@@ -92,6 +92,8 @@ uint32_t conn_sendable(struct conn *c)
 	uint32_t available = c->dport == CHARGEN ? mss : c->dport == ECHO ? c->ring_len : 0;
 	if (c->dport == EXCHANGE && c->order_len == ORDER && c->got == c->upload)
 		available = c->download - c->sent < mss ? c->download - c->sent : mss;
+	if (c->dport == STREAM)
+		available = c->download - c->sent < mss ? c->download - c->sent : mss;
 	int32_t win = (int32_t)(c->snd_right - c->snd_nxt);
 	if (!available || win <= 0)
 		return 0;
@@ -167,10 +169,47 @@ static void exchange_data(struct phone *ph, struct conn *c, const unsigned char 
 	c->got += n;
 }
 
+/* A stream is found again by its ports: it may have ended before its frame is due. */
+struct frame { uint16_t sport; };
+
+static void next_frame(struct phone *ph, uint16_t sport)
+{
+	struct frame *f = xmalloc(sizeof *f);
+	f->sport = sport;
+	event_push(now_ns() + 1000000000 / FRAMES, E_FRAME, ph->mux, f);
+}
+
+void frame_due(struct phone *ph, void *frame)
+{
+	struct frame *f = frame;
+	struct conn *c = conn_find(ph, f->sport, STREAM);
+	if (c && c->upload) {
+		c->download += c->upload / FRAMES;
+		activate(ph, c);
+		next_frame(ph, f->sport);
+	}
+	free(f);
+}
+
+/* The rate; nothing else comes up. */
+static void stream_data(struct phone *ph, struct conn *c, const unsigned char *p, uint32_t n)
+{
+	for (; n && c->order_len < RATE; n--)
+		c->order[c->order_len++] = *p++;
+	if (n)
+		violation(ph, V_pattern, "port %u->23: %u bytes behind the rate", c->sport, n);
+	else if (c->order_len == RATE && !c->upload && (c->upload = be32(c->order)))
+		next_frame(ph, c->sport);
+}
+
 void service_data(struct phone *ph, struct conn *c, const unsigned char *p, uint32_t n)
 {
 	if (c->dport == EXCHANGE) {
 		exchange_data(ph, c, p, n);
+		return;
+	}
+	if (c->dport == STREAM) {
+		stream_data(ph, c, p, n);
 		return;
 	}
 	if (c->dport == ECHO)

@@ -50,7 +50,8 @@ static void usage(void)
 	     "  --window N      receive window it offers (131072)\n"
 	     "  --control PATH  SOCK_SEQPACKET socket: total, stats N, plug N, unplug N\n"
 	     "Services: 7 echo, 9 discard (compared with the pattern), 19 chargen,\n"
-	     "21 exchange (an order, so much pattern up, so much of it down).");
+	     "21 exchange (an order, so much pattern up, so much of it down),\n"
+	     "23 stream (a rate, then the pattern at that rate in 60 frames a second).");
 }
 
 static int options(int argc, char **argv)

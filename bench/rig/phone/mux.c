@@ -51,7 +51,7 @@ static void syn_input(struct phone *ph, struct conn *c, const struct segment *s)
 	}
 	if (s->len)
 		violation(ph, V_syn, "SYN with %u bytes of data (%u->%u)", s->len, s->sport, s->dport);
-	if (s->dport != ECHO && s->dport != DISCARD && s->dport != CHARGEN && s->dport != EXCHANGE) {
+	if (s->dport != ECHO && s->dport != DISCARD && s->dport != CHARGEN && s->dport != EXCHANGE && s->dport != STREAM) {
 		ph->st.refused++;
 		send_rst(ph, s->dport, s->sport, 0, s->seq + 1, "Connection refused");
 		return;

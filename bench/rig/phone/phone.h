@@ -2,7 +2,7 @@
  *
  * It plays the host controller and the bus (transfers, short packets, zero
  * length packets, pacing), the phone's side of the mux protocol (VERSION, SETUP,
- * TCP) with a strict eye on the host, and the services echo, discard and chargen. */
+ * TCP) with a strict eye on the host, and the services: see README.md. */
 #ifndef RIG_PHONE_H
 #define RIG_PHONE_H
 #include <stdint.h>
@@ -21,8 +21,9 @@
 #define TH_ACK 16
 enum { P_VERSION = 0, P_CONTROL = 1, P_SETUP = 2, P_TCP = 6 };
 enum { T_COMPLETED = 0, T_OVERFLOW = 6 }; /* libusb_transfer_status */
-enum { ECHO = 7, DISCARD = 9, CHARGEN = 19, EXCHANGE = 21 }; /* a service is its port */
+enum { ECHO = 7, DISCARD = 9, CHARGEN = 19, EXCHANGE = 21, STREAM = 23 }; /* a service is its port */
 enum { ORDER = 20 }; /* what an exchange begins with: phase (32 bits), upload, download (64 each) */
+enum { RATE = 4, FRAMES = 60 }; /* what a stream begins with: bytes a second (32 bits), sent in frames */
 
 /* What a host may do wrong; each is counted by its name. */
 #define VIOLATIONS(X) X(seq) X(ack) X(window) X(flags) X(tcphdr) X(length) X(proto) X(magic) \
@@ -49,9 +50,9 @@ struct conn {
 	uint32_t snd_una, snd_nxt, snd_right, rcv_nxt, rcv_right;
 	uint32_t last_ack, last_win;
 	uint64_t sent, got;          /* payload bytes of this connection */
-	unsigned char order[ORDER];  /* exchange */
+	unsigned char order[ORDER];  /* exchange, stream */
 	uint32_t order_len, phase;
-	uint64_t upload, download;
+	uint64_t upload, download;   /* of a stream: a second's bytes, and those that are due */
 	unsigned char *ring;         /* echo */
 	uint32_t ring_rd, ring_len;
 };
@@ -120,8 +121,8 @@ void *xrealloc(void *, size_t);
 void die(const char *what);
 uint64_t now_ns(void);
 
-/* timeline.c: what happens later, on a paced bus */
-enum { E_SEND, E_OUT, E_PUMP };
+/* timeline.c: what happens later, on a paced bus, and when the next frame of a stream is due */
+enum { E_SEND, E_OUT, E_PUMP, E_FRAME };
 void event_push(uint64_t due, int type, struct host *, void *);
 void events_forget(struct host *);
 uint64_t events_next(void); /* when the next is due, 0: none */
@@ -153,6 +154,7 @@ void note_right(struct conn *, uint32_t win);
 uint32_t conn_sendable(struct conn *);
 struct pkt *conn_packet(struct phone *, struct conn *);
 void service_data(struct phone *, struct conn *, const unsigned char *, uint32_t);
+void frame_due(struct phone *, void *frame);
 
 /* mux.c: what the host says */
 void mux_reset(struct phone *);

@@ -1,4 +1,4 @@
-/* What happens later, on a paced bus: a heap of events by their time. */
+/* What happens later, on a paced bus or in a stream: a heap of events by their time. */
 #include "phone.h"
 
 struct event { uint64_t due, seq; int type; struct host *h; void *p; };
@@ -71,6 +71,8 @@ static void happen(struct event *e)
 		struct held *held = e->p;
 		usb_out(e->h, held->data, held->len, held->flags);
 		free(held);
+	} else if (e->type == E_FRAME) {
+		frame_due(e->h->ph, e->p);
 	} else {
 		e->h->pump_timer = 0;
 	}
