@@ -42,7 +42,7 @@ FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run unit test fuzz compare system-test lint types check-packaging apidocs bench soak clean distclean
+.PHONY: help run unit test fuzz compare system-test lint types check-packaging apidocs bench bench-report soak clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
@@ -56,7 +56,8 @@ help:
 	@echo "make types             mypy --strict"
 	@echo "make check-packaging   build wheel and sdist, install them elsewhere, check the man page"
 	@echo "make apidocs           the documentation of the public names, build/apidocs/index.html"
-	@echo "make bench             measure the speed"
+	@echo "make bench             measure the speed; ARGS='--quick', '--only PATTERN', CPUS='all 1'"
+	@echo "make bench-report      measure everything, and renew docs/performance.md with it"
 	@echo "make soak MINUTES=10   load the daemon, break what is around it, see whether it grows"
 	@echo "make clean             remove everything that make has made but $(VENV)"
 	@echo "make distclean         remove that too"
@@ -131,6 +132,10 @@ apidocs: $(DEVELOPED)
 
 bench: $(DEVELOPED)
 	@$(MAKE) --no-print-directory -C bench PYTHON=$(abspath $(BIN)/python)
+
+# Measures everything on one CPU and on all, and writes table and pictures into docs/.
+bench-report: $(DEVELOPED)
+	@$(MAKE) --no-print-directory -C bench report PYTHON=$(abspath $(BIN)/python)
 
 # BUS=simulated: phones of our own, which pair, behind the other engine.
 soak: $(DEVELOPED)

@@ -2,9 +2,9 @@
 The least that a daemon can do as a Twisted server: it accepts, answers a Connect
 without asking any phone, sends back what comes, and closes.
 
-C{python -m bench --only '*connects*' --muxd 'python -m bench.bare {socket}'} shows how
-much of a connection's cost is the reactor's and its transports', which no daemon
-that is a Twisted service can do without.
+C{python -m bench --only '*connects*' --subject bare='python -m bench.bare {socket}'
+--subject c} shows how much of a connection's cost is the reactor's and its
+transports', which no daemon that is a Twisted service can do without.
 """
 
 from __future__ import annotations

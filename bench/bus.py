@@ -20,6 +20,7 @@ class Bus:
     @ivar megabytes: MB/s that the bus carries, each way if it is full duplex;
         0 is as fast as the machine goes.
     @ivar latency: Microseconds that every transfer takes besides.
+    @ivar inDaemon: Whether it is no bus of the rig's, but muxd's own simulated one.
     """
 
     key: str
@@ -27,10 +28,17 @@ class Bus:
     speed: str = "high"
     megabytes: float = 0
     latency: int = 0
+    inDaemon: bool = False
+
+    def source(self, phones: int) -> str:
+        """
+        Return what the daemon is told of where its phones are.
+        """
+        return f"simulated:count={phones}" if self.inDaemon else "usb"
 
     def environment(self) -> dict[str, str]:
         """
-        What tells the stand-in library (bench/rig/README.md).
+        Return what describes the bus to the stand-in library (bench/rig/README.md).
         """
         return {
             "FAKEUSB_SPEED": self.speed,
@@ -42,4 +50,4 @@ class Bus:
 UNPACED = Bus("unpaced", "unpaced bus")
 USB2 = Bus("usb2", "USB 2: 53 MB/s, 100 us", megabytes=53, latency=100)
 SUPER = Bus("super", "SuperSpeed: 400 MB/s each way, 30 us", "super", 400, 30)
-BUSES = (UNPACED, USB2, SUPER)
+SIMULATED = Bus("simulated", "simulated phones", inDaemon=True)

@@ -1,28 +1,29 @@
 # -*- test-case-name: tests.bench.test_daemons -*-
 """
-The daemons that are compared, and how they are started.
+Daemons and relays that run.
 """
 
 from __future__ import annotations
 
+import os
 import plistlib
-import shlex
-import shutil
+import re
 import socket
 import struct
 import subprocess
-import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.isolation import withPrivateMounts
 from bench.rig import Phones, stop
+from bench.subjects import Build, Command, Subject
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_DEADLINE = 60.0
-USBMUXD = "usbmuxd"
-"""As a command: Debian's C daemon."""
+USB = "usb"
+COMPILED = re.compile(r"engine \w+, compiled")
+"""How a compiled daemon says at its start which engine it has."""
 
 _HEADER = struct.Struct("<IIII")
 _PLIST_VERSION = 1
@@ -31,100 +32,53 @@ _PLIST_MESSAGE = 8
 
 class DaemonError(Exception):
     """
-    A daemon does not start, or has gone; the text says why, with its last words.
+    A daemon or relay does not start, or has gone; the text says why, with its last words.
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class WrongBuild(DaemonError):
     """
-    A daemon to be measured.
-
-    @ivar name: For the table.
-    @ivar command: How it is started; C{{socket}} stands for where it is to
-        listen and C{{directory}} for a directory of its own.
+    A daemon is another build of muxd than it was started as.
     """
 
-    name: str
-    command: str
 
-    def arguments(self, socketPath: Path, directory: Path) -> list[str]:
-        """
-        The command, taken apart.
-        """
-        return [
-            word.replace("{socket}", str(socketPath)).replace("{directory}", str(directory))
-            for word in shlex.split(self.command)
-        ]
-
-
-def muxd(command: str | None) -> Subject:
+def freePort() -> int:
     """
-    The daemon under test, without preflight, as the other.
+    Return a TCP port that is free here: in a network namespace of our own it stays so.
     """
-    if command == USBMUXD:
-        return usbmuxd(None)
-    if command is not None:
-        return Subject("muxd", command)
-    twistd = Path(sys.executable).parent / "twistd"
-    return Subject(
-        "muxd",
-        f"{twistd if twistd.exists() else 'twistd'} --nodaemon --pidfile= usbmuxd "
-        "--listen unix:{socket} --source usb --config-dir {directory}/lockdown --no-preflight",
-    )
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
 
 
-def usbmuxd(command: str | None) -> Subject:
+class Program:
     """
-    The daemon it is compared with: unless told otherwise, the C one, without
-    its own conversation with each new phone, which the simulated ones lack.
+    A program that was started, with its log.
 
-    @raise DaemonError: It is not installed.
-    """
-    if command is not None and command != USBMUXD:
-        return Subject("other", command)
-    installed = shutil.which("usbmuxd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    if installed is None:
-        raise DaemonError("there is no usbmuxd to compare with: apt install usbmuxd")
-    return Subject("C usbmuxd", f"{installed} --foreground --no-preflight")
-
-
-class Daemon:
-    """
-    A running daemon, with all its phones attached.
-
-    @ivar startMilliseconds: From its start to the first Attached.
+    @ivar begun: When, by the monotonic clock.
     """
 
-    def __init__(self, subject: Subject, phones: Phones) -> None:
-        self.subject = subject
-        self.socket = phones.directory / "run" / "usbmuxd"
-        self.socket.unlink(missing_ok=True)
-        self._log = phones.directory / "daemon.log"
-        command = withPrivateMounts(
-            phones.directory, subject.arguments(self.socket, phones.directory)
-        )
-        begun = time.monotonic()
-        with self._log.open("wb") as log:
+    def __init__(
+        self, name: str, words: Sequence[str], environment: Mapping[str, str], log: Path
+    ) -> None:
+        self._name = name
+        self._log = log
+        self.begun = time.monotonic()
+        with log.open("wb") as out:
             self._process = subprocess.Popen(
-                command,
+                words,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=out,
+                stderr=out,
                 cwd=PROJECT,
-                env=phones.environment(),
+                env=environment,
             )
-        try:
-            self._waitForAttached(begun + START_DEADLINE)
-        except (OSError, DaemonError) as error:
-            stop(self._process)
-            raise DaemonError(f"{subject.name} does not start: {error}{self.lastWords()}") from None
-        self.startMilliseconds = (time.monotonic() - begun) * 1000
 
     @property
     def pid(self) -> int:
         """
-        The process whose CPU time and memory count: C{unshare} and C{sh} have become it.
+        The process whose CPU time and memory count.
         """
         return self._process.pid
 
@@ -137,7 +91,7 @@ class Daemon:
 
     def log(self) -> str:
         """
-        All that it has written.
+        Return all that it has written.
         """
         return self._log.read_text(errors="replace")
 
@@ -155,10 +109,9 @@ class Daemon:
 
     def lastWords(self) -> str:
         """
-        The end of its log, for the reader of an error.
+        Return the end of its log, for the reader of an error.
         """
-        lines = self._log.read_text(errors="replace").splitlines()[-8:]
-        return "".join(f"\n    {line}" for line in lines)
+        return "".join(f"\n    {line}" for line in self.log().splitlines()[-8:])
 
     def close(self) -> None:
         """
@@ -166,29 +119,148 @@ class Daemon:
         """
         stop(self._process)
 
-    def _waitForAttached(self, deadline: float) -> None:
-        with self._connected(deadline) as connection:
-            connection.settimeout(max(deadline - time.monotonic(), 0.01))
-            body = plistlib.dumps({"MessageType": "Listen", "kLibUSBMuxVersion": 3})
-            header = _HEADER.pack(_HEADER.size + len(body), _PLIST_VERSION, _PLIST_MESSAGE, 1)
-            connection.sendall(header + body)
-            while _receive(connection).get("MessageType") != "Attached":
-                pass
+    def _await(self, ready: Callable[[float], object], deadline: float) -> None:
+        """
+        Wait until the program is ready, or end it.
 
-    def _connected(self, deadline: float) -> socket.socket:
+        @raise DaemonError: It is not.
+        """
+        try:
+            ready(deadline)
+        except (OSError, DaemonError) as error:
+            self.close()
+            raise DaemonError(f"{self._name} does not start: {error}{self.lastWords()}") from None
+
+    def _connected(
+        self, family: int, address: str | tuple[str, int], deadline: float
+    ) -> socket.socket:
         while True:
-            connection = socket.socket(socket.AF_UNIX)
+            connection = socket.socket(family)
             try:
-                connection.connect(str(self.socket))
+                connection.connect(address)
             except OSError:
                 connection.close()
             else:
                 return connection
-            if self._process.poll() is not None:
+            if not self.running:
                 raise DaemonError(f"it ended with status {self._process.returncode}")
             if time.monotonic() > deadline:
-                raise DaemonError(f"no process listens on {self.socket} after {START_DEADLINE:g} s")
+                raise DaemonError(f"no process listens on {address} after {START_DEADLINE:g} s")
             time.sleep(0.002)
+
+
+class Daemon(Program):
+    """
+    A running daemon, with at least one of its phones attached.
+
+    @ivar subject: What it is.
+    @ivar socket: The UNIX socket that it listens on.
+    @ivar port: The TCP port that it also listens on; None without one.
+    @ivar startMilliseconds: From its start to the first Attached.
+    """
+
+    def __init__(
+        self, subject: Subject, phones: Phones, *, source: str = USB, overTCP: bool = False
+    ) -> None:
+        """
+        @param source: Where the phones come from.
+        @param overTCP: Whether it also listens on a TCP port.
+        """
+        self.subject = subject
+        self.socket = phones.directory / "run" / "usbmuxd"
+        self.socket.unlink(missing_ok=True)
+        command: Command | None = subject.overTCP if overTCP else subject.daemon
+        if command is None:
+            raise DaemonError(f"{subject.name} cannot listen on a TCP port")
+        self.port = freePort() if overTCP else None
+        words, environment = command.filled(
+            {
+                "socket": self.socket,
+                "directory": phones.directory,
+                "source": source,
+                "port": self.port,
+            }
+        )
+        super().__init__(
+            subject.name,
+            # unshare and sh become the daemon.
+            withPrivateMounts(phones.directory, words),
+            {**phones.environment(), **environment},
+            phones.directory / "daemon.log",
+        )
+        self._await(lambda deadline: self.awaitPhones(1, deadline), self.begun + START_DEADLINE)
+        self.startMilliseconds = (time.monotonic() - self.begun) * 1000
+        self._checkBuild()
+
+    def awaitPhones(self, count: int, deadline: float) -> None:
+        """
+        Wait until so many phones are attached.
+
+        @raise DaemonError: They are not, by the deadline.
+        """
+        with self._connected(socket.AF_UNIX, str(self.socket), deadline) as connection:
+            connection.settimeout(max(deadline - time.monotonic(), 0.01))
+            body = plistlib.dumps({"MessageType": "Listen", "kLibUSBMuxVersion": 3})
+            header = _HEADER.pack(_HEADER.size + len(body), _PLIST_VERSION, _PLIST_MESSAGE, 1)
+            connection.sendall(header + body)
+            while count:
+                count -= _receive(connection).get("MessageType") == "Attached"
+
+    def _checkBuild(self) -> None:
+        """
+        @raise WrongBuild: It is another build of muxd than it was started as.
+        """
+        if self.subject.build is None:
+            return
+        compiled = COMPILED.search(self.log()) is not None
+        if compiled is not (self.subject.build is Build.COMPILED):
+            self.close()
+            raise WrongBuild(
+                "this tree's muxd runs compiled although MUXD_PURE=1 is set"
+                if compiled
+                else "this tree's muxd runs in pure Python; with a C compiler `make run` builds it"
+            )
+
+
+class Relay(Program):
+    """
+    A running relay in front of a daemon.
+
+    @ivar ports: This machine's ports for echo, discard and chargen of the phone.
+    """
+
+    def __init__(self, subject: Subject, daemon: Daemon, directory: Path) -> None:
+        assert subject.relay is not None
+        self.ports = (freePort(), freePort(), freePort())
+        names = ("echo", "discard", "chargen")
+        words, environment = subject.relay.filled(
+            {"socket": daemon.socket, **dict(zip(names, self.ports, strict=True))}
+        )
+        super().__init__(
+            f"the relay of {subject.name}",
+            words,
+            {**os.environ, **environment},
+            directory / "relay.log",
+        )
+        self._await(self._ready, self.begun + START_DEADLINE)
+
+    def _ready(self, deadline: float) -> None:
+        # Seen from outside: a connection of ours would be one to the phone.
+        while not set(self.ports) <= listening():
+            if not self.running:
+                raise DaemonError(f"it ended with status {self._process.returncode}")
+            if time.monotonic() > deadline:
+                raise DaemonError(f"it does not listen on {self.ports} after {START_DEADLINE:g} s")
+            time.sleep(0.005)
+
+
+def listening() -> set[int]:
+    """
+    Return the TCP ports that are listened on in this network namespace.
+    """
+    lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
+    sockets = [line.split()[1:4:2] for line in lines]
+    return {int(address[-4:], 16) for address, state in sockets if state == "0A"}
 
 
 def _receive(connection: socket.socket) -> dict[str, object]:

@@ -10,13 +10,17 @@ records, and a C{/sys} that shows the stand-in bus.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import socket
+import struct
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 MARK = "MUXD_BENCH_ISOLATED"
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 _MOUNTS = """\
 set -e
@@ -39,12 +43,13 @@ class CannotIsolate(Exception):
 def isolate(arguments: Sequence[str], module: str = "bench") -> None:
     """
     Run this program again in a network namespace of its own, unless it is
-    there already.  Returns only if it is.
+    there already.  Returns only if it is, with a loopback interface.
 
     @param arguments: The command line behind C{python -m} and the module.
     @raise CannotIsolate: C{unshare} is missing.
     """
     if MARK in os.environ:
+        _raiseLoopback()
         return
     unshare = shutil.which("unshare")
     if unshare is None:
@@ -56,9 +61,20 @@ def isolate(arguments: Sequence[str], module: str = "bench") -> None:
     os.execv(unshare, command)
 
 
+def _raiseLoopback() -> None:
+    """
+    Bring up the interface C{lo}, which is down in a new namespace.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        name = b"lo"
+        request = fcntl.ioctl(one, _SIOCGIFFLAGS, struct.pack("16sH14x", name, 0))
+        flags = struct.unpack("16sH14x", request)[1]
+        fcntl.ioctl(one, _SIOCSIFFLAGS, struct.pack("16sH14x", name, flags | _IFF_UP))
+
+
 def withPrivateMounts(directory: Path, command: Sequence[str]) -> list[str]:
     """
-    The command that runs a command with private mounts.
+    Return the command that runs a command with private mounts.
 
     @param directory: Where C{run} and C{sys} are.
     """

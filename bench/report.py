@@ -1,25 +1,23 @@
 # -*- test-case-name: tests.bench.test_report -*-
 """
-The table: for a terminal, for docs/performance.md, and for programs.
+The table: for a terminal, and for docs/performance.md.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bench.bounds import BOUNDS
-from bench.bus import BUSES, Bus
-from bench.goals import Verdict
-from bench.results import Comparison, Line, Series, lines
+from bench.goals import Pair, Verdict
+from bench.results import Line, Results, Setting
+from bench.workloads import SECTIONS, Section
 
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
-COLUMNS = ("workload", "{ours}", "{theirs}", "ratio", "CPU: {ours}", "{theirs}", "peak MB", "goal")
 
 
 def number(value: float | None) -> str:
     """
-    Three significant digits are more than the machine repeats.
+    Write a number: three significant digits are more than the machine repeats.
     """
     if value is None:
         return "-"
@@ -28,102 +26,170 @@ def number(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
+def ratio(pair: Pair) -> str:
+    """
+    Write the ratio of a pair.
+    """
+    return "-" if pair.ratio is None else f"{pair.ratio:.2f}x"
+
+
 def _with(unit: str, value: float | None) -> str:
-    return "-" if value is None else f"{number(value)} {unit}"
+    return "-" if value is None else f"{number(value)} {unit}".rstrip()
 
 
-def cells(line: Line) -> tuple[str, ...]:
-    """
-    The texts of a row, in the order of C{COLUMNS}.
-    """
-    pair, row = line.pair, line.row
-    ratio = "-"
-    if pair.ours is not None and pair.theirs:
-        ratio = f"{pair.ours / pair.theirs:.2f}x"
-    first = row is line.comparison.workload.rows[0]
-    return (
-        row.title,
-        "FAILED" if line.failed and pair.ours is None else _with(row.unit, pair.ours),
-        _with(row.unit, pair.theirs),
-        ratio,
-        _with(row.costUnit, pair.ourCost),
-        _with(row.costUnit, pair.theirCost),
-        _peaks(line.comparison) if first else "",
-        "; ".join(f"{goal}: {verdict.value}" for goal, verdict in line.verdicts),
-    )
+def _shown(line: Line, key: str) -> str:
+    figure = line.standings[key].figure.ours
+    return "FAILED" if figure is None and line.failed(key) else number(figure)
 
 
-def _peaks(comparison: Comparison) -> str:
-    peaks = [series.median("peak_MB") for series in (comparison.ours, comparison.theirs)]
-    return " / ".join(number(peak) for peak in peaks)
-
-
-def _sections(table: Sequence[Line]) -> list[tuple[Bus, list[Line]]]:
+def _sections(table: Iterable[Line]) -> list[tuple[Section, list[Line]]]:
+    lines = list(table)
     sections = [
-        (bus, [line for line in table if line.comparison.workload.bus is bus]) for bus in BUSES
+        (section, [line for line in lines if line.comparison.workload.section is section])
+        for section in SECTIONS
     ]
-    return [(bus, section) for bus, section in sections if section]
+    return [(section, part) for section, part in sections if part]
 
 
-def _headings(ours: str, theirs: str) -> tuple[str, ...]:
-    return tuple(column.format(ours=ours, theirs=theirs) for column in COLUMNS)
+# For a terminal.
 
 
-def text(comparisons: Sequence[Comparison], ours: str, theirs: str) -> str:
+def text(results: Results) -> str:
     """
-    The table for a terminal.
+    Make the table for a terminal: one for each setting.
     """
-    table = lines(comparisons)
-    head = _headings(ours, theirs)
-    rows = {line.row.key: cells(line) for line in table}
+    out: list[str] = []
+    for setting in results.settings:
+        out += [*_terminal(results, setting), ""]
+    return "\n".join([*out, summary(results), ""])
+
+
+def _terminal(results: Results, setting: Setting) -> list[str]:
+    table = results.lines(setting)
+    head = [setting.title, *(one.name for one in results.columns)]
+    head += [f"{one.name}: ratio" for one in results.columns[:-1]]
+    head += [f"{one.name}: CPU" for one in results.columns]
+    head += [f"{one.name}: ratio" for one in results.columns[:-1]]
+    head += ["peak MB", "goals"]
+    rows = {line.row.key: _cells(results, line) for line in table}
     widths = [max(len(row[i]) for row in (head, *rows.values())) for i in range(len(head))]
 
     def aligned(row: Sequence[str]) -> str:
-        middle = (cell.rjust(width) for cell, width in zip(row[1:7], widths[1:7], strict=True))
-        return "  ".join((row[0].ljust(widths[0]), *middle, row[7])).rstrip()
+        middle = (cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=True))
+        return "  ".join((row[0].ljust(widths[0]), *middle, row[-1])).rstrip()
 
     out = [aligned(head)]
-    for bus, section in _sections(table):
-        out += ["", bus.title, *(aligned(rows[line.row.key]) for line in section)]
-    return "\n".join([*out, "", summary(table), ""])
+    for section, part in _sections(table):
+        out += ["", section.title, *(aligned(rows[line.row.key]) for line in part)]
+    return out
 
 
-def summary(table: Sequence[Line]) -> str:
+def _cells(results: Results, line: Line) -> list[str]:
+    row, keys = line.row, [one.key for one in results.columns]
+    standings = [line.standings[key] for key in keys]
+    first = row is line.comparison.workload.rows[0]
+    peaks = [line.comparison.series[key].median("peak_MB") for key in keys]
+    goals = [
+        f"{column.name}: {goal}: {verdict.value}"
+        for column in results.columns
+        for goal, verdict in line.verdicts[column.key]
+    ]
+    return [
+        row.title,
+        *(
+            "FAILED"
+            if line.failed(key) and one.figure.ours is None
+            else _with(row.unit, one.figure.ours)
+            for key, one in zip(keys, standings, strict=True)
+        ),
+        *(ratio(one.figure) for one in standings[:-1]),
+        *(_with(row.costUnit, one.cost.ours) for one in standings),
+        *(ratio(one.cost) for one in standings[:-1]),
+        " / ".join(number(peak) for peak in peaks) if first else "",
+        "; ".join(goals),
+    ]
+
+
+def summary(results: Results) -> str:
     """
-    How many goals are met, and what failed.
+    Say how many goals are met, and what failed.
     """
-    verdicts = [verdict for line in table for _, verdict in line.verdicts]
+    verdicts = results.verdicts()
     counts = ", ".join(
         f"{verdicts.count(verdict)} {verdict.value}" for verdict in Verdict if verdict in verdicts
     )
-    out = [f"goals: {counts or 'none in these rows'}"]
-    for comparison in dict.fromkeys(id(line.comparison) for line in table):
-        line = next(line for line in table if id(line.comparison) == comparison)
-        for series in (line.comparison.ours, line.comparison.theirs):
-            out += [f"FAILED: {line.row.title}: {why}" for why in dict.fromkeys(series.failures)]
-    if not any(line.comparison.ours.failures or line.comparison.theirs.failures for line in table):
+    failures = results.failures()
+    out = [*results.notes, f"goals: {counts or 'none in these rows'}"]
+    out += [f"FAILED: {one}" for one in failures]
+    if not failures:
         out.append("every byte was right, no session was lost, the phones counted 0 violations")
     return "\n".join(out)
 
 
-def markdown(
-    comparisons: Sequence[Comparison], ours: str, theirs: str, about: Mapping[str, object]
-) -> str:
+# For docs/performance.md.
+
+
+def markdown(results: Results) -> str:
     """
-    The table for docs/performance.md, and on what it was measured.
+    Make the tables for docs/performance.md, and say on what they were measured.
+
+    The settings are side by side.  Where there are several subjects beside the reference, their
+    ratios are in one cell, in their order.
     """
-    table = lines(comparisons)
-    head = (*_headings(ours, theirs), "what bounds it")
-    out = [_machine(about), ""]
-    for bus, section in _sections(table):
-        out += [f"### {bus.title[0].upper()}{bus.title[1:]}", ""]
-        out += [_markdownRow(head), _markdownRow(("---", *("--:",) * 6, "---", "---"))]
-        out += [_markdownRow((*cells(line), BOUNDS.get(line.row.key, ""))) for line in section]
+    tables = {
+        setting.key: {line.row.key: line for line in results.lines(setting)}
+        for setting in results.settings
+    }
+    rivals = results.columns[:-1]
+    head = ["workload"]
+    for setting in results.settings:
+        head += [f"{setting.title}: {results.columns[0].name}"]
+        head += [one.name for one in results.columns[1:]]
+        head += ["ratio", "CPU ratio"] if rivals else []
+    head += ["goals", "what bounds it"]
+    out = [machine(results.about), ""]
+    if len(rivals) > 1:
+        names = " / ".join(one.name for one in rivals)
+        out += [f"Ratios are {names}, to {results.reference.name}.", ""]
+    rule = ["---", *["--:"] * (len(head) - 3), "---", "---"]
+    for section, part in _sections(results.lines(results.settings[0])):
+        out += [f"### {section.title[0].upper()}{section.title[1:]}", ""]
+        out += [_markdownRow(head), _markdownRow(rule)]
+        for first in part:
+            row = first.row
+            lines = [tables[one.key][row.key] for one in results.settings]
+            cells = [f"{row.title}, {row.unit}" if row.unit else row.title]
+            for line in lines:
+                cells += [_shown(line, one.key) for one in results.columns]
+                if rivals:
+                    standings = [line.standings[one.key] for one in rivals]
+                    cells.append(" / ".join(ratio(one.figure) for one in standings))
+                    cells.append(" / ".join(ratio(one.cost) for one in standings) * bool(row.cost))
+            out.append(_markdownRow([*cells, _judged(results, lines), BOUNDS.get(row.key, "")]))
         out.append("")
-    return "\n".join([*out, summary(table), ""])
+    out += [f"{one}.  " for one in summary(results).splitlines()]
+    return "\n".join(out).rstrip() + "\n"
 
 
-def _machine(about: Mapping[str, object]) -> str:
+def _judged(results: Results, lines: Sequence[Line]) -> str:
+    """
+    Say what a row's goals are, each with its verdicts in all settings.
+    """
+    out = []
+    for column in results.columns:
+        verdicts: dict[str, list[str]] = {}
+        for line in lines:
+            for goal, verdict in line.verdicts[column.key]:
+                verdicts.setdefault(str(goal), []).append(verdict.value)
+        name = column.build.value if column.build else column.name
+        out += [f"{name} {goal}: {', '.join(found)}" for goal, found in verdicts.items()]
+    return "; ".join(out)
+
+
+def machine(about: Mapping[str, object]) -> str:
+    """
+    Say when and on what a run was measured.
+    """
     return (
         "Measured on {date}: {processor}, {cores} cores, Linux {kernel}, Python {python}, "
         "Twisted {twisted}; muxd {revision}; load of the machine before the run {load}, "
@@ -134,7 +200,7 @@ def _machine(about: Mapping[str, object]) -> str:
 
 def inserted(document: str, table: str, begin: str = BEGIN, end: str = END) -> str:
     """
-    A document with the table between its two marks; without marks, the table.
+    Return a document with the table between its two marks; without marks, the table.
     """
     before, mark, rest = document.partition(begin)
     _, closing, after = rest.partition(end)
@@ -145,38 +211,3 @@ def inserted(document: str, table: str, begin: str = BEGIN, end: str = END) -> s
 
 def _markdownRow(row: Sequence[str]) -> str:
     return f"| {' | '.join(row)} |"
-
-
-def toJSON(comparisons: Sequence[Comparison], about: Mapping[str, object]) -> str:
-    """
-    Everything that was measured, round by round, and the medians.
-    """
-    rows = [
-        {
-            "key": line.row.key,
-            "title": line.row.title,
-            "unit": line.row.unit,
-            "ours": line.pair.ours,
-            "theirs": line.pair.theirs,
-            "ourCost": line.pair.ourCost,
-            "theirCost": line.pair.theirCost,
-            "costUnit": line.row.costUnit,
-            "goals": {str(goal): verdict.name for goal, verdict in line.verdicts},
-        }
-        for line in lines(comparisons)
-    ]
-    measured = [
-        {
-            "bus": each.workload.bus.key,
-            "phones": each.workload.phones,
-            "arguments": each.workload.arguments,
-            "ours": _series(each.ours),
-            "theirs": _series(each.theirs),
-        }
-        for each in comparisons
-    ]
-    return json.dumps({**about, "rows": rows, "measured": measured}, indent=1) + "\n"
-
-
-def _series(series: Series) -> dict[str, object]:
-    return {"rounds": [dict(figures) for figures in series.rounds], "failures": series.failures}

@@ -113,3 +113,27 @@ class Phones:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class NoPhones(Phones):
+    """
+    Directories as L{Phones} has them, for a daemon that brings its own phones.
+    """
+
+    def __init__(self, directory: Path, bus: Bus, count: int) -> None:
+        self.directory, self.bus, self.count = directory, bus, count
+        self.control = directory / "control"
+        self.log = directory / "phone.log"
+        for name in ("sys", "run"):
+            (directory / name).mkdir(parents=True, exist_ok=True)
+
+    def environment(self) -> dict[str, str]:
+        """
+        Return this process's own environment.
+        """
+        return dict(os.environ)
+
+    def close(self) -> None:
+        """
+        There is nothing to close.
+        """

@@ -21,14 +21,15 @@ from twisted.internet.defer import ensureDeferred
 from twisted.python.failure import Failure
 
 from bench.bus import USB2
-from bench.daemons import Daemon, DaemonError, Subject
+from bench.daemons import Daemon, DaemonError
 from bench.isolation import CannotIsolate, isolate
 from bench.machine import describe
-from bench.rig import Phones, RigError, build
+from bench.rig import NoPhones, Phones, RigError, build
 from bench.soak import report
-from bench.soak.phones import NoPhones, PluggablePhones, RequestSocket, RigPhones, SimulatedPhones
+from bench.soak.phones import PluggablePhones, RequestSocket, RigPhones, SimulatedPhones
 from bench.soak.run import Plan, Run
 from bench.soak.samples import SoakResult, failures
+from bench.subjects import Command, Subject
 
 MINUTES = 10.0
 ROUNDS = 6
@@ -116,11 +117,11 @@ def subject(bus: str, phones: int, observer: Path) -> Subject:
         words.append("--no-preflight")  # these phones have no lockdownd
     twistd = Path(sys.executable).parent / "twistd"
     command = [
-        *("env", f"MUXD_SOAK={json.dumps(words)}", f"MUXD_SOAK_OBSERVE={observer}"),
+        *(f"MUXD_SOAK={json.dumps(words)}", f"MUXD_SOAK_OBSERVE={observer}"),
         *(str(twistd if twistd.exists() else "twistd"), "--nodaemon", "--pidfile="),
         *("--no_save", f"--python={TAC}"),
     ]
-    return Subject("muxd", shlex.join(command))
+    return Subject(key="muxd", name="muxd", daemon=Command(shlex.join(command)))
 
 
 def _run(options: argparse.Namespace, directory: Path) -> SoakResult:

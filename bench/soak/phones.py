@@ -6,12 +6,10 @@ Phones that the soak can plug in and pull out, wherever they live.
 from __future__ import annotations
 
 import json
-import os
 import socket
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.bus import Bus
 from bench.rig import Phones
 
 PATIENCE = 20.0
@@ -149,25 +147,3 @@ class SimulatedPhones(AskedPhones):
         Count the sessions that the phones have.
         """
         return int(self._asking.ask("open"))
-
-
-class NoPhones(Phones):
-    """
-    Directories as L{Phones} has them, for a daemon that brings its own phones.
-    """
-
-    def __init__(self, directory: Path, bus: Bus, count: int) -> None:
-        self.directory, self.bus, self.count = directory, bus, count
-        for name in ("sys", "run"):
-            (directory / name).mkdir(parents=True, exist_ok=True)
-
-    def environment(self) -> dict[str, str]:
-        """
-        Return this process's own environment.
-        """
-        return dict(os.environ)
-
-    def close(self) -> None:
-        """
-        There is nothing to close.
-        """

@@ -1,54 +1,35 @@
+# -*- test-case-name: tests.bench.test_daemons -*-
 """
-Tests for L{bench.daemons}, L{bench.isolation} and L{bench.commandline}.
+Tests of L{bench.daemons} and L{bench.isolation}.
 """
 
 from __future__ import annotations
 
+import socket
+import sys
+import tempfile
 from pathlib import Path
+from shutil import rmtree
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.commandline import chosen
-from bench.daemons import Subject, muxd, usbmuxd
+from bench.daemons import (
+    COMPILED,
+    Daemon,
+    DaemonError,
+    Relay,
+    freePort,
+    listening,
+)
 from bench.isolation import withPrivateMounts
-from bench.workloads import workloads
+from bench.subjects import Command, Subject
+from tests.running.processes import startsProcesses
 
 
-class SubjectTests(SynchronousTestCase):
+class IsolationTests(SynchronousTestCase):
     """
-    Tests for what is started.
+    Tests of L{withPrivateMounts}.
     """
-
-    def test_placeholders(self) -> None:
-        """
-        A command is taken apart as a shell would, then told its places.
-        """
-        subject = Subject("x", "daemon -l 'unix:{socket}' 'two words' {directory}/records")
-        self.assertEqual(
-            subject.arguments(Path("/a b/socket"), Path("/d")),
-            ["daemon", "-l", "unix:/a b/socket", "two words", "/d/records"],
-        )
-
-    def test_default(self) -> None:
-        """
-        What is measured, unless told otherwise, is muxd on the USB alone, with
-        pair records of its own.
-        """
-        words = muxd(None).arguments(Path("/s"), Path("/d"))
-        for expected in (
-            ["--listen", "unix:/s"],
-            ["--source", "usb"],
-            ["--config-dir", "/d/lockdown"],
-        ):
-            at = words.index(expected[0])
-            self.assertEqual(words[at : at + 2], expected)
-
-    def test_otherCommands(self) -> None:
-        """
-        Both daemons can be any command.
-        """
-        self.assertEqual(muxd("mine").command, "mine")
-        self.assertEqual(usbmuxd("theirs").command, "theirs")
 
     def test_privateMounts(self) -> None:
         """
@@ -59,27 +40,78 @@ class SubjectTests(SynchronousTestCase):
         self.assertIn('exec "$@"', command[-4])
 
 
-class ChosenTests(SynchronousTestCase):
+class BuildTests(SynchronousTestCase):
     """
-    Tests for L{chosen}.
+    Tests of what a daemon's log says of its build.
     """
 
-    def test_all(self) -> None:
+    def test_compiled(self) -> None:
         """
-        Without a choice everything is measured.
+        The line at the start tells the builds apart.
         """
-        self.assertEqual(chosen(None, quick=False), list(workloads()))
+        self.assertTrue(COMPILED.search("libusb 1.0.26, engine async, compiled, 2 phones"))
+        self.assertFalse(COMPILED.search("libusb 1.0.26, engine async, pure, 2 phones"))
 
-    def test_pattern(self) -> None:
-        """
-        A workload is measured if one of its rows is asked for, even one that a
-        quick run would leave out.
-        """
-        (found,) = chosen(["*.idle-4000-echo"], quick=True)
-        self.assertIn("4000", found.arguments)
 
-    def test_unknown(self) -> None:
+class PortTests(SynchronousTestCase):
+    """
+    Tests of L{freePort} and L{listening}.
+    """
+
+    def test_listening(self) -> None:
         """
-        No row is no workload.
+        A port is seen to be listened on without connecting to it.
         """
-        self.assertEqual(chosen(["nonsense"], quick=False), [])
+        if not Path("/proc/self/net/tcp").exists():
+            self.skipTest("this kernel does not list its sockets")
+        port = freePort()
+        self.assertNotIn(port, listening())
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            one.listen()
+            self.assertIn(port, listening())
+
+
+@startsProcesses
+class RelayTests(SynchronousTestCase):
+    """
+    Tests of L{Relay}, with programs of a line.
+    """
+
+    def relay(self, program: str) -> Relay:
+        """
+        Start a relay that is a Python program, which finds its ports in C{sys.argv}.
+        """
+        if not Path("/proc/self/net/tcp").exists():
+            self.skipTest("this kernel does not list its sockets")
+        directory = Path(tempfile.mkdtemp())
+        self.addCleanup(rmtree, directory)
+        daemon = Daemon.__new__(Daemon)
+        daemon.socket = directory / "socket"
+        words = f"{sys.executable} -c '{program}' {{socket}} {{echo}} {{discard}} {{chargen}}"
+        subject = Subject(key="x", name="X", daemon=Command("none"), relay=Command(words))
+        return Relay(subject, daemon, directory)
+
+    def test_ready(self) -> None:
+        """
+        A relay is ready when it listens on all its ports; ending it ends the process.
+        """
+        relay = self.relay(
+            "import socket,sys,time;"
+            'all=[socket.create_server(("127.0.0.1",int(p))) for p in sys.argv[2:]];'
+            "time.sleep(60)"
+        )
+        self.assertTrue(set(relay.ports) <= listening())
+        self.assertTrue(relay.running)
+        relay.close()
+        self.assertFalse(relay.running)
+
+    def test_ends(self) -> None:
+        """
+        A relay that ends is told with its status and its last words.
+        """
+        error = self.assertRaises(
+            DaemonError, self.relay, 'import sys; print("no phone"); sys.exit(3)'
+        )
+        for part in ("the relay of X", "status 3", "no phone"):
+            self.assertIn(part, str(error))

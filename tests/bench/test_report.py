@@ -1,141 +1,60 @@
+# -*- test-case-name: tests.bench.test_report -*-
 """
-Tests for L{bench.results} and L{bench.report}.
+Tests of L{bench.report}.
 """
 
 from __future__ import annotations
 
-import json
-
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.goals import Verdict
-from bench.machine import describe
-from bench.report import BEGIN, END, inserted, markdown, number, text, toJSON
-from bench.results import Comparison, Series, lines
-from bench.workloads import Workload, workloads
-from tests.running.processes import startsProcesses
+from bench.report import BEGIN, END, inserted, markdown, number, text
+from tests.bench.test_results import ONE, download, results
 
 
-def workload(key: str) -> Workload:
+class TextTests(SynchronousTestCase):
     """
-    The workload that has this row.
-    """
-    return next(w for w in workloads() if any(row.key == key for row in w.rows))
-
-
-def download(ours: list[float], theirs: list[float]) -> Comparison:
-    """
-    Downloads that went at these rates.
+    Tests of the table for a terminal.
     """
 
-    def series(rates: list[float]) -> Series:
-        return Series([{"MBps": r, "cpu_ms_per_MB": 1.0, "peak_MB": 40.0} for r in rates])
-
-    return Comparison(workload("unpaced.download-1"), series(ours), series(theirs))
-
-
-class SeriesTests(SynchronousTestCase):
-    """
-    Tests for L{Series}.
-    """
-
-    def test_median(self) -> None:
+    def test_row(self) -> None:
         """
-        One bad round does not count.
+        A row shows all figures and costs, their ratios, and each goal and whether it is met.
         """
-        series = Series([{"MBps": rate} for rate in (1.0, 500.0, 510.0)])
-        self.assertEqual(series.median("MBps"), 500)
-        self.assertIsNone(series.median("p50_us"))
-
-
-class LinesTests(SynchronousTestCase):
-    """
-    Tests for L{lines}.
-    """
-
-    def test_goals(self) -> None:
-        """
-        A row comes with the verdicts of its goals, by the medians.
-        """
-        (line,) = lines([download([500, 600, 700], [100, 100, 100])])
-        self.assertEqual([verdict for _, verdict in line.verdicts], [Verdict.MET])
-        self.assertFalse(line.missed)
-        (line,) = lines([download([100], [100])])
-        self.assertTrue(line.missed)
-
-    def test_failure(self) -> None:
-        """
-        A daemon that failed once has missed, however fast it was otherwise.
-        """
-        comparison = download([900], [100])
-        comparison.ours.failures.append("wrong data")
-        (line,) = lines([comparison])
-        self.assertTrue(line.missed)
-
-
-class ReportTests(SynchronousTestCase):
-    """
-    Tests for the three forms of the table.
-    """
-
-    def test_text(self) -> None:
-        """
-        A row shows both figures, their ratio, the goal and whether it is met.
-        """
-        table = text([download([500], [100])], "muxd", "C usbmuxd")
+        table = text(results(download([500], [100], compiled=[250])))
         (row,) = [each for each in table.splitlines() if each.startswith("download, 1 session")]
         for part in (
-            "500.0 MB/s",
-            "100.0 MB/s",
-            "5.00x",
-            "1.00 ms/MB",
-            "40.0 / 40.0",
-            ">= 5x: met",
+            *("250.0 MB/s", "500.0 MB/s", "100.0 MB/s", "2.50x", "5.00x"),
+            *("4.00 ms/MB", "2.00 ms/MB", "10.0 ms/MB", "0.40x", "0.20x"),
+            "40.0 / 40.0 / 40.0",
+            "muxd, compiled: >= 2x (floor 1.4x): met; muxd, pure: >= 1x: met",
         ):
             self.assertIn(part, row)
-        self.assertIn("goals: 1 met", table)
+        self.assertIn("goals: 2 met", table)
         self.assertIn("0 violations", table)
+
+    def test_settings(self) -> None:
+        """
+        Each setting is a table.
+        """
+        table = text(results(download([500], [100]), download([600], [100], setting=ONE)))
+        self.assertLess(table.index("2 CPUs"), table.index("500.0 MB/s"))
+        self.assertLess(table.index("500.0 MB/s"), table.index("1 CPU "))
+        self.assertLess(table.index("1 CPU "), table.index("600.0 MB/s"))
 
     def test_failure(self) -> None:
         """
         What failed is said, once, and nothing is said to be right.
         """
-        comparison = download([], [100])
-        comparison.ours.failures += ["the phones counted 3 protocol violations"] * 2
-        table = text([comparison], "muxd", "C usbmuxd")
-        self.assertEqual(table.count("3 protocol violations"), 1)
+        table = text(results(download([None, None], [100, 100])))
+        self.assertEqual(table.count("a byte was wrong"), 1)
         self.assertIn("FAILED", table)
         self.assertNotIn("every byte was right", table)
 
-    @startsProcesses
-    def test_markdown(self) -> None:
+    def test_notes(self) -> None:
         """
-        Each bus has a table whose rows are as wide as its head.
+        What a reader has to know is said.
         """
-        about = dict.fromkeys(describe(), "?")
-        made = markdown(
-            [download([500], [100])], "muxd", "C usbmuxd", {**about, "rounds": 3, "seconds": 1.0}
-        )
-        rows = [line for line in made.splitlines() if line.startswith("|")]
-        self.assertEqual({row.count("|") for row in rows}, {10})
-        self.assertIn("### Unpaced bus", made)
-
-    def test_inserted(self) -> None:
-        """
-        The table of a document is replaced, and nothing else of it.
-        """
-        document = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-        self.assertEqual(inserted(document, "new"), f"before\n{BEGIN}\n\nnew\n{END}\nafter\n")
-        self.assertEqual(inserted("", "new"), "new")
-
-    def test_json(self) -> None:
-        """
-        The file for programs has the medians and every round.
-        """
-        made = json.loads(toJSON([download([500, 520], [100, 110])], {"date": "today"}))
-        self.assertEqual(made["date"], "today")
-        self.assertEqual(made["rows"][0]["ours"], 510)
-        self.assertEqual(len(made["measured"][0]["theirs"]["rounds"]), 2)
+        self.assertIn("no compiler", text(results(download([1], [1]), notes=["no compiler"])))
 
     def test_numbers(self) -> None:
         """
@@ -145,3 +64,47 @@ class ReportTests(SynchronousTestCase):
             [number(value) for value in (None, 0.5, 12.345, 123.4, 12345.6)],
             ["-", "0.50", "12.3", "123.4", "12,346"],
         )
+
+
+class MarkdownTests(SynchronousTestCase):
+    """
+    Tests of the table for a document.
+    """
+
+    def test_columns(self) -> None:
+        """
+        Settings are side by side, and each row is as wide as the head.
+        """
+        made = markdown(
+            results(
+                download([500], [100], compiled=[800]),
+                download([40], [100], compiled=[90], setting=ONE),
+            )
+        )
+        rows = [line.split(" | ") for line in made.splitlines() if line.startswith("|")]
+        self.assertEqual({len(row) for row in rows}, {13})
+        self.assertIn("### Unpaced bus", made)
+        row = rows[2]
+        self.assertEqual(row[0], "| download, 1 session, MB/s")
+        self.assertEqual(row[1:6], ["800.0", "500.0", "100.0", "8.00x / 5.00x", "0.12x / 0.20x"])
+        self.assertEqual(row[6:10], ["90.0", "40.0", "100.0", "0.90x / 0.40x"])
+        self.assertEqual(
+            row[11], "compiled >= 2x (floor 1.4x): met, MISSED; pure >= 1x: met, MISSED"
+        )
+
+    def test_machine(self) -> None:
+        """
+        A table says when and on what it was measured.
+        """
+        found = results(download([500], [100]))
+        made = markdown(found)
+        self.assertIn(f"Measured on {found.about['date']}", made)
+        self.assertIn("medians of 3 rounds of 1 s", made)
+
+    def test_inserted(self) -> None:
+        """
+        The table of a document is replaced, and nothing else of it.
+        """
+        document = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+        self.assertEqual(inserted(document, "new"), f"before\n{BEGIN}\n\nnew\n{END}\nafter\n")
+        self.assertEqual(inserted("", "new"), "new")

@@ -149,7 +149,7 @@ class CompositionTests(SynchronousTestCase):
         from bench.soak.commandline import TAC, subject
 
         self.assertTrue(TAC.exists())
-        command = subject("rig", 8, Path("/o")).arguments(Path("/s"), Path("/d"))
-        settings = dict(word.split("=", 1) for word in command if word.startswith("MUXD_"))
+        places = {"socket": "/s", "directory": "/d"}
+        _, settings = subject("rig", 8, Path("/o")).daemon.filled(places)
         self.assertIn("unix:/s", json.loads(settings["MUXD_SOAK"]))
         self.assertEqual(settings["MUXD_SOAK_OBSERVE"], "/o")

@@ -11,11 +11,13 @@ daemon's own view of the file system, whichever daemon it is.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from bench.bus import UNPACED
-from bench.daemons import Daemon, Subject, muxd, usbmuxd
+from bench.daemons import Daemon
 from bench.rig import Phones, build
+from bench.subjects import Command, Subject, named
 
 OURS = "muxd"
 THEIRS = "usbmuxd"
@@ -28,11 +30,11 @@ def subject(which: str) -> Subject:
     @raise ValueError: It is neither.
     """
     if which == THEIRS:
-        return usbmuxd(None)
+        return named("c")
     if which == OURS:
-        ours = muxd(None)
-        command = ours.command.replace("{directory}/lockdown", "/var/lib/lockdown")
-        return Subject(ours.name, command)
+        ours = named("muxd")
+        command = ours.daemon.text.replace("{directory}/lockdown", "/var/lib/lockdown")
+        return replace(ours, daemon=Command(command))
     raise ValueError(f"expected {OURS} or {THEIRS}, got {which!r}")
 
 

@@ -12,17 +12,18 @@ import sys
 from pathlib import Path
 
 from bench.bus import UNPACED
-from bench.daemons import Daemon, usbmuxd
+from bench.daemons import Daemon
 from bench.rig import Phones, build
+from bench.subjects import named
 
 
 def main(directory: Path) -> None:
     """
-    Run it until nobody holds our standard input any more.
+    Run the daemon until our standard input has ended.
     """
     build()
     with Phones(directory, UNPACED, 1) as phones:
-        daemon = Daemon(usbmuxd(None), phones)
+        daemon = Daemon(named("c"), phones)
         try:
             print("ready", daemon.pid, flush=True)
             sys.stdin.read()
