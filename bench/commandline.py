@@ -20,8 +20,8 @@ from bench.isolation import CannotIsolate, isolate
 from bench.machine import describe
 from bench.results import Column, Results, ResultsError, Setting
 from bench.rig import RigError, build
-from bench.runner import Run, available
-from bench.subjects import BUILT_IN, USUAL, SubjectError, named
+from bench.runner import Run
+from bench.subjects import BUILT_IN, USUAL, SubjectError, builds, named
 from bench.workloads import Workload, workloads
 
 ROUNDS = 3
@@ -150,7 +150,7 @@ def _measured(options: argparse.Namespace, selected: Sequence[Workload]) -> Resu
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory(prefix="muxd-bench-") as temporary:
         directory: Path = options.keep or Path(temporary)
-        present, notes = available(subjects, directory)
+        present, notes = builds(subjects)
         if not present:
             raise SubjectError("; ".join(notes))
         for note in notes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import plistlib
-import re
 import socket
 import struct
 import subprocess
@@ -17,13 +16,11 @@ from pathlib import Path
 
 from bench.isolation import withPrivateMounts
 from bench.rig import Phones, stop
-from bench.subjects import Build, Command, Subject
+from bench.subjects import Command, Subject
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_DEADLINE = 60.0
 USB = "usb"
-COMPILED = re.compile(r"engine \w+, compiled")
-"""How a compiled daemon says at its start which engine it has."""
 
 _HEADER = struct.Struct("<IIII")
 _PLIST_VERSION = 1
@@ -33,12 +30,6 @@ _PLIST_MESSAGE = 8
 class DaemonError(Exception):
     """
     A daemon or relay does not start, or has gone; the text says why, with its last words.
-    """
-
-
-class WrongBuild(DaemonError):
-    """
-    A daemon is another build of muxd than it was started as.
     """
 
 
@@ -190,7 +181,6 @@ class Daemon(Program):
         )
         self._await(lambda deadline: self.awaitPhones(1, deadline), self.begun + START_DEADLINE)
         self.startMilliseconds = (time.monotonic() - self.begun) * 1000
-        self._checkBuild()
 
     def awaitPhones(self, count: int, deadline: float) -> None:
         """
@@ -205,21 +195,6 @@ class Daemon(Program):
             connection.sendall(header + body)
             while count:
                 count -= _receive(connection).get("MessageType") == "Attached"
-
-    def _checkBuild(self) -> None:
-        """
-        @raise WrongBuild: It is another build of muxd than it was started as.
-        """
-        if self.subject.build is None:
-            return
-        compiled = COMPILED.search(self.log()) is not None
-        if compiled is not (self.subject.build is Build.COMPILED):
-            self.close()
-            raise WrongBuild(
-                "this tree's muxd runs compiled although MUXD_PURE=1 is set"
-                if compiled
-                else "this tree's muxd runs in pure Python; with a C compiler `make run` builds it"
-            )
 
 
 class Relay(Program):

@@ -13,35 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.bus import UNPACED
-from bench.daemons import Daemon, WrongBuild
 from bench.measuring import Figures, MeasurementFailed, Stand
 from bench.results import Comparison, Series, Setting
-from bench.rig import Phones
-from bench.subjects import Build, Subject
+from bench.subjects import Subject
 from bench.workloads import Workload
-
-
-def available(
-    subjects: Sequence[Subject], directory: Path
-) -> tuple[Sequence[Subject], Sequence[str]]:
-    """
-    Leave out the compiled build where there is none.
-
-    @return: The subjects that can be had, and why others cannot.
-    @raise DaemonError: One does not start for another reason.
-    """
-    present, notes = [], []
-    for subject in subjects:
-        if subject.build is Build.COMPILED:
-            try:
-                with Phones(directory / "available", UNPACED, 1) as phones:
-                    Daemon(subject, phones).close()
-            except WrongBuild as error:
-                notes.append(f"{subject.name} is not in the table: {error}")
-                continue
-        present.append(subject)
-    return present, notes
 
 
 def rotated(count: int, number: int) -> list[int]:

@@ -5,11 +5,13 @@ Subjects of a measurement: daemons, each with its relay, and how they are starte
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -99,6 +101,38 @@ class Subject:
     overTCP: Command | None = None
     relay: Command | None = None
     build: Build | None = None
+
+
+def builds(subjects: Sequence[Subject]) -> tuple[Sequence[Subject], Sequence[str]]:
+    """
+    Leave out what runs as another build than it is started as.
+
+    @return: The other subjects, and why these are not among them.
+    """
+    present, notes = [], []
+    for subject in subjects:
+        if subject.build is not None:
+            found = _found(subject)
+            if found != subject.build.value:
+                notes.append(f"{subject.name} is not in the table: what runs here is {found}")
+                continue
+        present.append(subject)
+    return present, notes
+
+
+def _found(subject: Subject) -> str:
+    """
+    Ask muxd which build of it runs in a subject's environment.
+    """
+    _, environment = subject.daemon.filled({})
+    done = subprocess.run(
+        [sys.executable, "-c", "from muxd.build import description; print(description())"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    return done.stdout.strip() or f"broken: {done.stderr.strip()}"
 
 
 def _script(name: str) -> str:

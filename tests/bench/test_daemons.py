@@ -14,7 +14,6 @@ from shutil import rmtree
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.daemons import (
-    COMPILED,
     Daemon,
     DaemonError,
     Relay,
@@ -38,19 +37,6 @@ class IsolationTests(SynchronousTestCase):
         command = withPrivateMounts(Path("/d"), ["daemon", "a b"])
         self.assertEqual(command[-3:], ["/d", "daemon", "a b"])
         self.assertIn('exec "$@"', command[-4])
-
-
-class BuildTests(SynchronousTestCase):
-    """
-    Tests of what a daemon's log says of its build.
-    """
-
-    def test_compiled(self) -> None:
-        """
-        The line at the start tells the builds apart.
-        """
-        self.assertTrue(COMPILED.search("libusb 1.0.26, engine async, compiled, 2 phones"))
-        self.assertFalse(COMPILED.search("libusb 1.0.26, engine async, pure, 2 phones"))
 
 
 class PortTests(SynchronousTestCase):

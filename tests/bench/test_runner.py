@@ -15,10 +15,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench import runner
-from bench.daemons import WrongBuild
 from bench.measuring import MeasurementFailed
 from bench.results import Setting
-from bench.runner import Run, available, rotated
+from bench.runner import Run, rotated
 from bench.subjects import Build, Command, Subject
 from bench.workloads import Workload
 from tests.bench.test_results import workload
@@ -26,7 +25,6 @@ from tests.bench.test_results import workload
 PLAIN = Subject(key="plain", name="Plain", daemon=Command("plain"))
 OTHER = Subject(key="other", name="Other", daemon=Command("other"))
 MUXD = Subject(key="pure", name="Pure", daemon=Command("pure"), build=Build.PURE)
-COMPILED = Subject(key="compiled", name="Compiled", daemon=Command("x"), build=Build.COMPILED)
 
 
 class StandInMemory:
@@ -142,37 +140,3 @@ class RunTests(SynchronousTestCase):
         """
         self.assertEqual([rotated(3, n)[0] for n in range(3)], [0, 1, 2])
         self.assertEqual(rotated(3, 4), [1, 2, 0])
-
-
-class AvailableTests(SynchronousTestCase):
-    """
-    Tests of L{available}.
-    """
-
-    def test_noCompiledBuild(self) -> None:
-        """
-        A compiled build that cannot be had is left out, and it is said why.
-        """
-
-        class Phones:
-            """
-            No phones.
-            """
-
-            def __init__(self, *places: object) -> None:
-                pass
-
-            def __enter__(self) -> None:
-                pass
-
-            def __exit__(self, *error: object) -> None:
-                pass
-
-        def daemon(subject: Subject, phones: object) -> None:
-            raise WrongBuild("it runs in pure Python")
-
-        self.patch(runner, "Phones", Phones)
-        self.patch(runner, "Daemon", daemon)
-        present, notes = available([COMPILED, MUXD, PLAIN], Path("/nowhere"))
-        self.assertEqual(present, [MUXD, PLAIN])
-        self.assertEqual(notes, ["Compiled is not in the table: it runs in pure Python"])

@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from bench.soak import jobs
 from bench.soak.clients import Clients
 from bench.soak.connection import request
 from bench.soak.exchange import EXCHANGE, Exchange
@@ -61,8 +62,9 @@ class ClientsTestCase(ServiceTestCase):
 
     def setUp(self) -> Any:
         """
-        Give the phone the service that the jobs use.
+        Give the phone the service that the jobs use, and let no answer be very late.
         """
+        self.patch(jobs, "LATE", 0.3)
         self.complaints: list[str] = []
         started = super().setUp()
         for phone in self.phones:

@@ -9,7 +9,8 @@ import shutil
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from bench.subjects import Build, Command, Subject, SubjectError, named
+from bench.subjects import Build, Command, Subject, SubjectError, builds, named
+from tests.running.processes import startsProcesses
 
 PLACES = {"socket": "/s", "directory": "/d", "source": "usb", "port": 27015}
 
@@ -139,3 +140,27 @@ class NamedTests(SynchronousTestCase):
             error = self.assertRaises(SubjectError, named, text)
             self.assertIn("compiled, pure, muxd, c", str(error))
         self.assertRaises(SubjectError, named, "mine=")
+
+
+@startsProcesses
+class BuildsTests(SynchronousTestCase):
+    """
+    Tests of L{builds}.
+    """
+
+    def test_pure(self) -> None:
+        """
+        The pure build is always there, and so is every other daemon.
+        """
+        other = named("mine=daemon")
+        self.assertEqual(builds([named("pure"), other]), ([named("pure"), other], []))
+
+    def test_another(self) -> None:
+        """
+        A subject that runs as another build than it is called is left out, and it is said why.
+        """
+        pure = named("pure")
+        liar = Subject(key="x", name="X", daemon=pure.daemon, build=Build.COMPILED)
+        self.assertEqual(
+            builds([liar, pure]), ([pure], ["X is not in the table: what runs here is pure"])
+        )
