@@ -105,6 +105,8 @@ class Limits:
     What each step of a stop may take: closing the listening sockets, ending the sources,
     flushing the clients.
     """
+    socketLook: float = 2.0
+    """Between two looks whether the file of a UNIX socket is still the one that was made."""
     pendingInput: int = 65536
     """
     Bytes of a client held while its Connect is under way, or its pair record, beyond

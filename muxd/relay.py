@@ -250,8 +250,7 @@ class RelayService(Service):
         super().privilegedStartService()
         try:
             for endpoint in self._endpoints:
-                endpoint.removeStaleSocket()
-                endpoint.open(RelayFactory(self, endpoint), self._throttle.acceptFailed)
+                endpoint.takePlace(RelayFactory(self, endpoint), self._throttle.acceptFailed)
         except BaseException:
             self._close()
             raise
@@ -399,8 +398,15 @@ class RelayEndpoint(ListeningEndpoint):
     to: IStreamClientEndpoint
     destination: str
 
-    def __init__(self, endpoint: IStreamServerEndpoint, description: str, path: str | None) -> None:
-        super().__init__(endpoint, description, path)
+    def __init__(
+        self,
+        endpoint: IStreamServerEndpoint,
+        description: str,
+        path: str | None,
+        clock: IReactorTime | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
+        super().__init__(endpoint, description, path, clock, limits)
         self.place = description
 
     def leadTo(self, to: IStreamClientEndpoint, destination: str) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ntpath
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from twisted.application.service import Service
@@ -36,6 +37,7 @@ from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IFirstLook
 from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import filesAllowed
 from muxd.net.listening import ListeningEndpoint
+from muxd.net.socketfile import startingAlone
 from muxd.server.factory import ControlFactory
 from muxd.server.preflightreceiver import PreflightReceiver, recordMaker
 from muxd.server.records import PairRecordStore
@@ -124,7 +126,7 @@ class MuxService(Service):
             recordSaved=self._preflights.recordSaved if self._preflights else None,
         )
         self._listening = [
-            ListeningEndpoint.fromDescription(reactor, place)
+            ListeningEndpoint.fromDescription(reactor, place, limits)
             if isinstance(place, str)
             else ListeningEndpoint(place, repr(place), None)
             for place in listen
@@ -167,6 +169,13 @@ class MuxService(Service):
         """
         self._factory.logsConnects = True
 
+    @property
+    def socketPaths(self) -> list[str]:
+        """
+        The files of the UNIX sockets that clients connect to.
+        """
+        return [listening.path for listening in self._listening if listening.path is not None]
+
     def privilegedStartService(self) -> None:
         """
         Open the listening sockets, and prepare the sources, before privileges are given up.
@@ -178,16 +187,19 @@ class MuxService(Service):
         # A refused start leaves nothing.  So all are looked at before any is opened;
         # and last come those whose files would stay if this is the process's end.
         throttle = self._factory.throttle
-        for listening in self._listening:
-            listening.removeStaleSocket()
-        throttle.begin(filesAllowed())
-        try:
-            for listening in sorted(self._listening, key=lambda one: one.hasFile):
-                listening.open(self._factory, throttle.acceptFailed)
-        except BaseException:
-            self._closeListening()
-            throttle.stop()
-            raise
+        with ExitStack() as alone:
+            for directory in sorted({os.path.dirname(path) for path in self.socketPaths}):
+                alone.enter_context(startingAlone(os.path.join(directory, "")))
+            for listening in self._listening:
+                listening.removeStaleSocket()
+            throttle.begin(filesAllowed())
+            try:
+                for listening in sorted(self._listening, key=lambda one: one.hasFile):
+                    listening.open(self._factory, throttle.acceptFailed)
+            except BaseException:
+                self._closeListening()
+                throttle.stop()
+                raise
         self._open = True
 
     def _prepareSources(self) -> None:

@@ -9,18 +9,32 @@ systemd.  A UNIX socket has a file, which is looked after here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from contextlib import ExitStack
+from typing import Any, Self
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IReactorTime,
+    IStreamServerEndpoint,
+)
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from muxd.description import Description
+from muxd.limits import LIMITS, Limits
 from muxd.net.accepting import watchAccept
 from muxd.net.nodelay import sendAtOnce
-from muxd.net.socketfile import CannotListen, explain, removeStaleSocket
+from muxd.net.socketfile import (
+    START_PATIENCE,
+    CannotListen,
+    explain,
+    removeStaleSocket,
+    startingAlone,
+)
+from muxd.net.socketwatch import SocketWatch
 
 BACKLOG = 256
 """
@@ -41,22 +55,36 @@ class ListeningEndpoint:
 
     _log = Logger()
 
-    def __init__(self, endpoint: IStreamServerEndpoint, description: str, path: str | None) -> None:
+    def __init__(
+        self,
+        endpoint: IStreamServerEndpoint,
+        description: str,
+        path: str | None,
+        clock: IReactorTime | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
         """
         @param path: The UNIX socket's file, if there is one.
+        @param clock: Times the looks at it; without one there are none.
         """
         self.description = description
+        self.path = path
         self._endpoint = endpoint
-        self._path = path
         self._opening: Deferred[IListeningPort | None] | None = None
         self._port: IListeningPort | None = None
         self._problem: CannotListen | None = None
+        self._isPaused = False
+        self._watch: SocketWatch | None = None
+        self._clients: tuple[IProtocolFactory, Callable[[OSError], object]] | None = None
+        if path is not None and clock is not None:
+            self._watch = SocketWatch(clock, limits.socketLook, path, self._listenAgain)
 
     @classmethod
-    def fromDescription(cls, reactor: object, description: str) -> Self:
+    def fromDescription(cls, reactor: Any, description: str, limits: Limits = LIMITS) -> Self:
         """
         From what a person typed, such as C{unix:/var/run/usbmuxd:mode=666}.
 
+        @param reactor: Provides C{IReactorTime} and what the endpoint needs.
         @raise ValueError: It is not a server endpoint's description.
         """
         try:
@@ -69,14 +97,14 @@ class ListeningEndpoint:
             path = parsed.positional[0] if parsed.positional else parsed.keywords["address"]
             if path.startswith("\0"):
                 path = None
-        return cls(endpoint, description, path)
+        return cls(endpoint, description, path, reactor, limits)
 
     @property
     def hasFile(self) -> bool:
         """
         Whether it is a UNIX socket with a name in the file system.
         """
-        return self._path is not None
+        return self.path is not None
 
     def removeStaleSocket(self) -> None:
         """
@@ -84,8 +112,26 @@ class ListeningEndpoint:
 
         @raise CannotListen: Something else is in the way.
         """
-        if self._path is not None:
-            removeStaleSocket(self._path)
+        if self.path is not None:
+            removeStaleSocket(self.path)
+
+    def takePlace(
+        self,
+        factory: IProtocolFactory,
+        acceptFailed: Callable[[OSError], object],
+        patience: float = START_PATIENCE,
+    ) -> None:
+        """
+        L{removeStaleSocket}, then L{open}, with no other of our kind in between.
+
+        @param patience: How long others are waited for, in seconds; it blocks.
+        @raise CannotListen: As these two.
+        """
+        with ExitStack() as alone:
+            if self.path is not None:
+                alone.enter_context(startingAlone(self.path, patience))
+            self.removeStaleSocket()
+            self.open(factory, acceptFailed)
 
     def open(self, factory: IProtocolFactory, acceptFailed: Callable[[OSError], object]) -> None:
         """
@@ -98,6 +144,7 @@ class ListeningEndpoint:
             endpoint that takes its time reports to the log.
         """
         self._problem = None
+        self._clients = factory, acceptFailed
         opening: Deferred[IListeningPort | None] = self._endpoint.listen(factory).addCallbacks(
             self._opened, self._failed, callbackArgs=(acceptFailed,)
         )
@@ -112,6 +159,10 @@ class ListeningEndpoint:
         Nobody was in the way.
         """
         self._port = port
+        if self._watch is not None:
+            self._watch.hold(port)
+        if self._isPaused:
+            self._tell("stopReading")
         sendAtOnce(getattr(port, "socket", None))
         watchAccept(port, acceptFailed)
         self.announce(port)
@@ -130,7 +181,7 @@ class ListeningEndpoint:
         if failure.check(CancelledError):
             return None
         reason = failure.value or RuntimeError("no reason given")
-        self._problem = CannotListen(explain(self._path or self.description, reason))
+        self._problem = CannotListen(explain(self.path or self.description, reason))
         if self._opening is not None:
             self._log.critical("cannot listen on {problem}", problem=self._problem)
         return None
@@ -139,12 +190,14 @@ class ListeningEndpoint:
         """
         Leave those who come in the kernel's queue.
         """
+        self._isPaused = True
         self._tell("stopReading")
 
     def resume(self) -> None:
         """
         Let them in again, one at first.
         """
+        self._isPaused = False
         self.acceptOneAtATime()
         self._tell("startReading")
 
@@ -165,10 +218,15 @@ class ListeningEndpoint:
 
     def close(self) -> Deferred[None]:
         """
-        Let nobody in any more, and remove the socket's file.
+        Let nobody in any more, and remove the socket's file if it is ours.
 
         @return: fires when that is done.
         """
+        try:
+            if self._watch is not None:
+                self._watch.release()
+        except OSError as error:
+            self._cannotRemove(error)
         opening, self._opening = self._opening, None
         self._port = None
         return Deferred.fromCoroutine(self._close(opening))
@@ -186,12 +244,27 @@ class ListeningEndpoint:
         try:
             await _asDeferred(port.stopListening())
         except OSError as error:
-            # The port itself is closed; what failed is the removal of its file.
-            self._log.warn(
-                "{description}: {error}; the next start takes care of it",
-                description=self.description,
-                error=error.strerror,
-            )
+            # The port itself is closed.
+            self._cannotRemove(error)
+
+    def _cannotRemove(self, error: OSError) -> None:
+        self._log.warn(
+            "{description}: {error}; the next start takes care of it",
+            description=self.description,
+            error=error.strerror,
+        )
+
+    def _listenAgain(self) -> None:
+        """
+        Take the path back, if nobody else listens there.
+
+        @raise CannotListen: Somebody does, or it cannot be done.
+        """
+        assert self._clients is not None
+        before = self._opening
+        self.takePlace(*self._clients, patience=0)
+        # Only now, as a factory that listens nowhere would come to its end.
+        Deferred.fromCoroutine(self._close(before))
 
 
 def _backlog(parsed: Description) -> str:

@@ -14,9 +14,19 @@ import errno
 import os
 import socket
 import stat
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from twisted.internet.error import CannotListenError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+START_PATIENCE = 2.0
+"""Seconds that a start waits for another daemon's start at the same place."""
 
 # Whose rights count is not a choice on every system.
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -27,6 +37,46 @@ class CannotListen(Exception):
     A listener cannot be opened.  The text is one line: what, why, and what to
     do.
     """
+
+
+@contextmanager
+def startingAlone(
+    path: str, patience: float = START_PATIENCE, attempt: float = 0.02
+) -> Iterator[bool]:
+    """
+    Keep other daemons of our kind from looking for a stale socket, removing it and
+    binding, while we do: the second of two would remove the socket of the first.
+
+    The lock is on the directory, so that it leaves no file.  As anybody may hold it who
+    may read the directory, it is waited for only so long.
+
+    @param patience: Seconds; it blocks.
+    @param attempt: Between two attempts.
+    @return: yields whether it is locked.
+    """
+    if fcntl is None:
+        yield False
+        return
+    try:
+        descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield False  # What is wrong with it is said by who binds there.
+        return
+    try:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() >= end:
+                    yield False
+                    return
+                time.sleep(attempt)
+            else:
+                yield True
+                return
+    finally:
+        os.close(descriptor)
 
 
 def removeStaleSocket(path: str) -> None:

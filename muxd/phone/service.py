@@ -92,6 +92,7 @@ class PhoneService(Service):
         @raise CannotListen: One of it is not possible; nothing is left then.
         """
         super().privilegedStartService()
+        # What is taken is found out before a phone is plugged in.
         for listening, _ in self._listening:
             listening.removeStaleSocket()
         try:
@@ -99,7 +100,7 @@ class PhoneService(Service):
                 for number, station in enumerate(self.stations, 1):
                     self._plug(number, station)
             for listening, factory in self._listening:
-                listening.open(factory, self._throttle.acceptFailed)
+                listening.takePlace(factory, self._throttle.acceptFailed)
         except BaseException:
             self._unplug()
             for listening, _ in self._listening:

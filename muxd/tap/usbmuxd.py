@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from typing import Any, TypeVar
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.logger import LogLevel
 from twisted.python import usage
@@ -20,7 +22,10 @@ from muxd.service import MuxService
 from muxd.sources import sourceParsers
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions, graceFromOption
+from muxd.tap.pidlock import PidLock, isPlaceOfC, withstandSignals
 from muxd.tap.process import collectLess, takeTurns
+
+T = TypeVar("T")
 
 UNIX_ENDPOINT = "unix:/var/run/usbmuxd:mode=666"
 TCP_ENDPOINT = "tcp:27015:interface=127.0.0.1"
@@ -246,7 +251,46 @@ def endpointFromAddress(address: str) -> str:
     return f"{kind}:{port}:interface={quoteStringArgument(host)}"
 
 
-class UsbmuxdService(ProcessMaster, MuxService):
+class LockedService(MuxService):
+    """
+    The daemon, with the C daemon's lock where it has the C daemon's place.  An
+    application that embeds a L{MuxService} has no use for the signals that come with it.
+
+    @ivar pidLock: The lock.
+    """
+
+    def __init__(self, reactor: Any, **arguments: Any) -> None:
+        super().__init__(reactor, **arguments)
+        self.pidLock = PidLock()
+
+    def privilegedStartService(self) -> None:
+        """
+        Take the lock, then listen.
+
+        @raise CannotListen: Another daemon has either.
+        """
+        if isPlaceOfC(self.socketPaths):
+            withstandSignals()
+            self.pidLock.take()
+        try:
+            super().privilegedStartService()
+        except BaseException:
+            self.pidLock.release()
+            raise
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop, then give the lock back.
+        """
+
+        def release(result: T) -> T:
+            self.pidLock.release()
+            return result
+
+        return super().stopService().addBoth(release)
+
+
+class UsbmuxdService(ProcessMaster, LockedService):
     """
     The daemon as the master of its process.
     """

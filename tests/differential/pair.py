@@ -113,10 +113,13 @@ class Host:
         Take the pair records out that it has stored.
         """
         taken: dict[str, Any] = {}
-        for path in sorted(self._records.iterdir()):
-            if path.name != IDENTITY:
-                taken[path.name] = path.read_bytes()
-                path.unlink()
+        try:
+            for path in sorted(self._records.iterdir()):
+                if path.name != IDENTITY:
+                    taken[path.name] = path.read_bytes()
+                    path.unlink()
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # It has died, and its view of the file system with it.
         return taken
 
     def close(self) -> None:

@@ -25,14 +25,12 @@ class Request:
     @ivar body: Without header.
     @ivar values: Of a property list.
     @ivar isFollowed: Whether something is sent behind it that does not wait for its answer.
-    @ivar isLast: Whether nothing else is sent.
     """
 
     kind: int
     body: bytes
     values: Mapping[str, Any]
     isFollowed: bool
-    isLast: bool
 
     @property
     def isConnect(self) -> bool:
@@ -71,5 +69,5 @@ def requestsOf(case: Case) -> dict[int, Request]:
         except MalformedMessage:
             pass
         at += max(length, HEADER.size)
-        found[tag] = Request(kind, body, values, at not in waits, at >= len(data))
+        found[tag] = Request(kind, body, values, at not in waits)
     return found

@@ -70,6 +70,7 @@ class ChoiceTests(SynchronousTestCase):
 
 
 @startsProcesses
+@startsProcesses
 class BothTests(SynchronousTestCase):
     """
     Both daemons.

@@ -141,8 +141,8 @@ class ListeningEndpointTests(SynchronousTestCase):
 
     def test_pause(self) -> None:
         """
-        A port that can be told to leave clients in the queue is told; before it is
-        there, and when it has been closed, nobody is.
+        A port that can be told to leave clients in the queue is told, as soon as it is
+        there; when it has been closed, nobody is.
         """
         port = ReadingPort(None)
         result: Deferred[IListeningPort] = Deferred()
@@ -154,7 +154,7 @@ class ListeningEndpointTests(SynchronousTestCase):
         listening.resume()
         self.successResultOf(listening.close())
         listening.resume()
-        self.assertEqual(port.told, ["stop", "start"])
+        self.assertEqual(port.told, ["stop", "stop", "start"])
         self.assertEqual(port.numberAccepts, 1)
 
     def test_cannotPause(self) -> None:

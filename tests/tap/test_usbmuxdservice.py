@@ -5,15 +5,19 @@ Tests of L{muxd.tap.usbmuxd}: the service that its options make.
 
 from __future__ import annotations
 
+import os
+
 from twisted.application.service import IService
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import LogLevel, LogPublisher, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muxd.tap import master
+from muxd.net.socketfile import CannotListen
+from muxd.tap import master, usbmuxd
+from muxd.tap.pidlock import PidLock
 from muxd.tap.process import StartFailure
-from muxd.tap.usbmuxd import Options, makeService
+from muxd.tap.usbmuxd import Options, UsbmuxdService, makeService
 from tests.tap.options import Runner, UsbmuxdTestCase
 
 
@@ -96,6 +100,83 @@ class ServiceTests(UsbmuxdTestCase):
         (event,) = [event for event in self.log if event["log_level"] is LogLevel.critical]
         self.assertEqual(str(event["problem"]), str(failure))
         self.assertNotIn("log_failure", event)
+
+
+class LockTests(UsbmuxdTestCase):
+    """
+    The C daemon's lock.
+    """
+
+    def service(self, path: str) -> UsbmuxdService:
+        """
+        A service that listens there.
+        """
+        self.options.parseOptions(["-p", "-l", f"unix:{path}", "-s", "simulated"])
+        self.options.service.sources.clear()
+        return self.options.service
+
+    def setUp(self) -> None:
+        """
+        Have a place that is the C daemon's, and leave the process alone.
+        """
+        super().setUp()
+        self.directory: str = self.mktemp()
+        self.steps: list[str] = []
+        for name in ("raiseFileLimit", "keepFreedMemory"):
+            self.patch(master, name, lambda: None)
+        self.patch(master, "limitLogLevel", lambda publisher, level: None)
+        self.patch(usbmuxd, "withstandSignals", lambda: self.steps.append("signals"))
+        self.patch(usbmuxd, "isPlaceOfC", lambda paths: paths == [f"{self.directory}/usbmuxd"])
+        os.mkdir(self.directory)
+        self.lock = PidLock(f"{self.directory}/pid")
+
+    def test_held(self) -> None:
+        """
+        It is held while the daemon listens in the C daemon's place.
+        """
+        service = self.service(f"{self.directory}/usbmuxd")
+        service.pidLock = self.lock
+        service.privilegedStartService()
+        self.assertTrue(self.lock.isHeld)
+        self.assertEqual(self.steps, ["signals"])
+        self.successResultOf(service.stopService())
+        self.assertFalse(self.lock.isHeld)
+
+    def test_elsewhere(self) -> None:
+        """
+        Elsewhere it is left alone, as both daemons may run at once.
+        """
+        service = self.service(f"{self.directory}/other")
+        service.pidLock = self.lock
+        service.privilegedStartService()
+        self.assertFalse(self.lock.isHeld)
+        self.assertEqual(self.steps, [])
+        self.successResultOf(service.stopService())
+
+    def test_failedStart(self) -> None:
+        """
+        A start that fails gives it back.
+        """
+        with open(f"{self.directory}/usbmuxd", "w"):
+            service = self.service(f"{self.directory}/usbmuxd")
+        service.pidLock = self.lock
+        self.assertRaises(StartFailure, service.privilegedStartService)
+        self.assertFalse(self.lock.isHeld)
+
+    def test_refused(self) -> None:
+        """
+        One that is another's ends the start, before anything is opened.
+        """
+
+        class Taken(PidLock):
+            def take(self) -> None:
+                raise CannotListen("process 7 holds it")
+
+        service = self.service(f"{self.directory}/usbmuxd")
+        service.pidLock = Taken()
+        failure = self.assertRaises(StartFailure, service.privilegedStartService)
+        self.assertEqual(str(failure), "process 7 holds it")
+        self.assertEqual(self.reactor.unixServers, [])
 
 
 class GlobalReactorTests(SynchronousTestCase):

@@ -70,7 +70,7 @@ class DocumentTests(SynchronousTestCase):
             b"<?xml?><?other?><!-- < > -->%s" % PLAIN,
             b"<?xml version='1.0' encoding='UTF-16'?>%s" % PLAIN,
             b"<dict ><key >a</key ><string >x</string\n></dict >",
-            b"<dict a='>'><key b=\"/>\">a</key><string c>x</string></dict x>",
+            b"<dict a='>'><key b=\"/>\">a</key/><string c>x</string></dict x>",
             b"<dict>\r\n <key>a</key><!-- x -->\t<string>x</string>\n</dict>",
         ):
             with self.subTest(body):
