@@ -16,6 +16,7 @@ METADATA := setup.cfg setup.py pyproject.toml
 # Of what is compiled where there is a compiler; without one nothing fails.
 SOURCES := $(shell find muxd -name '*.pyx' -o -name '*.pxd')
 SOCKET := run/usbmuxd.sock
+PORT ?= 27015
 SUMMARY := build/test-summary
 FUZZED := $(VENV)/.fuzzed
 
@@ -45,7 +46,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: help run unit test fuzz compare system-test lint types check-packaging apidocs bench bench-report soak clean distclean
 
 help:
-	@echo "make run               start a daemon on $(SOCKET), USB and one simulated phone"
+	@echo "make run               start a daemon on $(SOCKET) and port $(PORT), USB and one simulated phone"
 	@echo "make unit              the tests that start no process, without coverage (TESTS= WORKERS=auto)"
 	@echo "make test              lint, types, tests with coverage, and a closing line of counts (WORKERS=auto)"
 	@echo "make test TESTS=...    some tests alone, such as tests.wire or tests.device.test_window"
@@ -63,11 +64,7 @@ help:
 	@echo "make distclean         remove that too"
 
 run: $(INSTALLED)
-	@mkdir -p run
-	@sed 's#@PROJECT@#$(CURDIR)#g' docs/first-steps.txt
-	@exec $(BIN)/twistd --nodaemon --pidfile= usbmuxd \
-	    --listen unix:$(SOCKET):mode=666 --config-dir run/lockdown \
-	    --source usb --source simulated
+	@exec $(BIN)/python docs/firststeps.py $(SOCKET) $(PORT) run/lockdown
 
 # Tests that start processes are marked with @startsProcesses; others cannot start one.
 unit: $(DEVELOPED)
@@ -151,17 +148,22 @@ clean:
 distclean: clean
 	rm -rf $(VENV)
 
-$(BIN)/python:
+# An environment without pip is what a Python leaves behind that has no venv of its own:
+# it is removed, so that the next make finds it as if there had been none.
+$(BIN)/pip:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and there is none."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "Python 3.11 or newer is needed; name it with make PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) && test -x $@ || { rm -rf $(VENV); \
+	    echo "$(PYTHON) cannot make a virtual environment: install its module venv" \
+	    "(Debian: apt install python3-venv), then run make again."; exit 1; }
 
-$(INSTALLED): $(METADATA) $(SOURCES) | $(BIN)/python
+$(INSTALLED): $(METADATA) $(SOURCES) | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --editable '.[pairing]'
 	@touch $@
 
-$(DEVELOPED): $(METADATA) $(SOURCES) | $(BIN)/python
+$(DEVELOPED): $(METADATA) $(SOURCES) | $(BIN)/pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(INSTALLED)
 
