@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import TestCase, TestSuite
+from unittest import TestCase
 
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
@@ -25,6 +25,7 @@ from twisted.trial.runner import TestLoader, TrialRunner
 
 import muxd
 from muxd.build import VARIABLE, description, isPureWanted, staleModules
+from tests.running.batches import Batches
 from tests.running.pool import Pool
 from tests.running.processes import mayStartProcesses
 from tests.running.properties import settle
@@ -93,7 +94,7 @@ def runHere(tests: list[Any], report: Report, deadline: float) -> None:
             recording(started, report.add),
             workingDirectory=str(Path(directory, "trial")),
             uncleanWarnings=False,
-        ).run(TestSuite(tests))
+        ).run(Batches(list(batch) for _, batch in itertools.groupby(tests, key=type)))
     faulthandler.cancel_dump_traceback_later()
 
 

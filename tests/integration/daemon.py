@@ -14,16 +14,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest import SkipTest
 
+from twisted.python.reflect import qual
 from twisted.python.runtime import platform
 from twisted.trial.unittest import SynchronousTestCase
 
 import muxd
 from tests.integration.conversation import PATIENCE, Conversation
+from tests.running.batches import SHARED
 from tests.running.processes import startsProcesses
 
 PROJECT = Path(muxd.__file__).parent.parent
@@ -244,6 +246,48 @@ class DaemonTestCase(SynchronousTestCase):
         daemon.run("usbmuxd", *daemon.arguments, *source, *words, runner=runner)
         daemon.devices(phones)
 
+    def sharedDaemon(self, *words: str, phones: int = 1, trust: str = "accept") -> Daemon:
+        """
+        The same, but one daemon for all tests of a class, which do not change it
+        for each other.
+        """
+
+        def start(daemon: Daemon) -> None:
+            self.restart(daemon, *words, phones=phones, trust=trust)
+
+        return self.share(start)
+
+    def share(self, start: Callable[[Daemon], None]) -> Daemon:
+        """
+        The daemon of all tests of a class.  When they have been run, it is
+        stopped, and that must be a clean end.
+
+        @param start: Starts it.
+        """
+
+        def make() -> tuple[Daemon, Callable[[], None]]:
+            daemon = Daemon(Path(tempfile.mkdtemp(prefix="muxd-", dir="/tmp")))
+
+            def end() -> None:
+                try:
+                    self._finish(daemon)
+                except Exception:
+                    print(self._logs[-1])
+                    raise
+                finally:
+                    shutil.rmtree(daemon.directory)
+
+            try:
+                start(daemon)
+            except BaseException:
+                end()
+                raise
+            return daemon, end
+
+        daemon: Daemon = SHARED.get(f"{qual(type(self))}: its daemon", make)
+        self.addCleanup(lambda: self._logs.append(self._logOf(daemon)))
+        return daemon
+
     def startCDaemon(self) -> Daemon:
         """
         The C daemon, with one phone on the stand-in bus of F{bench/rig}; what is
@@ -309,7 +353,10 @@ class DaemonTestCase(SynchronousTestCase):
         finally:
             if process is not None and process.poll() is None:
                 daemon.kill()
-            self._logs.append(f"--- log of the daemon in {daemon.directory}\n{daemon.log()}---")
+            self._logs.append(self._logOf(daemon))
+
+    def _logOf(self, daemon: Daemon) -> str:
+        return f"--- log of the daemon in {daemon.directory}\n{daemon.log()}---"
 
     def tool(self, name: str) -> str:
         """

@@ -42,6 +42,13 @@ class RelayCase(DaemonTestCase):
         A daemon whose phone has more services, see F{phone.tac}.
         """
         daemon = self.makeDaemon()
+        self.runPhone(daemon, **settings)
+        return daemon
+
+    def runPhone(self, daemon: Daemon, **settings: str) -> None:
+        """
+        The same for a daemon that has not been started.
+        """
         settings = {
             "MUXD_LISTEN": f"unix:{daemon.socket}",
             "MUXD_RECORDS": str(daemon.records),
@@ -50,7 +57,6 @@ class RelayCase(DaemonTestCase):
         self.patch(os, "environ", {**os.environ, **settings})
         daemon.run("--python", str(PROJECT / "tests" / "integration" / "phone.tac"))
         daemon.devices()
-        return daemon
 
     def stop(self, daemon: Daemon, number: signal.Signals = signal.SIGTERM) -> None:
         """

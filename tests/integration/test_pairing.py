@@ -62,7 +62,14 @@ class ToolTests(PairingCase):
 
     def setUp(self) -> None:
         """
-        Plug in a phone whose owner taps Trust.
+        A phone whose owner has tapped Trust.
+        """
+        self.daemon = self.sharedDaemon()
+        self.waitFor(self.daemon, TRUSTED)
+
+    def startOwn(self) -> None:
+        """
+        The same, for a test that changes what the others look at.
         """
         self.daemon = self.startDaemon()
         self.waitFor(self.daemon, TRUSTED)
@@ -71,6 +78,7 @@ class ToolTests(PairingCase):
         """
         C{idevicepair} validates the daemon's pairing, pairs anew, and unpairs.
         """
+        self.startOwn()
         for command in ("validate", "pair", "validate"):
             self.assertIn("SUCCESS", self.output(self.daemon, "idevicepair", command))
         self.assertIn("SUCCESS", self.output(self.daemon, "idevicepair", "unpair"))
@@ -107,6 +115,7 @@ class ToolTests(PairingCase):
         """
         C{idevicename} reads the phone's name and changes it.
         """
+        self.startOwn()
         self.assertEqual(self.output(self.daemon, "idevicename"), "Simulated iPhone\n")
         self.output(self.daemon, "idevicename", "Anna's iPhone")
         self.assertEqual(self.output(self.daemon, "idevicename"), "Anna's iPhone\n")

@@ -33,7 +33,7 @@ class TransferTests(RelayCase):
         """
         256 MiB come back as they were; the log has one line about it.
         """
-        port = self.startRelay(self.startDaemon(), f"{ECHO}:0")
+        port = self.startRelay(self.sharedDaemon(), f"{ECHO}:0")
         with self.dial(port) as stream:
             self.assertBulk(stream)
         line = self.waitFor(
@@ -45,7 +45,7 @@ class TransferTests(RelayCase):
         """
         Who has finished sending still gets all of the answer.
         """
-        port = self.startRelay(self.startDaemon(), "-b", "64", f"{ECHO}:0")
+        port = self.startRelay(self.sharedDaemon(), "-b", "64", f"{ECHO}:0")
         stream = self.dial(port)
         stream.sendall(bytes(MIB))
         stream.shutdown(socket.SHUT_WR)
@@ -61,7 +61,7 @@ class TransferTests(RelayCase):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         if hard != resource.RLIM_INFINITY and hard < 4 * CROWD:
             raise SkipTest(f"only {hard} open files are allowed here")
-        port = self.startRelay(self.startDaemon(), f"{ECHO}:0")
+        port = self.startRelay(self.sharedDaemon(), f"{ECHO}:0")
         selector = selectors.DefaultSelector()
         self.addCleanup(selector.close)
         waiting = {}
@@ -88,8 +88,8 @@ class TransferTests(RelayCase):
         Any listening endpoint leads to any client endpoint, and C{muxctl relay}
         is the same program.
         """
-        daemon = self.startDaemon()
-        path = f"{daemon.directory}/relay"
+        daemon = self.sharedDaemon()
+        path = f"{self.makeDirectory()}/relay"
         process = subprocess.Popen(
             [*MUXCTL, "relay", "--from", f"unix:{path}", "--to", f"usbmux:port={ECHO}"],
             env=daemon.environment,

@@ -102,7 +102,7 @@ class ServiceTests(RelayCase):
         """
         This program has the page in C{body}.
         """
-        daemon = self.startPhone()
+        daemon = self.share(self.runPhone)
         lines = [line.removeprefix("            ") for line in program.splitlines()]
         lines.append("import hashlib; print(hashlib.sha256(body).hexdigest())")
         done = subprocess.run(

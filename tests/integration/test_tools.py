@@ -42,9 +42,9 @@ class InformationTests(DaemonTestCase):
 
     def setUp(self) -> None:
         """
-        Start the daemon.
+        The daemon.
         """
-        self.daemon = self.startDaemon(phones=2, trust="ask")
+        self.daemon = self.sharedDaemon(phones=2, trust="ask")
 
     def test_list(self) -> None:
         """
@@ -115,9 +115,9 @@ class ProxyTests(DaemonTestCase):
 
     def setUp(self) -> None:
         """
-        Start the daemon.
+        The daemon.
         """
-        self.daemon = self.startDaemon()
+        self.daemon = self.sharedDaemon()
 
     def test_echo(self) -> None:
         """
@@ -216,7 +216,7 @@ class CatTests(DaemonTestCase):
         The daytime service says what time it is and hangs up; all of it
         arrives.
         """
-        daemon = self.startDaemon()
+        daemon = self.sharedDaemon()
         # It ends with its standard input, too; so that must stay open.
         with subprocess.Popen(
             [self.tool("inetcat"), "-u", FIRST, str(DAYTIME)],
@@ -234,7 +234,7 @@ class CatTests(DaemonTestCase):
         """
         A port that refuses is an error, told at once.
         """
-        daemon = self.startDaemon()
+        daemon = self.sharedDaemon()
         done = self.runTool(daemon, "inetcat", "-u", FIRST, str(NOBODY))
         self.assertEqual(done.returncode, 1)
         self.assertIn("Error connecting to device", done.stdout + done.stderr)

@@ -10,11 +10,13 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
 
 from twisted.internet import reactor
 from twisted.python import log
 from twisted.trial.unittest import TestCase
 
+from tests.running.batches import SHARED
 from tests.running.processes import startsProcesses
 
 
@@ -163,6 +165,36 @@ class Inheriting(Marked):
         It may.
         """
         self.start()
+
+
+class Sharing(TestCase):
+    """
+    These share a list, whose end is that it is found wrong.
+    """
+
+    def setUp(self) -> None:
+        """
+        Get the list.
+        """
+
+        def make() -> tuple[list[str], Callable[[], None]]:
+            things: list[str] = []
+            return things, lambda: self.fail(f"the end of {things}")
+
+        self.things: list[str] = SHARED.get("the list", make)
+
+    def test_a(self) -> None:
+        """
+        The first finds it empty.
+        """
+        self.assertEqual(self.things, [])
+        self.things.append("a")
+
+    def test_b(self) -> None:
+        """
+        The second finds what the first has left.
+        """
+        self.assertEqual(self.things, ["a"])
 
 
 class Ending(TestCase):

@@ -118,6 +118,18 @@ class PoolTests(SynchronousTestCase):
                 self.assertIn("has to be decorated with @startsProcesses", outcome.reason)
         self.assertEqual(len(found), 5)
 
+    def test_shared(self) -> None:
+        """
+        What the tests of a class share is made once, and an error of its end is a
+        failure of its own.
+        """
+        batch = names("Sharing.test_a", "Sharing.test_b")
+        found = self.outcomes(batch)
+        self.assertIs(found["Sharing.test_a"].verdict, Verdict.PASSED)
+        self.assertIs(found["Sharing.test_b"].verdict, Verdict.PASSED)
+        self.assertIs(found["the list"].verdict, Verdict.FAILED)
+        self.assertIn("the end of ['a']", found["the list"].reason)
+
     def test_workerEnds(self) -> None:
         """
         A test that ends the process has failed, with the status and what was
@@ -188,7 +200,7 @@ class CommandTests(SynchronousTestCase):
             check=False,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=500,
         )
         return done.returncode, (done.stdout + done.stderr).splitlines()
 

@@ -19,35 +19,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import TestSuite
 
-from twisted.trial.itrial import ITestCase
 from twisted.trial.runner import TestLoader, TrialRunner
-from twisted.trial.unittest import decorate
 
+from tests.running.batches import Batches
 from tests.running.outcome import Outcome
 from tests.running.properties import settle
 from tests.running.recorder import recording
-
-
-class Fed(TestSuite):
-    """
-    Tests that are loaded when their turn comes.
-    """
-
-    def __init__(self, batches: Iterator[list[str]]) -> None:
-        super().__init__()
-        self.batches = batches
-
-    def run(self, result: Any, debug: bool = False) -> Any:
-        """
-        Run them all.
-        """
-        for batch in self.batches:
-            for name in batch:
-                if not result.shouldStop:
-                    decorate(TestLoader().loadByName(name), ITestCase).run(result)
-        return result
 
 
 class Output:
@@ -99,9 +77,9 @@ def main(events: io.TextIOBase, commands: io.TextIOBase, output: Output, deadlin
         faulthandler.cancel_dump_traceback_later()
         print("end", outcome.toJSON(), file=events, flush=True)
 
-    def batches() -> Iterator[list[str]]:
+    def batches() -> Iterator[Iterator[Any]]:
         for line in commands:
-            yield json.loads(line)
+            yield map(TestLoader().loadByName, json.loads(line))
             print("idle", file=events, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="trial-") as directory:
@@ -110,7 +88,7 @@ def main(events: io.TextIOBase, commands: io.TextIOBase, output: Output, deadlin
             workingDirectory=str(Path(directory, "trial")),
             uncleanWarnings=False,
         )
-        runner.run(Fed(batches()))
+        runner.run(Batches(batches()))
 
 
 if __name__ == "__main__":
