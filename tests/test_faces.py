@@ -9,7 +9,9 @@ import ast
 import re
 import subprocess
 import sys
+from configparser import ConfigParser
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
@@ -26,6 +28,9 @@ from tests.running.processes import startsProcesses
 
 FACES = ("muxd", "muxd.client", "muxd.phone", "muxd.testing")
 """Packages that show names of the modules below them."""
+
+PLUGIN = "muxd.testing.pytestplugin"
+"""pytest finds it, no program imports it."""
 
 API = Path(muxd.__file__).parent.parent / "docs" / "api.md"
 
@@ -188,16 +193,27 @@ class DocumentTests(SynchronousTestCase):
             module = import_module(face)
             self.assertEqual(self.documented[face], set(module.__all__), face)
 
-    def test_blocking(self) -> None:
+    def test_withoutTwisted(self) -> None:
         """
-        What is said of L{muxd.client.blocking} is true: its own names are in the
-        table, and all others are those of L{muxd.client}.
+        What is said of the modules for programs without Twisted is true: their own names
+        are in their tables, and all others are those of L{muxd.client}.
         """
-        blocking = import_module("muxd.client.blocking")
         client = import_module("muxd.client")
-        own = self.documented["muxd.client.blocking"]
-        self.assertEqual(own - set(blocking.__all__), set())
-        self.assertEqual(set(blocking.__all__) - own - set(client.__all__), set())
+        for name in ("muxd.client.blocking", "muxd.client.aio"):
+            public = set(import_module(name).__all__)
+            own = self.documented[name]
+            self.assertEqual(own - public, set(), name)
+            self.assertEqual(public - own - set(client.__all__), set(), name)
+
+    def test_apidocs(self) -> None:
+        """
+        The pages that C{make apidocs} makes show the same modules as public.
+        """
+        settings = ConfigParser()
+        settings.read(API.parent.parent / "setup.cfg")
+        shown = set(re.findall(r"PUBLIC:(.*)", settings["tool:pydoctor"]["privacy"]))
+        modules = {name for name in shown if find_spec(name) is not None}
+        self.assertEqual(modules, {*self.documented, PLUGIN} - {"muxd"})
 
     def test_errors(self) -> None:
         """
