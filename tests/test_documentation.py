@@ -106,6 +106,15 @@ class DocumentTests(SynchronousTestCase):
                 checked += 1
         self.assertGreater(checked, 5)
 
+    def test_changelog(self) -> None:
+        """
+        The changes that are not released yet have names that towncrier understands:
+        without a plus sign the name would be printed as the number of an issue.
+        """
+        for path in (PROJECT / "changelog.d").iterdir():
+            if path.name != "README.md":
+                self.assertRegex(path.name, r"\A(\+[\w-]+|\d+)\.(feature|bugfix|doc|removal)\.md\Z")
+
     def test_architecture(self) -> None:
         """
         The files that the page on the architecture names are there.
