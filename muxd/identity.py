@@ -5,6 +5,7 @@ The identity of a device, as clients are told.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -22,6 +23,24 @@ def serialFromUDID(udid: str) -> str:
     """
     dashed = len(udid) == 25 and udid[8] == "-"
     return udid.replace("-", "", 1) if dashed else udid
+
+
+def canonicalUDID(udid: str) -> str:
+    """
+    A UDID as devices and the names of pair records have it, however it was typed: of
+    24 hexadecimal digits in upper case, with a dash after the eighth, of 40 in lower
+    case (protocol 1.5).  What is neither stays as it is.
+    """
+    digits = udid.replace("-", "")
+    if not re.fullmatch("[0-9A-Fa-f]+", digits):
+        return udid
+    match len(digits):
+        case 24:
+            return udidFromSerial(digits.upper())
+        case 40:
+            return digits.lower()
+        case _:
+            return udid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

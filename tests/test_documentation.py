@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
+from muxd.muxctl.options import COMMANDS, Usage, parse
 from muxd.phone.console import HELP
 from muxd.phone.iphone import Phone
 from muxd.phone.pluggedphone import PluggedPhone
@@ -66,6 +67,22 @@ class DocumentTests(SynchronousTestCase):
         stats = PluggedPhone(Phone(Clock()), Exports()).stats()
         for key in (*stats, *stats["usb"], *stats["mux"]):
             self.assertIn(f"`{key}`", page)
+
+    def test_muxctl(self) -> None:
+        """
+        The man page of C{muxctl} names every command and every option, and so does
+        its own help.
+        """
+        manual = (PROJECT / "man" / "muxctl.1").read_text().replace("\\-", "-")
+        overview = self.assertRaises(Usage, parse, ["--help"]).text
+        for command in COMMANDS:
+            self.assertRegex(manual, rf"(?m)^\.B[RI]* \"?{command}\b")
+            self.assertIn(f"\n    {command}", overview)
+            if command == "relay":
+                continue
+            text = self.assertRaises(Usage, parse, [command, "--help"]).text
+            for option in re.findall(r"--[a-z]+", text):
+                self.assertIn(option, manual, command)
 
     def test_sources(self) -> None:
         """

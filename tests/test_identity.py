@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.identity import DeviceIdentity, udidFromSerial
+from muxd.identity import DeviceIdentity, canonicalUDID, udidFromSerial
 
 
 class UDIDTests(SynchronousTestCase):
@@ -43,6 +43,29 @@ class UDIDTests(SynchronousTestCase):
         self.assertEqual(len(udid), len(serial) + (len(serial) == 24))
         self.assertEqual(udid[:8], serial[:8])
         self.assertEqual(udid[9:] if len(serial) == 24 else udid[8:], serial[8:])
+
+
+class CanonicalUDIDTests(SynchronousTestCase):
+    """
+    UDIDs however they were typed.
+    """
+
+    def test_forms(self) -> None:
+        """
+        With or without its dash and in either case, it becomes the one that the
+        device has.
+        """
+        modern, old = "00008030-001A35D22E38802E", "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334"
+        for typed in (modern, modern.lower(), modern.replace("-", ""), "0000-8030001a35D22E38802e"):
+            self.assertEqual(canonicalUDID(typed), modern)
+        self.assertEqual(canonicalUDID(old.upper()), old)
+
+    def test_others(self) -> None:
+        """
+        What is no UDID of either kind stays as it is.
+        """
+        for other in ("", "x", "SystemConfiguration", "-", "ABC-def", "g" * 24, "0" * 39):
+            self.assertEqual(canonicalUDID(other), other)
 
 
 class DeviceIdentityTests(SynchronousTestCase):

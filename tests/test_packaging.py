@@ -175,6 +175,9 @@ class WheelTests(PackagingTestCase):
         data = [name for name in names if ".data/" in name]
         for page in ("man8/usbmuxd.8", "man1/iphone.1", "man1/muxctl.1", "man1/tcprelay.1"):
             self.assertTrue(any(name.endswith(f"share/man/{page}") for name in data), data)
+        for script in ("bash-completion/completions/muxctl.bash", "zsh/site-functions/_muxctl"):
+            self.assertIn(f"muxd/muxctl/shell/{script.rpartition('/')[2]}", names)
+            self.assertTrue(any(name.endswith(f"share/{script}") for name in data), data)
         self.assertEqual([name for name in names if name.startswith("tests")], [])
         self.assertEqual(
             [name for name in names if name.startswith("twisted/")],

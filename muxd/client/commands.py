@@ -22,10 +22,12 @@ from muxd.client.problems import (
     DaemonNonsense,
     DaemonRefused,
     Errors,
+    NoPairRecord,
     NotSupported,
     PairRecordError,
 )
 from muxd.client.requests import Dialect, Request, commandRequest, recordRequest
+from muxd.identity import canonicalUDID
 from muxd.wire.messages import MalformedMessage
 
 T = TypeVar("T")
@@ -90,8 +92,10 @@ class DaemonCommands:
     async def readPairRecord(self, udid: str) -> bytes:
         """
         A pair record as it is stored.
+
+        @param udid: However it was typed, with or without its dash.
         """
-        answer = await self._record(recordRequest("ReadPairRecord", udid), udid)
+        answer = await self._record("ReadPairRecord", udid)
         value = answer.values.get("PairRecordData")
         if not isinstance(value, bytes):
             raise self._nonsense("ReadPairRecord", "PairRecordData", answer)
@@ -110,24 +114,37 @@ class DaemonCommands:
         keys: dict[str, Any] = {"PairRecordData": data}
         if deviceID is not None:
             keys["DeviceID"] = deviceID
-        await self._change(recordRequest("SavePairRecord", udid, **keys), udid)
+        answer = await self._askRecord("SavePairRecord", canonicalUDID(udid), keys)
+        self._checkResult("SavePairRecord", answer)
 
     async def deletePairRecord(self, udid: str) -> None:
         """
         Forget a pair record.
         """
-        await self._change(recordRequest("DeletePairRecord", udid), udid)
+        self._checkResult("DeletePairRecord", await self._record("DeletePairRecord", udid))
 
-    async def _change(self, request: Request, udid: str) -> None:
-        answer = await self._record(request, udid)
-        if answer.result is None:
-            raise self._nonsense(request.name, "a Result", answer)
-
-    async def _record(self, request: Request, udid: str) -> Answer:
+    async def _record(self, name: str, udid: str) -> Answer:
+        """
+        Ask for a record by the phone's UDID, then by what was typed: other programs
+        may have saved records under other names.
+        """
+        canonical = canonicalUDID(udid)
         try:
-            return await self._ask(request)
+            return await self._askRecord(name, canonical, {})
+        except NoPairRecord:
+            if udid == canonical:
+                raise
+        return await self._askRecord(name, udid, {})
+
+    async def _askRecord(self, name: str, udid: str, keys: Mapping[str, Any]) -> Answer:
+        try:
+            return await self._ask(recordRequest(name, udid, **keys))
         except DaemonRefused as refusal:
-            raise self._recordError(request.name, udid, refusal.result) from refusal
+            raise self._recordError(name, udid, refusal.result) from refusal
+
+    def _checkResult(self, name: str, answer: Answer) -> None:
+        if answer.result is None:
+            raise self._nonsense(name, "a Result", answer)
 
     def _recordError(self, name: str, udid: str, number: int) -> PairRecordError:
         errors = self._errors

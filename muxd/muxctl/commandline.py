@@ -9,6 +9,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NoReturn, TextIO
 
 from muxd.client.address import InvalidAddress, daemonAddress
@@ -24,11 +25,13 @@ from muxd.client.socketerrors import (
     TimedOut,
     UsbmuxError,
 )
+from muxd.muxctl.completion import showCompletion
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.phones import listListeners, listPhones, showBUID, watchPhones
 from muxd.muxctl.records import useRecord
 from muxd.muxctl.stdio import connectPort
 from muxd.muxctl.terminal import Terminal
+from muxd.muxctl.waiting import waitForPhones
 
 NOT_THERE = 1
 WRONG_USAGE = 2
@@ -56,30 +59,28 @@ def main(
         process's own by default.
     @return: the exit status.
     """
-    out = stdout or sys.stdout
-    complain = stderr or sys.stderr
+    terminal = Terminal(
+        stdin=stdin or sys.stdin, stdout=stdout or sys.stdout, stderr=stderr or sys.stderr
+    )
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
-        terminal = Terminal(
-            stdin=stdin or sys.stdin,
-            stdout=out,
-            stderr=complain,
-            address=options.socket or daemonAddress(os.environ if environ is None else environ),
-        )
-        return _command(options.command)(options, terminal)
+        terminal = replace(terminal, json=options.json)
+        address = options.socket or daemonAddress(os.environ if environ is None else environ)
+        return _command(options.command)(options, replace(terminal, address=address))
     except Usage as usage:
-        (complain if usage.status else out).write(usage.text)
+        (terminal.stderr if usage.status else terminal.stdout).write(usage.text)
         return usage.status
     except InvalidAddress as error:
-        complain.write(f"muxctl: {error}\n")
+        terminal.error(error, WRONG_USAGE)
         return WRONG_USAGE
     except BrokenPipeError:
         return NO_READER
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        complain.write(f"muxctl: {error}\n")
-        return _status(error)
+        status = _status(error)
+        terminal.error(error, status)
+        return status
 
 
 def console() -> NoReturn:
@@ -102,6 +103,10 @@ def _command(name: str) -> Command:
             return listPhones
         case "watch":
             return watchPhones
+        case "wait":
+            return waitForPhones
+        case "completion":
+            return showCompletion
         case "listeners":
             return listListeners
         case "buid":

@@ -16,6 +16,8 @@ from muxd.client.selection import Network
 EPILOG = f"""\
 examples:
   muxctl list                       the phones that are there
+  muxctl list -l                    the same, with their names, models and versions
+  muxctl wait --paired && make test     wait for a phone that trusts this host
   muxctl watch --json               each coming and going as a line of JSON
   muxctl connect 7 <in >out         bytes to port 7 of the only phone, and back
   muxctl connect --linger 1 7 <in   the same with the C daemon (see connect --help)
@@ -28,6 +30,9 @@ exit status:
   1  no phone, refused, no record     4  time-out
   2  wrong usage                      5  daemon, phone or file failed us meanwhile
   130, 141  interrupted, nobody reads our output any more
+
+completion:
+  eval "$(muxctl completion bash)", or zsh; see muxctl(1)
 
 environment:
   {VARIABLE}  where the daemon is, as with --socket
@@ -135,17 +140,46 @@ def _addCommon(parser: argparse.ArgumentParser, default: str | None) -> None:
         metavar="SECONDS",
         help="how long it may take in all",
     )
+    parser.add_argument(
+        "--json",
+        default=default if default == argparse.SUPPRESS else False,
+        action="store_true",
+        help="for programs: one JSON object a line, errors as well",
+    )
 
 
-def _addJSON(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+def _addList(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-l",
+        "--long",
+        action="store_true",
+        help="ask each phone for its name, model and iOS, and whether it trusts this host",
+    )
+
+
+def _addWait(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--count", type=_count, default=1, metavar="N", help="wait for N phones instead of one"
+    )
+    parser.add_argument(
+        "--paired", action="store_true", help="count only phones that this host is paired with"
+    )
+    parser.add_argument(
+        "-n", "--network", action="store_true", help="phones on the network count as well"
+    )
+
+
+def _addCompletion(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh"))
 
 
 def _addRecord(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("show", "delete"))
     parser.add_argument("record", metavar="UDID", type=_udid, help="whose record")
     parser.add_argument(
-        "--plist", action="store_true", help="show it as it is stored, private keys included"
+        "--plist",
+        action="store_true",
+        help="show all of it, private keys included, as a property list (or, with --json, as JSON)",
     )
 
 
@@ -180,12 +214,14 @@ def _addNothing(parser: argparse.ArgumentParser) -> None:
 
 
 _COMMANDS = {
-    "list": ("show the phones that are there", _addJSON),
-    "watch": ("show phones come and go, until interrupted", _addJSON),
-    "listeners": ("show the programs that are told of phones", _addJSON),
+    "list": ("show the phones that are there", _addList),
+    "watch": ("show phones come and go, until interrupted", _addNothing),
+    "wait": ("wait until phones are there, and show them", _addWait),
+    "listeners": ("show the programs that are told of phones", _addNothing),
     "buid": ("print the identity of the daemon's host", _addNothing),
     "record": ("show or delete a pair record", _addRecord),
     CONNECT: ("join standard input and output to a port of a phone", _addConnect),
+    "completion": ("print what makes a shell complete our words", _addCompletion),
     RELAY: ("make ports of phones ports of this machine (relay --help)", _addNothing),
 }
 
@@ -222,6 +258,13 @@ def _seconds(text: str) -> float:
     if not seconds > 0:
         raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
     return seconds
+
+
+def _count(text: str) -> int:
+    count = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    if not count:
+        raise argparse.ArgumentTypeError(f"expected a number of phones, got {text!r}")
+    return count
 
 
 def _port(text: str) -> int:

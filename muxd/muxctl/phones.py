@@ -6,8 +6,9 @@ C{muxctl list}, C{watch}, C{listeners} and C{buid}: what a daemon knows.
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 
 from muxd.client import blocking
 from muxd.client.blocking import Attached, Detached, Device, Event
@@ -24,18 +25,48 @@ def listPhones(options: Namespace, terminal: Terminal) -> int:
     devices = [
         device
         for device in blocking.devices(options.timeout or blocking.ANSWER, address=terminal.address)
-        if _isMeant(device, options.udid)
+        if isMeant(device, options.udid)
     ]
-    if options.json:
-        terminal.show(jsonLine(asdict(device)) for device in devices)
+    if options.long:
+        showDetails(devices, options, terminal)
     else:
-        heading = ("UDID", "CONNECTION", "PRODUCT", "ID", "LOCATION")
-        terminal.show(table(heading, [_row(device) for device in devices]))
+        showDevices(devices, terminal)
     if not devices:
         named = "" if options.udid is None else f" {options.udid}"
         terminal.remark(f"no phone{named} is attached")
         return 1 if named else 0
     return 0
+
+
+def showDevices(devices: Sequence[Device], terminal: Terminal) -> None:
+    """
+    Print what the daemon says of phones.
+    """
+    if terminal.json:
+        terminal.show(jsonLine(asdict(device)) for device in devices)
+    else:
+        heading = ("UDID", "CONNECTION", "PRODUCT", "ID", "LOCATION")
+        terminal.show(table(heading, [_row(device) for device in devices]))
+
+
+def showDetails(devices: Sequence[Device], options: Namespace, terminal: Terminal) -> None:
+    """
+    Print what the phones say of themselves as well.
+    """
+    # Only this needs threads, and what speaks to phones.
+    from muxd.muxctl.details import detailsOf
+
+    found = detailsOf(devices, options.timeout or blocking.ANSWER, terminal.address)
+    both = list(zip(devices, found, strict=True))
+    if terminal.json:
+        terminal.show(jsonLine(asdict(device) | asdict(details)) for device, details in both)
+        return
+    heading = ("UDID", "CONNECTION", "NAME", "MODEL", "IOS", "TRUST")
+    rows = [
+        (device.udid, device.connectionType, *(part or "-" for part in astuple(details)))
+        for device, details in both
+    ]
+    terminal.show(table(heading, rows))
 
 
 def watchPhones(options: Namespace, terminal: Terminal) -> int:
@@ -50,8 +81,8 @@ def watchPhones(options: Namespace, terminal: Terminal) -> int:
     )
     with closing(events):
         for event in events:
-            if _isMeant(event.device, options.udid):
-                terminal.show([(_json if options.json else _sentence)(event)])
+            if isMeant(event.device, options.udid):
+                terminal.show([(_json if terminal.json else _sentence)(event)])
     return 0
 
 
@@ -60,7 +91,7 @@ def listListeners(options: Namespace, terminal: Terminal) -> int:
     C{muxctl listeners}.
     """
     listeners = blocking.listeners(options.timeout or blocking.ANSWER, address=terminal.address)
-    if options.json:
+    if terminal.json:
         terminal.show(jsonLine(asdict(listener)) for listener in listeners)
         return 0
     heading = ("ID", "PROGRAM", "BUNDLE", "VERSION")
@@ -77,11 +108,14 @@ def showBUID(options: Namespace, terminal: Terminal) -> int:
     C{muxctl buid}.
     """
     buid = blocking.buid(options.timeout or blocking.ANSWER, address=terminal.address)
-    terminal.show([printable(buid)])
+    terminal.show([jsonLine({"buid": buid}) if terminal.json else printable(buid)])
     return 0
 
 
-def _isMeant(device: Device, udid: str | None) -> bool:
+def isMeant(device: Device, udid: str | None) -> bool:
+    """
+    Whether this is the phone that was named, if one was.
+    """
     return udid is None or device.matches(udid)
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import plistlib
 from argparse import Namespace
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from muxd.client import blocking
 from muxd.client.blocking import UsbmuxError
-from muxd.muxctl.columns import printable, table
+from muxd.identity import canonicalUDID
+from muxd.muxctl.columns import jsonLine, printable, table
 from muxd.muxctl.terminal import Terminal
 
 
@@ -24,10 +26,15 @@ def useRecord(options: Namespace, terminal: Terminal) -> int:
     timeout: float = options.timeout or blocking.ANSWER
     if options.action == "delete":
         blocking.deletePairRecord(udid, timeout, address=terminal.address)
-        terminal.remark(f"deleted the pair record of {udid}")
+        if terminal.json:
+            terminal.show([jsonLine({"udid": canonicalUDID(udid), "deleted": True})])
+        else:
+            terminal.remark(f"deleted the pair record of {canonicalUDID(udid)}")
         return 0
     values = _parsed(udid, blocking.readPairRecord(udid, timeout, address=terminal.address))
-    if options.plist:
+    if terminal.json:
+        terminal.show([jsonLine(_plain(values, options.plist))])
+    elif options.plist:
         terminal.show(_xml(udid, values))
     else:
         terminal.show(table(("KEY", "VALUE"), list(_summary(values))))
@@ -67,3 +74,23 @@ def _summary(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         value = values[key]
         text = f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
         yield printable(str(key)), printable(text)
+
+
+def _plain(value: Any, secrets: bool) -> Any:
+    """
+    A part of a record as JSON can say it.
+
+    @param secrets: Whether data is told, as base64, and not only how much of it there
+        is.
+    """
+    match value:
+        case bytes():
+            return b64encode(value).decode() if secrets else {"bytes": len(value)}
+        case Mapping():
+            return {str(key): _plain(item, secrets) for key, item in value.items()}
+        case list():
+            return [_plain(item, secrets) for item in value]
+        case bool() | int() | float() | str():
+            return value
+        case _:
+            return str(value)

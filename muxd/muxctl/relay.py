@@ -40,7 +40,8 @@ def words(options: Namespace) -> list[str]:
         )
     given = (("--socket", options.socket), ("--udid", options.udid))
     found = [word for name, value in given if value for word in (name, str(value))]
-    return [*found, *options.arguments]
+    json = ["--json"] if options.json else []
+    return [*found, *json, *options.arguments]
 
 
 def makeRelay(arguments: Sequence[str]) -> IService:

@@ -5,11 +5,12 @@ What every command of C{muxctl} is given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Any, TextIO
 
-from muxd.client.address import Address
+from muxd.client.address import UNIX_DEFAULT, Address
+from muxd.muxctl.columns import jsonLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +20,14 @@ class Terminal:
     own.
 
     @ivar address: Where the daemon is.
+    @ivar json: Whether it is a program that reads what is written.
     """
 
     stdin: TextIO | None
     stdout: TextIO
     stderr: TextIO
-    address: Address
+    address: Address = UNIX_DEFAULT
+    json: bool = False
 
     def show(self, lines: Iterable[str]) -> None:
         """
@@ -40,5 +43,15 @@ class Terminal:
         """
         Tell the person, not the pipe.
         """
-        self.stderr.write(f"muxctl: {text}\n")
+        self._complain(text, {"remark": text})
+
+    def error(self, error: Exception, status: int) -> None:
+        """
+        Tell what has ended the command.
+        """
+        kind = type(error).__name__
+        self._complain(str(error), {"error": kind, "text": str(error), "status": status})
+
+    def _complain(self, text: str, values: Mapping[str, Any]) -> None:
+        self.stderr.write(f"{jsonLine(values)}\n" if self.json else f"muxctl: {text}\n")
         self.stderr.flush()

@@ -7,6 +7,7 @@ other kinds of clients is in L{tests.client.test_everyclient}.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -389,8 +390,10 @@ class AsyncioTests(AsyncioCase):
 
         async def test() -> None:
             async with await self.daemon(serve):
-                found = await aio.devices(0.3, address=self.address)
-                self.assertLessEqual(len(found), 1)
+                # Unless not even the time for the first answer was enough.
+                with contextlib.suppress(TimedOut):
+                    found = await aio.devices(0.3, address=self.address)
+                    self.assertLessEqual(len(found), 1)
 
         self.complete(test())
 
@@ -407,7 +410,7 @@ class AsyncioTests(AsyncioCase):
                 gone.set()
 
             async with await self.daemon(serve):
-                events = [event async for event in aio.watch(0.1, address=self.address)]
+                events = [event async for event in aio.watch(1, address=self.address)]
                 self.assertEqual([Attached], [type(event) for event in events])
                 await gone.wait()
 

@@ -224,6 +224,24 @@ class EveryClient(Mixed):
         self.assertEqual({"HostID": "x"}, plistlib.loads(requests[2]["PairRecordData"]))
         assert "DeviceID" not in requests[2]
 
+    async def test_pairRecordNames(self) -> None:
+        """
+        A record is asked for by the phone's UDID, however that was typed, and then by
+        what was typed, if that is something else.
+        """
+        requests: list[dict[str, Any]] = []
+        missing = answering({"MessageType": "Result", "Number": 2}, requests)
+        found = answering({"PairRecordData": b"bplist"}, requests)
+        plain = UDID.replace("-", "").lower()
+        client = self.start(found, missing, found, missing, answering(OK, requests))
+        self.assertEqual(b"bplist", await client.readPairRecord(plain))
+        self.assertEqual(b"bplist", await client.readPairRecord(plain))
+        await self.fails("NoPairRecord", client.readPairRecord(UDID))
+        await client.savePairRecord(plain, b"raw")
+        self.assertEqual(
+            [UDID, UDID, plain, UDID, UDID], [request["PairRecordID"] for request in requests]
+        )
+
     async def test_pairRecordErrors(self) -> None:
         """
         Results of commands about pair records are C{errno} values, those included
@@ -487,7 +505,15 @@ class EveryClient(Mixed):
         """
         If it does not come, the time-out says what was waited for.
         """
-        client = self.start(answering(listOf()), listening(then=untilClosed))
+
+        def serve(peer: Peer) -> None:
+            if peer.request()["MessageType"] == "ListDevices":
+                peer.send(plistMessage(listOf(), 1))
+            else:
+                peer.send(resultMessage(1, 1, 0))
+                peer.untilGone()
+
+        client = self.kind(StandingDaemon(self, serve).address)
         error = await self.fails("TimedOut", client.talk(b"", wait=0.05))
         self.assertEqual(Stage.WAIT, error.stage)
         assert "time-out after 0.05 s" in str(error) and "knows no phone" in str(error), error
@@ -529,7 +555,7 @@ class EveryClient(Mixed):
             untilClosed(peer)
 
         client = self.start(LISTED, silent)
-        error = await self.fails("TimedOut", client.talk(b"", timeout=0.2))
+        error = await self.fails("TimedOut", client.talk(b"", timeout=2))
         self.assertEqual(Stage.CONNECT, error.stage)
 
 

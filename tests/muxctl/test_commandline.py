@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
@@ -160,6 +161,27 @@ class MainTests(SynchronousTestCase):
         outcome = muxctl("list")
         self.assertEqual((outcome.status, outcome.out), (3, ""))
         self.assertTrue(outcome.err.startswith("muxctl: no usbmuxd at /nonexistent/usbmuxd ("))
+
+    def test_json(self) -> None:
+        """
+        With C{--json}, anywhere, programs can read what is wrong as well, of every
+        command.
+        """
+        for words in (
+            ("--json", "list"),
+            ("listeners", "--json"),
+            ("buid", "--json"),
+            ("--json", "record", "show", "U"),
+            ("connect", "--json", "7"),
+        ):
+            outcome = muxctl(*words)
+            self.assertEqual((outcome.status, outcome.out), (3, ""))
+            error = json.loads(outcome.err)
+            self.assertEqual(("NoDaemon", 3), (error["error"], error["status"]))
+            self.assertIn("no usbmuxd at /nonexistent/usbmuxd (", error["text"])
+        fake = FakeDaemon(self, answering(listOf()))
+        outcome = muxctl("--json", "list", address=fake.address)
+        self.assertEqual({"remark": "no phone is attached"}, json.loads(outcome.err))
 
 
 @startsProcesses

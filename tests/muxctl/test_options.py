@@ -90,6 +90,27 @@ class ParseTests(SynchronousTestCase):
         ):
             self.assertIs(parse(["connect", *words, "7"]).network, network)
 
+    def test_wait(self) -> None:
+        """
+        Phones are counted from one.
+        """
+        options = parse(["wait", "--count", "3", "--paired"])
+        self.assertEqual((options.count, options.paired, options.network), (3, True, False))
+        self.assertEqual(parse(["wait"]).count, 1)
+        for text in ("0", "-1", "x", "", "1" * 5000):
+            self.assertIn("expected a number of phones", self.refused("wait", f"--count={text}"))
+
+    def test_json(self) -> None:
+        """
+        Every command may be asked to speak to programs.
+        """
+        needed = {"record": ("show", "U"), "connect": ("7",), "completion": ("bash",)}
+        for command in COMMANDS - {"relay"}:
+            words = needed.get(command, ())
+            self.assertTrue(parse([command, "--json", *words]).json)
+            self.assertTrue(parse(["--json", command, *words]).json)
+            self.assertFalse(parse([command, *words]).json)
+
     def test_record(self) -> None:
         """
         A record is named, and options may stand anywhere.

@@ -103,7 +103,7 @@ class WatchTests(SynchronousTestCase):
         outcome = muxctl("watch", *words)
         self.assertEqual(outcome.status, 130)
         self.assertIn("while waiting for events", outcome.err)
-        self.assertIn("; waiting for it\n", outcome.err)
+        self.assertIn("; waiting for it", outcome.err)
         return outcome.out.splitlines()
 
     def test_sentences(self) -> None:
@@ -192,3 +192,10 @@ class BUIDTests(SynchronousTestCase):
         """
         outcome = muxctl("buid", address=FakeDaemon(self, answering({"BUID": "A-B"})).address)
         self.assertEqual((outcome.status, outcome.out, outcome.err), (0, "A-B\n", ""))
+
+    def test_json(self) -> None:
+        """
+        Programs get an object.
+        """
+        address = FakeDaemon(self, answering({"BUID": "A-B"})).address
+        self.assertEqual(muxctl("buid", "--json", address=address).out, '{"buid": "A-B"}\n')

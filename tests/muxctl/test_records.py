@@ -4,7 +4,9 @@ Tests for L{muxd.muxctl.records}.
 
 from __future__ import annotations
 
+import json
 import plistlib
+from datetime import datetime
 from struct import pack
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -51,6 +53,42 @@ class RecordTests(SynchronousTestCase):
             outcome = self.show(plistlib.dumps(record, fmt=form), "--plist")
             self.assertTrue(outcome.out.startswith("<?xml"))
             self.assertEqual(plistlib.loads(outcome.out.encode()), record)
+
+    def test_json(self) -> None:
+        """
+        Programs get an object: of what is secret only the size, unless all of it is
+        demanded.
+        """
+        record = {**RECORD, "When": datetime(2026, 1, 2), "List": [1, {"x": b"y"}, True]}
+        data = plistlib.dumps(record)
+        self.assertEqual(
+            json.loads(self.show(data, "--json").out),
+            {
+                "HostID": "host\u2028",
+                "HostPrivateKey": {"bytes": 6},
+                "List": [1, {"x": {"bytes": 1}}, True],
+                "SystemBUID": "B",
+                "When": "2026-01-02 00:00:00",
+            },
+        )
+        self.assertEqual(
+            json.loads(self.show(data, "--json", "--plist").out)["HostPrivateKey"], "U0VDUkVU"
+        )
+
+    def test_names(self) -> None:
+        """
+        A UDID may be typed without its dash, and in either case.
+        """
+        requests: list[dict[str, object]] = []
+        show = answering({"PairRecordData": plistlib.dumps(RECORD)}, requests)
+        delete = answering({"MessageType": "Result", "Number": 0}, requests)
+        address = FakeDaemon(self, show, delete).address
+        typed = UDID.replace("-", "").lower()
+        self.assertEqual(muxctl("record", "show", typed, address=address).status, 0)
+        outcome = muxctl("record", "delete", "--json", typed, address=address)
+        self.assertEqual(json.loads(outcome.out), {"udid": UDID, "deleted": True})
+        self.assertEqual(outcome.err, "")
+        self.assertEqual([UDID, UDID], [request["PairRecordID"] for request in requests])
 
     def test_noXML(self) -> None:
         """
