@@ -9,6 +9,7 @@ of a listening address as well.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -32,6 +33,13 @@ class Description:
     name: str
     positional: tuple[str, ...] = ()
     keywords: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """
+        A text that L{fromString} makes the same of.
+        """
+        named = (f"{_quoted(key)}={_quoted(value)}" for key, value in self.keywords.items())
+        return ":".join((_quoted(self.name), *map(_quoted, self.positional), *named))
 
     @classmethod
     def fromString(cls, text: str) -> Description:
@@ -58,6 +66,13 @@ class Description:
             raise DescriptionError(f"{text!r}: there is no name before the first colon")
         name, *rest = positional
         return cls(name, tuple(rest), keywords)
+
+
+def _quoted(text: str) -> str:
+    """
+    A name or a value with a backslash before each character that has a meaning.
+    """
+    return re.sub(r"([\\\\:=])", r"\\\1", text)
 
 
 def _arguments(text: str) -> Iterator[list[str]]:

@@ -59,6 +59,7 @@ from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.pipe import Pipe, PipeEnd, PipeState
+from muxd.net.serverstrings import Place
 from muxd.ratelimit import RateLimit
 
 
@@ -405,8 +406,9 @@ class RelayEndpoint(ListeningEndpoint):
         path: str | None,
         clock: IReactorTime | None = None,
         limits: Limits = LIMITS,
+        place: Place | None = None,
     ) -> None:
-        super().__init__(endpoint, description, path, clock, limits)
+        super().__init__(endpoint, description, path, clock, limits, place)
         self.place = description
 
     def leadTo(self, to: IStreamClientEndpoint, destination: str) -> None:

@@ -201,6 +201,14 @@ class MuxService(Service):
                 throttle.stop()
                 raise
         self._open = True
+        for listening in self._listening:
+            if listening.isExposed:
+                self._log.warn(
+                    "{place} can be reached from other machines, whose users can connect to"
+                    " every phone and read its pair record, which is a key to it; without"
+                    " interface= it is this machine alone",
+                    place=listening.description,
+                )
 
     def _prepareSources(self) -> None:
         """

@@ -88,3 +88,15 @@ class DescriptionTests(SynchronousTestCase):
             self.assertTrue(Description.fromString(text).name)
         except DescriptionError as error:
             self.assertNotIn("\n", str(error))
+
+    @given(
+        st.text(min_size=1),
+        st.lists(st.text()),
+        st.dictionaries(st.text(), st.text()),
+    )
+    def test_written(self, name: str, positional: list[str], keywords: dict[str, str]) -> None:
+        """
+        What is written is read back, whatever characters are in it.
+        """
+        description = Description(name, tuple(positional), keywords)
+        self.assertEqual(Description.fromString(str(description)), description)

@@ -56,6 +56,20 @@ class EmbeddedTests(SynchronousTestCase):
         verifyObject(IStreamClientEndpoint, self.service.endpoint(62078))
         verifyObject(IStreamClientEndpoint, self.source.device.endpoint(1))
 
+    def test_exposed(self) -> None:
+        """
+        A listening address that other machines can reach is warned of, and no other.
+        """
+        for place, isExposed in (("tcp:1", False), ("tcp:1:interface=0.0.0.0", True)):
+            before = len(self.log)
+            service = MuxService(MemoryReactorClock(), listen=[place], configDir=self.mktemp())
+            service.privilegedStartService()
+            warnings = [
+                event for event in list(self.log)[before:] if event["log_level"] is LogLevel.warn
+            ]
+            self.assertEqual([event["place"] for event in warnings], [place] * isExposed)
+            self.successResultOf(service.stopService())
+
     def test_lazy(self) -> None:
         """
         Nothing happens before the service is started.

@@ -8,12 +8,12 @@ systemd.  A UNIX socket has a file, which is looked after here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Self
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
@@ -23,10 +23,10 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from muxd.description import Description
 from muxd.limits import LIMITS, Limits
 from muxd.net.accepting import watchAccept
 from muxd.net.nodelay import sendAtOnce
+from muxd.net.serverstrings import Owner, Place, placeFromString
 from muxd.net.socketfile import (
     START_PATIENCE,
     CannotListen,
@@ -34,16 +34,7 @@ from muxd.net.socketfile import (
     removeStaleSocket,
     startingAlone,
 )
-from muxd.net.socketwatch import SocketWatch
-
-BACKLOG = 256
-"""
-Clients that may wait to be let in (protocol 4.1); a UNIX socket refuses more,
-and Twisted's own 50 are soon reached where many programs start at once.
-"""
-
-
-_WITH_BACKLOG = frozenset({"unix", "tcp", "tcp6", "ssl"})
+from muxd.net.socketwatch import SocketWatch, leaveFiles
 
 
 class ListeningEndpoint:
@@ -51,6 +42,7 @@ class ListeningEndpoint:
     One place where clients connect, opened and closed with the daemon.
 
     @ivar description: As it was typed.
+    @ivar isExposed: Whether other machines can reach it.
     """
 
     _log = Logger()
@@ -62,13 +54,18 @@ class ListeningEndpoint:
         path: str | None,
         clock: IReactorTime | None = None,
         limits: Limits = LIMITS,
+        place: Place | None = None,
     ) -> None:
         """
         @param path: The UNIX socket's file, if there is one.
         @param clock: Times the looks at it; without one there are none.
+        @param place: What else is known of the place.
         """
         self.description = description
         self.path = path
+        self.isExposed = place is not None and place.isExposed
+        self._isInherited = place is not None and place.isInherited
+        self._owner = Owner() if place is None else place.owner
         self._endpoint = endpoint
         self._opening: Deferred[IListeningPort | None] | None = None
         self._port: IListeningPort | None = None
@@ -87,17 +84,8 @@ class ListeningEndpoint:
         @param reactor: Provides C{IReactorTime} and what the endpoint needs.
         @raise ValueError: It is not a server endpoint's description.
         """
-        try:
-            parsed = Description.fromString(description)
-            endpoint = serverFromString(reactor, description + _backlog(parsed))
-        except (ValueError, TypeError, LookupError, StopIteration, RuntimeError) as error:
-            raise ValueError(f"cannot listen on {description!r}: {error}") from error
-        path = None
-        if parsed.name == "unix":
-            path = parsed.positional[0] if parsed.positional else parsed.keywords["address"]
-            if path.startswith("\0"):
-                path = None
-        return cls(endpoint, description, path, reactor, limits)
+        place = placeFromString(reactor, description)
+        return cls(place.endpoint, description, place.path, reactor, limits, place)
 
     @property
     def hasFile(self) -> bool:
@@ -149,6 +137,8 @@ class ListeningEndpoint:
             self._opened, self._failed, callbackArgs=(acceptFailed,)
         )
         if self._problem is not None:
+            self._opening = opening
+            self.close()
             raise self._problem
         self._opening = opening
 
@@ -159,14 +149,36 @@ class ListeningEndpoint:
         Nobody was in the way.
         """
         self._port = port
+        if self._isInherited:
+            # It is systemd's, and so is its file.
+            leaveFiles(port)
         if self._watch is not None:
             self._watch.hold(port)
+        self._giveAway()
         if self._isPaused:
             self._tell("stopReading")
         sendAtOnce(getattr(port, "socket", None))
         watchAccept(port, acceptFailed)
         self.announce(port)
         return port
+
+    def _giveAway(self) -> None:
+        """
+        Give the socket's file to the user and group that are to have it.
+        """
+        owner = self._owner
+        if self.path is None or owner == Owner():
+            return
+        try:
+            found = os.stat(self.path)
+            if owner.uid in (-1, found.st_uid) and owner.gid in (-1, found.st_gid):
+                return
+            os.chown(self.path, owner.uid, owner.gid)
+        except OSError as error:
+            self._problem = CannotListen(
+                f"{self.path}: cannot be given to user {owner.uid} and group {owner.gid}"
+                f" ({error.strerror}); start as root, or as a member of that group"
+            )
 
     def announce(self, port: IListeningPort) -> None:
         """
@@ -265,15 +277,6 @@ class ListeningEndpoint:
         self.takePlace(*self._clients, patience=0)
         # Only now, as a factory that listens nowhere would come to its end.
         Deferred.fromCoroutine(self._close(before))
-
-
-def _backlog(parsed: Description) -> str:
-    """
-    What to add to a description for our backlog: nothing if it has one, by name
-    or as the third argument, or cannot have one.
-    """
-    hasOne = "backlog" in parsed.keywords or len(parsed.positional) > 2
-    return "" if hasOne or parsed.name not in _WITH_BACKLOG else f":backlog={BACKLOG}"
 
 
 async def _asDeferred(result: object) -> None:

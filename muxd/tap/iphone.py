@@ -12,6 +12,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.logger import LogLevel
 from twisted.python import usage
 
+from muxd.net.serverstrings import onLoopback
 from muxd.phone.bus.descriptors import Speed
 from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.trust import Owner
@@ -21,7 +22,6 @@ from muxd.phone.service import PhoneService
 from muxd.phone.usbip.vhci import VirtualController
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions
-from muxd.tap.tcprelay import onLoopback
 
 USBIP_ENDPOINT = "tcp:3240:interface=127.0.0.1"
 

@@ -21,22 +21,11 @@ from muxd.client.access import DaemonAccess, accessAt, daemonAccess
 from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, parseAddress
 from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.selection import Network
-from muxd.description import Description
 from muxd.limits import LIMITS
+from muxd.net.serverstrings import LOOPBACK, onLoopback
 from muxd.relay import BUFFER, RelayService, Route
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions, graceFromOption
-
-LOOPBACK = "127.0.0.1"
-LOOPBACK6 = "::1"
-
-_INTERFACES = {
-    "tcp": (1, LOOPBACK),
-    "ssl": (4, LOOPBACK),
-    "tcp6": (2, LOOPBACK6),
-    "tls": (3, LOOPBACK6),
-}
-"""By kind of endpoint: which positional argument is the interface, and our default."""
 
 MOST_KILOBYTES = 1 << 20
 
@@ -253,21 +242,6 @@ def listeningInterface(address: str) -> Interface:
     raise usage.UsageError(
         f"--address: expected an IP address of this machine (0.0.0.0 for all), got {address!r}"
     )
-
-
-def onLoopback(description: str) -> str:
-    """
-    A server endpoint's description, for this machine alone unless it says where
-    to listen: a relay that strangers can use by default is a known mistake
-    (protocol 9, edge 76).
-
-    @raise ValueError: It is no description.
-    """
-    parsed = Description.fromString(description)
-    position, interface = _INTERFACES.get(parsed.name.lower(), (0, ""))
-    if not interface or "interface" in parsed.keywords or len(parsed.positional) > position:
-        return description
-    return f"{description}:interface={quoteStringArgument(interface)}"
 
 
 class TcprelayService(ProcessMaster, RelayService):

@@ -182,7 +182,7 @@ class Options(CommandOptions):
         try:
             self.service = UsbmuxdService(
                 self.reactor,
-                listen=self["listen"] or [TCP_ENDPOINT if platform.isWindows() else UNIX_ENDPOINT],
+                listen=self._places(),
                 sources=self._sources(),
                 configDir=self["config-dir"],
                 preflight=self["preflight"],
@@ -193,6 +193,22 @@ class Options(CommandOptions):
         self.service.logLevel = None if self.hasLogLevel else level
         if self["verbose"]:
             self.service.logConnects()
+
+    def _places(self) -> list[str]:
+        """
+        Where clients connect.  With C{twistd}'s C{--gid} the sockets are that group's, which
+        C{mode=660} would shut out otherwise.
+        """
+        places = self["listen"] or [TCP_ENDPOINT if platform.isWindows() else UNIX_ENDPOINT]
+        group = None if self.parent is None else self.parent.get("gid")
+        if group is None:
+            return list(places)
+        return [place + self._group(place, group) for place in places]
+
+    def _group(self, place: str, group: int) -> str:
+        parsed = Description.fromString(place)
+        isGiven = parsed.name.lower() != "unix" or "group" in parsed.keywords
+        return "" if isGiven else f":group={group}"
 
     def _sources(self) -> list[str]:
         """

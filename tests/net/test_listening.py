@@ -15,6 +15,7 @@ from unittest import skipIf
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
@@ -25,7 +26,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from muxd.net.listening import BACKLOG, ListeningEndpoint
+from muxd.net.listening import ListeningEndpoint
+from muxd.net.serverstrings import BACKLOG, Owner, Place
 from muxd.net.socketfile import CannotListen
 
 
@@ -257,6 +259,89 @@ class ListeningEndpointTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(closed))
         self.assertEqual(self.log[-1]["log_level"], LogLevel.warn)
         self.assertEqual(self.log[-1]["error"], "Permission denied")
+
+
+class OwnerTests(SynchronousTestCase):
+    """
+    The user and the group that a socket's file is given to.
+    """
+
+    def setUp(self) -> None:
+        """
+        A file in the place of a socket's, and a system that notes what is asked of it.
+        """
+        self.path = os.path.abspath(self.mktemp())
+        with open(self.path, "w"):
+            pass
+        self.given: list[tuple[str, int, int]] = []
+        self.patch(os, "chown", lambda *args: self.given.append(args))
+
+    def open(self, owner: Owner) -> ListeningEndpoint:
+        """
+        Listen at the path.
+        """
+        endpoint = Endpoint(succeed(Port(succeed(None))))
+        place = Place(endpoint, self.path, owner)
+        listening = ListeningEndpoint(endpoint, "somewhere", self.path, place=place)
+        listening.open(Factory(), unused)
+        return listening
+
+    def test_given(self) -> None:
+        """
+        The file is given away once it is there.
+        """
+        self.open(Owner(gid=54321))
+        self.assertEqual(self.given, [(self.path, -1, 54321)])
+
+    def test_ours(self) -> None:
+        """
+        A file that belongs to them anyway is left as it is, which a process without
+        privileges can do.
+        """
+        status = os.stat(self.path)
+        self.open(Owner(status.st_uid, status.st_gid))
+        self.open(Owner())
+        self.assertEqual(self.given, [])
+
+    def test_refused(self) -> None:
+        """
+        A file that cannot be given away is no place to listen.
+        """
+
+        def chown(*args: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        self.patch(os, "chown", chown)
+        error = self.assertRaises(CannotListen, self.open, Owner(gid=54321))
+        self.assertIn(f"{self.path}: cannot be given to user -1 and group 54321", str(error))
+
+
+class InheritedTests(SynchronousTestCase):
+    """
+    A UNIX socket that was inherited.
+    """
+
+    def test_fileStays(self) -> None:
+        """
+        The file of a socket that was not made here is there when it has been closed.
+        """
+        from twisted.internet import reactor
+
+        directory = tempfile.mkdtemp(prefix="muxd-")
+        self.addCleanup(shutil.rmtree, directory)
+        path = os.path.join(directory, "s")
+        with socket.socket(socket.AF_UNIX) as inherited:
+            inherited.bind(path)
+            inherited.listen()
+            descriptor = os.dup(inherited.fileno())
+            endpoint = AdoptedStreamServerEndpoint(reactor, descriptor, socket.AF_UNIX)
+            place = Place(endpoint, isInherited=True)
+            listening = ListeningEndpoint(endpoint, "systemd", None, place=place)
+            listening.open(Factory(), unused)
+            closed = listening.close()
+            self.addCleanup(lambda: closed)
+            reactor.iterate(0)
+            self.assertTrue(os.path.exists(path))
 
 
 class DescriptionTests(SynchronousTestCase):

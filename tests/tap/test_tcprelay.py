@@ -18,10 +18,11 @@ from twisted.trial.unittest import SkipTest
 from zope.interface.verify import verifyObject
 
 import muxd
+from muxd.net.serverstrings import onLoopback
 from muxd.relay import BUFFER
 from muxd.tap import master
 from muxd.tap.process import StartFailure
-from muxd.tap.tcprelay import Options, TcprelayService, makeService, onLoopback
+from muxd.tap.tcprelay import Options, TcprelayService, makeService
 from muxd.testing import BudgetTransport, FakeAddress
 from tests.tap.options import OptionsTestCase, Runner
 

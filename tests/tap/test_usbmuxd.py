@@ -100,6 +100,19 @@ class OptionsTests(UsbmuxdTestCase):
         arguments = self.parsed("-s", "simulated:2", "--source", "usb:poll=2")
         self.assertEqual(arguments["sources"], ["simulated:2", "usb:poll=2"])
 
+    def test_group(self) -> None:
+        """
+        With twistd's --gid sockets are that group's, unless they are given to another one.
+        """
+        options = Options()
+        options["listen"] = ["unix:/a:mode=660", "unix:/b:group=3", "tcp:5"]
+        self.assertEqual(options._places(), options["listen"])
+        options.parent = usage.Options()
+        options.parent["gid"] = 1234
+        self.assertEqual(
+            options._places(), ["unix:/a:mode=660:group=1234", "unix:/b:group=3", "tcp:5"]
+        )
+
     def test_libusb(self) -> None:
         """
         The libusb that was chosen is that of each usb source.

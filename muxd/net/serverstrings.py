@@ -1,0 +1,162 @@
+# -*- test-case-name: tests.net.test_serverstrings -*-
+"""
+Descriptions of the places where clients connect: what is added to Twisted's.
+
+C{unix:} takes C{user=} and C{group=}, to which the socket's file is given.  TCP is for this
+machine alone unless C{interface=} says otherwise: an address that strangers can use by
+default is a known mistake (protocol 9, edge 76).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.endpoints import quoteStringArgument, serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+
+from muxd.description import Description
+
+BACKLOG = 256
+"""
+Clients that may wait to be let in (protocol 4.1); a UNIX socket refuses more,
+and Twisted's own 50 are soon reached where many programs start at once.
+"""
+
+LOOPBACK = "127.0.0.1"
+LOOPBACK6 = "::1"
+
+_WITH_BACKLOG = frozenset({"unix", "tcp", "tcp6", "ssl"})
+_INTERFACES = {
+    "tcp": (1, LOOPBACK),
+    "ssl": (4, LOOPBACK),
+    "tcp6": (2, LOOPBACK6),
+    "tls": (3, LOOPBACK6),
+}
+"""By kind of endpoint: which positional argument is the interface, and our default."""
+
+_OWNER = frozenset({"user", "group"})
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """
+    Whom a socket's file is given to; -1 for nobody else than it belongs to anyway.
+    """
+
+    uid: int = -1
+    gid: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    A place where clients connect.
+
+    @ivar endpoint: Twisted's.
+    @ivar path: The UNIX socket's file, if there is one.
+    @ivar owner: Whose the file is to be.
+    @ivar isExposed: Whether other machines can reach it.
+    @ivar isInherited: Whether the socket was made by another, whose its file is.
+    """
+
+    endpoint: IStreamServerEndpoint
+    path: str | None = None
+    owner: Owner = Owner()
+    isExposed: bool = False
+    isInherited: bool = False
+
+
+def placeFromString(reactor: Any, description: str) -> Place:
+    """
+    The place that a person has described, such as C{unix:/run/usbmuxd:mode=660:group=ci}.
+
+    @raise ValueError: It is not a server endpoint's description; the text says why.
+    """
+    try:
+        given = Description.fromString(onLoopback(description))
+        kind = given.name.lower()
+        parsed = given
+        owner = Owner()
+        if kind == "unix":
+            owner = Owner(_user(given.keywords.get("user")), _group(given.keywords.get("group")))
+            kept = {key: value for key, value in given.keywords.items() if key not in _OWNER}
+            parsed = Description(given.name, given.positional, kept)
+        endpoint = serverFromString(reactor, str(parsed) + _backlog(parsed))
+    except LookupError as error:
+        reason = _notInherited(given) if kind == "systemd" else str(error)
+        raise ValueError(f"cannot listen on {description!r}: {reason}") from error
+    except (ValueError, TypeError, StopIteration, RuntimeError) as error:
+        raise ValueError(f"cannot listen on {description!r}: {error}") from error
+    path = None
+    if kind == "unix":
+        path = parsed.positional[0] if parsed.positional else parsed.keywords["address"]
+        if path.startswith("\0"):
+            path = None
+    return Place(endpoint, path, owner, _isExposed(parsed), kind == "systemd")
+
+
+def onLoopback(description: str) -> str:
+    """
+    A server endpoint's description, for this machine alone unless it says where to listen.
+
+    @raise ValueError: It is no description.
+    """
+    parsed = Description.fromString(description)
+    position, interface = _INTERFACES.get(parsed.name.lower(), (0, ""))
+    if not interface or "interface" in parsed.keywords or len(parsed.positional) > position:
+        return description
+    return f"{description}:interface={quoteStringArgument(interface)}"
+
+
+def _isExposed(parsed: Description) -> bool:
+    position, default = _INTERFACES.get(parsed.name.lower(), (0, ""))
+    if not default:
+        return False
+    given = (*parsed.positional[position:], default)[0]
+    interface = parsed.keywords.get("interface", given)
+    try:
+        return not ip_address(interface.partition("%")[0]).is_loopback
+    except ValueError:
+        # All addresses of this machine, for the empty string; or a name.
+        return interface != "localhost"
+
+
+def _notInherited(given: Description) -> str:
+    which = given.keywords.get("name") or given.keywords.get("index", "?")
+    return (
+        f"no socket {which} was inherited; a .socket unit of systemd passes it, "
+        "so start that, or name another place"
+    )
+
+
+def _user(name: str | None) -> int:
+    if name is None or name.isdecimal():
+        return int(name or -1)
+    try:
+        from pwd import getpwnam
+
+        return getpwnam(name).pw_uid
+    except (ImportError, KeyError):
+        raise ValueError(f"there is no user {name!r}") from None
+
+
+def _group(name: str | None) -> int:
+    if name is None or name.isdecimal():
+        return int(name or -1)
+    try:
+        from grp import getgrnam
+
+        return getgrnam(name).gr_gid
+    except (ImportError, KeyError):
+        raise ValueError(f"there is no group {name!r}") from None
+
+
+def _backlog(parsed: Description) -> str:
+    """
+    What to add to a description for our backlog: nothing if it has one, by name
+    or as the third argument, or cannot have one.
+    """
+    hasOne = "backlog" in parsed.keywords or len(parsed.positional) > 2
+    return "" if hasOne or parsed.name not in _WITH_BACKLOG else f":backlog={BACKLOG}"

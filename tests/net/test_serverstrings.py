@@ -1,0 +1,86 @@
+"""
+Tests of L{muxd.net.serverstrings}.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.net.serverstrings import Owner, Place, placeFromString
+
+
+class PlaceTests(SynchronousTestCase):
+    """
+    Tests of L{placeFromString}.
+    """
+
+    def place(self, text: str) -> Place:
+        """
+        What a text describes.
+        """
+        self.reactor = MemoryReactorClock()
+        return placeFromString(self.reactor, text)
+
+    def test_loopback(self) -> None:
+        """
+        TCP is for this machine alone, and is not if an interface is given.
+        """
+        for text, isExposed in (
+            ("tcp:1", False),
+            ("tcp6:1", False),
+            ("tcp:1:interface=127.0.0.5", False),
+            ("tcp:1:interface=localhost", False),
+            ("tcp:1:interface=", True),
+            ("tcp:1:0.0.0.0", True),
+            ("tcp:1:interface=192.0.2.1", True),
+            ("tcp6:1:interface=\\:\\:", True),
+            ("tcp6:1:interface=fe80\\:\\:1%eth0", True),
+            ("tcp:1:interface=farm.example.org", True),
+            ("unix:/x", False),
+        ):
+            self.assertIs(self.place(text).isExposed, isExposed, text)
+
+    def test_owner(self) -> None:
+        """
+        A UNIX socket is given to a user and a group, by name or by number.
+        """
+        user, group = pwd.getpwuid(os.getuid()), grp.getgrgid(os.getgid())
+        for text, owner in (
+            ("unix:/x", Owner()),
+            ("unix:/x:mode=660:group=7", Owner(gid=7)),
+            (f"unix:/x:group={group.gr_name}", Owner(gid=group.gr_gid)),
+            (f"unix:/x:user={user.pw_name}:group=7:mode=600", Owner(user.pw_uid, 7)),
+        ):
+            place = self.place(text)
+            self.assertEqual((place.owner, place.path), (owner, "/x"), text)
+
+    def test_rest(self) -> None:
+        """
+        Twisted gets the rest of the description, whatever characters are in it.
+        """
+        place = self.place("unix:/a\\:b\\=c\\\\d:group=7:mode=600:lockfile=0")
+        self.assertEqual(place.path, "/a:b=c\\d")
+        place.endpoint.listen(object())  # type: ignore[arg-type]
+        [(path, _, _, mode, lock)] = self.reactor.unixServers
+        self.assertEqual((path, mode, lock), ("/a:b=c\\d", 0o600, False))
+
+    def test_wrong(self) -> None:
+        """
+        What is wrong is said in one line that repeats the description.
+        """
+        for text, reason in (
+            ("unix:/x:group=no-such-group", "there is no group 'no-such-group'"),
+            ("unix:/x:user=no-such-user", "there is no user 'no-such-user'"),
+            ("systemd:domain=UNIX:index=0", "no socket 0 was inherited; a .socket unit"),
+            ("systemd:domain=UNIX:name=mux", "no socket mux was inherited"),
+            ("cupboard:1", "cupboard"),
+        ):
+            error = self.assertRaises(ValueError, self.place, text)
+            self.assertIn(f"cannot listen on {text!r}: ", str(error))
+            self.assertIn(reason, str(error))
+            self.assertNotIn("list index", str(error))
