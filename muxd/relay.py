@@ -19,7 +19,7 @@ sends at once waits in its own socket, and so does its end of file.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -58,6 +58,7 @@ from muxd.net.acceptthrottle import AcceptThrottle
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
 from muxd.net.listening import ListeningEndpoint
+from muxd.net.localport import LocalPort
 from muxd.net.pipe import Pipe, PipeEnd, PipeState
 from muxd.net.serverstrings import Place
 from muxd.ratelimit import RateLimit
@@ -191,14 +192,19 @@ class Route:
     """
     From where to where.
 
-    @ivar listen: Where clients connect: an endpoint, or the description of one.
+    @ivar listen: Where clients connect: an endpoint, the description of one, or a port of
+        this machine at several addresses.
     @ivar to: Where they are connected to, likewise.
     @ivar destination: The latter in words, for the log.
+    @ivar udid: The phone that it leads to, if it is a certain one.
+    @ivar remote: The phone's port, if it leads to a phone.
     """
 
-    listen: IStreamServerEndpoint | str
+    listen: IStreamServerEndpoint | str | LocalPort
     to: IStreamClientEndpoint | str
     destination: str = ""
+    udid: str | None = None
+    remote: int | None = None
 
 
 class RelayService(Service):
@@ -235,7 +241,8 @@ class RelayService(Service):
         self._limits = limits
         self.buffer = buffer
         self._trouble = RateLimit(reactor, self._summarise)
-        self._endpoints = [self._endpoint(reactor, route) for route in routes]
+        self._places = [self._place(route) for route in routes]
+        self._endpoints: list[RelayEndpoint] = []
         self._throttle = AcceptThrottle(reactor, limits)
         self._throttle.ports = self._endpoints
         self._hangUps = HangUpWatch(reactor, limits.flushTimeout)
@@ -250,12 +257,31 @@ class RelayService(Service):
         """
         super().privilegedStartService()
         try:
-            for endpoint in self._endpoints:
-                endpoint.takePlace(RelayFactory(self, endpoint), self._throttle.acceptFailed)
+            for place in self._places:
+                self._listen(place)
         except BaseException:
             self._close()
             raise
         self._open = True
+
+    def add(self, route: Route) -> None:
+        """
+        Listen for one more route from now on.
+
+        @raise ValueError: A description is wrong.
+        @raise CannotListen: That is not possible, and the route has not been added.
+        """
+        place = self._place(route)
+        if self._open:
+            self._listen(place)
+        self._places.append(place)
+
+    def routeOpened(self, route: Route, endpoints: Sequence[RelayEndpoint]) -> None:
+        """
+        A route is open; to be overridden.
+
+        @param endpoints: Where clients connect.
+        """
 
     def startService(self) -> None:
         """
@@ -292,22 +318,50 @@ class RelayService(Service):
         self._trouble.stop()
 
     def _close(self) -> Deferred[list[None]]:
-        return gatherResults([endpoint.close() for endpoint in self._endpoints])
+        closing = [endpoint.close() for endpoint in self._endpoints]
+        self._endpoints.clear()
+        return gatherResults(closing)
 
-    def _endpoint(self, reactor: Any, route: Route) -> RelayEndpoint:
+    def _place(self, route: Route) -> _Place:
         to = route.to
         if isinstance(to, str):
             try:
-                to = clientFromString(reactor, to)
+                to = clientFromString(self.reactor, to)
             except (ValueError, TypeError, LookupError) as error:
                 raise ValueError(f"cannot connect to {route.to!r}: {error}") from error
-        destination = route.destination or (route.to if isinstance(route.to, str) else repr(to))
-        if isinstance(route.listen, str):
-            endpoint = RelayEndpoint.fromDescription(reactor, route.listen)
+        place = _Place(route, to, route.destination or str(route.to))
+        if not isinstance(route.listen, LocalPort):
+            # A wrong description is known before anything is open.
+            self._endpoint(route.listen)
+        return place
+
+    def _endpoint(self, listen: IStreamServerEndpoint | str) -> RelayEndpoint:
+        if isinstance(listen, str):
+            return RelayEndpoint.fromDescription(self.reactor, listen)
+        return RelayEndpoint(listen, repr(listen), None)
+
+    def _listen(self, place: _Place) -> None:
+        """
+        Let the clients of a route in.
+
+        @raise CannotListen: That is not possible; nothing of it is open then.
+        """
+
+        def listen(endpoint: RelayEndpoint) -> RelayEndpoint:
+            endpoint.leadTo(place.to, place.destination)
+            endpoint.takePlace(RelayFactory(self, endpoint), self._throttle.acceptFailed)
+            return endpoint
+
+        def listenAt(address: str, port: int) -> RelayEndpoint:
+            return listen(RelayEndpoint.atAddress(self.reactor, address, port))
+
+        where = place.route.listen
+        if isinstance(where, LocalPort):
+            opened = where.open(listenAt, RelayEndpoint.close)
         else:
-            endpoint = RelayEndpoint(route.listen, repr(route.listen), None)
-        endpoint.leadTo(to, destination)
-        return endpoint
+            opened = [listen(self._endpoint(where))]
+        self._endpoints += opened
+        self.routeOpened(place.route, opened)
 
     def arrived(self, endpoint: RelayEndpoint, client: str) -> RelayedConnection | None:
         """
@@ -382,6 +436,20 @@ class RelayService(Service):
         self._log.warn(
             "{count} more connections ended the same way ({kind})", kind=kind, count=count
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """
+    A route whose descriptions have been understood.
+
+    @ivar to: Where clients are connected to.
+    @ivar destination: The same in words.
+    """
+
+    route: Route
+    to: IStreamClientEndpoint
+    destination: str
 
 
 class RelayEndpoint(ListeningEndpoint):

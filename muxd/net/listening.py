@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from muxd.limits import LIMITS, Limits
 from muxd.net.accepting import watchAccept
 from muxd.net.nodelay import sendAtOnce
-from muxd.net.serverstrings import Owner, Place, placeFromString
+from muxd.net.serverstrings import Owner, Place, placeAt, placeFromString
 from muxd.net.socketfile import (
     START_PATIENCE,
     CannotListen,
@@ -87,12 +87,34 @@ class ListeningEndpoint:
         place = placeFromString(reactor, description)
         return cls(place.endpoint, description, place.path, reactor, limits, place)
 
+    @classmethod
+    def atAddress(cls, reactor: object, address: str, port: int) -> Self:
+        """
+        A TCP port at one of this machine's addresses.  There is no description to be
+        looked up, which takes milliseconds and counts where there are many.
+
+        @param address: An IP address.
+        """
+        place = placeAt(reactor, address, port)
+        host = f"[{address}]" if ":" in address else address
+        return cls(place.endpoint, f"{host}:{port}", None, place=place)
+
     @property
     def hasFile(self) -> bool:
         """
         Whether it is a UNIX socket with a name in the file system.
         """
         return self.path is not None
+
+    @property
+    def portNumber(self) -> int | None:
+        """
+        The TCP port that it listens on; None if it does not, or has none.
+        """
+        number: int | None = None
+        if self._port is not None:
+            number = getattr(self._port.getHost(), "port", None)
+        return number
 
     def removeStaleSocket(self) -> None:
         """
@@ -194,6 +216,7 @@ class ListeningEndpoint:
             return None
         reason = failure.value or RuntimeError("no reason given")
         self._problem = CannotListen(explain(self.path or self.description, reason))
+        self._problem.__cause__ = reason
         if self._opening is not None:
             self._log.critical("cannot listen on {problem}", problem=self._problem)
         return None

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-from twisted.internet.endpoints import quoteStringArgument, serverFromString
+from twisted.internet.endpoints import (
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    quoteStringArgument,
+    serverFromString,
+)
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from muxd.description import Description
@@ -95,6 +100,17 @@ def placeFromString(reactor: Any, description: str) -> Place:
         if path.startswith("\0"):
             path = None
     return Place(endpoint, path, owner, _isExposed(parsed), kind == "systemd")
+
+
+def placeAt(reactor: Any, address: str, port: int) -> Place:
+    """
+    A TCP port at one of this machine's addresses.
+
+    @param address: An IP address.
+    """
+    kind = TCP6ServerEndpoint if ":" in address else TCP4ServerEndpoint
+    endpoint = kind(reactor, port, backlog=BACKLOG, interface=address)
+    return Place(endpoint, isExposed=not ip_address(address.partition("%")[0]).is_loopback)
 
 
 def onLoopback(description: str) -> str:

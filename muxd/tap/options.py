@@ -55,7 +55,7 @@ class CommandOptions(usage.Options):
         @raise usage.UsageError: Something is wrong; the text is one line.
         """
         try:
-            super().parseOptions(options)
+            super().parseOptions(self.arranged(options))
         except usage.UsageError as wrong:
             error = usage.UsageError(f"{wrong}{self.getRemedy(wrong)}")
             if self.parent is None:
@@ -65,6 +65,15 @@ class CommandOptions(usage.Options):
             sys.exit(1)
         if self.parent is not None and "pidfile" in self.parent:
             prepareTwistd(self.parent, self.pidFile)
+
+    def arranged(self, words: list[str] | None) -> list[str] | None:
+        """
+        The words of a command line as C{usage} wants them, which takes no option behind
+        the first argument.
+
+        @raise usage.UsageError: They make no sense.
+        """
+        return words
 
     def getRemedy(self, error: usage.UsageError) -> str:
         """

@@ -8,12 +8,15 @@ The command line is that of the old C{tcprelay.py}, remote port first
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from getopt import GetoptError, gnu_getopt
 
 from twisted.application.service import IService
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.endpoints import quoteStringArgument
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import LogLevel
 from twisted.python import usage
 
@@ -22,22 +25,15 @@ from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, pa
 from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.selection import Network
 from muxd.limits import LIMITS
-from muxd.net.serverstrings import LOOPBACK, onLoopback
-from muxd.relay import BUFFER, RelayService, Route
+from muxd.net.localport import LocalPort, localAddresses
+from muxd.net.serverstrings import onLoopback
+from muxd.relay import BUFFER, RelayEndpoint, RelayService, Route
+from muxd.tap.forwards import FORWARD, eachForward, forwards
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions, graceFromOption
+from muxd.tap.phoneports import PhonePorts
 
 MOST_KILOBYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    """
-    A phone's port and the one of this machine that leads to it.
-    """
-
-    remote: int
-    local: int
 
 
 class Options(CommandOptions):
@@ -47,18 +43,23 @@ class Options(CommandOptions):
     @ivar service: The service, once everything has been said.
     """
 
-    synopsis = "[options] REMOTE[:LOCAL]... [--from ENDPOINT --to ENDPOINT]..."
+    synopsis = (
+        "[options] REMOTE[:LOCAL]... [--each REMOTE:FIRST+]... [--from ENDPOINT --to ENDPOINT]..."
+    )
     longdesc = (
         "Make ports of phones ports of this machine.  REMOTE is the phone's port, LOCAL "
-        "this machine's: the same if left out, any free one if 0.  The phone is looked for "
-        "whenever somebody connects."
+        "this machine's: the same if left out, any free one if 0.  Both may be ranges, as in "
+        "7:9000-9010.  The phone is looked for whenever somebody connects.  Options may stand "
+        "in any place."
     )
-    optFlags = [["threaded", "t", "Nothing: connections never wait for each other."]]
+    optFlags = [
+        ["threaded", "t", "Nothing: connections never wait for each other."],
+        ["json", None, "Print each port that is listened on as a line of JSON."],
+    ]
     optParameters = [
         ["udid", "u", None, "The phone, if it is not the only one."],
         ["socket", "s", None, f"The daemon: {SPELLINGS}. [default: {VARIABLE}, else the usual]"],
         ["network", None, "no", "Whether phones on the network count: no, yes, or prefer."],
-        ["address", "a", LOOPBACK, "This machine's address to listen on, as 0.0.0.0 for all."],
         [
             "grace",
             None,
@@ -75,6 +76,8 @@ Examples:
       port 22 of the phone: ssh -p 2222 root@localhost
   twistd -n tcprelay -u UDID 22:0
       the same on any free port, which the log tells
+  twistd -n tcprelay --each 8100:9000+
+      port 8100 of every phone that is there or comes, from port 9000 on
   twistd -n tcprelay --from ssl:4443:privateKey=key.pem:interface=0.0.0.0 --to usbmux:port=8100
       port 8100 of the phone for other machines, encrypted
 """
@@ -86,6 +89,8 @@ Examples:
         super().__init__()
         self["forwards"] = []
         self["pairs"] = []
+        self["each"] = []
+        self["address"] = []
         self._from: str | None = None
 
     def opt_from(self, endpoint: str) -> None:
@@ -109,11 +114,52 @@ Examples:
 
     opt_h = usage.Options.opt_help
 
+    def opt_address(self, address: str) -> None:
+        """
+        This machine's address to listen on, 0.0.0.0 for all of IPv4, :: for all; may
+        be repeated. [default: 127.0.0.1 and ::1]
+        """
+        self["address"].append(address)
+
+    opt_a = opt_address
+
+    def opt_each(self, word: str) -> None:
+        """
+        REMOTE:FIRST+, such as 8100:9000+: a port of this machine, from FIRST on, for
+        that port of every phone that is there or comes.  A phone keeps its port.
+        REMOTE:FIRST-LAST uses no others.  May be repeated.
+        """
+        try:
+            self["each"].append(eachForward(word))
+        except ValueError as error:
+            raise usage.UsageError(f"--each: {error}") from None
+
+    def arranged(self, words: list[str] | None) -> list[str] | None:
+        """
+        Options may stand in any place, as with C{iproxy}.
+
+        @raise usage.UsageError: There is no such option, or its value is missing.
+        """
+        if words is None:
+            return None
+        try:
+            options, arguments = gnu_getopt(words, self.shortOpt, self.longOpt)
+        except GetoptError as error:
+            raise usage.UsageError(str(error)) from None
+        arranged: list[str] = []
+        for name, value in options:
+            takesValue = f"{name[2:]}=" in self.longOpt or f"{name[1:]}:" in self.shortOpt
+            arranged += [name, value] if takesValue else [name]
+        return [*arranged, "--", *arguments]
+
     def parseArgs(self, *words: str) -> None:
         """
         @raise usage.UsageError: One of them is no C{REMOTE[:LOCAL]}.
         """
-        self["forwards"] = [forward(word) for word in words]
+        try:
+            self["forwards"] = [forward for word in words for forward in forwards(word)]
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from None
 
     def postOptions(self) -> None:
         """
@@ -124,8 +170,10 @@ Examples:
         """
         if self._from is not None:
             raise usage.UsageError(f"--from {self._from}: a --to is missing")
-        if not self["forwards"] and not self["pairs"]:
-            raise usage.UsageError("expected REMOTE[:LOCAL], or --from and --to: nothing to relay")
+        if not (self["forwards"] or self["each"] or self["pairs"]):
+            raise usage.UsageError(
+                f"expected {FORWARD}, --each, or --from and --to: nothing to relay"
+            )
         buffer = self._buffer()
         limits = replace(LIMITS, halfCloseGrace=graceFromOption(self["grace"]))
         self.chooseReactor()
@@ -133,6 +181,8 @@ Examples:
             self.service = TcprelayService(
                 self.reactor, [*self._forwards(), *self._pairs()], limits=limits, buffer=buffer
             )
+            self.service.isTelling = bool(self["json"])
+            self.service.phonePorts = self._each()
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
         self.service.logLevel = None if self.hasLogLevel else LogLevel.info
@@ -153,26 +203,63 @@ Examples:
         @raise ValueError: What is said of the phone or the daemon is wrong.
         """
         if not self["forwards"]:
-            for name in ("udid", "socket"):
-                if self[name] is not None:
-                    raise usage.UsageError(
-                        f"--{name} is for REMOTE[:LOCAL]; write it into --to usbmux:..."
-                    )
+            self._refuseUnused()
             return []
         udid = self["udid"]
         if udid == "":
             raise usage.UsageError("--udid is empty; leave it out for the only phone")
         network = Network.fromWord(self["network"])
-        interface = listeningInterface(self["address"])
+        addresses = self._addresses()
         access = self._access()
         return [
             Route(
-                f"{interface.kind}:{one.local}:interface={interface.quoted}",
+                LocalPort(one.local, addresses),
                 UsbmuxClientEndpoint(self.reactor, one.remote, udid, access, network=network),
                 f"port {one.remote} of {udid or 'the only phone'}",
+                udid,
+                one.remote,
             )
             for one in self["forwards"]
         ]
+
+    def _refuseUnused(self) -> None:
+        """
+        @raise usage.UsageError: Something is said that has no use without forwards.
+        """
+        if self["udid"] is not None:
+            use = "--each is for every phone" if self["each"] else "write it into --to usbmux:..."
+            raise usage.UsageError(f"--udid is for {FORWARD}; {use}")
+        if self["socket"] is not None and not self["each"]:
+            raise usage.UsageError(
+                f"--socket is for {FORWARD} and --each; write it into --to usbmux:..."
+            )
+
+    def _each(self) -> list[PhonePorts]:
+        """
+        What gives every phone a port.
+
+        @raise ValueError: What is said of the daemon is wrong.
+        """
+        if not self["each"]:
+            return []
+        access, addresses = self._access(), self._addresses()
+        return [
+            PhonePorts(
+                self.service,
+                one.remote,
+                range(one.first, one.last + 1),
+                access,
+                addresses=addresses,
+                network=Network.fromWord(self["network"]),
+            )
+            for one in self["each"]
+        ]
+
+    def _addresses(self) -> tuple[str, ...]:
+        try:
+            return localAddresses(self["address"])
+        except ValueError as error:
+            raise usage.UsageError(f"--address: {error}") from None
 
     def _access(self) -> DaemonAccess:
         if self["socket"] is None:
@@ -187,69 +274,51 @@ Examples:
         return [Route(onLoopback(listen), to) for listen, to in self["pairs"]]
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
-    """
-    An address to listen on, as endpoint descriptions have it.
-    """
-
-    kind: str
-    address: str
-
-    @property
-    def quoted(self) -> str:
-        """
-        For a description, where colons separate.
-        """
-        quoted: str = quoteStringArgument(self.address)
-        return quoted
-
-
-def forward(word: str) -> Forward:
-    """
-    Understand C{REMOTE[:LOCAL]}.
-
-    @raise usage.UsageError: It is none.
-    """
-    remote, colon, local = word.partition(":")
-    theirs = _port(remote)
-    ours = _port(local) if colon else theirs
-    if not theirs or ours is None:
-        raise usage.UsageError(
-            f"expected REMOTE[:LOCAL], ports from 1 to 65535 (LOCAL may be 0), got {word!r}"
-        )
-    return Forward(theirs, ours)
-
-
-def _port(text: str) -> int | None:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else -1
-    return number if 0 <= number < 65536 else None
-
-
-def listeningInterface(address: str) -> Interface:
-    """
-    Understand C{--address}.
-
-    @raise usage.UsageError: It is no IP address.
-    """
-    bare = address.removeprefix("[").removesuffix("]")
-    if bare == "localhost":
-        return Interface("tcp", LOOPBACK)
-    if isIPAddress(bare):
-        return Interface("tcp", bare)
-    if isIPv6Address(bare):
-        return Interface("tcp6", bare)
-    raise usage.UsageError(
-        f"--address: expected an IP address of this machine (0.0.0.0 for all), got {address!r}"
-    )
-
-
 class TcprelayService(ProcessMaster, RelayService):
     """
     The relay as the master of its process.
+
+    @ivar isTelling: Whether each port that is listened on is printed as a line of JSON.
+    @ivar phonePorts: What gives every phone a port.
     """
 
     program = "tcprelay"
+    isTelling = False
+    phonePorts: Sequence[PhonePorts] = ()
+
+    def startService(self) -> None:
+        """
+        Listen, and look for phones if every one is to have a port.
+        """
+        super().startService()
+        for ports in self.phonePorts:
+            ports.startService()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Look for phones no more, and stop the relay.
+
+        @return: fires when that is done.
+        """
+        looking = [ports.stopService() for ports in self.phonePorts if ports.running]
+        return gatherResults([*looking, super().stopService()]).addCallback(lambda _: None)
+
+    def routeOpened(self, route: Route, endpoints: Sequence[RelayEndpoint]) -> None:
+        """
+        Tell of it, if that is wanted.
+        """
+        if not self.isTelling:
+            return
+        line = {
+            "udid": route.udid,
+            "remote": route.remote,
+            "local": endpoints[0].portNumber,
+            "listening": [endpoint.place for endpoint in endpoints],
+            "destination": endpoints[0].destination,
+        }
+        # If nobody reads it, the ports are of use all the same.
+        with suppress(OSError):
+            print(json.dumps(line), flush=True)
 
 
 def makeService(options: Options) -> IService:

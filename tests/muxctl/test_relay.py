@@ -17,6 +17,7 @@ from muxd.muxctl import relay
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.terminal import Terminal
 from muxd.tap import tcprelay
+from muxd.tap.forwards import Forward
 from muxd.tap.tcprelay import TcprelayService
 from tests.muxctl.console import NOWHERE, muxctl
 
@@ -63,7 +64,7 @@ class RelayTests(SynchronousTestCase):
         relay.makeRelay(relay.words(options))
         (found,) = given
         self.assertEqual((found["socket"], found["udid"], found["bufsize"]), ("/x", "U", "64"))
-        self.assertEqual(found["forwards"], [tcprelay.Forward(22, 2222)])
+        self.assertEqual(found["forwards"], [Forward(22, 2222)])
 
     def test_service(self) -> None:
         """

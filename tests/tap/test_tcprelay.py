@@ -5,7 +5,9 @@ Tests of L{muxd.tap.tcprelay}.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -18,6 +20,8 @@ from twisted.trial.unittest import SkipTest
 from zope.interface.verify import verifyObject
 
 import muxd
+from muxd.client.answers import Device
+from muxd.net.localport import LOOPBACKS
 from muxd.net.serverstrings import onLoopback
 from muxd.relay import BUFFER
 from muxd.tap import master
@@ -91,15 +95,52 @@ class ForwardTests(TcprelayTestCase):
     def test_remoteFirst(self) -> None:
         """
         The phone's port comes first; ours is the same if it is left out, any if
-        it is 0.  Only this machine can connect.
+        it is 0.  Only this machine can connect, by either of its own addresses.
         """
         self.start("22:2222", "8100", "7:0")
         self.assertEqual(
-            self.listening(), [(2222, "127.0.0.1"), (8100, "127.0.0.1"), (0, "127.0.0.1")]
+            self.listening(),
+            [(port, address) for port in (2222, 8100, 0) for address in LOOPBACKS],
         )
         self.assertEqual(
-            self.destinations(), [f"port {port} of the only phone" for port in (22, 8100, 7)]
+            self.destinations(),
+            [f"port {port} of the only phone" for port in (22, 8100, 7) for _ in LOOPBACKS],
         )
+
+    def test_ranges(self) -> None:
+        """
+        Ranges are as many ports.
+        """
+        self.start("-a", "127.0.0.1", "7:9000-9002", "60-61")
+        self.assertEqual([port for port, _ in self.listening()], [9000, 9001, 9002, 60, 61])
+        self.assertEqual(
+            self.destinations(), [f"port {port} of the only phone" for port in (7, 7, 7, 60, 61)]
+        )
+
+    def test_anyPlace(self) -> None:
+        """
+        Options may stand in any place, and what is behind two dashes is none.
+        """
+        for words in (
+            ["22:2222", "-t", "-u", "00008030-1", "23"],
+            ["-u", "00008030-1", "22:2222", "--threaded", "23"],
+            ["22:2222", "23", "--udid=00008030-1", "-t"],
+            ["-tu00008030-1", "22:2222", "--", "23"],
+        ):
+            self.setUp()
+            self.start("-a", "127.0.0.1", *words)
+            self.assertEqual([port for port, _ in self.listening()], [2222, 23])
+            self.assertEqual(
+                self.destinations(), [f"port {port} of 00008030-1" for port in (22, 23)]
+            )
+        for words, expected in (
+            (["22", "--dance"], "option --dance not recognized"),
+            (["22", "-u"], "option -u requires argument"),
+            (["22", "--", "-t"], "got '-t'"),
+            (["22", "--threaded=1"], "option --threaded must not have an argument"),
+        ):
+            self.setUp()
+            self.assertIn(expected, self.refused(*words))
 
     def test_daemon(self) -> None:
         """
@@ -138,7 +179,7 @@ class ForwardTests(TcprelayTestCase):
         A phone can be named.
         """
         self.start("-u", "00008030-1", "22")
-        self.assertEqual(self.destinations(), ["port 22 of 00008030-1"])
+        self.assertEqual(self.destinations(), ["port 22 of 00008030-1"] * 2)
 
     def test_address(self) -> None:
         """
@@ -147,13 +188,19 @@ class ForwardTests(TcprelayTestCase):
         for address, expected in (
             ("0.0.0.0", "0.0.0.0"),
             ("192.0.2.7", "192.0.2.7"),
-            ("localhost", "127.0.0.1"),
             ("::1", "::1"),
             ("[::1]", "::1"),
         ):
             self.setUp()
             self.start("-a", address, "22")
             self.assertEqual(self.listening(), [(22, expected)])
+
+    def test_addresses(self) -> None:
+        """
+        At several addresses, when it is told of several.
+        """
+        self.start("-a", "192.0.2.7", "22", "--address", "localhost")
+        self.assertEqual(self.listening(), [(22, address) for address in ("192.0.2.7", *LOOPBACKS)])
 
     def test_buffer(self) -> None:
         """
@@ -180,20 +227,24 @@ class ForwardTests(TcprelayTestCase):
         """
         self.start("-t", "22")
         self.start("--threaded", "22")
-        self.assertEqual(len(self.listening()), 2)
+        self.assertEqual(len(self.listening()), 4)
 
     def test_wrong(self) -> None:
         """
         Wrong values are usage errors that say what is expected.
         """
         for words, expected in (
-            ([], "expected REMOTE[:LOCAL], or --from and --to"),
+            ([], "expected REMOTE[:LOCAL], --each, or --from and --to"),
             (["0"], "got '0'"),
             (["0:22"], "got '0:22'"),
             (["22:65536"], "got '22:65536'"),
             (["22:"], "got '22:'"),
             (["a"], "got 'a'"),
             (["22:1:2"], "got '22:1:2'"),
+            (["22:9-8"], "got '22:9-8'"),
+            (["20-22:1-2"], "as many ports of this machine as of the phone, 3, got 2"),
+            (["--each", "8100"], "--each: expected REMOTE:FIRST+"),
+            (["--each", "8100:9000+", "-u", "X"], "--each is for every phone"),
             (["9" * 5000], "expected REMOTE"),
             (["-b", "0", "22"], "expected kilobytes"),
             (["-b", "x", "22"], "expected kilobytes"),
@@ -222,11 +273,13 @@ class PairTests(TcprelayTestCase):
             *("--from", "unix:/tmp/relay-test", "--to", "tcp:host=192.0.2.2:port=80"),
             "7",
         )
-        self.assertEqual(self.listening(), [(7, "127.0.0.1"), (1111, "192.0.2.1")])
+        self.assertEqual(
+            self.listening(), [*((7, address) for address in LOOPBACKS), (1111, "192.0.2.1")]
+        )
         self.assertEqual(self.reactor.unixServers[0][0], "/tmp/relay-test")
         self.assertEqual(
             self.destinations(),
-            ["port 7 of the only phone", "usbmux:port=22", "tcp:host=192.0.2.2:port=80"],
+            [*["port 7 of the only phone"] * 2, "usbmux:port=22", "tcp:host=192.0.2.2:port=80"],
         )
 
     def test_many(self) -> None:
@@ -235,7 +288,9 @@ class PairTests(TcprelayTestCase):
         """
         ports = range(5000, 5100)
         self.start(*(f"{port}:{port}" for port in ports))
-        self.assertEqual(self.listening(), [(port, "127.0.0.1") for port in ports])
+        self.assertEqual(
+            self.listening(), [(port, address) for port in ports for address in LOOPBACKS]
+        )
 
     def test_loopback(self) -> None:
         """
@@ -269,6 +324,83 @@ class PairTests(TcprelayTestCase):
             self.options = Options()
             self.options.reactor = self.reactor
             self.assertIn(expected, self.refused(*words))
+
+
+class TellingTests(TcprelayTestCase):
+    """
+    Tests of C{--json}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Read what is printed.
+        """
+        super().setUp()
+        self.stdout = io.StringIO()
+        self.patch(sys, "stdout", self.stdout)
+
+    def test_lines(self) -> None:
+        """
+        Each route that is open is a line, in the order of the words.
+        """
+        self.start(
+            "--json", "-u", "00008030-1", "22:2222", "--from", "unix:/tmp/x", "--to", "tcp:h:80"
+        )
+        told = [json.loads(line) for line in self.stdout.getvalue().splitlines()]
+        self.assertEqual(
+            [(one["udid"], one["remote"], one["destination"]) for one in told],
+            [("00008030-1", 22, "port 22 of 00008030-1"), (None, None, "tcp:h:80")],
+        )
+        self.assertEqual([len(one["listening"]) for one in told], [2, 1])
+        self.assertEqual(told[0]["local"], 2222)
+
+    def test_quiet(self) -> None:
+        """
+        Nothing is printed unless it is asked for.
+        """
+        self.start("22:2222")
+        self.assertEqual(self.stdout.getvalue(), "")
+
+    def test_nobodyReads(self) -> None:
+        """
+        That nobody reads it does not keep the relay from starting.
+        """
+        reading, writing = os.pipe()
+        os.close(reading)
+        with open(writing, "w", closefd=False) as stdout:
+            self.patch(sys, "stdout", stdout)
+            self.assertTrue(self.start("--json", "22:2222").running)
+            self.patch(sys, "stdout", self.stdout)
+            with contextlib.suppress(OSError):
+                stdout.close()
+        os.close(writing)
+
+
+class EachTests(TcprelayTestCase):
+    """
+    Tests of C{--each}.
+    """
+
+    def test_each(self) -> None:
+        """
+        It looks for phones while the relay runs, beside forwards of one phone.
+        """
+        service = self.start("--each", "8100:9000+", "--each", "22:7000-7001", "-s", "/tmp/mux")
+        first, second = service.phonePorts
+        self.assertTrue(first.running and second.running)
+        self.assertEqual(self.reactor.unixClients[0][0], "/tmp/mux")
+        self.assertEqual(self.listening(), [])
+        phone = Device(deviceID=1, udid="00008030-1")
+        for ports in service.phonePorts:
+            ports.deviceAttached(phone)
+        self.assertEqual(
+            self.listening(), [(port, address) for port in (9000, 7000) for address in LOOPBACKS]
+        )
+        self.assertEqual(
+            self.destinations(), [f"port {port} of 00008030-1" for port in (8100, 8100, 22, 22)]
+        )
+        service.stopService()
+        self.assertFalse(first.running or second.running)
 
 
 class CommandTests(TcprelayTestCase):
