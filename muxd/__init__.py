@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from muxd.limits import Limits
     from muxd.net.socketfile import CannotListen
     from muxd.relay import RelayService, Route
+    from muxd.server.lookup import NoSuchDevice
     from muxd.server.registry import DeviceRegistry
-    from muxd.service import MuxService, NoSuchDevice
+    from muxd.service import MuxService
 
 __version__ = "0.2.0"
 
@@ -73,7 +74,8 @@ __getattr__, __dir__ = lazyFace(
         "muxd.limits": ("Limits",),
         "muxd.relay": ("RelayService", "Route"),
         "muxd.server.registry": ("DeviceRegistry",),
-        "muxd.service": ("MuxService", "NoSuchDevice"),
+        "muxd.server.lookup": ("NoSuchDevice",),
+        "muxd.service": ("MuxService",),
         "muxd.net.socketfile": ("CannotListen",),
     },
 )

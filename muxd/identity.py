@@ -6,6 +6,7 @@ The identity of a device, as clients are told.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -41,6 +42,28 @@ def canonicalUDID(udid: str) -> str:
             return digits.lower()
         case _:
             return udid
+
+
+def sameUDID(one: str, other: str) -> bool:
+    """
+    Whether two UDIDs are of one device, each with or without its dash and in either
+    case.
+    """
+    return one.replace("-", "").lower() == other.replace("-", "").lower()
+
+
+NAMED = 5
+"""Phones that a text names; a farm has sixty."""
+
+
+def namedInBrief(names: Iterable[str]) -> str:
+    """
+    Phones for a sentence: the first few in alphabetical order, and how many there are
+    besides; nothing if there are none.
+    """
+    sortedNames = sorted(names)
+    more = len(sortedNames) - NAMED
+    return ", ".join(sortedNames[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

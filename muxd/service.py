@@ -19,19 +19,15 @@ from contextlib import ExitStack
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
-from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import (
-    IProtocol,
-    IProtocolFactory,
     IStreamClientEndpoint,
     IStreamServerEndpoint,
 )
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.python.runtime import Platform, platform
-from zope.interface import implementer
 
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IFirstLook
 from muxd.limits import LIMITS, Limits
@@ -39,6 +35,7 @@ from muxd.net.acceptthrottle import filesAllowed
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.socketfile import startingAlone
 from muxd.server.factory import ControlFactory
+from muxd.server.lookup import DeviceLookup, PhoneEndpoint
 from muxd.server.preflightreceiver import PreflightReceiver, recordMaker
 from muxd.server.records import PairRecordStore
 from muxd.server.recordthread import RecordThread
@@ -55,23 +52,6 @@ def defaultConfigDir(system: Platform = platform, environ: Mapping[str, str] = o
     if system.isWindows():
         return ntpath.join(environ.get("PROGRAMDATA", "C:\\ProgramData"), "Apple", "Lockdown")
     return "/var/db/lockdown" if system.isMacOSX() else "/var/lib/lockdown"
-
-
-class NoSuchDevice(ConnectError):
-    """
-    It is not clear to which phone to connect; the text says which ones there
-    are.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(string=reason)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        """
-        The reason, without Twisted's preface.
-        """
-        return self.reason
 
 
 class MuxService(Service):
@@ -112,6 +92,7 @@ class MuxService(Service):
         @raise ValueError: A description is wrong.
         """
         self.registry = DeviceRegistry()
+        self._lookup = DeviceLookup(self.registry)
         self.reactor = reactor
         self._limits = limits
         self._store = PairRecordStore(configDir or defaultConfigDir())
@@ -151,7 +132,9 @@ class MuxService(Service):
             self.reactor, self.registry, self._records, self._limits, makeRecord
         )
 
-    def endpoint(self, port: int, udid: str | None = None) -> IStreamClientEndpoint:
+    def endpoint(
+        self, port: int, udid: str | None = None, wait: float | None = None
+    ) -> IStreamClientEndpoint:
         """
         The way to a TCP port of a phone, within this process.
 
@@ -159,9 +142,25 @@ class MuxService(Service):
         outlives the phone's being unplugged.
 
         @param port: The phone's port, such as 62078.
-        @param udid: Which phone; C{None} means the only one.
+        @param udid: Which phone, with or without its dash; C{None} means the only one.
+        @param wait: How many seconds each attempt waits for the phone, if it is not
+            there; C{None} for not at all.  An attempt whose wait was in vain fails
+            with a L{NoSuchDevice} that is a C{TimeoutError} as well.
         """
-        return _PhoneEndpoint(self.registry, port, udid)
+        return PhoneEndpoint(self.reactor, self._lookup, port, udid, wait)
+
+    def whenAttached(self, udid: str | None = None) -> Deferred[IDevice]:
+        """
+        Wait for a phone, without limit: cancel it, or give it an C{addTimeout}.
+
+        With preflight, a phone is attached when clients see it.
+
+        @param udid: Which phone, with or without its dash; C{None} for whichever is
+            there first.
+        @return: fires with the device, at once if it is there.  It fails with
+            L{NoSuchDevice} when the service is stopped.
+        """
+        return self._lookup.whenAttached(udid)
 
     def logConnects(self) -> None:
         """
@@ -274,6 +273,7 @@ class MuxService(Service):
         super().stopService()
         self._open = False
         self._factory.firstLook.stop()
+        self._lookup.stop()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -313,44 +313,3 @@ class MuxService(Service):
             )
         else:
             self._log.failure("stopping: {what} failed; going on", failure, what=what)
-
-
-@implementer(IStreamClientEndpoint)
-class _PhoneEndpoint:
-    """
-    A port of a phone that is looked up at each attempt to connect.
-    """
-
-    def __init__(self, registry: DeviceRegistry, port: int, udid: str | None) -> None:
-        self._registry = registry
-        self._port = port
-        self._udid = udid
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """
-        Connect, or fail with L{NoSuchDevice}.
-        """
-        try:
-            device = self._find()
-        except NoSuchDevice:
-            return fail()
-        return device.endpoint(self._port).connect(protocolFactory)
-
-    def _find(self) -> IDevice:
-        """
-        The phone that is meant.  The same phone may be attached twice, by cable
-        and by network, and counts once.
-        """
-        phones = sorted({one.device.identity.udid for one in self._registry.attached()})
-        names = ", ".join(phones)
-        udid = self._udid
-        if udid is None:
-            if not phones:
-                raise NoSuchDevice("no phone is attached")
-            if len(phones) > 1:
-                raise NoSuchDevice(f"{len(phones)} phones are attached, choose by UDID: {names}")
-            udid = phones[0]
-        found = self._registry.findByUDID(udid)
-        if found is None:
-            raise NoSuchDevice(f"no phone {udid} is attached (attached: {names or 'none'})")
-        return found.device

@@ -19,7 +19,8 @@ from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDevice, IDeviceSource
 from muxd.limits import Limits
-from muxd.service import MuxService, NoSuchDevice, defaultConfigDir
+from muxd.server.lookup import NoSuchDevice
+from muxd.service import MuxService, defaultConfigDir
 from tests.shelf import Device, Source
 
 
@@ -116,6 +117,29 @@ class EmbeddedTests(SynchronousTestCase):
         connected = connectProtocol(self.service.endpoint(62078), protocol)
         self.assertIs(self.successResultOf(connected), protocol)
         self.assertEqual(self.source.device.attempts, [62078])
+
+    def test_endpointWaits(self) -> None:
+        """
+        An endpoint may wait for the phone, even before the service is started.
+        """
+        connecting = connectProtocol(self.service.endpoint(62078, wait=5), Protocol())
+        self.reactor.advance(4)
+        self.assertNoResult(connecting)
+        self.service.startService()
+        self.successResultOf(connecting)
+
+    def test_whenAttached(self) -> None:
+        """
+        A program can wait for a phone, until the service is stopped.
+        """
+        waiting = self.service.whenAttached()
+        other = self.service.whenAttached("b" * 40)
+        self.assertNoResult(waiting)
+        self.service.startService()
+        self.assertIs(self.source.device, self.successResultOf(waiting))
+        self.assertNoResult(other)
+        self.service.stopService()
+        self.failureResultOf(other, NoSuchDevice)
 
     def test_endpointLate(self) -> None:
         """

@@ -10,7 +10,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import Clock, deferLater
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -92,6 +92,5 @@ class SimulatedPhoneTests(TestCase):
         """
         The phone knows the time, once it has been found.
         """
-        while not self.service.registry.attached():
-            await deferLater(reactor, 0.01)
-        self.assertIn(":", await askForTheTime(self.service.endpoint(DAYTIME)))
+        phone = await self.service.whenAttached()
+        self.assertIn(":", await askForTheTime(phone.endpoint(DAYTIME)))

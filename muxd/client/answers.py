@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from muxd.identity import udidFromSerial
+from muxd.identity import sameUDID, udidFromSerial
 from muxd.wire.messages import (
     DEVICE_ID_BODY,
     RESULT_BODY,
@@ -62,7 +62,7 @@ class Device:
         """
         Whether this is the phone meant, with or without its dash, in either case.
         """
-        return _plain(self.udid) == _plain(udid)
+        return sameUDID(self.udid, udid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,10 +273,6 @@ def networkAddressText(data: bytes) -> str | None:
     zone = int.from_bytes(data[24:28], "little")
     address = IPv6Address(data[8:24])
     return f"{address}%{zone}" if zone else str(address)
-
-
-def _plain(udid: str) -> str:
-    return udid.replace("-", "").lower()
 
 
 def _deviceID(message: Message) -> int:

@@ -18,6 +18,7 @@ from enum import Enum
 from typing import Protocol as TypingProtocol
 
 from muxd.client.answers import Device
+from muxd.identity import namedInBrief
 
 
 class Stage(Enum):
@@ -295,17 +296,11 @@ class Errors(TypingProtocol):
         """
 
 
-NAMED = 5
-"""Phones that an error names; a farm has sixty."""
-
-
 def listed(devices: Sequence[Device]) -> str:
     """
-    Devices for a sentence: the first few by UDID, and how many there are besides.
+    Devices for a sentence.
     """
-    names = sorted(f"{device.udid} ({device.connectionType})" for device in devices)
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "") or "none"
+    return namedInBrief(f"{device.udid} ({device.connectionType})" for device in devices) or "none"
 
 
 def _reason(result: int) -> str:

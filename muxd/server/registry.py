@@ -11,6 +11,7 @@ from collections.abc import Callable
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from muxd.identity import sameUDID
 from muxd.interfaces import AttachedDevice, IDevice, IDeviceListener, IDeviceReceiver
 
 LAST_ID = (1 << 31) - 1
@@ -150,16 +151,14 @@ class DeviceRegistry:
 
     def findByUDID(self, udid: str) -> AttachedDevice | None:
         """
-        The device with this UDID, visible or hidden, with or without its dash.
+        The device with this UDID, visible or hidden, with or without its dash, in
+        either case.
 
         One phone may be here more than once: a cable wins over the network,
         then the one that came last.
         """
-        wanted = udid.replace("-", "")
         matching = [
-            one
-            for one in self._attached.values()
-            if one.device.identity.udid.replace("-", "") == wanted
+            one for one in self._attached.values() if sameUDID(one.device.identity.udid, udid)
         ]
         return max(
             matching,
