@@ -119,13 +119,13 @@ class PacketMemory:
         @raise RuntimeError: It is in flight.
         """
         if start < 0 or limit < 1 or start + limit > self.size or self.isInFlight:
-            self._refuse(start, limit)
+            self._refuseStream(source, start, limit)
         try:
             return source._socket.recv_into(self.view[start : start + limit])
         except OSError as error:
             return -(error.errno or EBADF)
         except AttributeError:
-            raise TypeError(f"expected a StreamSocket, got {source!r}") from None
+            self._refuseStream(source, start, limit)
 
     def send(self, target: StreamSocket, start: int, length: int) -> int:
         """
@@ -137,17 +137,17 @@ class PacketMemory:
         @raise RuntimeError: It is in flight.
         """
         if start < 0 or length < 0 or start + length > self.size or self.isInFlight:
-            self._refuse(start, length)
+            self._refuseStream(target, start, length)
         try:
             if length == 0:
                 # An empty message is a message to some sockets, and says nothing here.
-                target._socket, self.view[start:]
+                target._socket, self.view[start : start + length]
                 return 0
             return target._socket.send(self.view[start : start + length], _WITHOUT_SIGNAL)
         except OSError as error:
             return -(error.errno or EBADF)
         except AttributeError:
-            raise TypeError(f"expected a StreamSocket, got {target!r}") from None
+            self._refuseStream(target, start, length)
 
     # Bytes
 
@@ -368,7 +368,7 @@ class PacketMemory:
         if self.isInFlight:
             raise RuntimeError("memory in flight cannot be freed")
         self.size = 0
-        self.view = memoryview(b"")
+        self.view = memoryview(bytearray())
 
     # What must not be.
 
@@ -377,6 +377,12 @@ class PacketMemory:
         if self.isInFlight:
             raise RuntimeError("this memory is in flight")
         raise ValueError(f"expected a part of {self.size} bytes, got {length} from {start}")
+
+    def _refuseStream(self, stream: object, start: int, length: int) -> NoReturn:
+        checkNumbers(start, length)
+        if not isinstance(stream, StreamSocket):
+            raise TypeError(f"expected a StreamSocket, got {stream!r}")
+        self._refuse(start, length)
 
     def _refuseVersion(self, version: int, start: int) -> NoReturn:
         checkNumbers(version, start)

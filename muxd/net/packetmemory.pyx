@@ -161,7 +161,9 @@ cdef class PacketMemory:
 
     cpdef int readSegment(self, Py_ssize_t version, Py_ssize_t start) except -1:
         cdef unsigned char *place
-        cdef int header = _headerSize(version)
+        cdef int header
+        self.check(0, 0)
+        header = _headerSize(version)
         self.check(start, header + TCP_HEADER)
         place = self.data + start
         self.protocol = get32(place)
@@ -231,5 +233,5 @@ cdef class PacketMemory:
         if self.data != NULL:
             self.size = 0
             self.data = NULL
-            self.view = memoryview(b"")
+            self.view = memoryview(bytearray())
             PyBuffer_Release(&self.memory)

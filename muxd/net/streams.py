@@ -87,6 +87,7 @@ class StreamSocket:
                 checkNumbers(start)
                 raise ValueError(f"expected a start within {len(view)} bytes, got {start}")
             if start == len(view):
+                checkNumbers(start)
                 return 0
             try:
                 return self._socket.send(view[start:], _WITHOUT_SIGNAL)
