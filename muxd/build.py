@@ -48,7 +48,7 @@ class SourceFinder:
             return None
         found = PathFinder.find_spec(name, path, target)
         if found is None or not isinstance(found.loader, ExtensionFileLoader):
-            return found
+            return None
         from importlib.util import spec_from_file_location
 
         directory = os.path.dirname(found.loader.path)

@@ -17,12 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from unittest import SkipTest
 
 from twisted.python import usage
 
 from tests.fuzz.fuzzer import AGAIN
 from tests.fuzz.progress import Progress
 from tests.fuzz.target import TARGETS, Target, targetNamed
+from tests.sanitized import sanitizedTree
 
 PULSE = 10.0
 """Seconds between two lines about a target."""
@@ -111,6 +113,36 @@ class Work:
         self.show()
         if self.status and not self.progress.traceback:
             self.progress.traceback = tail
+        if self.target.isSanitized and not self.status:
+            self.sanitize()
+
+    def sanitize(self) -> None:
+        """
+        Try all inputs once more, with compiled modules that notice accesses to memory
+        that is not theirs, if they can be built here.  (Atheris sees no coverage beside
+        AddressSanitizer.)
+        """
+        inputs = [*self.target.inputs(), *sorted(self.found.iterdir())]
+        try:
+            tree = sanitizedTree()
+        except SkipTest as error:
+            print(f"{self.target.name}: without AddressSanitizer: {error}", flush=True)
+            return
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.fuzz.repeat", self.target.name, *map(str, inputs)],
+            cwd=tree.path,
+            env={**os.environ, **tree.environment},
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        *lines, last = done.stdout.splitlines() or [""]
+        print(f"{self.target.name}, with AddressSanitizer: {last}", flush=True)
+        self.status = done.returncode
+        if self.status:
+            self.progress.traceback = [*lines[-40:], last]
 
     def minimise(self) -> None:
         """
@@ -215,7 +247,7 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    works = [Work(target, Path(options["output"])) for target in options["targets"]]
+    works = [Work(target, Path(options["output"]).absolute()) for target in options["targets"]]
     if options["minimise"]:
         for work in works:
             work.minimise()

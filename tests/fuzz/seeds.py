@@ -109,6 +109,27 @@ def ofPackets() -> Iterator[tuple[str, bytes]]:
     assert packets.SIZES[3] == 64
 
 
+def ofCalls() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.calls}.
+    """
+    events, reading, gone = b"\x0f\0\0", b"\x0f\0\2", b"\x0f\0\3"
+    receive, send = b"\0\1\0\x1d\x15", b"\1\2\0\x1d\x15"
+    submit, ends = b"\x0e\1\x21", b"\5\1\0\x23"
+    arrives = b"\x08\0" + piece(b"hello")
+    write = b"\3\1\2\6" + bytes(range(10, 18))
+    yield "upload", arrives + receive + write + submit + ends + events + gone + receive
+    parse = b"\2\2\2\2\1"
+    yield "download", b"\x0e\2\x30\5\2\0\x32" + events + parse + send + reading
+    yield "inflight", submit + receive + write + submit + b"\2\1\6" + b"\2\1\4" + ends + events
+    yield "freed", b"\2\1\6" + receive + write + submit + b"\2\1\6" + b"\2\1\5\1" + piece(b"")
+    yield "closed", b"\x09\0\3" + receive + send + b"\x0a\0\0\1" + arrives
+    watch = b"".join(bytes([10, at, 0, at]) for at in range(3))
+    yield "watched", watch + arrives + b"\x0f\0\1" + b"\x0c\1\1" + b"\x0a\2\0\1"
+    edges = b"".join(bytes([2, 0, at % 7, 200 + at, 200 + at, 240 + at % 16]) for at in range(40))
+    yield "edges", edges + b"".join(bytes([0, 1, 0, 200 + at, 255 - at]) for at in range(40))
+
+
 def ofClients() -> Iterator[tuple[str, bytes]]:
     """
     Of L{tests.fuzz.clients}.
@@ -341,6 +362,7 @@ def ofHosts() -> Iterator[tuple[str, bytes]]:
 
 
 SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
+    "calls": ofCalls,
     "messages": ofMessages,
     "packets": ofPackets,
     "clients": ofClients,

@@ -22,11 +22,13 @@ class Target:
         of its directory in L{CORPUS}.
     @ivar longest: Bytes of its longest input.
     @ivar about: What is fed to what, in a few words.
+    @ivar isSanitized: Whether it is about memory, and code that looks after that.
     """
 
     name: str
     longest: int
     about: str
+    isSanitized: bool = False
 
     def load(self) -> Callable[[bytes], None]:
         """
@@ -57,6 +59,12 @@ TARGETS = (
     Target(name="hosts", longest=8192, about="a host, to the simulated lockdownd and services"),
     Target(name="messages", longest=4096, about="messages and property lists, to their codec"),
     Target(name="packets", longest=4096, about="transfers, to the codec of packets"),
+    Target(
+        name="calls",
+        longest=1024,
+        about="rules that are wrong, to the compiled modules",
+        isSanitized=True,
+    ),
 )
 
 

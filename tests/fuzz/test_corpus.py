@@ -57,6 +57,12 @@ class CorpusTests(SynchronousTestCase):
         """
         self.replay("phones")
 
+    def test_calls(self) -> None:
+        """
+        Rules that are wrong.
+        """
+        self.replay("calls")
+
     def test_lockdown(self) -> None:
         """
         A phone's lockdownd.

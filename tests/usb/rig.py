@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from time import monotonic
-from typing import Any, NoReturn
+from typing import Any
 from unittest import SkipTest
+
+from tests.sanitized import required, sanitizedTree
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SOURCES = PROJECT / "bench" / "rig"
@@ -27,31 +28,6 @@ PATIENCE = 90.0
 """Real seconds that a program may take; it takes one or two."""
 
 
-def required(tool: str, package: str) -> str:
-    """
-    The path of a program that these tests cannot do without.
-
-    @raise SkipTest: It is missing.
-    @raise AssertionError: It is, where nothing may be.
-    """
-    path = shutil.which(tool)
-    if path is None:
-        missing(f"{tool} is not installed: it is in Debian's package {package}")
-    return path
-
-
-def missing(what: str) -> NoReturn:
-    """
-    Something is not there that these tests cannot do without.
-
-    @raise SkipTest: Always, but where nothing may be missing.
-    @raise AssertionError: There.
-    """
-    if os.environ.get("MUXD_REQUIRE_INTEGRATION"):
-        raise AssertionError(what)
-    raise SkipTest(what)
-
-
 @dataclass(frozen=True, slots=True)
 class Rig:
     """
@@ -59,12 +35,14 @@ class Rig:
 
     @ivar library: The stand-in.
     @ivar phone: The program that plays the phones.
-    @ivar preload: What a program that loads the library has to be started with.
+    @ivar project: Where the program is that loads the library.
+    @ivar environment: What it has to have in its environment.
     """
 
     library: Path
     phone: Path
-    preload: str = ""
+    project: Path = PROJECT
+    environment: Mapping[str, str] = field(default_factory=dict)
     directory: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
 
 
@@ -73,12 +51,13 @@ def build(*, withSanitizer: bool = False) -> Rig:
     """
     Build it, once for each run of the tests.
 
-    @param withSanitizer: With AddressSanitizer in the library.
+    @param withSanitizer: With AddressSanitizer in the library, and in the compiled
+        modules that use it.
     """
     if sys.platform != "linux":
         raise SkipTest("the stand-in for libusb does what Linux does, and needs it")
     compiler = required("cc", "gcc")
-    preload = sanitizerLibrary(compiler) if withSanitizer else ""
+    tree = sanitizedTree() if withSanitizer else None
     directory = tempfile.TemporaryDirectory(prefix="usb-rig-")
     library = Path(directory.name, "libusb-1.0.so.0")
     phone = Path(directory.name, "phone")
@@ -97,22 +76,9 @@ def build(*, withSanitizer: bool = False) -> Rig:
         [*options, "-o", str(phone), *map(str, sorted((SOURCES / "phone").glob("*.c")))],
         check=True,
     )
-    return Rig(library, phone, preload, directory)
-
-
-def sanitizerLibrary(compiler: str) -> str:
-    """
-    The path of AddressSanitizer's library.
-
-    @raise SkipTest: It is missing; or see L{missing}.
-    """
-    asked = subprocess.run(
-        [compiler, "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
-    )
-    path = asked.stdout.strip()
-    if not os.path.isabs(path):  # the compiler says the name when it has none
-        missing("AddressSanitizer is not installed: it is in Debian's package libasan8")
-    return path
+    if tree is None:
+        return Rig(library, phone, directory=directory)
+    return Rig(library, phone, tree.path, tree.environment, directory)
 
 
 class Phones:
@@ -171,7 +137,7 @@ class Phones:
         command = [*self._interpreter(), "-m", "tests.usb.scenarios", scenario, engine]
         done = subprocess.run(
             command,
-            cwd=PROJECT,
+            cwd=self._rig.project,
             env=self._environment(environment),
             capture_output=True,
             text=True,
@@ -208,26 +174,20 @@ class Phones:
         return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode
 
     def _interpreter(self) -> Sequence[str]:
-        if "COVERAGE_RUN" in os.environ and not self._rig.preload:
+        if "COVERAGE_RUN" in os.environ and not self._rig.environment:
             return (sys.executable, "-m", "coverage", "run", "--parallel-mode")
         return (sys.executable,)
 
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
-        environment = {
+        return {
             **os.environ,
             "FAKEUSB_DIR": str(self.bus),
             "MUXD_LIBUSB": str(self._rig.library),
             "RIG_CONTROL": str(self.control),
             "RIG_PHONE": str(self.process.pid),
             **more,
+            **self._rig.environment,
         }
-        if self._rig.preload:
-            environment |= {
-                "LD_PRELOAD": self._rig.preload,
-                "PYTHONMALLOC": "malloc",
-                "ASAN_OPTIONS": "detect_leaks=0",
-            }
-        return environment
 
 
 def main(scenario: str, engine: str) -> int:

@@ -27,6 +27,7 @@ from twisted.internet.task import deferLater, react
 from twisted.logger import ILogObserver, globalLogPublisher
 from zope.interface import implementer
 
+from muxd.build import description
 from muxd.interfaces import IDevice, IDeviceReceiver
 from muxd.limits import Limits
 from muxd.net.packetmemory import PacketMemory
@@ -364,7 +365,7 @@ async def run(reactor: Any, name: str, engine: str) -> None:
     """
     await deferLater(reactor, 0)
     result = await SCENARIOS[name](Host(reactor, engine))
-    print(json.dumps({"result": result, **control("total")}))
+    print(json.dumps({"result": result, "build": description(), **control("total")}))
 
 
 if __name__ == "__main__":

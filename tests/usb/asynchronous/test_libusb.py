@@ -248,7 +248,8 @@ class SanitizedTests(RigTestCase):
         """
         Ordinary traffic, to the end.
         """
-        self.perform("parallel")
+        report = self.perform("parallel")
+        self.assertEqual(report["build"], "compiled")
 
     def test_unplug(self) -> None:
         """
