@@ -32,7 +32,7 @@ class IDevice(Interface):
     One phone, however it is reached.
     """
 
-    identity: DeviceIdentity = Attribute("Who it is.")
+    identity: DeviceIdentity = Attribute("The device's identity, as clients are told.")
 
     def endpoint(port: int) -> IStreamClientEndpoint:
         """
@@ -45,7 +45,7 @@ class IDevice(Interface):
 
 class IDeviceReceiver(Interface):
     """
-    Whom a source tells of its devices.
+    The receiver of a source's devices.
     """
 
     def deviceAttached(device: IDevice) -> None:
@@ -75,7 +75,7 @@ class AttachedDevice:
 
 class IDeviceListener(Interface):
     """
-    Whom a registry tells of the devices that clients can see.
+    A listener of a registry: it is told of the devices that clients can see.
     """
 
     def deviceAttached(attached: AttachedDevice) -> None:
@@ -135,7 +135,7 @@ class IDeviceSourceParser(Interface):
         Make a source.  Nothing may be opened and no thread started before its
         C{startService}.
 
-        @raise ValueError: An argument is wrong; the text is for the person who
+        @raise ValueError: An argument is wrong; the text is for the person that
             typed it.
         """
 
@@ -180,7 +180,7 @@ class IPacketLink(Interface):
         transfer, with a zero-length one behind it where its length asks for it
         (protocol 1.7).  Packets reach the bus in the order of the calls.
 
-        Never blocks and never refuses: who sends bulk data asks L{hasRoom}
+        Never blocks and never refuses: a sender of bulk data asks L{hasRoom}
         first.  The parts are not looked at after the call.  The receiver is not
         called from within this call, also if the phone turns out to be gone.
         """
@@ -211,7 +211,7 @@ class ILendingLink(IPacketLink):
 
     def borrow(size: int) -> PacketMemory:
         """
-        Memory for one packet of so many bytes at the most.  It is to be given back, or
+        Memory for one packet of at most this many bytes.  It is to be given back, or
         transmitted, before another one is borrowed.
         """
 
@@ -269,7 +269,7 @@ class IPlacedPacketReceiver(IPacketReceiver):
 
 class IPairRecordStore(Interface):
     """
-    Pair records and the host's identity (protocol 4.11), for whoever can wait for a
+    Pair records and the host's identity (protocol 4.11), for callers that can wait for a
     disk.
 
     Errors are C{OSError}s with the errno that clients are answered with.
@@ -307,7 +307,7 @@ class IPairRecordStore(Interface):
 
 class IPairRecords(Interface):
     """
-    Pair records and the host's identity, for whoever lives on the reactor: an
+    Pair records and the host's identity, for callers on the reactor: an
     L{IPairRecordStore} that is asked elsewhere, in the order of the calls.
 
     Each Deferred fires with what the store gives, or fails with its C{OSError}.
@@ -320,7 +320,7 @@ class IPairRecords(Interface):
 
     def save(recordID: str, data: bytes) -> Deferred[None]:
         """
-        Store a property list, all or nothing.  Who no longer wants the answer has
+        Store a property list, all or nothing.  A caller that no longer wants the answer has
         it stored all the same.
         """
 

@@ -4,7 +4,7 @@ Sources of devices, from their descriptions.
 
 A source is described in the way that Twisted describes endpoints:
 C{usb}, C{simulated:2}, C{usb:poll=2}.  What comes before the first colon
-selects a plugin, so that anybody can add a source by putting an
+selects a plugin, so that a third party can add a source by putting an
 L{IDeviceSourceParser} into a module of C{twisted/plugins/}.
 """
 
@@ -63,7 +63,7 @@ def sourceFromString(
     Make the source that C{description} describes.  Nothing is opened yet.
 
     @param reactor: What the source will live on.
-    @param receiver: Whom it tells of its devices.
+    @param receiver: What it tells of its devices.
     @param description: Such as C{usb} or C{simulated:2}.
     @param parsers: The kinds of source to choose from; C{None} means those that
         are installed as plugins.

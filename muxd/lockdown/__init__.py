@@ -1,4 +1,4 @@
 """
-The lockdown protocol, as a host speaks it: who the phone is, and whether it trusts
+The lockdown protocol, as a host speaks it: a phone's identity, and whether it trusts
 this host (protocol 5.3).
 """

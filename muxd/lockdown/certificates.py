@@ -125,11 +125,11 @@ def _certificate(
     A certificate without names, as all tools make them.  They number it 0,
     which the library refuses to do: it gets 1.
     """
-    nobody = x509.Name([])
+    noName = x509.Name([])
     builder = (
         x509.CertificateBuilder()
-        .subject_name(nobody)
-        .issuer_name(nobody)
+        .subject_name(noName)
+        .issuer_name(noName)
         .public_key(key)
         .serial_number(1)
         .not_valid_before(now)
@@ -162,7 +162,7 @@ def clientContext(record: PairRecord) -> SSL.Context:
     @raise ValueError: The record's key or certificate cannot be read.
     """
     context = _context(record.values["HostPrivateKey"], record.values["HostCertificate"])
-    # Old phones know no secure renegotiation (RFC 5746), and nobody renegotiates.
+    # Old phones know no secure renegotiation (RFC 5746), and renegotiation is not used.
     context.set_options(_LEGACY_SERVER_CONNECT)
     # With a newer one the handshake seems to be done before the phone has decided.
     context.set_max_proto_version(SSL.TLS1_2_VERSION)
@@ -198,7 +198,7 @@ def isSignedBy(certificate: crypto.X509, rootKey: rsa.RSAPublicKey) -> bool:
     either.
 
     OpenSSL would look for the signer by its name, and takes every certificate
-    for its own signer where nobody has one.  C{cryptography} refuses to read a
+    for its own signer where there are no names.  C{cryptography} refuses to read a
     certificate with the number 0, which is what other tools give them.
     """
     algorithm = _ALGORITHMS.get(certificate.get_signature_algorithm())
@@ -287,7 +287,7 @@ def _plain(data: bytes, form: re.Pattern[bytes]) -> bytes:
 
     What is encrypted is not shown to OpenSSL.  A certificate may be, too, and then
     there is no way to give it a passphrase.  A key says itself how long it is to take
-    to compare one with it: minutes, if somebody likes.
+    to compare one with it: minutes, if its maker likes.
 
     @raise ValueError: There is none.
     """

@@ -24,19 +24,19 @@ class LockdownError(Exception):
 
 class DialogPending(LockdownError):
     """
-    Somebody has to tap Trust on the phone's screen.
+    The phone's owner has to tap Trust on its screen.
     """
 
 
 class PairingDenied(LockdownError):
     """
-    Somebody has tapped Don't Trust.
+    The phone's owner has tapped Don't Trust.
     """
 
 
 class PhoneLocked(LockdownError):
     """
-    Somebody has to unlock the phone first.
+    The phone's owner has to unlock it first.
     """
 
 

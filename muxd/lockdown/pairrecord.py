@@ -49,7 +49,7 @@ class PairRecord:
     @classmethod
     def fromBytes(cls, data: bytes) -> PairRecord:
         """
-        Read one, whoever has written it.  What we do not know of it is kept.
+        Read a record, whichever program has written it.  What is unknown in it is kept.
 
         @raise BadPairRecord: It cannot be used.
         """

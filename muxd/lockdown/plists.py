@@ -71,7 +71,7 @@ class PlistProtocol(Int32StringReceiver):
         carrier = getattr(transport, "transport", None)
         if carrier is not None:
             # TLS has said that this is the end, and would wait for the other side to say
-            # so too, for ever.
+            # so too, forever.
             carrier.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:
@@ -94,7 +94,7 @@ class PlistProtocol(Int32StringReceiver):
 
     def lengthLimitExceeded(self, length: int) -> None:
         """
-        Nobody means to send so much.
+        A message is longer than any that is meant.
         """
         self.malformed(f"message of {length} bytes, expected at most {self.MAX_LENGTH}")
 

@@ -62,7 +62,7 @@ class _Told(Protocol):
 
     def handshakeCompleted(self) -> None:
         """
-        Tell who wants to know.
+        Call back whoever has asked to be told.
         """
         self._upgradable.secured()
 

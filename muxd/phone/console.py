@@ -255,7 +255,7 @@ class ConsoleConnection(Answering, LineOnlyReceiver):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """
-        Nobody has that much to say.
+        A line is longer than any command.
         """
         self._answer({"error": f"a line has at most {self.MAX_LENGTH} bytes"})
         self.disconnect()

@@ -43,13 +43,13 @@ class Phone(Gadget):
     """
     A simulated iPhone.
 
-    @ivar udid: Who it is, with its dash.
+    @ivar udid: The phone's UDID, with its dash.
     @ivar serial: The USB serial number that this is from.
     @ivar name: What its owner calls it.
     @ivar services: What listens on which port.
     @ivar notices: What happens on it.
     @ivar syslog: Its log.
-    @ivar trust: Whom it trusts, and the dialog on its screen.
+    @ivar trust: The hosts that it trusts, and the dialog on its screen.
     @ivar lockdown: What its lockdownd says.
     @ivar muxer: Its end of the muxer.
     @ivar faultMachine: What goes wrong on its cable; C{faults} is what it does wrong itself.
@@ -93,7 +93,7 @@ class Phone(Gadget):
         @param packetSize: Of the largest packets it sends.
         @param faultPlan: What goes wrong on its cable.
         @param returnDelay: How long it stays away when that has thrown it off the bus;
-            C{None} means until somebody plugs it in.
+            C{None} means until it is plugged in.
         @param expectations: What it insists on.
         @param descriptorOptions: See L{muxd.phone.bus.profiles.iPhone}.
         """
@@ -246,7 +246,7 @@ class Phone(Gadget):
 
     def unplugWithin(self, packet: bytes, count: int) -> None:
         """
-        Begin to send a packet and leave the bus after so many bytes of it.
+        Begin to send a packet and leave the bus after this many bytes of it.
         """
         self.transmit(packet[:count], end=False)
         self.unplug()

@@ -123,7 +123,7 @@ class PluggedPhone:
 
     def fill(self, count: int, end: bool) -> None:
         """
-        The same, with so many bytes of no meaning.
+        The same, with this many bytes of no meaning.
         """
         self.transmit(bytes(islice(cycle(PRINTABLE), count)), end)
 

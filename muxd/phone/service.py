@@ -86,7 +86,7 @@ class PhoneService(Service):
 
     def privilegedStartService(self) -> None:
         """
-        Plug the phones in, and then listen: who can connect finds everything
+        Plug the phones in, and then listen: a client that can connect finds everything
         there.
 
         @raise CannotListen: One of it is not possible; nothing is left then.
@@ -120,7 +120,7 @@ class PhoneService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Let nobody in any more, pull the phones out, and close what is open; it takes
+        Stop accepting, pull the phones out, and close what is open; it takes
         no longer than L{Limits.stopTimeout} for each.
 
         @return: fires when that is done.
@@ -151,7 +151,7 @@ class PhoneService(Service):
         """
         failure.trap(DeferredTimeout)
         self._log.warn(
-            "stopping: somebody has not read everything in {timeout:g} s; going on",
+            "stopping: a peer did not drain within {timeout:g} s; going on",
             timeout=self._limits.stopTimeout,
         )
 

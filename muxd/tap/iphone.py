@@ -40,7 +40,7 @@ class Options(CommandOptions):
     synopsis = "[options]"
     longdesc = (
         "Simulated iPhones, for usbmuxds and for all that uses them: on this machine's USB bus, "
-        "or on that of whoever imports them over USB/IP.  They write down what a host does "
+        "or on that of a machine that imports them over USB/IP.  They write down what a host does "
         "against the protocol."
     )
     optFlags = [
@@ -145,7 +145,7 @@ Examples:
         try:
             self.reactor.stop()
         except ReactorNotRunning:
-            # Somebody impatient has said it twice.
+            # An impatient person has said it twice.
             pass
 
     def _phones(self) -> list[Phone]:

@@ -35,7 +35,7 @@ class ProcessMaster(Service):
     @cvar imports: Modules that are needed only later, some of them perhaps not installed:
         after privileges are given up they may be out of reach.
     @ivar reactor: What the process runs.
-    @ivar logLevel: What to keep out of the log; C{None} if somebody else does.
+    @ivar logLevel: What to keep out of the log; C{None} if the runner does.
     """
 
     _log = Logger()

@@ -104,7 +104,7 @@ class CommandOptions(usage.Options):
 
     def chooseReactor(self) -> None:
         """
-        Use the global one, if nobody has said which.
+        Use the global one, if none was given.
         """
         if self.reactor is None:
             from twisted.internet import reactor

@@ -179,7 +179,7 @@ def stopOnSignals(
     """
 
     def stop() -> None:
-        # Somebody impatient has sent a second signal.
+        # An impatient person has sent a second signal.
         with suppress(ReactorNotRunning):
             reactor.stop()
 

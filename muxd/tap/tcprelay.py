@@ -49,7 +49,7 @@ class Options(CommandOptions):
     longdesc = (
         "Make ports of phones ports of this machine.  REMOTE is the phone's port, LOCAL "
         "this machine's: the same if left out, any free one if 0.  Both may be ranges, as in "
-        "7:9000-9010.  The phone is looked for whenever somebody connects.  Options may stand "
+        "7:9000-9010.  The phone is looked for at each connection.  Options may stand "
         "in any place."
     )
     optFlags = [
@@ -104,7 +104,7 @@ Examples:
 
     def opt_to(self, endpoint: str) -> None:
         """
-        Connect whoever comes there to this Twisted client endpoint, such as
+        Connect each client there to this Twisted client endpoint, such as
         usbmux:port=22 or tcp:host=example.org:port=80.
         """
         if self._from is None:
@@ -316,7 +316,7 @@ class TcprelayService(ProcessMaster, RelayService):
             "listening": [endpoint.place for endpoint in endpoints],
             "destination": endpoints[0].destination,
         }
-        # If nobody reads it, the ports are of use all the same.
+        # If it has no reader, the ports are of use all the same.
         with suppress(OSError):
             print(json.dumps(line), flush=True)
 

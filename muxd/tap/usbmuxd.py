@@ -144,7 +144,7 @@ class Options(CommandOptions):
 
     def opt_verbose(self) -> None:
         """
-        Log what only those want to know who look for a fault, too.
+        Log debug messages, too.
         """
         self["verbose"] += 1
 

@@ -28,8 +28,8 @@ class FakeConnection:
     One attempt to connect to a L{FakeDevice}.
 
     @ivar port: Which port was asked for.
-    @ivar factory: Who asked.
-    @ivar result: What the one who asked is waiting for.
+    @ivar factory: The factory that asked for it.
+    @ivar result: What the caller waits for.
     @ivar cancelled: Whether they gave up.
     @ivar transport: The transport of their protocol, once there is one: what
         the phone sends is C{transport.deliver(...)}, what it has been sent
@@ -104,7 +104,7 @@ class FakeDevice:
     A phone that answers as it is told to.
 
     @cvar ACCEPT: The answer of a port that accepts at once.
-    @ivar identity: Who it is.
+    @ivar identity: The phone's identity.
     @ivar answers: By port: L{ACCEPT}, or an exception to refuse with.  A port
         without an answer waits for the test to answer.
     @ivar connections: The attempts to connect, in their order.

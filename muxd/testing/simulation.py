@@ -126,7 +126,7 @@ class SimulatedPhone:
 
     def listen(self, port: int) -> socket.socket:
         """
-        Be a service of the phone: who connects to this port of the phone, is accepted
+        Be a service of the phone: a client that connects to this port of the phone is accepted
         from the socket that is returned.
 
         @return: a socket that listens, on this machine.  Close it when it is no longer

@@ -29,7 +29,7 @@ from zope.interface import implementer
 @dataclass(frozen=True, slots=True)
 class FakeAddress:
     """
-    The address of nobody.
+    The address of no real peer.
     """
 
     name: str = "fake"
@@ -47,14 +47,14 @@ class BudgetTransport:
     registered, and tells its protocol of its loss by way of the clock, never from
     within a call.
 
-    @ivar protocol: Who reads from here.
+    @ivar protocol: What reads from here.
     @ivar budget: How many more bytes the peer will take; None is without end.
     @ivar paused: Whether reading is paused.
     @ivar disconnecting: Whether C{loseConnection} was called.
     @ivar disconnected: Whether the connection is over.
     @ivar aborted: Whether C{abortConnection} ended it.
     @ivar writeClosed: Whether the peer has been sent an end of file.
-    @ivar producer: Who is registered.
+    @ivar producer: What is registered as such.
     """
 
     bufferSize = 65536

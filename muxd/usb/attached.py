@@ -36,7 +36,7 @@ class AttachedState(Enum):
 
 class AttachedOwner(Protocol):
     """
-    Whom a phone tells what has become of it.
+    The owner of an attached phone: it is told what becomes of the phone.
     """
 
     def phoneReady(self, attached: AttachedPhone) -> None:
@@ -66,7 +66,7 @@ class AttachedPhone:
 
     @ivar location: Where it is on the bus.
     @ivar opening: What its listener lets go of when it ends.
-    @ivar identity: Who it is.
+    @ivar identity: The phone's identity.
     @ivar state: Where it is in its life.
     """
 

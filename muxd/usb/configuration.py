@@ -66,7 +66,7 @@ def configure(device: Any, preferred: int | None = None) -> MuxInterface:
     @param preferred: A configuration value that is chosen before all others,
         even before the active one.
     @raise NoMuxInterface: There is none in any configuration.
-    @raise usb.core.USBError: The phone is out of reach, or somebody else's.
+    @raise usb.core.USBError: The phone is out of reach, or in use by another program.
     """
     active = activeConfiguration(device)
     failure: USBError | None = None

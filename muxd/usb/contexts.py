@@ -3,7 +3,7 @@
 A libusb context that ends after its last device.
 
 libusb frees a context's memory with the context, and giving a device back after
-that waits for a lock in it, for ever.  pyusb has one context for the whole
+that waits for a lock in it, forever.  pyusb has one context for the whole
 process, which never ends before the devices do.  Here each phone has a context
 of its own, and the last device takes it along: in the wrong order, as pyusb's
 device manager lets go of its backend first.

@@ -39,12 +39,12 @@ from muxd.usb.settings import USBSettings
 from muxd.wire.text import printable
 
 TOLERATED_FAILURES = 5
-"""So many times in a row may the bus be unreadable before anybody is told."""
+"""How many times in a row the bus may be unreadable before a line says so."""
 
 LONGEST_POLL = 30.0
 
 SHORTEST_REOPEN = 1.0
-"""A phone that is lost as soon as it was opened is opened once in so many seconds."""
+"""The shortest time, in seconds, between two openings of a phone that is lost at once."""
 
 SWITCH_TIMEOUT = 10.0
 """How long a phone may take to leave the bus after it was told to switch."""
@@ -52,7 +52,7 @@ SWITCH_TIMEOUT = 10.0
 
 class DiscoveryListener(Protocol):
     """
-    Whom discovery tells, in the reactor's thread.
+    The listener of a discovery, called in the reactor's thread.
     """
 
     def phoneFound(self, phone: OpenedPhone) -> None:
@@ -197,7 +197,7 @@ class Discovery:
         due = [*self._troubles.tries(), reopen]
         due += [known.deadline for known in self._known.values()]
         if self._released:
-            # While the bus was looked at, and nobody has woken it for that.
+            # While the bus was looked at, and no wake-up came for that.
             longest = min(longest, max(0.0, reopen - now))
         return min([longest, *(each - now for each in due if each > now)])
 

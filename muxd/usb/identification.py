@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.usb.test_identification -*-
 """
-Who a phone on the bus is: from descriptors to a L{DeviceIdentity}
+The identity of a phone on the bus: from descriptors to a L{DeviceIdentity}
 (protocol 1.5, 1.6).
 """
 
@@ -41,7 +41,7 @@ class NoSerial(ValueError):
 
 def identify(device: Any) -> DeviceIdentity:
     """
-    Ask a phone who it is.  This opens it.
+    Ask a phone for its identity.  This opens it.
 
     @param device: A C{usb.core.Device}.
     @raise NoSerial: It does not say.

@@ -31,7 +31,7 @@ def newContext(path: str | None = None, environ: Mapping[str, str] = os.environ)
     """
     Load libusb, unless it is, and make a new context of it.
 
-    A context sees a device that was plugged in after its birth only if somebody
+    A context sees a device that was plugged in after its birth only if a daemon
     tells it, which under Debian's libusb is udevd alone.  A new one always sees
     what there is.
 

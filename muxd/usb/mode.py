@@ -35,7 +35,7 @@ _log = Logger()
 
 def queryMode(device: Any) -> bytes | None:
     """
-    Ask for the mode: four bytes that nobody has explained, for the log.  Phones
+    Ask for the mode: four bytes without a known meaning, for the log.  Phones
     before iOS 9 or so refuse; that is no error.
     """
     try:

@@ -142,7 +142,7 @@ def holders(node: Path, processes: Path = PROCESSES) -> list[str]:
 def _holds(process: Path, node: Path) -> bool:
     try:
         return any(each.readlink() == node for each in (process / "fd").iterdir())
-    except OSError:  # somebody else's, or it has ended
+    except OSError:  # another user's, or it has ended
         return False
 
 

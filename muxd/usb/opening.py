@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.usb.test_opening -*-
 """
-One phone opened: asked who it is, configured, its mux interface claimed.
+One phone opened: identified, configured, its mux interface claimed.
 
 All of this blocks, so it is done in the discovery thread.
 """
@@ -92,7 +92,7 @@ class PhoneOpener:
     def __init__(self, settings: USBSettings) -> None:
         self._settings = settings
         # Serial numbers of phones that were told to switch: never twice, as
-        # one that does not settle would be told for ever.
+        # one that does not settle would be told forever.
         self._switched: set[str] = set()
         self._numbers = count(1)
 

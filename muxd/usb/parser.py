@@ -92,7 +92,7 @@ def _joinPorts(
     args: Sequence[str], kwargs: Mapping[str, str]
 ) -> tuple[dict[str, str], Sequence[str]]:
     """
-    Put C{port:3-1.4} together again: its colon separates arguments, unless somebody has
+    Put C{port:3-1.4} together again: its colon separates arguments, unless the operator has
     written a backslash before it.
     """
     joined = dict(kwargs)

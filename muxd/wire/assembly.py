@@ -5,7 +5,7 @@ Bulk IN transfers put together to mux packets (protocol 1.8).
 What a phone sends is read as a stream: eight bytes of header, then as many
 bytes as the header says.  Packets may share a transfer or span several.
 
-A stream that has lost its place would stay lost for ever, and this is where the
+A stream that has lost its place would stay lost forever, and this is where the
 bus helps: a phone ends a packet with a short transfer, so that a packet begins
 at the next byte after one.  Hence two rules.  A short transfer inside a packet
 drops what there is of it.  A length that cannot be one drops everything up to
@@ -31,7 +31,7 @@ _LENGTH_AT = 4
 
 def _ignoreDrop(count: int, reason: str) -> None:
     """
-    Nobody wants to know.
+    The default: ignore drops.
     """
 
 
@@ -94,7 +94,7 @@ class PacketAssembler:
         @param ended: A transfer ended behind this chunk.
         """
         if not len(chunk):
-            # Only who looks for the end of a transfer has found one.
+            # An end of a transfer is found only by looking for it.
             self.isClean = not self._held
             return []
         placeIsLost = not self.isClean and not self._held

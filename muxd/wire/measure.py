@@ -6,7 +6,7 @@ In a binary one an array may contain the same array twice, which contains the sa
 one twice, and so on: a few hundred bytes, and no memory for all of it; but who
 writes it down, compares it or shows it in a log has to go through all of it.  So
 what strangers send is measured as what it would be on paper.  That is never much
-more than was sent, unless somebody means harm.
+more than was sent, unless its sender means harm.
 """
 
 from __future__ import annotations

@@ -133,11 +133,11 @@ class SignatureTests(SynchronousTestCase):
         A signature of another kind is none.
         """
         key = ed25519.Ed25519PrivateKey.generate()
-        nobody = x509.Name([])
+        noName = x509.Name([])
         signed = (
             x509.CertificateBuilder()
-            .subject_name(nobody)
-            .issuer_name(nobody)
+            .subject_name(noName)
+            .issuer_name(noName)
             .public_key(key.public_key())
             .serial_number(1)
             .not_valid_before(NOW)

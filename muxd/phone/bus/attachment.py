@@ -3,7 +3,7 @@
 One device's stay on a bus, from plug to unplug.
 
 Its lock guards everything of it.  Nothing is called back with the lock held but
-L{Transfer.finish}, and whoever waits, waits for a transfer's event and not for the
+L{Transfer.finish}, and a thread that waits, waits for a transfer's event and not for the
 lock.
 """
 
@@ -309,7 +309,7 @@ class Attachment:
     def _hasRoomAgain(self, endpoint: int) -> bool:
         """
         The host may have read: whether to tell a device that waits for it.  Asked while
-        nobody else can ask for room.
+        no other thread can ask for room.
         """
         pipe = self._ins.get(endpoint)
         if pipe is None or not pipe.roomWanted or pipe.load >= ROOM:
@@ -325,7 +325,7 @@ class Attachment:
 
     def _checkUnused(self) -> None:
         """
-        @raise OSError: Somebody uses the present configuration.
+        @raise OSError: A program uses the present configuration.
         """
 
     def _admit(self, transfer: Transfer) -> None:

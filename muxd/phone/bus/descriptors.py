@@ -90,7 +90,7 @@ class InterfaceDescriptor:
 
     @ivar triple: Class, subclass and protocol.
     @ivar driver: The kernel driver that binds to it at once on a Linux host,
-        if any: it must be detached before anybody can claim the interface.
+        if any: it must be detached before a program can claim the interface.
     """
 
     bInterfaceNumber: int

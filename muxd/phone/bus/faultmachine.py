@@ -3,7 +3,7 @@
 What makes a plan's faults happen to the transfers of a bus.
 
 Garbage is spread so that what must notice it can: the pseudo-TCP has sequence numbers and
-no checksum, so a wrong byte of a payload is as good as a right one to everybody.  It comes
+no checksum, so a wrong byte of a payload is as good as a right one to all.  It comes
 as a whole transfer of random bytes, or in one field of the headers.  The payload stays as it
 is, and a field is replaced as a whole, by something that is not it: one wrong bit in a
 sequence number could make old bytes out of new ones, one in a port another session's.
@@ -163,7 +163,7 @@ class FaultLine:
 
     def cut(self, size: int) -> int:
         """
-        Somewhere within so many bytes, and inside a USB packet.
+        A place within this many bytes, and inside a USB packet.
         """
         place = self._random.randrange(1, max(size, 2))
         return place if place % self._packetSize else place - 1

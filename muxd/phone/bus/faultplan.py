@@ -40,7 +40,7 @@ class FaultKind(Enum):
     wrong.  C{STALL} and C{TIMEOUT} leave the transfer's data where it is, to be moved by
     the next one; the others lose it.
 
-    The last four are what nobody reports.
+    The last four are those that no transfer reports.
 
     @cvar STALL: EPIPE until the host clears the endpoint.
     @cvar TIMEOUT: ETIMEDOUT.
@@ -54,7 +54,7 @@ class FaultKind(Enum):
     @cvar TRUNCATE: Its end is missing.  It is cut inside a USB packet: an end between two is
         no end at all on USB, and what came next would be taken for the rest.
     @cvar GARBAGE: Random bytes instead of it, before it, or in one field of its headers.
-        The payload stays as it is: there is no checksum, so nobody could tell.
+        The payload stays as it is: there is no checksum by which the change could be seen.
     """
 
     STALL = "stall"

@@ -71,7 +71,7 @@ class OpenableAttachment(Attachment):
 
     def unclaim(self, handle: Handle, number: int) -> None:
         """
-        Give an interface back; whoever still waits for one of its endpoints is
+        Give an interface back; a thread that still waits for one of its endpoints is
         told that the device is gone.
         """
         with self._lock:
@@ -106,7 +106,7 @@ class OpenableAttachment(Attachment):
         """
         Read one transfer.
 
-        @param timeout: Seconds; 0 is for ever.
+        @param timeout: Seconds; 0 is forever.
         """
         return self._transfer(Transfer(buffer, handle), endpoint, timeout)
 
@@ -114,7 +114,7 @@ class OpenableAttachment(Attachment):
         """
         Write one transfer.
 
-        @param timeout: Seconds; 0 is for ever.
+        @param timeout: Seconds; 0 is forever.
         """
         return self._transfer(Transfer(data, handle), endpoint, timeout)
 

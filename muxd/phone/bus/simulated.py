@@ -270,7 +270,7 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         self, dev_handle: Handle, ep: int, intf: int, data: array.array[int], timeout: int
     ) -> int:
         """
-        One OUT transfer; C{timeout} in milliseconds, 0 is for ever.
+        One OUT transfer; C{timeout} in milliseconds, 0 is forever.
         """
         with _asUSBError():
             view = memoryview(data.tobytes())
@@ -280,7 +280,7 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         self, dev_handle: Handle, ep: int, intf: int, buff: array.array[int], timeout: int
     ) -> int:
         """
-        One IN transfer; C{timeout} in milliseconds, 0 is for ever.  Whole
+        One IN transfer; C{timeout} in milliseconds, 0 is forever.  Whole
         packets that came before the time-out are returned without an error.
         """
         with _asUSBError(), memoryview(buff).cast("B") as view:

@@ -2,7 +2,7 @@
 """
 The key of every simulated iPhone.
 
-It is no secret: everybody has it, and it protects nothing.  A phone that made one
+It is no secret: it is in this file, and it protects nothing.  A phone that made one
 of its own would take as long to start as a key takes to make.
 """
 

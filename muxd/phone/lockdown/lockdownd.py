@@ -1,11 +1,11 @@
 # -*- test-case-name: tests.phone.lockdown.test_lockdownd,tests.phone.lockdown.test_pairing -*-
 """
-The phone's lockdownd: who the phone is, whom it trusts, and its services
+The phone's lockdownd: the phone's identity, the hosts that it trusts, and its services
 (protocol 5.3).
 
 A host without a session sees what any host may see.  One that is paired starts a
 session, over TLS from then on, in which it may see and change more and start
-services.  Without the extra C{pairing} there is no TLS, and so nobody is ever
+services.  Without the extra C{pairing} there is no TLS, and so no host is ever
 trusted.
 """
 
@@ -45,7 +45,7 @@ class LockdownState:
     What all conversations with one phone's lockdownd share.
 
     @ivar values: What it tells.
-    @ivar trust: Whom it trusts.
+    @ivar trust: The hosts that the phone trusts.
     @ivar ports: Opens ports for services.
     @ivar notices: What happens.
     @ivar syslog: Where it is written down.

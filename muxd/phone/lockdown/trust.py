@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.phone.lockdown.test_trust -*-
 """
-Whom a simulated iPhone trusts, and the dialog on its screen.
+The hosts that a simulated iPhone trusts, and the dialog on its screen.
 
 A host is known by its BUID.  What the phone thinks of it::
 
@@ -32,7 +32,7 @@ MOST_HOSTS = 256
 """The same, whether the phone trusts them or not."""
 
 TAP = 0.3
-"""Seconds that an owner takes who taps at once."""
+"""Seconds that an owner takes to tap at once."""
 
 PENDING = "PairingDialogResponsePending"
 DENIED = "UserDeniedPairing"
@@ -233,7 +233,7 @@ class Trust:
 
     def unplugged(self) -> None:
         """
-        The cable is out: dialogs vanish, and who was denied may ask again.
+        The cable is out: dialogs vanish, and a host that was denied may ask again.
         """
         for host, trust in tuple(self._hosts.items()):
             if trust is not HostTrust.TRUSTED:

@@ -46,7 +46,7 @@ class Outbox:
 
     def take(self, count: int) -> bytes:
         """
-        Take from the front, at most so many.
+        Take at most this many from the front.
         """
         parts: list[bytes] = []
         count = min(count, self._size)
@@ -154,7 +154,7 @@ class Objection:
     """
     What ends a session.
 
-    @ivar text: For whoever reads the violations.
+    @ivar text: For the reader of the violations.
     @ivar reason: For the host, in the reset.
     """
 
@@ -219,7 +219,7 @@ class Outflow:
 
     A push producer is paused when the buffer is full and resumed when it is half
     empty.  A pull producer fills it up once in a reactor turn: in the same turn
-    a host that takes everything at once would keep it at that for ever.
+    a host that takes everything at once would keep it at that forever.
 
     @ivar producer: The registered one.
     """
@@ -278,7 +278,7 @@ class Outflow:
 
     def take(self, count: int) -> bytes:
         """
-        The first bytes, at most so many.
+        The first bytes, at most this many.
         """
         return self._outbox.take(count)
 
@@ -320,7 +320,7 @@ class Outflow:
 
     def unregister(self) -> None:
         """
-        Nobody produces any more.
+        There is no producer any more.
         """
         self.producer = None
         self._stopAsking()

@@ -32,7 +32,7 @@ from muxd.wire.mux import (
 
 WINDOW = 131072
 PACKET_SIZE = 32000
-"""The largest packet to the host; nobody knows what real phones do."""
+"""The largest packet to the host; what real phones do is not known."""
 
 VIOLATIONS_KEPT = 1000
 
@@ -90,7 +90,7 @@ class PhoneMuxer:
         @param send: Sends one packet to the host.
         @param mux: The newest version it speaks, 1 or 2.
         @param hasRoom: Whether a data packet should be sent now; if not,
-            somebody calls L{roomAvailable} later.
+            the link calls L{roomAvailable} later.
         """
         self.clock = clock
         self.services = services

@@ -257,7 +257,7 @@ class PhoneSession:
 
     def _crashed(self) -> None:
         """
-        The service has raised: it loses its connection, and nobody else
+        The service has raised: it loses its connection, and no other service
         anything.
         """
         self._log.failure("Service on port {port} failed", port=self.port)
@@ -377,7 +377,7 @@ class PhoneSession:
 
     def _attempt(self, who: str, end: Callable[..., object], *arguments: object) -> None:
         """
-        Tell somebody of the end, who may fail at that.
+        Tell a protocol or producer of the end, at which it may fail.
         """
         try:
             end(*arguments)

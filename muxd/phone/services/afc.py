@@ -37,7 +37,7 @@ Answer = tuple[Operation, bytes, bytes]
 """Of a request: operation, body and data."""
 
 LOCKS = (2 | 4, 1 | 4, 8 | 4)
-"""Exclusive, shared, none: nobody else has our files, so each succeeds."""
+"""Exclusive, shared, none: there is one session, so each succeeds."""
 
 
 class AFC(Answering, Protocol):

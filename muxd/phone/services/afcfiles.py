@@ -4,7 +4,7 @@ A directory as a phone's file system.
 
 Nothing outside of it is ever touched: a path is taken apart, C{..} ends at the top,
 and where a link in the directory leads out of it, it leads nowhere.  Files are
-changed in one thread and by nobody else, so what has been checked stays true.
+changed in one thread and no other, so what has been checked stays true.
 
 A disk is waited for in the reactor's thread, as this is a simulation: what is read
 or written at once is bounded.
@@ -93,7 +93,7 @@ class Files:
         for file in opened.values():
             try:
                 file.close()
-            except OSError:  # a full disk: nobody is there to be told
+            except OSError:  # a full disk: there is no host left to be told
                 pass
 
     # Directories

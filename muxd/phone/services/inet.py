@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.phone.test_services -*-
 """
 The small services that a simulated iPhone has on the ports where inetd had
-them.  Which of them hold back whom is the session's doing, see
+them.  Which of them is held back is the session's doing, see
 L{muxd.phone.mux.session}.
 """
 

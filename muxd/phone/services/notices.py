@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.phone.test_notices -*-
 """
-What happens on the phone, for whoever wants to know: notifications by name.
+What happens on the phone, for hosts that observe it: notifications by name.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 REQUEST_PAIR = "com.apple.mobile.lockdown.request_pair"
-"""Somebody has answered the Trust dialog: a host should ask again."""
+"""The owner has answered the Trust dialog: a host should ask again."""
 
 NAME_CHANGED = "com.apple.mobile.lockdown.device_name_changed"
 

@@ -102,7 +102,7 @@ class ServicePorts:
 
     def stop(self) -> None:
         """
-        Wait for nobody any more.
+        Stop waiting.
         """
         for port in tuple(self._waiting):
             self._close(port)

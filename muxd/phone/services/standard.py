@@ -50,7 +50,7 @@ class Storage:
 
     def remove(self) -> None:
         """
-        Forget the files, if they are not somebody else's.
+        Remove the files, if they were made here.
         """
         made, self._made = self._made, None
         if made is not None:

@@ -256,7 +256,7 @@ Reply = ReturnSubmit | ReturnUnlink
 def decodeReply(header: bytes) -> Reply:
     """
     An answer without its data, which are C{actual} bytes that follow if the
-    transfer went in: only who has submitted it knows.
+    transfer went in: only its submitter knows.
 
     @raise InvalidUsbip: It is none.
     """

@@ -97,7 +97,7 @@ class Export:
 
     def withdraw(self, error: int) -> None:
         """
-        Take it away from whoever has it.
+        Take it away from the host that has it.
 
         @param error: See L{IHostConnection.disconnect}.
         """
@@ -164,7 +164,7 @@ class Exports:
 
     def unplug(self, gadget: IGadget, error: int = 0) -> None:
         """
-        Offer it no more, and take it away from who has it.
+        Offer it no more, and take it away from the host that has it.
         """
         export = self.export(gadget)
         if export is not None:

@@ -120,7 +120,7 @@ def decodeRequest(data: bytes) -> Request:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedDevice:
     """
-    What is said of a device to those who might want it.
+    What hosts are told of a device that is offered.
 
     @ivar interfaces: Class, subclass and protocol of each.
     """

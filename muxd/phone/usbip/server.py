@@ -72,7 +72,7 @@ class UsbipConnection(Answering, Protocol):
 
     def __init__(self, factory: UsbipFactory, peer: str, export: Export | None = None) -> None:
         """
-        @param peer: Who it is, for the log.
+        @param peer: The host's address, for the log.
         @param export: What it has from the start: then there are no requests.
         """
         self.state = State.REQUEST if export is None else State.COMMANDS
@@ -246,7 +246,7 @@ class UsbipConnection(Answering, Protocol):
 
     def _close(self) -> None:
         """
-        Let the host have what was written, but not for ever.
+        Let the host have what was written, but not forever.
         """
         transport: Any = self.transport
         self.state = State.CLOSING

@@ -52,7 +52,7 @@ class _OneProtocol(Factory):
 
 class _Taken(Exception):
     """
-    Somebody else has been faster.
+    Another program has been faster.
     """
 
 
@@ -152,7 +152,7 @@ class VirtualController:
 
     def _give(self, descriptor: int, deviceID: int, speed: Speed) -> int:
         """
-        Attach the socket to the first port that can be had: somebody else may be
+        Attach the socket to the first port that can be had: another program may be
         faster than we are.
         """
         for port in self._freePorts(speed):
@@ -189,7 +189,7 @@ class VirtualController:
 
     def _write(self, name: str, text: str) -> None:
         """
-        @raise _Taken: Somebody else has that port.
+        @raise _Taken: Another program has that port.
         @raise CannotPlug: That is not possible.
         """
         try:

@@ -2,7 +2,7 @@
 """
 The pyusb engine: one thread that reads and one that writes, for each phone.
 
-B{Time-outs.}  No call into libusb may block for ever, since nothing portable
+B{Time-outs.}  No call into libusb may block forever, since nothing portable
 wakes it: every read and write ends after a fraction of a second, and then the
 thread looks whether it is to stop.
 
