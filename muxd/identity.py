@@ -44,12 +44,33 @@ def canonicalUDID(udid: str) -> str:
             return udid
 
 
+def udidKey(text: str) -> str:
+    """
+    A UDID as it is compared, however it was typed; anything else as well.
+    """
+    return text.replace("-", "").strip().lower()
+
+
+def udidSpellings(text: str) -> list[str]:
+    """
+    The spellings of a UDID under which a file may be named, the usual one first.  What is
+    no UDID has none.
+    """
+    key = udidKey(text)
+    if len(key) not in (24, 40) or not re.fullmatch("[0-9a-f]+", key):
+        return []
+    usual = canonicalUDID(key)
+    plain = usual.replace("-", "")
+    spellings = (usual, plain, usual.lower(), plain.lower(), usual.upper(), plain.upper())
+    return list(dict.fromkeys(spellings))
+
+
 def sameUDID(one: str, other: str) -> bool:
     """
     Whether two UDIDs are of one device, each with or without its dash and in either
     case.
     """
-    return one.replace("-", "").lower() == other.replace("-", "").lower()
+    return udidKey(one) == udidKey(other)
 
 
 NAMED = 5

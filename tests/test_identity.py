@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.identity import DeviceIdentity, canonicalUDID, udidFromSerial
+from muxd.identity import (
+    DeviceIdentity,
+    canonicalUDID,
+    udidFromSerial,
+    udidKey,
+    udidSpellings,
+)
 
 
 class UDIDTests(SynchronousTestCase):
@@ -66,6 +72,37 @@ class CanonicalUDIDTests(SynchronousTestCase):
         """
         for other in ("", "x", "SystemConfiguration", "-", "ABC-def", "g" * 24, "0" * 39):
             self.assertEqual(canonicalUDID(other), other)
+
+
+class SpellingTests(SynchronousTestCase):
+    """
+    L{udidKey} and L{udidSpellings}.
+    """
+
+    def test_key(self) -> None:
+        """
+        All spellings of a UDID are compared as one.
+        """
+        wanted = "00008030001a35e200000001"
+        for text in ("00008030-001A35E200000001", "00008030001A35E200000001", wanted):
+            self.assertEqual(udidKey(text), wanted)
+
+    def test_spellings(self) -> None:
+        """
+        The usual one comes first, whichever was asked for; all are found from each.
+        """
+        for usual in ("00008030-001A35E200000001", "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334"):
+            spellings = udidSpellings(usual)
+            self.assertEqual(spellings[0], usual)
+            for text in spellings:
+                self.assertEqual(udidSpellings(text), spellings)
+
+    def test_none(self) -> None:
+        """
+        What is no UDID has no other spelling.
+        """
+        for text in ("", "A-1", "x" * 24, "a" * 39, "SystemConfiguration", "a" * 25):
+            self.assertEqual(udidSpellings(text), [], text)
 
 
 class DeviceIdentityTests(SynchronousTestCase):

@@ -148,6 +148,7 @@ class AtomicFiles:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()
+                self._giveToOwner(file.fileno())
                 os.fsync(file.fileno())
                 now = os.fstat(file.fileno()).st_mtime
             self._sweep(now)
@@ -155,6 +156,18 @@ class AtomicFiles:
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
+
+    def _giveToOwner(self, descriptor: int) -> None:
+        """
+        What root writes belongs to who owns the directory, as that user's daemon has to
+        read it when its turn comes.  Whoever owns a directory can do with its files what
+        they like anyway.
+        """
+        if getattr(os, "geteuid", lambda: -1)() != 0:
+            return
+        owner = os.stat(self.directory.path)
+        if owner.st_uid != 0:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
     def _sweep(self, now: float) -> None:
         """

@@ -13,6 +13,7 @@ from typing import Protocol as TypingProtocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from muxd.identity import sameUDID
 from muxd.interfaces import AttachedDevice, IPairRecords
 from muxd.ratelimit import RateLimit
 from muxd.server.counters import ServerCounters
@@ -259,7 +260,7 @@ class Commands:
         if attached is None:
             return
         udid = attached.device.identity.udid
-        if udid.replace("-", "") == recordID.replace("-", ""):
+        if sameUDID(udid, recordID):
             self._registry.announcePaired(attached)
 
 

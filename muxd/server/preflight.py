@@ -23,6 +23,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
+from muxd.identity import sameUDID
 from muxd.interfaces import IDevice, IPairRecords
 from muxd.limits import Limits
 from muxd.lockdown.client import LOCKDOWN_PORT, ILockdown, connectLockdown
@@ -195,7 +196,7 @@ class Preflight:
         Somebody has stored a record: if it is this phone's, perhaps we need not
         ask it.
         """
-        if recordID.replace("-", "") == self._udid.replace("-", ""):
+        if sameUDID(recordID, self._udid):
             self._news()
 
     # From stage to stage

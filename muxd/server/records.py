@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
+from muxd.identity import udidSpellings
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
 from muxd.net.shortage import remedy
@@ -268,8 +269,15 @@ class PairRecordStore:
     # Files.
 
     def _path(self, recordID: str) -> str:
+        """
+        Where a record is, or is to be.  A UDID may be spelled in other ways than the file
+        is named; what is there under the very name counts first.
+        """
         checkRecordID(recordID)
-        return self._files.path(f"{recordID}.plist")
+        names = [recordID, *udidSpellings(recordID)]
+        paths = [self._files.path(f"{name}.plist") for name in names]
+        there = next((path for path in paths if os.path.lexists(path)), None)
+        return there or paths[min(1, len(paths) - 1)]
 
     def _makeDirectory(self) -> None:
         """

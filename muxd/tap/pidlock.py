@@ -149,11 +149,16 @@ def isPlaceOfC(paths: list[str], place: str = C_SOCKET) -> bool:
     return real(place) in map(real, paths)
 
 
-def withstandSignals(install: Callable[[signal.Signals, Handler], object] = signal.signal) -> None:
+def withstandSignals(
+    install: Callable[[signal.Signals, Handler], object] = signal.signal,
+    installed: Callable[[signal.Signals], object] = signal.getsignal,
+) -> None:
     """
-    Go on when the C daemon takes us for one of its kind.
+    Go on when the C daemon takes us for one of its kind.  A signal that is expected
+    already, as C{twistd --logfile} expects SIGUSR1 to rotate its log, ends nothing.
 
     @param install: C{signal.signal}, but in tests.
+    @param installed: C{signal.getsignal}, but in tests.
     """
     log = Logger()
 
@@ -164,5 +169,6 @@ def withstandSignals(install: Callable[[signal.Signals, Handler], object] = sign
             log.debug("another usbmuxd has asked us to look for phones, which we do anyway")
 
     for name in ("SIGUSR1", "SIGUSR2"):
-        if hasattr(signal, name):
-            install(getattr(signal, name), asked)
+        number = getattr(signal, name, None)
+        if number is not None and installed(number) is signal.SIG_DFL:
+            install(number, asked)

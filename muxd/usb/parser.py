@@ -15,8 +15,9 @@ from functools import partial
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
+from muxd.identity import udidKey
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
-from muxd.usb.settings import ENGINES, Selection, USBSettings, canonicalUDID
+from muxd.usb.settings import ENGINES, Selection, USBSettings
 
 SHORTEST_POLL = 0.05
 MODES = range(1, 6)
@@ -117,7 +118,7 @@ def _parseSelection(name: str, kwargs: Mapping[str, str]) -> Selection:
         elif colon or each == PORT:
             raise ValueError(f"{name}: expected UDIDs or port:BUS-PORT.PORT, got {each!r}")
         else:
-            udids.add(canonicalUDID(each))
+            udids.add(udidKey(each))
     if not udids and not ports:
         raise ValueError(
             f"{name}: expected UDIDs or port:BUS-PORT.PORT, got none; leave {name}= out "

@@ -7,15 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from muxd.identity import udidKey
+
 ENGINES = ("auto", "threads", "async")
-
-
-def canonicalUDID(udid: str) -> str:
-    """
-    A UDID as it is compared: people write it with and without its dash, in
-    capitals or not.
-    """
-    return udid.replace("-", "").strip().lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +17,7 @@ class Selection:
     """
     Some phones, by what they are or by where they are plugged in.
 
-    @ivar udids: In L{canonicalUDID} form.
+    @ivar udids: In L{udidKey} form.
     @ivar ports: Such as C{3-1.4.2}: bus, and the ports of all hubs on the way.
     """
 
@@ -37,7 +31,7 @@ class Selection:
         """
         Whether a phone is one of these.
         """
-        return canonicalUDID(udid) in self.udids or (bool(portPath) and portPath in self.ports)
+        return udidKey(udid) in self.udids or (bool(portPath) and portPath in self.ports)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from time import monotonic
 
 from twisted.python import usage
 
+from muxd.identity import udidSpellings
 from tests.differential.comparison import KNOWN, Comparison, compare
 from tests.differential.grammar import Case, case
 from tests.differential.kept import kept
@@ -91,11 +92,20 @@ def _attempt(pair: Pair, conversation: Case, patience: float) -> Comparison:
     ours = pair.ours.perform(conversation, patience)
     made = compare(conversation, theirs, ours)
     records = pair.theirs.takeRecords(), pair.ours.takeRecords()
-    if not made.finding and not made.known and sorted(records[0]) != sorted(records[1]):
+    names = [{udidOfFile(name) for name in each} for each in records]
+    if not made.finding and not made.known and names[0] != names[1]:
         made.finding = f"records: theirs {sorted(records[0])}, ours {sorted(records[1])}"
     if ours.ending == "died":
         made.finding = "ours has ended"
     return made
+
+
+def udidOfFile(name: str) -> str:
+    """
+    A record's name, the same for all spellings of a UDID.
+    """
+    stem = name.removesuffix(".plist")
+    return next(iter(udidSpellings(stem)), stem)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from muxd.identity import udidSpellings
 from muxd.wire.messages import MalformedMessage, parsePlist
 from tests.differential.exchange import Answer, Exchange, resultOf
 from tests.differential.grammar import Case
@@ -26,6 +27,7 @@ KNOWN = {
     "listening": "a listener's further request: ours says Result 1 before it closes",
     "pipelined": "what is sent behind a Connect is the phone's; the C daemon closes",
     "names": "a record's name that could be a path is Result 22",
+    "spelling": "a record is found whichever way its UDID is spelled",
     "port": "a port that is no number is Result 1; the C daemon asks the phone for port 0",
     "short": "a binary Connect without a port is Result 1; the C daemon uses what was there",
     "unspeakable": "a record with what XML cannot hold is Result 22; the C daemon writes it",
@@ -103,11 +105,11 @@ def compare(case: Case, theirs: Exchange, ours: Exchange) -> Comparison:
     return made
 
 
-ONE_SIDED = frozenset({"more", "integers"})
+ONE_SIDED = frozenset({"more", "integers", "spelling"})
 """After which the two connections may be in different states."""
 
 REPLACES = frozenset(
-    {"names", "port", "short", "unspeakable", "unreadable", "integers", "rewritten"}
+    {"names", "spelling", "port", "short", "unspeakable", "unreadable", "integers", "rewritten"}
 )
 """Where both answer, and differently."""
 
@@ -155,6 +157,8 @@ def _judge(request: Request | None, theirs: Answer, ours: Answer) -> str:
             return "unspeakable"
     if resultOf(theirs) == EINVAL and resultOf(ours) == 0:
         return "more"
+    if udidSpellings(str(values.get("PairRecordID"))):
+        return "spelling"
     if _isRefusal(ours):
         if request.isConnect and type(values.get("PortNumber", 0)) is not int:
             return "port"
@@ -172,7 +176,7 @@ def _isTurning(request: Request | None) -> bool:
     """
     Whether it makes a difference for what follows that only one daemon has served this.
     """
-    turning = ("Listen", "Connect", "SavePairRecord")
+    turning = ("Listen", "Connect", "SavePairRecord", "DeletePairRecord")
     return request is None or request.kind != PLIST or request.values.get("MessageType") in turning
 
 

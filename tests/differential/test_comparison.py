@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import muxd
 from tests.differential.comparison import KNOWN, compare
 from tests.differential.exchange import Answer, Exchange
-from tests.differential.grammar import Case, Piece
+from tests.differential.grammar import UDID, Case, Piece
 from tests.differential.kept import framed
 
 LISTENED = {"MessageType": "Result", "Number": 0}
@@ -154,6 +154,16 @@ class ComparisonTests(SynchronousTestCase):
             asked = asking({"MessageType": "DeletePairRecord", "PairRecordID": name})
             made = compare(asked, exchange(result(2)), exchange(result(22)))
             self.assertEqual(made.known, {"names"} if isKnown else set())
+            self.assertEqual(bool(made.finding), not isKnown)
+
+    def test_spelling(self) -> None:
+        """
+        A record that the C daemon does not find under another spelling, and no other.
+        """
+        for name, isKnown in ((UDID.lower(), True), ("a-1", False)):
+            asked = asking({"MessageType": "ReadPairRecord", "PairRecordID": name})
+            made = compare(asked, exchange(result(2)), exchange(answer({"PairRecordData": b"x"})))
+            self.assertEqual(made.known, {"spelling"} if isKnown else set())
             self.assertEqual(bool(made.finding), not isKnown)
 
     def test_connect(self) -> None:

@@ -8,6 +8,8 @@ C{python -m tests.integration.beside SCENARIO DIRECTORY}, it tells what it saw a
 from __future__ import annotations
 
 import json
+import plistlib
+import pwd
 import re
 import subprocess
 import sys
@@ -25,9 +27,11 @@ from bench.subjects import Command, Subject, named
 from tests.differential.exchange import perform
 from tests.differential.grammar import Case, Piece
 from tests.differential.kept import framed, plist
+from tests.integration.conversation import Conversation
 
 PATIENCE = 30.0
 PLACE = "/var/run/usbmuxd"
+RECORDS = "/var/lib/lockdown"
 SIMULATED = "simulated"
 """What ours has where both run: a phone on the bus can be claimed by one only."""
 
@@ -45,6 +49,23 @@ class Place:
         self.theirs = named("c")
         ours = named("muxd")
         self.ours = replace(ours, daemon=Command(ours.daemon.text.replace("{socket}", PLACE)))
+
+    def sharing(self, subject: Subject, directory: Path, more: str) -> Subject:
+        """
+        A daemon with its records in a directory that the other has them in as well.
+        """
+        text = subject.daemon.text.replace("{directory}/lockdown", RECORDS)
+        mount = f"mount --bind {directory} {RECORDS}"
+        return replace(subject, daemon=Command(f"sh -c '{mount} && exec \"$@\"' - {text}{more}"))
+
+    def letIn(self) -> None:
+        """
+        Have the bus, which is root's, be reached by any user.
+        """
+        bus = self.phones.directory / "bus"
+        self.phones.directory.chmod(0o755)
+        for path in (bus, *bus.iterdir()):
+            path.chmod(0o777)
 
     def startUnlocked(self, subject: Subject) -> Daemon:
         """
@@ -176,7 +197,48 @@ def second(place: Place) -> dict[str, Any]:
         theirs.close()
 
 
-SCENARIOS = {one.__name__: one for one in (lock, overtaken, returned, second)}
+def records(place: Place) -> dict[str, Any]:
+    """
+    The C daemon, as its own user, and ours, as root, write into one directory, by turns.
+    """
+    directory = place.phones.directory / "records"
+    directory.mkdir()
+    asUser = place.sharing(place.theirs, directory, " --user usbmux")
+    ours = place.sharing(place.ours, directory, "")
+    seen: list[dict[str, Any]] = []
+    for number, subject in enumerate((asUser, ours, asUser, ours, asUser)):
+        place.letIn()
+        daemon = place.start(subject)
+        try:
+            with Conversation(str(daemon.socket)) as client:
+                told = {"BUID": client.ask("ReadBUID").get("BUID")}
+                told["read"] = [
+                    client.ask("ReadPairRecord", PairRecordID=f"A-{earlier}").get("Number", 0)
+                    for earlier in range(number)
+                ]
+                told["saved"] = client.ask(
+                    "SavePairRecord",
+                    PairRecordID=f"A-{number}",
+                    PairRecordData=plistlib.dumps({"HostID": str(number)}),
+                )["Number"]
+                # The same record again: what the other has made is replaced.
+                told["replaced"] = client.ask(
+                    "SavePairRecord",
+                    PairRecordID="A-0",
+                    PairRecordData=plistlib.dumps({"HostID": str(number)}),
+                )["Number"]
+            seen.append(told)
+        finally:
+            daemon.close()
+    owner = directory.stat().st_uid
+    return {
+        "seen": seen,
+        "owner": pwd.getpwuid(owner).pw_name,
+        "others": [path.name for path in directory.iterdir() if path.stat().st_uid != owner],
+    }
+
+
+SCENARIOS = {one.__name__: one for one in (lock, overtaken, returned, second, records)}
 
 
 def main(scenario: str, directory: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -84,3 +85,22 @@ class BesideTests(DaemonTestCase):
         self.assertEqual((seen["status"], seen["answers"]), (1, "theirs"))
         self.assertIn(f"process {seen['pid']} holds the lock of usbmuxd", seen["text"])
         self.assertNotIn("Traceback", seen["text"])
+
+    def test_records(self) -> None:
+        """
+        The way back: records and identity that either has written, ours as root and the
+        C daemon as the user whose directory it is, are read and replaced by the other.
+        """
+        if os.geteuid() != 0:
+            raise SkipTest("only root becomes another user")
+        try:
+            pwd.getpwnam("usbmux")
+        except KeyError:
+            self.missing("there is no user usbmux")
+        seen = self.scenario("records")
+        turns = seen["seen"]
+        self.assertEqual(len({told["BUID"] for told in turns}), 1, turns)
+        for number, told in enumerate(turns):
+            self.assertEqual(told["read"], [0] * number, turns)
+            self.assertEqual((told["saved"], told["replaced"]), (0, 0), turns)
+        self.assertEqual((seen["owner"], seen["others"]), ("usbmux", []))

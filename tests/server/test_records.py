@@ -125,6 +125,41 @@ class PairRecordTests(RecordTestCase):
         content = self.directory.child(f"{UDID}.plist").getContent()
         self.assertEqual(plistlib.loads(content), RECORD)
 
+    def test_spellings(self) -> None:
+        """
+        A record is found, replaced and removed whichever way its UDID is spelled; a new
+        one has the usual name.
+        """
+        other = UDID.replace("-", "").lower()
+        for asked in (UDID, UDID.lower(), UDID.replace("-", ""), other):
+            with self.subTest(asked):
+                self.store.save(asked, plistlib.dumps(RECORD))
+                self.assertEqual(self.names(), [f"{UDID}.plist"])
+                for name in (UDID, UDID.lower(), UDID.replace("-", ""), other):
+                    self.assertEqual(plistlib.loads(self.store.read(name)), RECORD)
+                self.store.delete(asked)
+                self.assertEqual(self.names(), [])
+
+    def test_veryName(self) -> None:
+        """
+        A file that has the very name that is asked for counts, beside the usual one.
+        """
+        other = UDID.replace("-", "")
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        self.directory.child(f"{other}.plist").setContent(plistlib.dumps({"HostID": "other"}))
+        self.assertEqual(plistlib.loads(self.store.read(other))["HostID"], "other")
+        self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
+        self.store.delete(other)
+        self.assertEqual(self.names(), [f"{UDID}.plist"])
+
+    def test_otherNames(self) -> None:
+        """
+        What is no UDID is another name in another case.
+        """
+        self.store.save("A-1", plistlib.dumps(RECORD))
+        for name in ("a-1", "A1"):
+            self.assertErrno(ENOENT, self.store.read, name)
+
     def test_delete(self) -> None:
         """
         A record that was deleted is gone.
@@ -145,6 +180,55 @@ class PairRecordTests(RecordTestCase):
         self.directory.child(f"{UDID}.plist").chmod(0o644)
         self.store.save(UDID, plistlib.dumps(RECORD))
         self.assertEqual(self.mode(f"{UDID}.plist"), 0o600)
+
+
+class OwnerTests(RecordTestCase):
+    """
+    To whom files belong.
+    """
+
+    def given(self, euid: int, directory: tuple[int, int]) -> list[tuple[int, int]]:
+        """
+        To which user and group the files of a save were given by a user, in a directory
+        of this user and group.
+        """
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        given: list[tuple[int, int]] = []
+        real = os.stat
+
+        def owned(path: str, *args: Any, **keywords: Any) -> os.stat_result:
+            status = list(real(path, *args, **keywords))
+            if path == self.directory.path:
+                status[4:6] = directory
+            return os.stat_result(status)
+
+        self.patch(os, "geteuid", lambda: euid)
+        self.patch(os, "stat", owned)
+        self.patch(os, "fchown", lambda descriptor, *owner: given.append(owner))
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        self.another(BUID).readBUID()
+        return given
+
+    def test_ofDirectory(self) -> None:
+        """
+        What root writes, records and identity, belongs to who owns the directory: the C
+        daemon as its own user has to read it.
+        """
+        given = self.given(0, (103, 46))
+        self.assertGreaterEqual(len(given), 3)
+        self.assertEqual(set(given), {(103, 46)})
+
+    def test_ofRoot(self) -> None:
+        """
+        In a directory of root's it is root's.
+        """
+        self.assertEqual(self.given(0, (0, 0)), [])
+
+    def test_others(self) -> None:
+        """
+        Anybody else cannot give files away, and does not try.
+        """
+        self.assertEqual(self.given(1000, (103, 46)), [])
 
 
 class CrashTests(RecordTestCase):

@@ -200,8 +200,17 @@ class SignalTests(SynchronousTestCase):
         globalLogPublisher.addObserver(log)
         self.addCleanup(globalLogPublisher.removeObserver, log)
         handlers: dict[signal.Signals, Handler] = {}
-        withstandSignals(handlers.__setitem__)
+        withstandSignals(handlers.__setitem__, lambda number: signal.SIG_DFL)
         self.assertEqual(set(handlers), {signal.SIGUSR1, signal.SIGUSR2})
         for number, handler in handlers.items():
             handler(number, None)
         self.assertEqual([event["log_level"] for event in log], [LogLevel.info, LogLevel.debug])
+
+    def test_others(self) -> None:
+        """
+        A handler that is there already stays: that of C{twistd}, which rotates its log.
+        """
+        handlers: dict[signal.Signals, Handler] = {}
+        rotate = {signal.SIGUSR1: lambda number, frame: None, signal.SIGUSR2: signal.SIG_DFL}
+        withstandSignals(handlers.__setitem__, rotate.__getitem__)
+        self.assertEqual(set(handlers), {signal.SIGUSR2})

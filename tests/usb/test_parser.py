@@ -14,9 +14,10 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from muxd.description import Description
+from muxd.identity import udidKey
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.usb.parser import OPTIONS, USBSourceParser, parseSettings
-from muxd.usb.settings import Selection, USBSettings, canonicalUDID
+from muxd.usb.settings import Selection, USBSettings
 from tests.running.processes import startsProcesses
 
 OTHER = "00008110-000A1B2C3D4E5F62"
@@ -69,7 +70,7 @@ class ParseSettingsTests(SynchronousTestCase):
         expected = USBSettings(
             poll=2.5,
             libusb="/x/libusb.so",
-            only=Selection(udids=frozenset((canonicalUDID(UDID), "ab" * 20))),
+            only=Selection(udids=frozenset((udidKey(UDID), "ab" * 20))),
             mode=3,
             engine="threads",
         )
