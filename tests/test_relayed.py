@@ -5,7 +5,9 @@ Tests of L{muxd.relay}, and of what L{muxd.relay} logs of connections.
 
 from __future__ import annotations
 
+import sys
 from typing import cast
+from unittest import skipUnless
 
 from twisted.internet.address import IPv6Address, UNIXAddress
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError
@@ -15,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.net.pipe import PipeEnd
 from muxd.relay import RelayService, Route, addressText
 from muxd.testing import BudgetTransport
+from tests.net.test_hangupwatch import SocketTransport
 from tests.relays import CLIENT, PORT, RelayCase
 
 
@@ -120,6 +123,26 @@ class ConnectionTests(RelayCase):
         self.assertEqual(client.value(), b"answer")
         self.assertTrue(client.disconnected)
         self.assertTrue(phone.disconnected)
+
+    @skipUnless(sys.platform.startswith("linux"), "only Linux tells")
+    def test_killedUnread(self) -> None:
+        """
+        A client that is killed while the phone takes nothing from it is noticed, though
+        it is not read from; the phone gets what it takes.
+        """
+        end = cast("PipeEnd", self.listening.factory.buildProtocol(CLIENT))
+        client = SocketTransport(self, self.reactor, end)
+        end.makeConnection(client)
+        self.reactor.advance(0)
+        phone = self.phone.connections[-1].transport
+        assert phone is not None
+        phone.budget = 0
+        while not client.paused:
+            client.deliver(bytes(65536))
+        client.peer.close()
+        self.reactor.pump([self.limits.flushTimeout / 3] * 5)
+        self.assertTrue(client.aborted)
+        self.assertTrue(phone.disconnecting)
 
     def test_clientGone(self) -> None:
         """

@@ -19,6 +19,7 @@ from zope.interface.verify import verifyObject
 from muxd.net.hangup import HangUpWatch, WatchedProducer
 from muxd.net.pipe import Pipe, PipeEnd
 from muxd.testing import BudgetTransport
+from tests.net.test_peers import connect
 from tests.net.test_pipe import FLUSH
 
 LOOK = FLUSH / 3
@@ -31,10 +32,16 @@ class SocketTransport(BudgetTransport):
     @ivar peer: The other end.
     """
 
-    def __init__(self, case: SynchronousTestCase, clock: Clock, end: PipeEnd) -> None:
+    def __init__(
+        self,
+        case: SynchronousTestCase,
+        clock: Clock,
+        end: PipeEnd,
+        pair: tuple[socket.socket, socket.socket] | None = None,
+    ) -> None:
         super().__init__(clock, protocol=end)
         alsoProvides(self, IFileDescriptor)
-        self._socket, self.peer = socket.socketpair()
+        self._socket, self.peer = pair or socket.socketpair()
         for each in (self._socket, self.peer):
             case.addCleanup(each.close)
 
@@ -104,6 +111,25 @@ class HangUpWatchTests(SynchronousTestCase):
         self.assertTrue(self.client.aborted)
         self.clock.advance(0)
         self.assertTrue(self.phone.disconnecting)
+
+    def test_killedOverTCP(self) -> None:
+        """
+        So is one that had come by TCP, and a TCP client that has only finished sending
+        waits.
+        """
+        pipe = Pipe(self.clock, FLUSH, watch=self.watch)
+        pipe.second.makeConnection(BudgetTransport(self.clock, 0, pipe.second))
+        loopback = (socket.AF_INET, "127.0.0.1")
+        client = SocketTransport(self, self.clock, pipe.first, connect(self, loopback, loopback))
+        pipe.first.makeConnection(client)
+        self.clock.advance(0)
+        self.fill(client)
+        client.peer.shutdown(socket.SHUT_WR)
+        self.looks(10)
+        self.assertFalse(client.aborted)
+        client.peer.close()
+        self.looks(4)
+        self.assertTrue(client.aborted)
 
     def test_alive(self) -> None:
         """

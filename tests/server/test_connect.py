@@ -270,6 +270,22 @@ class ConnectTests(ServingTestCase):
         self.assertTrue(client.stream().endswith(b"answer"))
         self.assertTrue(client.transport.disconnected)
 
+    def test_onlyReads(self) -> None:
+        """
+        A client that finishes sending right behind its request, and has nothing to say to
+        the phone, is connected if it is known to be there: it may want to read.
+        """
+        for presence, goesOn in ((Presence.HELD, True), (Presence.UNKNOWN, False)):
+            self.patch(protocolModule, "peerOf", lambda transport, one=presence: one)
+            client = self.client()
+            client.send(connectRequest(1, 22))
+            client.transport.finish()
+            attempt = self.phone.connections[-1]
+            self.assertEqual(attempt.cancelled, not goesOn)
+        attempt = self.phone.connections[0]
+        phone = attempt.accept()
+        self.assertTrue(phone.writeClosed)
+
     def test_killedWhileConnecting(self) -> None:
         """
         A client that is known to be gone altogether is not waited for.
