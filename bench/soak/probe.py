@@ -27,6 +27,7 @@ from bench.soak.stalls import Ticker, threadClocks
 from muxd.device.counters import MuxerCounters
 from muxd.device.device import MuxedDevice
 from muxd.device.muxer import Muxer
+from muxd.net.eventloop import loopOf
 from muxd.phone.iphone import Phone
 from muxd.phone.services.inet import ServiceFactory
 from muxd.phone.source import SimulatedSource
@@ -136,6 +137,7 @@ class Probe(Service):
             giveBack()
             factory = self._daemon._factory
             muxers = self._muxers()
+            loop = loopOf(self._reactor)
             return {
                 "objects": counted,
                 "blocks": blocks(),
@@ -146,7 +148,8 @@ class Probe(Service):
                 "ports in use": sum(len(muxer._ports) for muxer in muxers),
                 "timers": len(self._reactor.getDelayedCalls()),
                 "watched descriptors": len(self._reactor.getReaders())
-                + len(self._reactor.getWriters()),
+                + len(self._reactor.getWriters())
+                + len(loop.owners if loop else ()),
                 "counters": _numbers(factory.counters),
                 "muxers": [_numbers(muxer.counters) for muxer in muxers],
             }

@@ -25,6 +25,8 @@ from twisted.logger import (
     LogPublisher,
 )
 
+from muxd.net.eventloop import loopOf
+
 # Payloads of 16 to 64 KiB are allocated and freed at the top of the heap all the
 # time.  glibc gives such pages back to the kernel at once, and then faults them in
 # again, one by one: the largest single cost of a download (docs/performance.md).
@@ -159,6 +161,16 @@ def takeTurns() -> None:
     waiting for a tenth of a second.
     """
     sys.setswitchinterval(TAKING_TURNS)
+
+
+def waitForPhones(reactor: object) -> None:
+    """
+    Have the reactor wait where phones and their clients are served, which costs it no
+    turn for them then (L{muxd.net.eventloop}); where it cannot, all stays as it is.
+    """
+    loop = loopOf(reactor)
+    if loop is not None and not loop.goAround():
+        _log.debug("this version of Twisted has another reactor: it is served in turns")
 
 
 Handler = Callable[[int, FrameType | None], object]

@@ -23,7 +23,7 @@ from muxd.sources import sourceParsers
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions, graceFromOption
 from muxd.tap.pidlock import PidLock, isPlaceOfC, withstandSignals
-from muxd.tap.process import collectLess, takeTurns
+from muxd.tap.process import collectLess, takeTurns, waitForPhones
 
 T = TypeVar("T")
 
@@ -322,6 +322,7 @@ class UsbmuxdService(ProcessMaster, LockedService):
         super().startService()
         collectLess()
         takeTurns()
+        waitForPhones(self.reactor)
 
 
 def makeService(options: Options) -> IService:

@@ -30,8 +30,10 @@ from zope.interface import implementer
 from muxd.build import description
 from muxd.interfaces import IDevice, IDeviceReceiver
 from muxd.limits import Limits
+from muxd.net.eventloop import loopOf
 from muxd.net.packetmemory import PacketMemory
 from muxd.usb.asynchronous.link import AsynchronousLink
+from muxd.usb.asynchronous.pollfds import LibusbDescriptor
 from muxd.usb.engines import SMALL_PACKET, LinkState
 from muxd.usb.hotplug import PolledBus
 from muxd.usb.libraries import newContext
@@ -199,10 +201,15 @@ async def hang(host: Host) -> None:
 
 async def watchedFiles(host: Host) -> list[object]:
     """
-    What of libusb's the reactor watches.
+    What of libusb's the reactor watches, or the loop beside it.
     """
-    watched = {*host.reactor.getReaders(), *host.reactor.getWriters()}
-    return [each for each in watched if each.logPrefix() == "libusb"]
+    loop = loopOf(host.reactor)
+    watched = {
+        *host.reactor.getReaders(),
+        *host.reactor.getWriters(),
+        *(loop.owners if loop else ()),
+    }
+    return [each for each in watched if isinstance(each, LibusbDescriptor)]
 
 
 async def reopen(host: Host) -> None:

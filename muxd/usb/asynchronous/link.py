@@ -51,6 +51,7 @@ from muxd.interfaces import (
     PlacedPacket,
 )
 from muxd.limits import LIMITS, Limits
+from muxd.net.eventloop import loopOf
 from muxd.net.packetmemory import PacketMemory
 from muxd.usb.asynchronous.context import TransferContext, TransferStatus, Unwatchable
 from muxd.usb.asynchronous.pacing import BusPace
@@ -106,7 +107,10 @@ class AsynchronousLink:
         if not IReactorFDSet.providedBy(reactor):
             raise EngineError("the reactor cannot watch file descriptors")
         self._descriptors = LibusbDescriptors(
-            reactor, happened=self.handleEvents, lost=self._descriptorLost
+            reactor,
+            happened=self.handleEvents,
+            lost=self._descriptorLost,
+            loop=loopOf(reactor),
         )
         try:
             self._context = openContext(phone.device)

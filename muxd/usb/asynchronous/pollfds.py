@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.usb.asynchronous.test_link -*-
 """
-libusb's file descriptors, watched by the reactor.
+libusb's file descriptors, watched by the reactor or by an event loop.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from twisted.internet.interfaces import IReadWriteDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from muxd.net.eventloop import GONE, READABLE, WRITABLE, EventLoop
 
 
 @implementer(IReadWriteDescriptor)
@@ -41,6 +43,21 @@ class LibusbDescriptor:
 
     doWrite = doRead
 
+    def happened(self, events: int) -> None:
+        """
+        The same, from an event loop.
+        """
+        if events & GONE and not events & READABLE:
+            self._owner.hungUp(self._fd)
+        else:
+            self._owner.happened()
+
+    def failed(self, failure: Failure) -> None:
+        """
+        That has raised: the phone cannot be used any more.
+        """
+        self._owner.hungUp(self._fd)
+
     def connectionLost(self, reason: Failure) -> None:
         """
         The reactor lets go of it: when it stops, and when the descriptor has
@@ -65,14 +82,21 @@ class LibusbDescriptors:
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, *, happened: Callable[[], None], lost: Callable[[], None]
+        self,
+        reactor: Any,
+        *,
+        happened: Callable[[], None],
+        lost: Callable[[], None],
+        loop: EventLoop | None = None,
     ) -> None:
         """
         @param reactor: An C{IReactorFDSet}.
+        @param loop: What watches them instead.
         @param lost: Called when the reactor has stopped to watch one by itself.
         """
         self.happened = happened
         self._reactor = reactor
+        self._loop = loop
         self._lost = lost
         self._watched: dict[int, LibusbDescriptor] = {}
         self._isPaused = False
@@ -94,6 +118,8 @@ class LibusbDescriptors:
         The reactor does not watch this one any more.
         """
         if self._watched.pop(fd, None) is not None:
+            if self._loop is not None:
+                self._loop.forget(fd)
             self._lost()
 
     def forget(self) -> None:
@@ -124,7 +150,9 @@ class LibusbDescriptors:
         descriptor = self._watched[fd] = LibusbDescriptor(fd, isReadable, self)
         if self._isPaused:
             return
-        if isReadable:
+        if self._loop is not None:
+            self._loop.watch(fd, READABLE if isReadable else WRITABLE, descriptor)
+        elif isReadable:
             self._reactor.addReader(descriptor)
         else:
             self._reactor.addWriter(descriptor)
@@ -135,5 +163,8 @@ class LibusbDescriptors:
             self._remove(descriptor)
 
     def _remove(self, descriptor: LibusbDescriptor) -> None:
-        self._reactor.removeReader(descriptor)
-        self._reactor.removeWriter(descriptor)
+        if self._loop is not None:
+            self._loop.forget(descriptor.fileno())
+        else:
+            self._reactor.removeReader(descriptor)
+            self._reactor.removeWriter(descriptor)

@@ -1,0 +1,291 @@
+# -*- test-case-name: tests.net.test_eventloop,tests.net.test_inlinewait -*-
+"""
+One poller for what moves a phone's bytes: libusb's descriptors, listening sockets, and
+the sockets of clients.
+
+A Twisted reactor does much for each descriptor that is ready, which is as it should be
+for everything else, and ten times the work that a keystroke is.  What is watched here is
+called directly.  All of it happens in the reactor's thread, within its turn: there is
+nothing to lock.
+
+B{Nested.}  An application's reactor watches our poller as one descriptor more.  A turn of
+the reactor handles all that is ready here.
+
+B{Around the reactor.}  In a process of our own it is the other way round: the reactor
+waits here, and its own poller is one descriptor of ours.  Then what happens here costs no
+turn of the reactor at all: it gets one when one of its own descriptors is ready, when a
+timer is due or has been made, and when it is to stop.  Two pollers cannot contain each
+other, so it is one or the other.
+
+There is a loop where the reactor is Twisted's for C{epoll}; with other reactors, and on
+other systems, everything is the reactor's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from muxd.net.polling import Poller
+
+READABLE = 0x001
+WRITABLE = 0x004
+FAILED = 0x008
+HUNG_UP = 0x010
+PEER_ENDED = 0x2000
+ON_CHANGE = 1 << 31
+"""
+C{EPOLLIN} and its like, which are the same on every Linux, and nowhere else.
+"""
+
+GONE = FAILED | HUNG_UP
+
+ROUNDS = 8
+"""How often it is looked again within one turn of an application's reactor."""
+
+
+class Watched(Protocol):
+    """
+    The owner of a descriptor.
+    """
+
+    def happened(self, events: int) -> None:
+        """
+        The descriptor is ready.
+
+        @param events: L{READABLE} and its like, joined.
+        """
+
+    def failed(self, failure: Failure) -> None:
+        """
+        C{happened} has raised, which has been logged.
+        """
+
+
+class _Reactor:
+    """
+    The reactor's own poller, as one of those that are watched.
+    """
+
+    def __init__(self) -> None:
+        self.isReady = False
+
+    def happened(self, events: int) -> None:
+        """
+        It is the reactor's turn.
+        """
+        self.isReady = True
+
+    def failed(self, failure: Failure) -> None:
+        """
+        That cannot be.
+        """
+
+
+@implementer(IReadDescriptor)
+class EventLoop:
+    """
+    Descriptors and their owners.
+
+    Nothing is open as long as nothing is watched.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any) -> None:
+        """
+        @param reactor: One for C{epoll}.
+        """
+        self._reactor = reactor
+        self._poller: Poller | None = None
+        self._watched: dict[int, Watched] = {}
+        self._isAround = False
+        self._reactorTurn = _Reactor()
+        self._doPoll: Callable[[float | None], None] = reactor.doPoll
+
+    def watch(self, descriptor: int, events: int, owner: Watched) -> None:
+        """
+        Tell an owner of what happens to its descriptor.
+
+        @raise OSError: It cannot be watched.
+        """
+        poller = self._poller
+        if poller is None:
+            poller = self._open()
+        try:
+            poller.add(descriptor, events, owner)
+        except BaseException:
+            self._closeIfIdle()
+            raise
+        self._watched[descriptor] = owner
+
+    def change(self, descriptor: int, events: int) -> None:
+        """
+        Tell it of other events from now on.
+        """
+        assert self._poller is not None
+        self._poller.modify(descriptor, events)
+
+    def forget(self, descriptor: int) -> None:
+        """
+        Tell of nothing any more.  To be called before the descriptor is closed; harmless
+        if it is not watched.
+        """
+        if self._watched.pop(descriptor, None) is not None:
+            assert self._poller is not None
+            self._poller.remove(descriptor)
+            self._closeIfIdle()
+
+    @property
+    def owners(self) -> list[Watched]:
+        """
+        The owners of what is watched.
+        """
+        return list(self._watched.values())
+
+    def goAround(self) -> bool:
+        """
+        Have the reactor wait here, from now on.
+
+        @return: Whether it can.
+        """
+        reactor = self._reactor
+        if self._isAround:
+            return True
+        if not all(hasattr(reactor, name) for name in ("_poller", "_newTimedCalls")):
+            return False  # some other version of Twisted
+        if self._poller is not None:
+            reactor.removeReader(self)
+        self._isAround = True
+        if self._poller is not None:
+            self._join(self._poller)
+        reactor.doIteration = self._doIteration
+        return True
+
+    # Its life
+
+    def _open(self) -> Poller:
+        self._poller = poller = Poller()
+        self._join(poller)
+        return poller
+
+    def _join(self, poller: Poller) -> None:
+        if self._isAround:
+            poller.add(self._reactor._poller.fileno(), READABLE, self._reactorTurn)
+        else:
+            self._reactor.addReader(self)
+
+    def _closeIfIdle(self) -> None:
+        poller = self._poller
+        if self._watched or poller is None:
+            return
+        self._poller = None
+        if not self._isAround:
+            self._reactor.removeReader(self)
+        poller.close()
+
+    # Its turns
+
+    def _handle(self, poller: Poller) -> None:
+        """
+        Tell the owners.
+        """
+        ready, events = poller.ready, poller.events
+        for place in range(poller.count):
+            owner: Any = ready[place]
+            if owner is not None:
+                try:
+                    owner.happened(events[place])
+                except Exception:
+                    self._failed(owner)
+
+    def _failed(self, owner: Watched) -> None:
+        failure = Failure()
+        self._log.failure("{owner} failed", failure, owner=owner)
+        try:
+            owner.failed(failure)
+        except Exception:
+            self._log.failure("{owner} failed, and again in its end", owner=owner)
+
+    def _doIteration(self, timeout: float | None) -> None:
+        """
+        The reactor's wait: see the module's text.
+        """
+        poller = self._poller
+        if poller is None:
+            self._doPoll(timeout)
+            return
+        reactor, reactorTurn = self._reactor, self._reactorTurn
+        reactorTurn.isReady = False
+        newCalls = reactor._newTimedCalls
+        seconds = -1.0 if timeout is None else timeout
+        end = monotonic() + seconds
+        while poller.wait(seconds):
+            self._handle(poller)
+            if (
+                reactorTurn.isReady
+                or newCalls
+                or reactor._justStopped
+                or self._poller is not poller
+            ):
+                break
+            if seconds >= 0:
+                seconds = end - monotonic()
+                if seconds <= 0:
+                    break
+        self._doPoll(0)
+
+    # IReadDescriptor, for a reactor around us
+
+    def fileno(self) -> int:
+        """
+        The poller's.
+        """
+        return -1 if self._poller is None else self._poller.fileno()
+
+    def doRead(self) -> None:
+        """
+        Handle all that is ready.
+        """
+        for _ in range(ROUNDS):
+            poller = self._poller
+            if poller is None or not poller.wait(0):
+                return
+            self._handle(poller)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor lets go of all descriptors when it has stopped.
+        """
+
+    def logPrefix(self) -> str:
+        """
+        For the log.
+        """
+        return "muxd"
+
+
+_loops: WeakKeyDictionary[Any, EventLoop] = WeakKeyDictionary()
+
+
+def loopOf(reactor: Any) -> EventLoop | None:
+    """
+    The loop of a reactor, the same for all that ask; None if it can have none.
+    """
+    try:
+        from twisted.internet.epollreactor import EPollReactor
+    except ImportError:  # not Linux
+        return None
+    if not isinstance(reactor, EPollReactor):
+        return None
+    loop = _loops.get(reactor)
+    if loop is None:
+        _loops[reactor] = loop = EventLoop(reactor)
+    return loop

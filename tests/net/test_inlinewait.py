@@ -1,0 +1,230 @@
+"""
+Tests of L{muxd.net.eventloop}, around a reactor that runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+from unittest import skipUnless
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from muxd.net.eventloop import EventLoop
+from tests.net.eventloops import ReactorAround
+from tests.net.test_eventloop import Reader
+
+LIMIT = 10.0
+"""Seconds after which a reactor that does not stop has failed its test."""
+
+
+@implementer(IReadDescriptor)
+class Ordinary:
+    """
+    A pipe that the reactor watches by itself.
+    """
+
+    def __init__(self, heard: Callable[[], object]) -> None:
+        self.descriptor, self.other = os.pipe()
+        self._heard = heard
+
+    def fileno(self) -> int:
+        """
+        Of its reading end.
+        """
+        return self.descriptor
+
+    def doRead(self) -> None:
+        """
+        Something has come.
+        """
+        os.read(self.descriptor, 100)
+        self._heard()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor has stopped.
+        """
+
+    def logPrefix(self) -> str:
+        """
+        Part of the interface.
+        """
+        return "ordinary"
+
+
+@skipUnless(sys.platform.startswith("linux"), "there is no epoll")
+class InlineWaitTests(SynchronousTestCase):
+    """
+    A reactor of its own that waits in a loop, and a pipe on that.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make them.
+        """
+        from twisted.internet.epollreactor import EPollReactor
+
+        self.reactor: Any = EPollReactor()
+        self.loop = EventLoop(self.reactor)
+        self.assertTrue(self.loop.goAround())
+        self.reader = Reader(self.loop)
+        self.turns = 0
+
+    def run_(self, begin: Callable[[], object]) -> None:
+        """
+        Run the reactor until something stops it, and count its turns.
+        """
+        doPoll = self.reactor.doPoll
+
+        def count(timeout: float | None) -> None:
+            self.turns += 1
+            doPoll(timeout)
+
+        self.patch(self.loop, "_doPoll", count)
+        expired: list[bool] = []
+
+        def expire() -> None:
+            expired.append(True)
+            self.reactor.stop()
+
+        limit = self.reactor.callLater(LIMIT, expire)
+        self.reactor.callWhenRunning(begin)
+        self.reactor.run(installSignalHandlers=False)
+        if limit.active():
+            limit.cancel()
+        self.reader.close()
+        self.reactor.disconnectAll()
+        self.assertEqual(expired, [], "the reactor did not stop")
+
+    def test_noTurns(self) -> None:
+        """
+        What happens on the loop costs no turn of the reactor.
+        """
+        before: list[int] = []
+
+        def happened() -> None:
+            before.append(self.turns)
+            if len(before) < 100:
+                self.reader.say(b"x")
+            else:
+                self.reactor.stop()
+
+        self.reader.onHappened = happened
+
+        def begin() -> None:
+            self.reader.watch()
+            self.reader.say(b"x")
+
+        self.run_(begin)
+        self.assertEqual(len(set(before)), 1)
+
+    def test_timer(self) -> None:
+        """
+        A timer that is made on the loop is not forgotten, nor is a long one waited for.
+        """
+        self.reader.onHappened = lambda: self.reactor.callLater(0, self.reactor.stop)
+
+        def begin() -> None:
+            self.reader.watch()
+            self.reader.say(b"x")
+
+        self.run_(begin)
+
+    def test_timerBefore(self) -> None:
+        """
+        One that was made before is kept although something happens all the time.
+        """
+
+        def begin() -> None:
+            self.reader.onHappened = lambda: self.reader.say(b"x")
+            self.reader.watch()
+            self.reader.say(b"x")
+            self.reactor.callLater(0.01, self.reactor.stop)
+
+        self.run_(begin)
+
+    def test_reactorsOwn(self) -> None:
+        """
+        The reactor's own descriptors have their turn although something happens on the loop
+        all the time.
+        """
+        ordinary = Ordinary(self.reactor.stop)
+
+        def begin() -> None:
+            self.reader.onHappened = lambda: self.reader.say(b"x")
+            self.reader.watch()
+            self.reader.say(b"x")
+            self.reactor.addReader(ordinary)
+            os.write(ordinary.other, b"x")
+
+        self.run_(begin)
+        os.close(ordinary.descriptor)
+        os.close(ordinary.other)
+
+    def test_fromThread(self) -> None:
+        """
+        So has what is called from another thread.
+        """
+
+        def begin() -> None:
+            self.reader.watch()
+            self.reactor.callInThread(self.reactor.callFromThread, self.reactor.stop)
+
+        self.run_(begin)
+
+    def test_idle(self) -> None:
+        """
+        With nothing on the loop it is the reactor that waits, before and after.
+        """
+
+        def later() -> None:
+            self.reader.watch()
+            self.reader.say(b"x")
+
+        def happened() -> None:
+            self.loop.forget(self.reader.descriptor)
+            self.reactor.callLater(0.001, self.reactor.stop)
+
+        self.reader.onHappened = happened
+        self.run_(lambda: self.reactor.callLater(0.001, later))
+        self.assertEqual(self.loop.fileno(), -1)
+
+
+@skipUnless(sys.platform.startswith("linux"), "there is no epoll")
+class GoAroundTests(SynchronousTestCase):
+    """
+    The change from the one way to the other.
+    """
+
+    def test_already(self) -> None:
+        """
+        What is watched already goes on being watched, no longer within the reactor; and
+        once is as good as twice.
+        """
+        from twisted.internet.epollreactor import EPollReactor
+
+        reactor: Any = EPollReactor()
+        self.addCleanup(reactor.disconnectAll)
+        loop = EventLoop(reactor)
+        reader = Reader(loop)
+        self.addCleanup(reader.close)
+        reader.watch()
+        self.assertIn(loop, reactor.getReaders())
+        self.assertTrue(loop.goAround())
+        self.assertTrue(loop.goAround())
+        self.assertNotIn(loop, reactor.getReaders())
+        reader.say(b"x")
+        reactor.doIteration(0)
+        self.assertEqual(reader.heard, b"x")
+
+    def test_unknown(self) -> None:
+        """
+        Around a reactor of unknown build it does not go.
+        """
+        self.assertFalse(EventLoop(ReactorAround()).goAround())
