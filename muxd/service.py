@@ -32,9 +32,11 @@ from twisted.python.runtime import Platform, platform
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IFirstLook
 from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import filesAllowed
+from muxd.net.eventloop import loopOf
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.socketfile import startingAlone
 from muxd.server.factory import ControlFactory
+from muxd.server.fastlane import FastLane
 from muxd.server.lookup import DeviceLookup, PhoneEndpoint
 from muxd.server.preflightreceiver import PreflightReceiver, recordMaker
 from muxd.server.records import PairRecordStore
@@ -186,6 +188,11 @@ class MuxService(Service):
         # A refused start leaves nothing.  So all are looked at before any is opened;
         # and last come those whose files would stay if this is the process's end.
         throttle = self._factory.throttle
+        loop = loopOf(self.reactor)
+        if loop is not None:
+            lane = FastLane(self.reactor, loop, self._factory, self.registry)
+            for listening in self._listening:
+                listening.takeOver = lane.takeOver
         with ExitStack() as alone:
             for directory in sorted({os.path.dirname(path) for path in self.socketPaths}):
                 alone.enter_context(startingAlone(os.path.join(directory, "")))

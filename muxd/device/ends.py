@@ -3,7 +3,8 @@
 What a session asks of its end on our side.
 
 A session knows the phone's rules, and its end knows where the bytes come from and where
-they go: L{muxd.device.transport} leads to a Twisted protocol.  No end knows a sequence
+they go: L{muxd.device.transport} leads to a Twisted protocol, L{muxd.device.socketend} to a
+socket.  No end knows a sequence
 number, and a session knows neither protocols nor sockets.
 """
 
@@ -39,9 +40,9 @@ class SessionEnd(Protocol):
         There were none, and it is told so when the session can be closed.
         """
 
-    def isSmall(self, limit: int) -> bool:
+    def waiting(self) -> int:
         """
-        Whether it has so many bytes at the most, although more were said to be available.
+        How many bytes it has, where more may have been said to be available.
         """
 
     def sent(self) -> None:

@@ -146,13 +146,13 @@ class Session:
         """
         How many bytes of the end's the phone has not confirmed.
         """
-        return self.available + self.send.inFlight()
+        return (self.end.waiting() if self.available else 0) + self.send.inFlight()
 
     def isSmall(self, limit: int) -> bool:
         """
         Whether all that the end has for the phone are so many bytes at the most.
         """
-        return self.end.isSmall(limit)
+        return self.end.waiting() <= limit
 
     def fill(self, memory: PacketMemory, start: int, most: int) -> int:
         """

@@ -322,11 +322,11 @@ class SessionTransport:
         What was written is there.
         """
 
-    def isSmall(self, limit: int) -> bool:
+    def waiting(self) -> int:
         """
-        As many bytes are available as were written.
+        As many bytes as were written.
         """
-        return False
+        return self._buffer.size
 
     def sent(self) -> None:
         """

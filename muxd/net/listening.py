@@ -36,6 +36,8 @@ from muxd.net.socketfile import (
 )
 from muxd.net.socketwatch import SocketWatch, leaveFiles
 
+TakeOver = Callable[[IListeningPort, Callable[[OSError], object]], IListeningPort | None]
+
 
 class ListeningEndpoint:
     """
@@ -43,6 +45,9 @@ class ListeningEndpoint:
 
     @ivar description: As it was typed.
     @ivar isExposed: Whether other machines can reach it.
+    @ivar takeOver: If there is one, it is called with each port that has been opened, and
+        with what to call when a client cannot be let in: it returns a port that lets
+        clients in in its place, or None.
     """
 
     _log = Logger()
@@ -66,6 +71,7 @@ class ListeningEndpoint:
         self.isExposed = place is not None and place.isExposed
         self._isInherited = place is not None and place.isInherited
         self._owner = Owner() if place is None else place.owner
+        self.takeOver: TakeOver | None = None
         self._endpoint = endpoint
         self._opening: Deferred[IListeningPort | None] | None = None
         self._port: IListeningPort | None = None
@@ -170,17 +176,21 @@ class ListeningEndpoint:
         """
         Nobody was in the way.
         """
-        self._port = port
         if self._isInherited:
             # It is systemd's, and so is its file.
             leaveFiles(port)
         if self._watch is not None:
             self._watch.hold(port)
         self._giveAway()
+        sendAtOnce(getattr(port, "socket", None))
+        taken = None if self.takeOver is None else self.takeOver(port, acceptFailed)
+        if taken is None:
+            watchAccept(port, acceptFailed)
+        else:
+            port = taken
+        self._port = port
         if self._isPaused:
             self._tell("stopReading")
-        sendAtOnce(getattr(port, "socket", None))
-        watchAccept(port, acceptFailed)
         self.announce(port)
         return port
 

@@ -150,22 +150,11 @@ class Commands:
         self._afterFirstLook(requester, tag, lambda: requester.startListening(tag))
 
     def _connect(self, requester: Requester, tag: int, values: Values) -> None:
-        # The order of the checks decides which number a request with several
-        # mistakes gets; it is the C daemon's.  type() rather than isinstance():
-        # True is no number.
-        deviceID, port = values.get("DeviceID"), values.get("PortNumber")
-        if deviceID is not None and port is None:
-            requester.sendResult(tag, Result.BAD_COMMAND)
-            return
-        if type(deviceID) is not int:
-            requester.sendResult(tag, Result.BAD_DEVICE)
-            return
-        if type(port) is not int:
-            requester.sendResult(tag, Result.BAD_COMMAND)
-            return
-        # Programs with wider numbers than the protocol send them with a sign, or with
-        # what was beside them in memory; as everywhere, the lower bits count.
-        self._connectTo(requester, tag, deviceID & 0xFFFFFFFF, swapPort(port))
+        target = connectTarget(values)
+        if isinstance(target, Result):
+            requester.sendResult(tag, target)
+        else:
+            self._connectTo(requester, tag, *target)
 
     def _connectTo(self, requester: Requester, tag: int, deviceID: int, port: int) -> None:
         attached = self._registry.find(deviceID)
@@ -269,3 +258,23 @@ def _recordID(values: Values) -> str:
     if not isinstance(recordID, str):
         raise OSError(EINVAL, "no PairRecordID")
     return recordID
+
+
+def connectTarget(values: Values) -> tuple[int, int] | Result:
+    """
+    The number of the device and its port that a Connect asks for; or what is to be
+    answered to one that asks for neither.
+    """
+    # The order of the checks decides which number a request with several
+    # mistakes gets; it is the C daemon's.  type() rather than isinstance():
+    # True is no number.
+    deviceID, port = values.get("DeviceID"), values.get("PortNumber")
+    if deviceID is not None and port is None:
+        return Result.BAD_COMMAND
+    if type(deviceID) is not int:
+        return Result.BAD_DEVICE
+    if type(port) is not int:
+        return Result.BAD_COMMAND
+    # Programs with wider numbers than the protocol send them with a sign, or with
+    # what was beside them in memory; as everywhere, the lower bits count.
+    return deviceID & 0xFFFFFFFF, swapPort(port)

@@ -6,6 +6,8 @@ What all clients of a listening address share.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+from typing import Protocol as TypingProtocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -28,6 +30,18 @@ from muxd.server.listeners import EventBroadcaster
 from muxd.server.protocol import ControlProtocol
 from muxd.server.registry import DeviceRegistry
 from muxd.wire.messages import MalformedMessage
+
+
+class Client(TypingProtocol):
+    """
+    A connection of a client's, in whatever way it is served.
+    """
+
+    def disconnect(self) -> None:
+        """
+        The daemon wants this client to go: what is on its way to it is
+        delivered first, but a stream whose phone goes on is cut.
+        """
 
 
 class ControlFactory(Factory):
@@ -70,7 +84,7 @@ class ControlFactory(Factory):
         self.hangUps = HangUpWatch(clock, limits.flushTimeout)
         self.halfClosed = HalfClosedWatch(clock, limits.halfCloseGrace, limits.flushTimeout)
         self.counters = ServerCounters()
-        self.clients: set[ControlProtocol] = set()
+        self.clients: set[Client] = set()
         self.logsConnects = False
         self.feed = EventBroadcaster(registry)
         self.firstLook = FirstLook(clock, registry, limits.firstLook)
@@ -120,16 +134,38 @@ class ControlFactory(Factory):
         A client is here.
         """
         self.counters.connections += 1
+        self.socketTaken(client, client.transport)
+
+    def socketTaken(self, client: Client, transport: Any) -> None:
+        """
+        A client's socket takes a descriptor.
+        """
         self.clients.add(client)
-        self.throttle.clientConnected(client.transport)
+        self.throttle.clientConnected(transport)
 
     def clientGone(self, client: ControlProtocol) -> None:
         """
         A client is gone.
         """
         self.feed.remove(client)
+        self.socketGone(client)
+
+    def socketGone(self, client: Client) -> None:
+        """
+        Its descriptor is free.
+        """
         self.clients.discard(client)
         self.throttle.clientGone()
+        self._checkEmpty()
+
+    def clientReplaced(self, client: Client) -> None:
+        """
+        Its descriptor has been taken over by another client of ours.
+        """
+        self.clients.discard(client)
+        self._checkEmpty()
+
+    def _checkEmpty(self) -> None:
         if not self.clients:
             self.hangUps.stop()
             self.halfClosed.stop()
@@ -191,8 +227,14 @@ class ControlFactory(Factory):
         """
         A stream between a client and a phone is over.
         """
-        self.counters.bytesToPhones += pipe.first.received
-        self.counters.bytesFromPhones += pipe.second.received
+        self.bytesMoved(pipe.first.received, pipe.second.received)
+
+    def bytesMoved(self, toPhone: int, fromPhone: int) -> None:
+        """
+        A stream is over that has carried so many bytes.
+        """
+        self.counters.bytesToPhones += toPhone
+        self.counters.bytesFromPhones += fromPhone
 
     def _summarise(self, kind: str, count: int) -> None:
         self._log.info("... and {count} more {kind}.", count=count, kind=kind)

@@ -52,6 +52,7 @@ class ControlProtocol(Protocol):
     @ivar version: The format of replies and events: binary, until the first
         property list arrives (protocol 4.3).
     @ivar state: See L{State}.
+    @ivar early: What had been read from the client before it was connected here.
     """
 
     _log = Logger()
@@ -60,6 +61,7 @@ class ControlProtocol(Protocol):
         self.server = server
         self.number = number
         self.version = BINARY_VERSION
+        self.early = b""
         self._introduction = Introduction()
         self.state = State.COMMAND
         self._input: InputQueue
@@ -90,7 +92,11 @@ class ControlProtocol(Protocol):
         self._output = OutputQueue(transport, limits.clientQueue, self._outputOverflowed)
         readPlainly(transport)
         server.clientConnected(self)
-        readAtOnce(self.transport)
+        early, self.early = self.early, b""
+        if early:
+            self.dataReceived(early)
+        if self.state in (State.COMMAND, State.CONNECTING):
+            readAtOnce(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
         """

@@ -68,11 +68,11 @@ class RecordingEnd:
         It has what it says.
         """
 
-    def isSmall(self, limit: int) -> bool:
+    def waiting(self) -> int:
         """
-        It has as much as it says.
+        As many bytes as were written.
         """
-        return False
+        return len(self._unsent)
 
     def sent(self) -> None:
         """

@@ -1,0 +1,431 @@
+# -*- test-case-name: tests.server.test_fastlane -*-
+"""
+Connects of clients on plain sockets, served without a Twisted transport.
+
+Most clients of a daemon connect to it, say one thing, which is a Connect, and are led to a
+phone.  Where there is an event loop (L{muxd.net.eventloop}), such a client's socket goes
+from C{accept} to its session (L{muxd.device.socketend}) directly.
+
+What a request means is for the ordinary parser to say (L{muxd.server.quickplist}).  Programs
+repeat themselves, to the byte, so for the last few Connects it is remembered which device
+and port they asked for.  Every client that says anything else than one whole Connect to a
+phone that is there, or says it in pieces, becomes an ordinary one (L{ControlProtocol}) with
+what was read of it, and so does one whose Connect was refused.
+
+Clients are let in, counted, and told about in the log as on the other way.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.internet.tcp import Port
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from muxd.device.device import MuxedDevice
+from muxd.device.socketend import SocketEnd
+from muxd.interfaces import AttachedDevice
+from muxd.net.accepting import SHORT
+from muxd.net.eventloop import PEER_ENDED, READABLE, EventLoop
+from muxd.net.packetmemory import PacketMemory
+from muxd.net.streams import BLOCKED, Acceptor, StreamSocket
+from muxd.server.commands import connectTarget
+from muxd.server.connect import resultOf
+from muxd.server.quickplist import KEPT, LONGEST_KEPT, parseRequest
+from muxd.server.registry import DeviceRegistry
+from muxd.server.replies import encodeResult
+from muxd.wire.messages import (
+    HEADER,
+    PLIST_VERSION,
+    MalformedMessage,
+    MessageType,
+    Result,
+)
+
+if TYPE_CHECKING:
+    from muxd.server.factory import ControlFactory
+    from muxd.server.protocol import ControlProtocol
+
+AT_ONCE = 64
+"""How many clients are let in before everything else has its turn."""
+
+READ_SIZE = 4096
+"""How much is read of a client to see what it wants."""
+
+
+class FastLane:
+    """
+    The lane of one daemon, which may have several listening sockets.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, reactor: Any, loop: EventLoop, server: ControlFactory, registry: DeviceRegistry
+    ) -> None:
+        """
+        @param reactor: Gets the clients that become ordinary ones.
+        @param server: Counts all of them.
+        """
+        self.loop = loop
+        self.server = server
+        self.registry = registry
+        self.memory = PacketMemory(READ_SIZE)
+        self._reactor = reactor
+        self._known: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+
+    def takeOver(
+        self, port: IListeningPort, acceptFailed: Callable[[OSError], object]
+    ) -> LanePort | None:
+        """
+        Let in whoever connects to a port, in its place.
+
+        @return: None if its clients need more than a socket, as with TLS.
+        """
+        if not isinstance(port, Port) or port.factory is not self.server:
+            return None
+        return LanePort(self, port, acceptFailed)
+
+    def target(self, body: bytes) -> tuple[int, int] | None:
+        """
+        Which device and port a request asks for; None if it asks for anything else.
+        """
+        known = self._known.get(body)
+        if known is not None:
+            return known
+        if b"Connect" not in body:
+            return None
+        try:
+            values = parseRequest(body)
+        except MalformedMessage:
+            return None
+        if values.get("MessageType") != "Connect":
+            return None
+        target = connectTarget(values)
+        if isinstance(target, Result):
+            return None
+        if len(body) <= LONGEST_KEPT:
+            self._known[body] = target
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return target
+
+    def handOver(self, client: StreamSocket, family: int, data: bytes) -> bool:
+        """
+        Make an ordinary client of one that has said this much.
+
+        @return: Whether it has worked; if not, the client is gone.
+        """
+        descriptor = client.detach()
+        spare = -1
+        try:
+            # The reactor will have a copy, and clients are counted by their numbers: so
+            # it has to be the copy that gets the number.
+            spare = os.dup(descriptor)
+            os.close(descriptor)
+            descriptor = -1
+            self._reactor.adoptStreamConnection(spare, family, _Adopter(self.server, data))
+        except OSError as error:
+            # It has gone meanwhile, or there is no descriptor for the moment it needs two.
+            self._log.debug("a client is let go of: {error}", error=error)
+            return False
+        finally:
+            for each in (descriptor, spare):
+                if each >= 0:
+                    os.close(each)
+        return True
+
+
+class _Adopter(Factory):
+    """
+    Makes the protocol of a client of whom something has been read.
+    """
+
+    noisy = False
+
+    def __init__(self, server: ControlFactory, data: bytes) -> None:
+        self._server = server
+        self._data = data
+
+    def buildProtocol(self, addr: IAddress | None) -> ControlProtocol:
+        """
+        An ordinary one.
+        """
+        protocol = self._server.buildProtocol(addr)
+        protocol.early = self._data
+        return protocol
+
+
+@implementer(IListeningPort)
+class LanePort:
+    """
+    A port whose clients are let in here.
+
+    @ivar numberAccepts: How many clients are let in the next time.
+    """
+
+    def __init__(
+        self, lane: FastLane, port: Port, acceptFailed: Callable[[OSError], object]
+    ) -> None:
+        self.numberAccepts = AT_ONCE
+        self._lane = lane
+        self._port = port
+        self._acceptFailed = acceptFailed
+        self._isReading = False
+        self._family = port.socket.family
+        self._acceptor = Acceptor(port.socket)
+        port.stopReading()
+        self.startReading()
+
+    def startListening(self) -> None:
+        """
+        It does already.
+        """
+
+    def stopListening(self) -> Deferred[None] | None:
+        """
+        Let nobody in any more.
+        """
+        self.stopReading()
+        stopped: Deferred[None] | None = self._port.stopListening()
+        return stopped
+
+    def getHost(self) -> IAddress:
+        """
+        Where it listens.
+        """
+        host: IAddress = self._port.getHost()
+        return host
+
+    def startReading(self) -> None:
+        """
+        Let clients in.
+        """
+        if not self._isReading:
+            self._lane.loop.watch(self._port.fileno(), READABLE, self)
+            self._isReading = True
+
+    def stopReading(self) -> None:
+        """
+        Leave them in the kernel's queue.
+        """
+        if self._isReading:
+            self._isReading = False
+            self._lane.loop.forget(self._port.fileno())
+
+    def happened(self, events: int) -> None:
+        """
+        Somebody waits.
+        """
+        count, self.numberAccepts = self.numberAccepts, AT_ONCE
+        for _ in range(count):
+            client = self._acceptor.accept()
+            if client is None:
+                error = self._acceptor.error
+                if error in SHORT:
+                    self._acceptFailed(OSError(error, os.strerror(error)))
+                return
+            LaneClient(self._lane, client, self._family).begin()
+            if not self._isReading:
+                return
+
+    def failed(self, failure: Failure) -> None:
+        """
+        One client was lost to a mistake of ours; others go on coming.
+        """
+
+
+class _Described:
+    """
+    A socket, as one whose peer can be named in the log.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+
+    def getPeer(self) -> IAddress:
+        """
+        Its address, where that means something.
+        """
+        if self.socket.family == socket.AF_UNIX:
+            return UNIXAddress(None)
+        host, port = self.socket.getpeername()[:2]
+        kind = IPv6Address if self.socket.family == socket.AF_INET6 else IPv4Address
+        return kind("TCP", host, port)
+
+
+class LaneClient:
+    """
+    A client that has come in on the lane, until it has gone or become an ordinary one.
+    """
+
+    __slots__ = (
+        "_attached",
+        "_end",
+        "_family",
+        "_isWatched",
+        "_lane",
+        "_port",
+        "_socket",
+        "_tag",
+    )
+
+    def __init__(self, lane: FastLane, client: StreamSocket, family: int) -> None:
+        self._lane = lane
+        self._socket = client
+        self._family = family
+        self._isWatched = False
+        self._end: SocketEnd | None = None
+        self._attached: AttachedDevice | None = None
+        self._port = 0
+        self._tag = 0
+
+    def fileno(self) -> int:
+        """
+        The descriptor that it takes.
+        """
+        return self._socket.fileno()
+
+    def begin(self) -> None:
+        """
+        Hear what it wants.
+        """
+        self._lane.server.socketTaken(self, self._socket)
+        self._read()
+
+    def disconnect(self) -> None:
+        """
+        The daemon wants it to go.
+        """
+        if self._end is not None:
+            self._end.cut()
+        else:
+            self._leave()
+            self._socket.close()
+            self._lane.server.socketGone(self)
+
+    # Its request
+
+    def happened(self, events: int) -> None:
+        """
+        It has said something.
+        """
+        self._read()
+
+    def failed(self, failure: Failure) -> None:
+        """
+        It is lost to a mistake of ours.
+        """
+        self.disconnect()
+
+    def _leave(self) -> None:
+        if self._isWatched:
+            self._isWatched = False
+            self._lane.loop.forget(self._socket.fileno())
+
+    def _read(self) -> None:
+        lane = self._lane
+        memory = lane.memory
+        count = memory.receive(self._socket, 0, READ_SIZE)
+        if count > 0:
+            self._leave()
+            self._requested(memory.read(0, count))
+        elif count != BLOCKED:
+            # It has gone without a word, as those do that look whether we are here.
+            lane.server.counters.connections += 1
+            self.disconnect()
+        elif not self._isWatched:
+            lane.loop.watch(self._socket.fileno(), READABLE | PEER_ENDED, self)
+            self._isWatched = True
+
+    def _requested(self, data: bytes) -> None:
+        lane = self._lane
+        if len(data) > HEADER.size:
+            length, version, kind, tag = HEADER.unpack_from(data)
+            if length == len(data) and version == PLIST_VERSION and kind == MessageType.PLIST:
+                target = lane.target(data[HEADER.size :])
+                if target is not None:
+                    attached = lane.registry.find(target[0])
+                    if attached is not None and isinstance(attached.device, MuxedDevice):
+                        self._connect(attached, attached.device, target[1], tag)
+                        return
+        self._becomeOrdinary(data)
+
+    def _becomeOrdinary(self, data: bytes) -> None:
+        lane = self._lane
+        # It is there twice meanwhile, and must not be taken for the last one to go.
+        if lane.handOver(self._socket, self._family, data):
+            lane.server.clientReplaced(self)
+        else:
+            lane.server.socketGone(self)
+
+    # Its stream
+
+    def _connect(self, attached: AttachedDevice, device: MuxedDevice, port: int, tag: int) -> None:
+        lane = self._lane
+        counters = lane.server.counters
+        counters.connections += 1
+        counters.commands["Connect"] += 1
+        self._attached, self._port, self._tag = attached, port, tag
+        if lane.server.logsConnects:
+            with socket.socket(fileno=os.dup(self._socket.fileno())) as same:
+                lane.server.connecting(_Described(same), attached, port)
+        self._end = end = SocketEnd(self._socket, lane.loop, lane.server.halfClosed, self)
+        try:
+            opening = device.muxer.open(port, end)
+        except Exception:
+            self.sessionRefused(Failure())
+            return
+        try:
+            end.begin(opening)
+        except OSError:
+            opening.cancel()
+
+    def sessionOpened(self) -> None:
+        """
+        Tell it, before anything that the phone says.
+        """
+        self._lane.server.counters.connects += 1
+        # There is always room for the first words to a client.
+        self._socket.send(encodeResult(PLIST_VERSION, self._tag, Result.OK))
+
+    def sessionRefused(self, reason: Failure) -> None:
+        """
+        Tell it; it may go on with other commands.
+        """
+        assert self._attached is not None
+        lane = self._lane
+        self._end = None
+        lane.server.connectRefused(self._attached, self._port, reason)
+        self._socket.send(encodeResult(PLIST_VERSION, self._tag, resultOf(reason)))
+        # It has been counted, and will be once more.
+        lane.server.counters.connections -= 1
+        self._becomeOrdinary(b"")
+
+    def requestCancelled(self) -> None:
+        """
+        It has gone before the phone has answered.
+        """
+        self._lane.server.counters.cancelledConnects += 1
+
+    def socketClosed(self) -> None:
+        """
+        It is gone.
+        """
+        self._lane.server.socketGone(self)
+
+    def streamEnded(self, sent: int, received: int) -> None:
+        """
+        So much has been said.
+        """
+        self._lane.server.bytesMoved(sent, received)

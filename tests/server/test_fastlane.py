@@ -1,0 +1,533 @@
+"""
+Tests of L{muxd.server.fastlane}, with a phone that the test plays and real sockets.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from errno import EMFILE
+from typing import Any
+from unittest import skipUnless
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXClientEndpoint, UNIXServerEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+from twisted.internet.tcp import Port
+from twisted.internet.testing import AccumulatingProtocol
+from twisted.logger import formatEvent
+from twisted.protocols.policies import WrappingFactory
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from muxd.device.device import MuxedDevice
+from muxd.limits import LIMITS
+from muxd.net.eventloop import loopOf
+from muxd.net.streams import StreamSocket
+from muxd.server.factory import ControlFactory
+from muxd.server.fastlane import FastLane, LaneClient, LanePort
+from muxd.server.quickplist import KEPT
+from muxd.server.registry import DeviceRegistry
+from muxd.service import MuxService
+from muxd.testing import ImmediateRecords, MemoryRecordStore, fakeIdentity
+from muxd.wire.messages import Message, MessageReader, Result, plistMessage
+from tests.device.links import ACK, LOCKDOWN, RST, SYN, SYN_ACK, ScriptedPhone
+from tests.net.eventloops import handDrivenLoop
+from tests.server.serving import connectRequest, observeLog, plist
+
+LINUX = sys.platform.startswith("linux")
+
+
+class Adopting:
+    """
+    The reactor, as far as the lane needs one.
+
+    @ivar adopted: What has become an ordinary client: the file, and what had been read.
+    """
+
+    def __init__(self) -> None:
+        self.adopted: list[tuple[socket.socket, bytes]] = []
+        self.numbers: list[int] = []
+        self.refusal: OSError | None = None
+
+    def adoptStreamConnection(self, descriptor: int, family: int, factory: Any) -> None:
+        """
+        Keep a copy.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+        copy = os.dup(descriptor)
+        self.numbers.append(copy)
+        protocol = factory.buildProtocol(None)
+        self.adopted.append((socket.socket(fileno=copy), protocol.early))
+
+
+@skipUnless(LINUX, "there is no epoll")
+class LaneCase(SynchronousTestCase):
+    """
+    A lane with one phone, which has the number 1.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make it.
+        """
+        self.phone = ScriptedPhone.ready()
+        self.clock = self.phone.clock
+        self.registry = DeviceRegistry()
+        records = ImmediateRecords(MemoryRecordStore())
+        self.server = ControlFactory(self.clock, self.registry, records)
+        self.counters = self.server.counters
+        self.device = MuxedDevice(fakeIdentity(), self.phone.muxer)
+        self.registry.deviceAttached(self.device)
+        self.reactor = Adopting()
+        self.loop = handDrivenLoop()
+        self.lane = FastLane(self.reactor, self.loop, self.server, self.registry)
+
+    def tearDown(self) -> None:
+        """
+        Nothing is left.
+        """
+        self.phone.muxer.stop()
+        for client, _ in self.reactor.adopted:
+            client.close()
+        self.clock.advance(1000)
+        self.assertEqual((self.server.clients, self.loop.owners), (set(), []))
+
+    def client(self, data: bytes = b"") -> socket.socket:
+        """
+        One that has come, and had said this by then.
+        """
+        client, ours = socket.socketpair()
+        client.setblocking(False)
+        self.addCleanup(client.close)
+        if data:
+            client.sendall(data)
+        LaneClient(self.lane, StreamSocket(ours.detach()), socket.AF_UNIX).begin()
+        return client
+
+    def answer(self, flags: int, payload: bytes = b"") -> None:
+        """
+        Have the phone answer the last SYN.
+        """
+        (syn,) = [one for one in self.phone.take() if one.flags == SYN]
+        self.phone.deliver(self.phone.segment(LOCKDOWN, syn.sourcePort, 0, 1, flags, payload))
+        self.source = syn.sourcePort
+
+    def adopted(self) -> list[bytes]:
+        """
+        What had been read of those who have become ordinary clients.
+        """
+        return [data for _, data in self.reactor.adopted]
+
+    def result(self, client: socket.socket) -> tuple[int, int]:
+        """
+        The tag and number of the Result that a client has got.
+        """
+        reader = MessageReader(1 << 16)
+        reader.feed(client.recv(1 << 16))
+        (message,) = list(reader)
+        return message.tag, plist(message)["Number"]
+
+
+class ConnectTests(LaneCase):
+    """
+    Connects that are served on it.
+    """
+
+    def test_stream(self) -> None:
+        """
+        A whole Connect becomes a stream: the Result first, then the phone's bytes.
+        """
+        client = self.client(connectRequest(1, LOCKDOWN, tag=7).encode())
+        self.assertRaises(BlockingIOError, client.recv, 1)
+        self.answer(SYN_ACK)
+        self.assertEqual(self.result(client), (7, Result.OK))
+        self.phone.deliver(self.phone.segment(LOCKDOWN, self.source, 1, 1, ACK, b"hello"))
+        self.assertEqual(client.recv(100), b"hello")
+        client.send(b"world")
+        self.loop.doRead()
+        self.assertEqual([one.payload for one in self.phone.take() if one.payload], [b"world"])
+
+    def test_counted(self) -> None:
+        """
+        It is counted as one on the other way is.
+        """
+        client = self.client(connectRequest(1, LOCKDOWN).encode())
+        self.assertEqual(len(self.server.clients), 1)
+        self.answer(SYN_ACK)
+        self.phone.deliver(
+            self.phone.segment(LOCKDOWN, self.source, 1, 1, ACK, b"hello"),
+            self.phone.segment(LOCKDOWN, self.source, 6, 1, RST),
+        )
+        self.result(client)
+        counters = self.counters
+        self.assertEqual((counters.connections, counters.connects), (1, 1))
+        self.assertEqual(counters.commands, {"Connect": 1})
+        self.assertEqual((counters.bytesToPhones, counters.bytesFromPhones), (0, 5))
+
+    def test_later(self) -> None:
+        """
+        One that connects before it speaks is waited for.
+        """
+        client = self.client()
+        self.loop.doRead()
+        client.send(connectRequest(1, LOCKDOWN, tag=3).encode())
+        self.loop.doRead()
+        self.answer(SYN_ACK)
+        self.assertEqual(self.result(client), (3, Result.OK))
+
+    def test_remembered(self) -> None:
+        """
+        The same request is parsed once, whatever its tag is; and not too many are kept.
+        """
+        for port in (LOCKDOWN, LOCKDOWN, *range(1, 2 * KEPT)):
+            for tag in (1, 2):
+                self.client(connectRequest(1, port, tag).encode())
+        self.assertEqual(len(self.lane._known), KEPT)
+        self.assertEqual(self.counters.commands["Connect"], 2 * (2 * KEPT + 1))
+        self.phone.take()
+
+    def test_unplugged(self) -> None:
+        """
+        What was remembered does not outlive the phone.
+        """
+        request = connectRequest(1, LOCKDOWN).encode()
+        self.client(request)
+        self.registry.deviceDetached(self.device)
+        self.client(request)
+        self.assertEqual(self.adopted(), [request])
+
+    def test_refused(self) -> None:
+        """
+        A client is told of a refusal, and is an ordinary one then.
+        """
+        events = observeLog(self)
+        client = self.client(connectRequest(1, LOCKDOWN, tag=9).encode())
+        self.answer(RST, b"no such service")
+        self.assertEqual(self.result(client), (9, Result.CONNECTION_REFUSED))
+        self.assertEqual(self.adopted(), [b""])
+        self.assertEqual(self.counters.refusedConnects, 1)
+        self.assertTrue(any("no such service" in str(event.get("reason")) for event in events))
+
+    def test_refusedAtOnce(self) -> None:
+        """
+        So it is when the phone is not even asked.
+        """
+        self.phone.muxer.stop()
+        client = self.client(connectRequest(1, LOCKDOWN, tag=9).encode())
+        self.assertEqual(self.result(client), (9, Result.BAD_DEVICE))
+        self.assertEqual(self.adopted(), [b""])
+
+    def test_timedOut(self) -> None:
+        """
+        So it is when the phone does not answer.
+        """
+        client = self.client(connectRequest(1, LOCKDOWN, tag=9).encode())
+        self.clock.advance(LIMITS.connectTimeout)
+        self.assertEqual(self.result(client), (9, Result.CONNECTION_REFUSED))
+
+    def test_gone(self) -> None:
+        """
+        One that goes before the phone answers is counted, and the phone told.
+        """
+        client = self.client(connectRequest(1, LOCKDOWN).encode())
+        self.phone.take()
+        client.close()
+        self.loop.doRead()
+        self.assertEqual([one.flags for one in self.phone.take()], [RST])
+        self.assertEqual((self.counters.cancelledConnects, self.counters.connects), (1, 0))
+
+    def test_logged(self) -> None:
+        """
+        An operator who looks for a fault is told who it was.
+        """
+        self.server.logsConnects = True
+        events = observeLog(self)
+        self.client(connectRequest(1, LOCKDOWN).encode())
+        self.phone.take()
+        (told,) = [formatEvent(event) for event in events if "client" in event]
+        self.assertIn(f"pid {os.getpid()}", told)
+
+    def test_loggedTCP(self) -> None:
+        """
+        With its address, if it is not on a UNIX socket.
+        """
+        self.server.logsConnects = True
+        events = observeLog(self)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = socket.create_connection(listening.getsockname())
+            self.addCleanup(client.close)
+            ours, address = listening.accept()
+        client.sendall(connectRequest(1, LOCKDOWN).encode())
+        LaneClient(self.lane, StreamSocket(ours.detach()), socket.AF_INET).begin()
+        self.phone.take()
+        (told,) = [formatEvent(event) for event in events if "client" in event]
+        self.assertIn(f"127.0.0.1:{address[1]}", told)
+
+
+class OthersTests(LaneCase):
+    """
+    Clients that the lane is not for.
+    """
+
+    def test_others(self) -> None:
+        """
+        They become ordinary clients with what they have said.
+        """
+        connect = connectRequest(1, LOCKDOWN).encode()
+        for said in (
+            plistMessage({"MessageType": "ListDevices"}, 1).encode(),
+            plistMessage({"MessageType": "Listen", "ProgName": "Connect"}, 1).encode(),
+            plistMessage({"MessageType": "Connect", "DeviceID": 1}, 1).encode(),
+            plistMessage({"MessageType": "Connect", "DeviceID": True, "PortNumber": 1}, 1).encode(),
+            connectRequest(2, LOCKDOWN).encode(),
+            Message(0, 2, 1, b"\1\0\0\0\xf2\x7e\0\0").encode(),
+            Message(1, 8, 1, b"Connect is no property list").encode(),
+            connect[:-1],
+            connect[:5],
+            connect + b"x",
+            connect + connect,
+            b"GET / HTTP/1.0\r\n\r\n",
+            bytes(4096),
+        ):
+            self.client(said)
+            self.assertEqual(self.adopted()[-1], said)
+        self.assertEqual(self.counters.connections, 0, "they are counted where they go")
+        self.assertEqual(self.counters.commands, {})
+        self.assertEqual(self.phone.take(), [])
+
+    def test_anotherKindOfDevice(self) -> None:
+        """
+        So do those of a device that is no muxer's.
+        """
+        from muxd.testing import FakeDevice
+
+        self.registry.deviceAttached(FakeDevice(self.clock))
+        request = connectRequest(2, LOCKDOWN).encode()
+        self.client(request)
+        self.assertEqual(self.adopted(), [request])
+
+    def test_number(self) -> None:
+        """
+        Its descriptor keeps its number, by which clients are counted.
+        """
+        client, ours = socket.socketpair()
+        self.addCleanup(client.close)
+        number = ours.detach()
+        client.send(b"anything")
+        LaneClient(self.lane, StreamSocket(number), socket.AF_UNIX).begin()
+        self.assertEqual(self.reactor.numbers, [number])
+
+    def test_noDescriptor(self) -> None:
+        """
+        One for whom there is no descriptor is closed.
+        """
+        self.reactor.refusal = OSError(EMFILE, "too many")
+        client = self.client(b"anything")
+        self.assertEqual(client.recv(1), b"")
+
+    def test_silent(self) -> None:
+        """
+        One that goes without a word is gone, and counted.
+        """
+        self.client().close()
+        self.loop.doRead()
+        self.assertEqual(self.counters.connections, 1)
+        client, ours = socket.socketpair()
+        client.close()
+        LaneClient(self.lane, StreamSocket(ours.detach()), socket.AF_UNIX).begin()
+        self.assertEqual(self.counters.connections, 2)
+
+    def test_mistake(self) -> None:
+        """
+        A mistake of ours costs one client.
+        """
+        client = self.client()
+        (owner,) = self.loop.owners
+        owner.failed(Failure(ValueError()))
+        self.assertEqual(client.recv(1), b"")
+
+
+class StopTests(LaneCase):
+    """
+    The daemon stops.
+    """
+
+    def test_silent(self) -> None:
+        """
+        Who has said nothing yet is closed.
+        """
+        client = self.client()
+        self.successResultOf(self.server.stop())
+        self.assertEqual(client.recv(1), b"")
+
+    def test_connecting(self) -> None:
+        """
+        Who waits for a phone, too.
+        """
+        client = self.client(connectRequest(1, LOCKDOWN).encode())
+        self.successResultOf(self.server.stop())
+        self.assertEqual(client.recv(1), b"")
+
+    def test_stream(self) -> None:
+        """
+        A stream whose phone goes on is cut.
+        """
+        client = self.client(connectRequest(1, LOCKDOWN).encode())
+        self.answer(SYN_ACK)
+        self.result(client)
+        self.successResultOf(self.server.stop())
+        self.assertEqual(client.recv(1), b"")
+
+    def test_phoneGone(self) -> None:
+        """
+        The last words of a phone that has gone are still read.
+        """
+        client = self.client(connectRequest(1, LOCKDOWN).encode())
+        self.answer(SYN_ACK)
+        self.result(client)
+        said = 0
+        (session,) = self.phone.muxer.sessions
+        while not session.isHolding():
+            packet = self.phone.segment(LOCKDOWN, self.source, 1 + said, 1, ACK, bytes(32768))
+            self.phone.deliver(packet)
+            said += 32768
+        self.phone.muxer.stop()
+        stopped = self.server.stop()
+        self.assertNoResult(stopped)
+        got = 0
+        while got < said:
+            got += len(client.recv(1 << 20))
+            self.loop.doRead()
+        self.successResultOf(stopped)
+
+
+@skipUnless(LINUX, "there is no epoll")
+class PortTests(TestCase):
+    """
+    A daemon's real listening sockets.
+    """
+
+    def setUp(self) -> None:
+        """
+        Not for other reactors.
+        """
+        if loopOf(reactor) is None:
+            self.skipTest("another reactor")
+        self.directory = self.enterContext(tempfile.TemporaryDirectory())
+        self.path = f"{self.directory}/socket"
+
+    def start(self, *listen: Any) -> MuxService:
+        """
+        A daemon.
+        """
+        service = MuxService(
+            reactor, listen=listen, sources=["simulated:1"], configDir=self.directory
+        )
+        service.startService()
+        self.addCleanup(lambda: service.stopService() if service.running else None)
+        return service
+
+    async def ask(self, request: Message) -> bytes:
+        """
+        What a client gets as an answer.
+        """
+        protocol = AccumulatingProtocol()
+        protocol.closedDeferred = closed = Deferred[None]()
+        factory: Any = Factory()
+        factory.buildProtocol = lambda addr: protocol
+        factory.protocolConnectionMade = None
+        protocol.factory = factory
+        endpoint = UNIXClientEndpoint(reactor, self.path)
+        await endpoint.connect(factory)
+        assert protocol.transport is not None
+        protocol.transport.write(request.encode())
+        while not protocol.data:
+            await deferLater(reactor, 0.001)
+        protocol.transport.loseConnection()
+        await closed
+        return protocol.data
+
+    async def test_both(self) -> None:
+        """
+        A socket's clients are served on the lane, and others as ever.
+        """
+        service = self.start(f"unix:{self.path}")
+        (listening,) = service._listening
+        self.assertIsInstance(listening._port, LanePort)
+        self.assertIn(
+            b"DeviceList", await self.ask(plistMessage({"MessageType": "ListDevices"}, 1))
+        )
+        while not service.registry.attached():
+            await deferLater(reactor, 0.001)
+        self.assertIn(b"<integer>0</integer>", await self.ask(connectRequest(1, LOCKDOWN)))
+        counters = service._factory.counters
+        self.assertEqual((counters.connections, counters.connects), (2, 1))
+
+    async def test_paused(self) -> None:
+        """
+        Clients can be left waiting, and are let in one by one after that.
+        """
+        service = self.start(f"unix:{self.path}")
+        (listening,) = service._listening
+        listening.pause()
+        listening.pause()
+        asked = Deferred.fromCoroutine(self.ask(plistMessage({"MessageType": "ListDevices"}, 1)))
+        await deferLater(reactor, 0.01)
+        self.assertEqual(service._factory.counters.connections, 0)
+        listening.resume()
+        assert isinstance(listening._port, LanePort)
+        self.assertEqual(listening._port.numberAccepts, 1)
+        await asked
+
+    async def test_stopped(self) -> None:
+        """
+        Nothing is watched, and the socket's file is gone, when the daemon has stopped.
+        """
+        service = self.start(f"unix:{self.path}", "tcp:0:interface=127.0.0.1")
+        await service.stopService()
+        loop = loopOf(reactor)
+        assert loop is not None
+        self.assertEqual([one for one in loop.owners if isinstance(one, LanePort)], [])
+        self.assertEqual(os.listdir(self.directory), [])
+
+    async def test_wrapped(self) -> None:
+        """
+        Where clients need more than a socket, as with TLS, Twisted lets them in.
+        """
+
+        class Wrapping(TCP4ServerEndpoint):
+            def listen(self, protocolFactory: Any) -> Any:
+                return super().listen(WrappingFactory(protocolFactory))
+
+        service = self.start(
+            Wrapping(reactor, 0, interface="127.0.0.1"), UNIXServerEndpoint(reactor, self.path)
+        )
+        self.assertEqual(
+            [type(listening._port) for listening in service._listening], [Port, LanePort]
+        )
+
+    async def test_short(self) -> None:
+        """
+        When nobody can be accepted, that is told and the port paused.
+        """
+        service = self.start(f"unix:{self.path}")
+        (listening,) = service._listening
+        port = listening._port
+        assert isinstance(port, LanePort)
+
+        class Short:
+            error = EMFILE
+
+            def accept(self) -> None:
+                return None
+
+        port._acceptor = Short()
+        port.happened(1)
+        self.assertTrue(service._factory.throttle.isClosed)
+        self.assertFalse(port._isReading)
