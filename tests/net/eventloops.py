@@ -4,6 +4,7 @@ An event loop that a test gives its turns.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from muxd.net.eventloop import EventLoop
@@ -35,6 +36,18 @@ class ReactorAround:
         Watch it no more.
         """
         self.readers.discard(reader)
+
+
+def closeReactor(reactor: Any) -> None:
+    """
+    Close all descriptors of a reactor that a test has made.
+    """
+    reactor.disconnectAll()
+    for waker in reactor._internalReaders:
+        os.close(waker.i)
+        os.close(waker.o)
+    if hasattr(reactor, "_poller"):
+        reactor._poller.close()
 
 
 def handDrivenLoop() -> EventLoop:

@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muxd.net.eventloop import READABLE, EventLoop, loopOf
-from tests.net.eventloops import ReactorAround
+from tests.net.eventloops import ReactorAround, closeReactor
 
 LINUX = sys.platform.startswith("linux")
 
@@ -227,6 +227,6 @@ class LoopOfTests(SynchronousTestCase):
         Others have none.
         """
         other = SelectReactor()
-        self.addCleanup(other.disconnectAll)
+        self.addCleanup(closeReactor, other)
         self.assertIsNone(loopOf(other))
         self.assertIsNone(loopOf(Clock()))

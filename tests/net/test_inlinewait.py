@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from muxd.net.eventloop import EventLoop
-from tests.net.eventloops import ReactorAround
+from tests.net.eventloops import ReactorAround, closeReactor
 from tests.net.test_eventloop import Reader
 
 LIMIT = 10.0
@@ -71,6 +71,7 @@ class InlineWaitTests(SynchronousTestCase):
         from twisted.internet.epollreactor import EPollReactor
 
         self.reactor: Any = EPollReactor()
+        self.addCleanup(closeReactor, self.reactor)
         self.loop = EventLoop(self.reactor)
         self.assertTrue(self.loop.goAround())
         self.reader = Reader(self.loop)
@@ -99,7 +100,6 @@ class InlineWaitTests(SynchronousTestCase):
         if limit.active():
             limit.cancel()
         self.reader.close()
-        self.reactor.disconnectAll()
         self.assertEqual(expired, [], "the reactor did not stop")
 
     def test_noTurns(self) -> None:
@@ -210,7 +210,7 @@ class GoAroundTests(SynchronousTestCase):
         from twisted.internet.epollreactor import EPollReactor
 
         reactor: Any = EPollReactor()
-        self.addCleanup(reactor.disconnectAll)
+        self.addCleanup(closeReactor, reactor)
         loop = EventLoop(reactor)
         reader = Reader(loop)
         self.addCleanup(reader.close)
