@@ -294,8 +294,10 @@ class AcceptThrottleTests(SynchronousTestCase):
         It is the number that the next file gets; it is too high where there is none.
         """
         self.assertEqual(lowestFree(), lowestFree())
-        with open(os.devnull) as file:
-            self.assertEqual(lowestFree(), file.fileno() + 1)
+        with open(os.devnull):
+            with open(os.devnull) as another:
+                expected = another.fileno()
+            self.assertEqual(lowestFree(), expected)
         self.patch(os, "open", failing(EMFILE))
         self.assertEqual(lowestFree(), sys.maxsize)
 
