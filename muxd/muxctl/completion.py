@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from muxd.muxctl.terminal import Terminal
 
 SCRIPTS: Mapping[str, str] = {"bash": "muxctl.bash", "zsh": "_muxctl"}
-"""Files of F{muxd/muxctl/shell/}, by the shell that reads them."""
+"""Files of C{muxd/muxctl/shell/}, by the shell that reads them."""
 
 
 def showCompletion(options: Namespace, terminal: Terminal) -> int:

@@ -126,12 +126,11 @@ class SimulatedPhone:
 
     def listen(self, port: int) -> socket.socket:
         """
-        Be a service of the phone: a client that connects to this port of the phone is accepted
+        Be a service of the phone: a connection to this port of the phone is accepted
         from the socket that is returned.
 
-        @return: a socket that listens, on this machine.  Close it when it is no longer
-            needed; connections are refused by the phone then as long as nothing else is
-            said of the port.
+        @return: a socket that listens, on this machine.  Once it is closed, connections
+            to the port end at once.
         """
         listening = socket.create_server(("127.0.0.1", 0))
         try:
@@ -384,6 +383,9 @@ class Simulation:
         try:
             text = self._answers.get(timeout=self._patience)
         except queue.Empty:
+            # An answer that comes later must not be taken for that of another command.
+            if self._process is not None:
+                self._process.kill()
             raise self._error(f"{line!r}: no answer within {self._patience:g} s") from None
         if not text:
             raise self._error(f"{line!r}: the daemon has ended")

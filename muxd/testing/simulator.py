@@ -269,7 +269,7 @@ def listeningPlace(
     reactor: Any, directory: str, isWindows: bool = platform.isWindows()
 ) -> NotedEndpoint:
     """
-    Where the daemon listens: a UNIX socket that no other user can reach, or on Windows
+    Where the daemon listens: a UNIX socket that only this user can reach, or on Windows
     any free port of this machine.
     """
     if isWindows:

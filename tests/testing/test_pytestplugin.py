@@ -29,7 +29,7 @@ import pytest
 @pytest.mark.muxd(count=1, udid="c" * 40)
 def test_failing(simulated_phone):
     print("address", os.environ["USBMUXD_SOCKET_ADDRESS"])
-    assert simulated_phone.udid == "somebody else's"
+    assert simulated_phone.udid == "another one's"
 
 @pytest.mark.muxd(trust="perhaps")
 def test_wrong(simulated_phone):

@@ -201,6 +201,23 @@ class SimulationTests(SynchronousTestCase):
         self.assertIn("ended with status", str(error))
         simulation.stop()
 
+    def test_noAnswer(self) -> None:
+        """
+        A daemon that does not answer in time is an error, and the end of it.
+        """
+        simulation = Simulation(patience=PATIENCE)
+        simulation.start()
+        process = simulation._process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        simulation._patience = 0.1
+        error = self.assertRaises(SimulationError, simulation.command, "stats")
+        self.assertIn("'stats': no answer within 0.1 s", str(error))
+        self.assertEqual(process.wait(PATIENCE), -signal.SIGKILL)
+        simulation._patience = PATIENCE
+        self.assertRaises(SimulationError, simulation.command, "stats")
+        self.assertRaises(SimulationError, simulation.stop)
+
     def test_killed(self) -> None:
         """
         If the test's own process is killed, the daemon ends, and leaves nothing.
