@@ -57,7 +57,7 @@ class Limits:
     """
     halfCloseGrace: float = 1.0
     """
-    How long nothing may move, after a peer has finished sending of which nobody knows
+    How long nothing may move, after a peer has finished sending of which it is not known
     whether it is still there, before that is taken for its end (protocol 3.7).  0 is at
     once.
     """
@@ -98,7 +98,7 @@ class Limits:
     orphanedRequests: int = 64
     """
     Requests for pair records that are not done although their clients have finished
-    sending, or have gone; with so many no client is accepted until half of them are done.
+    sending, or have gone; with this many no client is accepted until half of them are done.
     """
     stopTimeout: float = 5.0
     """

@@ -68,7 +68,7 @@ class RelayedConnection(Pipe):
     """
     A pipe whose second end is connected as soon as the first one is.
 
-    @ivar client: Who the first end is, in words.
+    @ivar client: The first end's address, in words.
     @ivar began: When it came.
     @ivar joined: Whether the second end was ever there.
     """
@@ -117,7 +117,7 @@ class RelayedConnection(Pipe):
 
     def endLost(self, end: PipeEnd, reason: Failure) -> None:
         """
-        Give up an attempt to connect that nobody is waiting for any more.
+        Give up an attempt to connect whose client has gone.
         """
         super().endLost(end, reason)
         if self._connecting is not None:
@@ -152,7 +152,7 @@ class RelayedConnection(Pipe):
 
 class _Departure(Factory):
     """
-    Builds the second end of one connection, as long as somebody waits for it.
+    Builds the second end of one connection, as long as the first one waits for it.
     """
 
     noisy = False
@@ -295,7 +295,7 @@ class RelayService(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Let nobody in any more, let both sides of each connection have what was
+        Stop accepting, let both sides of each connection have what was
         sent to them, and close it; all of it within L{Limits.stopTimeout}.
 
         @return: fires when that is done.
@@ -311,7 +311,7 @@ class RelayService(Service):
         ended = DeferredList(ends, consumeErrors=True).addTimeout(
             self._limits.stopTimeout, self.reactor
         )
-        # At the time-out, who has not taken its last bytes is left to itself.
+        # At the time-out, an end that has not taken its last bytes is left to itself.
         await ended
         self._hangUps.stop()
         self._halfClosed.stop()
@@ -365,7 +365,7 @@ class RelayService(Service):
 
     def arrived(self, endpoint: RelayEndpoint, client: str) -> RelayedConnection | None:
         """
-        Somebody has connected.
+        A client has connected.
 
         @return: what is to become of it; None if there are too many.
         """

@@ -87,7 +87,7 @@ class MuxService(Service):
         @param sources: Where devices come from: descriptions such as C{usb}, or
             callables that make a source from its receiver.
         @param configDir: Where pair records are; C{None} is the system's place.
-        @param limits: What nobody may exceed.
+        @param limits: What clients and phones may cost at most.
         @param preflight: Whether phones are asked for their trust; that needs the
             extra C{pairing}.
 
@@ -300,7 +300,7 @@ class MuxService(Service):
 
     async def _finish(self, what: str, ends: list[Deferred[Any]]) -> None:
         """
-        Wait until all of C{ends} have fired, but not for ever, and whatever
+        Wait until all of C{ends} have fired, but not forever, and whatever
         becomes of one of them.
         """
         for end in ends:

@@ -272,7 +272,7 @@ class _Deadline:
 
     def within(self, seconds: float) -> _Deadline:
         """
-        A deadline so many seconds from now, or this one if it comes first.
+        A deadline this many seconds from now, or the present one if it comes first.
         """
         other = _Deadline(seconds)
         sooner = self._end is None or (other._end or 0.0) < self._end
@@ -280,7 +280,7 @@ class _Deadline:
 
     def atMost(self, seconds: float) -> float:
         """
-        How long to do something that should take so many seconds.
+        How long to do something that should take this many seconds.
         """
         return seconds if self._end is None else max(0.0, min(seconds, self._end - self.now()))
 

@@ -103,7 +103,7 @@ class Detached:
 @dataclass(frozen=True, slots=True)
 class Paired:
     """
-    Somebody has just paired this host with it.
+    A program has just paired this host with it.
     """
 
     device: Device
@@ -188,7 +188,7 @@ class DeviceTable:
 
     A daemon names a device only once and speaks of a number afterwards; C
     daemons also take back devices that they never announced (protocol 9,
-    edge 59).  Whoever reads what comes out of here sees each device attached
+    edge 59).  A reader of what comes out of here sees each device attached
     before anything else happens to it.
     """
 

@@ -255,7 +255,7 @@ def _remembered(address: Address) -> Daemon:
 
 def _ignore(error: UsbmuxError) -> None:
     """
-    Nobody wants to know of a loss.
+    The default: a loss is not told.
     """
 
 

@@ -5,7 +5,7 @@ One conversation with a daemon: requests and their answers on one socket.
 A conversation may end by becoming something else: after Result 0 to a Connect
 or a Listen the socket is no longer ours.  It is given, as it is, to a protocol
 that is built at that very moment, inside the call that brought the Result; so
-there is no time in which a byte could come and belong to nobody, and what came
+there is no time in which a byte could come and have no owner, and what came
 in the same read as the Result is passed on right after C{connectionMade}.
 """
 

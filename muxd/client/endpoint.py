@@ -127,7 +127,7 @@ def endpointFromOptions(reactor: Any, options: Mapping[str, str]) -> UsbmuxClien
     An endpoint from the words of a description, see
     L{muxd.client.parser.UsbmuxClientParser}.
 
-    @raise ValueError: They make no sense; the text is for who typed them.
+    @raise ValueError: They make no sense; the text is for the person that typed them.
     """
     unknown = sorted(options.keys() - OPTIONS)
     if unknown:

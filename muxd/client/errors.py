@@ -45,7 +45,7 @@ class _ConnectError(UsbmuxError, error.ConnectError):
 
 class NoDaemon(problems.NoDaemon, _ConnectError):
     """
-    Nobody listens where we looked, or we may not talk to them.
+    Nothing listens where we looked, or we may not connect there.
     """
 
 

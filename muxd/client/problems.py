@@ -1,11 +1,11 @@
 # -*- test-case-name: tests.client.test_problems -*-
 """
 What can go wrong between a program and a phone, each with a text for the person
-who can do something about it.
+that can do something about it.
 
 Programs with a reactor and those without get the same errors, with the same names
 and texts: L{muxd.client.errors} makes Twisted's C{ConnectError}s of them, and
-L{muxd.client.socketerrors} makes C{OSError}s.  Who handles both catches these.
+L{muxd.client.socketerrors} makes C{OSError}s.  Code that handles both catches these.
 
 No Twisted in here.
 """
@@ -48,7 +48,7 @@ class UsbmuxError(Exception):
 
 class NoDaemon(UsbmuxError):
     """
-    Nobody listens where we looked, or we may not talk to them.
+    Nothing listens where we looked, or we may not connect there.
     """
 
     def __init__(self, where: str, reason: object) -> None:

@@ -3,7 +3,7 @@
 Which of the devices that a daemon knows is meant.
 
 One rule for programs with a reactor and for those without: phones on the network
-count only for who asks for them, and a cable wins unless the network is
+count only for callers that ask for them, and a cable wins unless the network is
 preferred.  No Twisted in here.
 """
 

@@ -28,7 +28,7 @@ class UsbmuxError(problems.UsbmuxError, OSError):
 
 class NoDaemon(problems.NoDaemon, UsbmuxError, ConnectionError):
     """
-    Nobody listens where we looked, or we may not talk to them.
+    Nothing listens where we looked, or we may not connect there.
     """
 
     errno = numbers.ECONNREFUSED

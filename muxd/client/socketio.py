@@ -28,7 +28,7 @@ Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 
 LONGEST = 1e6
-"""Seconds beyond which a time-out is none: C{socket} takes only so much."""
+"""Seconds beyond which a time-out is none: C{socket} takes no more."""
 
 CHUNK = 65536
 """Bytes to read at once."""
@@ -73,7 +73,7 @@ class Deadline:
 
     def atMost(self, seconds: float) -> float:
         """
-        How long to do something that should take so many seconds.
+        How long to do something that should take this many seconds.
         """
         if self._end is None:
             return seconds
@@ -95,7 +95,7 @@ class Deadline:
 
     def within(self, seconds: float) -> Deadline:
         """
-        A deadline so many seconds from now, or this one if it comes first.
+        A deadline this many seconds from now, or the present one if it comes first.
         """
         other = Deadline(seconds, self._clock)
         if self._end is None or (other._end or 0.0) < self._end:
@@ -227,7 +227,7 @@ def openSocket(address: Address, deadline: Deadline, sleep: Sleep = time.sleep) 
     """
     Connect to a daemon.
 
-    @raise NoDaemon: Nobody is there, or we are not allowed to.
+    @raise NoDaemon: Nothing listens there, or we are not allowed to connect.
     """
     subject = f"usbmuxd at {address}"
     try:

@@ -29,7 +29,7 @@ from muxd.client.feed import EventReceiver, FeedFactory
 
 class IDeviceObserver(Interface):
     """
-    Whom a L{DeviceWatcher} tells of phones.
+    An observer, which a L{DeviceWatcher} tells of phones.
     """
 
     def deviceAttached(device: Device) -> None:

@@ -26,7 +26,7 @@ def jsonLine(values: Mapping[str, Any]) -> str:
     """
     One object in one line.
     """
-    # Not needed by who reads tables, and it takes its time to import.
+    # Not needed for tables, and it takes its time to import.
     import json
 
     return json.dumps(values)

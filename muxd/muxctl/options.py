@@ -29,7 +29,7 @@ exit status:
   0  done                             3  no daemon
   1  no phone, refused, no record     4  time-out
   2  wrong usage                      5  daemon, phone or file failed us meanwhile
-  130, 141  interrupted, nobody reads our output any more
+  130, 141  interrupted, and our output has no reader any more
 
 completion:
   eval "$(muxctl completion bash)", or zsh; see muxctl(1)

@@ -177,7 +177,7 @@ class _Upwards(Thread):
                 continue
             silence += max(pause, 0.0)
             if self._received.isUnderway:
-                # The phone is not silent, but nobody takes what it says.
+                # The phone is not silent, but what it says is not taken.
                 silence = 0.0
             elif silence >= enough:
                 return
@@ -222,7 +222,7 @@ def _downwards(phone: socket.socket, stdout: TextIO, heard: Event, received: Tra
     """
     From the phone to standard output, until the phone closes.
 
-    @raise BrokenPipeError: Nobody reads the output.
+    @raise BrokenPipeError: The output has no reader any more.
     """
     output = _unbuffered(stdout)
     while data := _receive(phone):
@@ -260,7 +260,7 @@ def _end(phone: socket.socket) -> None:
 def _unbuffered(stream: TextIO) -> BinaryIO | io.RawIOBase:
     """
     The bytes beneath a text stream: one system call for each read and write, as
-    nobody should have to wait until a buffer is full.
+    no reader should have to wait until a buffer is full.
     """
     buffer = stream.buffer
     return buffer.raw if isinstance(buffer, io.BufferedReader | io.BufferedWriter) else buffer

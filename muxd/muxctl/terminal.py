@@ -35,7 +35,7 @@ class Terminal:
         """
         encoding = self.stdout.encoding or "utf-8"
         for line in lines:
-            # Somebody's name for a program need not exist in our locale.
+            # A program's name need not exist in our locale.
             self.stdout.write(line.encode(encoding, "replace").decode(encoding) + "\n")
         self.stdout.flush()
 

@@ -1,8 +1,8 @@
 # -*- test-case-name: tests.net.test_accepting -*-
 """
-What becomes of a client whom the system cannot let in.
+What becomes of a client that the system cannot accept.
 
-C{accept} fails with one of L{SHORT} before it takes anybody out of the queue: who
+C{accept} fails with one of L{SHORT} before it takes a client out of the queue: what
 waits there goes on waiting, and the socket stays readable.  Twisted's
 C{twisted.internet.tcp.Port}, of which UNIX, TCP, TLS and adopted ports are
 all made, does one of two things then.  With EMFILE it gives up a descriptor that it has
@@ -11,8 +11,8 @@ gone as well, it logs a line and returns to the reactor, which calls it again at
 for as long as the shortage lasts.
 
 It offers no hook for this but the socket that it accepts from, its attribute C{socket}.
-So that socket is stood in for by one whose C{accept} tells whom it may concern, who is
-to stop the port's reading, and then says to Twisted that nobody waits.  Everything else
+So that socket is stood in for by one whose C{accept} tells a callback, which is
+to stop the port's reading, and then says to Twisted that no client waits.  Everything else
 is the socket's own, and other errors are Twisted's to handle.  Ports of other kinds,
 such as those of Windows' I/O completion ports, have no C{accept} to be observed and are
 left as they are.
@@ -54,7 +54,7 @@ class _WatchedSocket:
 
     def accept(self) -> Any:
         """
-        Let somebody in; "nobody waits" if that is not possible now.
+        Accept a client; "none waits" if that is not possible now.
         """
         try:
             return self._socket.accept()

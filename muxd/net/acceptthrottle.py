@@ -4,20 +4,20 @@ Whether there is room for another client.
 
 Each client is a file descriptor, and a process may have so many of them.  A listening
 socket whose connections cannot be accepted stays readable, and the reactor would run
-in circles, or would have to cut off whoever comes; and the daemon itself would have
-none left for a phone or a pair record.  So the ports are closed before that: who comes
+in circles, or would have to cut off each new client; and the daemon itself would have
+none left for a phone or a pair record.  So the ports are closed before that: a client that comes
 then waits in the kernel's queue, and is let in when others have gone.
 
 The system always gives out the lowest number that is free.  The number of a client's
-descriptor therefore tells how many are open, whoever has opened them; once they have
+descriptor therefore tells how many are open, whatever has opened them; once they have
 been short, the number that would be given out next tells.
 
 A client's last request may be for a pair record, and is done though the client does
 not wait for it.  Clients come and go faster than a disk writes: when many of them have
-left something behind, nobody is let in until it is less.
+left something behind, no client is accepted until it is less.
 
 What cannot be seen coming is that the whole system is short of something, or that
-somebody takes all descriptors at one go: that shows when a client cannot be let in
+all descriptors are taken at one go: that shows when a client cannot be accepted
 (L{muxd.net.accepting}), and the ports are closed as well.
 """
 
@@ -48,7 +48,7 @@ class AcceptingPort(Protocol):
 
     def pause(self) -> None:
         """
-        Leave those who come in the queue.
+        Leave new clients in the queue.
         """
 
     def resume(self) -> None:
@@ -75,7 +75,7 @@ class AcceptThrottle:
     Closes ports and opens them again.
 
     @ivar ports: Where clients connect.
-    @ivar isClosed: Whether nobody is let in at present.
+    @ivar isClosed: Whether no client is accepted at present.
     @ivar pauses: How often the ports have been closed.
     """
 
@@ -107,7 +107,7 @@ class AcceptThrottle:
         """
         Let clients in.
 
-        @param allowed: How many files this process may have open; C{None} if nobody
+        @param allowed: How many files this process may have open; C{None} if the system
             counts them.
         """
         self._hasBegun = True
@@ -118,7 +118,7 @@ class AcceptThrottle:
 
     def stop(self) -> None:
         """
-        The ports are somebody else's now; leave no timer behind.
+        The ports are no longer throttled; leave no timer behind.
         """
         self._highest = None
         self.isClosed = self._isBehind = self._hasBegun = False
@@ -130,16 +130,16 @@ class AcceptThrottle:
 
     def clientConnected(self, transport: Any) -> None:
         """
-        Somebody has come in.
+        A client has been accepted.
 
-        @param transport: If it has no descriptor, it takes none from anybody.
+        @param transport: If it has no descriptor, it takes none from the others.
         """
         if self._highest is None or self.isClosed:
             return
         fileno: Callable[[], int] | None = getattr(transport, "fileno", None)
         if fileno is None:
             return
-        # Who comes after somebody has gone gets that one's number.
+        # A new connection gets the lowest free descriptor, so its number alone says little.
         number = self._lowestFree() if self._wary else fileno()
         if number >= self._highest:
             self._close()
@@ -193,7 +193,7 @@ class AcceptThrottle:
 
     def clientGone(self) -> None:
         """
-        Somebody has gone.
+        A client has gone.
         """
         if self.isClosed:
             self._open()

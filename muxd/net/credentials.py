@@ -72,7 +72,7 @@ def peerOf(sock: Any) -> Peer | None:
 
 def peerText(transport: Any) -> str:
     """
-    Who is at the other end of a transport, for a log: a process, or an address.
+    The other end of a transport, for a log: a process, or an address.
     """
     peer = peerOf(getattr(transport, "socket", None))
     if peer is not None:

@@ -7,7 +7,7 @@ the answer comes, and what is done for it ends when it closes (L{muxd.net.peers}
 event tells of that: a socket that has sent its end of file has nothing to send when it is
 closed.  So they are looked at now and then, as long as there are any.
 
-Of a peer elsewhere nobody knows whether it is still there.  It has a grace: what is done
+Whether a peer elsewhere is still there is not known.  It has a grace: what is done
 for it ends when for so long nothing has moved.
 """
 
@@ -47,7 +47,7 @@ class FinishedPeer(Protocol):
 
     def graceOver(self) -> None:
         """
-        Nobody knows whether the peer is still there, and nothing has moved for so long
+        Whether the peer is still there is not known, and nothing has moved for so long
         that it is taken to have gone.  It gets what was sent to it.
         """
 
@@ -66,7 +66,7 @@ class FinishedPeer(Protocol):
 @dataclass(slots=True)
 class _Unknown:
     """
-    A peer of which nobody knows.
+    A peer of which it is not known whether it is still there.
 
     @ivar progress: What had moved when it was looked at last.
     @ivar since: Since when nothing else has, in the clock's seconds.
@@ -80,7 +80,7 @@ class HalfClosedWatch:
     """
     Peers that have finished sending.  It has timers only while there are some.
 
-    @ivar grace: How many seconds of silence end what is done for a peer of which nobody
+    @ivar grace: How many seconds of silence end what is done for a peer of which nothing
         knows whether it is still there; 0 if there is to be no doubt in its favour.
     """
 

@@ -6,7 +6,7 @@ An end of file does not say so: the peer may only have finished sending.  Where 
 peer is on this machine the kernel knows, and is asked (L{muxd.net.peers}).  What becomes
 of a peer that has only finished sending is in L{muxd.net.halfclosed}.
 
-And nobody reads an end of file from a socket that is paused.  The reactor does not look
+And an end of file is not read from a socket that is paused.  The reactor does not look
 at it at all, and where the other side of its stream takes nothing it would stay paused
 for as long as the phone is plugged in, whatever has become of the client.  So sockets
 that are paused are looked at now and then.
@@ -25,7 +25,7 @@ from zope.interface import implementer
 from muxd.net.peers import Presence, presenceOf
 
 LOOKS = 3
-"""How often somebody who is paused is looked at before the patience ends."""
+"""How often a paused peer is looked at before the patience ends."""
 
 
 def hasHungUp(transport: Any) -> bool:
@@ -67,14 +67,14 @@ def hangUp(transport: Any) -> None:
 
 class Pausable(Protocol):
     """
-    What is known of whoever reads a socket.
+    What is known of the reader of a socket.
     """
 
     received: int
     """How many bytes have come."""
 
     peer: Any
-    """Who is at the other end, whose C{consumer} takes them."""
+    """The other end, whose C{consumer} takes them."""
 
     transport: Any
 
@@ -82,7 +82,7 @@ class Pausable(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Gone:
     """
-    Somebody whose peer has gone.
+    A producer whose peer has gone.
 
     @ivar progress: How much had come then, and been taken at the other end.
     @ivar since: The reactor's seconds.
@@ -94,7 +94,7 @@ class _Gone:
 
 class HangUpWatch:
     """
-    Those who have paused a socket.
+    The producers that have paused a socket.
 
     What the peer had sent before it went is still in the socket, and is read as the
     other side takes it: the end comes when nothing has been taken for some time.
@@ -102,7 +102,7 @@ class HangUpWatch:
 
     def __init__(self, clock: IReactorTime, patience: float) -> None:
         """
-        @param patience: For so many seconds may nothing that came from a peer that has
+        @param patience: How many seconds nothing that came from a peer that has
             gone be taken; up to a third more pass before that is noticed.
         """
         self._clock = clock
@@ -112,16 +112,16 @@ class HangUpWatch:
 
     def add(self, reader: Pausable) -> None:
         """
-        Somebody does not read any more.
+        A producer is paused.
         """
         self._paused.setdefault(reader)
         if self._timer is None:
-            # It goes on until it finds nobody: pauses are short and many.
+            # It goes on until there is none: pauses are short and many.
             self._timer = self._clock.callLater(self._patience / LOOKS, self._look)
 
     def remove(self, reader: Pausable) -> None:
         """
-        Somebody reads again, or is gone.
+        A producer is resumed, or gone.
         """
         self._paused.pop(reader, None)
 
@@ -153,7 +153,7 @@ class HangUpWatch:
 @implementer(IPushProducer)
 class WatchedProducer:
     """
-    The transport of somebody who is watched while it is paused.
+    The transport of a producer that is watched while it is paused.
     """
 
     __slots__ = ("_reader", "_transport", "_watch")
@@ -179,7 +179,7 @@ class WatchedProducer:
 
     def stopProducing(self) -> None:
         """
-        Nobody takes anything any more.
+        Nothing is taken any more.
         """
         self._watch.remove(self._reader)
         self._transport.stopProducing()

@@ -174,7 +174,7 @@ class ListeningEndpoint:
         self, port: IListeningPort, acceptFailed: Callable[[OSError], object]
     ) -> IListeningPort | None:
         """
-        Nobody was in the way.
+        The port is open.
         """
         if self._isInherited:
             # It is systemd's, and so is its file.
@@ -233,7 +233,7 @@ class ListeningEndpoint:
 
     def pause(self) -> None:
         """
-        Leave those who come in the kernel's queue.
+        Leave new clients in the kernel's queue.
         """
         self._isPaused = True
         self._tell("stopReading")
@@ -263,7 +263,7 @@ class ListeningEndpoint:
 
     def close(self) -> Deferred[None]:
         """
-        Let nobody in any more, and remove the socket's file if it is ours.
+        Stop accepting, and remove the socket's file if it is ours.
 
         @return: fires when that is done.
         """
@@ -301,9 +301,9 @@ class ListeningEndpoint:
 
     def _listenAgain(self) -> None:
         """
-        Take the path back, if nobody else listens there.
+        Take the path back, if no other daemon listens there.
 
-        @raise CannotListen: Somebody does, or it cannot be done.
+        @raise CannotListen: Another one does, or it cannot be done.
         """
         assert self._clients is not None
         before = self._opening

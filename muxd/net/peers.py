@@ -3,18 +3,18 @@
 Whether a socket's other end is still held by a program.
 
 An end of file does not tell: a program that has closed its socket and one that has only
-finished sending look the same to who reads.  Linux knows better where the other end is on
+finished sending look the same to a reader.  Linux knows better where the other end is on
 the same machine:
 
   - A UNIX socket is hung up (C{POLLHUP}) once its peer is closed, and not before.
 
   - A TCP socket that was only shut down still has an inode, which is that of the program's
     descriptor; one that was closed lives on in FIN_WAIT2, without one.  The kernel tells of
-    a single socket by its addresses (C{sock_diag(7)}), to anybody, in some microseconds,
+    a single socket by its addresses (C{sock_diag(7)}), to any user, in some microseconds,
     whatever the number of sockets.
 
 The kernel tells of the network namespace that asks.  A peer in another one, or on another
-machine, is not found, and nobody knows.
+machine, is not found, and there it is not known.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _ERROR = struct.Struct("=i")
 _ANY_COOKIE = b"\xff" * 8
 
 BATCH = 32
-"""Questions at a time: so many answers fit into a netlink socket's default buffer."""
+"""Questions at a time: as many answers fit into a netlink socket's default buffer."""
 
 _MAPPED = "::ffff:"
 
@@ -62,7 +62,7 @@ class Presence(Enum):
 
     @cvar GONE: It has been closed: nothing that is sent will be read.
     @cvar HELD: A program holds it, and may read.
-    @cvar UNKNOWN: Nobody can tell.
+    @cvar UNKNOWN: The kernel cannot tell.
     """
 
     GONE = "gone"

@@ -10,7 +10,7 @@ What is required of both:
     the far side, and a pipe holds nothing itself.
 
   - What was received before an end is delivered before the other end is
-    closed, without anybody waiting for it, and not for ever: a transport that
+    closed, without a caller waiting for it, and not forever: a transport that
     takes none of its last bytes for some time is aborted.
 
   - One direction may end before the other, where the transports can say so:
@@ -118,7 +118,7 @@ class PipeEnd(Protocol):
     @ivar isTold: Whether this end's transport has taken everything, and been told that
         it was all.
     @ivar consumer: What is written to in order to reach this end's transport;
-        set beforehand by who has written to it already.
+        set beforehand by a protocol that has written to it already.
     """
 
     peer: PipeEnd
@@ -242,7 +242,7 @@ class Pipe:
             that the first of them to go gave.
         @param buffer: How many bytes may wait for a socket before the other end
             is read no further; None for as many as Twisted lets wait.
-        @param watch: Who looks whether the peer of the first end has gone while
+        @param watch: What looks whether the peer of the first end has gone while
             that is not read.
         @param halfClosed: Looks whether a peer that has finished sending has gone; None
             to wait for it in any case.
@@ -394,7 +394,7 @@ class Pipe:
 
     def _progress(self) -> list[object]:
         """
-        What is different when an end has taken something, as far as somebody knows.
+        What is different when an end has taken something, as far as is known.
         """
         return [getattr(end.consumer, "progress", None) for end in (self.first, self.second)]
 

@@ -18,12 +18,12 @@ MOST = 64
 """How many descriptors one L{Poller.wait} tells of; the others have their turn next."""
 
 LONGEST = 86400.0
-"""The longest time to wait, in seconds: who asks for more is back earlier."""
+"""The longest time to wait, in seconds; a longer one ends earlier."""
 
 
 class Poller:
     """
-    Descriptors, and who is to be told when something happens to them.
+    Descriptors, and what is to be told when something happens to them.
 
     L{wait} fills the lists C{ready} and C{events}, which are used again by the next
     one.  Nothing else may change them.

@@ -47,7 +47,7 @@ _OWNER = frozenset({"user", "group"})
 @dataclass(frozen=True, slots=True)
 class Owner:
     """
-    Whom a socket's file is given to; -1 for nobody else than it belongs to anyway.
+    The user and group that a socket's file is given to; -1 leaves it as it is.
     """
 
     uid: int = -1

@@ -47,7 +47,7 @@ def startingAlone(
     Keep other daemons of our kind from looking for a stale socket, removing it and
     binding, while we do: the second of two would remove the socket of the first.
 
-    The lock is on the directory, so that it leaves no file.  As anybody may hold it who
+    The lock is on the directory, so that it leaves no file.  As any user may hold it that
     may read the directory, it is waited for only so long.
 
     @param patience: Seconds; it blocks.
@@ -60,7 +60,7 @@ def startingAlone(
     try:
         descriptor = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        yield False  # What is wrong with it is said by who binds there.
+        yield False  # What is wrong with it is said when it is bound there.
         return
     try:
         end = time.monotonic() + patience
@@ -100,7 +100,7 @@ def removeStaleSocket(path: str) -> None:
             _removeLock(path)
     except OSError as error:
         raise CannotListen(explain(path, error)) from error
-    # Asked last, so that a daemon that is alive is named to those, too, who may
+    # Asked last, so that a daemon that is alive is named to users, too, that may
     # not replace it.
     if not os.access(directory, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
         raise CannotListen(explain(path, PermissionError(errno.EACCES, "")))
@@ -128,7 +128,7 @@ def explain(path: str, error: BaseException) -> str:
 
 def _userID() -> str:
     """
-    Who we are, on systems that have numbers for that.
+    This process's user, on systems that have numbers for that.
     """
     return str(os.geteuid()) if hasattr(os, "geteuid") else os.environ.get("USERNAME", "?")
 
@@ -152,7 +152,7 @@ def _isSocket(path: str) -> bool:
 
 def _refuseIfAlive(path: str) -> None:
     """
-    @raise CannotListen: Somebody listens at C{path}.
+    @raise CannotListen: Another daemon listens at C{path}.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         # A daemon with a full backlog would make a blocking attempt wait.

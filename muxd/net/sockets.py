@@ -11,7 +11,7 @@ same when no receiver asks for them.
 I{Writing.}  A Twisted transport keeps what is written to it until the reactor's next turn,
 which joins small writes but costs a turn, two changes of what epoll watches,
 and a copy.  What a pipe writes is a phone's packet: it is as large as it gets,
-and somebody waits for it.  So the socket is asked first, and the transport gets
+and its reader waits for it.  So the socket is asked first, and the transport gets
 what it does not take.
 
 Then order is at stake: while the transport has something of ours, everything
@@ -81,7 +81,7 @@ def consumerOf(transport: Any, isEmpty: bool = True, limit: int | None = None) -
 def heldByKernel(descriptor: int) -> int:
     """
     How much a socket has taken that its peer has not, in a measure of the system's; 0
-    where nobody knows.
+    where that is not known.
     """
     try:
         from fcntl import ioctl

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.net.test_socketwatch -*-
 """
-A UNIX socket's file for as long as somebody listens behind it.
+A UNIX socket's file for as long as a daemon listens behind it.
 
 The C daemon removes whatever is at its path and puts its own socket there, while the one
 who listened behind the old file notices nothing: it is deaf.  And one who removes its file
@@ -103,7 +103,7 @@ class WatchState(Enum):
     """
     What has become of a socket's file.
 
-    @cvar IDLE: Nobody listens there.
+    @cvar IDLE: This process does not listen there.
     @cvar HELD: It is ours.
     @cvar LOST: It was, and is not there or is another's.
     """

@@ -145,7 +145,7 @@ class Acceptor:
     A listening socket, whose connections are taken one by one.
 
     @ivar error: Why nothing was taken the last time, an error number: C{EAGAIN} when
-        nobody was waiting; 0 after a success.
+        none was waiting; 0 after a success.
     """
 
     __slots__ = ("_listening", "error")

@@ -6,9 +6,9 @@ Whatever is killed at whatever moment, a file is there with its old content or i
 one, and so it is after a power cut: new content is written to a file of its own,
 flushed to the disk, and renamed.
 
-Nothing is opened that could keep somebody waiting, and nothing is read that lies
+Nothing is opened that could keep a reader waiting, and nothing is read that lies
 elsewhere: what is no plain file with this one name, a link, a FIFO or a device, is as
-if there was nothing, whoever has put it there.
+if there was nothing, whichever program has put it there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from twisted.python.filepath import FilePath
 
 class NotARegularFile(OSError):
     """
-    There is something, and it is no plain file.  Its errno is ENOENT: to whoever
+    There is something, and it is no plain file.  Its errno is ENOENT: to a caller that
     asked it is as if there was nothing.
     """
 

@@ -38,7 +38,7 @@ class ClientDetails:
         version = _text(values, "ClientVersionString", self.version)
         libraryVersion = values.get("kLibUSBMuxVersion")
         # A property list has 64-bit integers at most: larger ones could not be
-        # told to anybody.
+        # written.
         if type(libraryVersion) is not int or not 0 <= libraryVersion < 1 << 63:
             libraryVersion = self.libraryVersion
         return ClientDetails(
@@ -70,7 +70,7 @@ _KEYS = ("ProgName", "BundleID", "ClientVersionString", "kLibUSBMuxVersion")
 
 class Introduction:
     """
-    What one client's requests have said about it.  It is worked out when somebody asks,
+    What one client's requests have said about it.  It is worked out when it is asked for,
     or when there is more of it: most clients say one thing and are never asked about.
     """
 

@@ -49,7 +49,7 @@ def resultOf(reason: Failure) -> Result:
 
 class _PhoneFactory(Factory):
     """
-    Builds the phone's end of one pipe, as long as somebody waits for it.
+    Builds the phone's end of one pipe, as long as a client waits for it.
     """
 
     noisy = False
@@ -117,7 +117,7 @@ class ConnectAttempt:
         """
         Let the bytes flow.
 
-        @param client: The client's transport; nobody else's producer.
+        @param client: The client's transport, which has no other producer.
         @param held: What the client sent behind its request.
         """
         if held:

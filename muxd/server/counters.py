@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 @dataclass(slots=True, kw_only=True)
 class ServerCounters:
     """
-    Counted since the factory was made; who wants rates takes differences.
+    Counted since the factory was made; rates are differences.
 
     @ivar connections: Clients accepted.
     @ivar commands: Requests by C{MessageType}; whatever has a name of its own

@@ -55,12 +55,12 @@ class ControlFactory(Factory):
     @ivar firstLook: What the first lists of devices wait for.
     @ivar commands: Answers requests.
     @ivar throttle: Lets clients in while there is room for them.
-    @ivar hangUps: Looks at those who are not read from.
+    @ivar hangUps: Looks at clients that are not read from.
     @ivar halfClosed: Looks at those that have finished sending.
     @ivar counters: What has happened so far.
     @ivar clients: All that are connected.
     @ivar logsConnects: Whether each Connect is worth a line.  It costs as much as the
-        Connect, so it is for operators who look for a fault.
+        Connect, so it is for operators that look for a fault.
     """
 
     noisy = False
@@ -106,7 +106,7 @@ class ControlFactory(Factory):
 
     def stopFactory(self) -> None:
         """
-        Nobody listens with this any more: leave no timer behind.
+        No port listens with this factory any more: leave no timer behind.
         """
         self._limit.stop()
         self.throttle.stop()
@@ -171,7 +171,7 @@ class ControlFactory(Factory):
             self.halfClosed.stop()
             waiting, self._whenEmpty = self._whenEmpty, []
             if waiting:
-                # It may have been needed since nobody listens any more.
+                # It may have been needed since the last port was closed.
                 self._limit.stop()
             for empty in waiting:
                 empty.callback(None)
@@ -200,7 +200,7 @@ class ControlFactory(Factory):
 
     def connecting(self, transport: object, attached: AttachedDevice, port: int) -> None:
         """
-        A client asks for a port of a phone: tell who, if that is wanted.
+        A client asks for a port of a phone: log which client, if that is wanted.
         """
         if self.logsConnects:
             self._log.debug(

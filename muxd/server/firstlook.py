@@ -69,7 +69,7 @@ class FirstLook:
 
     def stop(self) -> None:
         """
-        The service stops: answer all who wait.
+        The service stops: answer all waiting clients.
         """
         self._end()
 

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.server.test_input -*-
 """
-What a client has sent and nobody has looked at yet, and no more of it than allowed.
+Bytes received from a client and not yet parsed, up to a limit.
 
 It is held while a request before it waits for its answer, from a phone or a disk, and
 it may all be requests that have to wait themselves.  So it is not enough to read no
@@ -100,7 +100,7 @@ class InputQueue:
 
     def resume(self) -> None:
         """
-        Read on, for whoever wants to know of it.
+        Read on, for what takes the bytes from now on.
         """
         if self._isPaused:
             self._isPaused = False

@@ -95,7 +95,7 @@ class EventBroadcaster:
 
     def listenerListBody(self) -> bytes:
         """
-        The body of the answer to C{ListListeners}, made once per change: who listens
+        The body of the answer to C{ListListeners}, made once per change: which clients listen
         says no more about itself.
         """
         if self._listenerList is None:

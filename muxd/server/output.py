@@ -75,7 +75,7 @@ class OutputQueue:
 
     def release(self) -> Consumer:
         """
-        Leave the transport to somebody else, with everything written to it.
+        Leave the transport to the pipe, with everything written to it.
 
         @return: What to write to from now on; it has no producer.
         """

@@ -50,12 +50,12 @@ NOTIFICATIONS = (
 
 MODERN = {"iPhone": 7, "iPad": 7, "iPod": 7, "Watch": 2, "AppleTV": 9}
 """
-The first versions that show a dialog, and that want to know who asks.  A class that is not
+The first versions that show a dialog, and that want to know which host asks.  A class that is not
 here is younger than all of these: RealityDevice, AudioAccessory, Mac.
 """
 
 MAX_RECORDS_TRIED = 3
-"""So many records are tried, one after the other, if somebody goes on storing them."""
+"""At most this many records are tried, if new ones keep being stored."""
 
 EXPECTED_ERRORS = (
     LockdownError,
@@ -193,7 +193,7 @@ class Preflight:
 
     def recordSaved(self, recordID: str) -> None:
         """
-        Somebody has stored a record: if it is this phone's, perhaps we need not
+        A program has stored a record: if it is this phone's, perhaps we need not
         ask it.
         """
         if sameUDID(recordID, self._udid):
@@ -231,7 +231,7 @@ class Preflight:
 
     def _news(self, _: object = None) -> None:
         """
-        Look again: somebody has said something, or it is time.
+        Look again: the phone has told of something, or it is time.
         """
         if self._isOver or Outcome.NEWS not in TRANSITIONS[self.stage]:
             return
@@ -301,7 +301,7 @@ class Preflight:
 
     async def _askType(self) -> Outcome:
         """
-        Begin a conversation and see who answers.
+        Begin a conversation and see which service answers.
         """
         self._hangUp()
         connecting = connectLockdown(self._device.endpoint(LOCKDOWN_PORT), self._shop.clock)
@@ -330,7 +330,7 @@ class Preflight:
                         "{udid} does not know its pair record any more (it was erased, or"
                         " paired from scratch): the record is removed."
                     )
-                # Somebody may have paired meanwhile.
+                # A program may have paired meanwhile.
                 continue
             except PhoneLocked:
                 return Outcome.LOCKED
@@ -344,7 +344,7 @@ class Preflight:
     async def _request(self) -> Outcome:
         """
         Ask for trust.  The phone shows its dialog when it is asked for the first
-        time, and answers the same to whoever asks while it does.
+        time, and answers the same to all that ask while it does.
         """
         shop, lockdown = self._shop, self._lockdown
         assert lockdown is not None
@@ -372,7 +372,7 @@ class Preflight:
 
     async def _introduce(self, lockdown: ILockdown, host: str) -> None:
         """
-        Say who asks, for the dialog.  A phone that does not want to hear it can be
+        Say which host asks, for the dialog.  A phone that does not want to hear it can be
         asked all the same.
         """
         try:
@@ -394,7 +394,7 @@ class Preflight:
 
     def _observe(self) -> None:
         """
-        Have the phone tell when somebody taps.  Where it does not, the timer
+        Have the phone tell when its owner taps.  Where it does not, the timer
         finds out.
         """
         self._observing = observing = Deferred.fromCoroutine(self._connectObserver())

@@ -10,23 +10,23 @@ In each stage one thing is tried, and its outcome leads to the next stage::
        NORMAL
          v
     CHECKING ---TRUSTED--> TRUSTED                           (its record is good)
-         |  \ \--LOCKED--> LOCKED ---NEWS--> ASKING_TYPE    (until somebody unlocks it)
+         |  \ \--LOCKED--> LOCKED ---NEWS--> ASKING_TYPE    (until it is unlocked)
          |   \---UNSURE--> UNSURE ---NEWS--> ASKING_TYPE    (it cannot be told yet)
       STRANGER
          v
     REQUESTING --TRUSTED--> TRUSTED                          (it trusts us now)
          |  | \---DENIED---> DENIED                          (not before it is replugged)
          |  |
-         |  +----LOCKED---> LOCKED ---NEWS--> ASKING_TYPE    (until somebody unlocks it)
+         |  +----LOCKED---> LOCKED ---NEWS--> ASKING_TYPE    (until it is unlocked)
       PENDING
          v
-    WAITING ----NEWS------> ASKING_TYPE                      (somebody has tapped)
+    WAITING ----NEWS------> ASKING_TYPE                      (its owner has tapped)
 
 Whatever else goes wrong anywhere leads to RESTING, and after a while from the
 beginning.  There is no end in which a phone stays invisible: it is shown in every
 stage in L{SHOWN}, and by a timer if it reaches none of them soon.
 
-NEWS is that somebody has tapped, unlocked or paired, or that it is time to look.
+NEWS is a tap, an unlock or a pairing, or that it is time to look.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Outcome(Enum):
     """
     What came of it.
 
-    @cvar NEWS: Somebody has done something: tapped, unlocked, paired; or it is
+    @cvar NEWS: Something was done: a tap, an unlock, a pairing; or it is
         time to look.
     @cvar FAILED: There was no answer, or none that means anything.
     """
@@ -125,7 +125,7 @@ SHOWN = frozenset(
     }
 )
 """
-Where nothing is left to be done that anybody should wait for: a phone without a
+Where nothing is left to be done that is worth waiting for: a phone without a
 record gets none before its owner has tapped, and making its keys takes a while.
 """
 

@@ -21,7 +21,7 @@ from muxd.server.preflight import Preflight, PreflightContext
 from muxd.server.registry import DeviceRegistry
 
 IBRIDGE = 0x8600
-"""A coprocessor, which nobody is asked to trust (protocol 5.1)."""
+"""A coprocessor, which is never asked for its trust (protocol 5.1)."""
 
 MAKERS = 2
 """Records that are made at a time: more would only take each other's time."""
@@ -73,7 +73,7 @@ class PreflightReceiver:
 
     def deviceAttached(self, device: IDevice) -> None:
         """
-        See whether it trusts us, unless it is of a kind that nobody asks.
+        See whether it trusts us, unless it is of a kind that is never asked.
         """
         identity = device.identity
         if identity.connectionType != "USB" or identity.productID == IBRIDGE:
@@ -109,7 +109,7 @@ class PreflightReceiver:
 
     def stop(self) -> None:
         """
-        Ask nobody any more.
+        Stop all preflights.
         """
         for preflight in self._preflights.values():
             preflight.stop()

@@ -116,7 +116,7 @@ class ControlProtocol(Protocol):
 
         Replies to what it has asked are still sent.  A Connect goes on if the
         client is still there to read, or may be and has sent something for the phone
-        already; otherwise nobody would ever use the stream.
+        already; otherwise the stream would never be used.
         """
         self._inputEnded = True
         if self.state is State.CONNECTED:
@@ -243,7 +243,7 @@ class ControlProtocol(Protocol):
     def _process(self) -> None:
         """
         Perform every request that has arrived completely; if there are many, some
-        of them now, and the others when it has been everybody's turn.
+        of them now, and the others when all clients have had their turn.
 
         A Connect that fails at once comes back here while this loop is still
         running: the loop goes on, rather than nest as deep as a client likes.
@@ -310,7 +310,7 @@ class ControlProtocol(Protocol):
 
     def _performSafely(self, command: Callable[[], None], tag: int) -> None:
         """
-        A mistake of ours costs a client its answer and nobody anything else.
+        A mistake of ours costs a client its answer, and nothing else.
         """
         try:
             command()
@@ -325,7 +325,7 @@ class ControlProtocol(Protocol):
 
     def _replied(self, reply: Reply) -> None:
         """
-        The reply is there, though perhaps nobody any more to have it.
+        The reply is there, though perhaps the client is not.
         """
         self._catchUp()
         if self.state is State.WAITING:
@@ -378,7 +378,7 @@ class ControlProtocol(Protocol):
         self._enter(State.COMMAND)
         self.sendResult(tag, resultOf(reason))
         if self._input.isPaused and hasHungUp(self.transport):
-            # Nobody has read that it is gone, and would until all it wants is refused.
+            # That it is gone has not been read, and would not be until all it wants is refused.
             self._close()
         self._process()
 

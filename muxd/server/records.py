@@ -5,8 +5,8 @@ Pair records and the host's identity, as files (protocol 4.11).
 A record is a phone's trust in this host and holds private keys: it is there whole or
 not at all, and only its owner may read it (L{muxd.server.atomicfiles}).
 
-Whoever calls these methods waits for the disk; L{muxd.server.recordthread} does it for
-those who cannot.
+A caller of these methods waits for the disk; L{muxd.server.recordthread} does it for
+callers that cannot.
 """
 
 from __future__ import annotations
@@ -232,11 +232,11 @@ class PairRecordStore:
         same.
 
         The decision is a claim: a file with the proposed identity inside that
-        comes into being whole, by a link, for one process only.  Everybody else
+        comes into being whole, by a link, for one process only.  Every other one
         takes the identity from the claim.  It goes away when the identity has
-        been stored, so who makes a claim has to look once more whether somebody
+        been stored, so a process that makes a claim has to look once more whether another
         was faster; and one that a crash or a full disk left behind still names an
-        identity that anybody may finish storing.
+        identity that any process may finish storing.
         """
         self._makeDirectory()
         claim = self._claim
@@ -293,7 +293,7 @@ class PairRecordStore:
 
     def _found(self, error: NotARegularFile) -> None:
         """
-        Say once that somebody has put something there.
+        Say once that something else has been put there.
         """
         if not self._warned:
             self._warned = True

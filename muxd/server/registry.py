@@ -44,7 +44,7 @@ class DeviceRegistry:
 
     def deviceAttached(self, device: IDevice) -> None:
         """
-        Attach a device, visible to everybody.
+        Attach a device, visible to all clients.
         """
         self.attach(device)
 
