@@ -54,7 +54,7 @@ MOST_WAITING = 2 * 65536 + LIMITS.clientQueue
 DOCUMENTED = frozenset(
     {
         "pair records in {path} cannot be used by uid {uid}: {error}; {change}; until then"
-        " phones will ask for trust again and again.",
+        " phones will ask for trust again and again",
         "{path} is damaged ({error}) and is kept as {path}.damaged.  This host gets a"
         " new identity: phones will ask for trust again.",
     }
