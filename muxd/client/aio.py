@@ -79,7 +79,7 @@ from muxd.client.socketerrors import (
     TimedOut,
     UsbmuxError,
 )
-from muxd.client.socketio import BACKLOG_PAUSE, CHUNK, unixSocket, unreachable
+from muxd.client.socketio import BACKLOG_PAUSE, CHUNK, MessagePatience, unixSocket, unreachable
 from muxd.limits import LIMITS, Limits
 from muxd.net.nodelay import sendAtOnce
 
@@ -436,8 +436,7 @@ class _Daemon:
                 sock = await self._open()
             connection = _Connection(sock, self.where, self._program, self._limits)
             try:
-                async with deadline.watching(request.stage, subject):
-                    return await connection.ask(request, dialect), connection
+                return await connection.ask(request, dialect, deadline), connection
             except BaseException:
                 connection.close()
                 raise
@@ -480,18 +479,25 @@ class _Connection:
         self._exchange.close()
         self._socket.close()
 
-    async def ask(self, request: Request, dialect: Dialect) -> Answer:
+    async def ask(self, request: Request, dialect: Dialect, deadline: _Deadline) -> Answer:
         """
         Make a request and read its answer, and not a byte more.
         """
+        subject = f"{request.name}, usbmuxd at {self._where}"
         exchange = self._exchange
         data = exchange.ask(request, dialect)
         try:
-            await asyncio.get_running_loop().sock_sendall(self._socket, data)
+            async with deadline.watching(request.stage, subject):
+                await asyncio.get_running_loop().sock_sendall(self._socket, data)
+        except TimedOut:
+            raise
         except OSError as error:
             raise exchange.lost() from error
+        patience = MessagePatience(exchange, self._limits)
         while True:
-            data = await self._read(min(exchange.wanted, CHUNK))
+            within = patience.of(deadline)
+            async with within.watching(request.stage, subject):
+                data = await self._read(min(exchange.wanted, CHUNK))
             if not data:
                 raise exchange.lost()
             answer = exchange.receive(data)
@@ -510,10 +516,9 @@ class _Connection:
         Wait for the next event.
         """
         events = self._events
+        patience = MessagePatience(events, self._limits)
         while (event := events.next()) is None:
-            within = deadline
-            if events.withinMessage:
-                within = deadline.within(self._limits.messageTimeout)
+            within = patience.of(deadline)
             async with within.watching(Stage.EVENT, f"usbmuxd at {self._where}"):
                 data = await self._read(CHUNK)
             if not data:

@@ -52,6 +52,7 @@ class Exchange:
 
     @ivar where: The daemon's address as a person would write it.
     @ivar state: Where it is; changed by L{_enter} alone.
+    @ivar messages: How many messages have come.
     """
 
     def __init__(self, where: str, errors: Errors, program: str, limits: Limits = LIMITS) -> None:
@@ -60,6 +61,7 @@ class Exchange:
         @param program: The name of the program that asks, for the daemon.
         """
         self.state = State.IDLE
+        self.messages = 0
         self.where = where
         self._errors = errors
         self._program = program
@@ -115,6 +117,7 @@ class Exchange:
                 message = self._reader.next()
                 if message is None:
                     break
+                self.messages += 1
                 answer = self._understand(message)
                 if answer is not None:
                     return answer
@@ -226,6 +229,7 @@ class EventStream:
     others away.
 
     @ivar devices: Which devices are there.
+    @ivar messages: How many messages have come.
     @ivar malformed: How many messages made no sense.
     @ivar complaint: What was wrong with the first of them.
     """
@@ -241,6 +245,7 @@ class EventStream:
         @param devices: What the listener knows already, and adds to.
         """
         self.devices = DeviceTable() if devices is None else devices
+        self.messages = 0
         self.malformed = 0
         self.complaint = ""
         self._where = where
@@ -276,6 +281,7 @@ class EventStream:
                 raise self._errors.DaemonNonsense(self._where, "an event", error) from error
             if message is None:
                 return None
+            self.messages += 1
             try:
                 event = self.devices.update(message)
             except MalformedMessage as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -35,16 +35,22 @@ class EventReceiver(Protocol):
         onEvent: Callable[[Event], None],
         onLost: Callable[[EventReceiver, Failure], None],
         limits: Limits = LIMITS,
+        clock: IReactorTime | None = None,
     ) -> None:
         """
         @param where: The daemon's address, for the log.
         @param onEvent: Called with each event, once C{devices} includes it.
         @param onLost: Called at the end; C{devices} has what was there.
+        @param clock: For the time that the rest of a message may take; None for no
+            limit.
         """
         self._where = where
         self._onEvent = onEvent
         self._onLost = onLost
         self._events = EventStream(where, errors, limits)
+        self._limits = limits
+        self._clock = clock
+        self._stall: IDelayedCall | None = None
 
     @property
     def devices(self) -> DeviceTable:
@@ -64,7 +70,7 @@ class EventReceiver(Protocol):
         """
         Part of a message came, or several of them.
         """
-        complained = self.malformed > 0
+        complained, before = self.malformed > 0, self._events.messages
         self._events.feed(data)
         try:
             while (event := self._events.next()) is not None:
@@ -79,11 +85,32 @@ class EventReceiver(Protocol):
                 error=self._events.complaint,
             )
 
+        if self._events.messages != before or not self._events.withinMessage:
+            self._stopTimer()
+        if self._events.withinMessage and self._stall is None and self._clock is not None:
+            self._stall = self._clock.callLater(self._limits.messageTimeout, self._stalled)
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
         The daemon is gone, or the connection was closed.
         """
+        self._stopTimer()
         self._onLost(self, reason)
+
+    def _stopTimer(self) -> None:
+        stall, self._stall = self._stall, None
+        if stall is not None:
+            stall.cancel()
+
+    def _stalled(self) -> None:
+        self._stall = None
+        self._log.warn(
+            "usbmuxd at {where} has stopped within an event for {seconds} s; closing",
+            where=self._where,
+            seconds=self._limits.messageTimeout,
+        )
+        assert self.transport is not None
+        self.transport.loseConnection()
 
 
 class FeedFactory(Factory):

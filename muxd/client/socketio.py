@@ -12,7 +12,8 @@ import socket
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
+from typing import Protocol as TypingProtocol
 
 from muxd.client import socketerrors
 from muxd.client.address import Address, TCPAddress, UnixAddress
@@ -35,6 +36,20 @@ CHUNK = 65536
 
 BACKLOG_PAUSE = 0.01
 """Seconds between two attempts when a daemon is too busy to accept."""
+
+
+class _Dividing(TypingProtocol):
+    """
+    A deadline of any kind of client.
+    """
+
+    def within(self: Within, seconds: float) -> Within:
+        """
+        A deadline so many seconds from now, or this one if it comes first.
+        """
+
+
+Within = TypeVar("Within", bound=_Dividing)
 
 
 class Deadline:
@@ -103,6 +118,32 @@ class Deadline:
         return self
 
 
+class MessagePatience:
+    """
+    How long to wait for bytes: as long as there is time, which may be without limit,
+    but not for the rest of a message that has begun.
+    """
+
+    def __init__(self, incoming: Exchange | EventStream, limits: Limits) -> None:
+        self._incoming = incoming
+        self._limits = limits
+        self._within: Any = None
+        self._messages = -1
+
+    def of(self, deadline: Within) -> Within:
+        """
+        The deadline to read with.
+        """
+        if not self._incoming.withinMessage:
+            self._within = None
+            return deadline
+        if self._within is None or self._messages != self._incoming.messages:
+            self._messages = self._incoming.messages
+            self._within = deadline.within(self._limits.messageTimeout)
+        within: Within = self._within
+        return within
+
+
 class DaemonConnection:
     """
     One connection to a daemon while it still speaks in messages.
@@ -161,11 +202,9 @@ class DaemonConnection:
         subject = f"{request.name}, usbmuxd at {self.where}"
         exchange = self._exchange
         self._send(exchange.ask(request, dialect), deadline, request.stage, subject)
+        patience = MessagePatience(exchange, self._limits)
         while True:
-            # Time may be unlimited, but not for the rest of a message.
-            within = deadline
-            if exchange.withinMessage:
-                within = deadline.within(self._limits.messageTimeout)
+            within = patience.of(deadline)
             data = self._read(min(exchange.wanted, CHUNK), within, request.stage, subject)
             if not data:
                 raise exchange.lost()
@@ -190,10 +229,9 @@ class DaemonConnection:
         @raise DaemonLost: The connection has ended.
         """
         events = self._events
+        patience = MessagePatience(events, self._limits)
         while (event := events.next()) is None:
-            within = deadline
-            if events.withinMessage:
-                within = deadline.within(self._limits.messageTimeout)
+            within = patience.of(deadline)
             data = self._read(CHUNK, within, Stage.EVENT, f"usbmuxd at {self.where}")
             if not data:
                 raise events.lost()
@@ -205,9 +243,9 @@ class DaemonConnection:
         try:
             # The time-out of sendall is for all of it, not for each send.
             self._socket.sendall(data)
-        except TimeoutError:
-            raise deadline.error(stage, subject) from None
         except OSError as error:
+            if tookAllTime(error):
+                raise deadline.error(stage, subject) from None
             raise self._exchange.lost() from error
 
     def _read(self, atMost: int, deadline: Deadline, stage: Stage, subject: str) -> bytes:
@@ -217,9 +255,9 @@ class DaemonConnection:
         self._socket.settimeout(deadline.remaining(stage, subject))
         try:
             return self._socket.recv(atMost)
-        except TimeoutError:
-            raise deadline.error(stage, subject) from None
-        except OSError:
+        except OSError as error:
+            if tookAllTime(error):
+                raise deadline.error(stage, subject) from None
             return b""
 
 
@@ -236,9 +274,9 @@ def openSocket(address: Address, deadline: Deadline, sleep: Sleep = time.sleep) 
         return _openTCP(address, deadline, subject)
     except TimedOut:
         raise
-    except TimeoutError:
-        raise deadline.error(Stage.REACH, subject) from None
     except OSError as error:
+        if tookAllTime(error):
+            raise deadline.error(Stage.REACH, subject) from None
         raise NoDaemon(str(address), unreachable(error)) from error
 
 
@@ -262,9 +300,9 @@ def _openTCP(address: TCPAddress, deadline: Deadline, subject: str) -> socket.so
         try:
             sock = socket.socket(family, kind, protocol)
             sock = _connected(sock, destination, deadline, subject)
-        except TimeoutError:
-            raise
         except OSError as error:
+            if isinstance(error, TimedOut) or tookAllTime(error):
+                raise
             refusal = refusal or error
         else:
             sendAtOnce(sock)
@@ -293,6 +331,14 @@ def unixSocket() -> socket.socket:
     if not hasattr(socket, "AF_UNIX"):
         raise OSError("there are no UNIX sockets here, give a host:port")
     return socket.socket(socket.AF_UNIX)
+
+
+def tookAllTime(error: OSError) -> bool:
+    """
+    Whether a system call has taken all the time that its socket was given; the system's
+    own patience, which ends in C{ETIMEDOUT}, is another matter.
+    """
+    return isinstance(error, TimeoutError) and error.errno is None
 
 
 def unreachable(error: OSError) -> str:

@@ -148,7 +148,9 @@ class DeviceWatcher(Service):
         access = self._client.access
         self._trouble = ""
         self._log.info("listening to the usbmuxd at {where}", where=access.where)
-        return EventReceiver(access.where, self._eventCame, self._feedLost, access.limits)
+        return EventReceiver(
+            access.where, self._eventCame, self._feedLost, access.limits, access.clock
+        )
 
     def _feedLost(self, feed: EventReceiver, reason: Failure) -> None:
         for device in self.devices:

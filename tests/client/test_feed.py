@@ -8,6 +8,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -128,6 +129,38 @@ class EventReceiverTests(SynchronousTestCase):
             self.feed.dataReceived(ATTACHED + length.to_bytes(4, "little") + bytes(12) + ATTACHED)
             self.assertEqual([Attached], self.kinds())
             self.assertTrue(self.transport.disconnecting)
+
+    def test_stalled(self) -> None:
+        """
+        A daemon that stops within an event is left after thirty seconds from its
+        beginning; one that only says nothing is not.
+        """
+        clock, logged = Clock(), logOf(self)
+        feed = EventReceiver("here", self.events.append, lambda *_: None, Limits(), clock)
+        feed.makeConnection(self.transport)
+        feed.dataReceived(ATTACHED)
+        self.assertEqual([], clock.getDelayedCalls())
+        feed.dataReceived(DETACHED[:1])
+        clock.advance(20)
+        feed.dataReceived(DETACHED[1:] + ATTACHED[:30])
+        clock.advance(20)
+        feed.dataReceived(ATTACHED[30:40])
+        self.assertFalse(self.transport.disconnecting)
+        clock.advance(10)
+        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual([30.0], [event["seconds"] for event in logged])
+        feed.connectionLost(Failure(ConnectionDone()))
+
+    def test_lostWithinEvent(self) -> None:
+        """
+        When the connection ends within an event no timer is left.
+        """
+        clock = Clock()
+        feed = EventReceiver("here", self.events.append, lambda *_: None, Limits(), clock)
+        feed.makeConnection(self.transport)
+        feed.dataReceived(ATTACHED[:20])
+        feed.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual([], clock.getDelayedCalls())
 
     def test_lost(self) -> None:
         """

@@ -160,6 +160,19 @@ class OpenTests(SynchronousTestCase):
         self.assertIn(self.path, str(error))
         self.assertGreater(len(time.sleeps), 5)
 
+    def test_systemGivesUp(self) -> None:
+        """
+        One that the system gives up is no time-out of ours, but no daemon.
+        """
+
+        def giveUp(*_: object) -> None:
+            raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+        self.patch(socket.socket, "connect", giveUp)
+        for address in (UnixAddress(self.path), TCPAddress("127.0.0.1", 9)):
+            error = self.assertRaises(NoDaemon, openSocket, address, Deadline(None))
+            self.assertIn("(Connection timed out)", str(error))
+
     def test_tooSlow(self) -> None:
         """
         A daemon that cannot be reached in time is a time-out.

@@ -266,6 +266,17 @@ class DaemonConnectionTests(SynchronousTestCase):
         )
         self.assertEqual(time.now, 1000 + LIMITS.messageTimeout)
 
+    def test_tricklingMessage(self) -> None:
+        """
+        The time for the rest of a message is not given anew with each byte of it.
+        """
+        time = FakeTime()
+        trickling = self.slow(time, ANSWER, pace=20.0)
+        self.assertRaises(
+            TimedOut, self.ask, READ_BUID, trickling, Deadline(None, time.clock).within(1e5)
+        )
+        self.assertEqual(time.now, 1000 + 20 + LIMITS.messageTimeout)
+
     def test_stalledEvent(self) -> None:
         """
         Nor for the rest of an event.

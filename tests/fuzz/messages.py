@@ -11,8 +11,19 @@ from typing import Any
 
 from twisted.internet.testing import StringTransport
 
+from muxd.client import socketerrors
 from muxd.client.answers import devicesFrom, parseAnswer
+from muxd.client.exchange import Exchange, State
 from muxd.client.feed import EventReceiver
+from muxd.client.requests import (
+    Dialect,
+    Request,
+    commandRequest,
+    connectRequest,
+    listenRequest,
+)
+from muxd.client.socketerrors import DaemonNonsense, DaemonRefused
+from muxd.limits import Limits
 from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
 from muxd.server.quickplist import parseRequest
 from muxd.wire.messages import (
@@ -164,6 +175,34 @@ def daemon(script: Script) -> None:
                 demand(all(device.udid for device in devices), "a device without a name")
         except MalformedMessage as error:
             demand(len(str(error)) < 1000, f"an error of {len(str(error))} characters")
+    for request in (commandRequest("ReadBUID"), listenRequest(), connectRequest(1, 22)):
+        whole, exact = outcome(request, data, False), outcome(request, data, True)
+        demand(whole == exact, f"{whole} at once, {exact} in exact reads")
+
+
+def outcome(request: Request, data: bytes, isExact: bool) -> tuple[str, bytes]:
+    """
+    What an exchange makes of a daemon's bytes.
+
+    @param isExact: Whether it is given no more at once than it wants.
+    @return: the answer or the error, and the bytes that belong to what the connection
+        is after a hand-over.
+    """
+    exchange = Exchange("here", socketerrors, "fuzz", Limits(replySize=MAXIMUM))
+    exchange.ask(request, Dialect.PLIST)
+    position = 0
+    while position < len(data):
+        end = position + exchange.wanted if isExact else len(data)
+        piece, position = data[position:end], end
+        try:
+            answer = exchange.receive(piece)
+        except (DaemonNonsense, DaemonRefused) as error:
+            demand(len(str(error)) < 2000, f"an error of {len(str(error))} characters")
+            return type(error).__name__, b""
+        if answer is not None:
+            isOver = exchange.state is State.HANDED_OVER
+            return repr(answer), exchange.takeRest() + data[position:] if isOver else b""
+    return "more is awaited", b""
 
 
 def result(script: Script) -> None:
