@@ -11,6 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 BOUNDS: Mapping[str, str] = {
+    "tcp.echo-60000": "iproxy: its last segment waits for an acknowledgement, 44 ms",
+    "relay.echo-60000": "iproxy: its last segment waits for an acknowledgement, 44 ms",
+    "relay.connects-1": "iproxy: stands still, see above",
+    "relay.connects-32": "iproxy: stands still, see above",
     "unpaced.start": "muxd: importing Twisted",
     "unpaced.download-1": "C: its acknowledgement timer, whenever the window is one burst",
     "unpaced.download-16": "muxd: Python for each packet; of 16 windows C always has one open",

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 WIDTH, HEIGHT = 300, 190
 """Of the plot in a panel, in pixels; around it is room for its labels."""
 
-LEFT, RIGHT, TOP, BOTTOM = 62, 18, 34, 46
+LEFT, RIGHT, TOP, BOTTOM = 66, 28, 34, 46
 TITLE, LEGEND = 26, 24
 MARK = 3.5
 
@@ -280,7 +280,7 @@ class Chart:
         out.append(f'<path class="axis" d="M0 {HEIGHT}h{WIDTH}"/>')
         out.append(_text(WIDTH / 2, HEIGHT + 36, panel.x.label, "unit", "middle"))
         out.append(
-            f'<text class="unit" text-anchor="middle" transform="translate(-48 {HEIGHT // 2})'
+            f'<text class="unit" text-anchor="middle" transform="translate(-50 {HEIGHT // 2})'
             f' rotate(-90)">{escape(panel.y.label)}</text>'
         )
         for curve in panel.curves:

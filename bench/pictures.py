@@ -115,7 +115,7 @@ def _latency(results: Results) -> Iterable[Panel]:
                 values = [x for curve in curves for x, _ in curve.points]
                 yield Panel(
                     f"{name}, beside 4 {beside}, {setting.title}",
-                    Logarithmic("us", min(values), max(values)),
+                    Logarithmic("µs", min(values), max(values)),
                     Linear("% of echoes", 100),
                     curves,
                 )
@@ -138,7 +138,7 @@ def _idle(results: Results) -> Iterable[Panel]:
     setting = results.settings[0]
     x = Steps("idle sessions", IDLE)
     for title, label, alone, key, figure in (
-        ("CPU of an echo", "us", ("unpaced.echo-1", "cpu_us_each"), "echo", "echo_cpu_us"),
+        ("CPU of an echo", "µs", ("unpaced.echo-1", "cpu_us_each"), "echo", "echo_cpu_us"),
         (
             "CPU of a megabyte, 4 downloads",
             "ms",
