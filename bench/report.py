@@ -6,6 +6,7 @@ The table: for a terminal, and for docs/performance.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from bench.bounds import BOUNDS
 from bench.goals import Pair, Verdict
@@ -61,7 +62,7 @@ def text(results: Results) -> str:
     out: list[str] = []
     for setting in results.settings:
         out += [*_terminal(results, setting), ""]
-    return "\n".join([*out, summary(results), ""])
+    return "\n".join([*out, *summary(results), ""])
 
 
 def _terminal(results: Results, setting: Setting) -> list[str]:
@@ -110,20 +111,22 @@ def _cells(results: Results, line: Line) -> list[str]:
     ]
 
 
-def summary(results: Results) -> str:
+def summary(results: Results, *, whole: bool = True) -> Sequence[str]:
     """
     Say how many goals are met, and what failed.
+
+    @param whole: Whether the last words of what failed belong to it.
     """
     verdicts = results.verdicts()
     counts = ", ".join(
         f"{verdicts.count(verdict)} {verdict.value}" for verdict in Verdict if verdict in verdicts
     )
-    failures = results.failures()
+    failures = [one if whole else one.partition("\n")[0] for one in results.failures()]
     out = [*results.notes, f"goals: {counts or 'none in these rows'}"]
-    out += [f"FAILED: {one}" for one in failures]
+    out += [f"FAILED: {one}" for one in dict.fromkeys(failures)]
     if not failures:
         out.append("every byte was right, no session was lost, the phones counted 0 violations")
-    return "\n".join(out)
+    return out
 
 
 # For docs/performance.md.
@@ -167,7 +170,7 @@ def markdown(results: Results) -> str:
                     cells.append(" / ".join(ratio(one.cost) for one in standings) * bool(row.cost))
             out.append(_markdownRow([*cells, _judged(results, lines), BOUNDS.get(row.key, "")]))
         out.append("")
-    out += [f"{one}.  " for one in summary(results).splitlines()]
+    out += [f"- {one}" for one in summary(results, whole=False)]
     return "\n".join(out).rstrip() + "\n"
 
 
@@ -186,16 +189,16 @@ def _judged(results: Results, lines: Sequence[Line]) -> str:
     return "; ".join(out)
 
 
-def machine(about: Mapping[str, object]) -> str:
+def machine(about: Mapping[str, Any]) -> str:
     """
     Say when and on what a run was measured.
     """
+    rounds = "a single round" if about["rounds"] == 1 else f"medians of {about['rounds']} rounds"
     return (
         "Measured on {date}: {processor}, {cores} cores, Linux {kernel}, Python {python}, "
         "Twisted {twisted}; muxd {revision}; load of the machine before the run {load}, "
-        "{priority} priority; "
-        "medians of {rounds} rounds of {seconds:g} s.".format_map(about)
-    )
+        "{priority} priority; ".format_map(about)
+    ) + f"{rounds} of {about['seconds']:g} s."
 
 
 def inserted(document: str, table: str, begin: str = BEGIN, end: str = END) -> str:

@@ -92,6 +92,17 @@ class MarkdownTests(SynchronousTestCase):
             row[11], "compiled >= 2x (floor 1.4x): met, MISSED; pure >= 1x: met, MISSED"
         )
 
+    def test_failure(self) -> None:
+        """
+        What failed is a line of the document, without the last words of its daemon.
+        """
+        comparison = download([None], [100])
+        comparison.series["pure"].failures[:] = ["a session was lost\n    its log"]
+        made = markdown(results(comparison))
+        self.assertIn("a session was lost\n", made)
+        self.assertNotIn("its log", made)
+        self.assertIn("its log", text(results(comparison)))
+
     def test_machine(self) -> None:
         """
         A table says when and on what it was measured.
