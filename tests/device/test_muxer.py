@@ -49,6 +49,17 @@ class PacketTests(SynchronousTestCase):
         self.phone.open()
         self.assertEqual(self.counters.counterGaps, 0)
 
+    def test_anyMagic(self) -> None:
+        """
+        What the phone writes for a magic is not looked at (protocol 9, edge 18).
+        """
+        session = self.phone.open()
+        packet = bytearray(session.packet(b"hello"))
+        packet[8:12] = b"\x12\x34\x56\x78"
+        self.phone.deliver(bytes(packet))
+        self.assertEqual(session.recorder.data, b"hello")
+        self.assertEqual(self.counters.malformed, 0)
+
     def test_control(self) -> None:
         """
         CONTROL is understood under the negotiated framing, and counts.
