@@ -581,7 +581,7 @@ class EndTests(SocketEndCase):
 
     def test_halfClosedAndUnknown(self) -> None:
         """
-        Of a client of which nobody knows whether it is there the session ends after the
+        Of a client of which it is not known whether it is there the session ends after the
         grace, and the client gets an end.
         """
         self.patch(halfclosed, "presenceOf", lambda descriptor: Presence.UNKNOWN)

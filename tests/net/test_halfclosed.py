@@ -269,7 +269,7 @@ class HereTests(WatchCase):
 
 class ElsewhereTests(WatchCase):
     """
-    Peers of which nobody knows whether they are still there.
+    Peers of which it is not known whether they are still there.
     """
 
     def unknown(self) -> Peer:

@@ -440,7 +440,7 @@ class HalfClosingTests(PipeCase):
 
 class GraceTests(PipeCase):
     """
-    A peer that has finished sending, and of which nobody knows whether it is still there.
+    A peer that has finished sending, and of which it is not known whether it is still there.
     """
 
     GRACE = 1.0

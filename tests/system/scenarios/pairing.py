@@ -18,7 +18,7 @@ SCENARIOS = Catalogue()
 def pair(stage: Stage) -> None:
     """
     C{idevicepair pair} pairs with a phone whose owner agrees, and C{ideviceinfo}
-    reads over TLS what a phone tells only those whom it trusts.
+    reads over TLS what a phone tells only hosts that it trusts.
     """
     phone = stage.phone(PhoneSettings(trust="accept"))
     stage.daemon.start()

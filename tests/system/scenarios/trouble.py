@@ -152,7 +152,7 @@ def reset(stage: Stage) -> None:
 @SCENARIOS.scenario("deauthorized")
 def deauthorized(stage: Stage) -> None:
     """
-    A phone that the kernel is told to keep from everybody, which is what remains of it in
+    A phone that the kernel is told to keep from all programs, which is what remains of it in
     some suspends, is used again when it is allowed.
     """
     phone = stage.phone()
