@@ -5,12 +5,11 @@ Tests for L{bench.soak.run} and L{bench.soak.commandline}: a very short soak.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from shutil import rmtree, which
+from shutil import rmtree
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from bench.daemons import PROJECT
 from bench.soak.commandline import parser
 from bench.soak.samples import SoakResult
+from tests.bench.requirements import requireRig
 from tests.bench.test_soaksamples import result
 from tests.running.processes import startsProcesses
 
@@ -69,12 +69,7 @@ class SoakTests(SynchronousTestCase):
         """
         See whether it can be had here.
         """
-        able = sys.platform == "linux" and which("unshare") and which("cc") and which("make")
-        if able and not os.geteuid():
-            return
-        if os.environ.get("MUXD_REQUIRE_INTEGRATION"):
-            self.fail("a soak needs Linux, root, unshare, cc and make")
-        self.skipTest("a soak needs Linux, root, unshare, cc and make")
+        requireRig(self)
 
     def soak(self) -> Any:
         """

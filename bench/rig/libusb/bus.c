@@ -84,7 +84,7 @@ void bus_scan(libusb_context *ctx, struct list *left)
 			d->config = 1; /* PTP: a daemon has to choose another */
 			d->vmode = 1;
 			d->epconfig = -1;
-			int s = connect_phone(path); /* nobody listens: a stale file */
+			int s = connect_phone(path); /* without a listener it is a stale file */
 			if (s >= 0)
 				close(s);
 			else if (errno == ECONNREFUSED)

@@ -82,7 +82,7 @@ static void *closing(void *fd)
 }
 
 /* The end of an inotify descriptor waits for every processor, up to tenths of a
- * second; libusb has nothing like it, so nobody has to wait for it here. */
+ * second; libusb has nothing like it, so no program has to wait for it here. */
 static void close_aside(int fd)
 {
 	pthread_t t;

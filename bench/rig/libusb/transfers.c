@@ -92,7 +92,7 @@ API int libusb_submit_transfer(struct libusb_transfer *t)
 	}
 	it->inflight = 1;
 	timer_add(h->ctx, it);
-	/* Only the multiplexor's endpoints have somebody behind them; transfers on
+	/* Only the multiplexor's endpoints have a service behind them; transfers on
 	 * the others wait for their timeout, or for being cancelled. */
 	int mux = ep == FU_EP_IN || ep == FU_EP_OUT;
 	pthread_mutex_lock(&h->qlock);

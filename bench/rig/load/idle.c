@@ -13,7 +13,7 @@ static void open_idle(int *fd)
 	result("kB_each", (daemon_memory("VmRSS:") - m0) * 1024 / opt.count);
 }
 
-/* The bytes of a session that nobody reads wait in the daemon and the phone. */
+/* The bytes of a session that is not read wait in the daemon and the phone. */
 void run_idle(void)
 {
 	int *fd = calloc(opt.count, sizeof *fd), done;

@@ -19,7 +19,7 @@ static void tell(const struct phone *ph, const char *action)
 	int n = snprintf(b, sizeof b, "%s@/devices/rig/1-%d%cACTION=%s%cDEVPATH=/devices/rig/1-%d%c"
 		"SUBSYSTEM=usb%cDEVTYPE=usb_device%cPRODUCT=5ac/%x/1502%cBUSNUM=001%cDEVNUM=%03d%c",
 		action, ph->addr, 0, action, 0, ph->addr, 0, 0, 0, PRODUCT, 0, 0, ph->addr, 0);
-	/* ESRCH and ECONNREFUSED: nobody listens. */
+	/* ESRCH and ECONNREFUSED: there is no listener. */
 	if ((fd < 0 || sendto(fd, b, n, 0, (struct sockaddr *)&to, sizeof to) < 0) && errno != ESRCH &&
 	    errno != ECONNREFUSED)
 		perror("phone: netlink");

@@ -91,7 +91,7 @@ struct phone {
 	struct ep e;                 /* listening socket */
 	int index, addr, plugged;
 	char serial[80], path[108];
-	struct host *hosts, *mux;    /* mux: who claimed the interface */
+	struct host *hosts, *mux;    /* mux: the one that claimed the interface */
 	unsigned char *acc;          /* OUT bytes whose transfer has not ended */
 	uint32_t acc_len, acc_cap;
 	struct pkt *cur, *ctl, **ctl_tail;
