@@ -28,6 +28,9 @@ _LENGTH = Struct(">I")
 _unpackLength = _LENGTH.unpack_from
 _LENGTH_AT = 4
 
+SHORTEST = V1_HEADER.size
+"""The smallest length of a packet under either version (protocol 2.1)."""
+
 
 def _ignoreDrop(count: int, reason: str) -> None:
     """
@@ -40,23 +43,17 @@ class PacketAssembler:
     Puts packets together.  Never holds more than one packet of
     L{DEVICE_MRU} bytes.
 
-    @ivar minimum: The smallest length accepted: 8 as long as only v1 framing
-        can be expected, 16 under v2 (protocol 2.1).  Who knows the version may
-        raise it; a shorter packet is then dropped here instead of being found
-        malformed upstairs.
     @ivar isClean: Whether a packet begins with the next chunk, as far as can be told.
     @ivar dropped: Bytes that became no packet.
     @ivar drops: How many times some were dropped.
     """
 
-    __slots__ = ("_held", "_onDropped", "dropped", "drops", "isClean", "minimum")
+    __slots__ = ("_held", "_onDropped", "dropped", "drops", "isClean")
 
     def __init__(
         self,
         onDropped: Callable[[int, str], None] = _ignoreDrop,
-        minimum: int = V1_HEADER.size,
     ) -> None:
-        self.minimum = minimum
         self.dropped = 0
         self.drops = 0
         self._onDropped = onDropped
@@ -81,10 +78,8 @@ class PacketAssembler:
             sure) the end of a transfer, for instance because a time-out cut it.
         @return: The packets that are complete now, in order.
         """
-        if self.isClean:
-            size = len(chunk)
-            if self.minimum <= size <= DEVICE_MRU and _unpackLength(chunk, _LENGTH_AT)[0] == size:
-                return [chunk]
+        if self.isClean and self._isWholePacket(chunk):
+            return [chunk]
         return self._feedStream(chunk, not partial and len(chunk) < transferSize)
 
     def _feedStream(self, chunk: memoryview, ended: bool) -> list[memoryview]:
@@ -106,7 +101,7 @@ class PacketAssembler:
         rest = self._completeHeld(chunk, packets)
         while rest is not None and len(rest) >= V1_HEADER.size:
             length = _unpackLength(rest, _LENGTH_AT)[0]
-            if not self.minimum <= length <= DEVICE_MRU:
+            if not SHORTEST <= length <= DEVICE_MRU:
                 self._loseThePlace(length, len(rest))
                 rest = None
             elif length > len(rest):
@@ -140,7 +135,7 @@ class PacketAssembler:
         if len(held) < V1_HEADER.size:
             return rest
         length = _unpackLength(held, _LENGTH_AT)[0]
-        if not self.minimum <= length <= DEVICE_MRU:
+        if not SHORTEST <= length <= DEVICE_MRU:
             self._held = bytearray()
             self._loseThePlace(length, len(held) + len(rest))
             return None
@@ -155,15 +150,14 @@ class PacketAssembler:
         """
         Whether the chunk can be nothing but one packet.
         """
-        return self.minimum <= len(chunk) <= DEVICE_MRU and _unpackLength(chunk, _LENGTH_AT)[
-            0
-        ] == len(chunk)
+        size = len(chunk)
+        return SHORTEST <= size <= DEVICE_MRU and _unpackLength(chunk, _LENGTH_AT)[0] == size
 
     def _loseThePlace(self, length: int, count: int) -> None:
         """
         No packet can have this length.
         """
-        self._drop(count, f"expected a length of {self.minimum} to {DEVICE_MRU}, got {length}")
+        self._drop(count, f"expected a length of {SHORTEST} to {DEVICE_MRU}, got {length}")
 
     def _drop(self, count: int, reason: str) -> None:
         self.dropped += count

@@ -209,15 +209,6 @@ def swapPort(port: int) -> int:
     return (port & 0xFF) << 8 | port >> 8
 
 
-def resultMessage(version: int, tag: int, number: int) -> Message:
-    """
-    A Result in the format of the connection (protocol 4.3, 4.4).
-    """
-    if version == BINARY_VERSION:
-        return Message(BINARY_VERSION, MessageType.RESULT, tag, RESULT_BODY.pack(number))
-    return plistMessage({"MessageType": "Result", "Number": int(number)}, tag)
-
-
 def plistMessage(values: Mapping[str, Any], tag: int) -> Message:
     """
     A whole plist message.

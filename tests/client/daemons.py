@@ -21,10 +21,10 @@ from muxd.wire.messages import (
     Result,
     parsePlist,
     plistMessage,
-    resultMessage,
     swapPort,
 )
 from tests.client.transports import MemoryTransport
+from tests.wire.results import resultMessage
 
 UDID = "00008030-001A2B3C4D5E6F70"
 OTHER_UDID = "0123456789abcdef0123456789abcdef01234567"

@@ -30,8 +30,8 @@ from muxd.wire.messages import (
     MessageType,
     parsePlist,
     plistMessage,
-    resultMessage,
 )
+from tests.wire.results import resultMessage
 
 PATIENCE = 20.0
 """Seconds after which a test has failed."""

@@ -26,7 +26,7 @@ from muxd.client.answers import Attached, Detached, Event
 from muxd.client.problems import Stage
 from muxd.client.socketerrors import DaemonLost, NoDaemon, TimedOut, UsbmuxError
 from muxd.limits import Limits
-from muxd.wire.messages import HEADER, Message, parsePlist, plistMessage, resultMessage
+from muxd.wire.messages import HEADER, Message, parsePlist, plistMessage
 from tests.client.fakedaemon import (
     PATIENCE,
     UDID,
@@ -36,6 +36,7 @@ from tests.client.fakedaemon import (
     listOf,
 )
 from tests.running.processes import startsProcesses
+from tests.wire.results import resultMessage
 
 Serve = Callable[[dict[str, Any], asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -22,7 +22,7 @@ from muxd.client.answers import (
     networkAddressText,
     parseAnswer,
 )
-from muxd.wire.messages import MalformedMessage, Message, MessageType, plistMessage, resultMessage
+from muxd.wire.messages import MalformedMessage, Message, MessageType, plistMessage
 from tests.client.fakedaemon import (
     OTHER,
     UDID,
@@ -34,6 +34,7 @@ from tests.client.fakedaemon import (
     listOf,
     paired,
 )
+from tests.wire.results import resultMessage
 
 PHONE = Device(
     deviceID=1,

@@ -21,7 +21,7 @@ from muxd.client.errors import (
     PairRecordError,
     TimedOut,
 )
-from muxd.wire.messages import plistMessage, resultMessage
+from muxd.wire.messages import plistMessage
 from tests.client.clients import ClientCase
 from tests.client.daemons import (
     UDID,
@@ -35,6 +35,7 @@ from tests.client.daemons import (
     SilentConnection,
     lying,
 )
+from tests.wire.results import resultMessage
 
 
 class ListDevicesTests(ClientCase):

@@ -18,15 +18,9 @@ from muxd.client.connection import Conversation
 from muxd.client.errors import DaemonLost, DaemonNonsense, DaemonRefused
 from muxd.client.exchange import State
 from muxd.client.requests import Dialect, commandRequest
-from muxd.wire.messages import (
-    Message,
-    MessageReader,
-    MessageType,
-    parsePlist,
-    plistMessage,
-    resultMessage,
-)
+from muxd.wire.messages import Message, MessageReader, MessageType, parsePlist, plistMessage
 from tests.client.conversations import EVENT, ConversationCase
+from tests.wire.results import resultMessage
 
 
 class AskTests(ConversationCase):

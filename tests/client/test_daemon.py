@@ -18,7 +18,7 @@ from muxd.client.socketerrors import (
     PortRefused,
 )
 from muxd.limits import Limits
-from muxd.wire.messages import Message, MessageType, plistMessage, resultMessage
+from muxd.wire.messages import Message, MessageType, plistMessage
 from tests.client.fakedaemon import (
     OTHER,
     UDID,
@@ -37,6 +37,7 @@ from tests.client.fakedaemon import (
     result,
     untilClosed,
 )
+from tests.wire.results import resultMessage
 
 PHONE = Device(deviceID=1, udid=UDID)
 

@@ -23,7 +23,7 @@ from muxd.client import errors, socketerrors
 from muxd.client.address import UnixAddress
 from muxd.client.answers import Attached, Detached, ListenerRecord, Paired
 from muxd.client.problems import Stage, UsbmuxError
-from muxd.wire.messages import Message, MessageType, plistMessage, resultMessage
+from muxd.wire.messages import Message, MessageType, plistMessage
 from tests.client.fakedaemon import (
     OTHER,
     PATIENCE,
@@ -47,6 +47,7 @@ from tests.client.fakedaemon import (
     untilClosed,
 )
 from tests.client.kinds import AsyncioKind, BlockingKind, Kind, TwistedKind
+from tests.wire.results import resultMessage
 
 NOWHERE = UnixAddress("/nonexistent/usbmuxd")
 LISTED = answering(listOf(deviceEntry()))

@@ -15,8 +15,9 @@ from muxd.client.exchange import NEXT, DialectChoice, EventStream, Exchange, Sta
 from muxd.client.requests import Dialect, Request, commandRequest, connectRequest, listenRequest
 from muxd.client.socketerrors import DaemonLost, DaemonNonsense, DaemonRefused
 from muxd.limits import Limits
-from muxd.wire.messages import MessageReader, parsePlist, plistMessage, resultMessage
+from muxd.wire.messages import MessageReader, parsePlist, plistMessage
 from tests.client.fakedaemon import attached, binaryAttached, paired
+from tests.wire.results import resultMessage
 
 READ_BUID = commandRequest("ReadBUID")
 

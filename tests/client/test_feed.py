@@ -16,16 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.client.answers import Attached, Detached, Event, Paired
 from muxd.client.feed import EventReceiver, FeedFactory
 from muxd.limits import Limits
-from muxd.wire.messages import (
-    DEVICE_ID_BODY,
-    DeviceRecord,
-    Message,
-    MessageType,
-    plistMessage,
-    resultMessage,
-)
+from muxd.wire.messages import DEVICE_ID_BODY, DeviceRecord, Message, MessageType, plistMessage
 from tests.client.daemons import UDID, attachedProperties
 from tests.client.hosts import logOf
+from tests.wire.results import resultMessage
 
 ATTACHED = plistMessage(
     {"MessageType": "Attached", "DeviceID": 1, "Properties": attachedProperties()}, 0

@@ -19,8 +19,9 @@ from zope.interface import implementer
 
 from muxd.client.errors import DaemonNonsense, DaemonRefused
 from muxd.client.requests import Dialect, listenRequest
-from muxd.wire.messages import plistMessage, resultMessage
+from muxd.wire.messages import plistMessage
 from tests.client.conversations import ADDRESS, EVENT, ConversationCase, OneFactory
+from tests.wire.results import resultMessage
 
 
 @implementer(IHalfCloseableProtocol)

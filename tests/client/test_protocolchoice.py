@@ -20,7 +20,7 @@ from muxd.client.socketerrors import (
 )
 from muxd.client.socketio import Deadline, Sleep
 from muxd.limits import LIMITS
-from muxd.wire.messages import MessageType, plistMessage, resultMessage
+from muxd.wire.messages import MessageType, plistMessage
 from tests.client.fakedaemon import (
     UDID,
     DaemonCase,
@@ -36,6 +36,7 @@ from tests.client.fakedaemon import (
     result,
     untilClosed,
 )
+from tests.wire.results import resultMessage
 
 PHONE = Device(deviceID=1, udid=UDID)
 

@@ -25,8 +25,9 @@ from muxd.client.requests import (
 from muxd.client.socketerrors import DaemonLost, DaemonNonsense, TimedOut
 from muxd.client.socketio import DaemonConnection, Deadline
 from muxd.limits import LIMITS
-from muxd.wire.messages import HEADER, plistMessage, resultMessage
+from muxd.wire.messages import HEADER, plistMessage
 from tests.client.fakedaemon import PATIENCE, FakeTime, SlowSocket
+from tests.wire.results import resultMessage
 
 
 class DeadlineTests(SynchronousTestCase):

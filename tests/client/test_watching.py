@@ -25,7 +25,7 @@ from muxd.client.socketerrors import (
 )
 from muxd.client.socketio import Deadline, Sleep
 from muxd.limits import LIMITS
-from muxd.wire.messages import Message, plistMessage, resultMessage
+from muxd.wire.messages import Message, plistMessage
 from tests.client.fakedaemon import (
     OTHER,
     UDID,
@@ -41,6 +41,7 @@ from tests.client.fakedaemon import (
     paired,
     untilClosed,
 )
+from tests.wire.results import resultMessage
 
 NOWHERE = UnixAddress("/nonexistent/usbmuxd")
 LISTED = answering(listOf(deviceEntry()))

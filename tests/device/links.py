@@ -18,12 +18,11 @@ from muxd.device.muxer import Muxer
 from muxd.device.transport import SessionTransport
 from muxd.interfaces import Buffer, IPacketLink, IPacketReceiver
 from muxd.limits import LIMITS, Limits
+from muxd.testing.packets import Packet, Segment
 from muxd.wire.mux import (
     BULK_PAYLOAD,
     Flags,
     MuxProtocol,
-    Packet,
-    Segment,
     encodePacketV1,
     encodePacketV2,
     encodeVersion,

@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.device.framing import Framing
 from muxd.net.packetmemory import PacketMemory
-from muxd.wire.mux import Flags, Packet, Segment
+from muxd.testing.packets import Packet, Segment
+from muxd.wire.mux import Flags
 
 SYN = "0000000600000024feedface0001ffff0001f27e00000000000000005002020000000000"
 

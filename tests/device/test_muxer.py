@@ -9,7 +9,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.device.errors import NoFreePort
-from muxd.wire.mux import MuxProtocol, Packet, encodePacketV1, encodeVersion
+from muxd.testing.packets import Packet
+from muxd.wire.mux import MuxProtocol, encodePacketV1, encodeVersion
 from tests.device.links import (
     ACK,
     LOCKDOWN,

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.wire.mux import BULK_PAYLOAD, Packet
+from muxd.testing.packets import Packet
+from muxd.wire.mux import BULK_PAYLOAD
 from tests.device.links import (
     ACK,
     LOCKDOWN,

@@ -19,7 +19,8 @@ from zope.interface.verify import verifyObject
 from muxd.device.address import DeviceAddress, HostAddress
 from muxd.device.states import SessionState
 from muxd.interfaces import Buffer
-from muxd.wire.mux import Flags, MuxProtocol, Packet, Segment
+from muxd.testing.packets import Packet, Segment
+from muxd.wire.mux import Flags, MuxProtocol
 from tests.device.links import ACK, LOCKDOWN, RST, UDID, Recorder, RecordingProducer, ScriptedPhone
 
 

@@ -19,7 +19,8 @@ from muxd.net import halfclosed
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.peers import Presence
 from muxd.net.streams import StreamSocket
-from muxd.wire.mux import BULK_PAYLOAD, Segment
+from muxd.testing.packets import Segment
+from muxd.wire.mux import BULK_PAYLOAD
 from tests.device.links import ACK, LOCKDOWN, RST, SYN, SYN_ACK, WINDOW, ScriptedPhone
 from tests.net.eventloops import handDrivenLoop
 

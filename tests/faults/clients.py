@@ -13,8 +13,9 @@ from muxd.device.chunks import SMALL
 from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
 from muxd.testing import BudgetTransport
-from muxd.wire.messages import BINARY_VERSION, Result, connectMessage, resultMessage
+from muxd.wire.messages import BINARY_VERSION, Result, connectMessage
 from tests.faults.programs import Kind, Program
+from tests.wire.results import resultMessage
 
 NOBODY = 999
 """A port that nothing listens on."""

@@ -13,9 +13,9 @@ from muxd.wire.messages import (
     MessageReader,
     MessageType,
     Result,
-    resultMessage,
 )
 from tests.faults.clients import Wrong
+from tests.wire.results import resultMessage
 
 TAG = 7
 

@@ -26,7 +26,6 @@ from muxd.wire.messages import (
     MessageType,
     connectMessage,
     parsePlist,
-    resultMessage,
 )
 from tests.fuzz.directory import PLANTS, PlantedDirectory
 from tests.fuzz.requests import PORTS, anyRequest
@@ -34,6 +33,7 @@ from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, settle, watching
 from tests.fuzz.wire import ECHO, WiredPhone
 from tests.server.laterecords import LateRecords
+from tests.wire.results import resultMessage
 
 LIMITS = Limits(
     clientQueue=20000,

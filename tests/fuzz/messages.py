@@ -35,11 +35,11 @@ from muxd.wire.messages import (
     MessageReader,
     MessageType,
     parsePlist,
-    resultMessage,
     writePlist,
 )
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, watching
+from tests.wire.results import resultMessage
 
 MAXIMUM = 512
 """Of a message here: short enough that lengths just above it are tried."""

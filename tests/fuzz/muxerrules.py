@@ -8,16 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from muxd.device.muxer import Muxer
-from muxd.wire.mux import (
-    BULK_PAYLOAD,
-    USB_MTU,
-    V1_HEADER,
-    Flags,
-    MuxProtocol,
-    Packet,
-    Segment,
-    encodeVersion,
-)
+from muxd.testing.packets import Packet, Segment
+from muxd.wire.mux import BULK_PAYLOAD, USB_MTU, V1_HEADER, Flags, MuxProtocol, encodeVersion
 from muxd.wire.sequence import between, distance
 from tests.device.links import RecordingLink
 from tests.fuzz.apps import App

@@ -17,14 +17,8 @@ from muxd.device.muxer import Muxer, MuxerState
 from muxd.device.opening import Opening
 from muxd.device.states import ESTABLISHED, FLUSHING, HALF_CLOSED, HALF_CLOSING
 from muxd.limits import Limits
-from muxd.wire.mux import (
-    Flags,
-    MuxProtocol,
-    Segment,
-    encodePacketV1,
-    encodePacketV2,
-    encodeVersion,
-)
+from muxd.testing.packets import Segment
+from muxd.wire.mux import Flags, MuxProtocol, encodePacketV1, encodePacketV2, encodeVersion
 from tests.device.links import RecordingLink
 from tests.fuzz.apps import ACTIONS, App
 from tests.fuzz.muxerrules import MuxerRules

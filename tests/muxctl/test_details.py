@@ -13,9 +13,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.wire.messages import plistMessage, resultMessage, swapPort
+from muxd.wire.messages import plistMessage, swapPort
 from tests.client.fakedaemon import OTHER, UDID, Peer, StandingDaemon, deviceEntry, listOf
 from tests.muxctl.console import Outcome, muxctl
+from tests.wire.results import resultMessage
 
 THIRD = "00008030-0000000000000003"
 RECORD = plistlib.dumps({"HostID": "H", "SystemBUID": "B", "HostPrivateKey": b"SECRET"})

@@ -16,7 +16,7 @@ from muxd.client.address import UnixAddress
 from muxd.client.daemon import Daemon
 from muxd.client.socketerrors import NoDaemon
 from muxd.muxctl import waiting
-from muxd.wire.messages import Message, plistMessage, resultMessage
+from muxd.wire.messages import Message, plistMessage
 from tests.client.fakedaemon import (
     OTHER,
     PATIENCE,
@@ -33,6 +33,7 @@ from tests.client.fakedaemon import (
     untilClosed,
 )
 from tests.muxctl.console import Outcome, muxctl
+from tests.wire.results import resultMessage
 
 
 class WaitTests(SynchronousTestCase):

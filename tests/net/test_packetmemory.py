@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis.strategies import binary, integers
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.wire.mux import MAX_PAYLOAD, Packet, Segment, encodePacketV1, encodePacketV2
+from muxd.testing.packets import Packet, Segment
+from muxd.wire.mux import MAX_PAYLOAD, encodePacketV1, encodePacketV2
 from tests import twins
 
 SIZE = 64

@@ -20,7 +20,8 @@ from muxd.phone.lockdown.trust import Owner
 from muxd.phone.pluggedphone import PluggedPhone
 from muxd.phone.usbip.commands import Errno
 from muxd.testing import BudgetTransport, FakeAddress
-from muxd.wire.mux import Flags, MuxProtocol, Segment
+from muxd.testing.packets import Segment
+from muxd.wire.mux import Flags, MuxProtocol
 from tests.phone.usbip.onusbip import MuxHost, UsbipTestCase
 
 

@@ -20,7 +20,8 @@ from muxd.phone.bus.simulated import SimulatedBus
 from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT
 from muxd.phone.mux.muxer import MuxState
-from muxd.wire.mux import SETUP_BODY, Flags, Segment, encodePacketV1, encodePacketV2, encodeVersion
+from muxd.testing.packets import Segment
+from muxd.wire.mux import SETUP_BODY, Flags, encodePacketV1, encodePacketV2, encodeVersion
 
 
 class ThreadClock(Clock):

@@ -14,8 +14,8 @@ from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
 from muxd.server.states import State
 from muxd.testing import BudgetTransport, ImmediateRecords, fakeIdentity
+from muxd.testing.packets import Segment
 from muxd.wire.messages import Result
-from muxd.wire.mux import Segment
 from tests.device.links import RST, SYN, SYN_ACK, ScriptedPhone
 from tests.server.serving import Client, connectRequest
 

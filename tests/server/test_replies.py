@@ -8,7 +8,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.server.replies import encodePlist, encodeResult
-from muxd.wire.messages import Result, plistMessage, resultMessage, writePlist
+from muxd.wire.messages import Result, plistMessage, writePlist
+from tests.wire.results import resultMessage
 
 
 class ReplyTests(SynchronousTestCase):

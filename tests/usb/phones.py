@@ -10,7 +10,8 @@ from muxd.interfaces import IDevice, IDeviceReceiver
 from muxd.phone.bus.descriptors import MUX_IN, SERIAL
 from muxd.phone.bus.interfaces import IAttachment
 from muxd.testing.gadgets import RecordingGadget
-from muxd.wire.mux import Flags, MuxProtocol, Packet, Segment, encodePacketV2, encodeVersion
+from muxd.testing.packets import Packet, Segment
+from muxd.wire.mux import Flags, MuxProtocol, encodePacketV2, encodeVersion
 
 UDID = f"{SERIAL[:8]}-{SERIAL[8:]}"
 

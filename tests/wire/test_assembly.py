@@ -200,14 +200,14 @@ class PacketAssemblerTests(SynchronousTestCase):
         chunks += [message[15:18], message[18:]]
         self.assertEqual([message], feedAll(self.assembler, chunks, 3))
 
-    def test_minimumOfVersion2(self) -> None:
+    def test_shortest(self) -> None:
         """
-        Under v2 a packet is at least its header.
+        A packet of a v1 header alone is the shortest one; less is none, under either
+        version.
         """
-        self.assembler.minimum = 16
-        self.assertEqual([], feedAll(self.assembler, [packet(15)], READ_SIZE))
-        self.assertEqual([packet(16)], feedAll(self.assembler, [packet(16)], READ_SIZE))
-        self.assertEqual(15, self.assembler.dropped)
+        self.assertEqual(len(self.assembler.feed(memoryview(packet(8)), 100)), 1)
+        self.assertEqual(self.assembler.feed(memoryview(packet(8)[:4] + b"\0\0\0\7"), 100), [])
+        self.assertEqual(len(self.drops), 1)
 
     def test_dropsNeedNobodyToHear(self) -> None:
         """

@@ -23,10 +23,10 @@ from muxd.wire.messages import (
     connectMessage,
     parsePlist,
     plistMessage,
-    resultMessage,
     swapPort,
     writePlist,
 )
+from tests.wire.results import resultMessage
 
 messages = st.builds(
     Message,

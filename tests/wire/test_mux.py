@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.testing.packets import MalformedPacket, Packet, Segment
 from muxd.wire.mux import (
     MAGIC,
     MAX_PAYLOAD,
@@ -19,10 +20,7 @@ from muxd.wire.mux import (
     V2_HEADER,
     V2_TCP,
     Flags,
-    MalformedPacket,
     MuxProtocol,
-    Packet,
-    Segment,
     encodePacketV1,
     encodePacketV2,
     encodeVersion,

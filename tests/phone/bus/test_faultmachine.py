@@ -18,7 +18,8 @@ from muxd.phone.bus.profiles import iPhone
 from muxd.phone.bus.simulated import SimulatedBus
 from muxd.phone.iphone import Phone
 from muxd.testing.gadgets import RecordingGadget
-from muxd.wire.mux import V2_HEADER, Flags, Segment, encodePacketV2
+from muxd.testing.packets import Segment
+from muxd.wire.mux import V2_HEADER, Flags, encodePacketV2
 from tests.phone.test_iphone import ThreadClock
 
 PACKET = 64

@@ -13,13 +13,12 @@ from twisted.protocols.wire import Discard, Echo
 from muxd.phone.mux.behaviour import STRICT, Expectations
 from muxd.phone.mux.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
 from muxd.phone.services.inet import ServiceFactory
+from muxd.testing.packets import Packet, Segment
 from muxd.wire.mux import (
     MAGIC,
     SETUP_BODY,
     Flags,
     MuxProtocol,
-    Packet,
-    Segment,
     encodePacketV1,
     encodePacketV2,
     encodeVersion,

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.mux.flow import SEND_BUFFER, Outbox
 from muxd.phone.services.inet import ServiceFactory
-from muxd.wire.mux import Flags, Segment
+from muxd.testing.packets import Segment
+from muxd.wire.mux import Flags
 from muxd.wire.sequence import MASK
 from tests.phone.mux.host import ManualHost, ManualSession
 

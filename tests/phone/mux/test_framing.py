@@ -11,15 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.mux.behaviour import Expectations
 from muxd.phone.mux.muxer import VIOLATIONS_KEPT
-from muxd.wire.mux import (
-    SETUP_BODY,
-    USB_MTU,
-    Flags,
-    MuxProtocol,
-    Segment,
-    encodePacketV2,
-    encodeVersion,
-)
+from muxd.testing.packets import Segment
+from muxd.wire.mux import SETUP_BODY, USB_MTU, Flags, MuxProtocol, encodePacketV2, encodeVersion
 from tests.phone.mux.host import SERVICES, ManualHost
 
 

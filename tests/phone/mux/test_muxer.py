@@ -16,7 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.mux.muxer import MuxState
 from muxd.phone.services.inet import ServiceFactory
-from muxd.wire.mux import SETUP_BODY, Flags, MuxProtocol, Segment, encodeVersion
+from muxd.testing.packets import Segment
+from muxd.wire.mux import SETUP_BODY, Flags, MuxProtocol, encodeVersion
 from tests.phone.mux.host import SERVICES, ManualHost, ManualSession
 
 

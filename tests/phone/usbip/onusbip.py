@@ -21,7 +21,8 @@ from muxd.phone.usbip.exports import Exports
 from muxd.phone.usbip.requests import ImportRequest
 from muxd.phone.usbip.server import UsbipFactory
 from muxd.testing import BudgetTransport
-from muxd.wire.mux import SETUP_BODY, MuxProtocol, Packet, encodePacketV2, encodeVersion
+from muxd.testing.packets import Packet
+from muxd.wire.mux import SETUP_BODY, MuxProtocol, encodePacketV2, encodeVersion
 from tests.phone.usbip.host import ManualUsbipHost
 
 

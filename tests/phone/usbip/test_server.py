@@ -20,7 +20,8 @@ from muxd.phone.usbip.requests import (
     decodeDevlistReply,
 )
 from muxd.phone.usbip.server import State, UsbipConnection
-from muxd.wire.mux import Flags, MuxProtocol, Segment
+from muxd.testing.packets import Segment
+from muxd.wire.mux import Flags, MuxProtocol
 from tests.phone.usbip.onusbip import MuxHost, UsbipTestCase
 
 
