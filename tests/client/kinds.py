@@ -24,6 +24,7 @@ from muxd.client.answers import Device, Event, ListenerRecord
 from muxd.client.client import UsbmuxClient
 from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.feed import EventReceiver, FeedFactory
+from muxd.limits import Limits
 from tests.client.fakedaemon import PATIENCE
 
 
@@ -33,6 +34,11 @@ class Kind(TypingProtocol):
     """
 
     def __init__(self, address: UnixAddress) -> None: ...
+
+    def limit(self, limits: Limits) -> None:
+        """
+        Have other limits.
+        """
 
     async def devices(self) -> list[Device]:
         """
@@ -84,6 +90,12 @@ class BlockingKind:
 
     def __init__(self, address: UnixAddress) -> None:
         self._address = address
+
+    def limit(self, limits: Limits) -> None:
+        """
+        Have other limits.
+        """
+        blocking._remembered(self._address).limits = limits
 
     async def devices(self) -> list[Device]:
         """
@@ -148,6 +160,12 @@ class AsyncioKind:
 
     def __init__(self, address: UnixAddress) -> None:
         self._address = address
+
+    def limit(self, limits: Limits) -> None:
+        """
+        Have other limits.
+        """
+        aio._remembered(self._address)._limits = limits
 
     async def devices(self) -> list[Device]:
         """
@@ -268,6 +286,12 @@ class TwistedKind:
     def __init__(self, address: UnixAddress) -> None:
         self._access = accessAt(reactor, address)
         self._client = UsbmuxClient(reactor, self._access)
+
+    def limit(self, limits: Limits) -> None:
+        """
+        Have other limits.
+        """
+        self._access.limits = limits
 
     async def devices(self) -> list[Device]:
         """

@@ -6,6 +6,7 @@ of it.  The answers are the table in F{docs/embedding.md}.
 
 from __future__ import annotations
 
+import inspect
 import plistlib
 import shutil
 import socket
@@ -17,12 +18,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from muxd.client import errors, socketerrors
+from muxd.client import aio, blocking, errors, socketerrors
 from muxd.client.address import UnixAddress
 from muxd.client.answers import Attached, Detached, ListenerRecord, Paired
+from muxd.client.client import UsbmuxClient
+from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.problems import Stage, UsbmuxError
+from muxd.limits import LIMITS, Limits
 from muxd.wire.messages import Message, MessageType, plistMessage
 from tests.client.fakedaemon import (
     OTHER,
@@ -339,11 +343,11 @@ class EveryClient(Mixed):
         Those ahead of the Result of a Listen are the first that the listener is
         told, be they very many.
         """
-        many = [attached(number, f"phone-{number}", Padding=bytes(2000)) for number in range(1000)]
+        # 1.6 MB.
+        many = [attached(number, f"phone-{number}", Padding=bytes(10000)) for number in range(120)]
         script = early(*many, answer=resultMessage(1, 1, 0))
-        self.assertEqual(
-            list(range(1000)), [e.device.deviceID for e in await self.start(script).events(1000)]
-        )
+        events = await self.start(script).events(120)
+        self.assertEqual(list(range(120)), [event.device.deviceID for event in events])
 
     async def test_earlyEventsWithoutEnd(self) -> None:
         """
@@ -353,7 +357,7 @@ class EveryClient(Mixed):
 
         def script(peer: Peer) -> None:
             peer.read()
-            event = plistMessage({"MessageType": "Paired", "X": bytes(2 << 20)}, 0).encode()
+            event = plistMessage({"MessageType": "Paired", "X": bytes(50000)}, 0).encode()
             try:
                 while True:
                     peer.socket.sendall(event)
@@ -361,6 +365,7 @@ class EveryClient(Mixed):
                 return
 
         client = self.start(script, script)
+        client.limit(Limits(replySize=1 << 20))
         for doing in (client.buid(), client.events(1)):
             error = await self.fails("DaemonNonsense", doing)
             assert "events without end and no answer" in str(error), error
@@ -588,3 +593,23 @@ class AsyncioClientTests(EveryClient, TestCase):
 
     kind = AsyncioKind
     errors = socketerrors
+
+
+class SameTests(SynchronousTestCase):
+    """
+    What needs no daemon.
+    """
+
+    def test_limits(self) -> None:
+        """
+        Without being told otherwise, all have the same limits.
+        """
+        self.assertEqual(16 << 20, LIMITS.replySize)
+        self.assertEqual(LIMITS.answerTimeout, blocking.ANSWER)
+        for module in (blocking, aio):
+            for name in ("devices", "listeners", "buid", "readPairRecord", "deletePairRecord"):
+                function = getattr(module, name)
+                default = inspect.signature(function).parameters["timeout"].default
+                self.assertEqual(LIMITS.answerTimeout, default, function)
+        for connect in (blocking.connect, aio.connect, UsbmuxClient.connect, UsbmuxClientEndpoint):
+            self.assertEqual(30.0, inspect.signature(connect).parameters["timeout"].default)
