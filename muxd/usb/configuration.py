@@ -37,6 +37,13 @@ class NoMuxInterface(Exception):
     """
 
 
+class DriversInTheWay(NoMuxInterface):
+    """
+    Another configuration would have to be set, and drivers of others are at work in the
+    present one.
+    """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MuxInterface:
     """
@@ -58,14 +65,17 @@ class MuxInterface:
     inputPacketSize: int
 
 
-def configure(device: Any, preferred: int | None = None) -> MuxInterface:
+def configure(device: Any, preferred: int | None = None, *, mayDetach: bool = True) -> MuxInterface:
     """
     Choose, set what has to be set, and claim the interface.
 
     @param device: A C{usb.core.Device}.
     @param preferred: A configuration value that is chosen before all others,
         even before the active one.
+    @param mayDetach: Whether the kernel's drivers may lose the interfaces of another
+        configuration than the one that is set.
     @raise NoMuxInterface: There is none in any configuration.
+    @raise DriversInTheWay: They would have to, and may not.
     @raise usb.core.USBError: The phone is out of reach, or in use by another program.
     """
     active = activeConfiguration(device)
@@ -73,6 +83,8 @@ def configure(device: Any, preferred: int | None = None) -> MuxInterface:
     for interface in candidates(device, active, preferred):
         try:
             if interface.configuration != active:
+                if not mayDetach:
+                    _refuseToDetach(device, active)
                 _setConfiguration(device, active, interface)
         except USBError as error:
             failure = error
@@ -183,6 +195,32 @@ def _configurations(device: Any) -> Iterator[Any]:
             yield device[index]
         except USBError as error:
             _log.debug("configuration {index} is unreadable: {error}", index=index, error=error)
+
+
+def _refuseToDetach(device: Any, active: int) -> None:
+    """
+    @raise DriversInTheWay: Kernel drivers have interfaces of the active configuration.
+    """
+    taken = [
+        f"{each.bInterfaceNumber} (class {each.bInterfaceClass})"
+        for configuration in _configurations(device)
+        if configuration.bConfigurationValue == active
+        for each in configuration
+        if each.bAlternateSetting == 0 and _hasDriver(device, each.bInterfaceNumber)
+    ]
+    if taken:
+        raise DriversInTheWay(
+            f"it is left alone: its configuration {active} has no muxer, and setting another would"
+            f" take interfaces {', '.join(taken)} from the kernel's drivers; products="
+            f"{device.idProduct:04x} of the usb source asks for that"
+        )
+
+
+def _hasDriver(device: Any, number: int) -> bool:
+    try:
+        return bool(device.is_kernel_driver_active(number))
+    except (USBError, NotImplementedError):
+        return False
 
 
 def _setConfiguration(device: Any, active: int, interface: MuxInterface) -> None:

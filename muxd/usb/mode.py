@@ -3,16 +3,19 @@
 A phone's USB mode: which set of configurations it offers (protocol 1.3).
 
 Switching is off unless asked for: phones differ in what they make of it, and a
-switch by one daemon has ended the tethering set up by another.
+switch by one daemon has ended the tethering set up by another.  Who asks for a mode has it
+on every phone that knows of modes, as with the C daemon's USBMUXD_DEFAULT_DEVICE_MODE.
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 from twisted.logger import Logger
 from usb.core import USBError
 
+from muxd.usb.configuration import hasMuxInterface
 from muxd.usb.products import MUX_TRIPLE
 
 VENDOR_IN = 0xC0
@@ -51,7 +54,7 @@ def guessMode(device: Any) -> int:
     match none.
     """
     count = device.bNumConfigurations
-    if count == 1:
+    if count == 1 and not hasMuxInterface(device):
         return DIRECT_TETHERING
     if count <= CLASSIC_CONFIGURATIONS:
         return INITIAL
@@ -82,14 +85,29 @@ def _guessFromFifth(device: Any) -> int:
     return UNKNOWN
 
 
-def needsSwitch(device: Any, wanted: int | None) -> bool:
+class ModeVerdict(Enum):
     """
-    Whether a phone is in another mode than the wanted one and may be switched:
-    never one that has so few configurations that it may not know how.
+    What is to be done about a phone for which a mode was asked for.
+
+    @cvar RIGHT: Nothing: it is in that mode.
+    @cvar SWITCH: It is to be told.
+    @cvar UNAWARE: Nothing can be done: it knows of no modes.
     """
-    if wanted is None or device.bNumConfigurations <= CLASSIC_CONFIGURATIONS:
-        return False
-    return guessMode(device) not in (UNKNOWN, wanted)
+
+    RIGHT = "right"
+    SWITCH = "switch"
+    UNAWARE = "unaware"
+
+
+def judgeMode(device: Any, wanted: int, answer: bytes | None) -> ModeVerdict:
+    """
+    Whether a phone has to be told its mode.
+
+    @param answer: To L{queryMode}.
+    """
+    if guessMode(device) == wanted:
+        return ModeVerdict.RIGHT
+    return ModeVerdict.UNAWARE if answer is None else ModeVerdict.SWITCH
 
 
 def switchMode(device: Any, mode: int) -> bool:
@@ -102,6 +120,6 @@ def switchMode(device: Any, mode: int) -> bool:
     try:
         answer = device.ctrl_transfer(VENDOR_IN, SET_MODE, 0, mode, 1, CONTROL_TIMEOUT)
     except USBError as error:
-        _log.info("mode {mode} refused: {error}", mode=mode, error=error)
+        _log.debug("mode {mode} refused: {error}", mode=mode, error=error)
         return False
     return len(answer) == 1 and answer[0] == 0

@@ -18,7 +18,8 @@ from muxd.identity import DeviceIdentity
 from muxd.usb.configuration import MuxInterface, configure
 from muxd.usb.hotplug import Location
 from muxd.usb.identification import identify
-from muxd.usb.mode import needsSwitch, queryMode, switchMode
+from muxd.usb.mode import ModeVerdict, guessMode, judgeMode, queryMode, switchMode
+from muxd.usb.products import isBuiltIn
 from muxd.usb.settings import USBSettings
 
 _log = Logger()
@@ -94,6 +95,8 @@ class PhoneOpener:
         # Serial numbers of phones that were told to switch: never twice, as
         # one that does not settle would be told forever.
         self._switched: set[str] = set()
+        # What has been said of which phone.
+        self._told: set[tuple[str, str]] = set()
         self._numbers = count(1)
 
     def open(self, device: Any) -> OpenedPhone:
@@ -119,6 +122,7 @@ class PhoneOpener:
         told again.
         """
         self._switched.discard(serial)
+        self._told = {told for told in self._told if told[0] != serial}
 
     def _open(self, device: Any) -> OpenedPhone:
         identity = identify(device)
@@ -128,19 +132,53 @@ class PhoneOpener:
             raise NotWanted(identity.udid)
         mode = queryMode(device)
         _log.debug("{udid}: mode {mode}", udid=identity.udid, mode=mode and mode.hex(":"))
-        self._switch(device, identity)
+        self._switch(device, identity, mode)
         return OpenedPhone(
             device=device,
             identity=identity,
-            interface=configure(device),
+            interface=configure(device, mayDetach=self._isOurs(device)),
             location=(device.bus, device.address),
             number=next(self._numbers),
         )
 
-    def _switch(self, device: Any, identity: DeviceIdentity) -> None:
+    def _isOurs(self, device: Any) -> bool:
+        """
+        Whether a device may be changed for our sake: a part of this machine, which other
+        drivers use, only if it was named.
+        """
+        product = device.idProduct
+        return not isBuiltIn(product) or any(product in each for each in self._settings.products)
+
+    def _switch(self, device: Any, identity: DeviceIdentity, answer: bytes | None) -> None:
+        """
+        Tell a phone the mode that was asked for, or say why not.
+
+        @param answer: To the mode query.
+        @raise SwitchingMode: It has been told.
+        """
         wanted = self._settings.mode
-        if wanted is None or identity.serial in self._switched or not needsSwitch(device, wanted):
+        if wanted is None:
             return
-        self._switched.add(identity.serial)
-        if switchMode(device, wanted):
-            raise SwitchingMode(identity.udid)
+        verdict = judgeMode(device, wanted, answer)
+        if verdict is ModeVerdict.RIGHT:
+            return
+        if not self._isOurs(device):
+            reason = "it is a part of this machine, and products= does not name it"
+        elif verdict is ModeVerdict.UNAWARE:
+            reason = "it does not answer the mode query, and so knows of no modes"
+        elif identity.serial in self._switched:
+            reason = "it was told so, and did not become it; it is told again when plugged in anew"
+        else:
+            self._switched.add(identity.serial)
+            if switchMode(device, wanted):
+                raise SwitchingMode(identity.udid)
+            reason = "it refuses"
+        if (identity.serial, reason) not in self._told:
+            self._told.add((identity.serial, reason))
+            _log.info(
+                "{udid} stays in USB mode {present}, not {wanted}: {reason}",
+                udid=identity.udid,
+                present=guessMode(device) or "unknown",
+                wanted=wanted,
+                reason=reason,
+            )

@@ -24,6 +24,11 @@ KNOWN = (
 )
 """Products that are phones, or fail like phones, without a look at their interfaces."""
 
+BUILT_IN = (range(0x8600, 0x8601),)
+"""
+Parts of a Mac itself, T1 and T2: their camera, keyboard and sensors are other drivers'.
+"""
+
 RECOVERY = (range(0x1222, 0x1223), range(0x1227, 0x1228), range(0x1280, 0x1284))
 """DFU and recovery mode."""
 
@@ -86,6 +91,13 @@ def muxerInDescriptors(data: bytes) -> bool:
             return True
         at += length
     return False
+
+
+def isBuiltIn(product: int) -> bool:
+    """
+    Whether a device is a part of the machine, and not plugged in for our sake.
+    """
+    return _isIn(product, BUILT_IN)
 
 
 def _isIn(product: int, products: Products) -> bool:

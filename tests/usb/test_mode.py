@@ -14,7 +14,7 @@ from muxd.phone.bus.interfaces import IAttachment
 from muxd.phone.bus.profiles import configuration, iPhone, mux, ncm, ptp, vendor
 from muxd.phone.bus.simulated import SimulatedBus
 from muxd.testing.gadgets import RecordingGadget
-from muxd.usb.mode import guessMode, needsSwitch, queryMode, switchMode
+from muxd.usb.mode import ModeVerdict, guessMode, judgeMode, queryMode, switchMode
 from tests.usb.devices import deviceOn, plugged
 
 CAMERA = ptp(0, Speed.HIGH)
@@ -113,25 +113,38 @@ class ModeTests(SynchronousTestCase):
         self.patch(bus, "get_configuration_descriptor", fail)
         self.assertEqual(0, guessMode(device))
 
-    def test_needsSwitch(self) -> None:
+    def test_judged(self) -> None:
         """
-        Only when it is asked for, from a known mode to another, and never with
-        four configurations or fewer (edge 11).
+        Every phone that answers the mode query is to be told, from any mode to any other,
+        one that nobody knows included; one that does not answer cannot be.
         """
         for mode, wanted, expected in (
-            (3, None, False),
-            (3, 3, False),
-            (3, 1, True),
-            (2, 3, True),
-            (4, 1, True),
-            (1, 3, False),
-            (5, 1, False),
+            (3, 3, ModeVerdict.RIGHT),
+            (1, 1, ModeVerdict.RIGHT),
+            (3, 1, ModeVerdict.SWITCH),
+            (2, 3, ModeVerdict.SWITCH),
+            (4, 1, ModeVerdict.SWITCH),
+            (1, 3, ModeVerdict.SWITCH),
+            (5, 1, ModeVerdict.SWITCH),
+            (5, 3, ModeVerdict.SWITCH),
         ):
-            _, _, device = plugged(iPhone(mode=mode))
-            self.assertEqual(expected, needsSwitch(device, wanted), f"{mode} to {wanted}")
+            with self.subTest(f"{mode} to {wanted}"):
+                _, _, device = plugged(iPhone(mode=mode))
+                self.assertIs(expected, judgeMode(device, wanted, queryMode(device)))
+                device = deviceOf(OldPhone, iPhone(mode=mode))
+                isRight = expected is ModeVerdict.RIGHT
+                unaware = ModeVerdict.RIGHT if isRight else ModeVerdict.UNAWARE
+                self.assertIs(unaware, judgeMode(device, wanted, queryMode(device)))
         unknown = tuple(configuration(value, CAMERA) for value in range(1, 8))
         _, _, device = plugged(iPhone(configurations=unknown))
-        self.assertFalse(needsSwitch(device, 1))
+        self.assertIs(ModeVerdict.SWITCH, judgeMode(device, 1, queryMode(device)))
+
+    def test_oneConfigurationWithMuxer(self) -> None:
+        """
+        One configuration is that of direct tethering only if there is no muxer in it.
+        """
+        _, _, device = plugged(iPhone(configurations=(configuration(1, CAMERA, MUX),)))
+        self.assertEqual(1, guessMode(device))
 
     def test_switch(self) -> None:
         """
