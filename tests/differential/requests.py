@@ -68,6 +68,8 @@ def requestsOf(case: Case) -> dict[int, Request]:
                 values = parsePlist(body)
         except MalformedMessage:
             pass
-        at += max(length, HEADER.size)
-        found[tag] = Request(kind, body, values, at not in waits)
+        if length < HEADER.size:
+            break  # No daemon knows where the next one begins.
+        at += length
+        found.setdefault(tag, Request(kind, body, values, at not in waits))
     return found

@@ -60,6 +60,7 @@ class DocumentTests(SynchronousTestCase):
             b"<plist>%s" % PLAIN,
             b"<plist>%s</pli" % PLAIN,
             b"<plist version=1.0>%s</plist>" % PLAIN,
+            b"<plist version=1.0'>%s</plist>" % PLAIN,
             b"<plist><plist>%s</plist></plist>" % PLAIN,
             b"<plist>%s</plist><plist/>" % PLAIN,
             PLAIN + PLAIN,
