@@ -3,6 +3,7 @@
 # make test   everything that must hold: style, types, tests, coverage
 # make test TESTS="tests.wire tests.device.test_window"   these tests alone
 # MUXD_PURE=1 make ...   the same without compiled code
+# make unit PYTHON=python3.13 VENV=.venv-3.13   the same with another Python, beside the first
 # make help   the other targets
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -62,6 +63,7 @@ help:
 	@echo "make soak MINUTES=10   load the daemon, break what is around it, see whether it grows"
 	@echo "make clean             remove everything that make has made but $(VENV)"
 	@echo "make distclean         remove that too"
+	@echo "PYTHON=python3.13 VENV=.venv-3.13, with any of them: another Python (3.11 or newer) and its place"
 
 run: $(INSTALLED)
 	@exec $(BIN)/python docs/firststeps.py $(SOCKET) $(PORT) run/lockdown
@@ -143,7 +145,7 @@ clean:
 	    .pytest_cache .hypothesis muxd.egg-info twisted/plugins/dropin.cache
 	@$(MAKE) --no-print-directory -C bench clean
 	find muxd -name '*.so' -delete
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*/*' -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean
 	rm -rf $(VENV)
