@@ -60,11 +60,12 @@ class RelayTests(SynchronousTestCase):
             return PlainService()
 
         self.patch(tcprelay, "makeService", makeService)
-        options = parse(["-s", "UNIX:/x", "-u", "U", "relay", "-b", "64", "22:2222"])
+        options = parse(["-s", "UNIX:/x", "-u", "U", "--json", "relay", "-b", "64", "22:2222"])
         relay.makeRelay(relay.words(options))
         (found,) = given
         self.assertEqual((found["socket"], found["udid"], found["bufsize"]), ("/x", "U", "64"))
         self.assertEqual(found["forwards"], [Forward(22, 2222)])
+        self.assertTrue(found["json"])
 
     def test_service(self) -> None:
         """
