@@ -290,6 +290,14 @@ class IPairRecordStore(Interface):
             dictionary; ENOENT or others when it cannot be written.
         """
 
+    def supersede(recordID: str, data: bytes) -> None:
+        """
+        Store a property list as C{save} does, and keep the record that it takes the
+        place of where no client reads it.
+
+        @raise OSError: As C{save}; nothing has changed then.
+        """
+
     def delete(recordID: str) -> None:
         """
         Forget a record.
@@ -324,16 +332,14 @@ class IPairRecords(Interface):
         it stored all the same.
         """
 
+    def supersede(recordID: str, data: bytes) -> Deferred[None]:
+        """
+        Store a property list, and keep the record that it takes the place of.
+        """
+
     def delete(recordID: str) -> Deferred[None]:
         """
         Forget a record.
-        """
-
-    def discard(recordID: str, data: bytes) -> Deferred[bool]:
-        """
-        Forget a record if it is still this one.
-
-        @return: fires with whether it was; if not, there is another, which stays.
         """
 
     def readBUID() -> Deferred[str]:

@@ -2,9 +2,10 @@
 """
 The pair record of one phone, as its preflight needs it.
 
-Other programs store and remove records at any time.  So what was read is not what is
-there when the phone has said what it thinks of it: only the record that the phone meant
-is removed.
+What a device says of a record is no proof of anything: any device can have any UDID.
+So a record that it does not know stays where it is, and is not tried again with this
+device; a pairing that was completed takes its place.  Other programs store records at any
+time: one that is not the one that was refused is tried.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class PhoneRecord:
         self._udid = udid
         self._warn = warn
         self._read = b""
-        self._discarded: bytes | None = None
+        self._refused: bytes | None = None
 
     async def read(self) -> PairRecord | None:
         """
@@ -38,9 +39,15 @@ class PhoneRecord:
 
         @raise OSError: That cannot be told just now.
         """
+        self._read = b""
         try:
             self._read = await self._records.read(self._udid)
-            if self._read == self._discarded:
+            if self._read == self._refused:
+                self._warn(
+                    "{udid} does not know its pair record (it was erased, or paired from"
+                    " scratch, or is another device that says it is this one): the record is"
+                    " kept until the device trusts this computer."
+                )
                 return None
             return PairRecord.fromBytes(self._read)
         except BadPairRecord as error:
@@ -55,25 +62,40 @@ class PhoneRecord:
                 self._warn("{udid}: no pair record: {error}", error=error)
         return None
 
-    async def discard(self) -> bool:
+    def refuse(self) -> None:
         """
-        Remove what was read last.  If that is not possible, it counts as removed.
+        What was read last is not for this device.
+        """
+        self._refused = self._read
 
-        @return: Whether that was the record; if not, there is another by now, or none.
+    async def exists(self) -> bool:
         """
-        self._discarded = self._read
+        Whether there is a record that a new one would take the place of.
+
+        @raise OSError: That cannot be told just now.
+        """
+        return await self._stored() != b""
+
+    async def isAnother(self) -> bool:
+        """
+        Whether a program has stored one since the last was read.
+
+        @raise OSError: That cannot be told just now.
+        """
+        return await self._stored() not in (b"", self._read)
+
+    async def _stored(self) -> bytes:
         try:
-            return await self._records.discard(self._udid, self._read)
+            return await self._records.read(self._udid)
         except OSError as error:
             if error.errno == ENOENT:
-                return False
-            self._warn("{udid}: it stays: {error}", error=error)
-            return True
+                return b""
+            raise
 
-    async def save(self, record: PairRecord) -> None:
+    async def supersede(self, record: PairRecord) -> None:
         """
-        Store a new one.
+        Store a new one; the one that is there is kept as the one before it.
 
         @raise OSError: It cannot be stored.
         """
-        await self._records.save(self._udid, record.toBytes())
+        await self._records.supersede(self._udid, record.toBytes())

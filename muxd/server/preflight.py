@@ -3,9 +3,9 @@
 Preflight: a phone that was plugged in is asked for its trust, once (protocol 5).
 
 Each phone has a L{Preflight} of its own, which does what
-L{muxd.server.preflightmachine} says.  A pair record is only ever removed when the
-phone itself has said that it does not know it; what goes wrong on this side says
-nothing about that (protocol 9, edge 70).
+L{muxd.server.preflightmachine} says.  A pair record is never removed: a UDID is a serial
+number that any device can show, and what it says of a record is no proof.  Only a pairing
+that was completed takes a record's place, and not while two devices claim its UDID.
 """
 
 from __future__ import annotations
@@ -90,6 +90,12 @@ _SAID: dict[Stage, tuple[LogLevel, str]] = {
         "{udid}: whether its pair record is good cannot be told ({reason}); it is kept, and"
         " tried again; if programs cannot use the phone, remove it with: idevicepair unpair",
     ),
+    Stage.DISPUTED: (
+        LogLevel.error,
+        "{udid}: two devices that are attached say that this is their UDID, and this one does"
+        " not know the pair record; the record is kept, and this device is not trusted:"
+        " unplug the one that is not yours",
+    ),
     Stage.RESTING: (
         LogLevel.warn,
         "{udid}: {reason}; pairing will be tried again, and the phone is listed all the same;"
@@ -141,10 +147,12 @@ class Preflight:
         device: IDevice,
         show: Callable[[], None],
         paired: Callable[[], None],
+        hasRival: Callable[[], bool],
     ) -> None:
         """
         @param show: Makes the phone visible; called at least once, and soon.
         @param paired: Tells that a record has been stored.
+        @param hasRival: Whether another device with this UDID is attached.
         """
         self.stage = Stage.ASKING_TYPE
         self._shop = workshop
@@ -153,6 +161,7 @@ class Preflight:
         self._record = PhoneRecord(workshop.records, self._udid, self._warn)
         self._show = show
         self._paired = paired
+        self._hasRival = hasRival
         self._lockdown: ILockdown | None = None
         self._proposed: PairRecord | None = None
         self._work: Deferred[Outcome] | None = None
@@ -325,11 +334,7 @@ class Preflight:
             try:
                 await self._lockdown.startSession(record)
             except UnknownHost:
-                if await self._record.discard():
-                    self._warn(
-                        "{udid} does not know its pair record any more (it was erased, or"
-                        " paired from scratch): the record is removed."
-                    )
+                self._record.refuse()
                 # A program may have paired meanwhile.
                 continue
             except PhoneLocked:
@@ -348,6 +353,8 @@ class Preflight:
         """
         shop, lockdown = self._shop, self._lockdown
         assert lockdown is not None
+        if await self._isDisputed():
+            return Outcome.DISPUTED
         isModern = await self._isModern(lockdown)
         host = await shop.records.readBUID()
         if isModern:
@@ -364,11 +371,22 @@ class Preflight:
             return Outcome.LOCKED
         except PairingDenied:
             return Outcome.DENIED
-        await self._record.save(record)
+        if await self._isDisputed():
+            return Outcome.DISPUTED
+        if await self._record.isAnother():
+            self._reason = "a program has stored another pair record meanwhile"
+            return Outcome.FAILED
+        await self._record.supersede(record)
         self._paired()
         if not isModern:
             await lockdown.validatePair(record)
         return Outcome.TRUSTED
+
+    async def _isDisputed(self) -> bool:
+        """
+        Whether a record of this device would take the place of one that may be another's.
+        """
+        return self._hasRival() and await self._record.exists()
 
     async def _introduce(self, lockdown: ILockdown, host: str) -> None:
         """

@@ -15,7 +15,8 @@ In each stage one thing is tried, and its outcome leads to the next stage::
       STRANGER
          v
     REQUESTING --TRUSTED--> TRUSTED                          (it trusts us now)
-         |  | \---DENIED---> DENIED                          (not before it is replugged)
+         |  |\ \--DENIED---> DENIED                          (not before it is replugged)
+         |  | \---DISPUTED-> DISPUTED -NEWS--> ASKING_TYPE   (two devices, one UDID)
          |  |
          |  +----LOCKED---> LOCKED ---NEWS--> ASKING_TYPE    (until it is unlocked)
       PENDING
@@ -48,6 +49,8 @@ class Stage(Enum):
     @cvar TRUSTED: The phone and this host trust each other.
     @cvar UNSURE: There is a record, and no telling whether it is good.
     @cvar DENIED: The phone's owner does not trust this host.
+    @cvar DISPUTED: Another device with the same UDID is attached, and there is a record
+        that this one does not know.
     @cvar RESTORING: The phone is in restore mode.
     """
 
@@ -60,6 +63,7 @@ class Stage(Enum):
     TRUSTED = "trusted"
     UNSURE = "unsure"
     DENIED = "denied"
+    DISPUTED = "disputed"
     RESTORING = "restoring"
 
 
@@ -80,6 +84,7 @@ class Outcome(Enum):
     PENDING = "pending"
     LOCKED = "locked"
     DENIED = "denied"
+    DISPUTED = "disputed"
     NEWS = "news"
     FAILED = "failed"
 
@@ -102,10 +107,12 @@ TRANSITIONS: Mapping[Stage, Mapping[Outcome, Stage]] = {
         Outcome.PENDING: Stage.WAITING,
         Outcome.LOCKED: Stage.LOCKED,
         Outcome.DENIED: Stage.DENIED,
+        Outcome.DISPUTED: Stage.DISPUTED,
         Outcome.FAILED: Stage.RESTING,
     },
     Stage.WAITING: {Outcome.NEWS: Stage.ASKING_TYPE, Outcome.FAILED: Stage.RESTING},
     Stage.LOCKED: {Outcome.NEWS: Stage.ASKING_TYPE},
+    Stage.DISPUTED: {Outcome.NEWS: Stage.ASKING_TYPE},
     Stage.UNSURE: {Outcome.NEWS: Stage.ASKING_TYPE},
     Stage.RESTING: {Outcome.NEWS: Stage.ASKING_TYPE},
     Stage.TRUSTED: {},
@@ -121,6 +128,7 @@ SHOWN = frozenset(
         Stage.TRUSTED,
         Stage.UNSURE,
         Stage.DENIED,
+        Stage.DISPUTED,
         Stage.RESTORING,
     }
 )

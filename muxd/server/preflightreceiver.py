@@ -87,6 +87,7 @@ class PreflightReceiver:
             device,
             show=lambda: self._registry.show(device),
             paired=lambda: self._registry.announcePaired(attached),
+            hasRival=lambda: self._registry.hasRival(attached),
         )
         self._preflights[id(device)] = preflight
         preflight.start()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from errno import EINVAL, EMFILE, ENFILE, ENOENT, ENOMEM, EPERM
@@ -36,6 +37,15 @@ BUID_KEY = "SystemBUID"
 _LONGEST_BUID = 255
 _RECORD_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _LEAST_DATA = 8
+
+PREVIOUS = ".previous"
+"""After the name of a record's file: the one before it.  No id leads there."""
+
+LONG_IN_USE = 7 * 86400.0
+"""
+Seconds after which a record is worth keeping in place of one that is kept already.  A
+device that pairs again and again pushes out only what it has brought itself.
+"""
 
 PASSING = frozenset({EMFILE, ENFILE, ENOMEM})
 """
@@ -69,14 +79,17 @@ class PairRecordStore:
         directory: FilePath[str] | str,
         randomUUID: Callable[[], UUID] = uuid4,
         largest: int = LIMITS.recordSize,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """
         @param randomUUID: Makes this host's identity if it has none yet.
         @param largest: Bytes of a file that is read, and so written.
+        @param now: The time that files are compared with, in seconds of the epoch.
         """
         self.directory = FilePath(directory) if isinstance(directory, str) else directory
         self._randomUUID = randomUUID
         self._largest = largest
+        self._now = now
         self._files = AtomicFiles(self.directory, largest)
         self._unstoredBUID: str | None = None
         self._told: set[str] = set()
@@ -111,6 +124,39 @@ class PairRecordStore:
             file cannot be written.
         """
         path = self._path(recordID)
+        self._write(path, self._content(data))
+
+    def supersede(self, recordID: str, data: bytes) -> None:
+        """
+        Store a property list, and keep the record that it takes the place of as
+        C{ID.plist.previous}: its keys cannot be made again.
+
+        @raise OSError: As L{save}; nothing has changed then.
+        """
+        path = self._path(recordID)
+        content = self._content(data)
+        self._keep(path, content)
+        self._write(path, content)
+
+    def _keep(self, path: str, successor: bytes) -> None:
+        """
+        Copy a record that is about to be replaced.
+        """
+        previous = path + PREVIOUS
+        try:
+            content = self._files.read(path)
+            age = self._now() - os.lstat(path).st_mtime
+        except FileNotFoundError:
+            return
+        if content != successor and (age >= LONG_IN_USE or not os.path.lexists(previous)):
+            self._write(previous, content)
+
+    def _content(self, data: bytes) -> bytes:
+        """
+        A record as it is written.
+
+        @raise OSError: EINVAL.
+        """
         if len(data) < _LEAST_DATA:
             raise OSError(EINVAL, f"a pair record of {len(data)} bytes")
         try:
@@ -124,6 +170,9 @@ class PairRecordStore:
         if len(content) > self._largest:
             # It could not be read again.
             raise OSError(EINVAL, f"a pair record of {len(content)} bytes as XML")
+        return content
+
+    def _write(self, path: str, content: bytes) -> None:
         self._makeDirectory()
         try:
             self._files.replace(path, content)

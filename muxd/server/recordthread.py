@@ -59,26 +59,17 @@ class RecordCalls(ABC):
         """
         return self.run(self.store.save, recordID, data)
 
+    def supersede(self, recordID: str, data: bytes) -> Deferred[None]:
+        """
+        Store a property list, and keep the record that it takes the place of.
+        """
+        return self.run(self.store.supersede, recordID, data)
+
     def delete(self, recordID: str) -> Deferred[None]:
         """
         Forget a record.
         """
         return self.run(self.store.delete, recordID)
-
-    def discard(self, recordID: str, data: bytes) -> Deferred[bool]:
-        """
-        Forget a record if it is still this one.
-        """
-        return self.run(self._discard, recordID, data)
-
-    def _discard(self, recordID: str, data: bytes) -> bool:
-        """
-        One call, so that none of ours comes in between.
-        """
-        isThis = self.store.read(recordID) == data
-        if isThis:
-            self.store.delete(recordID)
-        return isThis
 
     def readBUID(self) -> Deferred[str]:
         """

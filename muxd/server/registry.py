@@ -166,6 +166,16 @@ class DeviceRegistry:
             default=None,
         )
 
+    def hasRival(self, attached: AttachedDevice) -> bool:
+        """
+        Whether another device says that it has the same UDID.
+        """
+        udid = attached.device.identity.udid
+        return any(
+            one is not attached and sameUDID(one.device.identity.udid, udid)
+            for one in self._attached.values()
+        )
+
     def subscribe(self, listener: IDeviceListener) -> None:
         """
         Tell a listener of what happens from now on; L{attached} says what is.

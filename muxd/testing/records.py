@@ -24,12 +24,14 @@ class MemoryRecordStore:
     Pair records that are on no disk.
 
     @ivar records: By id.
+    @ivar previous: Those that were superseded, by id.
     @ivar buid: The host's identity.
     @ivar trouble: What every method raises, if anything.
     """
 
     def __init__(self, buid: str = "30142955-444094379208051516") -> None:
         self.records: dict[str, bytes] = {}
+        self.previous: dict[str, bytes] = {}
         self.buid = buid
         self.trouble: Exception | None = None
 
@@ -49,6 +51,15 @@ class MemoryRecordStore:
         """
         self._check(recordID)
         self.records[recordID] = data
+
+    def supersede(self, recordID: str, data: bytes) -> None:
+        """
+        Keep a record, and the one before it.
+        """
+        self._check(recordID)
+        if recordID in self.records:
+            self.previous[recordID] = self.records[recordID]
+        self.save(recordID, data)
 
     def delete(self, recordID: str) -> None:
         """

@@ -96,6 +96,7 @@ class Plugged:
             self.device,
             show=lambda: self.registry.show(self.device),
             paired=lambda: self.registry.announcePaired(attached),
+            hasRival=lambda: self.registry.hasRival(attached),
         )
         self.preflight.start()
         self.device.flush()

@@ -5,7 +5,7 @@ Tests of L{muxd.server.phonerecord}.
 
 from __future__ import annotations
 
-from errno import EACCES, EINVAL, EMFILE
+from errno import EINVAL, EMFILE
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -48,7 +48,7 @@ class PhoneRecordTests(SynchronousTestCase):
         What was saved is read.
         """
         self.assertIsNone(self.result(self.record.read()))
-        self.result(self.record.save(recordOf("H")))
+        self.result(self.record.supersede(recordOf("H")))
         self.assertEqual(self.result(self.record.read()), recordOf("H"))
         self.assertEqual(self.warnings, [])
 
@@ -70,50 +70,48 @@ class PhoneRecordTests(SynchronousTestCase):
         self.store.trouble = OSError(EMFILE, "too many")
         self.failureResultOf(Deferred.fromCoroutine(self.record.read()), OSError)
 
-    def test_discard(self) -> None:
+    def test_refused(self) -> None:
         """
-        What was read is removed.
+        What the device does not know is not tried again, and stays.
         """
-        self.result(self.record.save(recordOf("H")))
+        self.result(self.record.supersede(recordOf("H")))
+        stored = dict(self.store.records)
         self.result(self.record.read())
-        self.assertTrue(self.result(self.record.discard()))
-        self.assertEqual(self.store.records, {})
-        self.assertEqual(self.warnings, [])
+        self.record.refuse()
+        self.assertIsNone(self.result(self.record.read()))
+        self.assertEqual(self.store.records, stored)
+        self.assertIn("does not know its pair record", self.warnings[0])
 
-    def test_discardAnother(self) -> None:
+    def test_refusedAnother(self) -> None:
         """
-        What somebody has stored since is not, and is read the next time.
+        What a program has stored since is another one.
         """
-        self.result(self.record.save(recordOf("H")))
+        self.result(self.record.supersede(recordOf("H")))
         self.result(self.record.read())
         self.store.records[UDID] = recordOf("OTHER").toBytes()
-        self.assertFalse(self.result(self.record.discard()))
+        self.record.refuse()
         self.assertEqual(self.result(self.record.read()), recordOf("OTHER"))
-
-    def test_discardNone(self) -> None:
-        """
-        There is nothing to be removed where somebody has removed it.
-        """
-        self.result(self.record.save(recordOf("H")))
-        self.result(self.record.read())
-        self.store.records.clear()
-        self.assertFalse(self.result(self.record.discard()))
-        self.assertIsNone(self.result(self.record.read()))
         self.assertEqual(self.warnings, [])
 
-    def test_stays(self) -> None:
+    def test_superseded(self) -> None:
         """
-        What cannot be removed is told, and counts as removed until there is another.
+        The one before it is kept.
         """
-        self.result(self.record.save(recordOf("H")))
-        self.result(self.record.read())
-
-        def delete(recordID: str) -> None:
-            raise OSError(EACCES, "read-only")
-
-        self.patch(self.store, "delete", delete)
-        self.assertTrue(self.result(self.record.discard()))
-        self.assertEqual(self.warnings, [f"{UDID}: it stays: [Errno 13] read-only"])
-        self.assertIsNone(self.result(self.record.read()))
-        self.store.records[UDID] = recordOf("OTHER").toBytes()
+        for name in ("H", "OTHER"):
+            self.result(self.record.supersede(recordOf(name)))
         self.assertEqual(self.result(self.record.read()), recordOf("OTHER"))
+        self.assertEqual(self.store.previous, {UDID: recordOf("H").toBytes()})
+
+    def test_exists(self) -> None:
+        """
+        Whatever it is that is there, it is one; whether it is may not be known just now.
+        """
+        self.assertFalse(self.result(self.record.exists()))
+        self.assertFalse(self.result(self.record.isAnother()))
+        self.store.records[UDID] = b"garbage"
+        self.assertTrue(self.result(self.record.exists()))
+        self.assertTrue(self.result(self.record.isAnother()))
+        self.result(self.record.read())
+        self.assertFalse(self.result(self.record.isAnother()))
+        self.store.trouble = OSError(EMFILE, "too many")
+        self.failureResultOf(Deferred.fromCoroutine(self.record.exists()), OSError)

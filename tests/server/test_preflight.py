@@ -115,20 +115,30 @@ class TrustTests(PreflightCase):
 
     def test_erased(self) -> None:
         """
-        A record that the phone does not know is removed, and the phone asked.
+        A record that the phone does not know is kept, and the phone asked; when its owner
+        has tapped, there is a new record, and the old one is kept beside it.
         """
         phone = self.plugged(Owner.ASK)
         phone.paired()
+        record = phone.store.records[phone.udid]
         phone.device.phone.trust.erase()
+        logged = self.logged()
         phone.plug()
-        self.assertIsNone(phone.record)
+        phone.wait(60)
+        self.assertEqual(phone.store.records[phone.udid], record)
         self.assertIs(phone.preflight.stage, Stage.WAITING)
         self.assertEqual(phone.device.phone.trust.dialogs, 1)
+        self.assertEqual(len([line for line in logged if "is kept until" in line]), 1)
+        phone.device.phone.trust.accept()
+        phone.wait(1)
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+        self.assertNotEqual(phone.store.records[phone.udid], record)
+        self.assertEqual(phone.store.previous, {phone.udid: record})
 
     def test_recordReplacedMeanwhile(self) -> None:
         """
         A record that a program has stored while the one before it was refused is
-        not removed in its place, but tried.
+        tried.
         """
         phone = self.plugged(Owner.ASK)
         phone.paired()
@@ -148,7 +158,7 @@ class TrustTests(PreflightCase):
 
     def test_recordSavedMeanwhile(self) -> None:
         """
-        Nor is one that is stored while the record is about to be removed.
+        So is one that is stored while the record is about to be looked at again.
         """
         phone = self.plugged(Owner.ASK)
         phone.paired()
@@ -212,12 +222,13 @@ class TrustTests(PreflightCase):
 
     def test_recordOfAnotherHost(self) -> None:
         """
-        So is one that was copied from another computer and is not known.
+        One that was copied from another computer and is not known leads to the dialog.
         """
         phone = self.plugged(Owner.ASK)
-        phone.store.records[phone.udid] = recordOf("ELSE", "ANOTHER-BUID").toBytes()
+        record = recordOf("ELSE", "ANOTHER-BUID")
+        phone.store.records[phone.udid] = record.toBytes()
         phone.plug()
-        self.assertIsNone(phone.record)
+        self.assertEqual(phone.record, record)
         self.assertIs(phone.preflight.stage, Stage.WAITING)
 
     def test_recordDeleted(self) -> None:

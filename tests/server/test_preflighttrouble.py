@@ -114,25 +114,28 @@ class TroubleTests(PreflightCase):
         phone.wait(3)
         self.assertIs(phone.preflight.stage, Stage.TRUSTED)
 
-    def test_storeCannotRemove(self) -> None:
+    def test_storeCannotReplace(self) -> None:
         """
-        A record that cannot be removed is told, and the phone is asked all the
-        same.
+        A record that cannot be replaced is told, and the phone is asked again.
         """
         phone = self.plugged(Owner.ASK)
         phone.paired()
         phone.device.phone.trust.erase()
+        phone.device.phone.trust.owner = Owner.ACCEPT
 
-        def delete(recordID: str) -> None:
+        def supersede(recordID: str, data: bytes) -> None:
             raise OSError(EACCES, "read-only")
 
-        self.patch(phone.store, "delete", delete)
+        patched = self.patch(phone.store, "supersede", supersede)
         logged = self.logged()
         phone.plug()
-        self.assertIs(phone.preflight.stage, Stage.WAITING)
-        phone.wait(60)
-        for words in ("does not know its pair record", "it stays"):
+        phone.wait(10)
+        self.assertIs(phone.preflight.stage, Stage.RESTING)
+        for words in ("does not know its pair record", "read-only"):
             self.assertEqual(len([line for line in logged if words in line]), 1)
+        patched.restore()
+        phone.wait(61)
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
 
     def test_unpluggedAnywhere(self) -> None:
         """

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import plistlib
 import stat
+import time
 from collections.abc import Callable
-from errno import EINVAL, ENOENT
+from errno import EINVAL, ENOENT, ENOSPC
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
-from muxd.server.records import PairRecordStore
+from muxd.server.records import LONG_IN_USE, PairRecordStore
 from tests.server.records import BUID, RECORD, UDID, Killed, RecordTestCase, killing
 
 
@@ -168,6 +169,58 @@ class PairRecordTests(RecordTestCase):
         self.store.delete(UDID)
         self.assertErrno(ENOENT, self.store.read, UDID)
         self.assertErrno(ENOENT, self.store.delete, UDID)
+
+    def test_superseded(self) -> None:
+        """
+        A record that another takes the place of is kept beside it, as its owner's alone,
+        and no client reads or removes it.
+        """
+        self.store.supersede(UDID, plistlib.dumps({**RECORD, "HostID": "1"}))
+        self.assertEqual(self.names(), [f"{UDID}.plist"])
+        kept = self.store.read(UDID)
+        self.store.supersede(UDID, kept)
+        self.assertEqual(self.names(), [f"{UDID}.plist"])
+        self.store.supersede(UDID, plistlib.dumps({**RECORD, "HostID": "2"}))
+        self.assertEqual(plistlib.loads(self.store.read(UDID))["HostID"], "2")
+        previous = self.directory.child(f"{UDID}.plist.previous")
+        self.assertEqual(previous.getContent(), kept)
+        self.assertEqual(stat.S_IMODE(os.stat(previous.path).st_mode), 0o600)
+        for name in (f"{UDID}.plist.previous", f"{UDID}.previous"):
+            self.assertErrno(EINVAL, self.store.read, name)
+        self.store.delete(UDID)
+        self.assertEqual(self.names(), [f"{UDID}.plist.previous"])
+
+    def test_supersededAgainAndAgain(self) -> None:
+        """
+        Records that have hardly been used do not push out the one that was kept; one that
+        was in use for long does.
+        """
+        self.store.save(UDID, plistlib.dumps({**RECORD, "HostID": "0"}))
+        for n in range(1, 4):
+            self.store.supersede(UDID, plistlib.dumps({**RECORD, "HostID": str(n)}))
+        previous = self.directory.child(f"{UDID}.plist.previous")
+        self.assertEqual(plistlib.loads(previous.getContent())["HostID"], "0")
+        later = PairRecordStore(self.directory, now=lambda: time.time() + LONG_IN_USE + 1)
+        later.supersede(UDID, plistlib.dumps({**RECORD, "HostID": "4"}))
+        self.assertEqual(plistlib.loads(previous.getContent())["HostID"], "3")
+
+    def test_notSuperseded(self) -> None:
+        """
+        Where the one before it cannot be kept, it stays in its place.
+        """
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        stored = self.store.read(UDID)
+        replace = os.replace
+
+        def fail(source: str, target: str, **others: Any) -> None:
+            if target.endswith(".previous"):
+                raise OSError(ENOSPC, "no space left on device")
+            replace(source, target, **others)
+
+        self.patch(os, "replace", fail)
+        new = plistlib.dumps({**RECORD, "HostID": "2"})
+        self.assertErrno(ENOENT, self.store.supersede, UDID, new)
+        self.assertEqual(self.store.read(UDID), stored)
 
     def test_modes(self) -> None:
         """

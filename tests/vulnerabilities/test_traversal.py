@@ -197,6 +197,7 @@ class SpellingTests(World):
             device,
             show=lambda: shown.append(True),
             paired=lambda: self.fail("it was paired"),
+            hasRival=lambda: False,
         )
         preflight.start()
         for _ in range(100):

@@ -1,0 +1,3 @@
+"""
+Attacks that have got through once, tried again.
+"""
