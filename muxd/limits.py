@@ -81,8 +81,8 @@ class Limits:
     """
     clientQueue: int = 1 << 20
     """
-    Bytes queued for a listener, or for a client that sends commands and never reads,
-    before it is disconnected.
+    Bytes of events queued for a listener that does not read before it is disconnected.  A
+    client that does not read its last reply gets no other.
     """
     descriptorReserve: int = 128
     """

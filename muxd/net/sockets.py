@@ -99,28 +99,30 @@ _COUNT = Struct("i")
 class SocketWriter:
     """
     See the module's text.
+
+    @ivar limit: How many bytes may wait before the producer is paused.
     """
 
     __slots__ = (
         "_isBusy",
         "_isPaused",
-        "_limit",
         "_pending",
         "_producer",
         "_send",
         "_taken",
         "_transport",
+        "limit",
     )
 
     def __init__(self, transport: FileDescriptor, isEmpty: bool, limit: int | None = None) -> None:
         self._transport = transport
-        self._send: Callable[[bytes], Any] = transport.writeSomeData
+        self._send: Callable[[Any], Any] = transport.writeSomeData
         if isinstance(transport, Connection):
             # A UNIX transport first looks for file descriptors to send along.
             self._send = partial(Connection.writeSomeData, transport)
         self._producer: Any = None
         self._isPaused = False
-        self._limit = transport.bufferSize if limit is None else limit
+        self.limit = transport.bufferSize if limit is None else limit
         # Twisted reads as much at a time as it lets writes pile up.
         transport.bufferSize = READ_SIZE
         self._pending = 0
@@ -130,21 +132,31 @@ class SocketWriter:
         transport.registerProducer(self, False)
         self._isBusy = not isEmpty
 
+    def offer(self, data: bytes | memoryview) -> int:
+        """
+        Send what the socket takes, and leave nothing to the transport.
+
+        @return: How many bytes were taken.
+        """
+        if self._isBusy:
+            return 0
+        sent = self._send(data)
+        # An error will be met again by the transport, which knows what to do.
+        return sent if isinstance(sent, int) and sent > 0 else 0
+
     def write(self, data: bytes) -> None:
         """
         Send what the socket takes, and leave the rest to the transport.
         """
         if not self._isBusy:
-            sent = self._send(data)
-            # An error will be met again by the transport, which knows what to do.
-            count = sent if isinstance(sent, int) and sent > 0 else 0
+            count = self.offer(data)
             if count == len(data):
                 return
             self._isBusy = True
             data = data[count:]
         self._transport.write(data)
         self._pending += len(data)
-        if self._pending > self._limit and not self._isPaused and self._producer is not None:
+        if self._pending > self.limit and not self._isPaused and self._producer is not None:
             self._isPaused = True
             self._producer.pauseProducing()
 

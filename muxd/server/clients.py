@@ -11,6 +11,12 @@ from typing import Any
 
 from muxd.wire.text import printable
 
+LONGEST_NAME = 64
+"""
+How many characters of a name are kept: every client may ask for the names of all that
+listen.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientDetails:
@@ -87,7 +93,12 @@ class Introduction:
         if self._said is not None:
             self._details = self._details.updated(self._said)
         # Not all of it: a request may be a thousand times as large as what it says.
-        self._said = {key: values[key] for key in _KEYS if isinstance(values.get(key), (str, int))}
+        said = ((key, values.get(key)) for key in _KEYS)
+        self._said = {
+            key: value[:LONGEST_NAME] if isinstance(value, str) else value
+            for key, value in said
+            if isinstance(value, (str, int))
+        }
 
     @property
     def details(self) -> ClientDetails:
@@ -102,4 +113,4 @@ class Introduction:
 
 def _text(values: Mapping[str, Any], key: str, otherwise: str) -> str:
     value = values.get(key)
-    return printable(value) if isinstance(value, str) else otherwise
+    return printable(value[:LONGEST_NAME]) if isinstance(value, str) else otherwise

@@ -2,9 +2,13 @@
 """
 What is waiting to be sent to a client, and no more of it than allowed.
 
-A Twisted transport takes whatever is written to it.  It does tell a registered
-producer when it has more than it can send at once: from then on messages wait
-here, where they are counted, until it has sent what it has.
+A Twisted transport takes whatever is written to it, and copies it.  So a transport is
+given no more than a L{PIECE} of what its socket does not take at once, and the rest waits
+here: what a thousand clients have asked for and do not read, such as the list of
+devices, is there once.
+
+A client whose last message has not been taken is L{held<OutputQueue.isHeld>}: nothing
+that it asks is performed before.  Events are not asked for, and wait up to a limit.
 
 What a socket takes is sent within the call (see L{muxd.net.sockets}): of a
 thousand listeners, the last is told of a phone when the others have been told, and
@@ -22,6 +26,17 @@ from zope.interface import implementer
 from muxd.net.pipe import Joinable
 from muxd.net.sockets import Consumer, SocketWriter, consumerOf
 
+PIECE = 4096
+"""
+How much of what a socket has not taken is left to its transport, in bytes: it is there to
+have the transport say when there is room again.
+"""
+
+SLICE = 65536
+"""
+The same of another transport, such as TLS, which has its own measure of what is too much.
+"""
+
 
 @implementer(IPushProducer)
 class OutputQueue:
@@ -31,37 +46,68 @@ class OutputQueue:
     @ivar size: How many bytes wait here, besides what the transport has.
     """
 
-    def __init__(self, transport: Joinable, limit: int, overflowed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        transport: Joinable,
+        limit: int,
+        overflowed: Callable[[], None],
+        taken: Callable[[], None] = lambda: None,
+    ) -> None:
         """
         @param limit: Bytes that may wait.
         @param overflowed: Called once, when there would be more: the client does
             not read.
+        @param taken: Called when the client is held no longer.
         """
         self.size = 0
         self._transport = transport
         self._limit = limit
         self._overflowed = overflowed
+        self._taken = taken
         self._waiting: deque[bytes] = deque()
+        self._offset = 0
         self._paused = False
         self._finishing = False
         self._dead = False
         self._consumer = consumerOf(transport)
+        self._writer: SocketWriter | None = None
+        if isinstance(self._consumer, SocketWriter):
+            self._writer = self._consumer
+            self._pipeLimit, self._writer.limit = self._writer.limit, 0
         self._consumer.registerProducer(self, True)
 
-    def write(self, data: bytes) -> None:
+    @property
+    def isHeld(self) -> bool:
+        """
+        Whether the client has yet to take something that was written.
+        """
+        return self._paused or bool(self._waiting)
+
+    def write(self, *parts: bytes) -> None:
         """
         Send a message, now or when those before it have gone.
+
+        A message that nothing is in front of may be of any length.
+
+        @param parts: Kept, and not copied, for as long as the message waits.
         """
         if self._dead or self._finishing:
             return
-        if not self._paused:
-            self._consumer.write(data)
+        if self.isHeld:
+            self._waiting.extend(parts)
+            self.size += sum(map(len, parts))
+            if self.size > self._limit:
+                self.stopProducing()
+                self._overflowed()
             return
-        self._waiting.append(data)
-        self.size += len(data)
-        if self.size > self._limit:
-            self.stopProducing()
-            self._overflowed()
+        for part in parts:
+            count = 0 if self._waiting or self._writer is None else self._writer.offer(part)
+            if count < len(part):
+                if not self._waiting:
+                    self._offset = count
+                self._waiting.append(part)
+                self.size += len(part) - count
+        self._pass()
 
     def finish(self) -> None:
         """
@@ -80,10 +126,12 @@ class OutputQueue:
         @return: What to write to from now on; it has no producer.
         """
         while self._waiting:
-            self._consumer.write(self._waiting.popleft())
+            self._consumer.write(self._next(len(self._waiting[0])))
         self.stopProducing()
-        if not isinstance(self._consumer, SocketWriter):
+        if self._writer is None:
             self._consumer.unregisterProducer()
+        else:
+            self._writer.limit = self._pipeLimit
         return self._consumer
 
     def pauseProducing(self) -> None:
@@ -97,12 +145,13 @@ class OutputQueue:
         The transport has sent what it had.
         """
         self._paused = False
-        while self._waiting and not self._paused:
-            data = self._waiting.popleft()
-            self.size -= len(data)
-            self._consumer.write(data)
-        if self._finishing and not self._waiting and not self._dead:
+        self._pass()
+        if self._dead or self.isHeld:
+            return
+        if self._finishing:
             self._close()
+        else:
+            self._taken()
 
     def stopProducing(self) -> None:
         """
@@ -110,7 +159,39 @@ class OutputQueue:
         """
         self._dead = True
         self._waiting.clear()
-        self.size = 0
+        self._offset = self.size = 0
+
+    def _pass(self) -> None:
+        """
+        Send what the socket takes, and leave a little of the rest to the transport.
+        """
+        writer = self._writer
+        while self._waiting and not self._paused:
+            if writer is None:
+                self._consumer.write(self._next(SLICE))
+                continue
+            count = writer.offer(memoryview(self._waiting[0])[self._offset :])
+            if count:
+                self._forget(count)
+            else:
+                writer.write(self._next(PIECE))
+
+    def _next(self, most: int) -> bytes:
+        """
+        Take so many bytes, or fewer.
+        """
+        data = self._waiting[0]
+        if self._offset or len(data) > most:
+            data = data[self._offset : self._offset + most]
+        self._forget(len(data))
+        return data
+
+    def _forget(self, count: int) -> None:
+        self.size -= count
+        self._offset += count
+        if self._offset >= len(self._waiting[0]):
+            self._waiting.popleft()
+            self._offset = 0
 
     def _close(self) -> None:
         # A paused producer that stays registered would keep the transport from

@@ -26,7 +26,7 @@ from muxd.server.connect import ConnectAttempt, resultOf
 from muxd.server.input import InputQueue
 from muxd.server.output import OutputQueue
 from muxd.server.quickplist import parseRequest
-from muxd.server.replies import encodePlist, encodeResult
+from muxd.server.replies import encodeResult, plistParts
 from muxd.server.states import TRANSITIONS, State
 from muxd.wire.messages import (
     BINARY_VERSION,
@@ -89,7 +89,9 @@ class ControlProtocol(Protocol):
         server, transport = self.server, cast("Joinable", self.transport)
         limits = server.limits
         self._input = InputQueue(transport, server.clock, limits, self._messageTimedOut)
-        self._output = OutputQueue(transport, limits.clientQueue, self._outputOverflowed)
+        self._output = OutputQueue(
+            transport, limits.clientQueue, self._outputOverflowed, self._outputTaken
+        )
         readPlainly(transport)
         server.clientConnected(self)
         early, self.early = self.early, b""
@@ -126,7 +128,7 @@ class ControlProtocol(Protocol):
         if self.state is State.WAITING:
             self._leaveBehind()
             return
-        if self._goingOn is not None:
+        if self._goingOn is not None or (self._isHeld and len(self._input)):
             return
         presence = peerOf(self.transport)
         isThere = presence is Presence.HELD or (
@@ -176,7 +178,7 @@ class ControlProtocol(Protocol):
         """
         Answer with a property list.
         """
-        self._output.write(encodePlist(tag, body))
+        self._output.write(*plistParts(tag, body))
 
     def sendEvent(self, event: bytes) -> None:
         """
@@ -247,6 +249,9 @@ class ControlProtocol(Protocol):
 
         A Connect that fails at once comes back here while this loop is still
         running: the loop goes on, rather than nest as deep as a client likes.
+
+        A client that has not taken its last reply gets no other: it would have
+        memory filled by asking.
         """
         if self._processing:
             return
@@ -254,7 +259,7 @@ class ControlProtocol(Protocol):
         limits = self.server.limits
         requests, size = limits.requestsAtOnce, limits.messageSize
         try:
-            while self.state in (State.COMMAND, State.LISTENING):
+            while self.state in (State.COMMAND, State.LISTENING) and not self._isHeld:
                 if requests <= 0 or size <= 0:
                     self._goingOn = self.server.clock.callLater(0, self._goOn)
                     break
@@ -270,13 +275,18 @@ class ControlProtocol(Protocol):
             self._close()
         finally:
             self._processing = False
-        if self.state in (State.WAITING, State.CONNECTING) or self._goingOn is not None:
+        isBusy = self.state in (State.WAITING, State.CONNECTING) or self._isHeld
+        if isBusy or self._goingOn is not None:
             self._input.hold()
         elif self.state in (State.COMMAND, State.LISTENING):
             if self._inputEnded:
                 self._close()
             else:
                 self._input.flow()
+
+    @property
+    def _isHeld(self) -> bool:
+        return self.state is State.COMMAND and self._output.isHeld
 
     def _goOn(self) -> None:
         self._goingOn = None
@@ -381,6 +391,13 @@ class ControlProtocol(Protocol):
             # That it is gone has not been read, and would not be until all it wants is refused.
             self._close()
         self._process()
+
+    def _outputTaken(self) -> None:
+        """
+        The client has read everything: go on with what it has asked meanwhile.
+        """
+        if self.state is State.COMMAND and self._goingOn is None:
+            self._process()
 
     # The end.
 

@@ -23,6 +23,13 @@ EVENT_TAG = 0
 """Of every event, whatever tag the Listen had (protocol 4.9)."""
 
 
+LARGE = 8192
+"""
+The length of a body, in bytes, from which on it is not copied to be sent in one piece with
+its header: it may be all clients'.
+"""
+
+
 @lru_cache(maxsize=64)
 def _resultBody(number: int) -> bytes:
     return writePlist({"MessageType": "Result", "Number": number})
@@ -42,6 +49,16 @@ def encodePlist(tag: int, body: bytes) -> bytes:
     A whole plist message around a body that is there already.
     """
     return encode(PLIST_VERSION, MessageType.PLIST, tag, body)
+
+
+def plistParts(tag: int, body: bytes) -> tuple[bytes, ...]:
+    """
+    The same in parts, of which a large body is one.
+    """
+    if len(body) < LARGE:
+        return (encodePlist(tag, body),)
+    length = HEADER.size + len(body)
+    return HEADER.pack(length, PLIST_VERSION, MessageType.PLIST, tag), body
 
 
 def encode(version: int, kind: int, tag: int, body: bytes) -> bytes:

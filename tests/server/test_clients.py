@@ -11,7 +11,7 @@ from weakref import ref
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.server.clients import ClientDetails, Introduction
+from muxd.server.clients import LONGEST_NAME, ClientDetails, Introduction
 
 
 class ClientDetailsTests(SynchronousTestCase):
@@ -76,7 +76,7 @@ class ClientDetailsTests(SynchronousTestCase):
         """
         details = ClientDetails().updated({"ProgName": "\x00" * 70000, "BundleID": "\ud800"})
         values = plistlib.loads(plistlib.dumps(details.listenerValues(1)))
-        self.assertEqual(values["ProgName"], "?" * 255)
+        self.assertEqual(values["ProgName"], "?" * LONGEST_NAME)
         self.assertEqual(values["BundleID"], "?")
 
 

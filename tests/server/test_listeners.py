@@ -139,18 +139,20 @@ class ListenTests(ServingTestCase):
         self.assertTrue(deaf.transport.disconnected)
         self.assertEqual(self.counters.droppedClients, 1)
 
-    def test_resultThatOverflows(self) -> None:
+    def test_listensLater(self) -> None:
         """
-        The same is true if there is no room for the Result of Listen.
+        A client that has not taken its last reply becomes a listener when it has.
         """
-        deaf = self.client(budget=0)
-        deaf.transport.bufferSize = 1
-        deaf.protocol._output.write(b"xx")
-        deaf.protocol._output.write(b"x" * 4096)
-        deaf.send(LISTEN)
-        self.settle()
-        self.assertTrue(deaf.transport.disconnected)
+        late = self.client(budget=0)
+        late.transport.bufferSize = 1
+        late.protocol._output.write(b"xx")
+        late.send(LISTEN)
         self.attach(2)
+        self.assertEqual(list(self.factory.feed._listeners), [])
+        late.transport.allow()
+        self.assertEqual(late.stream()[:2], b"xx")
+        self.settle()
+        self.assertEqual(list(self.factory.feed._listeners), [late.protocol])
 
     def test_slowListener(self) -> None:
         """

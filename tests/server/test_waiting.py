@@ -250,14 +250,14 @@ class WaitingTests(ServingTestCase):
         self.assertEqual(self.counters.timeouts, 1)
 
 
-class DroppedTests(ServingTestCase):
+class UnreadTests(ServingTestCase):
     """
     A client that takes nothing, when its record is there at last.
     """
 
-    def test_tooMuch(self) -> None:
+    def test_heldBack(self) -> None:
         """
-        It is dropped, as for any other reply.
+        Nothing else that it asks for is performed, as after any other reply.
         """
         records = LateRecords(self.store)
         self.store.records["x"] = bytes(50000)
@@ -265,8 +265,14 @@ class DroppedTests(ServingTestCase):
         client = Client(BudgetTransport.connect(self.clock, self.factory, budget=0))
         request = plistMessage({"MessageType": "ReadPairRecord", "PairRecordID": "x"}, 1)
         client.send(*[request] * 5)
+        records.finish()
+        self.settle()
+        self.assertIs(client.protocol.state, State.COMMAND)
+        self.assertEqual(len(records.waiting), 0)
+        self.assertEqual(self.factory.counters.commands["ReadPairRecord"], 1)
+        client.transport.allow()
+        self.settle()
         while records.waiting:
             records.finish()
             self.clock.advance(0)
-        self.assertIs(client.protocol.state, State.CLOSED)
-        self.assertEqual(self.factory.counters.droppedClients, 1)
+        self.assertEqual(len(client.messages()), 5)
