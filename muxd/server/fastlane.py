@@ -120,10 +120,13 @@ class FastLane:
                 self._known.popitem(last=False)
         return target
 
-    def handOver(self, client: StreamSocket, family: int, data: bytes) -> bool:
+    def handOver(
+        self, client: StreamSocket, family: int, data: bytes, answered: bytes = b""
+    ) -> bool:
         """
         Make an ordinary client of one that has said this much.
 
+        @param answered: The property list that it has had an answer to before, if any.
         @return: Whether it has worked; if not, the client is gone.
         """
         descriptor = client.detach()
@@ -134,7 +137,9 @@ class FastLane:
             spare = os.dup(descriptor)
             os.close(descriptor)
             descriptor = -1
-            self._reactor.adoptStreamConnection(spare, family, _Adopter(self.server, data))
+            self._reactor.adoptStreamConnection(
+                spare, family, _Adopter(self.server, data, answered)
+            )
         except OSError as error:
             # It has gone meanwhile, or there is no descriptor for the moment it needs two.
             self._log.debug("a client is let go of: {error}", error=error)
@@ -153,9 +158,10 @@ class _Adopter(Factory):
 
     noisy = False
 
-    def __init__(self, server: ControlFactory, data: bytes) -> None:
+    def __init__(self, server: ControlFactory, data: bytes, answered: bytes) -> None:
         self._server = server
         self._data = data
+        self._answered = answered
 
     def buildProtocol(self, addr: IAddress | None) -> ControlProtocol:
         """
@@ -163,6 +169,8 @@ class _Adopter(Factory):
         """
         protocol = self._server.buildProtocol(addr)
         protocol.early = self._data
+        if self._answered:
+            protocol.requestAnswered(self._answered)
         return protocol
 
 
@@ -271,6 +279,7 @@ class LaneClient:
 
     __slots__ = (
         "_attached",
+        "_body",
         "_end",
         "_family",
         "_isWatched",
@@ -287,6 +296,7 @@ class LaneClient:
         self._isWatched = False
         self._end: SocketEnd | None = None
         self._attached: AttachedDevice | None = None
+        self._body = b""
         self._port = 0
         self._tag = 0
 
@@ -353,18 +363,20 @@ class LaneClient:
         if len(data) > HEADER.size:
             length, version, kind, tag = HEADER.unpack_from(data)
             if length == len(data) and version == PLIST_VERSION and kind == MessageType.PLIST:
-                target = lane.target(data[HEADER.size :])
+                body = data[HEADER.size :]
+                target = lane.target(body)
                 if target is not None:
                     attached = lane.registry.find(target[0])
                     if attached is not None and isinstance(attached.device, MuxedDevice):
+                        self._body = body
                         self._connect(attached, attached.device, target[1], tag)
                         return
         self._becomeOrdinary(data)
 
-    def _becomeOrdinary(self, data: bytes) -> None:
+    def _becomeOrdinary(self, data: bytes, answered: bytes = b"") -> None:
         lane = self._lane
         # It is there twice meanwhile, and must not be taken for the last one to go.
-        if lane.handOver(self._socket, self._family, data):
+        if lane.handOver(self._socket, self._family, data, answered):
             lane.server.clientReplaced(self)
         else:
             lane.server.socketGone(self)
@@ -396,6 +408,7 @@ class LaneClient:
         Tell it, before anything that the phone says.
         """
         self._lane.server.counters.connects += 1
+        self._body = b""
         # There is always room for the first words to a client.
         self._socket.send(encodeResult(PLIST_VERSION, self._tag, Result.OK))
 
@@ -410,7 +423,7 @@ class LaneClient:
         self._socket.send(encodeResult(PLIST_VERSION, self._tag, resultOf(reason)))
         # It has been counted, and will be once more.
         lane.server.counters.connections -= 1
-        self._becomeOrdinary(b"")
+        self._becomeOrdinary(b"", self._body)
 
     def requestCancelled(self) -> None:
         """

@@ -80,6 +80,14 @@ class ControlProtocol(Protocol):
         """
         return self._introduction.details
 
+    def requestAnswered(self, body: bytes) -> None:
+        """
+        Take note of a property list that has been answered before the client was
+        connected here: it decides about the format of replies, and introduces the client.
+        """
+        self.version = PLIST_VERSION
+        self._introduction.add(parseRequest(body))
+
     # What the transport calls.
 
     def connectionMade(self) -> None:

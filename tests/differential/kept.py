@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from struct import pack
 
-from tests.differential.grammar import ECHO, Case, Piece, swapped
+from tests.differential.grammar import ECHO, REFUSED, Case, Piece, swapped
 
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _LIST = b"<key>MessageType</key><string>ListDevices</string>"
@@ -105,6 +105,13 @@ def kept() -> Iterator[Case]:
     ):
         asked = plist(b"<key>MessageType</key><string>Connect</string>" + content)
         yield Case(f"connect-without-{name}", (Piece(framed(asked), True),))
+    for name, behind in (
+        ("version", framed(plist(_LIST), 2, 2)),
+        ("binary", framed(b"", 2, 0, 9)),
+        ("listen", framed(b"", 2, 0, 3)),
+    ):
+        refused = framed(connect(echo % 1, echo % swapped(REFUSED)))
+        yield Case(f"refused-then-{name}", (Piece(refused, True), Piece(behind, True)))
     for length in (0, 15, 65537, 0xFFFFFFFF):
         yield Case(f"length-{length}", (Piece(pack("<IIII", length, 1, 8, 1), True),))
     for version in (0, 1, 2, 0xFFFFFFFF):

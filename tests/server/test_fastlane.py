@@ -34,7 +34,15 @@ from muxd.server.quickplist import KEPT
 from muxd.server.registry import DeviceRegistry
 from muxd.service import MuxService
 from muxd.testing import ImmediateRecords, MemoryRecordStore, fakeIdentity
-from muxd.wire.messages import Message, MessageReader, Result, plistMessage
+from muxd.wire.messages import (
+    BINARY_VERSION,
+    PLIST_VERSION,
+    Message,
+    MessageReader,
+    Result,
+    plistMessage,
+    swapPort,
+)
 from tests.device.links import ACK, LOCKDOWN, RST, SYN, SYN_ACK, ScriptedPhone
 from tests.net.eventloops import handDrivenLoop
 from tests.server.serving import connectRequest, observeLog, plist
@@ -47,10 +55,12 @@ class Adopting:
     The reactor, as far as the lane needs one.
 
     @ivar adopted: What has become an ordinary client: the file, and what had been read.
+    @ivar protocols: Their protocols.
     """
 
     def __init__(self) -> None:
         self.adopted: list[tuple[socket.socket, bytes]] = []
+        self.protocols: list[Any] = []
         self.numbers: list[int] = []
         self.refusal: OSError | None = None
 
@@ -63,6 +73,7 @@ class Adopting:
         copy = os.dup(descriptor)
         self.numbers.append(copy)
         protocol = factory.buildProtocol(None)
+        self.protocols.append(protocol)
         self.adopted.append((socket.socket(fileno=copy), protocol.early))
 
 
@@ -213,6 +224,23 @@ class ConnectTests(LaneCase):
         self.assertEqual(self.adopted(), [b""])
         self.assertEqual(self.counters.refusedConnects, 1)
         self.assertTrue(any("no such service" in str(event.get("reason")) for event in events))
+
+    def test_refusedAndRemembered(self) -> None:
+        """
+        It has spoken in property lists then, and is answered in them whatever it says
+        next; and what it has said about itself is known.
+        """
+        values = {"MessageType": "Connect", "DeviceID": 1, "PortNumber": swapPort(LOCKDOWN)}
+        request = plistMessage({**values, "ProgName": "tests", "kLibUSBMuxVersion": 3}, 9)
+        self.client(request.encode())
+        self.answer(RST, b"no such service")
+        (protocol,) = self.reactor.protocols
+        self.assertEqual(protocol.version, PLIST_VERSION)
+        self.assertEqual(protocol.details.programName, "tests")
+        self.assertEqual(protocol.details.libraryVersion, 3)
+        # One that has only asked is as any other.
+        self.client(plistMessage({"MessageType": "ListDevices"}, 1).encode())
+        self.assertEqual(self.reactor.protocols[1].version, BINARY_VERSION)
 
     def test_refusedAtOnce(self) -> None:
         """
