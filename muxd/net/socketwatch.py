@@ -2,10 +2,11 @@
 """
 A UNIX socket's file for as long as a daemon listens behind it.
 
-The C daemon removes whatever is at its path and puts its own socket there, while the one
-who listened behind the old file notices nothing: it is deaf.  And one who removes its file
-at its end may remove another's.  So the file is known by device and inode: it is looked at
-every few seconds, and removed only if it is still the one that was made.
+The C daemon removes whatever is at its path and puts its own socket there, while the daemon
+that listened behind the old file notices nothing: it is deaf.  And a daemon that removes its
+file at its end may remove another's.  So the file is known by device and inode, which are its
+own for as long as the socket is open: it is looked at every few seconds, and removed only if
+it is still the one that was made.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from muxd.net.socketfile import CannotListen
+from muxd.net.socketfile import CannotListen, startingAlone
 
 try:
     from twisted.internet import unix
@@ -177,7 +178,8 @@ class SocketWatch:
             self._timer.cancel()
             self._timer = None
         if wasHeld and self._file is not None:
-            self._file.remove()
+            with startingAlone(self.path, 0):
+                self._file.remove()
 
     def _wait(self) -> None:
         if self._timer is None:

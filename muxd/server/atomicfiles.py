@@ -159,9 +159,8 @@ class AtomicFiles:
 
     def _giveToOwner(self, descriptor: int) -> None:
         """
-        What root writes belongs to who owns the directory, as that user's daemon has to
-        read it when its turn comes.  Whoever owns a directory can do with its files what
-        they like anyway.
+        Give what root writes to the directory's owner, as that user's daemon has to read it
+        when its turn comes.  The owner of a directory can replace its files anyway.
         """
         if getattr(os, "geteuid", lambda: -1)() != 0:
             return

@@ -110,9 +110,9 @@ class PidLock:
 
     def _refusal(self, descriptor: int) -> CannotListen:
         holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
-        who = f"process {holder}" if holder.isdigit() else "another process"
+        owner = f"process {holder}" if holder.isdigit() else "another process"
         return CannotListen(
-            f"{self.path}: {who} holds the lock of usbmuxd; stop that daemon"
+            f"{self.path}: {owner} holds the lock of usbmuxd; stop that daemon"
             " (systemctl stop usbmuxd), or choose another place with --listen"
         )
 

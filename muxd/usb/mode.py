@@ -3,8 +3,9 @@
 A phone's USB mode: which set of configurations it offers (protocol 1.3).
 
 Switching is off unless asked for: phones differ in what they make of it, and a
-switch by one daemon has ended the tethering set up by another.  Who asks for a mode has it
-on every phone that knows of modes, as with the C daemon's USBMUXD_DEFAULT_DEVICE_MODE.
+switch by one daemon has ended the tethering set up by another.  A mode that is
+asked for is for every phone that knows of modes, as with the C daemon's
+USBMUXD_DEFAULT_DEVICE_MODE.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ _NO_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]++")
 
+_PASSED = (b"<!", b"<?")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 _DIGITS = 20
 """Of the largest integer; more digits are more than that."""
@@ -113,7 +114,9 @@ class _Reader:
         while True:
             found = _SPACE.match(self._body, self._at)
             assert found is not None  # nothing is space as well
-            self._at = found.end()
+            self._at = at = found.end()
+            if self._body[at : at + 2] not in _PASSED:
+                return
             if self._startsWith(b"<!--"):
                 self._passBy(b"-->")
             elif self._startsWith(b"<?"):

@@ -105,7 +105,7 @@ class _Listening:
 
     def send(self, data: bytes) -> bool:
         """
-        Send, unless nobody listens any more.
+        Send, unless the daemon has closed.
         """
         try:
             self._connection.sendall(data)

@@ -69,7 +69,7 @@ class Place:
 
     def startUnlocked(self, subject: Subject) -> Daemon:
         """
-        The same, when somebody has removed the file that is locked.
+        Start a daemon when the file that is locked has been removed.
         """
         (self.phones.directory / "run" / "usbmuxd.pid").unlink()
         return self.start(subject)

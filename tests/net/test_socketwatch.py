@@ -281,7 +281,7 @@ class ListeningTests(SocketTestCase):
 
     async def test_removed(self) -> None:
         """
-        A file that somebody removes is made again.
+        A file that is removed is made again.
         """
         os.unlink(self.path)
         self.look()
@@ -297,7 +297,7 @@ class ListeningTests(SocketTestCase):
 
     async def test_directoryRemoved(self) -> None:
         """
-        So is one whose directory was removed, when that is there again.
+        A file whose directory was removed is made again when that is there again.
         """
         shutil.rmtree(self.directory)
         self.look()
@@ -308,7 +308,7 @@ class ListeningTests(SocketTestCase):
 
     async def test_paused(self) -> None:
         """
-        Who listens again while nobody may come in lets nobody in.
+        A port that is opened again while clients have to wait accepts none.
         """
         self.listening.pause()
         os.unlink(self.path)
@@ -350,7 +350,7 @@ class StartingAloneTests(SocketTestCase):
 
     def test_patience(self) -> None:
         """
-        Who holds the lock for long keeps nobody from starting.
+        A lock that another process holds for long keeps no daemon from starting.
         """
         with startingAlone(self.path), startingAlone(self.path, 0.05, 0.01) as second:
             self.assertFalse(second)
@@ -366,7 +366,7 @@ class StartingAloneTests(SocketTestCase):
 
     def test_nowhere(self) -> None:
         """
-        A directory that is not there is somebody else's trouble.
+        A directory that is not there is left to the bind to complain of.
         """
         with startingAlone("/nowhere/s") as locked:
             self.assertFalse(locked)

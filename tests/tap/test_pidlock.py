@@ -95,7 +95,7 @@ class PidLockTests(SynchronousTestCase):
 
     def test_twice(self) -> None:
         """
-        Who has it keeps it; a second descriptor for the file would lose it.
+        A lock that is held is not taken anew: a second descriptor would lose it.
         """
         self.lock.take()
         self.lock.take()
