@@ -3,26 +3,35 @@
 The keys and certificates of a pairing (protocol 5.3), and TLS with them.
 
 A root signs two certificates: one for this host's key and one for the phone's.
-Neither side checks names or dates.  This host does not check the phone's
-certificate at all, which would say no more than that the phone has it from us; the
-phone checks that ours was signed by the root that it has agreed to.
+Neither side checks names or dates; the phone checks that our certificate was signed
+by the root that it has agreed to.
+
+No key and no certificate reaches OpenSSL before L{muxd.lockdown.rsakeys} has seen that
+it is RSA of a usual size, whether a program has stored it or a device shows it: what is loaded
+here is loaded in the reactor's thread, and takes a few milliseconds at most.
 
 This needs the extra C{pairing}.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from OpenSSL import SSL, crypto
 
 from muxd.lockdown.pairrecord import PairRecord
+from muxd.lockdown.rsakeys import (
+    PublicKey,
+    certificateDER,
+    certificateKey,
+    elements,
+    privateKey,
+    publicKey,
+)
 
 KEY_SIZE = 2048
 EXPONENT = 65537
@@ -31,21 +40,8 @@ VALIDITY = timedelta(days=3650)
 CIPHERS = b"DEFAULT:@SECLEVEL=0"
 """Old phones have nothing better, and every pairing is of 2048-bit keys."""
 
-LONGEST_KEY = 3500
-"""
-Bytes of PEM, which one of 4096 bits has.  Signing takes time with the cube of whatever
-numbers are in it, and each handshake signs, in the reactor's thread.
-"""
-
 _LEGACY_SERVER_CONNECT = 0x4
 """OpenSSL's SSL_OP_LEGACY_SERVER_CONNECT, for which pyOpenSSL has no name."""
-
-_CERTIFICATE = re.compile(
-    rb"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*"
-)
-_KEY = re.compile(
-    rb"-----BEGIN (RSA |)PRIVATE KEY-----\s[A-Za-z0-9+/=\s]+-----END \1PRIVATE KEY-----\s*"
-)
 
 
 def makeKey() -> rsa.RSAPrivateKey:
@@ -80,15 +76,18 @@ def loadDeviceKey(pem: bytes) -> rsa.RSAPublicKey:
     """
     What a phone shows as its public key.
 
-    @raise ValueError: That is no RSA key.
+    @raise ValueError: That is no RSA key of a usual size.
     """
-    try:
-        key = serialization.load_pem_public_key(pem)
-    except UnsupportedAlgorithm as error:
-        raise ValueError(f"expected an RSA key: {error}") from error
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise ValueError(f"expected an RSA key, got {type(key).__name__}")
-    return key
+    return _loaded(publicKey(pem))
+
+
+def _loaded(key: PublicKey) -> rsa.RSAPublicKey:
+    """
+    A key that a library computes with.
+
+    @raise ValueError: It says that it is none.
+    """
+    return rsa.RSAPublicNumbers(key.exponent, key.modulus).public_key()
 
 
 def makePairRecord(
@@ -177,11 +176,9 @@ def serverContext(deviceKey: bytes, deviceCertificate: bytes, root: bytes) -> SS
     """
     context = _context(deviceKey, deviceCertificate)
     try:
-        rootKey = _loadCertificate(root).get_pubkey().to_cryptography_key()
-    except (crypto.Error, UnsupportedAlgorithm) as error:
+        rootKey = _loaded(certificateKey(certificateDER(root)))
+    except ValueError as error:
         raise ValueError(f"the root's key is unusable: {error}") from error
-    if not isinstance(rootKey, rsa.RSAPublicKey):
-        raise ValueError(f"expected an RSA key, got {type(rootKey).__name__}")
 
     def verify(
         connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
@@ -205,10 +202,8 @@ def isSignedBy(certificate: crypto.X509, rootKey: rsa.RSAPublicKey) -> bool:
     if algorithm is None:
         return False
     # A certificate is a sequence of what was signed, how, and the signature.
-    outer, _ = _element(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
-    signed, rest = _element(outer.content)
-    _, rest = _element(rest)
-    signature, _ = _element(rest)
+    (outer,) = elements(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
+    signed, _, signature = elements(outer.content)
     try:
         # A bit string begins with the number of bits that do not count.
         rootKey.verify(signature.content[1:], signed.whole, padding.PKCS1v15(), algorithm)
@@ -225,31 +220,6 @@ _ALGORITHMS: dict[bytes, hashes.HashAlgorithm] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Element:
-    """
-    One element of DER.
-
-    @ivar whole: With its tag and length.
-    @ivar content: Without.
-    """
-
-    whole: bytes
-    content: bytes
-
-
-def _element(data: bytes) -> tuple[_Element, bytes]:
-    """
-    The first element, and the rest.  The data is DER that OpenSSL has written.
-    """
-    length, begin = data[1], 2
-    if length & 0x80:
-        begin += length & 0x7F
-        length = int.from_bytes(data[2:begin], "big")
-    end = begin + length
-    return _Element(data[:end], data[begin:end]), data[end:]
-
-
 def _context(key: bytes, certificate: bytes) -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
     context.set_options(SSL.OP_NO_SSLv2 | SSL.OP_NO_SSLv3)
@@ -259,40 +229,27 @@ def _context(key: bytes, certificate: bytes) -> SSL.Context:
     context.set_cipher_list(CIPHERS)
     try:
         context.use_certificate(_loadCertificate(certificate))
-        plain = _plain(key, _KEY)
-        if len(plain) > LONGEST_KEY:
-            raise ValueError(
-                f"a key of the pair record is unusable: it has {len(plain)} bytes, expected at"
-                f" most {LONGEST_KEY}"
-            )
-        # Without a passphrase OpenSSL would ask for one on the terminal, and wait.
-        loaded = crypto.load_privatekey(crypto.FILETYPE_PEM, plain, passphrase=b"")
-        context.use_privatekey(loaded)
+        context.use_privatekey(_loadKey(key))
         context.check_privatekey()
     except (crypto.Error, SSL.Error) as error:
         raise ValueError(f"a key or certificate of the pair record is unusable: {error}") from error
     return context
 
 
+def _loadKey(data: bytes) -> crypto.PKey:
+    """
+    A private key.  OpenSSL is shown what was understood of it, and never a piece of PEM: that
+    may be encrypted, and say itself how long it is to take to compare a passphrase with it.
+    """
+    try:
+        plain = privateKey(data).toDER()
+    except ValueError as error:
+        raise ValueError(f"a key of the pair record is unusable: {error}") from error
+    return crypto.load_privatekey(crypto.FILETYPE_ASN1, plain)
+
+
 def _loadCertificate(data: bytes) -> crypto.X509:
     try:
-        return crypto.load_certificate(crypto.FILETYPE_PEM, _plain(data, _CERTIFICATE))
-    except crypto.Error as error:
+        return crypto.load_certificate(crypto.FILETYPE_ASN1, certificateDER(data))
+    except (ValueError, crypto.Error) as error:
         raise ValueError(f"a certificate of the pair record is unusable: {error}") from error
-
-
-def _plain(data: bytes, form: re.Pattern[bytes]) -> bytes:
-    """
-    The first piece of PEM of this form.
-
-    What is encrypted is not shown to OpenSSL.  A certificate may be, too, and then
-    there is no way to give it a passphrase.  A key says itself how long it is to take
-    to compare one with it: minutes, if its maker likes.
-
-    @raise ValueError: There is none.
-    """
-    found = form.search(data)
-    if found is None:
-        name = "certificate" if form is _CERTIFICATE else "key"
-        raise ValueError(f"a {name} of the pair record is unusable: expected plain PEM")
-    return found[0]

@@ -27,6 +27,7 @@ from zope.interface import implementer
 from muxd.identity import udidSpellings
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
+from muxd.lockdown.rsakeys import privateKey
 from muxd.net.shortage import remedy
 from muxd.server.atomicfiles import AtomicFiles, NotARegularFile
 from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
@@ -160,7 +161,8 @@ class PairRecordStore:
         if len(data) < _LEAST_DATA:
             raise OSError(EINVAL, f"a pair record of {len(data)} bytes")
         try:
-            content = writePlist(parsePlist(data))
+            values = parsePlist(data)
+            content = writePlist(values)
         except MalformedMessage as error:
             raise OSError(EINVAL, f"a pair record that is no dictionary: {error}") from error
         except Exception as error:
@@ -170,6 +172,12 @@ class PairRecordStore:
         if len(content) > self._largest:
             # It could not be read again.
             raise OSError(EINVAL, f"a pair record of {len(content)} bytes as XML")
+        key = values.get("HostPrivateKey")
+        if isinstance(key, bytes):
+            try:
+                privateKey(key)
+            except ValueError as error:
+                raise OSError(EINVAL, f"a pair record whose key is unusable: {error}") from error
         return content
 
     def _write(self, path: str, content: bytes) -> None:

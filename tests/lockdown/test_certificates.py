@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from OpenSSL import SSL, crypto
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.lockdown import certificates
 from muxd.lockdown.certificates import (
     clientContext,
     isSignedBy,
@@ -29,6 +28,7 @@ from muxd.lockdown.certificates import (
 )
 from muxd.phone.lockdown.key import PRIVATE_KEY
 from tests.lockdown.phones import anyRecord
+from tests.lockdown.strangekeys import armoured, element, number, strangeKeys
 from tests.running.processes import startsProcesses
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -178,27 +178,36 @@ class SignatureTests(SynchronousTestCase):
             for data in (pem, b"Bag Attributes\n" + pem, pem.replace(b"\n", b"\r\n"), pem + b"\0"):
                 clientContext(anyRecord().having(HostPrivateKey=data))
 
-    def test_tooLongKey(self) -> None:
+    def test_strangeKeys(self) -> None:
         """
-        A key so long that signing with it would keep everybody waiting is unusable.
+        A key of another kind or of an absurd size is unusable, and OpenSSL is not shown it:
+        it would compute with it as long as its maker likes.
         """
-        begin, end = b"-----BEGIN RSA PRIVATE KEY-----\n", b"-----END RSA PRIVATE KEY-----\n"
-        key = begin + b"A" * 3500 + b"\n" + end
-        record = anyRecord().having(HostPrivateKey=key)
-        text = str(self.assertRaises(ValueError, clientContext, record))
-        self.assertIn(f"it has {len(key)} bytes, expected at most 3500", text)
+        self.patch(crypto, "load_privatekey", self.fail)
+        for name, key in strangeKeys().items():
+            with self.subTest(name):
+                record = anyRecord().having(HostPrivateKey=key)
+                text = str(self.assertRaises(ValueError, clientContext, record))
+                self.assertIn("a key of the pair record is unusable: ", text)
 
     def test_longKey(self) -> None:
         """
-        One that is twice as long as those of today is not.
+        One that is twice as long as those of today is usable; only its certificate has to be
+        another.
         """
         key = rsa.generate_private_key(65537, 4096)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        self.assertLess(len(pem), certificates.LONGEST_KEY)
+        record = anyRecord().having(HostPrivateKey=privatePEM(key))
+        text = str(self.assertRaises(ValueError, clientContext, record))
+        self.assertIn("key values mismatch", text)
+
+    def test_absurdPhone(self) -> None:
+        """
+        A phone's key of 5,000 bits gets no certificate.
+        """
+        for modulus, exponent in ((1 << 5000 | 1, 65537), (1 << 2048 | 1, 1 << 2000 | 1)):
+            key = armoured("RSA PUBLIC KEY", element(0x30, number(modulus), number(exponent)))
+            text = str(self.assertRaises(ValueError, makePairRecord, key, "H", "B"))
+            self.assertIn("expected an RSA key", text)
 
     def test_oldPhones(self) -> None:
         """

@@ -19,6 +19,8 @@ from zope.interface.verify import verifyObject
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
 from muxd.server.records import LONG_IN_USE, PairRecordStore
+from tests.lockdown.phones import anyRecord
+from tests.lockdown.strangekeys import strangeKeys
 from tests.server.records import BUID, RECORD, UDID, Killed, RecordTestCase, killing
 
 
@@ -221,6 +223,20 @@ class PairRecordTests(RecordTestCase):
         new = plistlib.dumps({**RECORD, "HostID": "2"})
         self.assertErrno(ENOENT, self.store.supersede, UDID, new)
         self.assertEqual(self.store.read(UDID), stored)
+
+    def test_strangeKeys(self) -> None:
+        """
+        A record whose key is another than RSA of a usual size is EINVAL, and what was stored
+        stays; one without a key is a record.
+        """
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        for name, key in strangeKeys().items():
+            with self.subTest(name):
+                data = plistlib.dumps({**RECORD, "HostPrivateKey": key})
+                self.assertErrno(EINVAL, self.store.save, UDID, data)
+                self.assertErrno(EINVAL, self.store.supersede, UDID, data)
+        self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
+        self.store.save(UDID, anyRecord().toBytes())
 
     def test_modes(self) -> None:
         """
