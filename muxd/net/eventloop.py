@@ -69,6 +69,22 @@ class Watched(Protocol):
         """
 
 
+class WatchedLast(Protocol):
+    """
+    One that does what there is to do when all others have been told.
+    """
+
+    def finishTurn(self) -> None:
+        """
+        All others have been told.
+        """
+
+    def failed(self, failure: Failure) -> None:
+        """
+        C{finishTurn} has raised, which has been logged.
+        """
+
+
 class _Reactor:
     """
     The reactor's own poller, as one of those that are watched.
@@ -106,6 +122,7 @@ class EventLoop:
         self._reactor = reactor
         self._poller: Poller | None = None
         self._watched: dict[int, Watched] = {}
+        self._last: dict[WatchedLast, None] = {}
         self._isAround = False
         self._reactorTurn = _Reactor()
         self._doPoll: Callable[[float | None], None] = reactor.doPoll
@@ -149,6 +166,12 @@ class EventLoop:
         The owners of what is watched.
         """
         return list(self._watched.values())
+
+    def afterwards(self, owner: WatchedLast) -> None:
+        """
+        Have C{owner.finishTurn} called when all that is ready in this turn has been told.
+        """
+        self._last[owner] = None
 
     def goAround(self) -> bool:
         """
@@ -205,8 +228,15 @@ class EventLoop:
                     owner.happened(events[place])
                 except Exception:
                     self._failed(owner)
+        while self._last:
+            last = next(iter(self._last))
+            del self._last[last]
+            try:
+                last.finishTurn()
+            except Exception:
+                self._failed(last)
 
-    def _failed(self, owner: Watched) -> None:
+    def _failed(self, owner: Watched | WatchedLast) -> None:
         failure = Failure()
         self._log.failure("{owner} failed", failure, owner=owner)
         try:

@@ -195,6 +195,36 @@ class EventLoopTests(SynchronousTestCase):
         self.loop.doRead()
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
 
+    def test_afterwards(self) -> None:
+        """
+        What wants to be called afterwards is called once, when all others have been told;
+        and if it raises, it is told so.
+        """
+        order: list[object] = []
+
+        class Last:
+            def finishTurn(self) -> None:
+                order.append("last")
+                raise ValueError("a mistake")
+
+            def failed(self, failure: Failure) -> None:
+                order.append(failure.type)
+
+        last = Last()
+        for one in (self.first, self.second):
+
+            def happened(one: Reader = one) -> None:
+                order.append(one)
+                self.loop.afterwards(last)
+
+            one.onHappened = happened
+            one.watch()
+            one.say(b"x")
+        self.loop.doRead()
+        self.assertEqual(set(order[:2]), {self.first, self.second})
+        self.assertEqual(order[2:], ["last", ValueError])
+        self.flushLoggedErrors(ValueError)
+
     def test_logPrefix(self) -> None:
         """
         The reactor may let go of it, and name it.

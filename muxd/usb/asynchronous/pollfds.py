@@ -50,7 +50,7 @@ class LibusbDescriptor:
         if events & GONE and not events & READABLE:
             self._owner.hungUp(self._fd)
         else:
-            self._owner.happened()
+            self._owner.happenedInLoop()
 
     def failed(self, failure: Failure) -> None:
         """
@@ -121,6 +121,29 @@ class LibusbDescriptors:
             if self._loop is not None:
                 self._loop.forget(fd)
             self._lost()
+
+    # What an event loop calls.
+
+    def happenedInLoop(self) -> None:
+        """
+        Something has happened: see to it when clients have had their turn.  What they say
+        may be a keystroke, and what the phone has taken lets bulk data go before it.
+        """
+        assert self._loop is not None
+        self._loop.afterwards(self)
+
+    def finishTurn(self) -> None:
+        """
+        Clients have had their turn.
+        """
+        self.happened()
+
+    def failed(self, failure: Failure) -> None:
+        """
+        That has raised: the phone cannot be used any more.
+        """
+        self.forget()
+        self._lost()
 
     def forget(self) -> None:
         """
