@@ -318,8 +318,9 @@ class Outbound:
 
     def _transmit(self, segment: tuple[int, int, int, int, int, int]) -> None:
         framing, link = self._framing, self._link
+        source, destination, seq, ack, flags, window = segment
         memory = link.borrow(framing.overhead)
-        size = framing.write(memory, 0, *segment)
+        size = framing.write(memory, 0, source, destination, seq, ack, flags, window)
         self._counters.packetsSent += 1
         link.transmit(memory, size)
 

@@ -7,8 +7,6 @@ Numbers are sequence numbers modulo 2^32; sizes are bytes.
 
 from __future__ import annotations
 
-from muxd.wire.sequence import MASK
-
 HALF = 1 << 31
 
 
@@ -35,20 +33,20 @@ class SendWindow:
         A phone may shrink its window below what is in flight: that is no room,
         not a negative one.
         """
-        room = self.size - ((self.next - self.acknowledged) & MASK)
+        room = self.size - ((self.next - self.acknowledged) & 0xFFFFFFFF)
         return room if room > 0 else 0
 
     def inFlight(self) -> int:
         """
         How many bytes were sent and are not acknowledged.
         """
-        return (self.next - self.acknowledged) & MASK
+        return (self.next - self.acknowledged) & 0xFFFFFFFF
 
     def sent(self, count: int) -> None:
         """
         So many bytes (or a SYN, which counts as one) have gone.
         """
-        self.next = (self.next + count) & MASK
+        self.next = (self.next + count) & 0xFFFFFFFF
 
     def acknowledge(self, ack: int, size: int) -> bool:
         """
@@ -58,7 +56,7 @@ class SendWindow:
             is then ignored, the window is not.
         """
         self.size = size
-        if (ack - self.acknowledged) & MASK <= (self.next - self.acknowledged) & MASK:
+        if (ack - self.acknowledged) & 0xFFFFFFFF <= (self.next - self.acknowledged) & 0xFFFFFFFF:
             self.acknowledged = ack
             return True
         return False
@@ -90,13 +88,13 @@ class ReceiveWindow:
         """
         The phone's SYN had this sequence number, and counts as one byte.
         """
-        self.expected = self.delivered = self.acknowledged = (seq + 1) & MASK
+        self.expected = self.delivered = self.acknowledged = (seq + 1) & 0xFFFFFFFF
 
     def owed(self) -> int:
         """
         How many bytes have been delivered and not yet acknowledged.
         """
-        return (self.delivered - self.acknowledged) & MASK
+        return (self.delivered - self.acknowledged) & 0xFFFFFFFF
 
     def acknowledge(self) -> bool:
         """
@@ -104,10 +102,10 @@ class ReceiveWindow:
 
         @return: Whether there was anything.
         """
-        count = ((self.delivered - self.acknowledged) & MASK) - self.reserve
+        count = ((self.delivered - self.acknowledged) & 0xFFFFFFFF) - self.reserve
         if count <= 0:
             return False
-        self.acknowledged = (self.acknowledged + count) & MASK
+        self.acknowledged = (self.acknowledged + count) & 0xFFFFFFFF
         return True
 
     def behind(self, seq: int) -> int:
@@ -115,11 +113,11 @@ class ReceiveWindow:
         How far C{seq} lies before what is expected; negative if it lies ahead,
         which means that something was lost.
         """
-        distance = (self.expected - seq) & MASK
-        return distance if distance < HALF else distance - MASK - 1
+        distance = (self.expected - seq) & 0xFFFFFFFF
+        return distance if distance < HALF else distance - 0x100000000
 
     def admits(self, count: int) -> bool:
         """
         Whether so many more bytes are within the offered window.
         """
-        return ((self.expected - self.acknowledged) & MASK) + count <= self.size
+        return ((self.expected - self.acknowledged) & 0xFFFFFFFF) + count <= self.size

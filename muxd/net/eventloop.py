@@ -14,7 +14,7 @@ the reactor handles all that is ready here.
 B{Around the reactor.}  In a process of our own it is the other way round: the reactor
 waits here, and its own poller is one descriptor of ours.  Then what happens here costs no
 turn of the reactor at all: it gets one when one of its own descriptors is ready, when a
-timer is due or has been made, and when it is to stop.  Two pollers cannot contain each
+timer is due, and when it is to stop.  Two pollers cannot contain each
 other, so it is one or the other.
 
 There is a loop where the reactor is Twisted's for C{epoll}; with other reactors, and on
@@ -24,7 +24,7 @@ other systems, everything is the reactor's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
+from math import inf
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -49,6 +49,13 @@ GONE = FAILED | HUNG_UP
 
 ROUNDS = 8
 """How often it is looked again within one turn of an application's reactor."""
+
+
+TIMERS = 256
+"""
+With so many new ones the reactor has its turn, if none of them is due before: it puts them
+in order, and forgets those that have been cancelled.
+"""
 
 
 class Watched(Protocol):
@@ -255,19 +262,23 @@ class EventLoop:
         reactor, reactorTurn = self._reactor, self._reactorTurn
         reactorTurn.isReady = False
         newCalls = reactor._newTimedCalls
+        known = 0
         seconds = -1.0 if timeout is None else timeout
-        end = monotonic() + seconds
+        now = reactor.seconds
+        end = inf if timeout is None else now() + timeout
         while poller.wait(seconds):
             self._handle(poller)
-            if (
-                reactorTurn.isReady
-                or newCalls
-                or reactor._justStopped
-                or self._poller is not poller
-            ):
+            if reactorTurn.isReady or reactor._justStopped or self._poller is not poller:
                 break
-            if seconds >= 0:
-                seconds = end - monotonic()
+            if len(newCalls) > known:
+                for call in newCalls[known:]:
+                    if call.active():
+                        end = min(end, call.getTime())
+                known = len(newCalls)
+                if known >= TIMERS:
+                    break
+            if end is not inf:
+                seconds = end - now()
                 if seconds <= 0:
                     break
         self._doPoll(0)

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from muxd.net.eventloop import EventLoop
+from muxd.net.eventloop import TIMERS, EventLoop
 from tests.net.eventloops import ReactorAround, closeReactor
 from tests.net.test_eventloop import Reader
 
@@ -135,6 +135,54 @@ class InlineWaitTests(SynchronousTestCase):
             self.reader.say(b"x")
 
         self.run_(begin)
+
+    def test_laterTimer(self) -> None:
+        """
+        Timers that are not due, or not any more, cost no turn; a shorter one among them is
+        not missed.
+        """
+        before: list[int] = []
+
+        def happened() -> None:
+            before.append(self.turns)
+            self.addCleanup(self.reactor.callLater(100, lambda: None).cancel)
+            self.reactor.callLater(0, lambda: None).cancel()
+            if len(before) < 50:
+                self.reader.say(b"x")
+            else:
+                self.reactor.callLater(0.001, self.reactor.stop)
+
+        self.reader.onHappened = happened
+
+        def begin() -> None:
+            self.reader.watch()
+            self.reader.say(b"x")
+
+        self.run_(begin)
+        self.assertEqual(len(set(before)), 1)
+
+    def test_manyTimers(self) -> None:
+        """
+        But the reactor does not find thousands of them at once.
+        """
+        before: list[int] = []
+
+        def happened() -> None:
+            before.append(self.turns)
+            self.reactor.callLater(100, lambda: None).cancel()
+            if len(before) < 2 * TIMERS + 1:
+                self.reader.say(b"x")
+            else:
+                self.reactor.stop()
+
+        self.reader.onHappened = happened
+
+        def begin() -> None:
+            self.reader.watch()
+            self.reader.say(b"x")
+
+        self.run_(begin)
+        self.assertEqual(len(set(before)), 3)
 
     def test_timerBefore(self) -> None:
         """
