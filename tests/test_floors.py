@@ -27,8 +27,6 @@ MOST_LOOSE_MODULES = 10
 """Modules of C{muxd} itself; what more there is belongs into a package."""
 
 CIRCLES = [
-    # A session, and what it asks of its owner; there for now.
-    {"muxd.device.ends", "muxd.device.opening", "muxd.device.owner", "muxd.device.session"},
     # A factory and its protocol, as everywhere with Twisted.
     {"muxd.server.factory", "muxd.server.protocol"},
 ]

@@ -10,14 +10,11 @@ number, and a session knows neither protocols nor sockets.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from twisted.python.failure import Failure
 
 from muxd.net.packetmemory import PacketMemory
-
-if TYPE_CHECKING:
-    from muxd.device.session import Session
 
 
 class SessionEnd(Protocol):
@@ -92,21 +89,4 @@ class SessionEnd(Protocol):
         The session is over.  This is the last call.
 
         @param later: Nobody expects to be called before the present call returns.
-        """
-
-
-class SessionRequest(Protocol):
-    """
-    What has asked for a session, and will give it an end.
-    """
-
-    def established(self, session: Session) -> None:
-        """
-        The phone has accepted.  The session has its end, C{Session.end}, when this
-        returns, or is closed.
-        """
-
-    def refused(self, reason: Failure) -> None:
-        """
-        There will be no session.
         """

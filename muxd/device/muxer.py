@@ -27,12 +27,12 @@ from zope.interface import implementer
 from muxd.device.acknowledging import DelayedAcknowledgements
 from muxd.device.complaints import Complaints
 from muxd.device.counters import MuxerCounters
-from muxd.device.ends import SessionRequest
 from muxd.device.errors import HandshakeTimeout, NoFreePort, UnsupportedVersion
 from muxd.device.framing import COUNTER, Framing
 from muxd.device.lending import lender
-from muxd.device.opening import Opening
+from muxd.device.opening import Opening, SessionRequest
 from muxd.device.outbound import Outbound
+from muxd.device.owner import Addressee, Receiver
 from muxd.device.ports import SourcePorts
 from muxd.device.session import Session
 from muxd.device.sharing import WindowSharing
@@ -100,8 +100,8 @@ class Muxer:
         self._memory: PacketMemory | None = None
         self._framing = Framing(OUR_MAJOR)
         self._ports = SourcePorts(clock, limits.portReuseDelay)
-        self._sessions: dict[int, Session | Opening] = {}
-        self._touched: list[Session] = []
+        self._sessions: dict[int, Addressee] = {}
+        self._touched: list[Receiver] = []
         self._ready: Deferred[None] | None = None
         self._handshakeTimer: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
@@ -243,13 +243,13 @@ class Muxer:
         self._sessions[port << 16 | sourcePort] = opening
         return opening
 
-    def sessionOpened(self, session: Session) -> None:
+    def sessionOpened(self, session: Addressee) -> None:
         """
         An L{Opening} has become a session.
         """
         self._sessions[session.port << 16 | session.sourcePort] = session
 
-    def sessionEnded(self, session: Session | Opening) -> None:
+    def sessionEnded(self, session: Addressee) -> None:
         """
         Its ports are free, after a rest; packets for it are strays.
         """
@@ -260,12 +260,14 @@ class Muxer:
                 self.delayed.forget(session)
                 self.outbound.forget(session)
 
-    def touch(self, session: Session, size: int) -> None:
+    def touch(self, session: Receiver, size: int) -> None:
         """
         A segment brought bytes: see to their acknowledgement after the batch.
         """
         self.counters.bytesReceived += size
-        self.delayed.sharing.saw(size)
+        sharing = self.delayed.sharing
+        if size > sharing.packet:
+            sharing.saw(size)
         if not session.touched:
             session.touched = True
             self._touched.append(session)

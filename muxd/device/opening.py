@@ -9,7 +9,7 @@ have lost interest.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionRefusedError, TimeoutError
@@ -21,13 +21,29 @@ from muxd.net.packetmemory import PacketMemory
 from muxd.wire.mux import Flags, phoneText
 
 if TYPE_CHECKING:
-    from muxd.device.ends import SessionRequest
     from muxd.device.owner import SessionOwner
 
 ACK = int(Flags.ACK)
 RST = int(Flags.RST)
 SYN = int(Flags.SYN)
 SYN_ACK = SYN | ACK
+
+
+class SessionRequest(Protocol):
+    """
+    What has asked for a session, and will give it an end.
+    """
+
+    def established(self, session: Session) -> None:
+        """
+        The phone has accepted.  The session has its end, C{Session.end}, when this
+        returns, or is closed.
+        """
+
+    def refused(self, reason: Failure) -> None:
+        """
+        There will be no session.
+        """
 
 
 class Opening:

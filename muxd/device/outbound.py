@@ -40,13 +40,15 @@ order on the bus.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from muxd.device.counters import MuxerCounters
 from muxd.device.framing import Framing
 from muxd.interfaces import ILendingLink
-from muxd.net.packetmemory import PacketMemory
 from muxd.wire.mux import Flags
+
+if TYPE_CHECKING:
+    from muxd.device.ends import SessionEnd
 
 ACK = int(Flags.ACK)
 RST = int(Flags.RST)
@@ -66,9 +68,11 @@ class Sender(Ported, Protocol):
     What is needed of a session here.
 
     @ivar waiting: Whether it is among those that wait for their turn.
+    @ivar end: Has its bytes.
     """
 
     waiting: bool
+    end: SessionEnd
 
     def sendable(self, most: int) -> int:
         """
@@ -82,24 +86,11 @@ class Sender(Ported, Protocol):
         Whether nothing of it is in flight.
         """
 
-    def fill(self, memory: PacketMemory, start: int, most: int) -> int:
-        """
-        Put the payload of that segment into memory.
-
-        @return: How many bytes it has: fewer than L{sendable} said, or none, if its end
-            had not as many.
-        """
-
     def advance(self, size: int) -> tuple[int, int]:
         """
         That segment is sent.
 
         @return: Its sequence number and acknowledgement.
-        """
-
-    def sent(self) -> None:
-        """
-        That segment has gone to the link.
         """
 
     def isSmall(self, limit: int) -> bool:
@@ -344,7 +335,8 @@ class Outbound:
         framing, link = self._framing, self._link
         overhead = framing.overhead
         memory = link.borrow(overhead + most)
-        size = session.fill(memory, overhead, most)
+        end = session.end
+        size = end.fill(memory, overhead, most)
         if size <= 0:
             link.giveBack(memory)
             return 0
@@ -356,5 +348,5 @@ class Outbound:
         counters.packetsSent += 1
         counters.bytesSent += size
         link.transmit(memory, length)
-        session.sent()
+        end.sent()
         return size

@@ -11,16 +11,64 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
 
+from muxd.device.acknowledging import Debtor, DelayedAcknowledgements
+from muxd.device.outbound import Outbound, Ported
 from muxd.limits import Limits
+from muxd.net.packetmemory import PacketMemory
 
 if TYPE_CHECKING:
-    from muxd.device.acknowledging import DelayedAcknowledgements
     from muxd.device.complaints import Complaints
     from muxd.device.counters import MuxerCounters
-    from muxd.device.opening import Opening
-    from muxd.device.outbound import Outbound
-    from muxd.device.session import Session
+
+
+class Addressee(Ported, Protocol):
+    """
+    What segments with its ports are for: a session, or one that is being opened.
+    """
+
+    def segmentReceived(
+        self,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        memory: PacketMemory,
+        start: int,
+        size: int,
+    ) -> None:
+        """
+        A segment has come.
+
+        @param window: In bytes.
+        @param memory: The link's, good for this call only.
+        @param start: Where its payload begins there.
+        @param size: How many bytes that has.
+        """
+
+    def ended(self, reason: Failure, *, reset: bool) -> None:
+        """
+        There is no more to come.
+
+        @param reset: Whether the phone is to be told.
+        """
+
+
+class Receiver(Addressee, Debtor, Protocol):
+    """
+    A session that receives.
+
+    @ivar touched: Whether this batch of packets brought bytes for it, and it has
+        not ended.
+    """
+
+    touched: bool
+
+    def owed(self) -> int:
+        """
+        How many bytes that were taken may be acknowledged.
+        """
 
 
 class SessionOwner(Protocol):
@@ -44,17 +92,17 @@ class SessionOwner(Protocol):
     outbound: Outbound
     delayed: DelayedAcknowledgements
 
-    def sessionOpened(self, session: Session) -> None:
+    def sessionOpened(self, session: Addressee) -> None:
         """
-        The phone has accepted what was an L{Opening}.
+        The phone has accepted.
         """
 
-    def sessionEnded(self, session: Session | Opening) -> None:
+    def sessionEnded(self, session: Addressee) -> None:
         """
         Its ports are free, after a rest; packets for it are strays.
         """
 
-    def touch(self, session: Session, size: int) -> None:
+    def touch(self, session: Receiver, size: int) -> None:
         """
         A segment brought bytes: see to their acknowledgement after the batch.
         """

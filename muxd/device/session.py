@@ -154,14 +154,6 @@ class Session:
         """
         return self.end.waiting() <= limit
 
-    def fill(self, memory: PacketMemory, start: int, most: int) -> int:
-        """
-        Put the payload of the next segment into memory.
-
-        @return: How many bytes it has.
-        """
-        return self.end.fill(memory, start, most)
-
     def advance(self, size: int) -> tuple[int, int]:
         """
         A segment of so many bytes is being sent.
@@ -173,7 +165,8 @@ class Session:
         send.next = (seq + size) & 0xFFFFFFFF
         self.bytesSent += size
         receive = self.receive
-        if self.acknowledgeable():
+        # Nearly all are, and this is done for every segment.
+        if (self.state is ESTABLISHED and not self.isWithheld) or self.acknowledgeable():
             receive.acknowledge()
         return seq, receive.acknowledged
 
@@ -182,12 +175,6 @@ class Session:
         The end had nothing to send after all.
         """
         self.end.ranDry()
-
-    def sent(self) -> None:
-        """
-        A segment has gone to the link.
-        """
-        self.end.sent()
 
     # Acknowledging
 

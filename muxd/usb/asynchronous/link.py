@@ -145,6 +145,7 @@ class AsynchronousLink:
         self.borrow = self._writes.borrow
         # What is given back was borrowed here.
         self.giveBack = cast("Callable[[PacketMemory], None]", self._writes.giveBack)
+        self.transmit: Callable[[PacketMemory, int], None] = self._drop
 
     # IPacketLink
 
@@ -162,6 +163,7 @@ class AsynchronousLink:
         if self.state is not LinkState.IDLE:
             raise RuntimeError(f"a link is started once, and this one is {self.state.name}")
         self.state = LinkState.RUNNING
+        self.transmit = cast("Callable[[PacketMemory, int], None]", self._writes.transmit)
         self._receiver = receiver
         if IPlacedPacketReceiver.providedBy(receiver):
             self._showPlaced = receiver.placedPacketsReceived
@@ -179,15 +181,11 @@ class AsynchronousLink:
         if self.state is LinkState.RUNNING:
             self._writes.send(parts)
 
-    def transmit(self, memory: PacketMemory, size: int) -> None:
+    def _drop(self, memory: PacketMemory, size: int) -> None:
         """
-        Submit a packet that is in a transfer of ours.
+        What C{transmit} is when nothing is sent any more.
         """
-        transfer = cast("Transfer", memory)
-        if self.state is LinkState.RUNNING:
-            self._writes.transmit(transfer, size)
-        else:
-            self._writes.giveBack(transfer)
+        self.giveBack(memory)
 
     def close(self) -> Deferred[None]:
         """
@@ -201,6 +199,7 @@ class AsynchronousLink:
             isRunning = self.state is LinkState.RUNNING
             self.state = LinkState.CLOSING
             self._receiver = self._showPlaced = None
+            self.transmit = self._drop
             if self._stalls.isClearing:
                 # The phone would stay claimed if it was left behind.
                 patience = self._stalls.longest + self._limits.linkCloseTimeout
@@ -223,6 +222,7 @@ class AsynchronousLink:
         self._writes.clear()
         receiver, self._receiver = self._receiver, None
         self._showPlaced = None
+        self.transmit = self._drop
         assert receiver is not None
         receiver.linkLost(reason)
 

@@ -45,7 +45,8 @@ class Writes:
         self.bulk = 0
         self.small = 0
         self._context = context
-        self._interface = interface
+        self._endpoint = interface.output
+        self._packetSize = interface.maxPacketSize
         self._limits = limits
         self._pace = pace
         self._bulkBytes = 0
@@ -75,7 +76,7 @@ class Writes:
         if free:
             return free.pop()
         capacity = DEVICE_MRU if size > SMALL_PACKET else SMALL_PACKET
-        return self._context.transfer(self._interface.output, capacity)
+        return self._context.transfer(self._endpoint, capacity)
 
     def giveBack(self, transfer: Transfer) -> None:
         """
@@ -90,8 +91,10 @@ class Writes:
         if self._backlog or self.bulk + self.small >= self._capacity:
             self._backlog.append(transfer.read(0, size))
             self.giveBack(transfer)
-        else:
-            self._submitPacket(transfer, size)
+        elif self._submit(transfer, size) and not size % self._packetSize:
+            # The end of a transfer of whole USB packets is an empty one; an
+            # empty one that had to wait is written by itself.
+            self._submit(self.borrow(0), 0)
 
     def hasRoom(self, size: int) -> bool:
         """
@@ -182,17 +185,9 @@ class Writes:
         place = 0
         for part in parts:
             place = transfer.write(place, part)
-        return self._submitPacket(transfer, size)
-
-    def _submitPacket(self, transfer: Transfer, size: int) -> bool:
-        """
-        @return: False if it went back to the backlog, or if the phone is gone.
-        """
         if not self._submit(transfer, size):
             return False
-        if size % self._interface.maxPacketSize == 0 and size:
-            # The end of a transfer of whole USB packets is an empty one; an
-            # empty one that had to wait is written by itself.
+        if size and not size % self._packetSize:
             return self._submit(self.borrow(0), 0)
         return True
 
