@@ -37,8 +37,11 @@ KEY_SIZE = 2048
 EXPONENT = 65537
 VALIDITY = timedelta(days=3650)
 
-CIPHERS = b"DEFAULT:@SECLEVEL=0"
-"""Old phones have nothing better, and every pairing is of 2048-bit keys."""
+CIPHERS = b"DEFAULT:!DHE:!DHEPSK:!PSK:!SRP:!aDSS:!aECDSA:@SECLEVEL=0"
+"""
+Old phones have nothing better, and every pairing is of 2048-bit RSA keys.  In DHE the other
+side chooses the group, and with one of 10,000 bits a handshake takes more than a second.
+"""
 
 _LEGACY_SERVER_CONNECT = 0x4
 """OpenSSL's SSL_OP_LEGACY_SERVER_CONNECT, for which pyOpenSSL has no name."""
@@ -165,7 +168,22 @@ def clientContext(record: PairRecord) -> SSL.Context:
     context.set_options(_LEGACY_SERVER_CONNECT)
     # With a newer one the handshake seems to be done before the phone has decided.
     context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    # The client looks whose key it is; here it is only looked whether computing with it
+    # takes long, before that is done.
+    context.set_verify(SSL.VERIFY_PEER, _isUsual)
     return context
+
+
+def _isUsual(
+    connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
+) -> bool:
+    if depth > 0:
+        return True
+    try:
+        certificateKey(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
+    except ValueError:
+        return False
+    return True
 
 
 def serverContext(deviceKey: bytes, deviceCertificate: bytes, root: bytes) -> SSL.Context:

@@ -19,9 +19,15 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
-from muxd.lockdown.errors import LockdownTLSError, LockdownUnavailable, refusal
+from muxd.lockdown.errors import (
+    LockdownTLSError,
+    LockdownUnavailable,
+    UnprovedPhone,
+    refusal,
+)
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.lockdown.plists import Message, PlistProtocol
+from muxd.lockdown.rsakeys import certificateDER, certificateKey
 from muxd.wire.messages import writePlist
 from muxd.wire.text import printable
 
@@ -88,11 +94,15 @@ class ILockdown(Interface):
         Have the phone forget a pairing.
         """
 
-    def startSession(record: PairRecord) -> Deferred[None]:
+    def startSession(record: PairRecord) -> Deferred[bool]:
         """
         Show that we are paired; TLS from then on if the phone wants it.
 
-        @return: fails with L{LockdownTLSError} if that does not come about.
+        @return: fires with whether the phone has proved that it is the one that the
+            record is of: in TLS it shows that it has the private key of its certificate.
+            An old record or an old phone may leave that open.  It fails with
+            L{LockdownTLSError} if TLS does not come about, and with L{UnprovedPhone} if this
+            is another device.
         """
 
     def stopSession() -> Deferred[None]:
@@ -180,7 +190,7 @@ class LockdownClient(PlistProtocol):
         """
         return self._ask("Unpair", PairRecord=record.public()).addCallback(_nothing)
 
-    def startSession(self, record: PairRecord) -> Deferred[None]:
+    def startSession(self, record: PairRecord) -> Deferred[bool]:
         """
         See L{ILockdown.startSession}.
         """
@@ -236,11 +246,13 @@ class LockdownClient(PlistProtocol):
         else:
             answer.callback(message)
 
-    def _sessionStarted(self, answer: Message, record: PairRecord) -> Deferred[None] | None:
+    def _sessionStarted(self, answer: Message, record: PairRecord) -> bool | Deferred[bool]:
         session = answer.get("SessionID")
         self._session = session if isinstance(session, str) else None
         if not answer.get("EnableSessionSSL"):
-            return None
+            if record.hasEscrowBag:
+                return fail(UnprovedPhone("it wants no TLS, which the phone of the record has"))
+            return False
         if self.upgradable is None:
             return fail(LockdownTLSError("the phone wants TLS, and there is none here"))
         from muxd.lockdown.certificates import clientContext
@@ -252,7 +264,30 @@ class LockdownClient(PlistProtocol):
         self._securing = securing = Deferred[None]()
         self._startTimer()
         self.upgradable.startTLS(context, isClient=True)
-        return securing
+        return securing.addCallback(lambda _: self._isProved(record))
+
+    def _isProved(self, record: PairRecord) -> bool:
+        """
+        Compare the key that the other side has with that of the phone.
+
+        @return: Whether it is the same; false if the record does not tell.
+        @raise UnprovedPhone: It is another one.
+        """
+        assert self.upgradable is not None
+        known = record.values.get("DeviceCertificate")
+        if known is None:
+            return False
+        try:
+            expected = certificateKey(certificateDER(known))
+        except ValueError as error:
+            raise UnprovedPhone(f"the record's DeviceCertificate is unusable: {error}") from error
+        try:
+            isSame = certificateKey(self.upgradable.peerCertificate()) == expected
+        except ValueError as error:
+            raise UnprovedPhone(f"the certificate that it shows is unusable: {error}") from error
+        if not isSame:
+            raise UnprovedPhone("it has another key than the phone of the record")
+        return True
 
     def secured(self) -> None:
         """

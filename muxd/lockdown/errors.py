@@ -60,6 +60,13 @@ class LockdownTLSError(LockdownUnavailable):
     """
 
 
+class UnprovedPhone(LockdownUnavailable):
+    """
+    A device has started a session, and has not proved that it is the phone that the record
+    is of.
+    """
+
+
 _KINDS: dict[str, type[LockdownError]] = {
     "PairingDialogResponsePending": DialogPending,
     "UserDeniedPairing": PairingDenied,

@@ -99,6 +99,13 @@ class PairRecord:
         """
         return self.values.get("SystemBUID")
 
+    @property
+    def hasEscrowBag(self) -> bool:
+        """
+        Whether the phone has given one, as all do since iOS 5: it has TLS.
+        """
+        return "EscrowBag" in self.values
+
     def public(self) -> dict[str, Any]:
         """
         What the phone is told: no private key.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IOpenSSLContextFactory,
@@ -100,6 +100,14 @@ class Upgradable(Protocol):
         self._receiver = tls
         tls.makeConnection(self.transport)
         self.inner.transport = tls
+
+    def peerCertificate(self) -> bytes:
+        """
+        The certificate whose private key the other side has proved to have, as DER; empty
+        if there is none.
+        """
+        shown = self.inner.transport.getPeerCertificate()
+        return b"" if shown is None else crypto.dump_certificate(crypto.FILETYPE_ASN1, shown)
 
     def secured(self) -> None:
         """

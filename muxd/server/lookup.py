@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.device.address import DeviceAddress
-from muxd.identity import namedInBrief
+from muxd.identity import namedInBrief, sameUDID
 from muxd.interfaces import AttachedDevice, IDevice, IDeviceListener
 from muxd.server.registry import DeviceRegistry
 
@@ -96,6 +96,11 @@ class DeviceLookup:
             udid = phones[0]
         found = self._registry.findByUDID(udid)
         if found is None:
+            if any(sameUDID(udid, phone) for phone in phones):
+                raise _NotAttached(
+                    f"several devices say that they are {udid}, and none has proved it:"
+                    " unplug those that are not yours"
+                )
             raise _NotAttached(f"no phone {udid} is attached (attached: {names or 'none'})")
         return found.device
 

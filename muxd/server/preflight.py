@@ -35,6 +35,7 @@ from muxd.lockdown.errors import (
     PairingDenied,
     PhoneLocked,
     UnknownHost,
+    UnprovedPhone,
 )
 from muxd.lockdown.notifications import INSECURE_PROXY, ObserverFactory
 from muxd.lockdown.pairing import MakeRecord, proposeRecord, requestTrust
@@ -96,6 +97,12 @@ _SAID: dict[Stage, tuple[LogLevel, str]] = {
         " not know the pair record; the record is kept, and this device is not trusted:"
         " unplug the one that is not yours",
     ),
+    Stage.UNPROVED: (
+        LogLevel.error,
+        "{udid}: a device says that this is its UDID, and has not proved that it is the phone"
+        " of the pair record ({reason}); the record is kept, and the device is not trusted;"
+        " unplug it if it is not yours, and if it is, remove the record with: idevicepair unpair",
+    ),
     Stage.RESTING: (
         LogLevel.warn,
         "{udid}: {reason}; pairing will be tried again, and the phone is listed all the same;"
@@ -111,6 +118,54 @@ def _ignoreExpected(failure: Failure) -> None:
     Let go of what a phone that is locked, gone or broken makes fail.
     """
     failure.trap(CancelledError, *EXPECTED_ERRORS)
+
+
+SHORTEST_PAUSE = 1.0
+"""Seconds between two looks at a phone that are asked for."""
+
+
+class LookPacing:
+    """
+    When a phone is looked at because the phone or a program asks for it.
+
+    A look is a conversation, and both can ask for one as often as they like.  The first is
+    had at once, so that a tap is noticed when it is made; the others are at least
+    L{SHORTEST_PAUSE} apart, and twice as far each time that one has found what was known.
+    Those by a timer have an interval of their own.
+    """
+
+    def __init__(self, longest: float) -> None:
+        """
+        @param longest: Seconds between two looks that change nothing.
+        """
+        self._longest = longest
+        self._next = 0.0
+        self._pause = 0.0
+        self._isAsked = False
+        self._found: Stage | None = None
+
+    def remaining(self, now: float) -> float:
+        """
+        Seconds until the next one may begin.
+        """
+        return max(self._next - now, 0.0)
+
+    def begins(self, now: float) -> None:
+        """
+        One that was asked for begins.
+        """
+        self._isAsked = True
+        self._next = now + max(self._pause, SHORTEST_PAUSE)
+
+    def finds(self, stage: Stage) -> None:
+        """
+        A look, of either kind, has ended so.
+        """
+        if self._isAsked:
+            grown = min(max(2 * self._pause, SHORTEST_PAUSE), self._longest)
+            self._pause = grown if stage is self._found else SHORTEST_PAUSE
+        self._isAsked = False
+        self._found = stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +202,13 @@ class Preflight:
         device: IDevice,
         show: Callable[[], None],
         paired: Callable[[], None],
+        proved: Callable[[], None],
         hasRival: Callable[[], bool],
     ) -> None:
         """
         @param show: Makes the phone visible; called at least once, and soon.
         @param paired: Tells that a record has been stored.
+        @param proved: Tells that this is the phone of the record.
         @param hasRival: Whether another device with this UDID is attached.
         """
         self.stage = Stage.ASKING_TYPE
@@ -161,6 +218,7 @@ class Preflight:
         self._record = PhoneRecord(workshop.records, self._udid, self._warn)
         self._show = show
         self._paired = paired
+        self._proved = proved
         self._hasRival = hasRival
         self._lockdown: ILockdown | None = None
         self._proposed: PairRecord | None = None
@@ -170,6 +228,7 @@ class Preflight:
         self._timer: IDelayedCall | None = None
         self._visible: IDelayedCall | None = None
         self._failures = 0
+        self._pacing = LookPacing(workshop.limits.trustPoll)
         self._reason = ""
         self._said: tuple[Stage, str] | None = None
         self._warned: set[str] = set()
@@ -218,7 +277,9 @@ class Preflight:
         action = self._actions.get(stage)
         if action is not None:
             self._do(action)
-        elif stage in FINAL:
+            return
+        self._pacing.finds(stage)
+        if stage in FINAL:
             self._hangUp()
         elif stage is Stage.WAITING:
             self._failures = 0
@@ -236,11 +297,28 @@ class Preflight:
             self._enter(TRANSITIONS[self.stage][outcome])
 
     def _wait(self, seconds: float) -> None:
-        self._timer = self._shop.clock.callLater(seconds, self._news)
+        self._timer = self._shop.clock.callLater(seconds, self._look)
 
     def _news(self, _: object = None) -> None:
         """
-        Look again: the phone has told of something, or it is time.
+        Look again, now or soon: the phone has told of something, or a program has.
+        """
+        clock = self._shop.clock
+        pause = self._pacing.remaining(clock.seconds())
+        if self._isOver or Outcome.NEWS not in TRANSITIONS[self.stage]:
+            return
+        if not pause:
+            self._pacing.begins(clock.seconds())
+            self._look()
+        elif self._timer is None or not self._timer.active():
+            self._timer = clock.callLater(pause, self._news)
+        elif self._timer.getTime() > clock.seconds() + pause:
+            self._timer.cancel()
+            self._timer = clock.callLater(pause, self._news)
+
+    def _look(self) -> None:
+        """
+        Begin from the beginning.
         """
         if self._isOver or Outcome.NEWS not in TRANSITIONS[self.stage]:
             return
@@ -289,7 +367,7 @@ class Preflight:
         Log one line for each thing that an operator may have to know, and not again
         while it stays as it is.
         """
-        reason = self._reason if stage in (Stage.RESTING, Stage.UNSURE) else ""
+        reason = self._reason if stage in (Stage.RESTING, Stage.UNSURE, Stage.UNPROVED) else ""
         if stage in _SAID and self._said != (stage, reason):
             self._said = (stage, reason)
             level, text = _SAID[stage]
@@ -332,16 +410,21 @@ class Preflight:
             if record.systemBUID is None:
                 record = record.having(SystemBUID=await self._shop.records.readBUID())
             try:
-                await self._lockdown.startSession(record)
+                isProved = await self._lockdown.startSession(record)
             except UnknownHost:
                 self._record.refuse()
                 # A program may have paired meanwhile.
                 continue
             except PhoneLocked:
                 return Outcome.LOCKED
+            except UnprovedPhone as error:
+                self._reason = str(error)
+                return Outcome.UNPROVED
             except (LockdownTLSError, LockdownError) as error:
                 self._reason = str(error)
                 return Outcome.UNSURE
+            if isProved:
+                self._proved()
             return Outcome.TRUSTED
         self._reason = "there is always another one, which the phone does not know"
         return Outcome.UNSURE
@@ -377,6 +460,7 @@ class Preflight:
             self._reason = "a program has stored another pair record meanwhile"
             return Outcome.FAILED
         await self._record.supersede(record)
+        self._proved()
         self._paired()
         if not isModern:
             await lockdown.validatePair(record)

@@ -11,7 +11,8 @@ In each stage one thing is tried, and its outcome leads to the next stage::
          v
     CHECKING ---TRUSTED--> TRUSTED                           (its record is good)
          |  \ \--LOCKED--> LOCKED ---NEWS--> ASKING_TYPE    (until it is unlocked)
-         |   \---UNSURE--> UNSURE ---NEWS--> ASKING_TYPE    (it cannot be told yet)
+         |\  \---UNSURE--> UNSURE ---NEWS--> ASKING_TYPE    (it cannot be told yet)
+         | \---UNPROVED--> UNPROVED -NEWS--> ASKING_TYPE    (another device's record)
       STRANGER
          v
     REQUESTING --TRUSTED--> TRUSTED                          (it trusts us now)
@@ -48,6 +49,8 @@ class Stage(Enum):
     @cvar RESTING: Something went wrong; it will be tried again.
     @cvar TRUSTED: The phone and this host trust each other.
     @cvar UNSURE: There is a record, and no telling whether it is good.
+    @cvar UNPROVED: The device says that the record is good, and has not the key of the phone
+        that it is of.
     @cvar DENIED: The phone's owner does not trust this host.
     @cvar DISPUTED: Another device with the same UDID is attached, and there is a record
         that this one does not know.
@@ -62,6 +65,7 @@ class Stage(Enum):
     RESTING = "resting"
     TRUSTED = "trusted"
     UNSURE = "unsure"
+    UNPROVED = "unproved"
     DENIED = "denied"
     DISPUTED = "disputed"
     RESTORING = "restoring"
@@ -80,6 +84,7 @@ class Outcome(Enum):
     RESTORING = "restoring"
     TRUSTED = "trusted"
     UNSURE = "unsure"
+    UNPROVED = "unproved"
     STRANGER = "stranger"
     PENDING = "pending"
     LOCKED = "locked"
@@ -99,6 +104,7 @@ TRANSITIONS: Mapping[Stage, Mapping[Outcome, Stage]] = {
         Outcome.TRUSTED: Stage.TRUSTED,
         Outcome.LOCKED: Stage.LOCKED,
         Outcome.UNSURE: Stage.UNSURE,
+        Outcome.UNPROVED: Stage.UNPROVED,
         Outcome.STRANGER: Stage.REQUESTING,
         Outcome.FAILED: Stage.RESTING,
     },
@@ -114,6 +120,7 @@ TRANSITIONS: Mapping[Stage, Mapping[Outcome, Stage]] = {
     Stage.LOCKED: {Outcome.NEWS: Stage.ASKING_TYPE},
     Stage.DISPUTED: {Outcome.NEWS: Stage.ASKING_TYPE},
     Stage.UNSURE: {Outcome.NEWS: Stage.ASKING_TYPE},
+    Stage.UNPROVED: {Outcome.NEWS: Stage.ASKING_TYPE},
     Stage.RESTING: {Outcome.NEWS: Stage.ASKING_TYPE},
     Stage.TRUSTED: {},
     Stage.DENIED: {},
@@ -127,6 +134,7 @@ SHOWN = frozenset(
         Stage.LOCKED,
         Stage.TRUSTED,
         Stage.UNSURE,
+        Stage.UNPROVED,
         Stage.DENIED,
         Stage.DISPUTED,
         Stage.RESTORING,

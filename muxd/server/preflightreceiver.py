@@ -79,7 +79,7 @@ class PreflightReceiver:
         if identity.connectionType != "USB" or identity.productID == IBRIDGE:
             self._registry.deviceAttached(device)
             return
-        attached = self._registry.attach(device, visible=False)
+        attached = self._registry.attach(device, visible=False, proved=False)
         if attached is None or id(device) in self._preflights:
             return
         preflight = Preflight(
@@ -87,6 +87,7 @@ class PreflightReceiver:
             device,
             show=lambda: self._registry.show(device),
             paired=lambda: self._registry.announcePaired(attached),
+            proved=lambda: self._registry.prove(device),
             hasRival=lambda: self._registry.hasRival(attached),
         )
         self._preflights[id(device)] = preflight

@@ -27,6 +27,10 @@ class DeviceRegistry:
     neither listed nor announced until L{show}; its end is then not announced
     either (protocol 4.9).
 
+    A device may be attached as one that has yet to L{prove} that it is the phone whose UDID
+    it shows: any device can show any.  A name that several devices claim is that of the one
+    that has proved it, or of none.
+
     Listeners hear of changes in the order in which they happened, also when one
     of them causes the next change from within its method.
     """
@@ -38,6 +42,7 @@ class DeviceRegistry:
         self._attached: dict[int, AttachedDevice] = {}
         self._byDevice: dict[int, AttachedDevice] = {}
         self._hidden: set[int] = set()
+        self._unproved: set[int] = set()
         self._listeners: list[IDeviceListener] = []
         self._events: deque[Callable[[IDeviceListener], None]] = deque()
         self._announcing = False
@@ -58,6 +63,7 @@ class DeviceRegistry:
         del self._attached[attached.deviceID]
         wasHidden = attached.deviceID in self._hidden
         self._hidden.discard(attached.deviceID)
+        self._unproved.discard(attached.deviceID)
         self._log.info(
             "{udid} detached, device {deviceID}",
             udid=device.identity.udid,
@@ -66,12 +72,15 @@ class DeviceRegistry:
         if not wasHidden:
             self._announce(lambda listener: listener.deviceDetached(attached))
 
-    def attach(self, device: IDevice, visible: bool = True) -> AttachedDevice | None:
+    def attach(
+        self, device: IDevice, visible: bool = True, proved: bool = True
+    ) -> AttachedDevice | None:
         """
         Give a device its number.  One that is attached already keeps it.
 
         @param visible: Whether to list and announce it now; otherwise L{show}
             will.
+        @param proved: Whether there is nothing to prove; otherwise L{prove} will say so.
         @return: None when it was not taken: it has no serial number, which would
             break every client's whole device list (protocol 9, edge 52), or
             there are no numbers left.
@@ -100,6 +109,8 @@ class DeviceRegistry:
         self._nextID += 1
         self._attached[attached.deviceID] = attached
         self._byDevice[id(device)] = attached
+        if not proved:
+            self._unproved.add(attached.deviceID)
         self._log.info(
             "{udid} attached as device {deviceID}: {kind}{place}{simulated}",
             udid=identity.udid,
@@ -123,6 +134,14 @@ class DeviceRegistry:
         if attached is not None and attached.deviceID in self._hidden:
             self._hidden.discard(attached.deviceID)
             self._announce(lambda listener: listener.deviceAttached(attached))
+
+    def prove(self, device: IDevice) -> None:
+        """
+        A device is the phone whose UDID it shows.  Harmless for one that is gone.
+        """
+        attached = self._byDevice.get(id(device))
+        if attached is not None:
+            self._unproved.discard(attached.deviceID)
 
     def announcePaired(self, attached: AttachedDevice) -> None:
         """
@@ -155,16 +174,18 @@ class DeviceRegistry:
         either case.
 
         One phone may be here more than once: a cable wins over the network,
-        then the one that came last.
+        then one that has proved that it is the phone, then the one that came last.
+
+        @return: None if there is none, or if several have cables and none has proved it.
         """
         matching = [
             one for one in self._attached.values() if sameUDID(one.device.identity.udid, udid)
         ]
-        return max(
-            matching,
-            key=lambda one: (one.device.identity.connectionType == "USB", one.deviceID),
-            default=None,
-        )
+        cables = [one for one in matching if one.device.identity.connectionType == "USB"]
+        proved = [one for one in cables if one.deviceID not in self._unproved]
+        if len(cables) > 1 and not proved:
+            return None
+        return max(proved or cables or matching, key=lambda one: one.deviceID, default=None)
 
     def hasRival(self, attached: AttachedDevice) -> bool:
         """

@@ -129,6 +129,7 @@ class World:
             self.device,
             show=self.show,
             paired=lambda: None,
+            proved=lambda: None,
             hasRival=lambda: False,
         )
         self.preflight.start()

@@ -24,10 +24,11 @@ from muxd.lockdown.errors import (
     LockdownTLSError,
     LockdownUnavailable,
     UnknownHost,
+    UnprovedPhone,
 )
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.lockdown.key import PUBLIC_KEY
-from tests.lockdown.phones import BUID, Conversation, recordOf
+from tests.lockdown.phones import BUID, Conversation, anyRecord, recordOf
 
 
 class ConversationTests(SynchronousTestCase):
@@ -109,7 +110,7 @@ class ConversationTests(SynchronousTestCase):
         """
         record = recordOf("H")
         self.talk.trust(record)
-        self.assertIsNone(self.answer(self.client.startSession(record)))
+        self.assertIs(self.answer(self.client.startSession(record)), True)
         self.assertEqual(self.answer(self.client.getValue("ActivationState")), "Activated")
         self.assertIsNone(self.answer(self.client.setValue("DeviceName", "mine")))
         address = self.answer(self.client.startService("com.apple.afc", record))
@@ -121,6 +122,28 @@ class ConversationTests(SynchronousTestCase):
         Who is not paired has none.
         """
         self.refused(self.client.startSession(recordOf("H")), UnknownHost)
+
+    def test_otherPhone(self) -> None:
+        """
+        A device that accepts the session and has another key than the phone of the record is
+        another one, and so is one whose record does not say which.
+        """
+        for certificate in (anyRecord().values["HostCertificate"], b"garbage"):
+            talk = Conversation()
+            record = recordOf("H").having(DeviceCertificate=certificate)
+            talk.trust(recordOf("H"))
+            asked = talk.client.startSession(record)
+            talk.device.flush()
+            self.failureResultOf(asked, UnprovedPhone)
+
+    def test_recordWithoutPhone(self) -> None:
+        """
+        A record without the phone's certificate leaves open which phone it is of.
+        """
+        values = dict(recordOf("H").values)
+        del values["DeviceCertificate"]
+        self.talk.trust(recordOf("H"))
+        self.assertIs(self.answer(self.client.startSession(PairRecord(values))), False)
 
     def test_otherKey(self) -> None:
         """
@@ -272,7 +295,10 @@ class AnswerTests(SynchronousTestCase):
         record = PairRecord({"HostID": "h", "SystemBUID": "b"})
         asked = self.client.startSession(record)
         self.tell(Request="StartSession", SessionID="s")
-        self.assertIsNone(self.successResultOf(asked))
+        self.assertIs(self.successResultOf(asked), False)
+        asked = self.client.startSession(record.having(EscrowBag=b"bag"))
+        self.tell(Request="StartSession", SessionID="s")
+        self.failureResultOf(asked, UnprovedPhone)
         asked = self.client.startSession(record)
         self.tell(Request="StartSession", EnableSessionSSL=True)
         self.failureResultOf(asked, LockdownTLSError)

@@ -89,13 +89,14 @@ class Plugged:
         """
         Plug it in.
         """
-        attached = self.registry.attach(self.device, visible=False)
+        attached = self.registry.attach(self.device, visible=False, proved=False)
         assert attached is not None
         self.preflight = Preflight(
             PreflightContext(self.clock, self.records, LIMITS, self.makeRecord, lambda: HOST),
             self.device,
             show=lambda: self.registry.show(self.device),
             paired=lambda: self.registry.announcePaired(attached),
+            proved=lambda: self.registry.prove(self.device),
             hasRival=lambda: self.registry.hasRival(attached),
         )
         self.preflight.start()

@@ -197,6 +197,7 @@ class SpellingTests(World):
             device,
             show=lambda: shown.append(True),
             paired=lambda: self.fail("it was paired"),
+            proved=lambda: None,
             hasRival=lambda: False,
         )
         preflight.start()
