@@ -117,7 +117,7 @@ class Limits:
     Bulk packets handed to a link and not yet on the bus beyond which it has no room: the
     queue is short so that a small packet is never far behind.
     """
-    bulkQueueTime: float = 0.001
+    bulkQueueTime: float = 0.0005
     """
     The same in time, for an engine that measures the bus: as much as it carries meanwhile
     may be on its way, if that is more.

@@ -410,7 +410,7 @@ class Muxer:
             # A window that is smaller must not be used up until a timer runs.
             threshold=min(self.limits.acknowledgeAt, window // 2),
             delay=self.limits.acknowledgeDelay,
-            sharing=WindowSharing(window, 2 * window if self._link.isFast else window),
+            sharing=WindowSharing(window),
         )
         if self._handshakeTimer is not None:
             self._handshakeTimer.cancel()

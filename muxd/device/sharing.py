@@ -6,9 +6,8 @@ Each session offers the phone a window of 128 KiB, which is what a single downlo
 needs.  The phone fills the windows of all of them, though, and whatever it has to
 say besides, an answer to a keystroke, waits behind all that: behind four
 downloads, half a megabyte, or 10 ms of a USB 2 bus.  So sessions that receive
-bulk data at the same time share one window among them (two on a SuperSpeed bus,
-which carries that in less time than we need to notice), in whole packets of the
-size that the phone sends, and at least one packet each.
+bulk data at the same time share one window among them, in whole packets of the size
+that the phone sends, and at least one packet each.
 
 When there are more than a few, one of them has always something to send, and what
 counts is how many acknowledgements have to go out: then each may be sent three
@@ -55,15 +54,13 @@ class WindowSharing:
     @ivar least: What a session should owe before it acknowledges.
     """
 
-    def __init__(self, window: int, shared: int) -> None:
+    def __init__(self, window: int) -> None:
         """
-        @param window: What a session offers, in bytes.
-        @param shared: What several of them share.
+        @param window: What a session offers, in bytes, and what several of them share.
         """
         self.packet = 1
         self.least = 0
         self._window = window
-        self._shared = shared
         self._sharers: dict[Sharer, None] = {}
         self._next: dict[Sharer, None] = {}
         self._counted = 0
@@ -109,5 +106,5 @@ class WindowSharing:
         """
         if count == 1:
             return self._window
-        packets = self._shared // count // self.packet if count <= FEW else 3
+        packets = self._window // count // self.packet if count <= FEW else 3
         return min(max(packets, 1) * self.packet, self._window)

@@ -37,7 +37,7 @@ class WindowSharingTests(SynchronousTestCase):
         """
         A phone that sends packets of 32,000 bytes.
         """
-        self.sharing = WindowSharing(WINDOW, WINDOW)
+        self.sharing = WindowSharing(WINDOW)
         self.sharing.packet = PACKET
 
     def rounds(self, *sharers: Sharer, count: int = 40) -> None:
@@ -91,15 +91,6 @@ class WindowSharingTests(SynchronousTestCase):
         self.assertEqual(self.sharing.least, WINDOW // 2)
         self.sharing.packet = 2 * WINDOW
         self.assertEqual(self.shares(4), {WINDOW})
-
-    def test_fastBus(self) -> None:
-        """
-        More may be shared than one session offers; no session gets more than that.
-        """
-        self.sharing = WindowSharing(WINDOW, 2 * WINDOW)
-        self.sharing.packet = PACKET
-        self.assertEqual(self.shares(4), {2 * PACKET})
-        self.assertEqual(self.shares(2), {4 * PACKET})
 
     def test_aloneAgain(self) -> None:
         """

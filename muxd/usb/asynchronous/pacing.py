@@ -6,7 +6,7 @@ Whatever is handed to the bus delays all that comes later, so it should be littl
 but if it is too little, the bus stands still while we are woken up to hand it
 more.  How much is right depends on the bus: two packets are 1.2 ms of USB 2, and
 a tenth of that of SuperSpeed, which is less than a wake-up takes.  So the measure
-is time: as much as the bus carries in a millisecond, and two packets at least.
+is time: as much as the bus carries in half a millisecond, and two packets at least.
 
 The speed is taken from transfers as they come back, while there are always some
 under way; time in which there were none says nothing of the bus.  Older
