@@ -90,3 +90,74 @@ class SessionEnd(Protocol):
 
         @param later: Nobody expects to be called before the present call returns.
         """
+
+
+class NoEnd:
+    """
+    The end of a session that is over.  The real one is let go of, as it has the session
+    too: neither would leave memory before Python looks for such circles.
+    """
+
+    __slots__ = ()
+
+    def fill(self, memory: PacketMemory, start: int, most: int) -> int:
+        """
+        There is nothing.
+        """
+        return 0
+
+    def ranDry(self) -> None:
+        """
+        Part of the interface.
+        """
+
+    def waiting(self) -> int:
+        """
+        There is nothing.
+        """
+        return 0
+
+    def sent(self) -> None:
+        """
+        Part of the interface.
+        """
+
+    def isFinished(self) -> bool:
+        """
+        It is.
+        """
+        return True
+
+    def forgetUnsent(self) -> None:
+        """
+        Part of the interface.
+        """
+
+    def deliver(self, memory: PacketMemory, start: int, size: int) -> None:
+        """
+        Nothing comes for a session that is over.
+        """
+
+    def forgetHeld(self) -> None:
+        """
+        Part of the interface.
+        """
+
+    def isTaking(self) -> bool:
+        """
+        It takes nothing.
+        """
+        return False
+
+    def writeFinished(self, later: bool) -> None:
+        """
+        Part of the interface.
+        """
+
+    def lost(self, reason: Failure, later: bool) -> None:
+        """
+        It has been told.
+        """
+
+
+NO_END: SessionEnd = NoEnd()

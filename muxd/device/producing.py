@@ -11,6 +11,10 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
+def _nothing() -> None:
+    pass
+
+
 class ProducerGate:
     """
     Pauses a producer above a mark and resumes it at half of that; never tells
@@ -79,6 +83,14 @@ class ProducerGate:
             self._later.cancel()
             self._later = None
         return producer
+
+    def close(self) -> Any:
+        """
+        Forget the producer, and return it; there will be no other.
+        """
+        # It is a method of what has this gate.
+        self._failed = _nothing
+        return self.unregister()
 
     def filled(self, buffered: int) -> None:
         """

@@ -22,6 +22,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from muxd.device.ends import NO_END
 from muxd.device.errors import ProtocolViolation
 from muxd.device.states import (
     CLOSED,
@@ -480,4 +481,5 @@ class Session:
             self.owner.sessionEnded(self)
             if reset:
                 self._reset()
-        self.end.lost(reason, later)
+        end, self.end = self.end, NO_END
+        end.lost(reason, later)

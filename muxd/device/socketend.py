@@ -171,6 +171,7 @@ class SocketEnd:
         Give the socket back, if anybody is still there.
         """
         self._loop.forget(self.socket.fileno())
+        self._opening = None
         if self._isCancelled:
             self._close()
             self._owner.requestCancelled()
@@ -434,6 +435,7 @@ class SocketEnd:
         self._held = None
         self._hasEnded = True
         self._close()
+        self._opening = None
         self._owner.streamEnded(session.bytesSent, session.bytesReceived)
 
     def _close(self) -> None:

@@ -398,7 +398,7 @@ class SessionTransport:
         """
         self._buffer.clear()
         self._held = None
-        producer = self._gate.unregister()
+        producer = self._gate.close()
         protocol, self._protocol = self._protocol, None
         if producer is not None:
             try:

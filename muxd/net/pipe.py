@@ -39,6 +39,7 @@ from twisted.internet.interfaces import (
     ISSLTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -46,7 +47,7 @@ from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch, WatchedProducer, descriptorOf, hangUp, hasHungUp, peerOf
 from muxd.net.nodelay import sendAtOnceOver
 from muxd.net.peers import Presence
-from muxd.net.sockets import Consumer, consumerOf
+from muxd.net.sockets import Consumer, consumerOf, letGo
 
 LOOKS = 4
 """
@@ -178,6 +179,7 @@ class PipeEnd(Protocol):
         """
         The transport is gone.
         """
+        letGo(self.transport)
         self.pipe.endLost(self, reason)
 
     # FinishedPeer
@@ -423,5 +425,37 @@ class Pipe:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        if self._closed is not None and self._reason is not None:
-            self._closed(self._reason)
+        closed, self._closed = self._closed, None
+        if closed is not None and self._reason is not None:
+            closed(self._reason)
+        self._untie()
+
+    def discard(self) -> None:
+        """
+        Neither end has connected, and none will.
+        """
+        if self.state is PipeState.WAITING and not (self.first.transport or self.second.transport):
+            self.state = PipeState.CLOSED
+            self._closed = None
+            self._untie()
+
+    def _untie(self) -> None:
+        """
+        Nothing of a pipe that is over refers to itself: it would stay in memory until Python
+        looks for such circles.
+        """
+        for end in (self.first, self.second):
+            end.pipe = _OVER
+            end.peer = _OVER.first
+
+
+def _over() -> Pipe:
+    """
+    What the ends of every pipe that is over have for a pipe.
+    """
+    pipe = Pipe(Clock(), 0)
+    pipe.state = PipeState.CLOSED
+    return pipe
+
+
+_OVER = _over()

@@ -235,8 +235,10 @@ class SocketWriter:
         """
         The transport is gone.
         """
-        if self._producer is not None:
-            self._producer.stopProducing()
+        producer, self._producer = self._producer, None
+        self._isBusy = True
+        if producer is not None:
+            producer.stopProducing()
 
 
 def readPlainly(transport: Any) -> None:
@@ -248,6 +250,16 @@ def readPlainly(transport: Any) -> None:
         # everybody's.
         reader: Any = transport
         reader.doRead = partial(Connection.doRead, transport)
+
+
+def letGo(transport: Any) -> None:
+    """
+    Take back what has been set on a transport here, once it is gone: it refers to the
+    transport, which would stay in memory until Python looks for such circles.
+    """
+    if isinstance(transport, Connection):
+        vars(transport).pop("doRead", None)
+        vars(transport).pop("writeSomeData", None)
 
 
 def readAtOnce(transport: Any) -> None:

@@ -98,12 +98,17 @@ class ConnectAttempt:
         Connect.  Whatever goes wrong, in whatever way, fails the Deferred.
         """
         try:
-            self._connecting = endpoint().connect(_PhoneFactory(self))
+            connecting = self._connecting = endpoint().connect(_PhoneFactory(self))
         except Exception:
             failed: Deferred[IProtocol] = Deferred()
             failed.errback(Failure())
-            return failed
-        return self._connecting
+            connecting = failed
+        return connecting.addErrback(self._notConnected)
+
+    def _notConnected(self, reason: Failure) -> Failure:
+        self._connecting = None
+        self.pipe.discard()
+        return reason
 
     def cancel(self) -> None:
         """

@@ -435,6 +435,7 @@ class LaneClient:
         """
         It is gone.
         """
+        self._end = None
         self._lane.server.socketGone(self)
 
     def streamEnded(self, sent: int, received: int) -> None:

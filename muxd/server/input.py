@@ -22,6 +22,10 @@ from muxd.net.pipe import Joinable
 from muxd.wire.messages import Message, MessageReader
 
 
+def _nothing() -> None:
+    pass
+
+
 class InputQueue:
     """
     A client's bytes that are not performed.
@@ -105,6 +109,14 @@ class InputQueue:
         if self._isPaused:
             self._isPaused = False
             self._transport.resumeProducing()
+
+    def stop(self) -> None:
+        """
+        The client is gone.
+        """
+        self.take()
+        # It is a method of what has this queue.
+        self._timedOut = _nothing
 
     def take(self) -> bytes:
         """

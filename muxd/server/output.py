@@ -38,6 +38,10 @@ The same of another transport, such as TLS, which has its own measure of what is
 """
 
 
+def _nothing() -> None:
+    pass
+
+
 @implementer(IPushProducer)
 class OutputQueue:
     """
@@ -51,7 +55,7 @@ class OutputQueue:
         transport: Joinable,
         limit: int,
         overflowed: Callable[[], None],
-        taken: Callable[[], None] = lambda: None,
+        taken: Callable[[], None] | None = None,
     ) -> None:
         """
         @param limit: Bytes that may wait.
@@ -63,7 +67,7 @@ class OutputQueue:
         self._transport = transport
         self._limit = limit
         self._overflowed = overflowed
-        self._taken = taken
+        self._taken = taken or _nothing
         self._waiting: deque[bytes] = deque()
         self._offset = 0
         self._paused = False
@@ -97,8 +101,9 @@ class OutputQueue:
             self._waiting.extend(parts)
             self.size += sum(map(len, parts))
             if self.size > self._limit:
+                overflowed = self._overflowed
                 self.stopProducing()
-                self._overflowed()
+                overflowed()
             return
         for part in parts:
             count = 0 if self._waiting or self._writer is None else self._writer.offer(part)
@@ -158,6 +163,8 @@ class OutputQueue:
         The transport is gone, or is not ours any more.
         """
         self._dead = True
+        # They are methods of what has this queue.
+        self._overflowed = self._taken = _nothing
         self._waiting.clear()
         self._offset = self.size = 0
 

@@ -19,7 +19,7 @@ from muxd.interfaces import AttachedDevice
 from muxd.net.hangup import hasHungUp, peerOf
 from muxd.net.peers import Presence
 from muxd.net.pipe import Joinable, PipeState
-from muxd.net.sockets import readAtOnce, readPlainly
+from muxd.net.sockets import letGo, readAtOnce, readPlainly
 from muxd.server.clients import ClientDetails, Introduction
 from muxd.server.commands import Reply
 from muxd.server.connect import ConnectAttempt, resultOf
@@ -162,7 +162,9 @@ class ControlProtocol(Protocol):
             self._flushTimer.cancel()
             self._flushTimer = None
         self._output.stopProducing()
-        self._input.take()
+        self._input.stop()
+        letGo(self.transport)
+        vars(self).pop("dataReceived", None)
         if state is State.WAITING:
             self._leaveBehind()
         self.server.clientGone(self)
