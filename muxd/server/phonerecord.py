@@ -15,7 +15,7 @@ from errno import ENOENT
 
 from muxd.interfaces import IPairRecords
 from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
-from muxd.server.records import PASSING
+from muxd.server.atomicfiles import PASSING
 
 
 class PhoneRecord:

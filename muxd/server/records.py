@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EINVAL, EMFILE, ENFILE, ENOENT, ENOMEM, EPERM
+from errno import EINVAL, ENOENT, EPERM
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,12 +29,14 @@ from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
 from muxd.lockdown.rsakeys import privateKey
 from muxd.net.shortage import remedy
-from muxd.server.atomicfiles import AtomicFiles, NotARegularFile
+from muxd.server.atomicfiles import PASSING, AtomicFiles, NotARegularFile
 from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 
 HOST_RECORD = "SystemConfiguration"
 BUID_KEY = "SystemBUID"
 
+_HOST_FILE = f"{HOST_RECORD}.plist"
+_CLAIM = f".{BUID_KEY}.claim"
 _LONGEST_BUID = 255
 _RECORD_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _LEAST_DATA = 8
@@ -46,12 +48,6 @@ LONG_IN_USE = 7 * 86400.0
 """
 Seconds after which a record is worth keeping in place of one that is kept already.  A
 device that pairs again and again pushes out only what it has brought itself.
-"""
-
-PASSING = frozenset({EMFILE, ENFILE, ENOMEM})
-"""
-Troubles that are over soon: they say nothing of what is in a file, or whether there is
-one.
 """
 
 
@@ -91,7 +87,7 @@ class PairRecordStore:
         self._randomUUID = randomUUID
         self._largest = largest
         self._now = now
-        self._files = AtomicFiles(self.directory, largest)
+        self._files = AtomicFiles(self.directory, largest, now)
         self._unstoredBUID: str | None = None
         self._told: set[str] = set()
         self._warned = False
@@ -102,9 +98,9 @@ class PairRecordStore:
 
         @raise OSError: ENOENT, EINVAL for an id that is none, one of L{PASSING}.
         """
-        path = self._path(recordID)
+        name = self._name(recordID)
         try:
-            return self._files.read(path)
+            return self._files.read(name)
         except FileNotFoundError:
             raise
         except NotARegularFile as error:
@@ -114,7 +110,7 @@ class PairRecordStore:
             if error.errno in PASSING:
                 raise
             self._trouble(error)
-            raise OSError(ENOENT, f"cannot be read: {error}", path) from error
+            raise OSError(ENOENT, f"cannot be read: {error}", name) from error
 
     def save(self, recordID: str, data: bytes) -> None:
         """
@@ -124,8 +120,7 @@ class PairRecordStore:
             dictionary, or too large; EPERM when the directory cannot be made, ENOENT when the
             file cannot be written.
         """
-        path = self._path(recordID)
-        self._write(path, self._content(data))
+        self._write(self._name(recordID), self._content(data))
 
     def supersede(self, recordID: str, data: bytes) -> None:
         """
@@ -134,22 +129,22 @@ class PairRecordStore:
 
         @raise OSError: As L{save}; nothing has changed then.
         """
-        path = self._path(recordID)
+        name = self._name(recordID)
         content = self._content(data)
-        self._keep(path, content)
-        self._write(path, content)
+        self._keep(name, content)
+        self._write(name, content)
 
-    def _keep(self, path: str, successor: bytes) -> None:
+    def _keep(self, name: str, successor: bytes) -> None:
         """
         Copy a record that is about to be replaced.
         """
-        previous = path + PREVIOUS
+        previous = name + PREVIOUS
         try:
-            content = self._files.read(path)
-            age = self._now() - os.lstat(path).st_mtime
+            content = self._files.read(name)
+            age = self._now() - self._files.modified(name)
         except FileNotFoundError:
             return
-        if content != successor and (age >= LONG_IN_USE or not os.path.lexists(previous)):
+        if content != successor and (age >= LONG_IN_USE or not self._files.exists(previous)):
             self._write(previous, content)
 
     def _content(self, data: bytes) -> bytes:
@@ -180,27 +175,35 @@ class PairRecordStore:
                 raise OSError(EINVAL, f"a pair record whose key is unusable: {error}") from error
         return content
 
-    def _write(self, path: str, content: bytes) -> None:
+    def _write(self, name: str, content: bytes) -> None:
         self._makeDirectory()
         try:
-            self._files.replace(path, content)
+            self._files.replace(name, content)
         except OSError as error:
             self._trouble(error)
-            raise OSError(ENOENT, f"cannot be written: {error}", path) from error
+            raise OSError(ENOENT, f"cannot be written: {error}", name) from error
 
     def check(self) -> bool:
         """
         See whether records and the host's identity could be written, and the
-        identity that there is be read, and say so in the log if not.
+        identity that there is be read, and say so in the log if not, or if others than
+        this user could change them.
         """
         try:
             self._makeDirectory()
-            with self._files.temporary(self._files.path("check"), b""):
-                self._storedBUID()
-                return True
+            self._files.tryToWrite()
+            self._storedBUID()
+            complaint = self._files.complaint()
         except OSError as error:
             self._trouble(error)
             return False
+        if complaint:
+            self._log.warn(
+                "pair records in {path}, which are keys to phones, are not safe there: {complaint}",
+                path=self.directory.path,
+                complaint=complaint,
+            )
+        return True
 
     def delete(self, recordID: str) -> None:
         """
@@ -208,15 +211,14 @@ class PairRecordStore:
 
         @raise OSError: ENOENT, EINVAL, or what the system says.
         """
-        path = self._path(recordID)
+        name = self._name(recordID)
         try:
-            os.unlink(path)
+            self._files.remove(name)
         except FileNotFoundError:
             raise
         except OSError as error:
             self._trouble(error)
             raise
-        self._files.flush()
 
     def readBUID(self) -> str:
         """
@@ -252,33 +254,31 @@ class PairRecordStore:
 
         One that is damaged is put aside: it has no identity to keep.
         """
-        path = self._files.path(f"{HOST_RECORD}.plist")
         try:
-            return parsePlist(self._files.read(path))
+            return parsePlist(self._files.read(_HOST_FILE))
         except FileNotFoundError:
             return {}
         except MalformedMessage as error:
-            self._putAside(path, error)
+            self._putAside(error)
             return {}
 
-    def _putAside(self, path: str, error: Exception) -> None:
+    def _putAside(self, error: Exception) -> None:
         self._log.error(
             "{path} is damaged ({error}) and is kept as {path}.damaged.  This host gets a"
             " new identity: phones will ask for trust again.",
-            path=path,
+            path=self._files.path(_HOST_FILE),
             error=error,
         )
-        os.replace(path, f"{path}.damaged")
+        self._files.rename(_HOST_FILE, f"{_HOST_FILE}.damaged")
 
     def _storeHostValues(self, values: dict[str, Any]) -> None:
-        path = self._files.path(f"{HOST_RECORD}.plist")
         try:
             content = writePlist(values)
         except (TypeError, ValueError) as error:
             # It was binary, with what cannot be said in XML.
-            self._putAside(path, error)
+            self._putAside(error)
             content = writePlist({BUID_KEY: values[BUID_KEY]})
-        self._files.replace(path, content)
+        self._files.replace(_HOST_FILE, content)
 
     def _storedBUID(self) -> str | None:
         return _asBUID(self._hostValues().get(BUID_KEY))
@@ -296,12 +296,7 @@ class PairRecordStore:
         identity that any process may finish storing.
         """
         self._makeDirectory()
-        claim = self._claim
-        with self._files.temporary(claim, self._newBUID().encode("ascii")) as proposal:
-            try:
-                os.link(proposal, claim)
-            except FileExistsError:
-                pass
+        self._files.claim(_CLAIM, self._newBUID().encode("ascii"))
         buid = self._claimedBUID()
         values = self._hostValues()
         stored = _asBUID(values.get(BUID_KEY))
@@ -309,32 +304,27 @@ class PairRecordStore:
             stored = values[BUID_KEY] = buid or self._newBUID()
             self._storeHostValues(values)
         with suppress(FileNotFoundError):
-            os.unlink(claim)
+            self._files.remove(_CLAIM)
         return stored
-
-    @property
-    def _claim(self) -> str:
-        return self._files.path(f".{BUID_KEY}.claim")
 
     def _claimedBUID(self) -> str | None:
         try:
             # Its maker may not have removed the name yet that it had before.
-            return _asBUID(self._files.read(self._claim, names=2).decode("ascii", "replace"))
+            return _asBUID(self._files.read(_CLAIM, names=2).decode("ascii", "replace"))
         except FileNotFoundError:
             return None
 
     # Files.
 
-    def _path(self, recordID: str) -> str:
+    def _name(self, recordID: str) -> str:
         """
-        Where a record is, or is to be.  A UDID may be spelled in other ways than the file
-        is named; what is there under the very name counts first.
+        The file that a record is in, or is to be in.  A UDID may be spelled in other ways
+        than the file is named; what is there under the very name counts first.
         """
         checkRecordID(recordID)
-        names = [recordID, *udidSpellings(recordID)]
-        paths = [self._files.path(f"{name}.plist") for name in names]
-        there = next((path for path in paths if os.path.lexists(path)), None)
-        return there or paths[min(1, len(paths) - 1)]
+        names = [f"{name}.plist" for name in (recordID, *udidSpellings(recordID))]
+        there = next((name for name in names if self._files.exists(name)), None)
+        return there or names[min(1, len(names) - 1)]
 
     def _makeDirectory(self) -> None:
         """

@@ -128,10 +128,10 @@ class BUIDTests(RecordTestCase):
         system = getattr(os, call)
         results: list[str] = []
 
-        def raced(*args: Any) -> Any:
+        def raced(*args: Any, **keywords: Any) -> Any:
             patched.restore()
             results.append(second.readBUID())
-            return system(*args)
+            return system(*args, **keywords)
 
         patched = self.patch(os, call, raced)
         results.append(first.readBUID())
@@ -146,7 +146,7 @@ class BUIDTests(RecordTestCase):
         """
         second = self.another(self.OTHER)
 
-        def raced(*args: Any) -> None:
+        def raced(*args: Any, **keywords: Any) -> None:
             patched.restore()
             second.readBUID()
             raise FileExistsError
@@ -193,7 +193,7 @@ class BUIDTests(RecordTestCase):
         If it cannot be stored it stays the same as long as the daemon runs, and
         the operator is told once (protocol 9, edge 65).
         """
-        self.patch(os, "makedirs", failing(EACCES))
+        self.patch(os, "mkdir", failing(EACCES))
         drawn = iter([UUID(self.FIRST), UUID(self.OTHER)])
         store = PairRecordStore(self.directory, lambda: next(drawn))
         self.assertEqual([store.readBUID() for _ in range(3)], [self.FIRST] * 3)

@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
+from muxd.server.atomicfiles import SWEPT_EVERY
 from muxd.server.records import LONG_IN_USE, PairRecordStore
 from tests.lockdown.phones import anyRecord
 from tests.lockdown.strangekeys import strangeKeys
@@ -263,16 +264,16 @@ class OwnerTests(RecordTestCase):
         """
         self.store.save(UDID, plistlib.dumps(RECORD))
         given: list[tuple[int, int]] = []
-        real = os.stat
+        real = os.fstat
 
-        def owned(path: str, *args: Any, **keywords: Any) -> os.stat_result:
-            status = list(real(path, *args, **keywords))
-            if path == self.directory.path:
+        def owned(descriptor: int) -> os.stat_result:
+            status = list(real(descriptor))
+            if stat.S_ISDIR(int(status[0])):
                 status[4:6] = directory
             return os.stat_result(status)
 
         self.patch(os, "geteuid", lambda: euid)
-        self.patch(os, "stat", owned)
+        self.patch(os, "fstat", owned)
         self.patch(os, "fchown", lambda descriptor, *owner: given.append(owner))
         self.store.save(UDID, plistlib.dumps(RECORD))
         self.another(BUID).readBUID()
@@ -320,16 +321,81 @@ class CrashTests(RecordTestCase):
     def test_strayFiles(self) -> None:
         """
         What a killed writer left behind is not a record, and is removed by the
-        next writer once it is old; a younger one may be being written.
+        next process once it is old; a younger one may be being written.
         """
         self.store.save(UDID, plistlib.dumps(RECORD))
+        sweeper = self.another(BUID)
         old, young = (self.directory.child(f".x.{age}.muxd-temporary") for age in ("old", "young"))
         old.setContent(b"half")
         young.setContent(b"half")
         now = os.stat(young.path).st_mtime
         os.utime(old.path, (now - 3600, now - 3600))
-        self.store.save(UDID, plistlib.dumps(RECORD))
+        sweeper.save(UDID, plistlib.dumps(RECORD))
         self.assertEqual((old.exists(), young.exists()), (False, True))
+
+    def test_sweptHourly(self) -> None:
+        """
+        A directory is not looked through at each save, which takes long where there are many
+        records, but at most once an hour.
+        """
+        now = [1000.0]
+        store = PairRecordStore(self.directory, now=lambda: now[0])
+        listed: list[object] = []
+        listdir = os.listdir
+
+        def list_(path: Any) -> list[str]:
+            listed.append(path)
+            return listdir(path)
+
+        patched = self.patch(os, "listdir", list_)
+        for seconds, times in ((0, 1), (0, 1), (SWEPT_EVERY - 1, 1), (1, 2), (1, 2), (-9999, 3)):
+            now[0] += seconds
+            store.save(UDID, plistlib.dumps(RECORD))
+            self.assertEqual(len(listed), times)
+        patched.restore()
+
+    def test_directoryFlushed(self) -> None:
+        """
+        So are the names of the directories that had to be made, which no other user
+        may write in, whatever the umask.
+        """
+        flushed: list[int] = []
+        fsync = os.fsync
+
+        def note(descriptor: int) -> None:
+            flushed.append(os.fstat(descriptor).st_ino)
+            fsync(descriptor)
+
+        above = self.temporary()
+        directory = above.child("var").child("lib").child("lockdown")
+        self.patch(os, "fsync", note)
+        self.addCleanup(os.umask, os.umask(0))
+        PairRecordStore(directory).save(UDID, plistlib.dumps(RECORD))
+        made = [above, above.child("var"), above.child("var").child("lib")]
+        self.assertEqual(flushed[:3], [os.stat(one.path).st_ino for one in made])
+        modes = [stat.S_IMODE(os.stat(one.path).st_mode) for one in (*made[1:], directory)]
+        self.assertEqual(modes, [0o755, 0o755, 0o700])
+
+    def test_swapped(self) -> None:
+        """
+        A directory whose name is taken by another one while a record is written gets the whole
+        record, and the other one nothing.
+        """
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        aside, other = self.directory.sibling("aside"), self.temporary()
+        replace = os.replace
+
+        def swap(*args: Any, **keywords: Any) -> None:
+            os.rename(self.directory.path, aside.path)
+            os.symlink(other.path, self.directory.path)
+            replace(*args, **keywords)
+
+        self.patch(os, "replace", swap)
+        self.store.save(UDID, plistlib.dumps({**RECORD, "HostID": "new"}))
+        content = aside.child(f"{UDID}.plist").getContent()
+        self.assertEqual(plistlib.loads(content)["HostID"], "new")
+        self.assertEqual(aside.listdir(), [f"{UDID}.plist"])
+        self.assertEqual(other.listdir(), [])
 
     def test_flushed(self) -> None:
         """
@@ -338,12 +404,13 @@ class CrashTests(RecordTestCase):
         order: list[str] = []
 
         def note(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-            def noted(*args: Any) -> Any:
+            def noted(*args: Any, **keywords: Any) -> Any:
                 order.append(name)
-                return call(*args)
+                return call(*args, **keywords)
 
             return noted
 
+        self.store.readBUID()
         self.patch(os, "fsync", note("fsync", os.fsync))
         self.patch(os, "replace", note("replace", os.replace))
         self.store.save(UDID, plistlib.dumps(RECORD))

@@ -10,7 +10,7 @@ import os
 import plistlib
 import stat
 from collections.abc import Callable
-from errno import EACCES, EDQUOT, EIO, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, EPERM
+from errno import EACCES, EDQUOT, EINVAL, EIO, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, EPERM
 from typing import Any
 
 from twisted.logger import formatEvent
@@ -39,7 +39,7 @@ class TroubleTests(RecordTestCase):
         """
         The same is true if the system forbids it.
         """
-        self.patch(os, "makedirs", failing(EACCES))
+        self.patch(os, "mkdir", failing(EACCES))
         self.assertErrno(EPERM, self.store.save, UDID, plistlib.dumps(RECORD))
         self.assertEqual(len(self.errors()), 1)
 
@@ -131,21 +131,39 @@ class TroubleTests(RecordTestCase):
 
     def test_directoryCannotBeFlushed(self) -> None:
         """
-        When the new record has its name, it is there: that the directory cannot be
-        flushed is no reason to say that it is not.
+        When the new record has its name, it is there: that the system cannot flush
+        directories is no reason to say that it is not.
+        """
+        self.unflushed(EINVAL)
+        before = len(os.listdir("/dev/fd"))
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
+        self.assertEqual(len(os.listdir("/dev/fd")), before)
+
+    def unflushed(self, number: int) -> None:
+        """
+        Have directories refuse to be flushed.
         """
         fsync = os.fsync
 
         def fails(descriptor: int) -> None:
             if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-                raise OSError(ENOSPC, "No space left on device")
+                raise OSError(number, os.strerror(number))
             fsync(descriptor)
 
         self.patch(os, "fsync", fails)
-        before = len(os.listdir("/dev/fd"))
+
+    def test_directoryIsLost(self) -> None:
+        """
+        That the disk has lost it is one: what was not saved is not said to be, nor what was
+        not removed.
+        """
         self.store.save(UDID, plistlib.dumps(RECORD))
-        self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
-        self.assertEqual(len(os.listdir("/dev/fd")), before)
+        self.unflushed(EIO)
+        self.assertErrno(ENOENT, self.store.save, UDID, plistlib.dumps(RECORD))
+        self.assertErrno(EIO, self.store.delete, UDID)
+        (event,) = self.errors()
+        self.assertIn(os.strerror(EIO), formatEvent(event))
 
     def test_outOfDescriptors(self) -> None:
         """
@@ -171,7 +189,7 @@ class TroubleTests(RecordTestCase):
             (EDQUOT, "free some of this user's space"),
             (EACCES, "make the directory writable"),
         ):
-            for call in ("makedirs", "open"):
+            for call in ("mkdir", "open"):
                 with self.subTest(f"{call}: {change}"):
                     store = PairRecordStore(self.temporary().child("lockdown"))
                     patched = self.patch(os, call, failing(number))
@@ -203,6 +221,62 @@ class TroubleTests(RecordTestCase):
         self.assertFalse(self.store.check())
         (event,) = self.errors()
         self.assertEqual((event["path"], event["uid"]), (self.directory.path, os.getuid()))
+
+    def warned(self) -> list[str]:
+        """
+        What was logged as a warning.
+        """
+        return [formatEvent(each) for each in self.logged if each["log_level"].name == "warn"]
+
+    def test_safe(self) -> None:
+        """
+        Nothing is said of a directory that is its user's alone, or root's.
+        """
+        self.directory.makedirs()
+        self.directory.chmod(0o755)
+        self.assertTrue(self.store.check())
+        self.assertEqual(self.warned(), [])
+
+    def test_others(self) -> None:
+        """
+        One that others may write in is used, and said to be what it is.
+        """
+        self.directory.makedirs()
+        for mode in (0o777, 0o770, 0o702, 0o1777):
+            self.directory.chmod(mode)
+            self.logged.clear()
+            self.assertTrue(self.store.check())
+            (line,) = self.warned()
+            self.assertIn(f"may write in it (mode {mode:o})", line)
+
+    def test_link(self) -> None:
+        """
+        So is one that is somewhere else.
+        """
+        elsewhere = self.temporary()
+        os.symlink(elsewhere.path, self.directory.path)
+        self.assertTrue(self.store.check())
+        (line,) = self.warned()
+        self.assertIn(f"a symbolic link to {os.path.realpath(elsewhere.path)}", line)
+
+    def test_anothers(self) -> None:
+        """
+        So is one of another user, but for root, who finds those of the users of daemons.
+        """
+        self.directory.makedirs()
+        owner = os.stat(self.directory.path).st_uid
+        self.patch(os, "geteuid", lambda: owner + 1 if owner else 1000)
+        real = os.stat
+
+        def owned(path: Any, *args: Any, **keywords: Any) -> os.stat_result:
+            status = list(real(path, *args, **keywords))
+            status[4] = 4321
+            return os.stat_result(status)
+
+        self.patch(os, "stat", owned)
+        self.assertTrue(self.store.check())
+        (line,) = self.warned()
+        self.assertIn("it belongs to another user, uid 4321", line)
 
     def test_checkIdentity(self) -> None:
         """

@@ -104,6 +104,6 @@ class ReadPlainFileTests(SynchronousTestCase):
         link, fifo = self.directory / "link", self.directory / "fifo"
         link.symlink_to(self.file)
         os.mkfifo(fifo)
-        self.patch(os, "lstat", lambda path: status)
+        self.patch(os, "stat", lambda path, **keywords: status)
         self.assertIn("symbolic link", self.refused(link))
         self.assertIn("no file", self.refused(fifo))
