@@ -47,6 +47,8 @@ class Device:
     @ivar speed: Of the connection in bit/s, 0 if the daemon does not tell.
     @ivar networkAddress: The IP address of one on the network, None if the
         daemon does not tell.
+    @ivar isDoubtful: Whether another device claims the same UDID, and this one has not
+        proved that it is the phone; daemons other than this one do not tell.
     """
 
     deviceID: int
@@ -57,6 +59,7 @@ class Device:
     portPath: str = ""
     speed: int = 0
     networkAddress: str | None = None
+    isDoubtful: bool = False
 
     def matches(self, udid: str) -> bool:
         """
@@ -316,6 +319,7 @@ def _deviceFrom(entry: object) -> Device | None:
         portPath=_portPath(properties.get("MuxdPortPath")),
         speed=_integer(properties.get("ConnectionSpeed")),
         networkAddress=networkAddressText(address) if isinstance(address, bytes) else None,
+        isDoubtful=properties.get("MuxdDoubtful") is True,
     )
 
 

@@ -154,10 +154,18 @@ class SeveralPhones(UsbmuxError):
     """
 
     def __init__(self, where: str, devices: Sequence[Device]) -> None:
-        super().__init__(
-            f"the usbmuxd at {where} knows {len(devices)} phones: "
-            f"choose one by its UDID, of {listed(devices)}"
-        )
+        udids = {device.udid for device in devices}
+        if len(udids) == 1:
+            text = (
+                f"several devices say to the usbmuxd at {where} that they are {udids.pop()}, and"
+                " none has proved it: unplug those that are not yours"
+            )
+        else:
+            text = (
+                f"the usbmuxd at {where} knows {len(devices)} phones: "
+                f"choose one by its UDID, of {listed(devices)}"
+            )
+        super().__init__(text)
         self.devices = tuple(devices)
 
 

@@ -51,18 +51,20 @@ def chooseDevice(
     The one that is meant.
 
     Of two entries for one phone, both reached in the same way, the later
-    counts: the other is about to go.
+    counts: the other is about to go.  A daemon may know better: one that it marks as
+    doubtful does not count beside one that it does not, and where all are, none is meant.
 
     @param udid: With or without its dash; None for the only one.
     @param where: The daemon's address, for the errors.
     @param errors: Of which kind they are to be: C{NoPhone} if there is no phone,
         C{UnknownUDID} if there is not the one asked for, C{SeveralPhones} if
-        nothing says which.
+        nothing says which, or which of them is the phone.
     """
     present = list(devices)
     fitting = [device for device in present if fits(device, udid, network)]
     preferred = [d for d in fitting if onNetwork(d) is (network is Network.PREFER)]
-    candidates = {device.udid: device for device in preferred or fitting}
+    reached = preferred or fitting
+    candidates = {device.udid: device for device in sorted(reached, key=_isSure)}
     if not candidates:
         kind = "phone on USB" if network is Network.NO else "phone"
         if udid is None:
@@ -70,7 +72,14 @@ def chooseDevice(
         raise errors.UnknownUDID(where, udid, kind, present)
     if len(candidates) > 1:
         raise errors.SeveralPhones(where, list(candidates.values()))
-    return candidates.popitem()[1]
+    chosen = candidates.popitem()[1]
+    if chosen.isDoubtful:
+        raise errors.SeveralPhones(where, [chosen])
+    return chosen
+
+
+def _isSure(device: Device) -> bool:
+    return not device.isDoubtful
 
 
 def fits(device: Device, udid: str | None, network: Network) -> bool:

@@ -61,6 +61,14 @@ class DeviceDescription:
             },
         }
 
+    @property
+    def doubtfulValues(self) -> dict[str, Any]:
+        """
+        The same of a device that has a rival and has proved nothing.
+        """
+        values = self.values
+        return {**values, "Properties": {**values["Properties"], "MuxdDoubtful": True}}
+
     @cached_property
     def record(self) -> DeviceRecord:
         """

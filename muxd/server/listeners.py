@@ -58,6 +58,7 @@ class EventBroadcaster:
         self._listeners: dict[Listener, None] = {}
         self._devices = {one.deviceID: DeviceDescription(one) for one in registry.attached()}
         self._deviceList: bytes | None = None
+        self._proofs = registry.proofs
         self._listenerList: bytes | None = None
         registry.subscribe(self)
 
@@ -87,9 +88,18 @@ class EventBroadcaster:
     def deviceListBody(self) -> bytes:
         """
         The body of the answer to C{ListDevices}, made once per change.
+
+        A device that only claims to be the phone whose UDID it shows is marked, for clients
+        that choose by UDID.
         """
-        if self._deviceList is None:
-            values = [description.values for description in self._devices.values()]
+        if self._deviceList is None or self._proofs != self._registry.proofs:
+            self._proofs = self._registry.proofs
+            values = [
+                description.doubtfulValues
+                if self._registry.isDoubtful(description.deviceID)
+                else description.values
+                for description in self._devices.values()
+            ]
             self._deviceList = writePlist({"DeviceList": values})
         return self._deviceList
 

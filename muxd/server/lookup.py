@@ -144,20 +144,25 @@ class DeviceLookup:
         """
         Perhaps it is one that is waited for.
         """
+        self._lookForAll()
+
+    def deviceDetached(self, attached: AttachedDevice) -> None:
+        """
+        Perhaps a name that several devices claimed is one's alone now.
+        """
+        self._lookForAll()
+
+    def devicePaired(self, attached: AttachedDevice) -> None:
+        """
+        The same.
+        """
+        self._lookForAll()
+
+    def _lookForAll(self) -> None:
         for wait in tuple(self._waits):
             # What is told of one may have ended another.
             if wait in self._waits:
                 self._look(wait)
-
-    def deviceDetached(self, attached: AttachedDevice) -> None:
-        """
-        Nothing waits for that.
-        """
-
-    def devicePaired(self, attached: AttachedDevice) -> None:
-        """
-        Nothing waits for that.
-        """
 
     def _when(self, find: Callable[[], IDevice]) -> Deferred[IDevice]:
         wait = _Wait(find, Deferred(lambda _: self._waits.remove(wait)))

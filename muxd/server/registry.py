@@ -33,11 +33,14 @@ class DeviceRegistry:
 
     Listeners hear of changes in the order in which they happened, also when one
     of them causes the next change from within its method.
+
+    @ivar proofs: Counts up whenever L{isDoubtful} may answer differently.
     """
 
     _log = Logger()
 
     def __init__(self, firstID: int = 1) -> None:
+        self.proofs = 0
         self._nextID = firstID
         self._attached: dict[int, AttachedDevice] = {}
         self._byDevice: dict[int, AttachedDevice] = {}
@@ -64,6 +67,7 @@ class DeviceRegistry:
         wasHidden = attached.deviceID in self._hidden
         self._hidden.discard(attached.deviceID)
         self._unproved.discard(attached.deviceID)
+        self.proofs += 1
         self._log.info(
             "{udid} detached, device {deviceID}",
             udid=device.identity.udid,
@@ -109,6 +113,7 @@ class DeviceRegistry:
         self._nextID += 1
         self._attached[attached.deviceID] = attached
         self._byDevice[id(device)] = attached
+        self.proofs += 1
         if not proved:
             self._unproved.add(attached.deviceID)
         self._log.info(
@@ -142,6 +147,7 @@ class DeviceRegistry:
         attached = self._byDevice.get(id(device))
         if attached is not None:
             self._unproved.discard(attached.deviceID)
+            self.proofs += 1
 
     def announcePaired(self, attached: AttachedDevice) -> None:
         """
@@ -194,6 +200,22 @@ class DeviceRegistry:
         udid = attached.device.identity.udid
         return any(
             one is not attached and sameUDID(one.device.identity.udid, udid)
+            for one in self._attached.values()
+        )
+
+    def isDoubtful(self, deviceID: int) -> bool:
+        """
+        Whether another device has a cable and claims this one's UDID, and this one has not
+        proved that it is the phone.
+        """
+        attached = self._attached.get(deviceID)
+        if attached is None or deviceID not in self._unproved:
+            return False
+        udid = attached.device.identity.udid
+        return any(
+            one is not attached
+            and one.device.identity.connectionType == "USB"
+            and sameUDID(one.device.identity.udid, udid)
             for one in self._attached.values()
         )
 

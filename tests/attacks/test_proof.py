@@ -11,11 +11,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL, crypto
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.client import errors
+from muxd.client.answers import Device, devicesFrom
+from muxd.client.selection import Network, chooseDevice
 from muxd.lockdown.certificates import clientContext, makeKey
 from muxd.phone.lockdown.lockdownd import Lockdownd
 from muxd.phone.lockdown.trust import Owner, Pairing
+from muxd.server.listeners import EventBroadcaster
 from muxd.server.lookup import DeviceLookup, NoSuchDevice
 from muxd.server.preflightmachine import Stage
+from muxd.wire.messages import parsePlist
 from tests.attacks.claimants import ClaimCase
 from tests.lockdown.phones import NearDevice, anyRecord
 
@@ -144,18 +149,43 @@ class ProofTests(ClaimCase):
             self.assertIs(lookup.find(self.udid), self.thief)
             self.unplug(self.thief)
 
+    def test_clients(self) -> None:
+        """
+        Clients see both, and the gadget is marked, so that those of ours choose the phone.
+        """
+        feed = EventBroadcaster(self.registry)
+
+        def listed() -> list[Device]:
+            return devicesFrom(parsePlist(feed.deviceListBody()))
+
+        self.hostile(makeKey())
+        self.plug(self.victim)
+        self.plug(self.thief)
+        self.assertEqual([one.isDoubtful for one in listed()], [False, True])
+        self.assertEqual(
+            chooseDevice(listed(), self.udid, Network.NO, "here", errors).deviceID,
+            self.registry.attached()[0].deviceID,
+        )
+        self.unplug(self.victim)
+        self.assertEqual([one.isDoubtful for one in listed()], [False])
+
     def test_noName(self) -> None:
         """
         Where neither has proved it, the name is nobody's, until one has.
         """
         lookup = DeviceLookup(self.registry)
         self.hostile(makeKey())
+        found: list[Any] = []
         # It answers, and says nothing.
         silent = self.patch(self.victim.phone.lockdown, "type", "")
         self.plug(self.victim)
         self.plug(self.thief)
         text = str(self.assertRaises(NoSuchDevice, lookup.find, self.udid))
         self.assertIn("several devices say that they are", text)
+        lookup.whenFound(self.udid).addCallback(found.append)
+        self.unplug(self.thief)
+        self.assertEqual(found, [self.victim])
+        self.plug(self.thief)
         silent.restore()
         self.wait(61)
         self.assertIs(lookup.find(self.udid), self.victim)

@@ -155,6 +155,14 @@ class DeviceListTests(SynchronousTestCase):
             [device] = devicesFrom(listOf(deviceEntry(MuxdPortPath=value)))
             self.assertEqual(device.portPath, expected)
 
+    def test_doubtful(self) -> None:
+        """
+        So is that the daemon doubts it.
+        """
+        for value, expected in ((True, True), (1, False), ("yes", False)):
+            [device] = devicesFrom(listOf(deviceEntry(MuxdDoubtful=value)))
+            self.assertIs(device.isDoubtful, expected)
+
     def test_noList(self) -> None:
         """
         An answer without a list is refused.

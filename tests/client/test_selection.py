@@ -82,6 +82,18 @@ class ChoiceTests(SynchronousTestCase):
         again = Device(deviceID=9, udid=UDID)
         self.assertEqual(again, choose(CABLE, again))
 
+    def test_doubtful(self) -> None:
+        """
+        One that has not proved that it is the phone does not count beside one that has, in
+        either order; and where none has, none is meant.
+        """
+        thief = Device(deviceID=9, udid=UDID, isDoubtful=True)
+        for devices in ((CABLE, thief), (thief, CABLE)):
+            for udid in (None, UDID):
+                self.assertEqual(CABLE, choose(*devices, udid=udid))
+        error = self.assertRaises(SeveralPhones, choose, thief, thief, udid=UDID)
+        self.assertIn(f"that they are {UDID}, and none has proved it", str(error))
+
     def test_none(self) -> None:
         """
         No phone is an error of its own.
