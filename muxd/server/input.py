@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from muxd.limits import Limits
 from muxd.net.pipe import Joinable
+from muxd.server.quickplist import LONGEST_REQUEST
 from muxd.wire.messages import Message, MessageReader
 
 
@@ -74,9 +75,10 @@ class InputQueue:
         """
         Take a message out, or None while it is incomplete.
 
-        @raise MalformedMessage: It cannot be one.
+        @raise MalformedMessage: It cannot be one; or its header says that it is longer than
+            a request of its kind.
         """
-        message = self._reader.next()
+        message = self._reader.next(LONGEST_REQUEST)
         if message is not None:
             self._stopTimer()
         return message

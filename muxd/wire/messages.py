@@ -110,12 +110,14 @@ class MessageReader:
         """
         self._buffer += data
 
-    def next(self) -> Message | None:
+    def next(self, longestBinary: int | None = None) -> Message | None:
         """
         Take one message out, or None while it is incomplete.
 
+        @param longestBinary: The longest body of a message that is no property list; None
+            if only L{maximum} counts.
         @raise MalformedMessage: The length field is less than a header or more
-            than L{maximum}; there is no way to go on.
+            than is accepted; there is no way to go on.
         """
         buffer = self._buffer
         if len(buffer) < HEADER.size:
@@ -124,6 +126,15 @@ class MessageReader:
         if not HEADER.size <= length <= self.maximum:
             raise MalformedMessage(
                 f"message length: expected {HEADER.size} to {self.maximum}, got {length}"
+            )
+        if (
+            longestBinary is not None
+            and length - HEADER.size > longestBinary
+            and (version != PLIST_VERSION or kind != MessageType.PLIST)
+        ):
+            raise MalformedMessage(
+                f"message length: expected at most {HEADER.size + longestBinary} of what is"
+                f" no property list, got {length}"
             )
         if len(buffer) < length:
             return None

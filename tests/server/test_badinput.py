@@ -8,6 +8,7 @@ from __future__ import annotations
 import plistlib
 from typing import Any
 
+from muxd.server.quickplist import LONGEST_REQUEST
 from muxd.wire.messages import (
     HEADER,
     Message,
@@ -54,7 +55,7 @@ class BadInputTests(ServingTestCase):
             self.assertCloses(client)
         self.assertEqual(self.counters.malformedMessages, 4)
         client = self.client()
-        client.send(Message(0, 99, 1, bytes(65536 - 16)))
+        client.send(Message(1, MessageType.PLIST, 1, bytes(65536 - 16)))
         self.assertEqual([message.tag for message in client.messages()], [1])
 
     def test_repliesBeforeABadLength(self) -> None:
@@ -66,6 +67,41 @@ class BadInputTests(ServingTestCase):
         client.transport.deliver(request.encode() + bytes(16))
         self.assertEqual(client.plists(), [{"BUID": self.store.buid}])
         self.assertCloses(client)
+
+    def test_longBinary(self) -> None:
+        """
+        A message that its header tells to be longer than any of its kind is refused before
+        it has come.
+        """
+        for version, kind in ((0, MessageType.CONNECT), (0, MessageType.PLIST), (1, 99)):
+            client = self.client()
+            header = HEADER.pack(HEADER.size + LONGEST_REQUEST + 1, version, kind, 1)
+            client.transport.deliver(header)
+            self.settle()
+            self.assertTrue(client.transport.disconnected)
+        self.assertEqual(self.counters.malformedMessages, 3)
+
+    def test_longRequest(self) -> None:
+        """
+        Of property lists only a SavePairRecord may be long, and only its record: others are
+        not even parsed.
+        """
+        padding = "x" * LONGEST_REQUEST
+        client = self.client()
+        self.assertEqual(client.result(MessageType="ListDevices", a=padding), 1)
+        self.assertEqual(client.result(MessageType="SavePairRecord", a=[""] * 1000), 1)
+        data = plistlib.dumps({"HostID": padding, "lines": "\n" * 1000})
+        saved = client.result(
+            MessageType="SavePairRecord", PairRecordID="x", PairRecordData=data, Label="<&>"
+        )
+        self.assertEqual(saved, 0)
+        binary = plistlib.dumps(
+            {"MessageType": "SavePairRecord", "PairRecordID": "y", "PairRecordData": data},
+            fmt=plistlib.FMT_BINARY,
+        )
+        client.send(Message(1, MessageType.PLIST, 1, binary))
+        self.assertEqual([plist(one)["Number"] for one in client.messages()], [1])
+        self.assertEqual(self.counters.commands, {"SavePairRecord": 1})
 
     def test_badVersion(self) -> None:
         """

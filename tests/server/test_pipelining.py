@@ -13,7 +13,7 @@ from muxd.server import protocol
 from muxd.server.factory import ControlFactory
 from muxd.server.states import State
 from muxd.testing import BudgetTransport
-from muxd.wire.messages import Message, connectMessage, plistMessage
+from muxd.wire.messages import Message, MessageType, connectMessage, plistMessage
 from tests.server.laterecords import LateRecords
 from tests.server.serving import TINY, Client, ServingTestCase, plist
 
@@ -49,7 +49,8 @@ class FairnessTests(ServingTestCase):
         """
         client = self.client()
         client.transport.readSize = 10 * TINY.messageSize
-        large = Message(0, 99, 1, bytes(TINY.messageSize // 2))
+        garbage = b"SavePairRecord".ljust(TINY.messageSize // 2)
+        large = Message(1, MessageType.PLIST, 1, garbage)
         client.send(*[large] * 6)
         self.assertEqual(len(client.messages()), 2)
         self.clock.advance(0)

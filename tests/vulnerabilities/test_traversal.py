@@ -73,7 +73,7 @@ BAD_IDS = (
     "-" * 65,
     "a" * 65,
     "a" * 255,
-    "a" * 30000,
+    "a" * 3000,
     "SystemConfiguration",
     "systemconfiguration",
     "SYSTEMCONFIGURATION",
