@@ -18,7 +18,7 @@ from muxd.phone.lockdown.key import PUBLIC_KEY
 from muxd.wire.messages import Message, connectMessage, plistMessage
 from muxd.wire.mux import encodePacketV1, encodeVersion
 from tests.differential.kept import writings
-from tests.fuzz import clients, hosts, lockdown, messages, packets, phones, requests
+from tests.fuzz import clients, hosts, lockdown, messages, packets, phones, requests, sockets
 from tests.fuzz.apps import ACTIONS
 from tests.fuzz.bombs import binaryPlist, bombs
 from tests.fuzz.directory import PLANTS
@@ -361,12 +361,54 @@ def ofHosts() -> Iterator[tuple[str, bytes]]:
             )
 
 
+def ofSockets() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.sockets}.
+    """
+    world = sockets.World
+
+    def step(function: Callable[..., None], *arguments: int, more: bytes = b"") -> bytes:
+        return bytes([sockets.STEPS.index(function), *arguments]) + more
+
+    opened = step(world.connect, 0, 0, 1, 7, 0) + step(world.answer, 0, 0, 0, 3, more=piece(b""))
+    for version in (0, 1):
+        begin = bytes([version]) + opened
+        data = step(world.answer, 1, 0, 0, 3, more=piece(b"hello"))
+        said = step(world.raw, 0, more=piece(b"question")) + step(world.turn)
+        yield f"stream{version}", begin + said + data + step(world.read, 0, 1, 0)
+        for how in range(3):
+            yield f"finish{how}-{version}", begin + said + step(world.finish, 0, how) + data
+            yield (
+                f"early{how}-{version}",
+                bytes([version]) + opened[:6] + step(world.finish, 0, how) + step(world.turn),
+            )
+        held = step(world.much, 0, 63) * 2
+        yield f"held{version}", begin + held + step(world.read, 0, 255, 255) * 3
+        yield f"draining{version}", begin + held + step(world.answer, 4, 0, 0, 3, more=piece(b""))
+        yield f"gone{version}", bytes([version | 2]) + opened + held + step(world.finish, 0, 0)
+        yield (
+            f"refused{version}",
+            bytes([version])
+            + opened[:6]
+            + step(world.answer, 4, 0, 0, 3, more=piece(b"why\x1b\n")),
+        )
+    for cut in (0x81, 0xF0, 0xFF, 1, 100):
+        yield f"cut{cut}", b"\0" + step(world.connect, 0, 0, 1, 7, cut) + step(world.turn)
+    for at in range(4):
+        yield f"request{at}", b"\0" + step(world.request, 0, at, at, at, 1)
+    for version in range(3):
+        yield f"framed{version}", b"\0" + step(world.framed, 0, version, 0, more=piece(b"<plist>"))
+    yield "silent", b"\0" + step(world.raw, 0, 0) + step(world.turn) + step(world.finish, 0, 0)
+    yield "timeout", b"\0" + opened[:6] + step(world.time, 4) * 2
+
+
 SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "calls": ofCalls,
     "messages": ofMessages,
     "packets": ofPackets,
     "clients": ofClients,
     "phones": ofPhones,
+    "sockets": ofSockets,
     "lockdown": ofLockdown,
     "hosts": ofHosts,
 }

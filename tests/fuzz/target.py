@@ -55,6 +55,7 @@ class Target:
 TARGETS = (
     Target(name="clients", longest=4096, about="clients, to a server with a phone behind it"),
     Target(name="phones", longest=4096, about="a phone's packets, to a muxer with sessions open"),
+    Target(name="sockets", longest=4096, about="clients on plain sockets, and their phone"),
     Target(name="lockdown", longest=8192, about="a phone's lockdownd, to preflight"),
     Target(name="hosts", longest=8192, about="a host, to the simulated lockdownd and services"),
     Target(name="messages", longest=4096, about="messages and property lists, to their codec"),

@@ -57,6 +57,12 @@ class CorpusTests(SynchronousTestCase):
         """
         self.replay("phones")
 
+    def test_sockets(self) -> None:
+        """
+        Clients on plain sockets.
+        """
+        self.replay("sockets")
+
     def test_calls(self) -> None:
         """
         Rules that are wrong.
