@@ -84,6 +84,13 @@ class Limits:
     Bytes of events queued for a listener that does not read before it is disconnected.  A
     client that does not read its last reply gets no other.
     """
+    unreadBytes: int = 128 << 20
+    """Bytes that may wait for all clients together; what several wait for counts once."""
+    unreadPerUser: int = 32 << 20
+    """
+    The same for the clients of one user of this machine, or of one other machine; beyond
+    these the client is disconnected that has not read for the longest.
+    """
     descriptorReserve: int = 128
     """
     File descriptors that clients may not take: phones, pair records, and clients that are

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,19 @@ def peerOf(sock: Any) -> Peer | None:
     except OSError:
         return None
     return Peer(*_CREDENTIALS.unpack(data))
+
+
+def ownerOf(transport: object) -> Hashable:
+    """
+    Whose the other end of a transport is, to be compared with others: the user's number on
+    this machine, or the address of another one; "unknown" if neither is known.
+    """
+    peer = peerOf(getattr(transport, "socket", None))
+    if peer is not None:
+        return peer.uid
+    getPeer: Callable[[], object] | None = getattr(transport, "getPeer", None)
+    host = None if getPeer is None else getattr(getPeer(), "host", None)
+    return "unknown" if host is None else str(host)
 
 
 def peerText(transport: Any) -> str:

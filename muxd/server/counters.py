@@ -22,6 +22,8 @@ class ServerCounters:
     @ivar badVersions: Requests answered with Result 6.
     @ivar timeouts: Clients closed because a message did not become complete.
     @ivar droppedClients: Clients disconnected because they did not read.
+    @ivar clientsOverBudget: Clients disconnected because too much waited for all clients
+        of their user, or for all.
     @ivar flushTimeouts: Clients aborted because they did not take their last
         bytes in time.
     @ivar connects: Connects that became a stream.
@@ -37,6 +39,7 @@ class ServerCounters:
     badVersions: int = 0
     timeouts: int = 0
     droppedClients: int = 0
+    clientsOverBudget: int = 0
     flushTimeouts: int = 0
     connects: int = 0
     refusedConnects: int = 0

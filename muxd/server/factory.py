@@ -23,6 +23,7 @@ from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
 from muxd.net.pipe import Pipe
 from muxd.ratelimit import RateLimit
+from muxd.server.budget import UnreadBudget
 from muxd.server.commands import Commands
 from muxd.server.counters import ServerCounters
 from muxd.server.firstlook import FirstLook
@@ -58,6 +59,7 @@ class ControlFactory(Factory):
     @ivar hangUps: Looks at clients that are not read from.
     @ivar halfClosed: Looks at those that have finished sending.
     @ivar counters: What has happened so far.
+    @ivar unread: What waits for them, by user.
     @ivar clients: All that are connected.
     @ivar logsConnects: Whether each Connect is worth a line.  It costs as much as the
         Connect, so it is for operators that look for a fault.
@@ -84,6 +86,7 @@ class ControlFactory(Factory):
         self.hangUps = HangUpWatch(clock, limits.flushTimeout)
         self.halfClosed = HalfClosedWatch(clock, limits.halfCloseGrace, limits.flushTimeout)
         self.counters = ServerCounters()
+        self.unread = UnreadBudget(limits.unreadBytes, limits.unreadPerUser)
         self.clients: set[Client] = set()
         self.logsConnects = False
         self.feed = EventBroadcaster(registry)
@@ -188,6 +191,20 @@ class ControlFactory(Factory):
                 number=client.number,
                 name=client.details.programName or "unknown",
                 limit=self.limits.clientQueue,
+            )
+
+    def clientOverBudget(self, client: ControlProtocol) -> None:
+        """
+        Too much waits for the clients of a user, and this one has not read for the longest.
+        """
+        self.counters.clientsOverBudget += 1
+        if self._limit.admit("clients disconnected because others of their user do not read"):
+            self._log.warn(
+                "disconnecting client {number} ({name}): too much is waiting for the clients of"
+                " its user ({owner}); see which program asks and does not read.",
+                number=client.number,
+                name=client.details.programName or "unknown",
+                owner=client.owner,
             )
 
     def malformed(self, error: MalformedMessage) -> None:

@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from muxd.net.pipe import Joinable
 from muxd.net.sockets import Consumer, SocketWriter, consumerOf
+from muxd.server.budget import UnreadBudget, UnreadClient
 
 PIECE = 4096
 """
@@ -56,18 +57,24 @@ class OutputQueue:
         limit: int,
         overflowed: Callable[[], None],
         taken: Callable[[], None] | None = None,
+        budget: UnreadBudget | None = None,
+        client: UnreadClient | None = None,
     ) -> None:
         """
         @param limit: Bytes that may wait.
         @param overflowed: Called once, when there would be more: the client does
             not read.
         @param taken: Called when the client is held no longer.
+        @param budget: What waits counts there.
+        @param client: The client, to the budget.
         """
         self.size = 0
         self._transport = transport
         self._limit = limit
         self._overflowed = overflowed
         self._taken = taken or _nothing
+        self._budget = budget
+        self._client = client
         self._waiting: deque[bytes] = deque()
         self._offset = 0
         self._paused = False
@@ -98,21 +105,25 @@ class OutputQueue:
         if self._dead or self._finishing:
             return
         if self.isHeld:
-            self._waiting.extend(parts)
-            self.size += sum(map(len, parts))
+            for part in parts:
+                self._append(part)
             if self.size > self._limit:
                 overflowed = self._overflowed
                 self.stopProducing()
                 overflowed()
+            else:
+                self._checkBudget()
             return
         for part in parts:
             count = 0 if self._waiting or self._writer is None else self._writer.offer(part)
             if count < len(part):
                 if not self._waiting:
                     self._offset = count
-                self._waiting.append(part)
-                self.size += len(part) - count
+                self._append(part)
+                self.size -= count
         self._pass()
+        if self._waiting:
+            self._checkBudget()
 
     def finish(self) -> None:
         """
@@ -165,8 +176,10 @@ class OutputQueue:
         self._dead = True
         # They are methods of what has this queue.
         self._overflowed = self._taken = _nothing
-        self._waiting.clear()
+        while self._waiting:
+            self._drop()
         self._offset = self.size = 0
+        self._client = None
 
     def _pass(self) -> None:
         """
@@ -197,8 +210,23 @@ class OutputQueue:
         self.size -= count
         self._offset += count
         if self._offset >= len(self._waiting[0]):
-            self._waiting.popleft()
+            self._drop()
             self._offset = 0
+
+    def _append(self, data: bytes) -> None:
+        self._waiting.append(data)
+        self.size += len(data)
+        if self._budget is not None and self._client is not None:
+            self._budget.hold(self._client, data)
+
+    def _drop(self) -> None:
+        data = self._waiting.popleft()
+        if self._budget is not None and self._client is not None:
+            self._budget.release(self._client, data)
+
+    def _checkBudget(self) -> None:
+        if self._budget is not None and self._client is not None:
+            self._budget.check(self._client.owner)
 
     def _close(self) -> None:
         # A paused producer that stays registered would keep the transport from

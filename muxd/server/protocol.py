@@ -5,7 +5,7 @@ One client's connection, from its first command to its last byte.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.interfaces import AttachedDevice
+from muxd.net.credentials import ownerOf
 from muxd.net.hangup import hasHungUp, peerOf
 from muxd.net.peers import Presence
 from muxd.net.pipe import Joinable, PipeState
@@ -72,6 +73,16 @@ class ControlProtocol(Protocol):
         self._hasLeftBehind = False
         self._goingOn: IDelayedCall | None = None
         self._inputEnded = False
+        self._owner: Hashable = None
+
+    @property
+    def owner(self) -> Hashable:
+        """
+        Whose client it is, as far as is known (L{muxd.net.credentials.ownerOf}).
+        """
+        if self._owner is None:
+            self._owner = ownerOf(self.transport)
+        return self._owner
 
     @property
     def details(self) -> ClientDetails:
@@ -98,7 +109,12 @@ class ControlProtocol(Protocol):
         limits = server.limits
         self._input = InputQueue(transport, server.clock, limits, self._messageTimedOut)
         self._output = OutputQueue(
-            transport, limits.clientQueue, self._outputOverflowed, self._outputTaken
+            transport,
+            limits.clientQueue,
+            self._outputOverflowed,
+            self._outputTaken,
+            server.unread,
+            self,
         )
         readPlainly(transport)
         server.clientConnected(self)
@@ -410,6 +426,16 @@ class ControlProtocol(Protocol):
             self._process()
 
     # The end.
+
+    def dropUnread(self) -> None:
+        """
+        Too much waits for the clients of this one's user.
+        """
+        self._output.stopProducing()
+        self.server.clientOverBudget(self)
+        if self.state not in (State.CLOSING, State.CLOSED):
+            self._leave()
+        self._abort()
 
     def _outputOverflowed(self) -> None:
         self.server.clientDropped(self)

@@ -14,7 +14,7 @@ from unittest import skipUnless
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.net.credentials import Peer, peerOf, peerText
+from muxd.net.credentials import Peer, ownerOf, peerOf, peerText
 
 
 @dataclass
@@ -86,3 +86,17 @@ class PeerTests(SynchronousTestCase):
                 (None, UNIXAddress(None), "a client"),
             ):
                 self.assertEqual(peerText(Transport(sock, address)), text)
+
+    def test_owner(self) -> None:
+        """
+        Clients are told apart by their user, or by their machine.
+        """
+        with socket.socket() as tcp:
+            for sock, address, owner in (
+                (self.pair(), UNIXAddress(None), os.getuid()),
+                (tcp, IPv4Address("TCP", "192.0.2.7", 5), "192.0.2.7"),
+                (tcp, IPv4Address("TCP", "192.0.2.7", 6), "192.0.2.7"),
+                (None, UNIXAddress(None), "unknown"),
+            ):
+                self.assertEqual(ownerOf(Transport(sock, address)), owner)
+        self.assertEqual(ownerOf(None), "unknown")

@@ -9,6 +9,9 @@ from __future__ import annotations
 import gc
 from typing import Any, cast
 
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IAddress
+
 from muxd.server.clients import LONGEST_NAME
 from muxd.server.output import PIECE
 from muxd.server.protocol import ControlProtocol
@@ -45,6 +48,12 @@ class UnreadSocket(Socket):
         super().__init__()
         self.fakeReactor = BothWays()
         self.reactor = cast("Any", self.fakeReactor)
+
+    def getPeer(self) -> IAddress:
+        """
+        A program of this machine.
+        """
+        return UNIXAddress(None)
 
 
 class UnreadTests(ServingTestCase):
