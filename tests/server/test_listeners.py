@@ -13,7 +13,7 @@ from muxd.interfaces import IDeviceListener
 from muxd.server import descriptions
 from muxd.testing import FakeDevice, fakeIdentity
 from muxd.wire import messages as wire
-from muxd.wire.messages import Message, MessageReader, MessageType, plistMessage
+from muxd.wire.messages import Message, MessageReader, MessageType, plistMessage, writePlist
 from tests.server.serving import Client, ServingTestCase, connectRequest
 
 LISTEN = plistMessage({"MessageType": "Listen"}, 33)
@@ -153,6 +153,34 @@ class ListenTests(ServingTestCase):
         self.assertEqual(late.stream()[:2], b"xx")
         self.settle()
         self.assertEqual(list(self.factory.feed._listeners), [late.protocol])
+
+    def test_listOfListeners(self) -> None:
+        """
+        The list of listeners says the same of each, with all others, after some have come or
+        gone, as a list that is written at once.
+        """
+        listeners = []
+        for name in ("a", "<&>", "\u4e2d", ""):
+            client = self.client()
+            client.send(plistMessage({"MessageType": "Listen", "ProgName": name}, 1))
+            listeners.append(client)
+            self.assertWholeList(listeners)
+        listeners.pop(1).transport.lose()
+        self.assertWholeList(listeners)
+        while listeners:
+            listeners.pop().transport.lose()
+            self.assertWholeList(listeners)
+
+    def assertWholeList(self, listeners: list[Client]) -> None:
+        """
+        These are listed.
+        """
+        protocols = [one.protocol for one in listeners]
+        values = [one.details.listenerValues(one.number) for one in protocols]
+        body = self.factory.feed.listenerListBody()
+        self.assertEqual(plistlib.loads(body), {"ListenerList": values})
+        if values:
+            self.assertEqual(body, writePlist({"ListenerList": values}))
 
     def test_slowListener(self) -> None:
         """
