@@ -298,6 +298,13 @@ class IPairRecordStore(Interface):
         @raise OSError: As C{save}; nothing has changed then.
         """
 
+    def readPrevious(recordID: str) -> bytes:
+        """
+        The record that another took the place of and that was kept.
+
+        @raise OSError: ENOENT, EINVAL for an id that is none.
+        """
+
     def delete(recordID: str) -> None:
         """
         Forget a record.
@@ -335,6 +342,11 @@ class IPairRecords(Interface):
     def supersede(recordID: str, data: bytes) -> Deferred[None]:
         """
         Store a property list, and keep the record that it takes the place of.
+        """
+
+    def readPrevious(recordID: str) -> Deferred[bytes]:
+        """
+        The record that another took the place of and that was kept.
         """
 
     def delete(recordID: str) -> Deferred[None]:

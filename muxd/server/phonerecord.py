@@ -68,6 +68,18 @@ class PhoneRecord:
         """
         self._refused = self._read
 
+    async def previous(self) -> PairRecord | None:
+        """
+        The record that was kept when another took its place, if it can be used, and if this
+        device does not know the other: one that was removed on purpose does not come back.
+        """
+        if self._refused is None or self._read != self._refused:
+            return None
+        try:
+            return PairRecord.fromBytes(await self._records.readPrevious(self._udid))
+        except (BadPairRecord, OSError):
+            return None
+
     async def exists(self) -> bool:
         """
         Whether there is a record that a new one would take the place of.

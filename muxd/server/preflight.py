@@ -406,11 +406,9 @@ class Preflight:
         for _ in range(MAX_RECORDS_TRIED):
             record = await self._record.read()
             if record is None:
-                return Outcome.STRANGER
-            if record.systemBUID is None:
-                record = record.having(SystemBUID=await self._shop.records.readBUID())
+                return await self._checkPrevious()
             try:
-                isProved = await self._lockdown.startSession(record)
+                isProved = await self._startSession(self._lockdown, record)
             except UnknownHost:
                 self._record.refuse()
                 # A program may have paired meanwhile.
@@ -428,6 +426,40 @@ class Preflight:
             return Outcome.TRUSTED
         self._reason = "there is always another one, which the phone does not know"
         return Outcome.UNSURE
+
+    async def _checkPrevious(self) -> Outcome:
+        """
+        Try the record before the one that there is.  Another device may have paired under this
+        UDID; the phone itself can prove that the record is its own, which nothing else can, and
+        then it is that again.
+        """
+        assert self._lockdown is not None
+        record = await self._record.previous()
+        if record is None or self._hasRival():
+            return Outcome.STRANGER
+        try:
+            isProved = await self._startSession(self._lockdown, record)
+        except LockdownError:
+            return Outcome.STRANGER
+        except UnprovedPhone as error:
+            self._reason = str(error)
+            return Outcome.UNPROVED
+        if not isProved:
+            self._reason = "the record before the one that there is does not say whose it is"
+            return Outcome.UNPROVED
+        await self._record.supersede(record)
+        self._warn("{udid} knows the pair record before the one that was there: it is back.")
+        self._proved()
+        self._paired()
+        return Outcome.TRUSTED
+
+    async def _startSession(self, lockdown: ILockdown, record: PairRecord) -> bool:
+        """
+        See L{ILockdown.startSession}; some tools leave the host's name out of a record.
+        """
+        if record.systemBUID is None:
+            record = record.having(SystemBUID=await self._shop.records.readBUID())
+        return await lockdown.startSession(record)
 
     async def _request(self) -> Outcome:
         """

@@ -98,7 +98,17 @@ class PairRecordStore:
 
         @raise OSError: ENOENT, EINVAL for an id that is none, one of L{PASSING}.
         """
-        name = self._name(recordID)
+        return self._read(self._name(recordID))
+
+    def readPrevious(self, recordID: str) -> bytes:
+        """
+        The record that L{supersede} has kept.
+
+        @raise OSError: As L{read}.
+        """
+        return self._read(self._name(recordID) + PREVIOUS)
+
+    def _read(self, name: str) -> bytes:
         try:
             return self._files.read(name)
         except FileNotFoundError:

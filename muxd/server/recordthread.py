@@ -65,6 +65,12 @@ class RecordCalls(ABC):
         """
         return self.run(self.store.supersede, recordID, data)
 
+    def readPrevious(self, recordID: str) -> Deferred[bytes]:
+        """
+        The record that another took the place of and that was kept.
+        """
+        return self.run(self.store.readPrevious, recordID)
+
     def delete(self, recordID: str) -> Deferred[None]:
         """
         Forget a record.

@@ -61,6 +61,16 @@ class MemoryRecordStore:
             self.previous[recordID] = self.records[recordID]
         self.save(recordID, data)
 
+    def readPrevious(self, recordID: str) -> bytes:
+        """
+        The record that was superseded.
+        """
+        self._check(recordID)
+        try:
+            return self.previous[recordID]
+        except KeyError:
+            raise OSError(ENOENT, "no such record") from None
+
     def delete(self, recordID: str) -> None:
         """
         Forget a record.

@@ -5,9 +5,11 @@ delete the victim's pair record, and then store its own.
 
 from __future__ import annotations
 
+from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.lockdown.trust import Owner
 from muxd.server.preflightmachine import Stage
 from tests.attacks.claimants import ClaimCase
+from tests.lockdown.phones import recordOf
 
 
 class ImpostorTests(ClaimCase):
@@ -38,6 +40,49 @@ class ImpostorTests(ClaimCase):
         self.thief.phone.trust.accept()
         self.wait(5)
         self.assertEqual(self.store.previous, {self.udid: self.stored})
+
+    def test_victimComesBack(self) -> None:
+        """
+        When the phone itself is there again, its own record is, without a tap.
+        """
+        self.unplug(self.victim)
+        self.victim.phone.trust.owner = Owner.ASK
+        self.thief.phone.trust.owner = Owner.ACCEPT
+        self.plug(self.thief)
+        self.wait(5)
+        self.assertNotEqual(self.store.records, {self.udid: self.stored})
+        self.unplug(self.thief)
+        victim = self.plug(self.victim)
+        self.assertIs(victim.stage, Stage.TRUSTED)
+        self.assertEqual(self.store.records, {self.udid: self.stored})
+        self.assertEqual(self.victim.phone.trust.dialogs, 1)
+        self.assertEqual(len(self.lines("it is back")), 1)
+
+    def test_previousIsNotProved(self) -> None:
+        """
+        A gadget that says it knows the record that was kept, and has not the phone's key, does
+        not bring it back.
+        """
+        self.unplug(self.victim)
+        other = recordOf("OTHER").toBytes()
+        self.store.supersede(self.udid, other)
+        values = dict(PairRecord.fromBytes(self.stored).values)
+        del values["DeviceCertificate"]
+        self.store.previous[self.udid] = PairRecord(values).toBytes()
+        self.assertIs(self.plug(self.victim).stage, Stage.UNPROVED)
+        self.assertEqual(self.store.records, {self.udid: other})
+
+    def test_removedOnPurpose(self) -> None:
+        """
+        A record that was kept does not come back where the one after it was removed.
+        """
+        self.unplug(self.victim)
+        self.store.supersede(self.udid, recordOf("OTHER").toBytes())
+        self.store.delete(self.udid)
+        self.victim.phone.trust._hosts.clear()
+        self.victim.phone.trust.owner = Owner.ASK
+        self.assertIs(self.plug(self.victim).stage, Stage.WAITING)
+        self.assertEqual(self.store.records, {})
 
     def test_besideIt(self) -> None:
         """

@@ -187,6 +187,9 @@ class PairRecordTests(RecordTestCase):
         self.assertEqual(plistlib.loads(self.store.read(UDID))["HostID"], "2")
         previous = self.directory.child(f"{UDID}.plist.previous")
         self.assertEqual(previous.getContent(), kept)
+        self.assertEqual(self.store.readPrevious(UDID.lower()), kept)
+        self.assertErrno(ENOENT, self.store.readPrevious, "OTHER")
+        self.assertErrno(EINVAL, self.store.readPrevious, "../x")
         self.assertEqual(stat.S_IMODE(os.stat(previous.path).st_mode), 0o600)
         for name in (f"{UDID}.plist.previous", f"{UDID}.previous"):
             self.assertErrno(EINVAL, self.store.read, name)
