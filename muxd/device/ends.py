@@ -81,14 +81,16 @@ class SessionEnd(Protocol):
         """
         The phone has taken everything, after the end had said that it was all.
 
-        @param later: Nobody expects to be called before the present call returns.
+        @param later: The end is calling, and does not expect to be called before that
+            returns.
         """
 
     def lost(self, reason: Failure, later: bool) -> None:
         """
         The session is over.  This is the last call.
 
-        @param later: Nobody expects to be called before the present call returns.
+        @param later: The end is calling, and does not expect to be called before that
+            returns.
         """
 
 

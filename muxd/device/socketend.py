@@ -100,6 +100,7 @@ class SocketEnd:
         "_isEnding",
         "_isGone",
         "_isReadable",
+        "_isUnknown",
         "_kept",
         "_looks",
         "_loop",
@@ -129,6 +130,7 @@ class SocketEnd:
         self._isReadable = False
         self._isEnding = False
         self._isGone = False
+        self._isUnknown = False
         self._hasEnded = False
         self._isCancelled = False
         self._kept = 0
@@ -162,6 +164,8 @@ class SocketEnd:
         self._session = session
         session.end = self
         self._owner.sessionOpened()
+        if self._isEnding and not self._watchFinished():
+            return
         if self._isReadable and session.state is not CLOSED:
             session.available = PLENTY
             session.offer()
@@ -180,7 +184,7 @@ class SocketEnd:
 
     def _cancel(self) -> None:
         """
-        Nobody would use the session.
+        The client will not use the session.
         """
         self._isCancelled = True
         if self._opening is not None:
@@ -202,8 +206,8 @@ class SocketEnd:
         if events & WRITABLE and self._held is not None:
             self._sendHeld()
         if events & (READABLE | PEER_ENDED):
-            if events & PEER_ENDED:
-                self._isEnding = True
+            if events & PEER_ENDED and not self._isEnding and not self._watchFinished():
+                return
             state = session.state
             if not self._hasEnded and state is not DRAINING and state is not CLOSED:
                 session.available = PLENTY
@@ -237,7 +241,7 @@ class SocketEnd:
 
     def _peerGone(self) -> None:
         """
-        Nobody will take anything any more, or send anything else.
+        The client has gone: it takes nothing any more, and sends nothing else.
         """
         session = self._session
         assert session is not None
@@ -251,6 +255,8 @@ class SocketEnd:
         if not self._hasEnded:
             session.available = PLENTY
             session.offer()
+        if self._hasEnded:
+            self._close()
         # The phone takes what is left in its own time.
         session.close()
 
@@ -282,24 +288,32 @@ class SocketEnd:
         assert session is not None
         if not self._hasEnded:
             return
-        if not self._isGone and session.state is ESTABLISHED:
-            self._finishedSending(session)
-        elif self._isGone:
+        if not self._isEnding and not self._watchFinished():
+            return
+        if self._isGone:
             self._close()
             session.close()
+        elif session.state is ESTABLISHED:
+            if self._isUnknown and not self._halfClosed.grace:
+                self.graceOver()
+            else:
+                session.closeHalf()
         session.checkFlushed()
 
-    def _finishedSending(self, session: Session) -> None:
+    def _watchFinished(self) -> bool:
         """
-        The client has said everything, and may be waiting for an answer.
+        The client has finished sending, though not all of it may have been read: it may be
+        waiting for an answer, or have gone.
+
+        @return: Whether it is there, as far as can be known.
         """
+        self._isEnding = True
         presence = self._halfClosed.add(self, self.socket.fileno())
+        self._isUnknown = presence is Presence.UNKNOWN
         if presence is Presence.GONE:
             self._peerGone()
-        elif presence is Presence.UNKNOWN and not self._halfClosed.grace:
-            self.graceOver()
-        else:
-            session.closeHalf()
+            return False
+        return True
 
     # FinishedPeer
 
@@ -334,7 +348,7 @@ class SocketEnd:
         """
         Whether the phone has taken everything.
         """
-        return self._session is None or self._session.isQuiet()
+        return self._session is None or (self._hasEnded and self._session.isQuiet())
 
     # The rest of SessionEnd
 
@@ -402,7 +416,7 @@ class SocketEnd:
 
     def forgetHeld(self) -> None:
         """
-        Nobody will take it.
+        The client will not take it.
         """
         if self._held is not None:
             self._held = None

@@ -46,7 +46,7 @@ _log = Logger()
 def stopFactory(factory: IProtocolFactory) -> None:
     """
     Tell a factory that one of its connections has ended.  What it raises then
-    is nobody else's trouble.
+    is logged, and troubles nothing else.
     """
     try:
         factory.doStop()

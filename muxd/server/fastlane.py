@@ -88,7 +88,7 @@ class FastLane:
         self, port: IListeningPort, acceptFailed: Callable[[OSError], object]
     ) -> LanePort | None:
         """
-        Let in whoever connects to a port, in its place.
+        Let the clients of a port in, in its place.
 
         @return: None if its clients need more than a socket, as with TLS.
         """
@@ -202,7 +202,7 @@ class LanePort:
 
     def stopListening(self) -> Deferred[None] | None:
         """
-        Let nobody in any more.
+        Let no more clients in.
         """
         self.stopReading()
         stopped: Deferred[None] | None = self._port.stopListening()
@@ -233,7 +233,7 @@ class LanePort:
 
     def happened(self, events: int) -> None:
         """
-        Somebody waits.
+        Clients wait.
         """
         count, self.numberAccepts = self.numberAccepts, AT_ONCE
         for _ in range(count):

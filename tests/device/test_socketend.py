@@ -4,6 +4,7 @@ Tests of L{muxd.device.socketend}, with a phone that the test plays and real soc
 
 from __future__ import annotations
 
+import select
 import socket
 import sys
 from unittest import skipUnless
@@ -527,6 +528,36 @@ class EndTests(SocketEndCase):
         self.assertIs(self.session.state, FLUSHING)
         self.say()
         self.assertIs(self.session.state, CLOSED)
+
+    def test_tcpClientGoneAndNobodyTakes(self) -> None:
+        """
+        So it is over TCP, where no event tells that a client has gone which had finished
+        sending before.
+        """
+        self.end.cut()
+        self.take()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.client = socket.create_connection(listening.getsockname())
+            self.addCleanup(self.client.close)
+            ours, _ = listening.accept()
+        self.owner = Owner()
+        self.end = SocketEnd(StreamSocket(ours.detach()), self.loop, self.watch, self.owner)
+        self.end.begin(self.muxer.open(LOCKDOWN, self.end))
+        self.syn = self.take()[-1]
+        self.seq, self.ack = 0, 1
+        self.accept(window=256)
+        self.client.sendall(bytes(1000))
+        self.client.shutdown(socket.SHUT_WR)
+        arrived = select.poll()
+        arrived.register(self.end.socket.fileno(), select.POLLRDHUP)
+        arrived.poll()
+        self.turn()
+        self.take()
+        self.clock.pump([LIMITS.flushTimeout] * 4)
+        self.assertIs(self.session.state, ESTABLISHED)
+        self.client.close()
+        self.clock.pump([halfclosed.LOOK, LIMITS.flushTimeout + 1])
+        self.assertEqual((self.resets(), self.session.state), (1, CLOSED))
 
     def test_clientGoneAndNobodyTakes(self) -> None:
         """

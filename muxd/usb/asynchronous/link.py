@@ -3,8 +3,8 @@
 The fast engine: libusb's asynchronous transfers, driven by the reactor.
 
 There is no thread, but for stalls: the reactor watches libusb's file descriptors
-as it watches sockets, and a phone's packets are handled in the wake-up that they
-come in.
+as it watches sockets, or its event loop does (L{muxd.net.eventloop}), and a phone's
+packets are handled in the wake-up that they come in.
 
 B{Reading.}  A few large transfers are always with the kernel, so that the bus
 has somewhere to put what comes while we look at what came.  A transfer's memory
@@ -13,9 +13,9 @@ submitted again after that.
 
 B{Writing.}  Two bulk transfers are enough to keep the bus busy, and every
 further one is a further wait for whatever comes later, so that is where
-C{hasRoom} says no.  Small packets are let past, up to a cap.  Each transfer has a
-buffer into which the packet's parts are put together, which is the one copy.
-Buffers are made when needed and used again.
+C{hasRoom} says no.  Small packets are let past, up to a cap.  The memory of transfers
+is lent to what sends, which puts a packet together there.  Transfers are made when
+needed and used again.
 
 B{usbfs memory.}  Linux lends 16 MB to all transfers of a machine together
 (C{usbcore.usbfs_memory_mb}).  When there is no more, reading goes on with as many

@@ -3,7 +3,7 @@
 The reading half of the asynchronous engine.
 
 Memory for transfers is shared by all phones of a machine, and by both directions.
-Reads are always with the kernel, and so could have all of it for ever, while a
+Reads are always with the kernel, and so could have all of it forever, while a
 packet waits for some that would make the phone say what a read waits for.  So
 reads give way: for each packet that finds no memory one of them is taken back and
 not submitted again, as long as there is another.
