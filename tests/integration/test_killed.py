@@ -18,7 +18,8 @@ from tests.integration.conversation import PATIENCE
 from tests.integration.daemon import Daemon, DaemonTestCase
 
 FIRST = udidFromSerial(FIRST_SERIAL)
-SOURCE = ("--source", "simulated")
+SOURCE = ("--source", "simulated:state=")
+"""A phone that keeps nothing beside the records."""
 TRUSTED = "trusts this computer"
 FEWEST = 20
 """What has to be done to store an identity and a record: less is not all."""

@@ -44,7 +44,7 @@ class NoPreflightTests(DaemonTestCase):
         self.stop(daemon)
         lines = [line for line in daemon.log().splitlines() if "reflight" in line]
         self.assertEqual(len(lines), 1, lines)
-        self.assertIn("muxd[pairing]", lines[0])
+        self.assertIn("its extra pairing", lines[0])
 
     def test_switchedOff(self) -> None:
         """
@@ -73,7 +73,7 @@ class UnwritableTests(DaemonTestCase):
         self.restart(daemon, trust="ask")
         line = self.waitFor(daemon, r"pair records in .*")[0]
         self.assertIn(f"/proc/lockdown cannot be used by uid {os.getuid()}", line)
-        self.assertLess(daemon.log().index(line), daemon.log().index("Attached "))
+        self.assertLess(daemon.log().index(line), daemon.log().index(" attached as device "))
         daemon.kill()
 
 

@@ -94,7 +94,7 @@ class TacTests(ExampleCase):
         """
         process = self.example("web_to_phone.tac", MUXD_WEB="tcp:0:interface=127.0.0.1")
         port = int(self.waitFor(process, r"Site starting on (\d+)")[1])
-        self.waitFor(process, "Attached")
+        self.waitFor(process, "attached as device")
         self.assertEqual(self.get(port, "/phone/status"), (200, b"hello from the phone\n"))
         self.assertEqual(self.get(port, "/phone/nothing")[0], 404)
         self.assertEqual(self.get(port, "/elsewhere")[0], 404)
