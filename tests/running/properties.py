@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
 HOME = Path(__file__).parent.parent.parent / ".hypothesis"
@@ -16,10 +16,17 @@ HOME = Path(__file__).parent.parent.parent / ".hypothesis"
 def settle() -> None:
     """
     Have each run check the same examples: what holds now holds in an hour.  New
-    ones are looked for by C{make fuzz}.
+    ones are looked for by C{make fuzz}.  However long it takes, as the machine may
+    be busy.
 
     Settings are read when a test is defined: call this before any is loaded.
     """
     set_hypothesis_home_dir(HOME)
-    settings.register_profile("muxd", derandomize=True, database=None)
+    settings.register_profile(
+        "muxd",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     settings.load_profile("muxd")
