@@ -77,7 +77,12 @@ class Limits:
     requestsAtOnce: int = 16
     """
     Requests of a client that are performed before other clients have their turn; fewer,
-    if together they are longer than the longest message may be.
+    if they are long.
+    """
+    requestBytesAtOnce: int = 6144
+    """
+    How long they may be together, in bytes, but for the last one: as long as sixteen of the
+    usual ones.
     """
     clientQueue: int = 1 << 20
     """

@@ -283,7 +283,7 @@ class ControlProtocol(Protocol):
             return
         self._processing = True
         limits = self.server.limits
-        requests, size = limits.requestsAtOnce, limits.messageSize
+        requests, size = limits.requestsAtOnce, limits.requestBytesAtOnce
         try:
             while self.state in (State.COMMAND, State.LISTENING) and not self._isHeld:
                 if requests <= 0 or size <= 0:

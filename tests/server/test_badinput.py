@@ -90,11 +90,13 @@ class BadInputTests(ServingTestCase):
         client = self.client()
         self.assertEqual(client.result(MessageType="ListDevices", a=padding), 1)
         self.assertEqual(client.result(MessageType="SavePairRecord", a=[""] * 1000), 1)
+        self.settle()
         data = plistlib.dumps({"HostID": padding, "lines": "\n" * 1000})
         saved = client.result(
             MessageType="SavePairRecord", PairRecordID="x", PairRecordData=data, Label="<&>"
         )
         self.assertEqual(saved, 0)
+        self.settle()
         binary = plistlib.dumps(
             {"MessageType": "SavePairRecord", "PairRecordID": "y", "PairRecordData": data},
             fmt=plistlib.FMT_BINARY,
