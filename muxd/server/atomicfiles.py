@@ -97,7 +97,7 @@ Troubles that are over soon: they say nothing of what is in a file, or whether t
 one.
 """
 
-_HAS_DESCRIPTORS = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
+_HAS_DESCRIPTORS = os.stat in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 
 
 class AtomicFiles:

@@ -25,7 +25,7 @@ DIRECTORY = "/lockdown"
 
 def concerns(argument: object) -> bool:
     """
-    Whether a call with this first argument is about pair records.
+    Whether a call with this first argument, or in this directory, is about pair records.
     """
     if isinstance(argument, int):
         argument = os.readlink(f"/proc/self/fd/{argument}")
@@ -72,7 +72,8 @@ class Executioner:
         """
 
         def perform(*arguments: Any, **others: Any) -> Any:
-            if concerns(arguments[0]) and self.isDue():
+            directory = others.get("dir_fd", others.get("src_dir_fd"))
+            if any(map(concerns, (arguments[0], directory))) and self.isDue():
                 self.kill()
             return call(*arguments, **others)
 
