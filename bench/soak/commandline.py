@@ -110,7 +110,7 @@ def subject(bus: str, phones: int, observer: Path) -> Subject:
     """
     Make the subject: the daemon with a probe in it.
     """
-    source = "usb" if bus == "rig" else f"simulated:count={phones}"
+    source = "usb" if bus == "rig" else f"simulated:count={phones}:engine=threads"
     words = ["--listen", "unix:{socket}", "--config-dir", "{directory}/lockdown"]
     words += ["--source", source]
     if bus == "rig":

@@ -27,9 +27,12 @@ from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 
 UDID = re.compile(r"[0-9A-Za-z-]{1,64}")
 FIRST_SERIAL = "00008110000A1B2C3D4E5F60"
-ARGUMENTS = ("count", "udid", "first", "mux", "trust", "files", "state", "faults")
+ARGUMENTS = ("count", "udid", "first", "mux", "trust", "files", "state", "faults", "engine")
 TRUST = ("ask", "accept", "deny", "locked")
 """What the owner does with the Trust dialog, see L{muxd.phone.lockdown.trust}."""
+
+ENGINES = ("reactor", "threads")
+"""How packets are moved, see L{muxd.phone.bus.link}; the first is the usual one."""
 
 MOST_PHONES = 100
 """A bus has room for 126 devices."""
@@ -88,7 +91,7 @@ class SimulatedSourceParser:
     prefix = "simulated"
     usage = (
         "simulated[:count=N][:udid=UDID][:first=N][:mux=1|2][:trust=ask|accept|deny|locked]"
-        "[:files=DIR][:state=DIR][:faults=PLAN]"
+        "[:files=DIR][:state=DIR][:faults=PLAN][:engine=reactor|threads]"
     )
 
     def distinguish(self, descriptions: Sequence[str]) -> list[str]:
@@ -119,9 +122,8 @@ class SimulatedSourceParser:
             if count != 1:
                 raise ValueError(f"udid is for one phone, and count is {count}")
             chosen = (serialOption(kwargs["udid"]),)
-        trust = kwargs.get("trust", "accept")
-        if trust not in TRUST:
-            raise ValueError(f"trust: expected {', '.join(TRUST)}, got {trust!r}")
+        trust = _choice("trust", kwargs.get("trust", "accept"), TRUST)
+        engine = _choice("engine", kwargs.get("engine", ENGINES[0]), ENGINES)
         files = kwargs.get("files")
         if files is not None and not os.path.isdir(files):
             raise ValueError(f"files: there is no directory {files!r}")
@@ -146,7 +148,19 @@ class SimulatedSourceParser:
             state=kwargs.get("state") or None,
             first=first,
             faults=faults,
+            threads=engine == "threads",
         )
+
+
+def _choice(name: str, text: str, choices: Sequence[str]) -> str:
+    """
+    One of several words.
+
+    @raise ValueError: It is none of them.
+    """
+    if text not in choices:
+        raise ValueError(f"{name}: expected {', '.join(choices)}, got {text!r}")
+    return text
 
 
 def number(name: str, text: str, most: int) -> int:

@@ -3,11 +3,15 @@
 Simulated iPhones as a source of devices, by the same way as real ones: they are
 on a bus that L{USBSource} looks at.  No hardware, no libusb and no permission is
 needed.
+
+At rest they cost nothing: the bus tells when it changes, and links have no threads and
+no timers (L{muxd.phone.bus.link}).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
@@ -16,16 +20,46 @@ from zope.interface import implementer
 
 from muxd.identity import udidFromSerial
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IFirstLook
+from muxd.limits import LIMITS, Limits
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
-from muxd.phone.bus.simulated import SimulatedBus
+from muxd.phone.bus.link import BusLink
+from muxd.phone.bus.simulated import SimulatedBus, WatchedBus
 from muxd.phone.iphone import Phone, stopPhones
 from muxd.phone.lockdown.trust import Owner
 from muxd.usb.source import USBSettings, USBSource
 
-POLL = 0.25
+POLL = 30.0
+"""Seconds between two looks at a bus that has not told of a change."""
 
 RETURN_DELAY = 1.0
 """Seconds until a phone comes back that a fault has thrown off the bus."""
+
+
+def busSource(
+    reactor: Any,
+    receiver: IDeviceReceiver,
+    description: str,
+    bus: SimulatedBus,
+    *,
+    threads: bool = False,
+    limits: Limits = LIMITS,
+) -> USBSource:
+    """
+    A source of the phones on a simulated bus.
+
+    @param threads: Whether packets are moved by the engine C{threads}, as pyusb does
+        it everywhere.
+    """
+    return USBSource(
+        reactor,
+        receiver,
+        description,
+        loadBackend=lambda: bus,
+        settings=USBSettings(poll=POLL, engine="threads", simulated=True),
+        limits=limits,
+        makeBus=partial(WatchedBus, bus),
+        makeLink=None if threads else BusLink,
+    )
 
 
 @implementer(IDeviceSource, IFirstLook)
@@ -51,6 +85,7 @@ class SimulatedSource(Service):
         state: str | None = None,
         first: int = 0,
         faults: FaultPlan = NO_FAULTS,
+        threads: bool = False,
     ) -> None:
         """
         @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
@@ -63,6 +98,8 @@ class SimulatedSource(Service):
             forget them.
         @param first: How many simulated phones there are before these.
         @param faults: What goes wrong with each; by chance with each in its own way.
+        @param threads: Whether packets are moved by the engine C{threads}, as pyusb does
+            it everywhere.
         """
         self.description = description
         self.bus = SimulatedBus()
@@ -80,13 +117,7 @@ class SimulatedSource(Service):
             )
             for index, serial in enumerate(serials, first)
         )
-        self._source = USBSource(
-            reactor,
-            receiver,
-            description,
-            loadBackend=lambda: self.bus,
-            settings=USBSettings(poll=POLL, engine="threads", simulated=True),
-        )
+        self._source = busSource(reactor, receiver, description, self.bus, threads=threads)
 
     def privilegedStartService(self) -> None:
         """

@@ -139,6 +139,18 @@ def _makeLink(
     return last(reactor, phone, limits)
 
 
+def mayFollow(size: int, packets: int, bulk: int, limits: Limits) -> bool:
+    """
+    Whether one more packet of this size has room on a bus whose pace is not measured.
+
+    @param packets: How many are on their way already.
+    @param bulk: How many of them are larger than L{SMALL_PACKET}.
+    """
+    if packets >= limits.packetsInFlight:
+        return False
+    return size <= SMALL_PACKET or bulk < limits.bulkInFlight
+
+
 def assemblerFor(udid: str, log: Logger) -> PacketAssembler:
     """
     An assembler for what one phone sends.

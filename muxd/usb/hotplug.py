@@ -90,6 +90,13 @@ class PolledBus:
         self.leftAlone: Mapping[Location, Verdict] = {}
         self._woken = Event()
 
+    @property
+    def isWoken(self) -> bool:
+        """
+        Whether the next L{wait} returns at once.
+        """
+        return self._woken.is_set()
+
     def phones(self) -> frozenset[Location] | None:
         """
         Unknown.

@@ -96,7 +96,8 @@ class USBSource(Service):
         """
         Service.privilegedStartService(self)
         try:
-            linkFactory(self._settings.engine)
+            if self._givenLink is None:
+                linkFactory(self._settings.engine)
             self._loadBackend()
             self._library = "" if self._describe is None else self._describe()
         except (EngineError, LibraryError):

@@ -25,8 +25,8 @@ from muxd.limits import LIMITS
 from muxd.phone.bus.simulated import SimulatedBus
 from muxd.phone.iphone import Phone
 from muxd.phone.parser import serials
+from muxd.phone.source import busSource
 from muxd.service import MuxService
-from muxd.usb.settings import USBSettings
 from muxd.usb.source import USBSource
 from tests.integration.test_oldclients import CONNECTED, connect
 
@@ -174,14 +174,7 @@ class ServiceTestCase(TestCase):
         """
         The bus that the phones are on.
         """
-        return USBSource(
-            self.reactor,
-            receiver,
-            "the test's bus",
-            loadBackend=lambda: self.bus,
-            limits=self.limits,
-            settings=USBSettings(poll=POLL, engine="threads"),
-        )
+        return busSource(self.reactor, receiver, "the test's bus", self.bus, limits=self.limits)
 
     def stream(self, client: PhoneStream) -> Deferred[PhoneStream]:
         """

@@ -7,11 +7,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import connectProtocol
 from twisted.internet.protocol import Protocol
+from twisted.internet.task import deferLater
 from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
@@ -19,6 +21,7 @@ from zope.interface.verify import verifyObject
 
 from muxd.identity import serialFromUDID
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+from muxd.phone import source as sourceModule
 from muxd.phone.bus.faultplan import NO_FAULTS
 from muxd.phone.parser import SimulatedSourceParser, distinctPhones, serials
 from muxd.phone.source import SimulatedSource
@@ -132,6 +135,7 @@ class ParserTests(SynchronousTestCase):
             (("1", "2"), {}, "expected one count"),
             (("1",), {"count": "1"}, "expected one count"),
             ((), {"faults": "stall@3"}, "faults: expected KIND@in3, KIND@out~0.01 or seed=7"),
+            ((), {"engine": "steam"}, "engine: expected reactor, threads, got 'steam'"),
             ((), {"colour": "red"}, "no such argument: 'colour'"),
         ):
             error = self.assertRaises(ValueError, self.parse, *args, **kwargs)
@@ -219,7 +223,7 @@ class DistinctPhonesTests(SynchronousTestCase):
 
 class SourceTests(TestCase):
     """
-    Tests of L{SimulatedSource} with its threads and the reactor.
+    Tests of L{SimulatedSource} with its thread and the reactor.
     """
 
     timeout = 30
@@ -230,15 +234,29 @@ class SourceTests(TestCase):
         leaves nothing behind.
         """
         for version in ("1", "2"):
-            await self._echo(version)
+            await self._echo(["discovery"], mux=version)
 
-    async def _echo(self, version: str) -> None:
+    async def test_threads(self) -> None:
+        """
+        The same with the engine C{threads}, which has them.
+        """
+        udid = "00008030-0011223344556677"
+        await self._echo(
+            ["discovery", f"read-{udid}", f"write-{udid}"], udid=udid, engine="threads"
+        )
+
+    async def _echo(self, threads: list[str], **options: str) -> None:
         receiver = Receiver()
-        source = SimulatedSourceParser().parseDeviceSource(reactor, receiver, mux=version)
+        source = SimulatedSourceParser().parseDeviceSource(reactor, receiver, **options)
         assert isinstance(source, SimulatedSource)
         source.startService()
         try:
             device = await receiver.first
+            names = sorted(each.name for each in threading.enumerate())
+            self.assertEqual(
+                [name for name in names if name.startswith("usb-")],
+                [f"usb-{name}" for name in threads],
+            )
             done: Deferred[bytes] = Deferred()
 
             class Collector(Protocol):
@@ -261,6 +279,28 @@ class SourceTests(TestCase):
         self.assertEqual(phone.violations, [])
         self.assertEqual(receiver.devices, {})
         self.assertEqual(source.bus.attachments, ())
+
+    async def test_replugged(self) -> None:
+        """
+        Phones that come and go are seen without looking for them.
+        """
+        self.patch(sourceModule, "POLL", 3600.0)
+        receiver = Receiver()
+        source = SimulatedSourceParser().parseDeviceSource(reactor, receiver)
+        assert isinstance(source, SimulatedSource)
+        source.startService()
+        try:
+            (phone,) = source.phones
+            for _ in range(3):
+                await receiver.first
+                receiver.first = Deferred()
+                phone.unplug()
+                while receiver.devices:
+                    await deferLater(reactor, 0.001)
+                phone.plug(source.bus)
+            await receiver.first
+        finally:
+            await source.stopService()
 
     async def test_stopFails(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Threaded links for tests, to a phone on a simulated bus.
+Links for tests, to a phone on a simulated bus.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from muxd.interfaces import IPacketReceiver
 from muxd.phone.bus.descriptors import MUX_IN
+from muxd.phone.bus.link import BusLink
 from muxd.phone.bus.profiles import iPhone
 from muxd.phone.bus.simulated import SimulatedBus
 from muxd.testing.gadgets import RecordingGadget
@@ -71,7 +72,7 @@ class Receiver:
 
 class LinkTestCase(SynchronousTestCase):
     """
-    A phone and a L{ThreadedLink} to it.
+    A phone and a link to it, of the engine C{threads} if a subclass makes no other.
     """
 
     def setUp(self) -> None:
@@ -86,8 +87,14 @@ class LinkTestCase(SynchronousTestCase):
         self.opened = PhoneOpener(USBSettings()).open(deviceOn(self.bus))
         self.reactor = ThreadedClock()
         self.receiver = Receiver()
-        self.link = ThreadedLink(self.reactor, self.opened)
+        self.link = self.makeLink()
         self.addCleanup(self.close)
+
+    def makeLink(self) -> ThreadedLink | BusLink:
+        """
+        A link to the phone that is open.
+        """
+        return ThreadedLink(self.reactor, self.opened)
 
     def refuse(self, what: str) -> None:
         """

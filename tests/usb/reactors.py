@@ -39,6 +39,13 @@ class ThreadedClock(Clock):
         """
         self._calls.put(lambda: callable(*args, **kwargs))
 
+    @property
+    def isIdle(self) -> bool:
+        """
+        Whether no thread wants anything called now.
+        """
+        return self._calls.empty()
+
     def pumpUntil(self, until: Callable[[], object]) -> None:
         """
         Make calls as they come, until a condition holds.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import array
 import errno
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -27,6 +27,7 @@ from muxd.phone.bus.descriptors import (
 )
 from muxd.phone.bus.handles import Handle, OpenableAttachment
 from muxd.phone.bus.interfaces import CannotPlug, IBus, IGadget
+from muxd.usb.hotplug import PolledBus
 
 LIBUSB = {
     errno.EIO: (-1, "Input/Output Error"),
@@ -118,6 +119,21 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         # Address 1 is the root hub.
         self._lastAddress = 1
         self._attachments: list[OpenableAttachment] = []
+        self._watchers: tuple[Callable[[], object], ...] = ()
+
+    def watch(self, changed: Callable[[], object]) -> None:
+        """
+        Call this, in any thread, each time that a device has come or gone.
+        """
+        with self._lock:
+            self._watchers = (*self._watchers, changed)
+
+    def unwatch(self, changed: Callable[[], object]) -> None:
+        """
+        Do not call this any more.
+        """
+        with self._lock:
+            self._watchers = tuple(each for each in self._watchers if each != changed)
 
     def plug(self, gadget: IGadget) -> OpenableAttachment:
         """
@@ -132,6 +148,7 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
             attachment = OpenableAttachment(gadget, self.number, address, port)
             self._attachments.append(attachment)
         gadget.plugged(attachment)
+        self._tellChange()
         return attachment
 
     def unplug(self, gadget: IGadget, error: int = 0) -> None:
@@ -147,6 +164,7 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         for attachment in found:
             attachment.unplug(error)
             gadget.unplugged(attachment)
+            self._tellChange()
 
     @property
     def attachments(self) -> tuple[OpenableAttachment, ...]:
@@ -155,6 +173,10 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         """
         with self._lock:
             return tuple(self._attachments)
+
+    def _tellChange(self) -> None:
+        for changed in self._watchers:
+            changed()
 
     def _nextAddress(self) -> int:
         used = {a.address for a in self._attachments}
@@ -348,3 +370,20 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         """
         with _asUSBError():
             dev_handle.attachment.setDriver(intf, True)
+
+
+class WatchedBus(PolledBus):
+    """
+    What discovery waits for on a L{SimulatedBus}, which tells of its changes itself.
+    """
+
+    def __init__(self, bus: SimulatedBus) -> None:
+        super().__init__()
+        self._bus = bus
+        bus.watch(self.wake)
+
+    def close(self) -> None:
+        """
+        Be told of no more changes.
+        """
+        self._bus.unwatch(self.wake)

@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from usb.core import USBError, USBTimeoutError
 
 from muxd.limits import Limits
-from muxd.usb.engines import SMALL_PACKET
+from muxd.usb.engines import SMALL_PACKET, mayFollow
 from muxd.usb.opening import OpenedPhone
 from muxd.usb.threaded.mailbox import Mailbox
 
@@ -89,9 +89,8 @@ class Writer:
         """
         Whether one more packet of this size may be accepted now.
         """
-        if self._accepted - self._written >= limits.packetsInFlight:
-            return False
-        return size <= SMALL_PACKET or self._acceptedBulk - self._writtenBulk < limits.bulkInFlight
+        packets = self._accepted - self._written
+        return mayFollow(size, packets, self._acceptedBulk - self._writtenBulk, limits)
 
     def finish(self) -> None:
         """

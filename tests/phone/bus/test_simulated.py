@@ -15,6 +15,7 @@ from muxd.phone.bus.descriptors import MUX_IN, MUX_OUT, SERIAL, Speed
 from muxd.phone.bus.gadget import Gadget
 from muxd.phone.bus.interfaces import CannotPlug, IGadget
 from muxd.phone.bus.profiles import iPhone
+from muxd.phone.bus.simulated import WatchedBus
 from muxd.testing.gadgets import RecordingGadget
 from tests.phone.bus.onbus import BusTestCase
 
@@ -92,6 +93,39 @@ class DiscoveryTests(BusTestCase):
         self.bus.openErrno = errno.EACCES
         device = usb.core.find(backend=self.bus)
         self.assertErrno(errno.EACCES, device.get_active_configuration)
+
+    def test_watched(self) -> None:
+        """
+        A bus tells of each device that has come or gone, when it has.
+        """
+        seen: list[int] = []
+
+        def changed() -> None:
+            seen.append(len(self.bus.attachments))
+
+        self.bus.watch(changed)
+        self.bus.unplug(self.gadget)
+        self.bus.unplug(self.gadget)
+        self.bus.plug(self.gadget)
+        self.bus.plug(Gadget(iPhone()))
+        self.assertEqual([0, 1, 2], seen)
+        self.bus.unwatch(changed)
+        self.bus.unplug(self.gadget)
+        self.assertEqual([0, 1, 2], seen)
+
+    def test_waitedFor(self) -> None:
+        """
+        Discovery's wait for a change ends with it; once closed, it is not told any more.
+        """
+        watched = WatchedBus(self.bus)
+        self.assertFalse(watched.isWoken)
+        self.bus.unplug(self.gadget)
+        self.assertTrue(watched.isWoken)
+        watched.wait(0)
+        self.assertFalse(watched.isWoken)
+        watched.close()
+        self.bus.plug(self.gadget)
+        self.assertFalse(watched.isWoken)
 
     def test_unplugTwice(self) -> None:
         """

@@ -5,11 +5,7 @@ Tests for L{muxd.usb.threaded.link}: how a link is closed.
 from __future__ import annotations
 
 import errno
-import gc
 import threading
-import weakref
-
-from twisted.internet.defer import Deferred
 
 from muxd.limits import LIMITS
 from muxd.phone.bus.simulated import usbError
@@ -17,12 +13,13 @@ from muxd.usb.engines import LinkState
 from muxd.usb.opening import OpenedPhone, PhoneOpener
 from muxd.usb.settings import USBSettings
 from muxd.usb.threaded.link import ThreadedLink
+from tests.usb import linkcontract
 from tests.usb.devices import deviceOn
-from tests.usb.links import BULK, LinkTestCase, packet
+from tests.usb.links import BULK, packet
 from tests.usb.reactors import DEADLINE
 
 
-class CloseTests(LinkTestCase):
+class CloseTests(linkcontract.ClosedLinks):
     """
     Tests for L{ThreadedLink.close}.
     """
@@ -34,104 +31,6 @@ class CloseTests(LinkTestCase):
         for thread in threading.enumerate():
             if thread.name.startswith("usb-"):
                 thread.join(DEADLINE)
-
-    def test_closeFlushes(self) -> None:
-        """
-        What was accepted before the close is sent, what comes after is not.
-        """
-        self.link.start(self.receiver)
-        sent = [packet(size) for size in (20, 512, 36)]
-        for each in sent:
-            self.link.send((each,))
-        closed = self.link.close()
-        self.link.send((packet(20),))
-        self.reactor.pumpUntil(lambda: closed.called)
-        self.assertEqual(sent, self.phone.received)
-
-    def test_closeGivesUpFlushing(self) -> None:
-        """
-        A phone that takes nothing does not keep the link open.
-        """
-        self.attachment.hold()
-        self.link.start(self.receiver)
-        self.link.send((packet(BULK),))
-        closed = self.link.close()
-        self.assertNoResult(closed)
-        self.reactor.advance(LIMITS.linkFlushTimeout)
-        self.reactor.pumpUntil(lambda: closed.called)
-        self.assertEqual([], self.phone.received)
-
-    def test_closeReleasesTheInterface(self) -> None:
-        """
-        A closed link leaves the phone to others, and says nothing any more.
-        """
-        self.link.start(self.receiver)
-        self.phone.send(packet(20))
-        self.close()
-        self.assertIs(LinkState.CLOSED, self.link.state)
-        self.assertEqual(([], []), (self.receiver.packets, self.receiver.losses))
-        PhoneOpener(USBSettings()).open(deviceOn(self.bus)).dispose()
-
-    def test_closedLinkKeepsNoDevice(self) -> None:
-        """
-        Whoever still holds a closed link holds no pyusb device with it, and so
-        no libusb context.
-        """
-        device = weakref.ref(self.opened.device)
-        self.link.start(self.receiver)
-        self.assertIsNotNone(device())
-        self.close()
-        gc.collect()
-        self.assertIsNone(device())
-
-    def test_closeIsIdempotent(self) -> None:
-        """
-        All who close are told when it is done.
-        """
-        self.link.start(self.receiver)
-        closed = [self.link.close(), self.link.close()]
-        self.reactor.pumpUntil(lambda: all(each.called for each in closed))
-        self.successResultOf(self.link.close())
-
-    def test_closeWithoutStart(self) -> None:
-        """
-        A link that was never started releases the phone all the same.
-        """
-        self.close()
-        PhoneOpener(USBSettings()).open(deviceOn(self.bus)).dispose()
-
-    def test_closeByTheReceiver(self) -> None:
-        """
-        The receiver may close the link while it is told of packets.
-        """
-        closed: list[Deferred[None]] = []
-        self.receiver.onPackets = lambda: closed.append(self.link.close())
-        self.link.start(self.receiver)
-        self.phone.send(packet(20))
-        self.phone.send(packet(20))
-        self.reactor.pumpUntil(lambda: closed and closed[0].called)
-        self.assertEqual(1, len(closed))
-
-    def test_closeOfAGonePhone(self) -> None:
-        """
-        A phone that cannot even be let go of is let go of.
-        """
-
-        class Gone(OpenedPhone):
-            def dispose(self) -> None:
-                super().dispose()
-                raise usbError(errno.ENODEV)
-
-        self.opened = Gone(
-            device=self.opened.device,
-            identity=self.opened.identity,
-            interface=self.opened.interface,
-            location=self.opened.location,
-        )
-        self.link = ThreadedLink(self.reactor, self.opened)
-        self.link.start(self.receiver)
-        self.close()
-        self.assertIs(LinkState.CLOSED, self.link.state)
 
     def test_noThreadToCloseIn(self) -> None:
         """

@@ -1,6 +1,6 @@
 """
-Fault plans on the bus with threads, which real pyusb and a real reactor live on: one for each kind
-of fault, as C{simulated:faults=...} has them.
+Fault plans on the simulated bus with a real reactor, pyusb, and each of the engines for such a
+bus: one for each kind of fault, as C{simulated:faults=...} has them.
 """
 
 from __future__ import annotations
@@ -95,12 +95,15 @@ class Echo(PhoneStream):
         transport.abortConnection()
 
 
-class ThreadedTests(TestCase):
+class EngineTestCase(TestCase):
     """
     A daemon with three phones: one that something goes wrong with on the way in, one on the
     way out, and one that must not notice.
+
+    @cvar engine: What moves their packets.
     """
 
+    engine: str
     if platform.isWindows():
         skip = "Windows has no UNIX sockets here"
 
@@ -118,9 +121,12 @@ class ThreadedTests(TestCase):
             reactor,
             listen=[f"unix:{path}"],
             sources=[
-                f"simulated:udid={healthy}",
-                f"simulated:udid={faulty[0]}:faults={kind.value}@in6,seed=1",
-                f"simulated:udid={faulty[1]}:faults={kind.value}@out6,seed=1",
+                f"{source}:engine={self.engine}"
+                for source in (
+                    f"simulated:udid={healthy}",
+                    f"simulated:udid={faulty[0]}:faults={kind.value}@in6,seed=1",
+                    f"simulated:udid={faulty[1]}:faults={kind.value}@out6,seed=1",
+                )
             ],
             configDir=str(directory / "lockdown"),
         )
@@ -173,7 +179,7 @@ class ThreadedTests(TestCase):
 
 
 def _test(kind: FaultKind) -> Any:
-    async def test(self: ThreadedTests) -> None:
+    async def test(self: EngineTestCase) -> None:
         await self.play(kind)
 
     test.__doc__ = f"""
@@ -182,5 +188,23 @@ def _test(kind: FaultKind) -> Any:
     return test
 
 
+class ThreadedTests(EngineTestCase):
+    """
+    Faults that the engine C{threads} meets.
+    """
+
+    engine = "threads"
+
+
+class ReactorTests(EngineTestCase):
+    """
+    Faults that the links of L{muxd.phone.bus.link} meet.
+    """
+
+    engine = "reactor"
+
+
 for _kind in FaultKind:
-    setattr(ThreadedTests, f"test_{_kind.value.replace('-', '')}", _test(_kind))
+    _name = f"test_{_kind.value.replace('-', '')}"
+    setattr(ThreadedTests, _name, _test(_kind))
+    setattr(ReactorTests, _name, _test(_kind))
