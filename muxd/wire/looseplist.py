@@ -24,7 +24,7 @@ from muxd.wire.measure import DEEPEST, LARGEST_INTEGER, SMALLEST_INTEGER
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _OPENING = re.compile(rb"""<([a-z]++)(?:[ \t\r\n\0](?:[^<>"']++|"[^"]*+"|'[^']*+'|["'])*+|/)?>""")
-_CLOSING = re.compile(rb"</([a-z]++)(?:[ \t\r\n/][^<>]*+)?>")
+_CLOSING = re.compile(rb"</([a-z]++)(?:[ \t\r\n\0/][^<>]*+)?>")
 _DOCTYPE = re.compile(rb"""<!DOCTYPE(?:[^\[>"']++|"[^"]*+"|'[^']*+')*+(?:\[[^\]]*+\][^>]*+)?>""")
 _REFERENCE = re.compile(r"&(?:#x([0-9A-Fa-f]{1,6})|#([0-9]{1,7})|([^\s;&]{1,32}));")
 _INTEGER = re.compile(r"\s*+([+-]?)(?:0[xX]([0-9A-Fa-f]++)|([0-9]++))", re.ASCII)

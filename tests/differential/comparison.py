@@ -33,6 +33,7 @@ KNOWN = {
     "unspeakable": "a record with what XML cannot hold is Result 22; the C daemon writes it",
     "unreadable": "the C daemon's answer is no property list, as it repeats what it was told",
     "rewritten": "a record with what is no UTF-8 is stored as UTF-8; the C daemon keeps it",
+    "long": "more than 4 KiB of anything but a pair record is refused",
     "chance": "the C daemon answers differently when it is asked again",
     "integers": "one with a leading 0 is decimal here; one beyond 64 bits the nearest there is",
 }
@@ -96,7 +97,9 @@ def compare(case: Case, theirs: Exchange, ours: Exchange) -> Comparison:
             return made
     if (left.ending, left.rest) == (right.ending, right.rest):
         return made
-    if any(request.isConnectFollowed for request in requests.values()):
+    if right.ending == "closed" and any(request.isLong for request in requests.values()):
+        made.known.add("long")
+    elif any(request.isConnectFollowed for request in requests.values()):
         made.known.add("pipelined")
     else:
         made.finding = (
@@ -109,7 +112,17 @@ ONE_SIDED = frozenset({"more", "integers", "spelling"})
 """After which the two connections may be in different states."""
 
 REPLACES = frozenset(
-    {"names", "spelling", "port", "short", "unspeakable", "unreadable", "integers", "rewritten"}
+    {
+        "names",
+        "spelling",
+        "port",
+        "short",
+        "unspeakable",
+        "unreadable",
+        "integers",
+        "rewritten",
+        "long",
+    }
 )
 """Where both answer, and differently."""
 
@@ -159,6 +172,8 @@ def _judge(request: Request | None, theirs: Answer, ours: Answer) -> str:
         return "more"
     if udidSpellings(str(values.get("PairRecordID"))):
         return "spelling"
+    if _isRefusal(ours) and request.isLong:
+        return "long"
     if _isRefusal(ours):
         if request.isConnect and type(values.get("PortNumber", 0)) is not int:
             return "port"

@@ -105,12 +105,11 @@ class _Listening:
 
     def send(self, data: bytes) -> bool:
         """
-        Send, unless the daemon has closed.
+        Send, unless the daemon has closed.  What it said before is there to be read.
         """
         try:
             self._connection.sendall(data)
         except OSError:
-            self._isClosed = True
             return False
         return True
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Any
 
+from muxd.server.quickplist import LONGEST_REQUEST
 from muxd.wire.messages import MalformedMessage, parsePlist
 from tests.differential.grammar import Case
 
@@ -25,12 +26,15 @@ class Request:
     @ivar body: Without header.
     @ivar values: Of a property list.
     @ivar isFollowed: Whether something is sent behind it that does not wait for its answer.
+    @ivar isLong: Whether its header says that it is longer than all requests but pair
+        records are here.
     """
 
     kind: int
     body: bytes
     values: Mapping[str, Any]
     isFollowed: bool
+    isLong: bool
 
     @property
     def isConnect(self) -> bool:
@@ -47,6 +51,10 @@ class Request:
         return self.isFollowed and self.isConnect
 
 
+def _isRecord(values: Mapping[str, Any]) -> bool:
+    return values.get("MessageType") == "SavePairRecord"
+
+
 def requestsOf(case: Case) -> dict[int, Request]:
     """
     The requests in a conversation, by their tags.
@@ -60,7 +68,7 @@ def requestsOf(case: Case) -> dict[int, Request]:
         if piece.waits:
             waits.add(end)
     while at + HEADER.size <= len(data):
-        length, _, kind, tag = HEADER.unpack_from(data, at)
+        length, version, kind, tag = HEADER.unpack_from(data, at)
         body = data[at + HEADER.size : at + length]
         values: Mapping[str, Any] = {}
         try:
@@ -71,5 +79,7 @@ def requestsOf(case: Case) -> dict[int, Request]:
         if length < HEADER.size:
             break  # No daemon knows where the next one begins.
         at += length
-        found.setdefault(tag, Request(kind, body, values, at not in waits))
+        isPlist = (version, kind) == (1, PLIST)
+        isLong = length > HEADER.size + LONGEST_REQUEST and not (isPlist and _isRecord(values))
+        found.setdefault(tag, Request(kind, body, values, at not in waits, isLong))
     return found

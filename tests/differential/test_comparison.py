@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import plistlib
 from pathlib import Path
+from struct import pack
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -178,6 +179,19 @@ class ComparisonTests(SynchronousTestCase):
         theirs = exchange(ending="closed")
         self.assertEqual(self.known(asking(good, b"x", waits=False), theirs, ours), {"pipelined"})
         self.assertEqual(self.known(asking(good), theirs, ours), {"more"})
+
+    def test_long(self) -> None:
+        """
+        A long message that is no pair record, and no other.
+        """
+        long = Case("test", (Piece(pack("<IIII", 65535, 1, 5, 1), True),))
+        short = Case("test", (Piece(pack("<IIII", 4000, 1, 5, 1), True),))
+        theirs, ours = exchange(ending="silent"), exchange(ending="closed")
+        self.assertEqual(self.known(long, theirs, ours), {"long"})
+        self.assertTrue(self.finding(short, theirs, ours))
+        asked = asking({"MessageType": "ReadBUID", "ProgName": "x" * 5000})
+        said = exchange(answer({"BUID": "x"})), exchange(result(1))
+        self.assertEqual(self.known(asked, *said), {"long"})
 
     def test_died(self) -> None:
         """

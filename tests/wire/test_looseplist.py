@@ -63,6 +63,7 @@ class DocumentTests(SynchronousTestCase):
             b"<plist version=1.0'>%s</plist>" % PLAIN,
             b"<plist><plist>%s</plist></plist>" % PLAIN,
             b"<plist>%s</plist><plist/>" % PLAIN,
+            b"<dict><key>a</key><string>x</string></dict\0-->",
             PLAIN + PLAIN,
             b"<!DOCTYPE plist>%s" % PLAIN,
             b'<!DOCTYPE plist PUBLIC "a>b" "c[d">%s' % PLAIN,
