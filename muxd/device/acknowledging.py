@@ -3,14 +3,14 @@
 When the phone hears that its bytes were taken.
 
 An acknowledgement is a transfer, with all that belongs to one on both sides, so
-none is sent that nobody waits for.  At the end of each batch of packets, and when
+none is sent that the phone does not wait for.  At the end of each batch of packets, and when
 a paused session has been resumed, a session that owes an eighth of the window
 (16 KiB: any bulk packet) acknowledges at once.  A larger share would save
 transfers, but the window is only four packets of 32 kB: with a quarter of it owed
 the phone stands still now and then (measured: 42 of the 53 MB/s of a USB 2 bus).
 
 Sessions that receive bulk data at the same time keep part of what they owe
-(see L{muxd.device.sharing}); that part is acknowledged when nothing has come for
+(see L{muxd.device.windowsharing}); that part is acknowledged when nothing has come for
 them between two ticks of the timer below.
 
 What is less, an answer or a keystroke, leaves the window open.  It is acknowledged
@@ -27,7 +27,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from muxd.device.outbound import Outbound, Sender
-from muxd.device.sharing import Sharer, WindowSharing
+from muxd.device.windowsharing import Sharer, WindowSharing
 
 
 class Debtor(Sender, Sharer, Protocol):
@@ -48,7 +48,7 @@ class Debtor(Sender, Sharer, Protocol):
 
 class DelayedAcknowledgements:
     """
-    Remembers who owes an acknowledgement.
+    Remembers which sessions owe an acknowledgement.
 
     @ivar sharing: How much of what they owe is not to be acknowledged yet.
     """
@@ -76,7 +76,7 @@ class DelayedAcknowledgements:
 
     def owes(self, session: Debtor, size: int) -> None:
         """
-        The session has delivered so many bytes that may be acknowledged.
+        The session has delivered this many bytes that may be acknowledged.
         """
         if size >= self._threshold and size >= self.sharing.least:
             self.sharing.received(session, size)
@@ -109,7 +109,7 @@ class DelayedAcknowledgements:
 
     def _expired(self) -> None:
         """
-        Who shares a window goes on sharing it as long as bytes come.
+        A session that shares a window goes on sharing it as long as bytes come.
         """
         self._timer = None
         owing, self._owing = self._owing, {}

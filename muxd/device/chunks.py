@@ -12,7 +12,7 @@ from muxd.interfaces import Buffer
 SMALL = 4096
 """
 Chunks are put together, where they wait, up to this size: one of two bytes needs
-forty times as much memory, and who sends it chooses its size.  Larger ones are
+forty times as much memory, and the sender chooses its size.  Larger ones are
 not copied.
 """
 

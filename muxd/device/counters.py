@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.device -*-
 """
-What a muxer counts.  Plain integers: who observes reads them, and with nobody
-observing they cost an addition.
+What a muxer counts, in plain integers.  Read by whatever monitors; unread,
+each costs one addition.
 """
 
 from __future__ import annotations

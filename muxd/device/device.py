@@ -34,7 +34,7 @@ class SessionEndpoint:
 @implementer(IDevice)
 class MuxedDevice:
     """
-    @ivar identity: Who the phone is.
+    @ivar identity: The phone's identity.
     @ivar muxer: The way to it.
     """
 

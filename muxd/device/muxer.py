@@ -25,18 +25,18 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.device.acknowledging import DelayedAcknowledgements
-from muxd.device.complaints import Complaints
 from muxd.device.counters import MuxerCounters
 from muxd.device.errors import HandshakeTimeout, NoFreePort, UnsupportedVersion
 from muxd.device.framing import COUNTER, Framing
 from muxd.device.lending import lender
-from muxd.device.opening import Opening, SessionRequest
+from muxd.device.opening import PendingSession, SessionRequest
 from muxd.device.outbound import Outbound
 from muxd.device.owner import Addressee, Receiver
+from muxd.device.phonelog import PhoneLog
 from muxd.device.ports import SourcePorts
 from muxd.device.session import Session
-from muxd.device.sharing import WindowSharing
 from muxd.device.transport import ProtocolRequest
+from muxd.device.windowsharing import WindowSharing
 from muxd.interfaces import Buffer, IPacketLink, IPlacedPacketReceiver, PlacedPacket
 from muxd.limits import LIMITS, Limits
 from muxd.net.packetmemory import V2_SEGMENT, PacketMemory
@@ -80,7 +80,7 @@ class Muxer:
     @ivar state: Where the muxer is in its life.
     @ivar version: Of the mux protocol as negotiated; 0 before.
     @ivar counters: What has happened so far.
-    @ivar complaints: What was wrong with it.
+    @ivar phoneLog: What was wrong with it.
     @ivar outbound: What waits to be sent; not before ACTIVE.
     @ivar delayed: Acknowledgements that wait for a timer; not before ACTIVE.
     """
@@ -95,7 +95,7 @@ class Muxer:
         self.state = MuxerState.IDLE
         self.version = 0
         self.counters = MuxerCounters()
-        self.complaints = Complaints(clock, label, self.counters)
+        self.phoneLog = PhoneLog(clock, label, self.counters)
         self._link: IPacketLink | None = None
         self._memory: PacketMemory | None = None
         self._framing = Framing(OUR_MAJOR)
@@ -173,7 +173,7 @@ class Muxer:
                 self.outbound.sendControl()
         if self._handshakeTimer is not None and self._handshakeTimer.active():
             self._handshakeTimer.cancel()
-        self.complaints.stop()
+        self.phoneLog.stop()
         ready, self._ready = self._ready, None
         if ready is not None:
             ready.errback(reason)
@@ -211,7 +211,7 @@ class Muxer:
         opening = self._open(sourcePort, port, ProtocolRequest(factory, connected))
         return connected
 
-    def open(self, port: int, request: SessionRequest) -> Opening:
+    def open(self, port: int, request: SessionRequest) -> PendingSession:
         """
         Open a session for something else than a protocol.
 
@@ -238,14 +238,14 @@ class Muxer:
             return NoFreePort(string=f"{self.label} has {len(self._ports)} sessions already")
         return sourcePort
 
-    def _open(self, sourcePort: int, port: int, request: SessionRequest) -> Opening:
-        opening = Opening(self, sourcePort, port, request)
+    def _open(self, sourcePort: int, port: int, request: SessionRequest) -> PendingSession:
+        opening = PendingSession(self, sourcePort, port, request)
         self._sessions[port << 16 | sourcePort] = opening
         return opening
 
     def sessionOpened(self, session: Addressee) -> None:
         """
-        An L{Opening} has become a session.
+        An L{PendingSession} has become a session.
         """
         self._sessions[session.port << 16 | session.sourcePort] = session
 
@@ -353,7 +353,7 @@ class Muxer:
         if self.state is MuxerState.ENDED:
             return
         if size < V1_HEADER.size:
-            self.complaints.add("malformed", f"expected a header of 8 bytes, got {size}")
+            self.phoneLog.add("malformed", f"expected a header of 8 bytes, got {size}")
             return
         memory.readHeader(start)
         protocol = memory.protocol
@@ -363,7 +363,7 @@ class Muxer:
         header = V1_HEADER if self.version < 2 else V2_HEADER
         if self.version == 2:
             if size < header.size:
-                self.complaints.add("malformed", f"expected 16 bytes, got {size}")
+                self.phoneLog.add("malformed", f"expected 16 bytes, got {size}")
                 return
             counter = int.from_bytes(memory.read(start + COUNTER_AT, 2), "big")
             if counter != (self._framing.received + 1) & COUNTER:
@@ -371,18 +371,18 @@ class Muxer:
             self._framing.received = counter
         rest = size - header.size
         if protocol == MuxProtocol.CONTROL:
-            self.complaints.controlReceived(memory.read(start + header.size, rest))
+            self.phoneLog.controlReceived(memory.read(start + header.size, rest))
         elif protocol == MuxProtocol.TCP:
             self._unusualSegmentReceived(memory, start, header.size, rest)
         else:
-            self.complaints.add("malformed", f"expected CONTROL or TCP, got protocol {protocol}")
+            self.phoneLog.add("malformed", f"expected CONTROL or TCP, got protocol {protocol}")
 
     def _versionReceived(self, body: Buffer) -> None:
         if self.state is not MuxerState.NEGOTIATING:
-            self.complaints.add("malformed", "expected no VERSION after the first one")
+            self.phoneLog.add("malformed", "expected no VERSION after the first one")
             return
         if len(body) < VERSION_BODY.size:
-            self.complaints.add("malformed", f"VERSION: expected 12 bytes, got {len(body)}")
+            self.phoneLog.add("malformed", f"VERSION: expected 12 bytes, got {len(body)}")
             return
         major, minor, _ = VERSION_BODY.unpack_from(body)
         if major not in (1, 2):
@@ -434,15 +434,15 @@ class Muxer:
         @param size: How many follow.
         """
         if self.state is not MuxerState.ACTIVE:
-            self.complaints.add("malformed", "expected VERSION, got a segment")
+            self.phoneLog.add("malformed", "expected VERSION, got a segment")
             return
         if size < TCP_HEADER.size:
-            self.complaints.add("malformed", f"expected a TCP header of 20 bytes, got {size}")
+            self.phoneLog.add("malformed", f"expected a TCP header of 20 bytes, got {size}")
             return
         memory.readSegment(self.version, start)
         offset = memory.dataOffset
         if offset != DATA_OFFSET:
-            self.complaints.add("malformed", f"expected TCP data offset 0x50, got 0x{offset:02x}")
+            self.phoneLog.add("malformed", f"expected TCP data offset 0x50, got 0x{offset:02x}")
             return
         skipped = header + TCP_HEADER.size
         self._segmentReceived(memory, start + skipped, size - TCP_HEADER.size)
@@ -450,7 +450,7 @@ class Muxer:
     def _stray(self, source: int, destination: int, seq: int, flags: int) -> None:
         """
         A segment for no session: usually late, for one that we have ended.  It
-        is answered by a RST from nobody, but a RST never is (protocol 3.4).
+        is answered by an anonymous RST, but a RST never is (protocol 3.4).
         """
         self.counters.strays += 1
         if flags & RST or self.state is not MuxerState.ACTIVE:
@@ -464,7 +464,7 @@ class Muxer:
         (protocol 2.3).  The first packet may have any number.
         """
         if self._framing.received != COUNTER:
-            self.complaints.add(
+            self.phoneLog.add(
                 "counterGaps",
                 f"expected packet {(self._framing.received + 1) & COUNTER}, got {counter}",
             )

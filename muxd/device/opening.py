@@ -46,7 +46,7 @@ class SessionRequest(Protocol):
         """
 
 
-class Opening:
+class PendingSession:
     """
     A SYN and what is waiting for its answer.
 
@@ -91,7 +91,7 @@ class Opening:
             receive = ReceiveWindow(owner.limits.receiveWindow)
             receive.begin(seq)
             if not self._send.acknowledge(ack, window):
-                owner.complaints.add("badAcknowledgements", f"SYN|ACK: expected ack 1, got {ack}")
+                owner.phoneLog.add("badAcknowledgements", f"SYN|ACK: expected ack 1, got {ack}")
             owner.counters.sessionsOpened += 1
             self._timer.cancel()
             self._establish(receive)

@@ -23,10 +23,10 @@ room:
      each.
 
   4. Answers to strays, segments of no session: a phone may send any number of
-     those, and whoever is not there must not keep those waiting who are.  While
+     those, and a session that does not exist must not delay those that do.  While
      data waits, one is answered for each time that the link has room.
 
-Who has ended is not kept here until its turn comes, as a phone may take nothing
+An ended session leaves the queue at once, as a phone may take nothing
 for as long as it likes.
 
 One exception makes an interactive session feel as if it were alone: a small
@@ -95,7 +95,7 @@ class Sender(Ported, Protocol):
 
     def isSmall(self, limit: int) -> bool:
         """
-        Whether all that its end has are so many bytes at the most.
+        Whether all that its end has are at most this many bytes.
         """
 
     def ranDry(self) -> None:
@@ -162,7 +162,7 @@ class Outbound:
 
     def answerStray(self, source: int, destination: int, ack: int) -> bool:
         """
-        Send an anonymous RST when nothing else waits, unless so many are waiting
+        Send an anonymous RST when nothing else waits, unless too many are waiting
         that the phone is obviously not listening.  One is enough for each pair of
         ports.
         """

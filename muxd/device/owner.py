@@ -19,8 +19,8 @@ from muxd.limits import Limits
 from muxd.net.packetmemory import PacketMemory
 
 if TYPE_CHECKING:
-    from muxd.device.complaints import Complaints
     from muxd.device.counters import MuxerCounters
+    from muxd.device.phonelog import PhoneLog
 
 
 class Addressee(Ported, Protocol):
@@ -79,7 +79,7 @@ class SessionOwner(Protocol):
     @ivar label: What the phone is called in logs: its UDID.
     @ivar limits: What may be exceeded by neither side.
     @ivar counters: What has happened so far.
-    @ivar complaints: What was wrong with the phone.
+    @ivar phoneLog: What was wrong with the phone.
     @ivar outbound: What waits to be sent.
     @ivar delayed: Acknowledgements that wait for a timer.
     """
@@ -88,7 +88,7 @@ class SessionOwner(Protocol):
     label: str
     limits: Limits
     counters: MuxerCounters
-    complaints: Complaints
+    phoneLog: PhoneLog
     outbound: Outbound
     delayed: DelayedAcknowledgements
 

@@ -22,7 +22,7 @@ class ProducerGate:
 
     A pull producer is asked for more whenever nothing is left.
 
-    Somebody who writes twice in a row may take it that nothing gets in between.
+    A caller that writes twice in a row may take it that nothing gets in between.
     As a link that has room takes a write at once, resuming the producer at once
     could put its bytes there: so it is done later.
 
@@ -94,7 +94,7 @@ class ProducerGate:
 
     def filled(self, buffered: int) -> None:
         """
-        So many bytes are waiting after a write.
+        This many bytes are waiting after a write.
         """
         if self._streaming and not self.paused and buffered > self._mark:
             self.paused = True
@@ -112,7 +112,7 @@ class ProducerGate:
 
     def drained(self, buffered: int) -> None:
         """
-        So many bytes are left after some were taken.
+        This many bytes are left after some were taken.
         """
         if self.producer is None or self._later is not None:
             return

@@ -151,13 +151,13 @@ class Session:
 
     def isSmall(self, limit: int) -> bool:
         """
-        Whether all that the end has for the phone are so many bytes at the most.
+        Whether all that the end has for the phone are at most this many bytes.
         """
         return self.end.waiting() <= limit
 
     def advance(self, size: int) -> tuple[int, int]:
         """
-        A segment of so many bytes is being sent.
+        A segment of this many bytes is being sent.
 
         @return: Its sequence number and acknowledgement.
         """
@@ -214,7 +214,7 @@ class Session:
 
     def reserve(self, size: int) -> None:
         """
-        Leave so many bytes that were taken unacknowledged from now on.
+        Leave this many bytes that were taken unacknowledged from now on.
         """
         self.receive.reserve = size
 
@@ -243,7 +243,7 @@ class Session:
             return
         owner = self.owner
         if not self.send.acknowledge(ack, window):
-            owner.complaints.add(
+            owner.phoneLog.add(
                 "badAcknowledgements",
                 f"expected an acknowledgement up to {self.send.next}, got {ack}",
             )
@@ -255,7 +255,7 @@ class Session:
                     "sequenceGaps", f"expected seq {receive.expected}, got {seq}: bytes are missing"
                 )
                 return
-            owner.complaints.add("duplicates", f"expected seq {receive.expected}, got {seq}")
+            owner.phoneLog.add("duplicates", f"expected seq {receive.expected}, got {seq}")
             known = min(max(behind, 0), size)
             start += known
             size -= known
@@ -300,7 +300,7 @@ class Session:
         """
         The phone has lost the thread of this session, and only of this one.
         """
-        self.owner.complaints.add(counter, f"session {self.sourcePort}, port {self.port}: {text}")
+        self.owner.phoneLog.add(counter, f"session {self.sourcePort}, port {self.port}: {text}")
         self.ended(Failure(ProtocolViolation(text)), reset=True)
 
     def isHolding(self) -> bool:
@@ -311,7 +311,7 @@ class Session:
 
     def taken(self, size: int) -> None:
         """
-        The end has taken so many bytes.
+        The end has taken this many bytes.
         """
         receive = self.receive
         receive.delivered = (receive.delivered + size) & 0xFFFFFFFF

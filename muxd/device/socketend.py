@@ -26,7 +26,7 @@ from typing import Protocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from muxd.device.opening import Opening
+from muxd.device.opening import PendingSession
 from muxd.device.session import Session
 from muxd.device.states import CLOSED, DRAINING, ESTABLISHED
 from muxd.net.eventloop import GONE, ON_CHANGE, PEER_ENDED, READABLE, WRITABLE, EventLoop
@@ -124,7 +124,7 @@ class SocketEnd:
         self._loop = loop
         self._halfClosed = halfClosed
         self._owner = owner
-        self._opening: Opening | None = None
+        self._opening: PendingSession | None = None
         self._session: Session | None = None
         self._held: bytearray | None = None
         self._isReadable = False
@@ -136,7 +136,7 @@ class SocketEnd:
         self._kept = 0
         self._looks = 0
 
-    def begin(self, opening: Opening) -> None:
+    def begin(self, opening: PendingSession) -> None:
         """
         The phone has been asked.  From now on the socket is watched.
 

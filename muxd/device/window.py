@@ -44,7 +44,7 @@ class SendWindow:
 
     def sent(self, count: int) -> None:
         """
-        So many bytes (or a SYN, which counts as one) have gone.
+        This many bytes (or a SYN, which counts as one) have gone.
         """
         self.next = (self.next + count) & 0xFFFFFFFF
 
@@ -72,7 +72,7 @@ class ReceiveWindow:
     @ivar size: The window that we offer, which never changes.
     @ivar reserve: How many delivered bytes stay unacknowledged on purpose, so
         that the phone may send fewer than C{size} ahead (see
-        L{muxd.device.sharing}).
+        L{muxd.device.windowsharing}).
     """
 
     __slots__ = ("acknowledged", "delivered", "expected", "reserve", "size")
@@ -118,6 +118,6 @@ class ReceiveWindow:
 
     def admits(self, count: int) -> bool:
         """
-        Whether so many more bytes are within the offered window.
+        Whether this many more bytes are within the offered window.
         """
         return ((self.expected - self.acknowledged) & 0xFFFFFFFF) + count <= self.size

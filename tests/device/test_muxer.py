@@ -69,7 +69,7 @@ class PacketTests(SynchronousTestCase):
             phone = ScriptedPhone.ready(version)
             said: list[bytes] = []
             self.patch(
-                phone.muxer.complaints, "controlReceived", lambda b, s=said: s.append(bytes(b))
+                phone.muxer.phoneLog, "controlReceived", lambda b, s=said: s.append(bytes(b))
             )
             side = phone.open()
             phone.deliver(phone.packet(MuxProtocol.CONTROL, b"\x05hot"), side.packet(b"x"))

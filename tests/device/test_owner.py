@@ -25,7 +25,7 @@ class Narrow:
         self.label = muxer.label
         self.limits = muxer.limits
         self.counters = muxer.counters
-        self.complaints = muxer.complaints
+        self.phoneLog = muxer.phoneLog
         self.outbound = muxer.outbound
         self.delayed = muxer.delayed
         self.sessionOpened = muxer.sessionOpened

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from muxd.device.muxer import Muxer, MuxerState
-from muxd.device.opening import Opening
+from muxd.device.opening import PendingSession
 from muxd.device.states import ESTABLISHED, FLUSHING, HALF_CLOSED, HALF_CLOSING
 from muxd.limits import Limits
 from muxd.testing.packets import Segment
@@ -218,7 +218,7 @@ class World:
         seq, window = script.near(), script.choose(WINDOWS)
         for app in self.apps:
             key = -1 if app.key is None else app.key
-            if isinstance(self.muxer._sessions.get(key), Opening):
+            if isinstance(self.muxer._sessions.get(key), PendingSession):
                 self.segment(app, seq, 1, SYN | ACK, window)
 
     def write(self, script: Script) -> None:

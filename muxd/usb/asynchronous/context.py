@@ -107,7 +107,7 @@ class TransferContext(Transfers):
             raise TypeError(f"expected a device of libusb 1.0, got one of {backend!r}")
         library = _bind(backend.lib._handle)
         pointer = ctypes.cast(backend.ctx, c_void_p)
-        # pyusb shows its handle to nobody; this is where it keeps it.
+        # pyusb has no public name for its handle; this is where it keeps it.
         handle = device._ctx.managed_open().handle
         super().__init__(library, pointer.value or 0, handle.value)
         self._polled = library

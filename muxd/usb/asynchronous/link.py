@@ -333,7 +333,7 @@ class AsynchronousLink:
 
     def _failLater(self, reason: str) -> None:
         """
-        A packet could not be submitted.  Whoever is sending it has not finished
+        A packet could not be submitted.  The session that is sending it has not finished
         with it, and must not be told in the midst of that.
         """
         self._reactor.callLater(0, self._fail, reason)
@@ -429,7 +429,7 @@ class AsynchronousLink:
 
     def _lookAgain(self) -> None:
         """
-        Nobody tells of what comes back when the descriptor has hung up.
+        Nothing tells of what comes back when the descriptor has hung up.
         """
         self._retry = self._reactor.callLater(self._limits.memoryRetry, self._lookAgain)
         self.handleEvents()

@@ -13,7 +13,7 @@ under way; time in which there were none says nothing of the bus.  Older
 measurements count less and less.
 
 Where much is under way, packets are as large as they may be: a quarter of the
-processor's time for a byte is gone with that, and on such a bus it costs nobody a
+processor's time for a byte is gone with that, and on such a bus it costs no session a
 noticeable wait.
 """
 
@@ -59,7 +59,7 @@ class BusPace:
 
     def ended(self, size: int) -> None:
         """
-        So many bytes have come back together, since the last ones did.
+        This many bytes have come back together, since the last ones did.
         """
         now = self._seconds()
         self._time = self._time * MEMORY + now - self._since

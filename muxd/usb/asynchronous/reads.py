@@ -66,7 +66,7 @@ class Reads:
 
     def prepare(self, count: int) -> None:
         """
-        Have so many transfers from now on.
+        Have this many transfers from now on.
         """
         for _ in range(count):
             self._unread.append(self._context.transfer(self._interface.input, READ_SIZE))

@@ -4,7 +4,7 @@ The stalls of a phone in the asynchronous engine.
 
 It is a request to the phone that clears a stall, and Linux gives the phone five
 seconds to answer.  So that is done in a thread.  It is not enough: until then the
-kernel makes everybody wait who wants anything of this phone, be it to submit a
+kernel makes every caller wait that wants anything of this phone, be it to submit a
 transfer or to ask for those that have ended.  So the link does nothing of that as
 long as the thread has the phone, and the reactor goes on with everything else.
 """

@@ -1,12 +1,12 @@
 """
-Tests of L{muxd.device.sharing}, alone and by way of sessions.
+Tests of L{muxd.device.windowsharing}, alone and by way of sessions.
 """
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.device.sharing import WindowSharing
+from muxd.device.windowsharing import WindowSharing
 from tests.device.links import ACK, PhoneSide, ScriptedPhone
 
 WINDOW = 131072

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.device.test_complaints -*-
+# -*- test-case-name: tests.device.test_phonelog -*-
 """
 Trouble with a phone, counted always and logged as often as bears reading.
 """
@@ -15,10 +15,10 @@ from muxd.ratelimit import RateLimit
 from muxd.wire.mux import ControlKind, phoneText
 
 INFORMATION = 1000
-"""So much a minute is told to who debugs: more than comes with sessions."""
+"""How many lines a minute are logged for debugging: more than comes with sessions."""
 
 
-class Complaints:
+class PhoneLog:
     """
     What we say of a phone, and what it says of us.
     """

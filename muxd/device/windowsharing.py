@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.device.test_sharing -*-
+# -*- test-case-name: tests.device.test_windowsharing -*-
 """
 How far ahead of us a phone may send, when several of its sessions do.
 
@@ -16,10 +16,10 @@ are not acknowledged, so the phone never stands still.
 
 The window in a segment never changes, as no phone is known to have seen that
 (protocol 3.1).  What a session may not use is taken away by leaving as many bytes
-unacknowledged although they have been delivered: its I{reserve}.  Whoever falls
+unacknowledged although they have been delivered: its I{reserve}.  A session that falls
 silent has them acknowledged by the timer (see L{muxd.device.acknowledging}).
 
-Who receives bulk data is counted anew for every four windows' worth of it, in
+Sessions that receive bulk data are counted anew for every four windows' worth of it, in
 bytes rather than in seconds: no clock is read here, and an idle phone costs
 nothing.
 """
@@ -29,7 +29,7 @@ from __future__ import annotations
 from typing import Protocol
 
 FEW = 4
-"""So many sessions share the window with little in the phone's queue."""
+"""How many sessions share the window with little in the phone's queue."""
 
 EPOCH = 4
 """Windows' worth of bulk data after which is counted anew."""
@@ -42,7 +42,7 @@ class Sharer(Protocol):
 
     def reserve(self, size: int) -> None:
         """
-        Leave so many delivered bytes unacknowledged from now on.
+        Leave this many delivered bytes unacknowledged from now on.
         """
 
 
@@ -67,14 +67,14 @@ class WindowSharing:
 
     def saw(self, size: int) -> None:
         """
-        The phone has sent a payload of so many bytes.
+        The phone has sent a payload of this many bytes.
         """
         if size > self.packet:
             self.packet = size
 
     def received(self, session: Sharer, size: int) -> None:
         """
-        The session has received so many bytes of bulk data.
+        The session has received this many bytes of bulk data.
         """
         self._next[session] = None
         self._counted += size
@@ -102,7 +102,7 @@ class WindowSharing:
 
     def _shareOf(self, count: int) -> int:
         """
-        How far the phone may be ahead in each of so many sessions.
+        How far the phone may be ahead in each of this many sessions.
         """
         if count == 1:
             return self._window

@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.device.complaints}.
+Tests of L{muxd.device.phonelog}.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from twisted.logger import LogLevel, globalLogPublisher
 from twisted.logger import formatEvent as text
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.device.complaints import INFORMATION, Complaints
 from muxd.device.counters import MuxerCounters
+from muxd.device.phonelog import INFORMATION, PhoneLog
 
 
-class ComplaintsTests(SynchronousTestCase):
+class PhoneLogTests(SynchronousTestCase):
     """
     What is counted, and what is said.
     """
 
     def setUp(self) -> None:
         """
-        Complaints about one phone, and a log to read.
+        PhoneLog about one phone, and a log to read.
         """
         self.clock = Clock()
         self.counters = MuxerCounters()
-        self.complaints = Complaints(self.clock, "phone", self.counters)
+        self.phoneLog = PhoneLog(self.clock, "phone", self.counters)
         self.log = EventLoggingObserver()
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
@@ -40,9 +40,9 @@ class ComplaintsTests(SynchronousTestCase):
         """
         Every breach is counted; of its kind only the first is logged.
         """
-        self.complaints.add("duplicates", "one")
-        self.complaints.add("duplicates", "two")
-        self.complaints.add("overruns", "three")
+        self.phoneLog.add("duplicates", "one")
+        self.phoneLog.add("duplicates", "two")
+        self.phoneLog.add("overruns", "three")
         self.assertEqual((self.counters.duplicates, self.counters.overruns), (2, 1))
         self.assertEqual(
             self.said(),
@@ -58,16 +58,16 @@ class ComplaintsTests(SynchronousTestCase):
         debugging, and what is unknown is somewhere between.
         """
         for kind in (3, 5, 7, 4):
-            self.complaints.controlReceived(bytes([kind]) + b"hello\n")
+            self.phoneLog.controlReceived(bytes([kind]) + b"hello\n")
         levels = [LogLevel.warn, LogLevel.warn, LogLevel.debug, LogLevel.info]
         self.assertEqual(self.said(), [(level, "phone says: hello") for level in levels])
-        self.complaints.stop()
+        self.phoneLog.stop()
 
     def test_noKind(self) -> None:
         """
         CONTROL without a kind is malformed.
         """
-        self.complaints.controlReceived(b"")
+        self.phoneLog.controlReceived(b"")
         self.assertEqual(self.counters.malformed, 1)
 
     def test_flood(self) -> None:
@@ -75,9 +75,9 @@ class ComplaintsTests(SynchronousTestCase):
         A phone that goes on complaining, in ever new words, is summarised.
         """
         for number in range(100):
-            self.complaints.controlReceived(b"\x03error %d" % number)
+            self.phoneLog.controlReceived(b"\x03error %d" % number)
         self.assertEqual(len(self.log), 5)
-        self.complaints.stop()
+        self.phoneLog.stop()
         self.assertEqual(self.said()[-1], (LogLevel.warn, "phone said 95 more like that"))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -87,16 +87,16 @@ class ComplaintsTests(SynchronousTestCase):
         among all that are told.
         """
         for number in range(INFORMATION + 7):
-            self.complaints.controlReceived(b"\x07line %d" % number)
+            self.phoneLog.controlReceived(b"\x07line %d" % number)
         self.assertEqual(len(self.log), INFORMATION)
-        self.complaints.controlReceived(b"\x03hot")
+        self.phoneLog.controlReceived(b"\x03hot")
         self.assertEqual(self.said()[-1], (LogLevel.warn, "phone says: hot"))
         self.clock.advance(60)
         self.assertEqual(self.said()[-1], (LogLevel.debug, "phone said 7 more like that"))
-        self.complaints.controlReceived(b"\x07again")
+        self.phoneLog.controlReceived(b"\x07again")
         self.assertEqual(self.said()[-1], (LogLevel.debug, "phone says: again"))
         for _ in range(INFORMATION):
-            self.complaints.controlReceived(b"\x07line")
-        self.complaints.stop()
+            self.phoneLog.controlReceived(b"\x07line")
+        self.phoneLog.stop()
         self.assertEqual(self.said()[-1], (LogLevel.debug, "phone said 1 more like that"))
         self.assertEqual(self.clock.getDelayedCalls(), [])
