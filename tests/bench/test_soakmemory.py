@@ -50,6 +50,8 @@ class InternedTests(SynchronousTestCase):
         """
         if not mallocBytes():
             raise SkipTest("this C library does not say what it has given out")
+        if sys.version_info[:2] == (3, 12):
+            raise SkipTest("Python 3.12 never gives interned strings back")
         if sys.version_info[:2] == (3, 11):  # Others keep them otherwise.
             self.assertGreater(self.growth(""), 500_000)
         self.assertLess(self.growth("growInternedStrings()"), 200_000)

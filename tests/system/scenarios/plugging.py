@@ -69,7 +69,7 @@ def replug(stage: Stage) -> None:
 def unplugBusy(stage: Stage) -> None:
     """
     A phone that is pulled out in the middle of transfers in both directions ends its
-    streams, and nobody else's: another phone's goes on, and it can be plugged in again.
+    streams, and no others: another phone's goes on, and it can be plugged in again.
     """
     phone = stage.phone()
     other = stage.phone(PhoneSettings(serial=otherSerial(1)))

@@ -64,7 +64,7 @@ def held(stage: Stage) -> None:
 def heldCamera(stage: Stage) -> None:
     """
     So is one whose camera a program holds in the configuration that a kernel chooses, which
-    keeps everybody from choosing the one with a mux interface.
+    keeps all programs from choosing the one with a mux interface.
     """
     _hold(stage, configuration=1, interface=0)
 
