@@ -149,6 +149,7 @@ class ClientTests(ServingTestCase):
         for name, data in everything(most).items():
             with self.subTest(name):
                 client.send(Message(1, MessageType.PLIST, 1, data))
+                self.settle()
                 (answer,) = client.plists()
                 self.assertEqual(answer["Number"], Result.BAD_COMMAND)
         self.assertEqual(client.result(MessageType="Nonsense"), Result.BAD_COMMAND)
@@ -168,6 +169,8 @@ class ClientTests(ServingTestCase):
             with self.subTest(name):
                 values = {"PairRecordID": "x", "PairRecordData": data}
                 self.assertEqual(client.result(MessageType="SavePairRecord", **values), EINVAL)
+            # A request of this length takes a whole turn; the next one waits for its own.
+            self.settle()
         self.assertEqual(list(directory.iterdir()), [])
         directory.rmdir()
 
