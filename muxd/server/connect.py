@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from muxd.device.errors import NoFreePort, ProtocolViolation
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
-from muxd.net.pipe import Pipe, PipeEnd
+from muxd.net.pipe import Pipe, PipeEnd, PipeState
 from muxd.wire.messages import Result
 
 _log = Logger()
@@ -118,6 +118,32 @@ class ConnectAttempt:
         if self._connecting is not None:
             self._connecting.cancel()
 
+    @property
+    def clientEnd(self) -> PipeEnd:
+        """
+        The client's end of the pipe, which takes the client's protocol's place.
+        """
+        return self.pipe.first
+
+    @property
+    def isJoined(self) -> bool:
+        """
+        Whether bytes flow both ways.
+        """
+        return self.pipe.state is PipeState.JOINED
+
+    def clientFinished(self) -> None:
+        """
+        The client has finished sending.
+        """
+        self.clientEnd.readConnectionLost()
+
+    def clientLost(self, reason: Failure) -> None:
+        """
+        The client's connection is over.
+        """
+        self.clientEnd.connectionLost(reason)
+
     def join(self, client: ITransport, held: bytes) -> None:
         """
         Let the bytes flow.
@@ -126,8 +152,8 @@ class ConnectAttempt:
         @param held: What the client sent behind its request.
         """
         if held:
-            self.pipe.first.dataReceived(held)
-        self.pipe.first.makeConnection(client)
+            self.clientEnd.dataReceived(held)
+        self.clientEnd.makeConnection(client)
 
     def _pipeClosed(self, reason: Failure) -> None:
         self._ended(self.pipe)

@@ -19,7 +19,7 @@ from muxd.interfaces import AttachedDevice
 from muxd.net.credentials import ownerOf
 from muxd.net.hangup import hasHungUp, peerOf
 from muxd.net.peers import Presence
-from muxd.net.pipe import Joinable, PipeState
+from muxd.net.pipe import Joinable
 from muxd.net.sockets import letGo, readAtOnce, readPlainly
 from muxd.server.clients import ClientDetails, Introduction
 from muxd.server.commands import Reply
@@ -147,7 +147,7 @@ class ControlProtocol(Protocol):
         self._inputEnded = True
         if self.state is State.CONNECTED:
             assert self._attempt is not None
-            self._attempt.pipe.first.readConnectionLost()
+            self._attempt.clientFinished()
             return
         if self.state is State.WAITING:
             self._leaveBehind()
@@ -187,7 +187,7 @@ class ControlProtocol(Protocol):
         if attempt is None:
             return
         if state is State.CONNECTED:
-            attempt.pipe.first.connectionLost(reason)
+            attempt.clientLost(reason)
         else:
             self.server.counters.cancelledConnects += 1
             attempt.cancel()
@@ -263,7 +263,7 @@ class ControlProtocol(Protocol):
             self._inputEnded = True
         elif self.state is not State.CONNECTED:
             self._close()
-        elif self._attempt is not None and self._attempt.pipe.state is PipeState.JOINED:
+        elif self._attempt is not None and self._attempt.isJoined:
             self._abort()
 
     # The life of a request.
@@ -384,7 +384,7 @@ class ControlProtocol(Protocol):
         """
         self.server.counters.connects += 1
         self._enter(State.CONNECTED)
-        client = attempt.pipe.first
+        client = attempt.clientEnd
         client.consumer = self._output.release()
         client.consumer.write(encodeResult(self.version, tag, Result.OK))
         # An instance attribute on purpose: one call less for every read.
