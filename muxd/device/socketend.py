@@ -172,7 +172,7 @@ class SocketEnd:
 
     def refused(self, reason: Failure) -> None:
         """
-        Give the socket back, if anybody is still there.
+        Give the socket back, if the client is still there.
         """
         self._loop.forget(self.socket.fileno())
         self._opening = None

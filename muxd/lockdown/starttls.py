@@ -62,7 +62,7 @@ class _Told(Protocol):
 
     def handshakeCompleted(self) -> None:
         """
-        Call back whoever has asked to be told.
+        Call back the caller that has asked to be told.
         """
         self._upgradable.secured()
 
@@ -135,7 +135,7 @@ class _Secured(Protocol):
     """
     Connects a service when the handshake is done.
 
-    What is written earlier waits in TLS, which pauses whoever wrote it; and a service that
+    What is written earlier waits in TLS, which pauses its writer; and a service that
     is paused may pause what the handshake comes by.
     """
 

@@ -37,7 +37,7 @@ Descriptors of the process, files of the system, and memory of two kinds.
 def watchAccept(port: IListeningPort, failed: Callable[[OSError], object]) -> None:
     """
     Have C{failed} called instead of Twisted's own handling whenever a port cannot let
-    somebody in for want of something.  It stops the port's reading.
+    a client for want of something.  It stops the port's reading.
     """
     if isinstance(port, Port):
         port.socket = _WatchedSocket(port.socket, failed)

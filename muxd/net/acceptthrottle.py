@@ -157,7 +157,7 @@ class AcceptThrottle:
             self._pause()
             return
         self._close()
-        if self._limit.admit(f"pauses as nobody could be accepted: {error.strerror}"):
+        if self._limit.admit(f"pauses as no client could be accepted: {error.strerror}"):
             self._log.warn(
                 "not accepting clients: {error}; {remedy}",
                 error=error.strerror,

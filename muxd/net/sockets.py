@@ -206,7 +206,7 @@ class SocketWriter:
     def _countTaken(self) -> None:
         """
         Know from now on whether the rest is being taken, however slowly: that is when
-        somebody waits for it.
+        its reader waits for it.
         """
         transport: Any = self._transport
         send = transport.writeSomeData
@@ -218,7 +218,7 @@ class SocketWriter:
             return sent
 
         # An attribute of the one transport that we were given: the class is
-        # everybody's.
+        # shared by all of its kind.
         transport.writeSomeData = sendAndCount
 
     def resumeProducing(self) -> None:
@@ -247,7 +247,7 @@ def readPlainly(transport: Any) -> None:
     """
     if isinstance(transport, Connection) and type(transport).doRead is not Connection.doRead:
         # An attribute of the one transport that we were given: the class is
-        # everybody's.
+        # shared by all of its kind.
         reader: Any = transport
         reader.doRead = partial(Connection.doRead, transport)
 

@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.phone.test_service -*-
 """
 Simulated iPhones for any usbmuxd: on this machine's USB stack, or on that of
-whoever speaks USB/IP.
+any host that speaks USB/IP.
 
 C{twistd iphone} runs one of these, and so may a test of any program::
 

@@ -152,7 +152,7 @@ class AtomicFiles:
 
     def complaint(self) -> str:
         """
-        What is wrong with the directory: by whom else what is in it could be changed.
+        What is wrong with the directory: which other users could change what is in it.
 
         @return: Empty if there is nothing.
         @raise OSError: It cannot be looked at.
@@ -293,7 +293,7 @@ class AtomicFiles:
     def _giveToOwner(self, descriptor: int, directory: int | None) -> None:
         """
         What root writes belongs to who owns the directory, as that user's daemon has to
-        read it when its turn comes.  Whoever owns a directory can do with its files what
+        read it when its turn comes.  The owner of a directory can do with its files what
         they like anyway.
         """
         if directory is None or os.geteuid() != 0:

@@ -3,7 +3,7 @@
 How many bytes wait for all clients together, and for those of each user.
 
 One client can have no more waiting than its queue allows, and that is not little.  A user
-may have thousands of clients, and memory is everybody's.  So what waits is put to the
+may have thousands of clients, and memory is shared.  So what waits is put to the
 account of the user whose clients it waits for, and when that or all accounts together are
 too much, the client that has let the user with the most wait the longest is dropped.
 

@@ -153,7 +153,7 @@ class FastLane:
 
 class _Adopter(Factory):
     """
-    Makes the protocol of a client of whom something has been read.
+    Makes the protocol of a client from which something has been read.
     """
 
     noisy = False

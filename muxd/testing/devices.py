@@ -51,7 +51,7 @@ class FakeConnection:
         @param budget: How much it will read at first; None is everything.
         """
         protocol = self.factory.buildProtocol(FakeAddress())
-        assert protocol is not None, "nobody wants this connection any more"
+        assert protocol is not None, "this connection is not wanted any more"
         transport = self.transport = BudgetTransport(self._clock, budget, protocol)
         protocol.makeConnection(transport)
         self.result.callback(protocol)

@@ -208,13 +208,13 @@ class BudgetTransport:
 
     def getPeer(self) -> IAddress:
         """
-        Nobody.
+        The same address: there is no peer.
         """
         return FakeAddress("peer")
 
     def getHost(self) -> IAddress:
         """
-        Nobody.
+        The same address: there is no peer.
         """
         return FakeAddress("host")
 

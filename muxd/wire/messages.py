@@ -242,7 +242,7 @@ def writePlist(values: Mapping[str, Any]) -> bytes:
     A property list as XML, the only form that every client reads
     (protocol 4.2).
 
-    @raise ValueError: XML cannot hold it.  A binary property list that somebody
+    @raise ValueError: XML cannot hold it.  A binary property list that a client
         sent may contain what has no place there.
     @raise TypeError: No property list can.
     """

@@ -176,7 +176,7 @@ class ShortTests(AcceptTestCase):
                 # There is nothing to be read, and it is not the end either.
                 self.assertRaises(BlockingIOError, client.recv, 1)
             throttle.stop()
-            self.assertIn("... and 4 more pauses as nobody could be accepted", self.texts()[-1])
+            self.assertIn("... and 4 more pauses as no client could be accepted", self.texts()[-1])
             self.logged.clear()
 
     def test_allPorts(self) -> None:
