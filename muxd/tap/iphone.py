@@ -12,7 +12,6 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.logger import LogLevel
 from twisted.python import usage
 
-from muxd.net.serverstrings import onLoopback
 from muxd.phone.bus.descriptors import Speed
 from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.trust import Owner
@@ -131,9 +130,9 @@ Examples:
             self.service = IphoneService(
                 self.reactor,
                 self._phones(),
-                usbip=[onLoopback(endpoint) for endpoint in usbip],
+                usbip=usbip,
                 controller=VirtualController(self.reactor) if self["vhci"] else None,
-                control=[onLoopback(endpoint) for endpoint in self["control"]],
+                control=self["control"],
                 plugged=not self["unplugged"],
                 quit=self._quit,
             )

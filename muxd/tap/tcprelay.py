@@ -26,7 +26,6 @@ from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.selection import Network
 from muxd.limits import LIMITS
 from muxd.net.localport import LocalPort, localAddresses
-from muxd.net.serverstrings import onLoopback
 from muxd.relay import BUFFER, RelayEndpoint, RelayService, Route
 from muxd.tap.forwards import FORWARD, eachForward, forwards
 from muxd.tap.master import ProcessMaster
@@ -271,7 +270,7 @@ Examples:
         return accessAt(self.reactor, address)
 
     def _pairs(self) -> list[Route]:
-        return [Route(onLoopback(listen), to) for listen, to in self["pairs"]]
+        return [Route(listen, to) for listen, to in self["pairs"]]
 
 
 class TcprelayService(ProcessMaster, RelayService):
