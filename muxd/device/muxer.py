@@ -29,6 +29,7 @@ from muxd.device.counters import MuxerCounters
 from muxd.device.errors import HandshakeTimeout, NoFreePort, UnsupportedVersion
 from muxd.device.framing import COUNTER, Framing
 from muxd.device.lending import lender
+from muxd.device.observing import SegmentObserver
 from muxd.device.opening import PendingSession, SessionRequest
 from muxd.device.outbound import Outbound
 from muxd.device.owner import Addressee, Receiver
@@ -83,6 +84,7 @@ class Muxer:
     @ivar phoneLog: What was wrong with it.
     @ivar outbound: What waits to be sent; not before ACTIVE.
     @ivar delayed: Acknowledgements that wait for a timer; not before ACTIVE.
+    @ivar observer: Is shown all segments; None if nothing looks (see L{observe}).
     """
 
     outbound: Outbound
@@ -106,6 +108,7 @@ class Muxer:
         self._handshakeTimer: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
         self._lost: Failure | None = None
+        self.observer: SegmentObserver | None = None
 
     # Life
 
@@ -238,7 +241,17 @@ class Muxer:
             return NoFreePort(string=f"{self.label} has {len(self._ports)} sessions already")
         return sourcePort
 
+    def observe(self, observer: SegmentObserver | None) -> None:
+        """
+        Show all segments from now on to this observer, and to no other one.
+        """
+        self.observer = observer
+        if self.version:
+            self.outbound.observer = observer
+
     def _open(self, sourcePort: int, port: int, request: SessionRequest) -> PendingSession:
+        if self.observer is not None:
+            self.observer.sessionOpening(sourcePort, port)
         opening = PendingSession(self, sourcePort, port, request)
         self._sessions[port << 16 | sourcePort] = opening
         return opening
@@ -317,6 +330,9 @@ class Muxer:
         @param start: Where its payload begins.
         @param size: How many bytes that has.
         """
+        if self.observer is not None:
+            header = TCP_HEADER.size
+            self.observer.segmentReceived(memory, start - header, header + size)
         session = self._sessions.get(memory.sourcePort << 16 | memory.destinationPort)
         if session is None:
             self._stray(memory.sourcePort, memory.destinationPort, memory.seq, memory.flags)
@@ -404,6 +420,7 @@ class Muxer:
             smallWrite=self.limits.smallWrite,
             controlQueue=self.limits.controlQueue,
         )
+        self.outbound.observer = self.observer
         self.delayed = DelayedAcknowledgements(
             self.clock,
             self.outbound,

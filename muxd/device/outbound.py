@@ -44,8 +44,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from muxd.device.counters import MuxerCounters
 from muxd.device.framing import Framing
+from muxd.device.observing import SegmentObserver
 from muxd.interfaces import ILendingLink
-from muxd.wire.mux import Flags
+from muxd.net.packetmemory import PacketMemory
+from muxd.wire.mux import TCP_HEADER, Flags
 
 if TYPE_CHECKING:
     from muxd.device.ends import SessionEnd
@@ -112,6 +114,8 @@ class Sender(Ported, Protocol):
 class Outbound:
     """
     The queues in front of one link.
+
+    @ivar observer: Is shown all segments that are sent; None if nothing looks.
     """
 
     def __init__(
@@ -140,6 +144,7 @@ class Outbound:
         self._ready: deque[Sender] = deque()
         self._endedReady = 0
         self._strays: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self.observer: SegmentObserver | None = None
 
     @property
     def backlog(self) -> int:
@@ -313,7 +318,16 @@ class Outbound:
         memory = link.borrow(framing.overhead)
         size = framing.write(memory, 0, source, destination, seq, ack, flags, window)
         self._counters.packetsSent += 1
+        if self.observer is not None:
+            self._observed(self.observer, memory, size)
         link.transmit(memory, size)
+
+    def _observed(self, observer: SegmentObserver, memory: PacketMemory, length: int) -> None:
+        """
+        Show a packet of this many bytes.
+        """
+        start = self._framing.overhead - TCP_HEADER.size
+        observer.segmentSent(memory, start, length - start)
 
     def _answerStray(self) -> None:
         (source, destination), ack = self._strays.popitem(last=False)
@@ -347,6 +361,8 @@ class Outbound:
         counters = self._counters
         counters.packetsSent += 1
         counters.bytesSent += size
+        if self.observer is not None:
+            self._observed(self.observer, memory, length)
         link.transmit(memory, length)
         end.sent()
         return size
