@@ -6,7 +6,23 @@ each costs one addition.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
+from typing import assert_never
+
+
+class Breach(enum.Enum):
+    """
+    A rule of the protocol that a phone has broken; its value is the name for logs.
+    """
+
+    MALFORMED = "malformed"
+    COUNTER_GAP = "counterGaps"
+    DUPLICATE = "duplicates"
+    SEQUENCE_GAP = "sequenceGaps"
+    OVERRUN = "overruns"
+    BAD_ACKNOWLEDGEMENT = "badAcknowledgements"
+    UNEXPECTED_FLAGS = "unexpectedFlags"
 
 
 @dataclass(slots=True)
@@ -50,3 +66,25 @@ class MuxerCounters:
     unexpectedFlags: int = 0
     strays: int = 0
     straysUnanswered: int = 0
+
+    def breached(self, breach: Breach) -> None:
+        """
+        The phone has broken a rule: count it.
+        """
+        match breach:
+            case Breach.MALFORMED:
+                self.malformed += 1
+            case Breach.COUNTER_GAP:
+                self.counterGaps += 1
+            case Breach.DUPLICATE:
+                self.duplicates += 1
+            case Breach.SEQUENCE_GAP:
+                self.sequenceGaps += 1
+            case Breach.OVERRUN:
+                self.overruns += 1
+            case Breach.BAD_ACKNOWLEDGEMENT:
+                self.badAcknowledgements += 1
+            case Breach.UNEXPECTED_FLAGS:
+                self.unexpectedFlags += 1
+            case _:
+                assert_never(breach)

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.device.acknowledging import DelayedAcknowledgements
-from muxd.device.counters import MuxerCounters
+from muxd.device.counters import Breach, MuxerCounters
 from muxd.device.errors import HandshakeTimeout, NoFreePort, UnsupportedVersion
 from muxd.device.framing import COUNTER, Framing
 from muxd.device.lending import lender
@@ -369,7 +369,7 @@ class Muxer:
         if self.state is MuxerState.ENDED:
             return
         if size < V1_HEADER.size:
-            self.phoneLog.add("malformed", f"expected a header of 8 bytes, got {size}")
+            self.phoneLog.add(Breach.MALFORMED, f"expected a header of 8 bytes, got {size}")
             return
         memory.readHeader(start)
         protocol = memory.protocol
@@ -379,7 +379,7 @@ class Muxer:
         header = V1_HEADER if self.version < 2 else V2_HEADER
         if self.version == 2:
             if size < header.size:
-                self.phoneLog.add("malformed", f"expected 16 bytes, got {size}")
+                self.phoneLog.add(Breach.MALFORMED, f"expected 16 bytes, got {size}")
                 return
             counter = int.from_bytes(memory.read(start + COUNTER_AT, 2), "big")
             if counter != (self._framing.received + 1) & COUNTER:
@@ -391,14 +391,14 @@ class Muxer:
         elif protocol == MuxProtocol.TCP:
             self._unusualSegmentReceived(memory, start, header.size, rest)
         else:
-            self.phoneLog.add("malformed", f"expected CONTROL or TCP, got protocol {protocol}")
+            self.phoneLog.add(Breach.MALFORMED, f"expected CONTROL or TCP, got protocol {protocol}")
 
     def _versionReceived(self, body: Buffer) -> None:
         if self.state is not MuxerState.NEGOTIATING:
-            self.phoneLog.add("malformed", "expected no VERSION after the first one")
+            self.phoneLog.add(Breach.MALFORMED, "expected no VERSION after the first one")
             return
         if len(body) < VERSION_BODY.size:
-            self.phoneLog.add("malformed", f"VERSION: expected 12 bytes, got {len(body)}")
+            self.phoneLog.add(Breach.MALFORMED, f"VERSION: expected 12 bytes, got {len(body)}")
             return
         major, minor, _ = VERSION_BODY.unpack_from(body)
         if major not in (1, 2):
@@ -451,15 +451,17 @@ class Muxer:
         @param size: How many follow.
         """
         if self.state is not MuxerState.ACTIVE:
-            self.phoneLog.add("malformed", "expected VERSION, got a segment")
+            self.phoneLog.add(Breach.MALFORMED, "expected VERSION, got a segment")
             return
         if size < TCP_HEADER.size:
-            self.phoneLog.add("malformed", f"expected a TCP header of 20 bytes, got {size}")
+            self.phoneLog.add(Breach.MALFORMED, f"expected a TCP header of 20 bytes, got {size}")
             return
         memory.readSegment(self.version, start)
         offset = memory.dataOffset
         if offset != DATA_OFFSET:
-            self.phoneLog.add("malformed", f"expected TCP data offset 0x50, got 0x{offset:02x}")
+            self.phoneLog.add(
+                Breach.MALFORMED, f"expected TCP data offset 0x50, got 0x{offset:02x}"
+            )
             return
         skipped = header + TCP_HEADER.size
         self._segmentReceived(memory, start + skipped, size - TCP_HEADER.size)
@@ -482,6 +484,6 @@ class Muxer:
         """
         if self._framing.received != COUNTER:
             self.phoneLog.add(
-                "counterGaps",
+                Breach.COUNTER_GAP,
                 f"expected packet {(self._framing.received + 1) & COUNTER}, got {counter}",
             )

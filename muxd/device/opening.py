@@ -15,6 +15,7 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionRefusedError, TimeoutError
 from twisted.python.failure import Failure
 
+from muxd.device.counters import Breach
 from muxd.device.session import Session
 from muxd.device.window import ReceiveWindow, SendWindow
 from muxd.net.packetmemory import PacketMemory
@@ -91,7 +92,9 @@ class PendingSession:
             receive = ReceiveWindow(owner.limits.receiveWindow)
             receive.begin(seq)
             if not self._send.acknowledge(ack, window):
-                owner.phoneLog.add("badAcknowledgements", f"SYN|ACK: expected ack 1, got {ack}")
+                owner.phoneLog.add(
+                    Breach.BAD_ACKNOWLEDGEMENT, f"SYN|ACK: expected ack 1, got {ack}"
+                )
             owner.counters.sessionsOpened += 1
             self._timer.cancel()
             self._establish(receive)

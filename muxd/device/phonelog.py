@@ -9,7 +9,7 @@ from constantly import NamedConstant
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
-from muxd.device.counters import MuxerCounters
+from muxd.device.counters import Breach, MuxerCounters
 from muxd.interfaces import Buffer
 from muxd.ratelimit import RateLimit
 from muxd.wire.mux import ControlKind, phoneText
@@ -32,23 +32,23 @@ class PhoneLog:
         """
         self._label = label
         self._counters = counters
-        self._told: set[str] = set()
+        self._told: set[Breach] = set()
         self._trouble = RateLimit(clock, self._summariseTrouble)
         self._information = RateLimit(clock, self._summariseInformation, burst=INFORMATION)
 
-    def add(self, counter: str, text: str) -> None:
+    def add(self, breach: Breach, text: str) -> None:
         """
         The phone broke a rule: count it, and say so the first time.
 
-        @param counter: The name of one of L{MuxerCounters}.
+        @param text: What was expected, and what came.
         """
-        setattr(self._counters, counter, getattr(self._counters, counter) + 1)
-        if counter not in self._told:
-            self._told.add(counter)
+        self._counters.breached(breach)
+        if breach not in self._told:
+            self._told.add(breach)
             self._log.warn(
-                "{udid} broke the protocol ({counter}): {text}",
+                "{udid} broke the protocol ({breach}): {text}",
                 udid=self._label,
-                counter=counter,
+                breach=breach.value,
                 text=text,
             )
 
@@ -60,7 +60,7 @@ class PhoneLog:
         not, is twenty times what it takes to hold it back.
         """
         if not body:
-            self.add("malformed", "CONTROL: expected a kind, got nothing")
+            self.add(Breach.MALFORMED, "CONTROL: expected a kind, got nothing")
             return
         kind = body[0]
         if kind == ControlKind.INFORMATION:

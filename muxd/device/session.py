@@ -22,6 +22,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from muxd.device.counters import Breach
 from muxd.device.ends import NO_END
 from muxd.device.errors import ProtocolViolation
 from muxd.device.states import (
@@ -244,7 +245,7 @@ class Session:
         owner = self.owner
         if not self.send.acknowledge(ack, window):
             owner.phoneLog.add(
-                "badAcknowledgements",
+                Breach.BAD_ACKNOWLEDGEMENT,
                 f"expected an acknowledgement up to {self.send.next}, got {ack}",
             )
         receive = self.receive
@@ -252,17 +253,18 @@ class Session:
             behind = receive.behind(seq)
             if behind < 0 and size:
                 self._violated(
-                    "sequenceGaps", f"expected seq {receive.expected}, got {seq}: bytes are missing"
+                    Breach.SEQUENCE_GAP,
+                    f"expected seq {receive.expected}, got {seq}: bytes are missing",
                 )
                 return
-            owner.phoneLog.add("duplicates", f"expected seq {receive.expected}, got {seq}")
+            owner.phoneLog.add(Breach.DUPLICATE, f"expected seq {receive.expected}, got {seq}")
             known = min(max(behind, 0), size)
             start += known
             size -= known
         if size:
             if not receive.admits(size):
                 self._violated(
-                    "overruns",
+                    Breach.OVERRUN,
                     f"expected at most {receive.size} bytes unacknowledged, got {size} more",
                 )
                 return
@@ -294,13 +296,13 @@ class Session:
                 )
             self.ended(Failure(ConnectionDone(text)) if text else connectionDone, reset=False)
         else:
-            self._violated("unexpectedFlags", f"expected flags 0x10, got 0x{flags:02x}")
+            self._violated(Breach.UNEXPECTED_FLAGS, f"expected flags 0x10, got 0x{flags:02x}")
 
-    def _violated(self, counter: str, text: str) -> None:
+    def _violated(self, breach: Breach, text: str) -> None:
         """
         The phone has lost the thread of this session, and only of this one.
         """
-        self.owner.phoneLog.add(counter, f"session {self.sourcePort}, port {self.port}: {text}")
+        self.owner.phoneLog.add(breach, f"session {self.sourcePort}, port {self.port}: {text}")
         self.ended(Failure(ProtocolViolation(text)), reset=True)
 
     def isHolding(self) -> bool:

@@ -4,13 +4,15 @@ Tests of L{muxd.device.phonelog}.
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import LogLevel, globalLogPublisher
 from twisted.logger import formatEvent as text
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.device.counters import MuxerCounters
+from muxd.device.counters import Breach, MuxerCounters
 from muxd.device.phonelog import INFORMATION, PhoneLog
 
 
@@ -40,9 +42,9 @@ class PhoneLogTests(SynchronousTestCase):
         """
         Every breach is counted; of its kind only the first is logged.
         """
-        self.phoneLog.add("duplicates", "one")
-        self.phoneLog.add("duplicates", "two")
-        self.phoneLog.add("overruns", "three")
+        self.phoneLog.add(Breach.DUPLICATE, "one")
+        self.phoneLog.add(Breach.DUPLICATE, "two")
+        self.phoneLog.add(Breach.OVERRUN, "three")
         self.assertEqual((self.counters.duplicates, self.counters.overruns), (2, 1))
         self.assertEqual(
             self.said(),
@@ -51,6 +53,20 @@ class PhoneLogTests(SynchronousTestCase):
                 (LogLevel.warn, "phone broke the protocol (overruns): three"),
             ],
         )
+
+    def test_everyBreach(self) -> None:
+        """
+        A breach is counted by the counter of its name, and by no other.
+        """
+        for breach in Breach:
+            before = asdict(self.counters)
+            self.phoneLog.add(breach, "something")
+            changed = {
+                name: count - before[name]
+                for name, count in asdict(self.counters).items()
+                if count != before[name]
+            }
+            self.assertEqual(changed, {breach.value: 1})
 
     def test_levels(self) -> None:
         """
