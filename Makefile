@@ -21,7 +21,7 @@ PORT ?= 27015
 SUMMARY := build/test-summary
 FUZZED := $(VENV)/.fuzzed
 
-# Which tests to run, if not all, and in how many processes: auto is one for each CPU.
+# Which tests to run, if not all, and in how many processes: auto is one more than there are CPUs.
 TESTS ?=
 WORKERS ?= auto
 

@@ -45,7 +45,7 @@ class Options(usage.Options):
         ["unit", None, "Leave out the tests that start processes."],
     ]
     optParameters = [
-        ["jobs", "j", 0, "Run so many processes; auto is one for each CPU.", str],
+        ["jobs", "j", 0, "Run so many processes; auto is one more than there are CPUs.", str],
         ["summary", None, None, "Write the closing line here, and do not print it."],
         ["deadline", None, 600, "Seconds after which to give up a test and show what hangs.", int],
     ]
@@ -58,10 +58,11 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """
-        How many CPUs there are for us.
+        How many CPUs there are for us.  Tests that wait for a thread or a socket leave
+        some of that to one process more.
         """
         if self["jobs"] == "auto":
-            self["jobs"] = len(os.sched_getaffinity(0))
+            self["jobs"] = len(os.sched_getaffinity(0)) + 1
         try:
             self["jobs"] = int(self["jobs"])
         except ValueError as error:
