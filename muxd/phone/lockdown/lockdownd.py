@@ -51,6 +51,9 @@ class LockdownState:
     @ivar syslog: Where it is written down.
     @ivar type: What it says it is.
     @ivar isMute: Whether it answers nothing.
+    @ivar isStrict: Whether a session is refused to a host whose BUID is another than when it was
+        paired.  What phones do is not known; hosts that share a pair record have been seen to
+        rely on their not minding.
     @ivar untrustedHost: The last host that has named itself without a pairing.
     """
 
@@ -76,6 +79,7 @@ class LockdownState:
         self.random = random
         self.type = LOCKDOWN
         self.isMute = False
+        self.isStrict = False
         self.untrustedHost = ""
 
     def factory(self) -> ServiceFactory:
@@ -206,7 +210,9 @@ class Lockdownd(AnsweringProtocol):
         if self._session is not None:
             return {"Error": "SessionActive"}
         pairing = self._state.trust.pairing(request.get("HostID"))
-        if pairing is None or pairing.systemBUID != request.get("SystemBUID"):
+        if pairing is None:
+            return {"Error": "InvalidHostID"}
+        if self._state.isStrict and pairing.systemBUID != request.get("SystemBUID"):
             return {"Error": "InvalidHostID"}
         self._session = pairing
         return {"SessionID": str(uuid4()).upper(), "EnableSessionSSL": True}

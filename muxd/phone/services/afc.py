@@ -3,7 +3,8 @@
 C{com.apple.afc}: a host that reads and writes the phone's files.
 
 Requests are performed one after the other.  Data that is written goes to the file
-as it comes, however long the packet is; answers wait until the host reads them, and
+as it comes, however long the packet is, and what is read comes from it as the host takes it,
+however much was asked for; answers wait until the host reads them, and
 no further request is looked at meanwhile.
 """
 
@@ -28,6 +29,7 @@ from muxd.phone.services.afcpackets import (
     Operation,
     Status,
     encode,
+    encodeHead,
     paths,
     strings,
     words,
@@ -36,8 +38,8 @@ from muxd.phone.services.afcpackets import (
 Answer = tuple[Operation, bytes, bytes]
 """Of a request: operation, body and data."""
 
-LOCKS = (2 | 4, 1 | 4, 8 | 4)
-"""Exclusive, shared, none: there is one session, so each succeeds."""
+PIECE = 1 << 16
+"""Bytes of a file that are read at once."""
 
 
 class AFC(Answering, Protocol):
@@ -56,6 +58,7 @@ class AFC(Answering, Protocol):
         self._header: Header | None = None
         self._number = 0
         self._writing: tuple[int, int] | None = None
+        self._reading: tuple[int, int] | None = None
         self._failed: Status | None = None
         self._isPaused = False
         self._isClosed = False
@@ -71,11 +74,10 @@ class AFC(Answering, Protocol):
             Operation.SET_TIME: self._setTime,
             Operation.TRUNCATE: self._truncate,
             Operation.OPEN: self._open,
-            Operation.READ: self._read,
             Operation.SEEK: self._seek,
             Operation.TELL: self._tell,
             Operation.SET_SIZE: lambda body: files.setSize(*words(body, 2)[0]),
-            Operation.LOCK: self._lock,
+            Operation.LOCK: lambda body: files.lock(*words(body, 2)[0]),
             Operation.CLOSE: lambda body: files.closeFile(*words(body, 1)[0]),
         }
 
@@ -145,6 +147,8 @@ class AFC(Answering, Protocol):
         """
         if self._writing is not None:
             return self._takeData(*self._writing)
+        if self._reading is not None:
+            return self._giveData(*self._reading)
         if self._header is None:
             if len(self._buffer) < HEADER.size:
                 return False
@@ -172,6 +176,9 @@ class AFC(Answering, Protocol):
             if header.operation == Operation.WRITE:
                 handle = words(body, 1)[0][0]
                 self._files.file(handle)
+            elif header.operation == Operation.READ and not header.data:
+                self._read(header.number, *words(body, 2)[0])
+                return
             else:
                 request = self._requests.get(header.operation)
                 if request is None:
@@ -205,6 +212,33 @@ class AFC(Answering, Protocol):
             self._answer(self._number, None)
         return True
 
+    def _read(self, number: int, handle: int, size: int) -> None:
+        """
+        Begin to give what was asked for, or all that there is.  A file that cannot be read is
+        found out before anything is promised.
+        """
+        size = min(size, self._files.left(handle))
+        first = self._files.read(handle, min(size, PIECE))
+        cast(Any, self.transport).write(encodeHead(number, Operation.DATA, size) + first)
+        self._given(handle, size - len(first))
+
+    def _giveData(self, handle: int, left: int) -> bool:
+        """
+        Give the next piece of a file.
+        """
+        try:
+            piece = self._files.read(handle, min(left, PIECE))
+        except AFCError as error:
+            raise BadPacket(f"a file cannot be read to its end: {error}") from error
+        if not piece:
+            raise BadPacket(f"a file was cut while it was read, {left} bytes before its end")
+        cast(Any, self.transport).write(piece)
+        self._given(handle, left - len(piece))
+        return True
+
+    def _given(self, handle: int, left: int) -> None:
+        self._reading = (handle, left) if left else None
+
     def _answer(self, number: int, answer: Answer | None) -> None:
         if answer is None or self._failed is not None:
             status = Status.SUCCESS if self._failed is None else self._failed
@@ -232,10 +266,6 @@ class AFC(Answering, Protocol):
         (mode,), rest = words(body, 1)
         return Operation.OPENED, WORD.pack(self._files.open(paths(rest, 1)[0], mode)), b""
 
-    def _read(self, body: bytes) -> Answer:
-        (handle, size), _ = words(body, 2)
-        return Operation.DATA, b"", self._files.read(handle, size)
-
     def _seek(self, body: bytes) -> None:
         (handle, whence, offset), _ = words(body, 3)
         signed = offset - (1 << 64) if offset >> 63 else offset
@@ -246,12 +276,6 @@ class AFC(Answering, Protocol):
     def _tell(self, body: bytes) -> Answer:
         (handle,), _ = words(body, 1)
         return Operation.POSITION, WORD.pack(self._files.tell(handle)), b""
-
-    def _lock(self, body: bytes) -> None:
-        (handle, operation), _ = words(body, 2)
-        self._files.file(handle)
-        if operation not in LOCKS:
-            raise AFCError(Status.INVALID_ARGUMENT)
 
 
 def _list(values: dict[str, str]) -> Answer:

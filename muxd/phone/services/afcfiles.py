@@ -6,8 +6,12 @@ Nothing outside of it is ever touched: a path is taken apart, C{..} ends at the 
 and where a link in the directory leads out of it, it leads nowhere.  Files are
 changed in one thread and no other, so what has been checked stays true.
 
-A disk is waited for in the reactor's thread, as this is a simulation: what is read
-or written at once is bounded.
+A disk is waited for in the reactor's thread, as this is a simulation; what is read
+or written at once is for the caller to bound.
+
+What is told of a file is what a phone's own file system tells (APFS, 4 KiB a block): names are the
+same in every Unicode normalisation and kept as they were given, and the size of a directory is
+that of its entries.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import errno
 import os
 import shutil
 import stat
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import UnsupportedOperation
@@ -24,13 +29,30 @@ from typing import BinaryIO, TypeVar, cast
 from twisted.python.filepath import FilePath
 
 from muxd.phone.services.afcpackets import AFCError, Status
+from muxd.phone.services.birthtimes import birthTime
 from muxd.phone.services.trees import makeDirectories, removeTree
+
+try:
+    from fcntl import flock
+except ImportError:  # Windows: there is no lock that a host could be told of
+    flock = None  # type: ignore[assignment]
 
 Result = TypeVar("Result")
 
 MOST_OPEN = 64
-LARGEST_READ = 1 << 20
 LARGEST_SIZE = 1 << 40
+
+BLOCK = 4096
+"""Bytes of the file system's blocks."""
+
+UNIT = 512
+"""Bytes that C{st_blocks} counts in."""
+
+ENTRY = 32
+"""Bytes that an entry adds to the size of a directory; two are always there."""
+
+LOCKS = (1 | 4, 2 | 4, 8 | 4)
+"""Shared, exclusive and none, none of them waited for: the numbers are those of C{flock}."""
 
 MODES = {1: "rb", 2: "r+b", 3: "wb", 4: "w+b", 5: "ab", 6: "a+b"}
 """As C's fopen; 2 makes a file that is not there."""
@@ -103,7 +125,13 @@ class Files:
         What is in a directory.
         """
         with statuses():
-            return [".", "..", *sorted(os.listdir(self._follow(path)))]
+            place = self._follow(path)
+            try:
+                return [".", "..", *sorted(os.listdir(place))]
+            except NotADirectoryError:
+                if not os.path.exists(place):
+                    raise
+                raise AFCError(Status.READ_ERROR) from None
 
     def info(self, path: str) -> dict[str, str]:
         """
@@ -112,13 +140,17 @@ class Files:
         with statuses():
             place = self._place(path)
             found = os.lstat(place)
+            size, blocks, links = found.st_size, _blocks(found), found.st_nlink
+            if stat.S_ISDIR(found.st_mode):
+                links = 2 + len(os.listdir(place))
+                size, blocks = ENTRY * links, 0
             values = {
-                "st_size": str(found.st_size),
-                "st_blocks": str(getattr(found, "st_blocks", 0)),
-                "st_nlink": str(found.st_nlink),
+                "st_size": str(size),
+                "st_blocks": str(blocks),
+                "st_nlink": str(links),
                 "st_ifmt": _kind(found.st_mode),
                 "st_mtime": str(found.st_mtime_ns),
-                "st_birthtime": str(found.st_ctime_ns),
+                "st_birthtime": str(birthTime(place, found)),
             }
             if stat.S_ISLNK(found.st_mode):
                 values["LinkTarget"] = os.readlink(place)
@@ -134,7 +166,7 @@ class Files:
                 "Model": "iPhone14,5",
                 "FSTotalBytes": str(usage.total),
                 "FSFreeBytes": str(usage.free),
-                "FSBlockSize": "4096",
+                "FSBlockSize": str(BLOCK),
             }
 
     def makeDirectory(self, path: str) -> None:
@@ -142,7 +174,10 @@ class Files:
         Make a directory, and those above it.  One that is there is no mistake.
         """
         with statuses():
-            makeDirectories(self._place(path))
+            try:
+                makeDirectories(self._place(path))
+            except NotADirectoryError:
+                raise AFCError(Status.EXISTS) from None
 
     def remove(self, path: str) -> None:
         """
@@ -233,11 +268,20 @@ class Files:
         except KeyError:
             raise AFCError(Status.INVALID_ARGUMENT) from None
 
+    def left(self, handle: int) -> int:
+        """
+        How many bytes there are from where reading goes on to the end.
+        """
+        return self._with(
+            handle, lambda file: max(0, os.fstat(file.fileno()).st_size - file.tell())
+        )
+
     def read(self, handle: int, size: int) -> bytes:
         """
-        Some bytes, fewer than were asked for if those are very many.
+        So many bytes, or all that there are.
         """
-        return self._with(handle, lambda file: file.read(min(size, LARGEST_READ)) or b"")
+        size = min(size, self.left(handle))
+        return self._with(handle, lambda file: file.read(size) or b"")
 
     def write(self, handle: int, data: bytes) -> None:
         """
@@ -269,6 +313,20 @@ class Files:
         """
         self._with(handle, lambda file: file.truncate(_bounded(size)))
 
+    def lock(self, handle: int, operation: int) -> None:
+        """
+        Lock an open file, or let go of it, for every host that opens it: a lock that another
+        one has is not waited for.
+
+        @param operation: One of L{LOCKS}.
+        """
+        file = self.file(handle)
+        if operation not in LOCKS:
+            raise AFCError(Status.INVALID_ARGUMENT)
+        with statuses():
+            if flock is not None:
+                flock(file.fileno(), operation)
+
     def closeFile(self, handle: int) -> None:
         """
         Close it.
@@ -297,7 +355,27 @@ class Files:
                 parts.append(part)
         if not parts:
             return self._root
+        if not path.isascii():
+            parts = self._spelled(parts)
         return os.path.join(self._inside(os.path.join(self._root, *parts[:-1])), parts[-1])
+
+    def _spelled(self, parts: list[str]) -> list[str]:
+        """
+        The parts of a path as the directories have them, which may be in another normalisation.
+        """
+        place = self._root
+        spelled: list[str] = []
+        for part in parts:
+            spelled.append(self._spelling(place, part))
+            place = os.path.join(place, spelled[-1])
+        return spelled
+
+    def _spelling(self, place: str, part: str) -> str:
+        if part.isascii() or os.path.lexists(os.path.join(place, part)):
+            return part
+        folded = unicodedata.normalize("NFD", part)
+        present = os.listdir(self._inside(place)) if os.path.isdir(place) else []
+        return next((one for one in present if unicodedata.normalize("NFD", one) == folded), part)
 
     def _follow(self, path: str) -> str:
         """
@@ -328,6 +406,16 @@ def _kind(mode: int) -> str:
         stat.S_IFBLK: "S_IFBLK",
     }
     return kinds.get(stat.S_IFMT(mode), "S_IFREG")
+
+
+def _blocks(found: os.stat_result) -> int:
+    """
+    How much room a file takes: in whole blocks, and less than its size if it has holes.
+    """
+    full = -(-found.st_size // BLOCK) * (BLOCK // UNIT)
+    # A file that has just been written may have no blocks yet, and a small one never any.
+    held = getattr(found, "st_blocks", full) or min(full, BLOCK // UNIT)
+    return min(full, -(-held * UNIT // BLOCK) * (BLOCK // UNIT))
 
 
 def _bounded(size: int) -> int:

@@ -59,6 +59,7 @@ class Status(IntEnum):
     UNKNOWN = 1
     BAD_HEADER = 2
     NO_RESOURCES = 3
+    READ_ERROR = 4
     UNKNOWN_OPERATION = 6
     INVALID_ARGUMENT = 7
     NOT_FOUND = 8
@@ -130,6 +131,13 @@ def encode(number: int, operation: Operation, body: bytes = b"", data: bytes = b
     """
     this = HEADER.size + len(body)
     return HEADER.pack(MAGIC, this + len(data), this, number, operation) + body + data
+
+
+def encodeHead(number: int, operation: Operation, size: int) -> bytes:
+    """
+    The beginning of a packet that needs nothing but data, of which so many bytes follow.
+    """
+    return HEADER.pack(MAGIC, HEADER.size + size, HEADER.size, number, operation)
 
 
 def words(body: bytes, count: int) -> tuple[tuple[int, ...], bytes]:

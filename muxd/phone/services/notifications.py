@@ -61,8 +61,9 @@ class NotificationProxy(AnsweringProtocol):
         command, given = message.get("Command"), message.get("Name")
         name = given if isinstance(given, str) and _isUsable(given) else None
         if command == "ObserveNotification" and name is not None:
-            if len(self._observed) < MOST_OBSERVED:
-                self._observed.add(name)
+            self._observed.add(name)
+            if len(self._observed) > MOST_OBSERVED:
+                self.malformed(f"expected at most {MOST_OBSERVED} names that are observed")
         elif command == "PostNotification" and name is not None:
             if self._mayPost:
                 self._notices.post(name)

@@ -21,6 +21,12 @@ from muxd.phone.services.ports import NamedService
 from muxd.phone.services.syslog import SyslogBook, SyslogRelay
 from muxd.phone.services.trees import removeTree
 
+FOLDERS = (
+    *("Books", "DCIM/100APPLE", "Downloads", "Photos", "PublicStaging", "Recordings"),
+    "iTunes_Control/iTunes",
+)
+"""What every phone has at the top of its media directory, whatever is in it."""
+
 
 class Storage:
     """
@@ -44,8 +50,8 @@ class Storage:
             return FilePath(self._path)
         if self._made is None:
             self._made = tempfile.mkdtemp(prefix="iphone-")
-            for name in ("DCIM", "Downloads"):
-                FilePath(self._made).child(name).makedirs()
+            for name in FOLDERS:
+                FilePath(self._made).descendant(name.split("/")).makedirs()
         return FilePath(self._made)
 
     def remove(self) -> None:

@@ -1,14 +1,13 @@
 # -*- test-case-name: tests.phone.services.test_syslog -*-
 """
-C{com.apple.syslog_relay}: the phone's log, the last lines and then each as it is
-written.  A line ends with a newline and a zero byte.  The factory is
+C{com.apple.syslog_relay}: the phone's log, each line as it is written from the moment that a
+host reads on.  A line ends with a newline and a zero byte.  The factory is
 C{ServiceFactory(lambda: SyslogRelay(book))}.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -17,11 +16,10 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-RECENT = 200
-"""Lines that are kept."""
+LONGEST = 1 << 15
+"""Characters of a line's text; what is longer ends with L{CUT}."""
 
-LONGEST = 1024
-"""Characters of a line's text."""
+CUT = " <...>"
 
 
 class SyslogBook:
@@ -35,7 +33,6 @@ class SyslogBook:
         """
         self._clock = clock
         self._host = host
-        self._recent: deque[bytes] = deque(maxlen=RECENT)
         self._readers: dict[Callable[[bytes], None], None] = {}
 
     def write(self, process: str, level: str, text: str) -> None:
@@ -46,18 +43,17 @@ class SyslogBook:
         @param level: Such as C{Notice} or C{Error}.
         """
         moment = time.strftime("%b %e %H:%M:%S", time.gmtime(self._clock.seconds()))
-        plain = " ".join(text[:LONGEST].replace("\0", " ").split())
+        if len(text) > LONGEST:
+            text = text[:LONGEST] + CUT
+        plain = " ".join(text.replace("\0", " ").split())
         line = f"{moment} {self._host} {process}[1] <{level}>: {plain}\n\0".encode()
-        self._recent.append(line)
         for reader in tuple(self._readers):
             reader(line)
 
     def read(self, reader: Callable[[bytes], None]) -> None:
         """
-        Call this with the last lines now, and with every line from now on.
+        Call this with every line from now on.
         """
-        for line in tuple(self._recent):
-            reader(line)
         self._readers[reader] = None
 
     def close(self, reader: Callable[[bytes], None]) -> None:

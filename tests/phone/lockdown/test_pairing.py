@@ -87,9 +87,13 @@ class SessionTests(SessionCase):
 
     def test_otherHost(self) -> None:
         """
-        The name of a pairing is good for the host that it was made with.
+        The name of a pairing is good for any host that has its keys; for the one that it was
+        made with alone if the phone is strict.
         """
         stranger = recordOf("H", "OTHER")
+        self.answer(self.talk.client.startSession(stranger))
+        self.answer(self.talk.client.stopSession())
+        self.talk.phone.lockdown.isStrict = True
         self.assertEqual(self.error(self.talk.client.startSession(stranger)), "InvalidHostID")
 
     def test_unusableCertificate(self) -> None:

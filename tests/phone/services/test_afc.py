@@ -15,7 +15,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.services.afc import AFC
+from muxd.phone.services.afc import AFC, PIECE
 from muxd.phone.services.afcfiles import Files
 from muxd.phone.services.afcpackets import HEADER, Header, Operation, Status, encode
 
@@ -119,6 +119,71 @@ class AFCTests(SynchronousTestCase):
         self.assertIn(b"FSTotalBytes\0", self.ask(Operation.DEVICE_INFO)[1])
         self.assertIs(self.status(Operation.REMOVE, b"l\0"), ok)
         self.assertIs(self.status(Operation.REMOVE_ALL, b"d\0"), ok)
+
+    def test_largeRead(self) -> None:
+        """
+        A read is as long as was asked for, also if that is many times what is read at once;
+        behind the end of the file there is nothing.
+        """
+        data = os.urandom(3 * PIECE + 5)
+        with open(os.path.join(self.root, "a"), "wb") as file:
+            file.write(data)
+        handle = self.open(b"a", 1)
+        self.assertEqual(
+            self.ask(Operation.READ, integers(handle, 3 * PIECE)),
+            (Operation.DATA, data[: 3 * PIECE]),
+        )
+        self.assertEqual(
+            self.ask(Operation.READ, integers(handle, 1 << 62)), (Operation.DATA, data[-5:])
+        )
+        self.assertEqual(self.ask(Operation.READ, integers(handle, 1)), (Operation.DATA, b""))
+
+    def test_slowRead(self) -> None:
+        """
+        A long read is given as the host takes it, and the next request waits for its end.
+        """
+        with open(os.path.join(self.root, "a"), "wb") as file:
+            file.truncate(4 * PIECE)
+        handle = self.open(b"a", 1)
+        self.producer.pauseProducing()
+        self.afc.dataReceived(encode(1, Operation.READ, integers(handle, 4 * PIECE)))
+        self.afc.dataReceived(encode(2, Operation.CLOSE, integers(handle)))
+        for _ in range(4):
+            self.afc.resumeProducing = lambda: None  # type: ignore[method-assign]
+            self.afc._isPaused = False
+            self.afc._step()
+            self.afc._isPaused = True
+        self.assertEqual(len(self.transport.value()), HEADER.size + 4 * PIECE)
+        del self.afc.resumeProducing
+        self.producer.resumeProducing()
+        self.assertEqual([operation for operation, _ in self.answers()], [2, 1])
+
+    def test_cutMeanwhile(self) -> None:
+        """
+        What was promised and is not there any more ends the conversation.
+        """
+        path = os.path.join(self.root, "a")
+        with open(path, "wb") as file:
+            file.truncate(4 * PIECE)
+        handle = self.open(b"a", 1)
+
+        class Cutting(StringTransport):
+            def write(self, data: bytes) -> None:
+                super().write(data)
+                os.truncate(path, 0)
+
+        self.afc.transport = transport = Cutting()
+        transport.registerProducer(self.afc, True)
+        self.afc.dataReceived(encode(1, Operation.READ, integers(handle, 4 * PIECE)))
+        self.assertEqual(len(transport.value()), HEADER.size + PIECE)
+        self.assertTrue(transport.disconnecting)
+
+    def test_writeOnly(self) -> None:
+        """
+        What cannot be read is an error, before anything is promised.
+        """
+        handle = self.open(b"a", 3)
+        self.assertIs(self.status(Operation.READ, integers(handle, 9)), Status.PERMISSION_DENIED)
 
     def test_refusals(self) -> None:
         """

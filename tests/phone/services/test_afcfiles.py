@@ -18,8 +18,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.services import afcfiles
-from muxd.phone.services.afcfiles import HARD, LARGEST_SIZE, MOST_OPEN, SYMBOLIC, Files, statuses
+from muxd.phone.services.afcfiles import (
+    HARD,
+    LARGEST_SIZE,
+    LOCKS,
+    MOST_OPEN,
+    SYMBOLIC,
+    Files,
+    statuses,
+)
 from muxd.phone.services.afcpackets import AFCError, Status
 from tests.phone.services.test_trees import DEEP
 
@@ -154,6 +161,9 @@ class FilesTests(FilesCase):
         """
         self.files.makeDirectory("d")
         self.put("a")
+        self.refused(Status.READ_ERROR, self.files.names, "a")
+        self.refused(Status.EXISTS, self.files.makeDirectory, "a/b")
+        self.refused(Status.EXISTS, self.files.makeDirectory, "a")
         self.refused(Status.IS_DIRECTORY, self.files.open, "d", 3)
         self.refused(Status.NOT_FOUND, self.files.info, "a/b")
         self.refused(Status.EXISTS, self.files.link, SYMBOLIC, "x", "a")
@@ -161,6 +171,123 @@ class FilesTests(FilesCase):
         self.refused(Status.NO_SPACE, self.files.truncate, "a", LARGEST_SIZE + 1)
         self.refused(Status.INVALID_ARGUMENT, self.files.info, "nul\0byte")
         self.refused(Status.INVALID_ARGUMENT, self.files.setTime, "a", 1 << 99)
+
+    def test_locks(self) -> None:
+        """
+        A lock excludes another host until it is let go of, or its file closed.
+        """
+        other = Files(FilePath(self.root))
+        self.addCleanup(other.close)
+        self.put("a")
+        shared, exclusive, none = LOCKS
+        mine, theirs = self.files.open("a", 2), other.open("a", 2)
+        self.files.lock(mine, exclusive)
+        self.refused(Status.WOULD_BLOCK, other.lock, theirs, exclusive)
+        self.refused(Status.WOULD_BLOCK, other.lock, theirs, shared)
+        self.files.lock(mine, none)
+        other.lock(theirs, shared)
+        self.files.lock(mine, shared)
+        self.refused(Status.WOULD_BLOCK, self.files.lock, mine, exclusive)
+        other.closeFile(theirs)
+        self.files.lock(mine, exclusive)
+        self.refused(Status.INVALID_ARGUMENT, self.files.lock, mine, 77)
+
+    def test_birth(self) -> None:
+        """
+        When a file was made does not change with its name, size and time.
+        """
+        self.put("a")
+        born = self.files.info("a")["st_birthtime"]
+        self.put("a", b"more")
+        self.files.setTime("a", int(born) + 10**9)
+        self.files.rename("a", "b")
+        self.assertEqual(self.files.info("b")["st_birthtime"], born)
+
+    def test_directoryInfo(self) -> None:
+        """
+        A directory has the size of its entries and no blocks, whatever it has on this machine.
+        """
+        self.files.makeDirectory("d")
+        kept = ("st_size", "st_blocks", "st_nlink")
+        info = self.files.info("d")
+        self.assertEqual([info[key] for key in kept], ["64", "0", "2"])
+        self.put("d/a")
+        self.files.makeDirectory("d/e")
+        info = self.files.info("d")
+        self.assertEqual([info[key] for key in kept], ["128", "0", "4"])
+
+    def test_blocks(self) -> None:
+        """
+        A file takes whole blocks of 4 KiB, and one with holes less than its size.
+        """
+        for size, blocks in ((0, "0"), (1, "8"), (4096, "8"), (4097, "16")):
+            self.put("a", b"x" * size)
+            self.assertEqual(self.files.info("a")["st_blocks"], blocks)
+
+    def test_sparse(self) -> None:
+        """
+        A file of 10 GB is made at once, and is written and read at its end.
+        """
+        size = 10_000_000_000
+        handle = self.files.open("a", 4)
+        self.files.setSize(handle, size)
+        self.files.seek(handle, -4, 2)
+        self.files.write(handle, b"end.")
+        self.assertEqual(self.files.tell(handle), size)
+        self.files.seek(handle, size - 6, 0)
+        self.assertEqual(self.files.left(handle), 6)
+        self.assertEqual(self.files.read(handle, 1 << 62), b"\0\0end.")
+        self.files.closeFile(handle)
+        info = self.files.info("a")
+        self.assertEqual(info["st_size"], str(size))
+        self.assertLess(int(info["st_blocks"]) * 512, size)
+
+    def test_many(self) -> None:
+        """
+        Of a directory with thousands of entries each is listed.
+        """
+        names = [f"{number:05}" for number in range(5000)]
+        for name in names:
+            with open(os.path.join(self.root, name), "w"):
+                pass
+        self.assertEqual(self.files.names("/"), [".", "..", *names])
+        self.assertEqual(self.files.info("/")["st_size"], str(32 * 5002))
+
+    def test_normalisation(self) -> None:
+        """
+        A name is found in either normalisation, and stays as it was given.
+        """
+        composed, apart = "\xe4\xf6", "a\u0308o\u0308"
+        self.files.makeDirectory(composed)
+        self.put(f"{apart}/{apart}", b"1")
+        self.assertEqual(self.files.names("/"), [".", "..", composed])
+        self.assertEqual(self.files.names(apart), [".", "..", apart])
+        self.put(f"{composed}/{composed}", b"22")
+        self.assertEqual(self.files.names(apart), [".", "..", apart])
+        self.assertEqual(self.get(f"{composed}/{apart}"), b"22")
+        self.files.removeAll(apart)
+        self.assertEqual(self.files.names("/"), [".", ".."])
+
+    def test_normalisationOutside(self) -> None:
+        """
+        Names outside are not looked through.
+        """
+        os.makedirs(os.path.join(self.outside, "\xe4"))
+        self.files.link(SYMBOLIC, "..", "parent")
+        self.refused(Status.PERMISSION_DENIED, self.files.names, "parent/a\u0308")
+
+    def test_symbolicLinks(self) -> None:
+        """
+        A link is told of as itself, with where it leads; also one that leads nowhere.
+        """
+        self.files.link(SYMBOLIC, "none", "l")
+        info = self.files.info("l")
+        self.assertEqual(
+            (info["st_ifmt"], info["LinkTarget"], info["st_size"]), ("S_IFLNK", "none", "4")
+        )
+        self.refused(Status.NOT_FOUND, self.files.open, "l", 1)
+        self.put("none", b"1")
+        self.assertEqual(self.get("l"), b"1")
 
     def test_errors(self) -> None:
         """
@@ -176,11 +303,9 @@ class FilesTests(FilesCase):
 
     def test_bounds(self) -> None:
         """
-        Nobody opens files without end, or reads a gigabyte at once.
+        A host does not open files without end.
         """
-        self.patch(afcfiles, "LARGEST_READ", 3)
         self.put("a", b"12345")
-        self.assertEqual(self.get("a"), b"123")
         for _ in range(MOST_OPEN):
             self.files.open("a", 1)
         self.refused(Status.NO_RESOURCES, self.files.open, "a", 1)

@@ -12,7 +12,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.iphone import Phone
-from muxd.phone.services.standard import Storage
+from muxd.phone.services.standard import FOLDERS, Storage
 from muxd.phone.services.trees import makeDirectories, removeTree
 from tests.phone.services.test_trees import DEEP
 
@@ -29,7 +29,8 @@ class StorageTests(SynchronousTestCase):
         storage = Storage(None)
         path = storage.directory().path
         self.assertEqual(storage.directory().path, path)
-        self.assertEqual(sorted(os.listdir(path)), ["DCIM", "Downloads"])
+        self.assertEqual(sorted(os.listdir(path)), sorted({name.split("/")[0] for name in FOLDERS}))
+        self.assertIn("Books", FOLDERS)
         storage.remove()
         storage.remove()
         self.assertFalse(os.path.exists(path))
