@@ -70,6 +70,11 @@ class Limits:
     Answers to segments of no session that may wait until there is nothing else to send;
     more are dropped and counted.
     """
+    captureQueue: int = 16 << 20
+    """
+    Bytes of a capture that may wait for its file or its reader; of what comes then, whole
+    packets are dropped from the capture, and counted.
+    """
     messageSize: int = 65536
     """The longest client message, header included (protocol 4.6)."""
     messageTimeout: float = 30.0

@@ -29,9 +29,18 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.python.runtime import Platform, platform
 
-from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IFirstLook
+from muxd.capture.capture import Capture, PacketSink
+from muxd.capture.taps import CaptureTaps
+from muxd.interfaces import (
+    AttachedDevice,
+    IDevice,
+    IDeviceReceiver,
+    IDeviceSource,
+    IFirstLook,
+)
 from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import filesAllowed
+from muxd.net.credentials import peerText
 from muxd.net.eventloop import loopOf
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.socketfile import startingAlone
@@ -116,7 +125,8 @@ class MuxService(Service):
         ]
         self._factory.throttle.ports = self._listening
         self._open = False
-        receiver = self._preflights or self.registry
+        self._taps = CaptureTaps(reactor, self._preflights or self.registry, self._capturing)
+        receiver = self._taps
         sources = list(sources)
         distinct = iter(distinctSources([source for source in sources if isinstance(source, str)]))
         self.sources: list[IDeviceSource] = [
@@ -168,7 +178,41 @@ class MuxService(Service):
         """
         Log each Connect for debugging: to which port of which phone, and by which process.
         """
-        self._factory.logsConnects = True
+        self._factory.connectWatchers.append(self._factory.logConnect)
+
+    def capture(
+        self, sink: PacketSink, udid: str | None = None, port: int | None = None
+    ) -> Capture:
+        """
+        Begin to capture what phones and their clients say to each other, payloads included,
+        as a pcapng file.  It ends with L{endCapture}, or when the service is stopped.
+
+        @param sink: Takes the file.
+        @param udid: The phone that is wanted, which need not be there yet; None for all.
+        @param port: The phone's port that is wanted; None for all.
+        """
+        return self._taps.begin(sink, udid, port)
+
+    def endCapture(self, capture: Capture) -> Deferred[None]:
+        """
+        End a capture; harmless for one that has ended.
+
+        @return: fires when all of it is where it belongs.
+        """
+        return self._taps.end(capture)
+
+    def _capturing(self, isCapturing: bool) -> None:
+        """
+        Have captures know the clients of sessions.
+        """
+        watchers = self._factory.connectWatchers
+        if isCapturing:
+            watchers.append(self._captureClient)
+        else:
+            watchers.remove(self._captureClient)
+
+    def _captureClient(self, transport: object, attached: AttachedDevice, port: int) -> None:
+        self._taps.clientConnecting(attached.device.identity.udid, port, peerText(transport))
 
     @property
     def socketPaths(self) -> list[str]:
@@ -293,6 +337,7 @@ class MuxService(Service):
         running = [source for source in self.sources if source.running]
         await self._finish("sources", [maybeDeferred(source.stopService) for source in running])
         await self._finish("clients", [self._factory.stop()])
+        await self._finish("captures", self._taps.endAll())
         await self._finish("pair records", [self._records.stop()])
 
     def _closeListening(self) -> list[Deferred[None]]:

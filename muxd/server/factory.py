@@ -32,6 +32,8 @@ from muxd.server.protocol import ControlProtocol
 from muxd.server.registry import DeviceRegistry
 from muxd.wire.messages import MalformedMessage
 
+ConnectWatcher = Callable[[object, AttachedDevice, int], object]
+
 
 class Client(TypingProtocol):
     """
@@ -61,8 +63,9 @@ class ControlFactory(Factory):
     @ivar counters: What has happened so far.
     @ivar unread: What waits for them, by user.
     @ivar clients: All that are connected.
-    @ivar logsConnects: Whether each Connect is worth a line.  It costs as much as the
-        Connect, so it is for operators that look for a fault.
+    @ivar connectWatchers: Called with each Connect, before the phone is asked: the
+        transport of its client, the device and the port.  To find out which client costs as
+        much as a Connect, so they are for operators that look for a fault.
     """
 
     noisy = False
@@ -88,7 +91,7 @@ class ControlFactory(Factory):
         self.counters = ServerCounters()
         self.unread = UnreadBudget(limits.unreadBytes, limits.unreadPerUser)
         self.clients: set[Client] = set()
-        self.logsConnects = False
+        self.connectWatchers: list[ConnectWatcher] = []
         self.feed = EventBroadcaster(registry)
         self.firstLook = FirstLook(clock, registry, limits.firstLook)
         self._limit = RateLimit(clock, self._summarise)
@@ -217,15 +220,21 @@ class ControlFactory(Factory):
 
     def connecting(self, transport: object, attached: AttachedDevice, port: int) -> None:
         """
-        A client asks for a port of a phone: log which client, if that is wanted.
+        A client asks for a port of a phone.
         """
-        if self.logsConnects:
-            self._log.debug(
-                "connect to port {port} of {udid}: {client}",
-                port=port,
-                udid=attached.device.identity.udid,
-                client=peerText(transport),
-            )
+        for watcher in self.connectWatchers:
+            watcher(transport, attached, port)
+
+    def logConnect(self, transport: object, attached: AttachedDevice, port: int) -> None:
+        """
+        Log which client asks for a port of a phone: one of L{connectWatchers}.
+        """
+        self._log.debug(
+            "connect to port {port} of {udid}: {client}",
+            port=port,
+            udid=attached.device.identity.udid,
+            client=peerText(transport),
+        )
 
     def connectRefused(self, attached: AttachedDevice, port: int, reason: Failure) -> None:
         """

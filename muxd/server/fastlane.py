@@ -389,7 +389,7 @@ class LaneClient:
         counters.connections += 1
         counters.commands["Connect"] += 1
         self._attached, self._port, self._tag = attached, port, tag
-        if lane.server.logsConnects:
+        if lane.server.connectWatchers:
             with socket.socket(fileno=os.dup(self._socket.fileno())) as same:
                 lane.server.connecting(_Described(same), attached, port)
         self._end = end = SocketEnd(self._socket, lane.loop, lane.server.halfClosed, self)

@@ -14,6 +14,7 @@ from twisted.application.service import Service
 from twisted.logger import Logger, globalLogPublisher
 
 from muxd.net.socketfile import CannotListen
+from muxd.tap.capturefile import CannotCapture
 from muxd.tap.process import (
     StartFailure,
     importNow,
@@ -58,7 +59,7 @@ class ProcessMaster(Service):
         keepFreedMemory()
         try:
             super().privilegedStartService()
-        except CannotListen as problem:
+        except (CannotListen, CannotCapture) as problem:
             self._log.critical(
                 "{program} cannot start: {problem}", program=self.program, problem=problem
             )

@@ -110,6 +110,12 @@ class ScriptOptions(usage.Options):
         """
         self.daemon += ["--grace", seconds]
 
+    def opt_capture(self, path: str) -> None:
+        """
+        Write all that clients and phones say to each other to this file, for Wireshark.
+        """
+        self.daemon += ["--capture", path]
+
     def opt_no_preflight(self) -> None:
         """
         List phones at once, and do not ask them for their trust.

@@ -20,6 +20,7 @@ from muxd.description import Description
 from muxd.limits import LIMITS
 from muxd.service import MuxService
 from muxd.sources import sourceParsers
+from muxd.tap.capturefile import CapturingService, captureFromOption
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions, graceFromOption
 from muxd.tap.pidlock import PidLock, isPlaceOfC, withstandSignals
@@ -78,6 +79,7 @@ class Options(CommandOptions):
         self["verbose"] = 0
         self["preflight"] = True
         self["grace"] = LIMITS.halfCloseGrace
+        self["capture"] = None
 
     def opt_listen(self, endpoint: str) -> None:
         """
@@ -133,6 +135,16 @@ class Options(CommandOptions):
         nothing has moved for so long; 0 is at once. [default: 1]
         """
         self["grace"] = graceFromOption(seconds)
+
+    def opt_capture(self, path: str) -> None:
+        """
+        Write all that clients and phones say to each other to this file, which Wireshark
+        opens; for finding faults, as it is private and grows.
+        """
+        try:
+            self["capture"] = captureFromOption(path)
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from error
 
     def opt_no_preflight(self) -> None:
         """
@@ -190,6 +202,7 @@ class Options(CommandOptions):
             )
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
+        self.service.captureFile = self["capture"]
         self.service.logLevel = None if self.hasLogLevel else level
         if self["verbose"]:
             self.service.logConnects()
@@ -306,7 +319,7 @@ class LockedService(MuxService):
         return super().stopService().addBoth(release)
 
 
-class UsbmuxdService(ProcessMaster, LockedService):
+class UsbmuxdService(ProcessMaster, LockedService, CapturingService):
     """
     The daemon as the master of its process.
     """

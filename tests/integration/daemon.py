@@ -40,6 +40,7 @@ PACKAGES = {
     "iproxy": "libusbmuxd-tools",
     "inetcat": "libusbmuxd-tools",
     "setpriv": "util-linux",
+    "tshark": "tshark",
     "usbip": "usbip",
 }
 """The Debian packages of programs; all others are in libimobiledevice-utils."""

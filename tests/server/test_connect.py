@@ -67,7 +67,7 @@ class ConnectTests(ServingTestCase):
         """
         self.client().send(connectRequest(1, 62078))
         events = observeLog(self)
-        self.factory.logsConnects = True
+        self.factory.connectWatchers.append(self.factory.logConnect)
         self.client().send(connectRequest(1, 62078))
         [line] = [formatEvent(event) for event in events]
         udid = self.phone.identity.udid

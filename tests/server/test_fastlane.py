@@ -274,7 +274,7 @@ class ConnectTests(LaneCase):
         """
         An operator who looks for a fault is told who it was.
         """
-        self.server.logsConnects = True
+        self.server.connectWatchers.append(self.server.logConnect)
         events = observeLog(self)
         self.client(connectRequest(1, LOCKDOWN).encode())
         self.phone.take()
@@ -285,7 +285,7 @@ class ConnectTests(LaneCase):
         """
         With its address, if it is not on a UNIX socket.
         """
-        self.server.logsConnects = True
+        self.server.connectWatchers.append(self.server.logConnect)
         events = observeLog(self)
         with socket.create_server(("127.0.0.1", 0)) as listening:
             client = socket.create_connection(listening.getsockname())

@@ -58,7 +58,7 @@ class ScriptOptionsTests(SynchronousTestCase):
         self.assertEqual(
             self.arguments(
                 *("-l", "/var/log/x", "-v", "-v", "-p"),
-                *("--source", "simulated:2", "--grace", "0"),
+                *("--source", "simulated:2", "--grace", "0", "--capture", "x"),
             ),
             [
                 "--nodaemon",
@@ -73,6 +73,8 @@ class ScriptOptionsTests(SynchronousTestCase):
                 "simulated:2",
                 "--grace",
                 "0",
+                "--capture",
+                "x",
             ],
         )
 

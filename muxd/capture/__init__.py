@@ -1,0 +1,3 @@
+"""
+Captures of what phones and clients say to each other, as other programs read them.
+"""
