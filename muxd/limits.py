@@ -228,6 +228,21 @@ class Limits:
     """The longest line of a control socket of simulated phones."""
     controlConnections: int = 64
     """Connections to such a socket at once."""
+    statusConnections: int = 128
+    """Connections to the status socket at once."""
+    statusStreams: int = 64
+    """Those of them whose answer has no end: events, lines of the log, packets."""
+    statusBody: int = 65536
+    """The longest body of a request to the status socket."""
+    statusTimeout: float = 30.0
+    """
+    From the opening of a connection to the status socket, or from the last answer, to the
+    end of the next request.
+    """
+    statusPatience: float = 20.0
+    """How long the reader of a stream may take nothing, while some waits for it."""
+    actionTimeout: float = 60.0
+    """How long an operator waits for what was asked for to be done."""
 
 
 LIMITS = Limits()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ntpath
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -215,6 +215,27 @@ class MuxService(Service):
         self._taps.clientConnecting(attached.device.identity.udid, port, peerText(transport))
 
     @property
+    def server(self) -> ControlFactory:
+        """
+        What all clients share: its counters and limits are there to be looked at.
+        """
+        return self._factory
+
+    @property
+    def limits(self) -> Limits:
+        """
+        What clients and phones may cost at most.
+        """
+        return self._limits
+
+    @property
+    def listening(self) -> Sequence[ListeningEndpoint]:
+        """
+        The places where clients connect.
+        """
+        return self._listening
+
+    @property
     def socketPaths(self) -> list[str]:
         """
         The files of the UNIX sockets that clients connect to.
@@ -247,8 +268,7 @@ class MuxService(Service):
                 for listening in sorted(self._listening, key=lambda one: one.hasFile):
                     listening.open(self._factory, throttle.acceptFailed)
             except BaseException:
-                self._closeListening()
-                throttle.stop()
+                self.refuseClients()
                 raise
         self._open = True
         for listening in self._listening:
@@ -259,6 +279,14 @@ class MuxService(Service):
                     " interface= it is this machine alone",
                     place=listening.description,
                 )
+
+    def refuseClients(self) -> None:
+        """
+        Take a start back that has come as far as the listening sockets.
+        """
+        self._open = False
+        self._closeListening()
+        self._factory.throttle.stop()
 
     def _prepareSources(self) -> None:
         """

@@ -29,6 +29,7 @@ from muxd.muxctl.completion import showCompletion
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.phones import listListeners, listPhones, showBUID, watchPhones
 from muxd.muxctl.records import useRecord
+from muxd.muxctl.statuserrors import NoStatus, StatusRefused
 from muxd.muxctl.stdio import connectPort
 from muxd.muxctl.terminal import Terminal
 from muxd.muxctl.waiting import waitForPhones
@@ -115,6 +116,10 @@ def _command(name: str) -> Command:
             return useRecord
         case "connect":
             return connectPort
+        case "status":
+            from muxd.muxctl.status import showStatus
+
+            return showStatus
         case _:
             from muxd.muxctl.relay import relay
 
@@ -123,6 +128,10 @@ def _command(name: str) -> Command:
 
 def _status(error: OSError) -> int:
     match error:
+        case NoStatus():
+            return NO_DAEMON
+        case StatusRefused():
+            return NOT_THERE
         case NoDaemon():
             return NO_DAEMON
         case TimedOut():

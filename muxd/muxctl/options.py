@@ -126,6 +126,13 @@ def _addCommon(parser: argparse.ArgumentParser, default: str | None) -> None:
         help=f"the daemon: {SPELLINGS}",
     )
     parser.add_argument(
+        "--status",
+        default=default,
+        type=_address,
+        metavar="ADDRESS",
+        help="its status socket [default: beside it, such as /var/run/usbmuxd.status]",
+    )
+    parser.add_argument(
         "-u",
         "--udid",
         default=default,
@@ -218,6 +225,7 @@ _COMMANDS = {
     "watch": ("show phones come and go, until interrupted", _addNothing),
     "wait": ("wait until phones are there, and show them", _addWait),
     "listeners": ("show the programs that are told of phones", _addNothing),
+    "status": ("show what the daemon is doing", _addNothing),
     "buid": ("print the identity of the daemon's host", _addNothing),
     "record": ("show or delete a pair record", _addRecord),
     CONNECT: ("join standard input and output to a port of a phone", _addConnect),

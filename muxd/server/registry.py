@@ -161,6 +161,18 @@ class DeviceRegistry:
         """
         return [one for one in self._attached.values() if one.deviceID not in self._hidden]
 
+    def everything(self) -> list[AttachedDevice]:
+        """
+        All devices, visible or hidden, in the order of their numbers.
+        """
+        return list(self._attached.values())
+
+    def isHidden(self, deviceID: int) -> bool:
+        """
+        Whether a device is attached and not listed yet.
+        """
+        return deviceID in self._hidden
+
     @property
     def hasHidden(self) -> bool:
         """

@@ -116,6 +116,13 @@ class ScriptOptions(usage.Options):
         """
         self.daemon += ["--capture", path]
 
+    def opt_status(self, endpoint: str) -> None:
+        """
+        Where operators see what is going on, as a Twisted server endpoint, or none.
+        [default: beside the first socket, such as /var/run/usbmuxd.status]
+        """
+        self.daemon += ["--status", endpoint]
+
     def opt_no_preflight(self) -> None:
         """
         List phones at once, and do not ask them for their trust.

@@ -22,6 +22,7 @@ from muxd.service import MuxService
 from muxd.sources import sourceParsers
 from muxd.tap.capturefile import CapturingService, captureFromOption
 from muxd.tap.master import ProcessMaster
+from muxd.tap.observed import ObservedService, StatusPlace
 from muxd.tap.options import CommandOptions, graceFromOption
 from muxd.tap.pidlock import PidLock, isPlaceOfC, withstandSignals
 from muxd.tap.process import collectLess, takeTurns, waitForPhones
@@ -80,6 +81,7 @@ class Options(CommandOptions):
         self["preflight"] = True
         self["grace"] = LIMITS.halfCloseGrace
         self["capture"] = None
+        self["status"] = None
 
     def opt_listen(self, endpoint: str) -> None:
         """
@@ -146,6 +148,14 @@ class Options(CommandOptions):
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
 
+    def opt_status(self, endpoint: str) -> None:
+        """
+        Where operators see what is going on, over HTTP, as a Twisted server endpoint; none
+        for nowhere. [default: a UNIX socket beside the first one of --listen, such as
+        /var/run/usbmuxd.status, mode 600]
+        """
+        self["status"] = endpoint
+
     def opt_no_preflight(self) -> None:
         """
         List phones at once, and do not ask them for their trust.
@@ -192,9 +202,11 @@ class Options(CommandOptions):
         if self.parent is not None and self.hasLogLevel and self["verbose"]:
             self.parent["logLevel"] = level
         try:
+            places = self._places()
             self.service = UsbmuxdService(
                 self.reactor,
-                listen=self._places(),
+                status=StatusPlace.chosen(self["status"], places),
+                listen=places,
                 sources=self._sources(),
                 configDir=self["config-dir"],
                 preflight=self["preflight"],
@@ -319,7 +331,7 @@ class LockedService(MuxService):
         return super().stopService().addBoth(release)
 
 
-class UsbmuxdService(ProcessMaster, LockedService, CapturingService):
+class UsbmuxdService(ProcessMaster, LockedService, CapturingService, ObservedService):
     """
     The daemon as the master of its process.
     """

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import muxd
 from muxd.limits import LIMITS
 from muxd.tap import usbmuxd
+from muxd.tap.observed import StatusPlace
 from muxd.tap.usbmuxd import (
     TCP_ENDPOINT,
     UNIX_ENDPOINT,
@@ -73,6 +74,7 @@ class OptionsTests(UsbmuxdTestCase):
                 "configDir": None,
                 "preflight": True,
                 "limits": LIMITS,
+                "status": StatusPlace.chosen(None, [place]),
             },
         )
 

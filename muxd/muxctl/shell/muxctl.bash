@@ -13,7 +13,7 @@ _muxctl_phones() {
 _muxctl() {
     local current=$2 previous=$3 command='' action='' words='' i
     local -a daemon=()
-    local commands='list watch wait listeners buid record connect completion relay'
+    local commands='list watch wait listeners status buid record connect completion relay'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
@@ -26,7 +26,7 @@ _muxctl() {
                     ((i += 2))
                 done
                 ;;
-            -u | --udid | --timeout | --count | -w | --wait | --linger) ((i++)) ;;
+            -u | --udid | --status | --timeout | --count | -w | --wait | --linger) ((i++)) ;;
             -*) ;;
             *)
                 if [[ -z $command ]]; then
@@ -39,7 +39,7 @@ _muxctl() {
     done
     case $previous in
         -u | --udid) words=$(_muxctl_phones "${daemon[@]}") ;;
-        -s | --socket)
+        -s | --socket | --status)
             COMPREPLY=($(compgen -f -- "$current"))
             return
             ;;

@@ -1,0 +1,200 @@
+# -*- test-case-name: tests.muxctl.test_statusclient -*-
+"""
+A client of a daemon's status socket: questions, actions, and answers without an end.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import Any
+
+from muxd.client.address import Address, UnixAddress
+from muxd.client.problems import Stage
+from muxd.client.socketerrors import TimedOut, UsbmuxError
+from muxd.muxctl.columns import printable
+from muxd.muxctl.statuserrors import NoStatus, StatusNonsense, StatusRefused
+
+SUFFIX = ".status"
+"""What a status socket's name has behind that of the socket for clients."""
+
+ANSWER = 10.0
+"""Seconds for an answer, where no other time is given."""
+
+LONGEST = 64 << 20
+"""Bytes of an answer: a thousand sessions have 300,000."""
+
+
+def statusAddress(given: Address | None, daemon: Address) -> Address:
+    """
+    Where the status socket of a daemon is.
+
+    @param given: Where it was said to be, if it was.
+    @param daemon: Where clients connect.
+    @raise NoStatus: That cannot be told.
+    """
+    if given is not None:
+        return given
+    if isinstance(daemon, UnixAddress):
+        return UnixAddress(daemon.path + SUFFIX)
+    raise NoStatus(
+        f"the usbmuxd at {daemon} has no socket beside which its status socket could be:"
+        " say where that is with --status"
+    )
+
+
+class StatusClient:
+    """
+    Asks one daemon, each time on a new connection.
+    """
+
+    def __init__(self, address: Address, timeout: float | None = None) -> None:
+        """
+        @param address: Of the status socket.
+        @param timeout: Seconds for each answer; of one without an end, until it begins.
+        """
+        self._address = address
+        self._timeout = ANSWER if timeout is None else timeout
+
+    def get(self, path: str) -> dict[str, Any]:
+        """
+        Ask a question.
+
+        @param path: Such as C{/api/status}.
+        @raise UsbmuxError: There is no answer, or it is an error.
+        """
+        with self._asked("GET", path, None) as response:
+            return self._object(response)
+
+    def post(self, path: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Have something done.
+
+        @param path: Such as C{/api/release}.
+        @raise UsbmuxError: There is no answer, or it is an error.
+        """
+        with self._asked("POST", path, values) as response:
+            return self._object(response)
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[HTTPResponse]:
+        """
+        Ask for an answer without an end, and close the connection at the end of the block.
+
+        @return: a response to read from, which may wait forever.
+        @raise UsbmuxError: There is no answer, or it is an error; or reading from it fails.
+        """
+        with self._asked("GET", path, None, endless=True) as response:
+            yield response
+
+    @contextmanager
+    def _asked(
+        self, method: str, path: str, values: Mapping[str, Any] | None, endless: bool = False
+    ) -> Iterator[HTTPResponse]:
+        connection = _Connection(self._address, self._timeout)
+        body = None if values is None else json.dumps(values)
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            connection.begin()
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            if response.status != 200:
+                raise self._refusal(response)
+            if endless:
+                connection.patient()
+            yield response
+        except TimeoutError as error:
+            if isinstance(error, UsbmuxError):
+                raise
+            raise TimedOut(Stage.ANSWER, self._timeout, str(self._address)) from error
+        except (HTTPException, ConnectionError) as error:
+            if isinstance(error, UsbmuxError | BrokenPipeError):
+                raise
+            raise UsbmuxError(
+                f"lost the status socket at {self._address} ({_told(error)}):"
+                " look into the daemon's log"
+            ) from error
+        finally:
+            connection.close()
+
+    def _refusal(self, response: HTTPResponse) -> UsbmuxError:
+        values = self._object(response)
+        text = printable(str(values.get("error", f"status {response.status}")))
+        remedy = printable(str(values.get("remedy", "")))
+        return StatusRefused(response.status, f"{text}; {remedy}" if remedy else text)
+
+    def _object(self, response: HTTPResponse) -> dict[str, Any]:
+        data = response.read(LONGEST)
+        try:
+            values = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise self._nonsense(error) from error
+        if not isinstance(values, dict):
+            raise self._nonsense("no object")
+        return values
+
+    def _nonsense(self, reason: object) -> StatusNonsense:
+        return StatusNonsense(
+            f"what came from {self._address} makes no sense ({reason}):"
+            " is it really the status socket of a usbmuxd?"
+        )
+
+
+class _Connection(HTTPConnection):
+    """
+    A connection over whichever kind of socket.
+    """
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        # What the request says it is for: a name that no web page can have led here.
+        name = "localhost" if isinstance(address, UnixAddress) else str(address).rpartition(":")[0]
+        super().__init__(name.strip("[]"), 80, timeout=timeout)
+        self._address = address
+        self._connected: socket.socket | None = None
+
+    def connect(self) -> None:
+        """
+        @raise OSError: That is not possible.
+        """
+        if isinstance(self._address, UnixAddress):
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(self.timeout)
+            self.sock.connect(self._address.path)
+        else:
+            place = self._address.host, self._address.port
+            self.sock = socket.create_connection(place, self.timeout)
+        self._connected = self.sock
+
+    def begin(self) -> None:
+        """
+        Connect.
+
+        @raise NoStatus: That is not possible.
+        """
+        try:
+            self.connect()
+        except TimeoutError:
+            raise
+        except OSError as error:
+            remedy = "start usbmuxd, or say with --status where it is"
+            if isinstance(error, PermissionError):
+                remedy = "it is its owner's alone: be that user (sudo), or see --status of usbmuxd"
+            raise NoStatus(
+                f"no status socket at {self._address} ({_told(error)}): {remedy}"
+            ) from error
+
+    def patient(self) -> None:
+        """
+        Wait for what comes, however long.
+        """
+        # Which is the response's by now, if that has no length.
+        assert self._connected is not None
+        self._connected.settimeout(None)
+
+
+def _told(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return printable(text.strip())

@@ -1,0 +1,222 @@
+# -*- test-case-name: tests.status.test_server -*-
+"""
+The status socket: where it listens, and what there is.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from muxd.description import Description
+from muxd.net.listening import ListeningEndpoint
+from muxd.service import MuxService
+from muxd.status.actions import Action, ActionResource
+from muxd.status.answers import RequestError, StatusResource, answer
+from muxd.status.channel import StatusSite
+from muxd.status.overview import Overview
+from muxd.status.visitors import Doorkeeper
+
+SUFFIX = ".status"
+"""What the status socket's name has behind that of the socket that clients connect to."""
+
+MODE = ":mode=600"
+
+
+class StatusServer(Service):
+    """
+    Answers questions about a service, and does to it what it is told.
+
+    Parts of the daemon add what they have: L{addAction}, L{addResource}.
+
+    @ivar site: All connections.
+    @ivar overview: What C{/api/status} tells.
+    @ivar isOpen: Whether it listens.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        service: MuxService,
+        place: str,
+        now: Callable[[], float] = time.time,
+        names: Callable[[], str] = socket.gethostname,
+    ) -> None:
+        """
+        @param place: Where to listen, as a description of a server endpoint.  A UNIX
+            socket is its owner's alone unless it has a C{mode}, TCP this machine's
+            unless it has an C{interface}.
+        @param now: Seconds since 1970.
+        @param names: What this machine is called.
+        @raise ValueError: The place makes no sense.
+        """
+        self._reactor = reactor
+        self._limits = limits = service.limits
+        self.overview = Overview(service, now)
+        self._listening = ListeningEndpoint.fromDescription(reactor, private(place), limits)
+        self.isOpen = False
+        self._retry: IDelayedCall | None = None
+        self._actions: dict[str, Action] = {}
+        self._root = StatusResource()
+        self._api = StatusResource()
+        self._root.putChild(b"api", self._api)
+        self._root.putChild(b"health", Question(lambda: {"status": "ok"}))
+        self._api.putChild(b"", Question(self._contents))
+        self.addResource("status", Question(self.overview.values))
+        name = names()
+        self.site = StatusSite(
+            self._root, reactor, limits, Doorkeeper((name, name.partition(".")[0]))
+        )
+
+    @property
+    def description(self) -> str:
+        """
+        Where it listens.
+        """
+        return self._listening.description
+
+    def addAction(self, action: Action) -> None:
+        """
+        Let operators do something: C{POST /api/NAME}.
+        """
+        if self._listening.isExposed:
+            # No password guards it.
+            action = _refused(action)
+        self._actions[action.name] = action
+        self.addResource(
+            action.name, ActionResource(action, self._reactor, self._limits.actionTimeout)
+        )
+
+    def addResource(self, name: str, resource: Resource) -> None:
+        """
+        Let operators ask something: C{/api/NAME}.
+        """
+        self._api.putChild(name.encode(), resource)
+
+    def _contents(self) -> Mapping[str, Any]:
+        """
+        What C{/api} says.
+        """
+        return {
+            "questions": sorted(
+                name.decode()
+                for name in self._api.children
+                if name and name.decode() not in self._actions
+            ),
+            "actions": {
+                action.name: {"summary": action.summary, "takes": action.takes}
+                for action in self._actions.values()
+            },
+        }
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen, before privileges are given up.
+
+        @raise CannotListen: That is not possible.
+        """
+        super().privilegedStartService()
+        self._listening.takePlace(self.site, self._acceptFailed)
+        self.isOpen = True
+        if self._listening.isExposed:
+            self._log.warn(
+                "{place} can be reached from other machines, whose users can see every phone"
+                " and which programs use it; without interface= it is this machine alone",
+                place=self.description,
+            )
+
+    def startService(self) -> None:
+        """
+        Listen, if this has not been done.
+
+        @raise CannotListen: That is not possible.
+        """
+        if not self.isOpen:
+            self.privilegedStartService()
+        super().startService()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Listen no more, and let go of all clients.
+
+        @return: fires when the socket is closed.
+        """
+        super().stopService()
+        self.isOpen = False
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        closed = self._listening.close()
+        self.site.disconnect()
+        return closed
+
+    def _acceptFailed(self, error: OSError) -> None:
+        """
+        A client waits for which there is no descriptor; the daemon's other sockets say so.
+        """
+        self._listening.pause()
+        if self._retry is None:
+            self._retry = self._reactor.callLater(self._limits.admissionRetry, self._resume)
+
+    def _resume(self) -> None:
+        self._retry = None
+        self._listening.resume()
+
+
+class Question(StatusResource):
+    """
+    What is answered by one JSON object.
+    """
+
+    isLeaf = True
+
+    def __init__(self, ask: Callable[[], Mapping[str, Any]]) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        Answer.
+        """
+        return answer(request, self._ask())
+
+
+def private(place: str) -> str:
+    """
+    The description of a status socket that is its owner's alone, unless it says otherwise.
+
+    @raise ValueError: It is no description.
+    """
+    parsed = Description.fromString(place)
+    if parsed.name.lower() != "unix" or "mode" in parsed.keywords or len(parsed.positional) > 1:
+        return place
+    return place + MODE
+
+
+def beside(path: str) -> str:
+    """
+    The path of the status socket of a daemon whose clients connect to this path.
+    """
+    return path + SUFFIX
+
+
+def _refused(action: Action) -> Action:
+    def refuse(values: object) -> dict[str, Any]:
+        raise RequestError(
+            403,
+            f"{action.name} is not done for other machines, as no password guards this address",
+            "use a UNIX socket, or TCP on 127.0.0.1, and ssh -L from elsewhere",
+        )
+
+    return Action(name=action.name, summary=action.summary, takes=action.takes, perform=refuse)

@@ -1,0 +1,203 @@
+# -*- test-case-name: tests.muxctl.test_statusclient -*-
+"""
+Tests of L{muxd.muxctl.statusclient}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.client.address import TCPAddress, UnixAddress
+from muxd.client.socketerrors import TimedOut, UsbmuxError
+from muxd.muxctl.statusclient import StatusClient, statusAddress
+from muxd.muxctl.statuserrors import NoStatus, StatusNonsense, StatusRefused
+from tests.muxctl.console import muxctl
+
+
+class FakeStatus:
+    """
+    A status socket that says what a test wants, to one client.
+    """
+
+    def __init__(self, test: SynchronousTestCase, answer: bytes) -> None:
+        directory = tempfile.TemporaryDirectory()
+        test.addCleanup(directory.cleanup)
+        self.daemon = UnixAddress(os.path.join(directory.name, "mux"))
+        self.address = UnixAddress(f"{self.daemon.path}.status")
+        self.asked = b""
+        self._answer = answer
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(self.address.path)
+        self._listening.listen()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        test.addCleanup(self._thread.join, 10)
+        test.addCleanup(self._listening.close)
+
+    def _serve(self) -> None:
+        client, _ = self._listening.accept()
+        with client:
+            while b"\r\n\r\n" not in self.asked:
+                self.asked += client.recv(65536)
+            if b"Content-Length" in self.asked and not self.asked.endswith(b"}"):
+                self.asked += client.recv(65536)
+            client.sendall(self._answer)
+
+
+def answered(values: object, status: str = "200 OK") -> bytes:
+    """
+    An answer of HTTP.
+    """
+    body = values if isinstance(values, bytes) else json.dumps(values).encode()
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
+
+
+class ClientTests(SynchronousTestCase):
+    """
+    Questions and their answers.
+    """
+
+    def serve(self, answer: bytes) -> FakeStatus:
+        """
+        A status socket with this answer.
+        """
+        return FakeStatus(self, answer)
+
+    def failure(self, kind: type[UsbmuxError], work: Callable[[], object]) -> str:
+        """
+        What an error says: one line.
+        """
+        text = str(self.assertRaises(kind, work))
+        self.assertNotIn("\n", text)
+        return text
+
+    def test_get(self) -> None:
+        """
+        A question has an answer, and is for a name that no web page could have.
+        """
+        fake = self.serve(answered({"a": 1}))
+        self.assertEqual(StatusClient(fake.address).get("/api/status"), {"a": 1})
+        self.assertIn(b"GET /api/status HTTP/1.1\r\nHost: localhost\r\n", fake.asked)
+
+    def test_post(self) -> None:
+        """
+        An action is given JSON.
+        """
+        fake = self.serve(answered({}))
+        self.assertEqual(StatusClient(fake.address).post("/api/act", {"udid": "x"}), {})
+        self.assertIn(b"Content-Type: application/json", fake.asked)
+        self.assertTrue(fake.asked.endswith(b'{"udid": "x"}'))
+
+    def test_stream(self) -> None:
+        """
+        What has no length is read until it ends.
+        """
+        fake = self.serve(b"HTTP/1.1 200 OK\r\n\r\none\ntwo\n")
+        with StatusClient(fake.address).stream("/api/log") as response:
+            self.assertEqual(list(response), [b"one\n", b"two\n"])
+
+    def test_refused(self) -> None:
+        """
+        An error is its line and what to do, without what a terminal would obey.
+        """
+        values = {"error": "no such\x1b phone", "remedy": "plug it in"}
+        fake = self.serve(answered(values, "404 Not Found"))
+        text = self.failure(StatusRefused, lambda: StatusClient(fake.address).get("/api/x"))
+        self.assertEqual(text, "no such? phone; plug it in")
+
+    def test_nonsense(self) -> None:
+        """
+        What is no answer of a status socket is said to be none.
+        """
+        for answer in (answered(b"<html>"), answered([1]), answered(b"[" * 100000)):
+            client = StatusClient(self.serve(answer).address)
+            text = self.failure(StatusNonsense, partial(client.get, "/"))
+            self.assertIn("is it really", text)
+
+    def test_noHTTP(self) -> None:
+        """
+        What does not speak HTTP, or closes, is an error.
+        """
+        for answer in (
+            b"nothing of the kind\r\n",
+            b"",
+            answered({})[:-1],
+        ):
+            client = StatusClient(self.serve(answer).address)
+            self.failure(UsbmuxError, partial(client.get, "/"))
+
+    def test_silent(self) -> None:
+        """
+        One that does not answer is not waited for forever.
+        """
+        listening = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listening.close)
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "s")
+            listening.bind(path)
+            listening.listen()
+            client = StatusClient(UnixAddress(path), 0.05)
+            self.failure(TimedOut, lambda: client.get("/"))
+
+    def test_noSocket(self) -> None:
+        """
+        Where there is none, it is said what to do.
+        """
+        client = StatusClient(UnixAddress("/nonexistent/x.status"))
+        text = self.failure(NoStatus, lambda: client.get("/"))
+        self.assertIn("start usbmuxd, or say with --status", text)
+
+    def test_address(self) -> None:
+        """
+        It is beside the daemon's socket, or where it is said to be.
+        """
+        self.assertEqual(statusAddress(None, UnixAddress("/x")), UnixAddress("/x.status"))
+        tcp = TCPAddress("localhost", 1)
+        self.assertEqual(statusAddress(tcp, UnixAddress("/x")), tcp)
+        self.assertIn("--status", self.failure(NoStatus, lambda: statusAddress(None, tcp)))
+
+
+class CommandTests(SynchronousTestCase):
+    """
+    The command line.
+    """
+
+    def test_json(self) -> None:
+        """
+        C{muxctl status --json} prints what the daemon says.
+        """
+        fake = FakeStatus(self, answered({"phones": []}))
+        outcome = muxctl("status", "--json", address=fake.daemon)
+        self.assertEqual((outcome.status, json.loads(outcome.out)), (0, {"phones": []}))
+
+    def test_noDaemon(self) -> None:
+        """
+        Without a daemon the exit status is 3.
+        """
+        outcome = muxctl("status")
+        self.assertEqual(outcome.status, 3)
+        self.assertEqual(outcome.err.count("\n"), 1)
+
+    def test_given(self) -> None:
+        """
+        C{--status} says where to look.
+        """
+        fake = FakeStatus(self, answered({"phones": []}))
+        outcome = muxctl("--status", fake.address.path, "status", "--json")
+        self.assertEqual(outcome.status, 0)
+
+    def test_refused(self) -> None:
+        """
+        An error of the daemon's is exit status 1.
+        """
+        fake = FakeStatus(self, answered({"error": "busy"}, "503 Busy"))
+        outcome = muxctl("status", address=fake.daemon)
+        self.assertEqual((outcome.status, outcome.err), (1, "muxctl: busy\n"))
