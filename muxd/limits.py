@@ -89,6 +89,12 @@ class Limits:
     How long they may be together, in bytes, but for the last one: as long as sixteen of the
     usual ones.
     """
+    turnLength: float = 0.004
+    """
+    How long requests of all clients are performed before everything else has its turn; the
+    last one may take half a millisecond longer.  What has to wait then is shared fairly by
+    users, and not by clients.
+    """
     clientQueue: int = 1 << 20
     """
     Bytes of events queued for a listener that does not read before it is disconnected.  A

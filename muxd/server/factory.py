@@ -22,6 +22,7 @@ from muxd.net.credentials import peerText
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
 from muxd.net.pipe import Pipe
+from muxd.net.turns import Turns
 from muxd.ratelimit import RateLimit
 from muxd.server.budget import UnreadBudget
 from muxd.server.commands import Commands
@@ -61,6 +62,7 @@ class ControlFactory(Factory):
     @ivar hangUps: Looks at clients that are not read from.
     @ivar halfClosed: Looks at those that have finished sending.
     @ivar counters: What has happened so far.
+    @ivar turns: Whose requests are performed when.
     @ivar unread: What waits for them, by user.
     @ivar clients: All that are connected.
     @ivar connectWatchers: Called with each Connect, before the phone is asked: the
@@ -89,6 +91,7 @@ class ControlFactory(Factory):
         self.hangUps = HangUpWatch(clock, limits.flushTimeout)
         self.halfClosed = HalfClosedWatch(clock, limits.halfCloseGrace, limits.flushTimeout)
         self.counters = ServerCounters()
+        self.turns = Turns(clock, limits.turnLength)
         self.unread = UnreadBudget(limits.unreadBytes, limits.unreadPerUser)
         self.clients: set[Client] = set()
         self.connectWatchers: list[ConnectWatcher] = []

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from muxd.server.factory import ControlFactory
     from muxd.server.protocol import ControlProtocol
 
-AT_ONCE = 64
+AT_ONCE = 16
 """How many clients are let in before everything else has its turn."""
 
 READ_SIZE = 4096

@@ -89,7 +89,15 @@ class InputQueue:
         """
         if len(self._reader) <= self._limits.pendingInput:
             self.resume()
-        elif not self._isPaused:
+        else:
+            self.pause()
+
+    def pause(self) -> None:
+        """
+        Read no further: what is there has to wait for its turn, and there is no end to what
+        others ask.
+        """
+        if not self._isPaused:
             self._isPaused = True
             self._transport.pauseProducing()
 

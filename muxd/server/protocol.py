@@ -71,7 +71,7 @@ class ControlProtocol(Protocol):
         self._flushTimer: IDelayedCall | None = None
         self._processing = False
         self._hasLeftBehind = False
-        self._goingOn: IDelayedCall | None = None
+        self._isWaiting = False
         self._inputEnded = False
         self._owner: Hashable = None
 
@@ -131,7 +131,7 @@ class ControlProtocol(Protocol):
         if self.state is State.CLOSING or self._inputEnded:
             return
         self._input.add(data)
-        if self.state in (State.COMMAND, State.LISTENING) and self._goingOn is None:
+        if self.state in (State.COMMAND, State.LISTENING) and not self._isWaiting:
             self._process()
         else:
             self._input.hold()
@@ -152,7 +152,7 @@ class ControlProtocol(Protocol):
         if self.state is State.WAITING:
             self._leaveBehind()
             return
-        if self._goingOn is not None or (self._isHeld and len(self._input)):
+        if self._isWaiting or (self._isHeld and len(self._input)):
             return
         presence = peerOf(self.transport)
         isThere = presence is Presence.HELD or (
@@ -173,7 +173,7 @@ class ControlProtocol(Protocol):
         state, attempt = self.state, self._attempt
         self._enter(State.CLOSED)
         self._attempt = None
-        self._stopGoingOn()
+        self._waitNoLonger()
         if self._flushTimer is not None:
             self._flushTimer.cancel()
             self._flushTimer = None
@@ -270,8 +270,8 @@ class ControlProtocol(Protocol):
 
     def _process(self) -> None:
         """
-        Perform every request that has arrived completely; if there are many, some
-        of them now, and the others when all clients have had their turn.
+        Perform every request that has arrived completely; if there are many, or others have
+        much to ask, some of them now, and the rest when all owners have had their turns.
 
         A Connect that fails at once comes back here while this loop is still
         running: the loop goes on, rather than nest as deep as a client likes.
@@ -279,15 +279,24 @@ class ControlProtocol(Protocol):
         A client that has not taken its last reply gets no other: it would have
         memory filled by asking.
         """
-        if self._processing:
+        if self._processing or self._isWaiting:
+            return
+        turns = self.server.turns
+        if not turns.begin():
+            self._wait()
+            self._input.pause()
             return
         self._processing = True
         limits = self.server.limits
         requests, size = limits.requestsAtOnce, limits.requestBytesAtOnce
+        isLate = False
         try:
             while self.state in (State.COMMAND, State.LISTENING) and not self._isHeld:
-                if requests <= 0 or size <= 0:
-                    self._goingOn = self.server.clock.callLater(0, self._goOn)
+                if not len(self._input):
+                    break
+                isLate = turns.isOver()
+                if isLate or requests <= 0 or size <= 0:
+                    self._wait()
                     break
                 message = self._input.next()
                 if message is None:
@@ -301,8 +310,11 @@ class ControlProtocol(Protocol):
             self._close()
         finally:
             self._processing = False
+            turns.end()
         isBusy = self.state in (State.WAITING, State.CONNECTING) or self._isHeld
-        if isBusy or self._goingOn is not None:
+        if isLate and self._isWaiting:
+            self._input.pause()
+        elif isBusy or self._isWaiting:
             self._input.hold()
         elif self.state in (State.COMMAND, State.LISTENING):
             if self._inputEnded:
@@ -314,9 +326,21 @@ class ControlProtocol(Protocol):
     def _isHeld(self) -> bool:
         return self.state is State.COMMAND and self._output.isHeld
 
-    def _goOn(self) -> None:
-        self._goingOn = None
+    def takeTurn(self) -> None:
+        """
+        Go on with what the client has asked.
+        """
+        self._isWaiting = False
         self._process()
+
+    def _wait(self) -> None:
+        self._isWaiting = True
+        self.server.turns.wait(self)
+
+    def _waitNoLonger(self) -> None:
+        if self._isWaiting:
+            self._isWaiting = False
+            self.server.turns.forget(self)
 
     def _perform(self, message: Message) -> None:
         server = self.server
@@ -422,7 +446,7 @@ class ControlProtocol(Protocol):
         """
         The client has read everything: go on with what it has asked meanwhile.
         """
-        if self.state is State.COMMAND and self._goingOn is None:
+        if self.state is State.COMMAND:
             self._process()
 
     # The end.
@@ -460,7 +484,7 @@ class ControlProtocol(Protocol):
         """
         attempt, self._attempt = self._attempt, None
         self._enter(State.CLOSING)
-        self._stopGoingOn()
+        self._waitNoLonger()
         self._input.take()
         self.server.feed.remove(self)
         if attempt is not None:
@@ -478,11 +502,6 @@ class ControlProtocol(Protocol):
         """
         transport: Any = self.transport
         getattr(transport, "abortConnection", transport.loseConnection)()
-
-    def _stopGoingOn(self) -> None:
-        if self._goingOn is not None:
-            self._goingOn.cancel()
-            self._goingOn = None
 
     def _leaveBehind(self) -> None:
         """

@@ -65,9 +65,11 @@ class BudgetTransport:
         clock: IReactorTime,
         budget: int | None = None,
         protocol: IProtocol | None = None,
+        peer: IAddress | None = None,
     ) -> None:
         self.budget = budget
         self.protocol = protocol
+        self._peer = FakeAddress("peer") if peer is None else peer
         self.paused = False
         self.disconnecting = False
         self.disconnected = False
@@ -83,14 +85,18 @@ class BudgetTransport:
 
     @classmethod
     def connect(
-        cls, clock: IReactorTime, factory: IProtocolFactory, budget: int | None = None
+        cls,
+        clock: IReactorTime,
+        factory: IProtocolFactory,
+        budget: int | None = None,
+        peer: IAddress | None = None,
     ) -> BudgetTransport:
         """
         Have a factory build a protocol and connect it to a new transport.
         """
         protocol = factory.buildProtocol(FakeAddress())
         assert protocol is not None, "the factory refused"
-        transport = cls(clock, budget, protocol)
+        transport = cls(clock, budget, protocol, peer)
         protocol.makeConnection(transport)
         return transport
 
@@ -208,9 +214,9 @@ class BudgetTransport:
 
     def getPeer(self) -> IAddress:
         """
-        The same address: there is no peer.
+        The same address, or the one that was given: there is no peer.
         """
-        return FakeAddress("peer")
+        return self._peer
 
     def getHost(self) -> IAddress:
         """

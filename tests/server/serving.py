@@ -5,8 +5,10 @@ What the tests of the server have in common: a factory, devices and clients.
 from __future__ import annotations
 
 import plistlib
+from collections.abc import Callable
 from typing import Any, cast
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -126,11 +128,13 @@ class ServingTestCase(SynchronousTestCase):
     A server with tiny limits and one phone, which has the number 1.
     """
 
+    makeClock: Callable[[], Clock] = Clock
+
     def setUp(self) -> None:
         """
         Make the server.
         """
-        self.clock = Clock()
+        self.clock = self.makeClock()
         self.registry = DeviceRegistry()
         self.store = MemoryRecordStore()
         self.factory = ControlFactory(self.clock, self.registry, ImmediateRecords(self.store), TINY)
@@ -145,11 +149,14 @@ class ServingTestCase(SynchronousTestCase):
         self.factory.doStart()
         self.factory.doStop()
 
-    def client(self, budget: int | None = None) -> Client:
+    def client(self, budget: int | None = None, host: str | None = None) -> Client:
         """
         Connect a client.
+
+        @param host: The machine that it is on; None for the same as all others.
         """
-        return Client(BudgetTransport.connect(self.clock, self.factory, budget))
+        peer = None if host is None else IPv4Address("TCP", host, 1024)
+        return Client(BudgetTransport.connect(self.clock, self.factory, budget, peer))
 
     def listener(self, budget: int | None = None, library: int = 3) -> Client:
         """
