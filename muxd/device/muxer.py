@@ -36,6 +36,7 @@ from muxd.device.owner import Addressee, Receiver
 from muxd.device.phonelog import PhoneLog
 from muxd.device.ports import SourcePorts
 from muxd.device.session import Session
+from muxd.device.times import SessionTimes
 from muxd.device.transport import ProtocolRequest
 from muxd.device.windowsharing import WindowSharing
 from muxd.interfaces import Buffer, IPacketLink, IPlacedPacketReceiver, PlacedPacket
@@ -81,6 +82,7 @@ class Muxer:
     @ivar state: Where the muxer is in its life.
     @ivar version: Of the mux protocol as negotiated; 0 before.
     @ivar counters: What has happened so far.
+    @ivar times: How long it took.
     @ivar phoneLog: What was wrong with it.
     @ivar outbound: What waits to be sent; not before ACTIVE.
     @ivar delayed: Acknowledgements that wait for a timer; not before ACTIVE.
@@ -97,6 +99,7 @@ class Muxer:
         self.state = MuxerState.IDLE
         self.version = 0
         self.counters = MuxerCounters()
+        self.times = SessionTimes()
         self.phoneLog = PhoneLog(clock, label, self.counters)
         self._link: IPacketLink | None = None
         self._memory: PacketMemory | None = None

@@ -55,7 +55,16 @@ class PendingSession:
     @ivar port: The phone's port.
     """
 
-    __slots__ = ("_owner", "_request", "_send", "_session", "_timer", "port", "sourcePort")
+    __slots__ = (
+        "_began",
+        "_owner",
+        "_request",
+        "_send",
+        "_session",
+        "_timer",
+        "port",
+        "sourcePort",
+    )
 
     def __init__(
         self, owner: SessionOwner, sourcePort: int, port: int, request: SessionRequest
@@ -67,6 +76,7 @@ class PendingSession:
         self.port = port
         self._owner = owner
         self._request = request
+        self._began = owner.clock.seconds()
         self._send = SendWindow()
         self._session: Session | None = None
         self._timer = owner.clock.callLater(owner.limits.connectTimeout, self._timedOut)
@@ -96,6 +106,7 @@ class PendingSession:
                     Breach.BAD_ACKNOWLEDGEMENT, f"SYN|ACK: expected ack 1, got {ack}"
                 )
             owner.counters.sessionsOpened += 1
+            owner.times.connects.add(owner.clock.seconds() - self._began)
             self._timer.cancel()
             self._establish(receive)
         elif flags & RST:

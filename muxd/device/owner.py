@@ -21,6 +21,7 @@ from muxd.net.packetmemory import PacketMemory
 if TYPE_CHECKING:
     from muxd.device.counters import MuxerCounters
     from muxd.device.phonelog import PhoneLog
+    from muxd.device.times import SessionTimes
 
 
 class Addressee(Ported, Protocol):
@@ -79,6 +80,7 @@ class SessionOwner(Protocol):
     @ivar label: What the phone is called in logs: its UDID.
     @ivar limits: What may be exceeded by neither side.
     @ivar counters: What has happened so far.
+    @ivar times: How long it took.
     @ivar phoneLog: What was wrong with the phone.
     @ivar outbound: What waits to be sent.
     @ivar delayed: Acknowledgements that wait for a timer.
@@ -88,6 +90,7 @@ class SessionOwner(Protocol):
     label: str
     limits: Limits
     counters: MuxerCounters
+    times: SessionTimes
     phoneLog: PhoneLog
     outbound: Outbound
     delayed: DelayedAcknowledgements

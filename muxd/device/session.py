@@ -66,6 +66,9 @@ class Session:
         not ended.
     @ivar bytesSent: Payload that went to the link.
     @ivar bytesReceived: Payload that came.
+    @ivar since: When the phone accepted it, by the owner's clock.
+    @ivar stalls: How often its end has not taken all that came.
+    @ivar stalledSince: Since when that is so, by the owner's clock; negative if it is not.
     """
 
     __slots__ = (
@@ -80,7 +83,10 @@ class Session:
         "port",
         "receive",
         "send",
+        "since",
         "sourcePort",
+        "stalledSince",
+        "stalls",
         "state",
         "touched",
         "waiting",
@@ -108,6 +114,9 @@ class Session:
         self.touched = False
         self.bytesSent = 0
         self.bytesReceived = 0
+        self.since = owner.clock.seconds()
+        self.stalls = 0
+        self.stalledSince = -1.0
         self._reason: Failure | None = None
         self._timer: IDelayedCall | None = None
 
@@ -318,10 +327,21 @@ class Session:
         receive = self.receive
         receive.delivered = (receive.delivered + size) & 0xFFFFFFFF
 
+    def stalled(self) -> None:
+        """
+        The end has begun to hold what comes.
+        """
+        self.stalls += 1
+        self.stalledSince = self.owner.clock.seconds()
+
     def resumed(self) -> None:
         """
         The end has taken some of what was held, and perhaps all of it.
         """
+        if self.stalledSince >= 0 and not self.isHolding():
+            owner = self.owner
+            owner.times.stalls.add(owner.clock.seconds() - self.stalledSince)
+            self.stalledSince = -1.0
         if self.state is DRAINING:
             if self.isHolding() or self.isWithheld:
                 self._awaitDraining()

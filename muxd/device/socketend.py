@@ -395,6 +395,7 @@ class SocketEnd:
             count = 0
         session.taken(count)
         self._held = bytearray(memory.read(start + count, size - count))
+        session.stalled()
         self._loop.change(self.socket.fileno(), EVENTS | WRITABLE)
 
     def _sendHeld(self) -> None:

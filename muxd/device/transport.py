@@ -358,6 +358,7 @@ class SessionTransport:
             return
         if held is None:
             self._held = held = deque()
+            self.session.stalled()
         if size < SMALL and held and size + len(held[-1]) <= SMALL:
             held[-1] = joined(held[-1], payload)
         else:

@@ -25,6 +25,7 @@ class Narrow:
         self.label = muxer.label
         self.limits = muxer.limits
         self.counters = muxer.counters
+        self.times = muxer.times
         self.phoneLog = muxer.phoneLog
         self.outbound = muxer.outbound
         self.delayed = muxer.delayed

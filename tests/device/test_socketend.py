@@ -387,6 +387,21 @@ class StreamTests(SocketEndCase):
         self.assertEqual(got, expected)
         self.assertEqual(max(one.ack for one in self.take()), said + 1)
 
+    def test_stall(self) -> None:
+        """
+        That the client does not read is counted and timed, until it has read everything.
+        """
+        said = self.fillClient()
+        self.assertEqual(self.session.stalls, 1)
+        self.clock.advance(2)
+        got = 0
+        while got < said:
+            got += len(self.received())
+            self.turn()
+        self.assertEqual(self.session.stalls, 1)
+        self.assertLess(self.session.stalledSince, 0)
+        self.assertEqual(self.muxer.times.stalls.total, 2.0)
+
     def test_flood(self) -> None:
         """
         A phone that goes on although nothing is acknowledged loses its session.
