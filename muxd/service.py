@@ -31,6 +31,7 @@ from twisted.python.runtime import Platform, platform
 
 from muxd.capture.capture import Capture, PacketSink
 from muxd.capture.taps import CaptureTaps
+from muxd.device.device import MuxedDevice
 from muxd.interfaces import (
     AttachedDevice,
     IDevice,
@@ -63,6 +64,10 @@ def defaultConfigDir(system: Platform = platform, environ: Mapping[str, str] = o
     if system.isWindows():
         return ntpath.join(environ.get("PROGRAMDATA", "C:\\ProgramData"), "Apple", "Lockdown")
     return "/var/db/lockdown" if system.isMacOSX() else "/var/lib/lockdown"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class MuxService(Service):
@@ -179,6 +184,16 @@ class MuxService(Service):
         Log each Connect for debugging: to which port of which phone, and by which process.
         """
         self._factory.connectWatchers.append(self._factory.logConnect)
+
+    @property
+    def summary(self) -> str:
+        """
+        How the service is doing, in a line.
+        """
+        attached = [each.device for each in self.registry.attached()]
+        muxers = [device.muxer for device in attached if isinstance(device, MuxedDevice)]
+        sessions = sum(1 for muxer in muxers for _ in muxer.sessions)
+        return f"{_counted(len(attached), 'phone')}, {_counted(sessions, 'session')}"
 
     def capture(
         self, sink: PacketSink, udid: str | None = None, port: int | None = None

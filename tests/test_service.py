@@ -17,10 +17,13 @@ from twisted.python.runtime import Platform
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from muxd.device.device import MuxedDevice
+from muxd.identity import DeviceIdentity
 from muxd.interfaces import IDevice, IDeviceSource
 from muxd.limits import Limits
 from muxd.server.lookup import NoSuchDevice
 from muxd.service import MuxService, defaultConfigDir
+from tests.device.links import RecorderFactory, ScriptedPhone
 from tests.shelf import Device, Source
 
 
@@ -273,6 +276,25 @@ class EmbeddedTests(SynchronousTestCase):
         make: Callable[..., object] = MuxService
         self.assertRaises(ValueError, make, self.reactor, sources=["cupboard"])
         self.assertRaises(ValueError, make, self.reactor, listen=["cupboard"])
+
+
+class SummaryTests(SynchronousTestCase):
+    """
+    How a service is doing, in a line.
+    """
+
+    def test_summary(self) -> None:
+        """
+        Phones and the sessions that are established with them are counted.
+        """
+        service = MuxService(MemoryReactorClock())
+        self.assertEqual(service.summary, "0 phones, 0 sessions")
+        phone = ScriptedPhone.ready()
+        identity = DeviceIdentity(udid="A", serial="A", productID=1, locationID=1)
+        service.registry.deviceAttached(MuxedDevice(identity, phone.muxer))
+        phone.open()
+        phone.muxer.connect(7, RecorderFactory())
+        self.assertEqual(service.summary, "1 phone, 1 session")
 
 
 class ConfigDirTests(SynchronousTestCase):

@@ -22,6 +22,7 @@ from twisted.internet.endpoints import (
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from muxd.description import Description
+from muxd.net.inherited import leavingFile
 
 BACKLOG = 256
 """
@@ -89,6 +90,8 @@ def placeFromString(reactor: Any, description: str) -> Place:
             kept = {key: value for key, value in given.keywords.items() if key not in _OWNER}
             parsed = Description(given.name, given.positional, kept)
         endpoint = serverFromString(reactor, str(parsed) + _backlog(parsed))
+        if kind == "systemd":
+            endpoint = leavingFile(reactor, endpoint)
     except LookupError as error:
         reason = _notInherited(given) if kind == "systemd" else str(error)
         raise ValueError(f"cannot listen on {description!r}: {reason}") from error

@@ -26,6 +26,7 @@ from muxd.tap.observed import ObservedService, StatusPlace
 from muxd.tap.options import CommandOptions, graceFromOption
 from muxd.tap.pidlock import PidLock, isPlaceOfC, withstandSignals
 from muxd.tap.process import collectLess, takeTurns, waitForPhones
+from muxd.tap.servicemanager import ServiceManager
 
 T = TypeVar("T")
 
@@ -334,10 +335,16 @@ class LockedService(MuxService):
 class UsbmuxdService(ProcessMaster, LockedService, CapturingService, ObservedService):
     """
     The daemon as the master of its process.
+
+    @ivar manager: Tells systemd of it.
     """
 
     program = "usbmuxd"
     imports = LATER
+
+    def __init__(self, reactor: Any, **arguments: Any) -> None:
+        super().__init__(reactor, **arguments)
+        self.manager = ServiceManager(reactor, lambda: self.summary)
 
     def startService(self) -> None:
         """
@@ -348,6 +355,14 @@ class UsbmuxdService(ProcessMaster, LockedService, CapturingService, ObservedSer
         collectLess()
         takeTurns()
         waitForPhones(self.reactor)
+        self.reactor.callWhenRunning(self.manager.ready)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Say so, then stop.
+        """
+        self.manager.stopping()
+        return super().stopService()
 
 
 def makeService(options: Options) -> IService:
