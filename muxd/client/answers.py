@@ -29,6 +29,15 @@ IPV4_FAMILY = 2
 IPV6_FAMILIES = frozenset({10, 23, 30})
 """In a C{sockaddr} of Linux, Windows and Apple's systems."""
 
+MOST_DEVICES = 1 << 16
+"""Of one daemon: far more than the largest fleet has, and bounded."""
+
+LONGEST_HOST = 64
+"""Characters of a host's name."""
+
+LONGEST_UDID = 255
+"""As long as a binary record's (protocol 4.9), which has always been enough."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
@@ -47,6 +56,8 @@ class Device:
     @ivar speed: Of the connection in bit/s, 0 if the daemon does not tell.
     @ivar networkAddress: The IP address of one on the network, None if the
         daemon does not tell.
+    @ivar host: The name of the host that it is plugged into, if the daemon tells and it is
+        another one than the daemon's.
     @ivar isDoubtful: Whether another device claims the same UDID, and this one has not
         proved that it is the phone; daemons other than this one do not tell.
     """
@@ -60,6 +71,7 @@ class Device:
     speed: int = 0
     networkAddress: str | None = None
     isDoubtful: bool = False
+    host: str = ""
 
     def matches(self, udid: str) -> bool:
         """
@@ -192,7 +204,7 @@ class DeviceTable:
     A daemon names a device only once and speaks of a number afterwards; C
     daemons also take back devices that they never announced (protocol 9,
     edge 59).  A reader of what comes out of here sees each device attached
-    before anything else happens to it.
+    before anything else happens to it.  No more than L{MOST_DEVICES} are kept.
     """
 
     def __init__(self) -> None:
@@ -245,6 +257,8 @@ class DeviceTable:
     def _attached(self, device: Device | None) -> Event | None:
         if device is None or self._devices.get(device.deviceID) == device:
             return None
+        if len(self._devices) >= MOST_DEVICES and device.deviceID not in self._devices:
+            raise MalformedMessage(f"more than {MOST_DEVICES} devices")
         self._devices[device.deviceID] = device
         return Attached(device)
 
@@ -306,7 +320,9 @@ def _deviceFrom(entry: object) -> Device | None:
     properties: dict[str, Any] = entry["Properties"]
     deviceID = entry.get("DeviceID", properties.get("DeviceID"))
     udid = properties.get("UDID") or properties.get("SerialNumber")
-    if type(deviceID) is not int or not isinstance(udid, str) or not udid:
+    if type(deviceID) is not int or not isinstance(udid, str):
+        return None
+    if not 0 < len(udid) <= LONGEST_UDID:
         return None
     connectionType = properties.get("ConnectionType")
     address = properties.get("NetworkAddress")
@@ -320,11 +336,16 @@ def _deviceFrom(entry: object) -> Device | None:
         speed=_integer(properties.get("ConnectionSpeed")),
         networkAddress=networkAddressText(address) if isinstance(address, bytes) else None,
         isDoubtful=properties.get("MuxdDoubtful") is True,
+        host=_host(properties.get("MuxdHost")),
     )
 
 
 def _portPath(value: object) -> str:
     return value if isinstance(value, str) and re.fullmatch(r"[0-9.-]{1,64}", value) else ""
+
+
+def _host(value: object) -> str:
+    return value if isinstance(value, str) and len(value) <= LONGEST_HOST else ""
 
 
 def _listenerFrom(entry: Mapping[str, Any]) -> ListenerRecord:

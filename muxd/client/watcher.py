@@ -9,22 +9,16 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from twisted.application.internet import ClientService, backoffPolicy
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
 from muxd.client.access import DaemonAccess
 from muxd.client.answers import Attached, Detached, Device, Event, Paired
 from muxd.client.client import UsbmuxClient
-from muxd.client.feed import EventReceiver, FeedFactory
+from muxd.client.feedservice import FeedService
 
 
 class IDeviceObserver(Interface):
@@ -97,14 +91,13 @@ class DeviceWatcher(Service):
             the phone's being plugged in that starts the daemon.
         """
         self._observer = observer
-        self._client = UsbmuxClient(reactor, via, environ)
         self._present: dict[int, Device] = {}
-        self._trouble = ""
-        self._listening = ClientService(
-            _FeedEndpoint(self._listen, self._client.access.where),
-            FeedFactory(self._buildFeed),
-            retryPolicy=backoffPolicy(maxDelay=5.0) if retryPolicy is None else retryPolicy,
-            clock=reactor,
+        self._feed = FeedService(
+            UsbmuxClient(reactor, via, environ),
+            lambda: None,
+            self._eventCame,
+            self._feedLost,
+            retryPolicy,
         )
 
     @property
@@ -119,7 +112,7 @@ class DeviceWatcher(Service):
         Begin to listen.
         """
         super().startService()
-        self._listening.startService()
+        self._feed.startService()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -129,30 +122,9 @@ class DeviceWatcher(Service):
             detached.
         """
         super().stopService()
-        return self._listening.stopService()
+        return self._feed.stopService()
 
-    def _listen(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
-        return self._client.listen(factory).addErrback(self._listenFailed)
-
-    def _listenFailed(self, failure: Failure) -> Failure:
-        """
-        Say once what is wrong, not at every attempt.
-        """
-        trouble = failure.getErrorMessage()
-        if self.running and trouble != self._trouble:
-            self._trouble = trouble
-            self._log.warn("not told of phones at present: {trouble}", trouble=trouble)
-        return failure
-
-    def _buildFeed(self) -> EventReceiver:
-        access = self._client.access
-        self._trouble = ""
-        self._log.info("listening to the usbmuxd at {where}", where=access.where)
-        return EventReceiver(
-            access.where, self._eventCame, self._feedLost, access.limits, access.clock
-        )
-
-    def _feedLost(self, feed: EventReceiver, reason: Failure) -> None:
+    def _feedLost(self) -> None:
         for device in self.devices:
             self._detach(device.deviceID)
 
@@ -176,26 +148,3 @@ class DeviceWatcher(Service):
     def _tell(self, tell: Callable[[Device], None], device: Device) -> None:
         with self._log.failuresHandled("an observer of phones raised in {tell}", tell=tell):
             tell(device)
-
-
-@implementer(IStreamClientEndpoint)
-class _FeedEndpoint:
-    """
-    What C{ClientService} connects: no connection counts that has not been
-    accepted as a listener.
-    """
-
-    def __init__(
-        self, listen: Callable[[IProtocolFactory], Deferred[IProtocol]], where: str
-    ) -> None:
-        self._listen = listen
-        self._where = where
-
-    def __repr__(self) -> str:
-        return f"usbmuxd at {self._where}"
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        """
-        Become a listener.
-        """
-        return self._listen(protocolFactory)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.client import answers
 from muxd.client.answers import (
     Answer,
     Attached,
@@ -200,6 +201,25 @@ class DeviceTableTests(SynchronousTestCase):
         events = [self.table.update(message) for message in (attached(), paired(), detached())]
         self.assertEqual(events, [Attached(PHONE), Paired(PHONE), Detached(PHONE)])
         self.assertEqual(list(self.table), [])
+
+    def test_bounded(self) -> None:
+        """
+        A daemon that names devices without end is not believed without end.
+        """
+        self.patch(answers, "MOST_DEVICES", 3)
+        for number in range(3):
+            self.table.update(attached(number))
+        self.assertRaises(MalformedMessage, self.table.update, attached(3))
+        self.assertEqual(len(list(self.table)), 3)
+        self.table.update(attached(2, OTHER))
+        self.assertEqual(len(list(self.table)), 3)
+
+    def test_longName(self) -> None:
+        """
+        A device whose UDID is longer than any is left out.
+        """
+        self.assertIsNone(self.table.update(attached(1, "A" * 256)))
+        self.assertIsNotNone(self.table.update(attached(1, "A" * 255)))
 
     def test_binaryLife(self) -> None:
         """
