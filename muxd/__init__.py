@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         IDeviceReceiver,
         IDeviceSource,
         IDeviceSourceParser,
+        IForeignDevice,
     )
     from muxd.limits import Limits
     from muxd.net.socketfile import CannotListen
@@ -48,6 +49,7 @@ __all__ = [
     "IDeviceReceiver",
     "IDeviceSource",
     "IDeviceSourceParser",
+    "IForeignDevice",
     "Limits",
     "MuxService",
     "NoSuchDevice",
@@ -70,6 +72,7 @@ __getattr__, __dir__ = lazyFace(
             "IDeviceReceiver",
             "IDeviceSource",
             "IDeviceSourceParser",
+            "IForeignDevice",
         ),
         "muxd.limits": ("Limits",),
         "muxd.relay": ("RelayService", "Route"),

@@ -103,6 +103,7 @@ class DeviceIdentity:
     @ivar connectionType: "USB" or "Network".
     @ivar name: What to call it in a log before anything better is known.
     @ivar isSimulated: Whether it is no real phone, as people are told.
+    @ivar host: The name of the host that it is plugged into; empty if that is this one.
     """
 
     udid: str
@@ -114,3 +115,4 @@ class DeviceIdentity:
     name: str = ""
     portPath: str = ""
     isSimulated: bool = False
+    host: str = ""

@@ -43,6 +43,36 @@ class IDevice(Interface):
         """
 
 
+class IForeignDevice(IDevice):
+    """
+    A device that another host pairs with, which keeps its pair record.
+
+    The Deferreds fail with C{OSError}s with the errno that clients are answered with.
+    """
+
+    owner: str = Attribute("The name of its host, for people.")
+
+    def readPairRecord() -> Deferred[bytes]:
+        """
+        The record that its host has, as it is.
+        """
+
+    def savePairRecord(data: bytes) -> Deferred[None]:
+        """
+        Have its host store a record for it, and tell its clients that it has been paired.
+        """
+
+    def deletePairRecord() -> Deferred[None]:
+        """
+        Have its host forget the record.
+        """
+
+    def readBUID() -> Deferred[str]:
+        """
+        Its host's identity.
+        """
+
+
 class IDeviceReceiver(Interface):
     """
     The receiver of a source's devices.
@@ -57,6 +87,12 @@ class IDeviceReceiver(Interface):
         """
         It is gone; its sessions have ended.  Harmless for a device that was
         never attached or is gone already.
+        """
+
+    def devicePaired(device: IDevice) -> None:
+        """
+        The host that pairs with it, which is another one (L{IForeignDevice}), has done so.
+        Harmless for a device that is not attached.
         """
 
 

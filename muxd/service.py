@@ -47,6 +47,7 @@ from muxd.net.listening import ListeningEndpoint
 from muxd.net.socketfile import startingAlone
 from muxd.server.factory import ControlFactory
 from muxd.server.fastlane import FastLane
+from muxd.server.intake import DeviceIntake
 from muxd.server.lookup import DeviceLookup, PhoneEndpoint
 from muxd.server.preflightreceiver import PreflightReceiver, recordMaker
 from muxd.server.records import PairRecordStore
@@ -130,8 +131,8 @@ class MuxService(Service):
         ]
         self._factory.throttle.ports = self._listening
         self._open = False
-        self._taps = CaptureTaps(reactor, self._preflights or self.registry, self._capturing)
-        receiver = self._taps
+        intake = DeviceIntake(self.registry, self._preflights or self.registry, self._records)
+        receiver = self._taps = CaptureTaps(reactor, intake, self._capturing)
         sources = list(sources)
         distinct = iter(distinctSources([source for source in sources if isinstance(source, str)]))
         self.sources: list[IDeviceSource] = [

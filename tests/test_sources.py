@@ -28,6 +28,11 @@ class Receiver:
         Not called.
         """
 
+    def devicePaired(self, device: IDevice) -> None:
+        """
+        Not called: it is this host that pairs with it.
+        """
+
     def deviceDetached(self, device: IDevice) -> None:
         """
         Not called.

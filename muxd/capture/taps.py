@@ -196,6 +196,12 @@ class CaptureTaps:
             self._observePhone(device)
         self._receiver.deviceAttached(device)
 
+    def devicePaired(self, device: IDevice) -> None:
+        """
+        See L{IDeviceReceiver}.
+        """
+        self._receiver.devicePaired(device)
+
     def deviceDetached(self, device: IDevice) -> None:
         """
         See L{IDeviceReceiver}.

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from muxd.identity import sameUDID
-from muxd.interfaces import AttachedDevice, IPairRecords
+from muxd.interfaces import AttachedDevice, IForeignDevice, IPairRecords
 from muxd.ratelimit import RateLimit
 from muxd.server.counters import ServerCounters
 from muxd.server.firstlook import FirstLook
@@ -195,7 +195,10 @@ class Commands:
 
     def _readPairRecord(self, requester: Requester, tag: int, values: Values) -> None:
         async def read() -> Reply:
-            data = await self._records.read(_recordID(values))
+            recordID = _recordID(values)
+            owner = self._owner(recordID)
+            reading = self._records.read(recordID) if owner is None else owner.readPairRecord()
+            data = await reading
             body = writePlist({"PairRecordData": data})
             return lambda: requester.sendPlist(tag, body)
 
@@ -207,6 +210,11 @@ class Commands:
             data = values.get("PairRecordData")
             if not isinstance(data, bytes):
                 raise OSError(EINVAL, "no PairRecordData")
+            owner = self._owner(recordID)
+            if owner is not None:
+                # Its host tells of the event, to all of its clients.
+                await owner.savePairRecord(data)
+                return lambda: requester.sendResult(tag, Result.OK)
             await self._records.save(recordID, data)
             self._recordSaved(recordID)
             # The event goes out before the Result (protocol 4.9).
@@ -217,10 +225,22 @@ class Commands:
 
     def _deletePairRecord(self, requester: Requester, tag: int, values: Values) -> None:
         async def delete() -> Reply:
-            await self._records.delete(_recordID(values))
+            recordID = _recordID(values)
+            owner = self._owner(recordID)
+            deleting = self._records.delete(recordID) if owner is None else owner.deletePairRecord()
+            await deleting
             return lambda: requester.sendResult(tag, Result.OK)
 
         self._withRecords(requester, tag, delete())
+
+    def _owner(self, recordID: str) -> IForeignDevice | None:
+        """
+        The phone of another host that a record is of: it is kept there, and nowhere else.
+        """
+        attached = self._registry.findByUDID(recordID)
+        if attached is None or not IForeignDevice.providedBy(attached.device):
+            return None
+        return IForeignDevice(attached.device)
 
     def _withRecords(
         self, requester: Requester, tag: int, work: Coroutine[Deferred[Any], Any, Reply]

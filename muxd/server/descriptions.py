@@ -44,6 +44,8 @@ class DeviceDescription:
         """
         identity = self._identity
         place = {"MuxdPortPath": identity.portPath} if identity.portPath else {}
+        if identity.host:
+            place["MuxdHost"] = printable(identity.host)
         return {
             "MessageType": "Attached",
             "DeviceID": self.deviceID,

@@ -102,6 +102,12 @@ class PreflightReceiver:
             preflight.stop()
         self._registry.deviceDetached(device)
 
+    def devicePaired(self, device: IDevice) -> None:
+        """
+        Another host has paired with it.
+        """
+        self._registry.devicePaired(device)
+
     def recordSaved(self, udid: str) -> None:
         """
         A program has paired with a phone.

@@ -76,6 +76,14 @@ class DeviceRegistry:
         if not wasHidden:
             self._announce(lambda listener: listener.deviceDetached(attached))
 
+    def devicePaired(self, device: IDevice) -> None:
+        """
+        A device has been paired with the host that pairs with it; harmless if it is not here.
+        """
+        attached = self._byDevice.get(id(device))
+        if attached is not None:
+            self.announcePaired(attached)
+
     def attach(
         self, device: IDevice, visible: bool = True, proved: bool = True
     ) -> AttachedDevice | None:

@@ -33,6 +33,12 @@ class Attendance:
         """
         self.told.append(("attached", device))
 
+    def devicePaired(self, device: IDevice) -> None:
+        """
+        Write it down.
+        """
+        self.told.append(("paired", device))
+
     def deviceDetached(self, device: IDevice) -> None:
         """
         Write it down.
@@ -69,12 +75,14 @@ class TapsTests(SynchronousTestCase):
         They are a receiver of devices, and another one is told of all of them.
         """
         verifyObject(IDeviceReceiver, self.taps)
+        self.taps.devicePaired(self.devices[1])
         self.taps.deviceDetached(self.devices[0])
         self.assertEqual(
             self.receiver.told,
             [
                 ("attached", self.devices[0]),
                 ("attached", self.devices[1]),
+                ("paired", self.devices[1]),
                 ("detached", self.devices[0]),
             ],
         )

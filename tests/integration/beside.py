@@ -238,7 +238,51 @@ def records(place: Place) -> dict[str, Any]:
     }
 
 
-SCENARIOS = {one.__name__: one for one in (lock, overtaken, returned, second, records)}
+def remote(place: Place) -> dict[str, Any]:
+    """
+    Ours has the C daemon's phone, by its socket; then the C daemon ends.
+    """
+    theirs = place.start(place.theirs)
+    ours = None
+    try:
+        # Ours is started where it would listen, too.
+        run = place.phones.directory / "run"
+        (run / "usbmuxd").rename(run / "theirs")
+        ours = place.start(named("muxd"), "remote:/var/run/theirs:grace=0.5")
+        path = str(ours.socket)
+
+        def listed() -> list[dict[str, Any]]:
+            with Conversation(path) as client:
+                devices: list[dict[str, Any]] = client.ask("ListDevices")["DeviceList"]
+                return devices
+
+        waitFor(listed)
+        (device,) = listed()
+        echoed = b""
+        with Conversation(path) as client:
+            swapped = int.from_bytes((7).to_bytes(2, "big"), "little")
+            result = client.ask("Connect", DeviceID=device["DeviceID"], PortNumber=swapped)
+            client.socket.sendall(b"hello")
+            while len(echoed) < 5:
+                echoed += client.socket.recv(5)
+        with Conversation(path) as client:
+            wrong = client.ask("Connect", DeviceID=device["DeviceID"], PortNumber=1)
+        theirs.close()
+        return {
+            "type": device["Properties"]["ConnectionType"],
+            "result": result["Number"],
+            "echoed": echoed.decode(),
+            "wrong": wrong["Number"],
+            "gone": waitFor(lambda: not listed()),
+            "end": ours.end(PATIENCE),
+        }
+    finally:
+        if ours is not None:
+            ours.close()
+        theirs.close()
+
+
+SCENARIOS = {one.__name__: one for one in (lock, overtaken, returned, second, records, remote)}
 
 
 def main(scenario: str, directory: Path) -> None:

@@ -104,3 +104,21 @@ class BesideTests(DaemonTestCase):
             self.assertEqual(told["read"], [0] * number, turns)
             self.assertEqual((told["saved"], told["replaced"]), (0, 0), turns)
         self.assertEqual((seen["owner"], seen["others"]), ("usbmux", []))
+
+    def test_remote(self) -> None:
+        """
+        The C daemon's phones are ours as well, by its socket, and reached through it; they
+        are gone with it.
+        """
+        seen = self.scenario("remote")
+        self.assertEqual(
+            seen,
+            {
+                "type": "USB",
+                "result": 0,
+                "echoed": "hello",
+                "wrong": 3,
+                "gone": True,
+                "end": 0,
+            },
+        )

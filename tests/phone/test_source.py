@@ -46,6 +46,11 @@ class Receiver:
         if not self.first.called:
             self.first.callback(device)
 
+    def devicePaired(self, device: IDevice) -> None:
+        """
+        Not called: it is this host that pairs with it.
+        """
+
     def deviceDetached(self, device: IDevice) -> None:
         """
         Forget it.

@@ -83,6 +83,11 @@ class Receiver:
         """
         self.attached.append(device)
 
+    def devicePaired(self, device: IDevice) -> None:
+        """
+        Not called: it is this host that pairs with it.
+        """
+
     def deviceDetached(self, device: IDevice) -> None:
         """
         Remember it.

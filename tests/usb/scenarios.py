@@ -265,6 +265,11 @@ class Attachments:
         self.attached.append(device)
         self._change()
 
+    def devicePaired(self, device: IDevice) -> None:
+        """
+        Not called: it is this host that pairs with it.
+        """
+
     def deviceDetached(self, device: IDevice) -> None:
         """
         Count.

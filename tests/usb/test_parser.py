@@ -35,6 +35,11 @@ class NoReceiver:
         Not called.
         """
 
+    def devicePaired(self, device: IDevice) -> None:
+        """
+        Not called: it is this host that pairs with it.
+        """
+
     def deviceDetached(self, device: IDevice) -> None:
         """
         Not called.

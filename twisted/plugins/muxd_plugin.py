@@ -10,6 +10,7 @@ from twisted.application.service import ServiceMaker
 
 from muxd.client.parser import UsbmuxClientParser
 from muxd.phone.parser import SimulatedSourceParser
+from muxd.remote.parser import RemoteSourceParser
 from muxd.usb.parser import USBSourceParser
 
 usbmuxd = ServiceMaker(
@@ -33,3 +34,4 @@ iphone = ServiceMaker(
 usbmux = UsbmuxClientParser()
 usb = USBSourceParser()
 simulated = SimulatedSourceParser()
+remote = RemoteSourceParser()

@@ -1,0 +1,100 @@
+# -*- test-case-name: tests.remote.test_parser -*-
+"""
+C{remote:...} descriptions (see L{muxd.interfaces.IDeviceSourceParser}).
+
+This module is imported whenever plugins are looked for: it imports no reactor.
+"""
+
+from __future__ import annotations
+
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from muxd.description import Description
+from muxd.identity import udidKey
+from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+from muxd.remote.settings import GRACE, RemoteSettings
+
+OPTIONS = ("name", "only", "deny", "grace")
+"""Ours; all other arguments are the endpoint's."""
+
+LONGEST_GRACE = 3600.0
+
+
+@implementer(IPlugin, IDeviceSourceParser)
+class RemoteSourceParser:
+    """
+    Makes the source of another daemon's phones.
+    """
+
+    prefix = "remote"
+    usage = (
+        "remote:ENDPOINT[:name=NAME][:only=UDID,UDID...][:deny=UDID,...][:grace=SECONDS], the"
+        " ENDPOINT being a client endpoint such as unix:path=/run/hostA.sock or tcp:HOST:PORT"
+    )
+
+    def parseDeviceSource(
+        self, reactor: object, receiver: IDeviceReceiver, *args: str, **kwargs: str
+    ) -> IDeviceSource:
+        """
+        Make a source; nothing is connected before it is started.
+
+        @raise ValueError: An argument is wrong.
+        """
+        given = {key: value for key, value in kwargs.items() if key not in OPTIONS}
+        if not args:
+            raise ValueError("expected a client endpoint, such as unix:path=/run/hostA.sock")
+        kind, *rest = args
+        if kind.startswith("/") and not rest and not given:
+            kind, given = "unix", {"path": kind}
+        endpoint = str(Description(kind, tuple(rest), given))
+        settings = RemoteSettings(
+            name=_parseName(kwargs.get("name", _nameOf(rest, given, endpoint))),
+            only=_parseUDIDs("only", kwargs),
+            deny=_parseUDIDs("deny", kwargs),
+            grace=_parseGrace(kwargs.get("grace", str(GRACE))),
+        )
+        from muxd.client.client import UsbmuxClient
+        from muxd.remote.source import RemoteSource
+
+        named = {key: value for key, value in kwargs.items() if key in OPTIONS}
+        description = str(Description(self.prefix, (kind, *rest), {**given, **named}))
+        try:
+            client = UsbmuxClient(reactor, endpoint)
+        except TypeError as error:
+            raise ValueError(f"{endpoint!r} is no client endpoint: {error}") from error
+        return RemoteSource(reactor, receiver, description, client, settings)
+
+
+def _nameOf(rest: list[str], given: dict[str, str], endpoint: str) -> str:
+    """
+    What a host is called that was given no name: by its address.
+    """
+    return given.get("host") or given.get("path") or (rest[0] if rest else endpoint)
+
+
+def _parseName(text: str) -> str:
+    if not text.strip() or len(text) > 64 or not text.isprintable():
+        raise ValueError(f"name: expected up to 64 printable characters, got {text!r:.80}")
+    return text
+
+
+def _parseUDIDs(key: str, kwargs: dict[str, str]) -> frozenset[str]:
+    if key not in kwargs:
+        return frozenset()
+    udids = frozenset(udidKey(part) for part in kwargs[key].split(",") if part.strip())
+    if not udids:
+        every = "all phones" if key == "only" else "none"
+        raise ValueError(f"{key}: expected UDIDs, got none; leave {key}= out for {every}")
+    return udids
+
+
+def _parseGrace(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    # Written so that "nan" is refused as well.
+    if not 0 <= seconds <= LONGEST_GRACE:
+        raise ValueError(f"grace: expected seconds from 0 to {LONGEST_GRACE:.0f}, got {text!r}")
+    return seconds
