@@ -6,8 +6,10 @@ The identity of a device, as clients are told.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Self
 
 
 def udidFromSerial(serial: str) -> str:
@@ -116,3 +118,145 @@ class DeviceIdentity:
     portPath: str = ""
     isSimulated: bool = False
     host: str = ""
+
+
+CONNECTION_TYPES = {"usb": "USB", "network": "Network"}
+"""How phones are connected: in the words of an operator, and in those of the protocol."""
+
+PORT = "port"
+LABEL = "label"
+
+_PORT_PATH = re.compile(r"[0-9]{1,5}-[0-9]{1,3}(\.[0-9]{1,3})*")
+_HUB_PATH = re.compile(r"([0-9]{1,5}-[0-9]{1,3}(?:\.[0-9]{1,3})*)\.\*")
+_UDID = re.compile(r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{16}|[0-9a-fA-F]{40}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """
+    Some phones, by what they are, by where they are plugged in, or by how they are connected.
+
+    @ivar udids: In L{udidKey} form.
+    @ivar ports: Such as C{3-1.4.2}: bus, and the ports of all hubs on the way.
+    @ivar hubs: Such as C{3-1}: all that is behind that hub.
+    @ivar types: "USB" or "Network".
+    """
+
+    udids: frozenset[str] = frozenset()
+    ports: frozenset[str] = frozenset()
+    hubs: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.udids or self.ports or self.hubs or self.types)
+
+    def __or__(self, other: Selection) -> Selection:
+        """
+        The phones of both.
+        """
+        return Selection(
+            **{one.name: getattr(self, one.name) | getattr(other, one.name) for one in fields(self)}
+        )
+
+    def has(self, udid: str, portPath: str, connectionType: str = "") -> bool:
+        """
+        Whether a phone is one of these.
+        """
+        return (
+            udidKey(udid) in self.udids
+            or connectionType in self.types
+            or (bool(portPath) and self._hasPort(portPath))
+        )
+
+    def _hasPort(self, portPath: str) -> bool:
+        return portPath in self.ports or any(portPath.startswith(f"{hub}.") for hub in self.hubs)
+
+    def hasDevice(self, identity: DeviceIdentity) -> bool:
+        """
+        The same of an attached device.  Ports are this machine's.
+        """
+        portPath = "" if identity.host else identity.portPath
+        return self.has(identity.udid, portPath, identity.connectionType)
+
+    @classmethod
+    def fromWords(cls, words: Iterable[str], labels: Mapping[str, Selection] | None = None) -> Self:
+        """
+        The phones that an operator names: UDIDs, however they are typed, C{port:3-1.4} or
+        C{3-1.4}, C{port:3-1.*} for all behind a hub, C{usb}, C{network}, and labels, with
+        C{label:} before them or not.
+
+        @param labels: The names there are for phones.  Without any, whatever is nothing else
+            is taken for a UDID.
+        @raise ValueError: A word is none of these, or there is none.
+        """
+        found = Selection()
+        for word in filter(None, (each.strip() for each in words)):
+            found |= _named(word, labels)
+        if not found:
+            raise ValueError(f"expected {_expected(labels)}, got none")
+        return cls(udids=found.udids, ports=found.ports, hubs=found.hubs, types=found.types)
+
+
+NO_PHONES = Selection()
+
+
+def _named(word: str, labels: Mapping[str, Selection] | None) -> Selection:
+    """
+    The phones that one word names.
+    """
+    kind, colon, value = word.partition(":")
+    place = value if colon and kind == PORT else word
+    hub = _HUB_PATH.fullmatch(place)
+    if hub is not None:
+        return Selection(hubs=frozenset((hub[1],)))
+    if _PORT_PATH.fullmatch(place) and not _UDID.fullmatch(place):
+        return Selection(ports=frozenset((place,)))
+    name = value if colon and kind == LABEL else word
+    if labels and name in labels:
+        return labels[name]
+    if word.lower() in CONNECTION_TYPES:
+        return Selection(types=frozenset((CONNECTION_TYPES[word.lower()],)))
+    isUDID = labels is None and not colon and word != PORT
+    if isUDID or _UDID.fullmatch(word):
+        return Selection(udids=frozenset((udidKey(word),)))
+    hint = nearest(name, labels or ())
+    raise ValueError(f"expected {_expected(labels)}, got {word!r}{hint}")
+
+
+def _expected(labels: Mapping[str, Selection] | None) -> str:
+    return "UDIDs or port:BUS-PORT.PORT" + ("" if labels is None else ", usb, network or labels")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """
+    What to write behind the complaint about a word that is not known: the known one that
+    it resembles most, if there is one.
+    """
+    close = get_close_matches(word, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def joinPorts(
+    positional: Iterable[str], keywords: Mapping[str, str], names: Iterable[str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """
+    Put C{port:3-1.4} together again in the arguments of a description: its colon separates
+    them, unless the operator has written a backslash before it.
+
+    @param positional: The arguments without a name.
+    @param names: Those of the arguments that may name phones.
+    """
+    joined = dict(keywords)
+    rest = list(positional)
+    for key in (key for key in keywords if key in set(names)):
+        while joined[key].rpartition(",")[2].strip() == PORT:
+            path = next((each for each in rest if _isPlace(each.partition(",")[0])), None)
+            if path is None:
+                break
+            rest.remove(path)
+            joined[key] += f":{path}"
+    return tuple(rest), joined
+
+
+def _isPlace(text: str) -> bool:
+    return bool(_PORT_PATH.fullmatch(text) or _HUB_PATH.fullmatch(text))

@@ -15,16 +15,14 @@ from functools import partial
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from muxd.identity import udidKey
+from muxd.identity import Selection, joinPorts
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
-from muxd.usb.settings import ENGINES, Selection, USBSettings
+from muxd.usb.settings import ENGINES, USBSettings
 
 SHORTEST_POLL = 0.05
 MODES = range(1, 6)
 OPTIONS = ("poll", "libusb", "only", "deny", "products", "mode", "engine")
 
-PORT = "port"
-_PORT_PATH = re.compile(r"[0-9]{1,5}-[0-9]{1,3}(\.[0-9]{1,3})*")
 _PRODUCTS = re.compile(r"(?:0x)?([0-9a-f]{1,4})(?:-(?:0x)?([0-9a-f]{1,4}))?", re.IGNORECASE)
 
 
@@ -72,7 +70,7 @@ def parseSettings(args: Sequence[str], kwargs: Mapping[str, str]) -> USBSettings
 
     @raise ValueError: One of them is wrong.
     """
-    kwargs, args = _joinPorts(args, kwargs)
+    args, kwargs = joinPorts(args, kwargs, ("only", "deny"))
     if args:
         raise ValueError(f"expected only arguments with a name, got {args[0]!r}")
     unknown = sorted(kwargs.keys() - OPTIONS)
@@ -89,42 +87,19 @@ def parseSettings(args: Sequence[str], kwargs: Mapping[str, str]) -> USBSettings
     )
 
 
-def _joinPorts(
-    args: Sequence[str], kwargs: Mapping[str, str]
-) -> tuple[dict[str, str], Sequence[str]]:
-    """
-    Put C{port:3-1.4} together again: its colon separates arguments, unless the operator has
-    written a backslash before it.
-    """
-    joined = dict(kwargs)
-    rest = list(args)
-    for key in (key for key in kwargs if key in ("only", "deny")):
-        while rest and joined[key].rpartition(",")[2].strip() == PORT:
-            joined[key] += f":{rest.pop(0)}"
-    return joined, rest
-
-
 def _parseSelection(name: str, kwargs: Mapping[str, str]) -> Selection:
     if name not in kwargs:
         return Selection()
-    udids: set[str] = set()
-    ports: set[str] = set()
-    for each in filter(None, (part.strip() for part in kwargs[name].split(","))):
-        kind, colon, path = each.partition(":")
-        if colon and kind == PORT and _PORT_PATH.fullmatch(path):
-            ports.add(path)
-        elif _PORT_PATH.fullmatch(each):
-            ports.add(each)
-        elif colon or each == PORT:
-            raise ValueError(f"{name}: expected UDIDs or port:BUS-PORT.PORT, got {each!r}")
-        else:
-            udids.add(udidKey(each))
-    if not udids and not ports:
+    words = [word for word in kwargs[name].split(",") if word.strip()]
+    if not words:
         raise ValueError(
             f"{name}: expected UDIDs or port:BUS-PORT.PORT, got none; leave {name}= out "
             f"for {'all phones' if name == 'only' else 'none'}"
         )
-    return Selection(udids=frozenset(udids), ports=frozenset(ports))
+    try:
+        return Selection.fromWords(words)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _parseProducts(text: str | None) -> tuple[range, ...]:

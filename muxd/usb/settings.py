@@ -7,31 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from muxd.identity import udidKey
+from muxd.identity import NO_PHONES, Selection
 
 ENGINES = ("auto", "threads", "async")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """
-    Some phones, by what they are or by where they are plugged in.
-
-    @ivar udids: In L{udidKey} form.
-    @ivar ports: Such as C{3-1.4.2}: bus, and the ports of all hubs on the way.
-    """
-
-    udids: frozenset[str] = frozenset()
-    ports: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.udids or self.ports)
-
-    def has(self, udid: str, portPath: str) -> bool:
-        """
-        Whether a phone is one of these.
-        """
-        return udidKey(udid) in self.udids or (bool(portPath) and portPath in self.ports)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +29,8 @@ class USBSettings:
     """
 
     poll: float = 1.0
-    only: Selection = Selection()
-    deny: Selection = Selection()
+    only: Selection = NO_PHONES
+    deny: Selection = NO_PHONES
     products: tuple[range, ...] = ()
     mode: int | None = None
     engine: str = "auto"
@@ -63,6 +41,6 @@ class USBSettings:
         """
         Whether this phone is to be used.
         """
-        if self.deny.has(udid, portPath):
+        if self.deny.has(udid, portPath, "USB"):
             return False
-        return not self.only or self.only.has(udid, portPath)
+        return not self.only or self.only.has(udid, portPath, "USB")

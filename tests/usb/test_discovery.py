@@ -13,6 +13,7 @@ from typing import Any
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.identity import Selection
 from muxd.phone.bus.descriptors import OLD_SERIAL, SERIAL
 from muxd.phone.bus.profiles import iPhone
 from muxd.phone.bus.simulated import SimulatedBus
@@ -22,7 +23,7 @@ from muxd.usb.discovery import LONGEST_POLL, TOLERATED_FAILURES, Discovery
 from muxd.usb.hotplug import PolledBus
 from muxd.usb.libraries import LibraryError
 from muxd.usb.opening import OpenedPhone
-from muxd.usb.settings import Selection, USBSettings
+from muxd.usb.settings import USBSettings
 from tests.usb.discoveries import (
     DiscoveryTestCase,
     Listener,

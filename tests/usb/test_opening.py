@@ -13,6 +13,7 @@ from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from usb.core import USBError
 
+from muxd.identity import Selection
 from muxd.phone.bus.control import Stalled
 from muxd.phone.bus.descriptors import SERIAL, Speed
 from muxd.phone.bus.handles import Handle
@@ -20,7 +21,7 @@ from muxd.phone.bus.profiles import configuration, iPhone, mux, ptp
 from muxd.testing.gadgets import RecordingGadget
 from muxd.usb.configuration import DriversInTheWay, NoMuxInterface
 from muxd.usb.opening import NotWanted, PhoneOpener, SwitchingMode
-from muxd.usb.settings import Selection, USBSettings
+from muxd.usb.settings import USBSettings
 from tests.usb.devices import deviceOn, plugged
 
 

@@ -14,10 +14,10 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from muxd.description import Description
-from muxd.identity import udidKey
+from muxd.identity import Selection, udidKey
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.usb.parser import OPTIONS, USBSourceParser, parseSettings
-from muxd.usb.settings import Selection, USBSettings
+from muxd.usb.settings import USBSettings
 from tests.running.processes import startsProcesses
 
 OTHER = "00008110-000A1B2C3D4E5F62"
