@@ -15,7 +15,6 @@ from __future__ import annotations
 import ntpath
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from twisted.application.service import Service
@@ -44,11 +43,11 @@ from muxd.net.acceptthrottle import filesAllowed
 from muxd.net.credentials import peerText
 from muxd.net.eventloop import loopOf
 from muxd.net.listening import ListeningEndpoint
-from muxd.net.socketfile import startingAlone
 from muxd.server.factory import ControlFactory
 from muxd.server.fastlane import FastLane
 from muxd.server.intake import DeviceIntake
 from muxd.server.lookup import DeviceLookup, PhoneEndpoint
+from muxd.server.places import ListeningAddress, ListeningPlaces
 from muxd.server.preflightreceiver import PreflightReceiver, recordMaker
 from muxd.server.records import PairRecordStore
 from muxd.server.recordthread import RecordThread
@@ -71,6 +70,14 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _addressed(place: str | IStreamServerEndpoint | ListeningAddress) -> ListeningAddress:
+    if isinstance(place, ListeningAddress):
+        return place
+    if isinstance(place, str):
+        return ListeningAddress.fromString(place)
+    return ListeningAddress(place)
+
+
 class MuxService(Service):
     """
     usbmuxd, as a service of any Twisted application.
@@ -89,7 +96,7 @@ class MuxService(Service):
         self,
         reactor: Any,
         *,
-        listen: Iterable[str | IStreamServerEndpoint] = (),
+        listen: Iterable[str | IStreamServerEndpoint | ListeningAddress] = (),
         sources: Iterable[str | SourceFactory] = (),
         configDir: str | None = None,
         limits: Limits = LIMITS,
@@ -97,8 +104,10 @@ class MuxService(Service):
     ) -> None:
         """
         @param reactor: What everything of it lives on.
-        @param listen: Where clients connect: endpoints, or descriptions of such.
-            With none of them, only this process reaches the phones.
+        @param listen: Where clients connect: endpoints, or descriptions of such, in which a
+            view may be described as well, such as C{unix:/run/a.sock:only=UDID}; or either
+            with a view (L{ListeningAddress}).  With none of them, only this process
+            reaches the phones.
         @param sources: Where devices come from: descriptions such as C{usb}, or
             callables that make a source from its receiver.
         @param configDir: Where pair records are; C{None} is the system's place.
@@ -123,13 +132,8 @@ class MuxService(Service):
             limits,
             recordSaved=self._preflights.recordSaved if self._preflights else None,
         )
-        self._listening = [
-            ListeningEndpoint.fromDescription(reactor, place, limits)
-            if isinstance(place, str)
-            else ListeningEndpoint(place, repr(place), None)
-            for place in listen
-        ]
-        self._factory.throttle.ports = self._listening
+        self._places = ListeningPlaces(reactor, self._factory, limits)
+        self._places.set(map(_addressed, listen))
         self._open = False
         intake = DeviceIntake(self.registry, self._preflights or self.registry, self._records)
         receiver = self._taps = CaptureTaps(reactor, intake, self._capturing)
@@ -249,14 +253,14 @@ class MuxService(Service):
         """
         The places where clients connect.
         """
-        return self._listening
+        return self._places.listening
 
     @property
     def socketPaths(self) -> list[str]:
         """
         The files of the UNIX sockets that clients connect to.
         """
-        return [listening.path for listening in self._listening if listening.path is not None]
+        return self._places.paths
 
     def privilegedStartService(self) -> None:
         """
@@ -266,42 +270,38 @@ class MuxService(Service):
         """
         super().privilegedStartService()
         self._prepareSources()
-        # A refused start leaves nothing.  So all are looked at before any is opened;
-        # and last come those whose files would stay if this is the process's end.
         throttle = self._factory.throttle
         loop = loopOf(self.reactor)
+        takeOver = None
         if loop is not None:
-            lane = FastLane(self.reactor, loop, self._factory, self.registry)
-            for listening in self._listening:
-                listening.takeOver = lane.takeOver
-        with ExitStack() as alone:
-            for directory in sorted({os.path.dirname(path) for path in self.socketPaths}):
-                alone.enter_context(startingAlone(os.path.join(directory, "")))
-            for listening in self._listening:
-                listening.removeStaleSocket()
-            throttle.begin(filesAllowed())
-            try:
-                for listening in sorted(self._listening, key=lambda one: one.hasFile):
-                    listening.open(self._factory, throttle.acceptFailed)
-            except BaseException:
-                self.refuseClients()
-                raise
+            takeOver = FastLane(self.reactor, loop, self._factory).takeOver
+        throttle.begin(filesAllowed())
+        try:
+            self._places.open(takeOver)
+        except BaseException:
+            self.refuseClients()
+            raise
         self._open = True
-        for listening in self._listening:
-            if listening.isExposed:
-                self._log.warn(
-                    "{place} can be reached from other machines, whose users can connect to"
-                    " every phone and read its pair record, which is a key to it; without"
-                    " interface= it is this machine alone",
-                    place=listening.description,
-                )
+
+    def changeListening(
+        self, listen: Iterable[str | IStreamServerEndpoint | ListeningAddress]
+    ) -> None:
+        """
+        Have clients connect at other places, or see other things there.  Streams that are
+        still permitted go on; what is not permitted any more ends.
+
+        @param listen: All places from now on, as for a new service.
+        @raise ValueError: A description is wrong: nothing has changed.
+        @raise CannotListen: A place cannot be opened: nothing has changed.
+        """
+        self._places.change([_addressed(place) for place in listen])
 
     def refuseClients(self) -> None:
         """
         Take a start back that has come as far as the listening sockets.
         """
         self._open = False
-        self._closeListening()
+        self._places.close()
         self._factory.throttle.stop()
 
     def _prepareSources(self) -> None:
@@ -375,7 +375,7 @@ class MuxService(Service):
         """
         The order in which it all ends.
         """
-        await self._finish("listening", self._closeListening())
+        await self._finish("listening", self._places.close())
         if self._preflights is not None:
             self._preflights.stop()
         running = [source for source in self.sources if source.running]
@@ -383,9 +383,6 @@ class MuxService(Service):
         await self._finish("clients", [self._factory.stop()])
         await self._finish("captures", self._taps.endAll())
         await self._finish("pair records", [self._records.stop()])
-
-    def _closeListening(self) -> list[Deferred[None]]:
-        return [listening.close() for listening in self._listening]
 
     async def _finish(self, what: str, ends: list[Deferred[Any]]) -> None:
         """

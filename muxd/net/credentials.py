@@ -8,16 +8,28 @@ and its user at that time.  The process may be another one by now, or gone.
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import struct
+import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from errno import ENOPROTOOPT, EOPNOTSUPP
 from typing import Any
 
 from muxd.wire.text import printable
 
 _CREDENTIALS = struct.Struct("3i")
 _LONGEST_NAME = 64
+_GROUP_SIZE = 4
+_MOST_GROUPS = 65536
+
+_NO_SUCH_OPTION = (ENOPROTOOPT, EOPNOTSUPP)
+
+SO_PEERGROUPS = 59
+SO_PEERPIDFD = 77
+"""Linux's, which the module C{socket} does not name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +106,123 @@ def peerText(transport: Any) -> str:
     address = transport.getPeer()
     host = getattr(address, "host", None)
     return f"{host}:{address.port}" if host is not None else "a client"
+
+
+class Evidence:
+    """
+    What is known of the program at the other end of a connection, found out as it is asked
+    for, and anew each time: a process may run another program by now.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        """
+        @param connection: A transport, or whatever has a C{socket}.
+        """
+        self._connection = connection
+        self._socket = getattr(connection, "socket", None)
+        self._peer = peerOf(self._socket)
+
+    @property
+    def uid(self) -> int:
+        """
+        Its user; -1 if that is not known.
+        """
+        return -1 if self._peer is None else self._peer.uid
+
+    @property
+    def gids(self) -> frozenset[int]:
+        """
+        Its groups, also the supplementary ones; none if they are not known.
+        """
+        if self._peer is None:
+            return frozenset()
+        return frozenset((self._peer.gid, *supplementaryGroups(self._socket)))
+
+    @property
+    def program(self) -> str:
+        """
+        The path of its program; empty if that is not known, as another user's is to a
+        daemon that is not root.
+        """
+        return "" if self._peer is None else executableOf(self._socket, self._peer.pid)
+
+    @property
+    def certificates(self) -> frozenset[str]:
+        """
+        The names in the certificate that it has shown, which the connection has verified;
+        none without TLS.
+        """
+        return certificateNames(self._connection)
+
+
+def supplementaryGroups(sock: Any) -> tuple[int, ...]:
+    """
+    The supplementary groups of the process that has connected (C{SO_PEERGROUPS}).
+
+    @return: none if the kernel does not tell.
+    """
+    if not sys.platform.startswith("linux"):
+        return ()
+    try:
+        data = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 1024)
+    except OSError:
+        try:
+            # They are more than that.
+            data = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, _GROUP_SIZE * _MOST_GROUPS)
+        except (OSError, ValueError):
+            return ()
+    return struct.unpack(f"{len(data) // _GROUP_SIZE}I", data)
+
+
+def executableOf(sock: Any, pid: int) -> str:
+    """
+    The path of the program that the process at the other end runs now.
+
+    @param pid: Its number, which another process may have by now: where the kernel can
+        (C{SO_PEERPIDFD}, Linux 6.5), it is asked whether this one is alive.
+    @return: empty if it cannot be told.
+    """
+    try:
+        program = os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+    return "" if _hasEnded(sock) else program
+
+
+def _hasEnded(sock: Any) -> bool:
+    """
+    Whether the process at the other end is known to have ended.
+    """
+    try:
+        descriptor = sock.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
+    except OSError as error:
+        # It has ended, or this kernel cannot tell.
+        return error.errno not in _NO_SUCH_OPTION
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+    finally:
+        os.close(descriptor)
+
+
+def certificateNames(connection: Any) -> frozenset[str]:
+    """
+    The names in the certificate of a peer: its common name, and its names of the domain
+    name system.
+
+    @param connection: A transport; none but those with TLS have any.
+    """
+    getCertificate = getattr(connection, "getPeerCertificate", None)
+    certificate = None if getCertificate is None else getCertificate()
+    if certificate is None:
+        return frozenset()
+    from cryptography.x509 import DNSName, ExtensionNotFound, NameOID, SubjectAlternativeName
+
+    parsed = certificate.to_cryptography()
+    names = {str(each.value) for each in parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)}
+    try:
+        others = parsed.extensions.get_extension_for_class(SubjectAlternativeName)
+    except (ExtensionNotFound, ValueError):
+        return frozenset(names)
+    return frozenset((*names, *others.value.get_values_for_type(DNSName)))

@@ -36,6 +36,9 @@ from muxd.net.socketfile import (
 )
 from muxd.net.socketwatch import SocketWatch, leaveFiles
 
+DEFAULT_MODE = 0o666
+"""Twisted's, of UNIX sockets of whose mode nothing is said."""
+
 TakeOver = Callable[[IListeningPort, Callable[[OSError], object]], IListeningPort | None]
 
 
@@ -77,6 +80,7 @@ class ListeningEndpoint:
         self._port: IListeningPort | None = None
         self._problem: CannotListen | None = None
         self._isPaused = False
+        self._clock = clock
         self._watch: SocketWatch | None = None
         self._clients: tuple[IProtocolFactory, Callable[[OSError], object]] | None = None
         if path is not None and clock is not None:
@@ -104,6 +108,27 @@ class ListeningEndpoint:
         place = placeAt(reactor, address, port)
         host = f"[{address}]" if ":" in address else address
         return cls(place.endpoint, f"{host}:{port}", None, place=place)
+
+    def changeFile(self, description: str) -> None:
+        """
+        Take on what a description says anew of the socket's file, which stays.
+
+        @param description: One that differs in nothing else (L{withoutFile}).
+        @raise CannotListen: The file cannot be changed.
+        """
+        place = placeFromString(self._clock, description)
+        self._endpoint, self._owner = place.endpoint, place.owner
+        self.description = description
+        if self._port is None or self.path is None:
+            return
+        try:
+            os.chmod(self.path, DEFAULT_MODE if place.mode < 0 else place.mode)
+        except OSError as error:
+            raise CannotListen(f"{self.path}: its mode cannot be changed: {error}") from error
+        self._problem = None
+        self._giveAway()
+        if self._problem is not None:
+            raise self._problem
 
     @property
     def hasFile(self) -> bool:

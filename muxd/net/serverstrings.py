@@ -63,6 +63,7 @@ class Place:
     @ivar endpoint: Twisted's.
     @ivar path: The UNIX socket's file, if there is one.
     @ivar owner: Whose the file is to be.
+    @ivar mode: The file's permissions; -1 if nothing is said of them.
     @ivar isExposed: Whether other machines can reach it.
     @ivar isInherited: Whether the socket was made by another, whose its file is.
     """
@@ -72,6 +73,7 @@ class Place:
     owner: Owner = Owner()
     isExposed: bool = False
     isInherited: bool = False
+    mode: int = -1
 
 
 def placeFromString(reactor: Any, description: str) -> Place:
@@ -86,7 +88,11 @@ def placeFromString(reactor: Any, description: str) -> Place:
         parsed = given
         owner = Owner()
         if kind == "unix":
-            owner = Owner(_user(given.keywords.get("user")), _group(given.keywords.get("group")))
+            keywords = given.keywords
+            owner = Owner(
+                uidOf(keywords["user"]) if "user" in keywords else -1,
+                gidOf(keywords["group"]) if "group" in keywords else -1,
+            )
             kept = {key: value for key, value in given.keywords.items() if key not in _OWNER}
             parsed = Description(given.name, given.positional, kept)
         endpoint = serverFromString(reactor, str(parsed) + _backlog(parsed))
@@ -102,7 +108,39 @@ def placeFromString(reactor: Any, description: str) -> Place:
         path = parsed.positional[0] if parsed.positional else parsed.keywords["address"]
         if path.startswith("\0"):
             path = None
-    return Place(endpoint, path, owner, _isExposed(parsed), kind == "systemd")
+    mode = int(parsed.keywords["mode"], 8) if kind == "unix" and "mode" in parsed.keywords else -1
+    return Place(endpoint, path, owner, _isExposed(parsed), kind == "systemd", mode)
+
+
+def addressOf(description: str) -> tuple[str, ...]:
+    """
+    What two descriptions of places have in common that cannot both be listened on.
+
+    @raise ValueError: It is no description.
+    """
+    parsed = Description.fromString(onLoopback(description))
+    kind = parsed.name.lower()
+    if kind == "unix":
+        where = (*parsed.positional, parsed.keywords.get("address", ""))[0]
+        return kind, where
+    port = (*parsed.positional, parsed.keywords.get("port", ""))[0]
+    if kind in _INTERFACES and port != "0":
+        return "tcp", port
+    return (description,)
+
+
+def withoutFile(description: str) -> str:
+    """
+    A description without what can be changed of a UNIX socket's file while it is there: its
+    permissions, user and group.
+
+    @raise ValueError: It is no description.
+    """
+    parsed = Description.fromString(description)
+    if parsed.name.lower() != "unix":
+        return onLoopback(description)
+    kept = {key: value for key, value in parsed.keywords.items() if key not in (*_OWNER, "mode")}
+    return str(Description(parsed.name, parsed.positional, kept))
 
 
 def placeAt(reactor: Any, address: str, port: int) -> Place:
@@ -150,9 +188,14 @@ def _notInherited(given: Description) -> str:
     )
 
 
-def _user(name: str | None) -> int:
-    if name is None or name.isdecimal():
-        return int(name or -1)
+def uidOf(name: str) -> int:
+    """
+    The number of a user, by name or number.
+
+    @raise ValueError: There is none.
+    """
+    if name.isdecimal():
+        return int(name)
     try:
         from pwd import getpwnam
 
@@ -161,9 +204,14 @@ def _user(name: str | None) -> int:
         raise ValueError(f"there is no user {name!r}") from None
 
 
-def _group(name: str | None) -> int:
-    if name is None or name.isdecimal():
-        return int(name or -1)
+def gidOf(name: str) -> int:
+    """
+    The number of a group, by name or number.
+
+    @raise ValueError: There is none.
+    """
+    if name.isdecimal():
+        return int(name)
     try:
         from grp import getgrnam
 

@@ -16,10 +16,10 @@ from twisted.logger import Logger
 from muxd.identity import sameUDID
 from muxd.interfaces import AttachedDevice, IForeignDevice, IPairRecords
 from muxd.ratelimit import RateLimit
+from muxd.server.access import Access
 from muxd.server.counters import ServerCounters
 from muxd.server.firstlook import FirstLook
 from muxd.server.listeners import EventBroadcaster
-from muxd.server.registry import DeviceRegistry
 from muxd.wire.messages import (
     SHORT_CONNECT_BODY,
     Message,
@@ -38,7 +38,11 @@ Reply = Callable[[], None]
 class Requester(TypingProtocol):
     """
     What a command needs of the connection that it came from.
+
+    @ivar transport: The connection itself.
     """
+
+    transport: Any
 
     def sendResult(self, tag: int, number: int) -> None:
         """
@@ -66,29 +70,53 @@ class Requester(TypingProtocol):
         """
 
 
+class Devices(TypingProtocol):
+    """
+    The devices that there are for the clients of a listening address.
+    """
+
+    def find(self, deviceID: int) -> AttachedDevice | None:
+        """
+        The device with this number, visible or hidden.
+        """
+
+    def findByUDID(self, udid: str) -> AttachedDevice | None:
+        """
+        The device with this UDID, visible or hidden, whichever number it has.
+        """
+
+    def announcePaired(self, attached: AttachedDevice) -> None:
+        """
+        Tell listeners that a device has been paired.
+        """
+
+
 class Commands:
     """
-    Answers requests on behalf of one listening address.
+    Answers requests on behalf of the clients that share a view.
     """
 
     _log = Logger()
 
     def __init__(
         self,
-        registry: DeviceRegistry,
+        devices: Devices,
         feed: EventBroadcaster,
         records: IPairRecords,
         counters: ServerCounters,
         limit: RateLimit,
         recordSaved: Callable[[str], None] | None = None,
         firstLook: FirstLook | None = None,
+        access: Access | None = None,
     ) -> None:
         """
+        @param access: What decides about each request; None if nothing is denied.
         @param firstLook: What lists of devices, and listeners, wait for.
         @param recordSaved: Called with the name of each pair record that a client has
             stored.
         """
-        self._registry = registry
+        self._devices = devices
+        self._access = access
         self._feed = feed
         self._records = records
         self._counters = counters
@@ -120,7 +148,8 @@ class Commands:
             self._unknown(requester, tag, name)
             return
         self._counters.commands[name] += 1
-        handler(requester, tag, values)
+        if not self._isDenied(requester, tag, name):
+            handler(requester, tag, values)
 
     def performBinary(self, requester: Requester, message: Message) -> None:
         """
@@ -128,7 +157,8 @@ class Commands:
         """
         if message.type == MessageType.LISTEN:
             self._counters.commands["Listen"] += 1
-            self._listen(requester, message.tag, {})
+            if not self._isDenied(requester, message.tag, "Listen"):
+                self._listen(requester, message.tag, {})
         elif message.type == MessageType.CONNECT:
             self._counters.commands["Connect"] += 1
             if len(message.body) < SHORT_CONNECT_BODY.size:
@@ -136,9 +166,21 @@ class Commands:
                 requester.sendResult(message.tag, Result.BAD_COMMAND)
                 return
             deviceID, port = SHORT_CONNECT_BODY.unpack_from(message.body)
-            self._connectTo(requester, message.tag, deviceID, int.from_bytes(port, "big"))
+            if not self._isDenied(requester, message.tag, "Connect"):
+                self._connectTo(requester, message.tag, deviceID, int.from_bytes(port, "big"))
         else:
             self._unknown(requester, message.tag, f"message {message.type}")
+
+    def _isDenied(self, requester: Requester, tag: int, name: str) -> bool:
+        """
+        Answer a request that the requester may not make.
+        """
+        if self._access is None:
+            return False
+        refusal = self._access.refusalOf(requester.transport, name)
+        if refusal is not None:
+            requester.sendResult(tag, refusal)
+        return refusal is not None
 
     def _unknown(self, requester: Requester, tag: int, name: str) -> None:
         self._counters.commands["unknown"] += 1
@@ -157,7 +199,7 @@ class Commands:
             self._connectTo(requester, tag, *target)
 
     def _connectTo(self, requester: Requester, tag: int, deviceID: int, port: int) -> None:
-        attached = self._registry.find(deviceID)
+        attached = self._devices.find(deviceID)
         if attached is None:
             if self._limit.admit("Connects to devices that are not here"):
                 self._log.info(
@@ -167,6 +209,11 @@ class Commands:
                 )
             requester.sendResult(tag, Result.BAD_DEVICE)
             return
+        if self._access is not None:
+            refusal = self._access.refusalOfConnect(requester.transport, attached, port)
+            if refusal is not None:
+                requester.sendResult(tag, refusal)
+                return
         requester.startConnecting(tag, attached, port)
 
     def _listDevices(self, requester: Requester, tag: int, values: Values) -> None:
@@ -195,10 +242,12 @@ class Commands:
 
     def _readPairRecord(self, requester: Requester, tag: int, values: Values) -> None:
         async def read() -> Reply:
-            recordID = _recordID(values)
+            recordID = self._recordID(requester, "ReadPairRecord", values)
             owner = self._owner(recordID)
             reading = self._records.read(recordID) if owner is None else owner.readPairRecord()
             data = await reading
+            # Another view may have come meanwhile.
+            self._recordID(requester, "ReadPairRecord", values)
             body = writePlist({"PairRecordData": data})
             return lambda: requester.sendPlist(tag, body)
 
@@ -206,7 +255,7 @@ class Commands:
 
     def _savePairRecord(self, requester: Requester, tag: int, values: Values) -> None:
         async def save() -> Reply:
-            recordID = _recordID(values)
+            recordID = self._recordID(requester, "SavePairRecord", values)
             data = values.get("PairRecordData")
             if not isinstance(data, bytes):
                 raise OSError(EINVAL, "no PairRecordData")
@@ -225,7 +274,7 @@ class Commands:
 
     def _deletePairRecord(self, requester: Requester, tag: int, values: Values) -> None:
         async def delete() -> Reply:
-            recordID = _recordID(values)
+            recordID = self._recordID(requester, "DeletePairRecord", values)
             owner = self._owner(recordID)
             deleting = self._records.delete(recordID) if owner is None else owner.deletePairRecord()
             await deleting
@@ -237,10 +286,23 @@ class Commands:
         """
         The phone of another host that a record is of: it is kept there, and nowhere else.
         """
-        attached = self._registry.findByUDID(recordID)
+        attached = self._devices.findByUDID(recordID)
         if attached is None or not IForeignDevice.providedBy(attached.device):
             return None
         return IForeignDevice(attached.device)
+
+    def _recordID(self, requester: Requester, name: str, values: Values) -> str:
+        """
+        The record that a request names.
+
+        @raise OSError: It names none, or one that the requester may not have.
+        """
+        recordID = values.get("PairRecordID")
+        if not isinstance(recordID, str):
+            raise OSError(EINVAL, "no PairRecordID")
+        if self._access is not None:
+            self._access.checkRecord(requester.transport, name, recordID)
+        return recordID
 
     def _withRecords(
         self, requester: Requester, tag: int, work: Coroutine[Deferred[Any], Any, Reply]
@@ -265,19 +327,12 @@ class Commands:
     def _announcePaired(self, recordID: str, deviceID: object) -> None:
         if type(deviceID) is not int:
             return
-        attached = self._registry.find(deviceID)
+        attached = self._devices.find(deviceID)
         if attached is None:
             return
         udid = attached.device.identity.udid
         if sameUDID(udid, recordID):
-            self._registry.announcePaired(attached)
-
-
-def _recordID(values: Values) -> str:
-    recordID = values.get("PairRecordID")
-    if not isinstance(recordID, str):
-        raise OSError(EINVAL, "no PairRecordID")
-    return recordID
+            self._devices.announcePaired(attached)
 
 
 def connectTarget(values: Values) -> tuple[int, int] | Result:

@@ -17,6 +17,7 @@ class ServerCounters:
     @ivar connections: Clients accepted.
     @ivar commands: Requests by C{MessageType}; whatever has a name of its own
         invention is counted as "unknown".
+    @ivar denials: Requests that a view denied, by C{MessageType}.
     @ivar malformedMessages: Requests that could not be understood, and lengths
         that no message has.
     @ivar badVersions: Requests answered with Result 6.
@@ -35,6 +36,7 @@ class ServerCounters:
 
     connections: int = 0
     commands: Counter[str] = field(default_factory=Counter)
+    denials: Counter[str] = field(default_factory=Counter)
     malformedMessages: int = 0
     badVersions: int = 0
     timeouts: int = 0

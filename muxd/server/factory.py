@@ -24,6 +24,8 @@ from muxd.net.hangup import HangUpWatch
 from muxd.net.pipe import Pipe
 from muxd.net.turns import Turns
 from muxd.ratelimit import RateLimit
+from muxd.server.access import Access
+from muxd.server.audience import Audience
 from muxd.server.budget import UnreadBudget
 from muxd.server.commands import Commands
 from muxd.server.counters import ServerCounters
@@ -31,6 +33,8 @@ from muxd.server.firstlook import FirstLook
 from muxd.server.listeners import EventBroadcaster
 from muxd.server.protocol import ControlProtocol
 from muxd.server.registry import DeviceRegistry
+from muxd.server.view import View
+from muxd.server.vieweddevices import ViewedDevices
 from muxd.wire.messages import MalformedMessage
 
 ConnectWatcher = Callable[[object, AttachedDevice, int], object]
@@ -41,6 +45,23 @@ class Client(TypingProtocol):
     A connection of a client's, in whatever way it is served.
     """
 
+    @property
+    def entrance(self) -> Entrance:
+        """
+        Where it has come in.
+        """
+
+    @property
+    def hasStream(self) -> bool:
+        """
+        Whether it is connected to a phone, or about to be.
+        """
+
+    def checkAccess(self) -> None:
+        """
+        Another view is there: disconnect what it does not permit.
+        """
+
     def disconnect(self) -> None:
         """
         The daemon wants this client to go: what is on its way to it is
@@ -48,16 +69,52 @@ class Client(TypingProtocol):
         """
 
 
+class Entrance(Factory):
+    """
+    Makes a L{ControlProtocol} for each client of one listening address.
+
+    @ivar server: What all clients share.
+    @ivar audience: Those that its clients belong to, as it is now.
+    """
+
+    noisy = False
+
+    def __init__(self, server: ControlFactory, audience: Audience) -> None:
+        self.server = server
+        self.audience = audience
+
+    def startFactory(self) -> None:
+        """
+        A port listens.
+        """
+        self.server.doStart()
+
+    def stopFactory(self) -> None:
+        """
+        None does any more.
+        """
+        self.server.doStop()
+
+    def buildProtocol(self, addr: IAddress | None) -> ControlProtocol:
+        """
+        Accept a client.
+        """
+        protocol = ControlProtocol(self.server, self.server.nextNumber(), self)
+        protocol.factory = self
+        return protocol
+
+
 class ControlFactory(Factory):
     """
     Makes a L{ControlProtocol} for each client; listen with it on any stream
-    server endpoint, or on several.
+    server endpoint, or on several.  An address with a view has an L{Entrance} of its own.
 
     @ivar clock: Makes all timers.
     @ivar limits: What clients may cost.
-    @ivar feed: Tells listeners of devices.
+    @ivar entrance: Of clients from which nothing is kept.
+    @ivar feed: Tells those of them that listen of devices.
     @ivar firstLook: What the first lists of devices wait for.
-    @ivar commands: Answers requests.
+    @ivar commands: Answers their requests.
     @ivar throttle: Lets clients in while there is room for them.
     @ivar hangUps: Looks at clients that are not read from.
     @ivar halfClosed: Looks at those that have finished sending.
@@ -95,23 +152,64 @@ class ControlFactory(Factory):
         self.unread = UnreadBudget(limits.unreadBytes, limits.unreadPerUser)
         self.clients: set[Client] = set()
         self.connectWatchers: list[ConnectWatcher] = []
-        self.feed = EventBroadcaster(registry)
         self.firstLook = FirstLook(clock, registry, limits.firstLook)
+        self._registry = registry
+        self._records = records
+        self._recordSaved = recordSaved
         self._limit = RateLimit(clock, self._summarise)
-        self.commands = Commands(
-            registry, self.feed, records, self.counters, self._limit, recordSaved, self.firstLook
-        )
+        self.entrance = Entrance(self, self._audience(registry))
+        self.feed = self.entrance.audience.feed
+        self.commands = self.entrance.audience.commands
         self._lastNumber = 0
         self._whenEmpty: list[Deferred[None]] = []
 
     def buildProtocol(self, addr: IAddress | None) -> ControlProtocol:
         """
-        Accept a client.
+        Accept a client from which nothing is kept.
         """
-        self._lastNumber += 1
-        protocol = ControlProtocol(self, self._lastNumber)
+        protocol = self.entrance.buildProtocol(addr)
         protocol.factory = self
         return protocol
+
+    def nextNumber(self) -> int:
+        """
+        A number for a client that no other has.
+        """
+        self._lastNumber += 1
+        return self._lastNumber
+
+    def audienceOf(self, view: View, name: str) -> Audience:
+        """
+        What there is for the clients of a view.
+
+        @param name: What the view is called in the log.
+        """
+        devices = ViewedDevices(self._registry, view)
+        return self._audience(devices, Access(devices, name, self.counters, self._limit))
+
+    def _audience(
+        self, devices: DeviceRegistry | ViewedDevices, access: Access | None = None
+    ) -> Audience:
+        feed = EventBroadcaster(devices)
+        commands = Commands(
+            devices,
+            feed,
+            self._records,
+            self.counters,
+            self._limit,
+            self._recordSaved,
+            self.firstLook,
+            access,
+        )
+        return Audience(devices, feed, commands, access)
+
+    def entranceOf(self, factory: object) -> Entrance | None:
+        """
+        The entrance that a port's factory is; None if it is none of this server's.
+        """
+        if factory is self:
+            return self.entrance
+        return factory if isinstance(factory, Entrance) and factory.server is self else None
 
     def stopFactory(self) -> None:
         """
@@ -156,7 +254,7 @@ class ControlFactory(Factory):
         """
         A client is gone.
         """
-        self.feed.remove(client)
+        client.audience.feed.remove(client)
         self.socketGone(client)
 
     def socketGone(self, client: Client) -> None:

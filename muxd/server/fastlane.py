@@ -20,7 +20,8 @@ from __future__ import annotations
 import os
 import socket
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -42,7 +43,6 @@ from muxd.net.streams import BLOCKED, Acceptor, StreamSocket
 from muxd.server.commands import connectTarget
 from muxd.server.connect import resultOf
 from muxd.server.quickplist import KEPT, LONGEST_KEPT, parseRequest
-from muxd.server.registry import DeviceRegistry
 from muxd.server.replies import encodeResult
 from muxd.wire.messages import (
     HEADER,
@@ -53,7 +53,7 @@ from muxd.wire.messages import (
 )
 
 if TYPE_CHECKING:
-    from muxd.server.factory import ControlFactory
+    from muxd.server.factory import ControlFactory, Entrance
     from muxd.server.protocol import ControlProtocol
 
 AT_ONCE = 16
@@ -70,16 +70,13 @@ class FastLane:
 
     _log = Logger()
 
-    def __init__(
-        self, reactor: Any, loop: EventLoop, server: ControlFactory, registry: DeviceRegistry
-    ) -> None:
+    def __init__(self, reactor: Any, loop: EventLoop, server: ControlFactory) -> None:
         """
         @param reactor: Gets the clients that become ordinary ones.
         @param server: Counts all of them.
         """
         self.loop = loop
         self.server = server
-        self.registry = registry
         self.memory = PacketMemory(READ_SIZE)
         self._reactor = reactor
         self._known: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
@@ -92,9 +89,12 @@ class FastLane:
 
         @return: None if its clients need more than a socket, as with TLS.
         """
-        if not isinstance(port, Port) or port.factory is not self.server:
+        if not isinstance(port, Port):
             return None
-        return LanePort(self, port, acceptFailed)
+        entrance = self.server.entranceOf(port.factory)
+        if entrance is None:
+            return None
+        return LanePort(self, port, acceptFailed, entrance)
 
     def target(self, body: bytes) -> tuple[int, int] | None:
         """
@@ -121,7 +121,12 @@ class FastLane:
         return target
 
     def handOver(
-        self, client: StreamSocket, family: int, data: bytes, answered: bytes = b""
+        self,
+        client: StreamSocket,
+        family: int,
+        entrance: Entrance,
+        data: bytes,
+        answered: bytes = b"",
     ) -> bool:
         """
         Make an ordinary client of one that has said this much.
@@ -137,9 +142,7 @@ class FastLane:
             spare = os.dup(descriptor)
             os.close(descriptor)
             descriptor = -1
-            self._reactor.adoptStreamConnection(
-                spare, family, _Adopter(self.server, data, answered)
-            )
+            self._reactor.adoptStreamConnection(spare, family, _Adopter(entrance, data, answered))
         except OSError as error:
             # It has gone meanwhile, or there is no descriptor for the moment it needs two.
             self._log.debug("a client is let go of: {error}", error=error)
@@ -158,8 +161,8 @@ class _Adopter(Factory):
 
     noisy = False
 
-    def __init__(self, server: ControlFactory, data: bytes, answered: bytes) -> None:
-        self._server = server
+    def __init__(self, entrance: Entrance, data: bytes, answered: bytes) -> None:
+        self._entrance = entrance
         self._data = data
         self._answered = answered
 
@@ -167,7 +170,7 @@ class _Adopter(Factory):
         """
         An ordinary one.
         """
-        protocol = self._server.buildProtocol(addr)
+        protocol = self._entrance.buildProtocol(addr)
         protocol.early = self._data
         if self._answered:
             protocol.requestAnswered(self._answered)
@@ -183,9 +186,14 @@ class LanePort:
     """
 
     def __init__(
-        self, lane: FastLane, port: Port, acceptFailed: Callable[[OSError], object]
+        self,
+        lane: FastLane,
+        port: Port,
+        acceptFailed: Callable[[OSError], object],
+        entrance: Entrance,
     ) -> None:
         self.numberAccepts = AT_ONCE
+        self._entrance = entrance
         self._lane = lane
         self._port = port
         self._acceptFailed = acceptFailed
@@ -243,7 +251,7 @@ class LanePort:
                 if error in SHORT:
                     self._acceptFailed(OSError(error, os.strerror(error)))
                 return
-            LaneClient(self._lane, client, self._family).begin()
+            LaneClient(self._lane, client, self._family, self._entrance).begin()
             if not self._isReading:
                 return
 
@@ -287,9 +295,13 @@ class LaneClient:
         "_port",
         "_socket",
         "_tag",
+        "entrance",
     )
 
-    def __init__(self, lane: FastLane, client: StreamSocket, family: int) -> None:
+    def __init__(
+        self, lane: FastLane, client: StreamSocket, family: int, entrance: Entrance
+    ) -> None:
+        self.entrance = entrance
         self._lane = lane
         self._socket = client
         self._family = family
@@ -366,17 +378,57 @@ class LaneClient:
                 body = data[HEADER.size :]
                 target = lane.target(body)
                 if target is not None:
-                    attached = lane.registry.find(target[0])
-                    if attached is not None and isinstance(attached.device, MuxedDevice):
+                    attached = self.entrance.audience.devices.find(target[0])
+                    if (
+                        attached is not None
+                        and isinstance(attached.device, MuxedDevice)
+                        and self._isPermitted(attached, target[1])
+                    ):
                         self._body = body
                         self._connect(attached, attached.device, target[1], tag)
                         return
         self._becomeOrdinary(data)
 
+    def _isPermitted(self, attached: AttachedDevice, port: int) -> bool:
+        """
+        Whether its view permits a stream; an ordinary client is told if not.
+        """
+        access = self.entrance.audience.access
+        if access is None:
+            return True
+        if not access.view.peers:
+            return access.permitsConnect(None, attached, port)
+        with self._described() as described:
+            return access.permitsConnect(described, attached, port)
+
+    @contextmanager
+    def _described(self) -> Iterator[_Described]:
+        """
+        Its socket, for those that ask which client it is.
+        """
+        with socket.socket(fileno=os.dup(self._socket.fileno())) as same:
+            yield _Described(same)
+
+    @property
+    def hasStream(self) -> bool:
+        """
+        Whether it is connected to a phone, or about to be.
+        """
+        return self._end is not None
+
+    def checkAccess(self) -> None:
+        """
+        Another view is there: a stream that it does not permit ends.
+        """
+        if self._end is not None:
+            assert self._attached is not None
+            if not self._isPermitted(self._attached, self._port):
+                self.disconnect()
+
     def _becomeOrdinary(self, data: bytes, answered: bytes = b"") -> None:
         lane = self._lane
         # It is there twice meanwhile, and must not be taken for the last one to go.
-        if lane.handOver(self._socket, self._family, data, answered):
+        if lane.handOver(self._socket, self._family, self.entrance, data, answered):
             lane.server.clientReplaced(self)
         else:
             lane.server.socketGone(self)
@@ -390,8 +442,8 @@ class LaneClient:
         counters.commands["Connect"] += 1
         self._attached, self._port, self._tag = attached, port, tag
         if lane.server.connectWatchers:
-            with socket.socket(fileno=os.dup(self._socket.fileno())) as same:
-                lane.server.connecting(_Described(same), attached, port)
+            with self._described() as described:
+                lane.server.connecting(described, attached, port)
         self._end = end = SocketEnd(self._socket, lane.loop, lane.server.halfClosed, self)
         try:
             opening = device.muxer.open(port, end)

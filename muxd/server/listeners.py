@@ -15,7 +15,6 @@ from zope.interface import implementer
 from muxd.interfaces import AttachedDevice, IDeviceListener
 from muxd.server.clients import ClientDetails
 from muxd.server.descriptions import DeviceDescription, encodeDetached, encodePaired
-from muxd.server.registry import DeviceRegistry
 from muxd.wire.messages import BINARY_VERSION, writePlist
 
 _BEFORE, _AFTER = writePlist({"ListenerList": [""]}).split(b"\n\t\t<string></string>")
@@ -62,6 +61,38 @@ class Listener(TypingProtocol):
         """
 
 
+class ListedDevices(TypingProtocol):
+    """
+    The devices that listeners are told of: those of a registry.
+    """
+
+    @property
+    def proofs(self) -> int:
+        """
+        Counts up whenever L{isDoubtful} may answer differently.
+        """
+
+    def attached(self) -> list[AttachedDevice]:
+        """
+        The visible devices, in the order of their numbers.
+        """
+
+    def isDoubtful(self, deviceID: int) -> bool:
+        """
+        Whether a device only claims to be the phone whose UDID it shows.
+        """
+
+    def subscribe(self, listener: IDeviceListener) -> None:
+        """
+        Tell a listener of what happens from now on.
+        """
+
+    def unsubscribe(self, listener: IDeviceListener) -> None:
+        """
+        Tell it no more.
+        """
+
+
 @implementer(IDeviceListener)
 class EventBroadcaster:
     """
@@ -74,7 +105,7 @@ class EventBroadcaster:
 
     _log = Logger()
 
-    def __init__(self, registry: DeviceRegistry) -> None:
+    def __init__(self, registry: ListedDevices) -> None:
         self._registry = registry
         self._listeners: dict[Listener, bytes | None] = {}
         self._devices = {one.deviceID: DeviceDescription(one) for one in registry.attached()}

@@ -21,6 +21,7 @@ from muxd.net.hangup import hasHungUp, peerOf
 from muxd.net.peers import Presence
 from muxd.net.pipe import Joinable
 from muxd.net.sockets import letGo, readAtOnce, readPlainly
+from muxd.server.audience import Audience
 from muxd.server.clients import ClientDetails, Introduction
 from muxd.server.commands import Reply
 from muxd.server.connect import ConnectAttempt, resultOf
@@ -39,7 +40,7 @@ from muxd.wire.messages import (
 )
 
 if TYPE_CHECKING:
-    from muxd.server.factory import ControlFactory
+    from muxd.server.factory import ControlFactory, Entrance
 
 
 @implementer(IHalfCloseableProtocol)
@@ -48,7 +49,8 @@ class ControlProtocol(Protocol):
     Reads requests and sends replies and events, until the connection becomes a
     stream: then a L{muxd.net.pipe.Pipe} has it, and nothing here touches a byte.
 
-    @ivar server: What all clients of a listening address share.
+    @ivar server: What all clients share.
+    @ivar entrance: Where this one has come in.
     @ivar number: This client's, unique within its factory.
     @ivar version: The format of replies and events: binary, until the first
         property list arrives (protocol 4.3).
@@ -58,8 +60,9 @@ class ControlProtocol(Protocol):
 
     _log = Logger()
 
-    def __init__(self, server: ControlFactory, number: int) -> None:
+    def __init__(self, server: ControlFactory, number: int, entrance: Entrance) -> None:
         self.server = server
+        self.entrance = entrance
         self.number = number
         self.version = BINARY_VERSION
         self.early = b""
@@ -68,12 +71,20 @@ class ControlProtocol(Protocol):
         self._input: InputQueue
         self._output: OutputQueue
         self._attempt: ConnectAttempt | None = None
+        self._target: tuple[AttachedDevice, int] | None = None
         self._flushTimer: IDelayedCall | None = None
         self._processing = False
         self._hasLeftBehind = False
         self._isWaiting = False
         self._inputEnded = False
         self._owner: Hashable = None
+
+    @property
+    def audience(self) -> Audience:
+        """
+        The clients that share its view.
+        """
+        return self.entrance.audience
 
     @property
     def owner(self) -> Hashable:
@@ -228,13 +239,14 @@ class ControlProtocol(Protocol):
         """
         self._enter(State.LISTENING)
         self.sendResult(tag, Result.OK)
-        self.server.feed.add(self)
+        self.audience.feed.add(self)
 
     def startConnecting(self, tag: int, attached: AttachedDevice, port: int) -> None:
         """
         Ask a phone for a stream.
         """
         self._enter(State.CONNECTING)
+        self._target = attached, port
         server = self.server
         server.connecting(self.transport, attached, port)
         attempt = ConnectAttempt(
@@ -252,6 +264,29 @@ class ControlProtocol(Protocol):
             callbackArgs=(attempt, tag),
             errbackArgs=(attempt, tag, attached, port),
         )
+
+    @property
+    def hasStream(self) -> bool:
+        """
+        Whether it is connected to a phone, or about to be.
+        """
+        return self.state in (State.CONNECTING, State.CONNECTED)
+
+    def checkAccess(self) -> None:
+        """
+        Another view is there: a listener or a stream that it does not permit ends.  What is
+        asked next is asked of the new one anyway.
+        """
+        access = self.audience.access
+        if access is None:
+            return
+        if self.state is State.LISTENING:
+            if not access.permitsListening(self.transport):
+                self._close()
+        elif self.hasStream:
+            assert self._target is not None
+            if not access.permitsConnect(self.transport, *self._target):
+                self.disconnect()
 
     def disconnect(self) -> None:
         """
@@ -355,7 +390,8 @@ class ControlProtocol(Protocol):
             self.version = PLIST_VERSION
             self._performPlist(message)
         else:
-            self._performSafely(lambda: server.commands.performBinary(self, message), message.tag)
+            commands = self.audience.commands
+            self._performSafely(lambda: commands.performBinary(self, message), message.tag)
 
     def _performPlist(self, message: Message) -> None:
         try:
@@ -365,7 +401,7 @@ class ControlProtocol(Protocol):
             self.sendResult(message.tag, Result.BAD_COMMAND)
             return
         self._introduction.add(values)
-        commands = self.server.commands
+        commands = self.audience.commands
         self._performSafely(lambda: commands.performPlist(self, message.tag, values), message.tag)
 
     def _performSafely(self, command: Callable[[], None], tag: int) -> None:
@@ -486,7 +522,7 @@ class ControlProtocol(Protocol):
         self._enter(State.CLOSING)
         self._waitNoLonger()
         self._input.take()
-        self.server.feed.remove(self)
+        self.audience.feed.remove(self)
         if attempt is not None:
             self.server.counters.cancelledConnects += 1
             attempt.cancel()

@@ -204,14 +204,24 @@ class DeviceRegistry:
 
         @return: None if there is none, or if several have cables and none has proved it.
         """
-        matching = [
-            one for one in self._attached.values() if sameUDID(one.device.identity.udid, udid)
-        ]
+        matching = self.claimants(udid)
         cables = [one for one in matching if one.device.identity.connectionType == "USB"]
         proved = [one for one in cables if one.deviceID not in self._unproved]
         if len(cables) > 1 and not proved:
             return None
         return max(proved or cables or matching, key=lambda one: one.deviceID, default=None)
+
+    def claimants(self, udid: str) -> list[AttachedDevice]:
+        """
+        The devices, visible or hidden, that say that they have this UDID.
+        """
+        return [one for one in self._attached.values() if sameUDID(one.device.identity.udid, udid)]
+
+    def isProved(self, deviceID: int) -> bool:
+        """
+        Whether a device is the phone whose UDID it shows, or has nothing to prove.
+        """
+        return deviceID not in self._unproved
 
     def hasRival(self, attached: AttachedDevice) -> bool:
         """

@@ -57,7 +57,7 @@ class Client:
         self.say(first)
         descriptor = ours.detach()
         self.inode = os.fstat(descriptor).st_ino
-        LaneClient(lane, StreamSocket(descriptor), socket.AF_UNIX).begin()
+        LaneClient(lane, StreamSocket(descriptor), socket.AF_UNIX, lane.server.entrance).begin()
 
     def say(self, data: bytes) -> None:
         """
@@ -106,7 +106,7 @@ class World:
         self.registry.deviceAttached(self.device)
         self.reactor = Adopting()
         self.loop = handDrivenLoop()
-        self.lane = FastLane(self.reactor, self.loop, self.server, self.registry)
+        self.lane = FastLane(self.reactor, self.loop, self.server)
         self.clients: list[Client] = []
         self.sources: dict[int, int] = {}
         # By source port, what the phone has been sent.

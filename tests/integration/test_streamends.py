@@ -138,7 +138,7 @@ class StreamEndTests(TestCase):
         self.addCleanup(maybeDeferred, daemon.stopService)
         phone = FakeDevice(CLOCK, answers={PORT: FakeDevice.ACCEPT})
         daemon.registry.deviceAttached(phone)
-        port = placeOf(daemon._listening[1])
+        port = placeOf(daemon._places.listening[1])
         ways = []
         for name, via in ("unix", f"unix:path={path}"), ("tcp", f"tcp:host=127.0.0.1:port={port}"):
             endpoint = UsbmuxClientEndpoint(reactor, PORT, via=via)

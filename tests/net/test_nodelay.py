@@ -177,7 +177,7 @@ class EverySocketTests(TestCase):
         self.addCleanup(shutil.rmtree, directory)
         service = MuxService(reactor, listen=[LOOPBACK], configDir=directory)
         self.start(service)
-        return service, portOf(service._listening[0])
+        return service, portOf(service._places.listening[0])
 
     async def accepts(self, listening: ListeningEndpoint, host: str) -> None:
         """

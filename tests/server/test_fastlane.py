@@ -28,10 +28,12 @@ from muxd.device.device import MuxedDevice
 from muxd.limits import LIMITS
 from muxd.net.eventloop import loopOf
 from muxd.net.streams import StreamSocket
-from muxd.server.factory import ControlFactory
+from muxd.server.factory import ControlFactory, Entrance
 from muxd.server.fastlane import FastLane, LaneClient, LanePort
 from muxd.server.quickplist import KEPT
 from muxd.server.registry import DeviceRegistry
+from muxd.server.view import View
+from muxd.server.vieweddevices import ViewedDevices
 from muxd.service import MuxService
 from muxd.testing import ImmediateRecords, MemoryRecordStore, fakeIdentity
 from muxd.wire.messages import (
@@ -46,6 +48,7 @@ from muxd.wire.messages import (
 from tests.device.links import ACK, LOCKDOWN, RST, SYN, SYN_ACK, ScriptedPhone
 from tests.net.eventloops import handDrivenLoop
 from tests.server.serving import connectRequest, observeLog, plist
+from tests.server.viewing import only, view
 
 LINUX = sys.platform.startswith("linux")
 
@@ -93,11 +96,12 @@ class LaneCase(SynchronousTestCase):
         records = ImmediateRecords(MemoryRecordStore())
         self.server = ControlFactory(self.clock, self.registry, records)
         self.counters = self.server.counters
+        self.entrance = self.server.entrance
         self.device = MuxedDevice(fakeIdentity(), self.phone.muxer)
         self.registry.deviceAttached(self.device)
         self.reactor = Adopting()
         self.loop = handDrivenLoop()
-        self.lane = FastLane(self.reactor, self.loop, self.server, self.registry)
+        self.lane = FastLane(self.reactor, self.loop, self.server)
 
     def tearDown(self) -> None:
         """
@@ -118,8 +122,14 @@ class LaneCase(SynchronousTestCase):
         self.addCleanup(client.close)
         if data:
             client.sendall(data)
-        LaneClient(self.lane, StreamSocket(ours.detach()), socket.AF_UNIX).begin()
+        self.letIn(ours.detach())
         return client
+
+    def letIn(self, descriptor: int, family: int = socket.AF_UNIX) -> None:
+        """
+        Let in the client at the other end of a socket.
+        """
+        LaneClient(self.lane, StreamSocket(descriptor), family, self.entrance).begin()
 
     def answer(self, flags: int, payload: bytes = b"") -> None:
         """
@@ -292,7 +302,7 @@ class ConnectTests(LaneCase):
             self.addCleanup(client.close)
             ours, address = listening.accept()
         client.sendall(connectRequest(1, LOCKDOWN).encode())
-        LaneClient(self.lane, StreamSocket(ours.detach()), socket.AF_INET).begin()
+        self.letIn(ours.detach(), socket.AF_INET)
         self.phone.take()
         (told,) = [formatEvent(event) for event in events if "client" in event]
         self.assertIn(f"127.0.0.1:{address[1]}", told)
@@ -348,7 +358,7 @@ class OthersTests(LaneCase):
         self.addCleanup(client.close)
         number = ours.detach()
         client.send(b"anything")
-        LaneClient(self.lane, StreamSocket(number), socket.AF_UNIX).begin()
+        self.letIn(number)
         self.assertEqual(self.reactor.numbers, [number])
 
     def test_noDescriptor(self) -> None:
@@ -368,7 +378,7 @@ class OthersTests(LaneCase):
         self.assertEqual(self.counters.connections, 1)
         client, ours = socket.socketpair()
         client.close()
-        LaneClient(self.lane, StreamSocket(ours.detach()), socket.AF_UNIX).begin()
+        self.letIn(ours.detach())
         self.assertEqual(self.counters.connections, 2)
 
     def test_mistake(self) -> None:
@@ -435,6 +445,63 @@ class StopTests(LaneCase):
         self.successResultOf(stopped)
 
 
+class LaneViewTests(LaneCase):
+    """
+    Clients on the lane of an address with a view.
+    """
+
+    def see(self, seen: View) -> None:
+        """
+        Let the next clients in with this view.
+        """
+        self.entrance = Entrance(self.server, self.server.audienceOf(seen, "x"))
+
+    def test_permitted(self) -> None:
+        """
+        A Connect that the view permits is served on the lane, under the number that the
+        phone has there.
+        """
+        self.registry.deviceDetached(self.device)
+        self.registry.deviceAttached(self.device)
+        uid = str(os.getuid())
+        for each in (View(), only(1), view(ports=str(LOCKDOWN), uid=uid)):
+            self.see(each)
+            client = self.client(connectRequest(1, LOCKDOWN).encode())
+            self.assertEqual(len(self.phone.take()), 1)
+            client.close()
+            self.loop.doRead()
+            self.phone.take()
+        self.assertEqual((self.reactor.adopted, self.counters.denials), ([], {}))
+
+    def test_denied(self) -> None:
+        """
+        One that it denies becomes an ordinary client's, which is told.
+        """
+        uid = str(os.getuid() + 1)
+        for each in (only(2), view(ports="1"), view(commands="list"), view(uid=uid)):
+            self.see(each)
+            self.client(connectRequest(1, LOCKDOWN).encode())
+            self.assertEqual(self.phone.take(), [])
+        self.assertEqual(len(self.reactor.adopted), 4)
+
+    def test_changed(self) -> None:
+        """
+        A stream ends when another view does not permit it, and not before.
+        """
+        self.see(View())
+        client = self.client(connectRequest(1, LOCKDOWN).encode())
+        self.answer(SYN_ACK)
+        (lane,) = self.server.clients
+        devices = self.entrance.audience.devices
+        assert isinstance(devices, ViewedDevices)
+        for each, ends in ((only(1), False), (view(ports=str(LOCKDOWN)), False), (only(2), True)):
+            devices.changeView(each)
+            lane.checkAccess()
+            self.loop.doRead()
+            self.assertEqual(self.server.clients == set(), ends)
+        client.close()
+
+
 @skipUnless(LINUX, "there is no epoll")
 class PortTests(TestCase):
     """
@@ -486,7 +553,7 @@ class PortTests(TestCase):
         A socket's clients are served on the lane, and others as ever.
         """
         service = self.start(f"unix:{self.path}")
-        (listening,) = service._listening
+        (listening,) = service._places.listening
         self.assertIsInstance(listening._port, LanePort)
         self.assertIn(
             b"DeviceList", await self.ask(plistMessage({"MessageType": "ListDevices"}, 1))
@@ -502,7 +569,7 @@ class PortTests(TestCase):
         Clients can be left waiting, and are let in one by one after that.
         """
         service = self.start(f"unix:{self.path}")
-        (listening,) = service._listening
+        (listening,) = service._places.listening
         listening.pause()
         listening.pause()
         asked = Deferred.fromCoroutine(self.ask(plistMessage({"MessageType": "ListDevices"}, 1)))
@@ -537,7 +604,7 @@ class PortTests(TestCase):
             Wrapping(reactor, 0, interface="127.0.0.1"), UNIXServerEndpoint(reactor, self.path)
         )
         self.assertEqual(
-            [type(listening._port) for listening in service._listening], [Port, LanePort]
+            [type(listening._port) for listening in service._places.listening], [Port, LanePort]
         )
 
     async def test_short(self) -> None:
@@ -545,7 +612,7 @@ class PortTests(TestCase):
         When nobody can be accepted, that is told and the port paused.
         """
         service = self.start(f"unix:{self.path}")
-        (listening,) = service._listening
+        (listening,) = service._places.listening
         port = listening._port
         assert isinstance(port, LanePort)
 
