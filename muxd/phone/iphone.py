@@ -8,6 +8,7 @@ reactor's thread: between the two is a mailbox.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,14 +18,24 @@ from twisted.logger import Logger
 
 from muxd.identity import serialFromUDID, udidFromSerial
 from muxd.net.wakeup import WakeUp
-from muxd.phone.bus.descriptors import MUX_IN, MUX_OUT, SERIAL, muxEndpoints
+from muxd.phone.bus.control import ControlRequest, Stalled
+from muxd.phone.bus.descriptors import (
+    MUX_IN,
+    MUX_OUT,
+    SERIAL,
+    DeviceDescriptor,
+    Speed,
+    muxEndpoints,
+)
 from muxd.phone.bus.faultmachine import FaultMachine
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 from muxd.phone.bus.gadget import Gadget
 from muxd.phone.bus.interfaces import CannotPlug, IAttachment, IBus
-from muxd.phone.bus.profiles import iPhone
+from muxd.phone.bus.profiles import iPhone, recoveryDevice
+from muxd.phone.identity import NAME
+from muxd.phone.lockdown.dumps import Domains
 from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT, RESTORE, LockdownState
-from muxd.phone.lockdown.memory import PairingFile
+from muxd.phone.lockdown.memory import PairingFile, ValueFile
 from muxd.phone.lockdown.trust import Owner, Trust
 from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.mux.behaviour import STRICT, Expectations, Faults
@@ -38,6 +49,12 @@ from muxd.phone.services.syslog import SyslogBook
 PACKETS_PER_TURN = 64
 MODES = range(1, 6)
 
+FAREWELL = 0.5
+"""Seconds between a host's asking for a restart and the phone's leaving the bus."""
+
+ABSENCE = 2.0
+"""Seconds that a restart takes; a real phone needs many times as long."""
+
 
 class Phone(Gadget):
     """
@@ -45,11 +62,12 @@ class Phone(Gadget):
 
     @ivar udid: The phone's UDID, with its dash.
     @ivar serial: The USB serial number that this is from.
-    @ivar name: What its owner calls it.
+    @ivar isInRecovery: Whether it is in recovery mode, or will be when it comes back to the bus.
     @ivar services: What listens on which port.
     @ivar notices: What happens on it.
     @ivar syslog: Its log.
     @ivar trust: The hosts that it trusts, and the dialog on its screen.
+    @ivar values: What it tells of itself.
     @ivar lockdown: What its lockdownd says.
     @ivar muxer: Its end of the muxer.
     @ivar faultMachine: What goes wrong on its cable; C{faults} is what it does wrong itself.
@@ -63,7 +81,10 @@ class Phone(Gadget):
         *,
         udid: str = udidFromSerial(SERIAL),
         serial: str | None = None,
-        name: str = "Simulated iPhone",
+        name: str | None = NAME,
+        dump: Domains | None = None,
+        values: Mapping[str, Any] | None = None,
+        strict: bool = False,
         services: Mapping[int, IProtocolFactory] | None = None,
         named: Mapping[str, NamedService] | None = None,
         owner: Owner = Owner.ACCEPT,
@@ -81,14 +102,19 @@ class Phone(Gadget):
         """
         @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
         @param serial: The USB serial number if it is not that of C{udid}, however odd.
+        @param name: What its owner calls it; C{None} for what C{dump} says.
+        @param dump: Lockdownd's values by domain, see L{muxd.phone.lockdown.dumps}; C{None} for
+            those of the usual model.
+        @param values: Those without a domain that are others.
+        @param strict: Whether a host whose BUID has changed is refused a session.
         @param services: By port, beside lockdownd's; small ones if C{None}.
         @param named: Those that lockdownd starts; C{None} means
             L{standardServices}.
         @param owner: What is done when it asks whether to trust a host.
-        @param files: The directory that is shown as its files; C{None} means a
-            new one, which goes away with the phone.
-        @param state: The directory where its pairings are kept; C{None} for a phone that
-            forgets them with its process.
+        @param files: The directory that is shown as its files; C{None} means one in C{state}, or
+            without that a new one, which goes away with the phone.
+        @param state: The directory where its pairings and the values that hosts have changed are
+            kept; C{None} for a phone that forgets them with its process.
         @param mux: The newest version of the protocol it speaks, 1 or 2.
         @param packetSize: Of the largest packets it sends.
         @param faultPlan: What goes wrong on its cable.
@@ -101,22 +127,35 @@ class Phone(Gadget):
         self._descriptorOptions = descriptorOptions
         super().__init__(iPhone(self.serial, mode=mode, **descriptorOptions), mode)
         self.udid = udidFromSerial(self.serial)
-        self.name = name
+        self.isInRecovery = False
         self.notices = NoticeCentre()
         self.syslog = SyslogBook(reactor)
         store = None if state is None else PairingFile(state, self.udid)
         self.trust = Trust(reactor, self.notices, owner, store)
-        self._storage = Storage(files)
+        if state is not None and files is None:
+            self._storage = Storage(os.path.join(state, f"{self.udid}.files"), isOurs=True)
+        else:
+            self._storage = Storage(files)
         if named is None:
             named = standardServices(reactor, self.notices, self.syslog, self._storage)
         self.services: dict[int, IProtocolFactory] = dict(
             inetServices(reactor) if services is None else services
         )
         self._ports = ServicePorts(reactor, self.services, named)
-        values = PhoneValues(reactor, self.udid, name)
-        self.lockdown = LockdownState(
-            reactor, values, self.trust, self._ports, self.notices, self.syslog
+        self.values = PhoneValues(
+            reactor,
+            self.udid,
+            name,
+            dump,
+            values,
+            None if state is None else ValueFile(state, self.udid),
+            lambda: self.trust.isLocked,
         )
+        self.lockdown = LockdownState(
+            reactor, self.values, self.trust, self._ports, self.notices, self.syslog
+        )
+        self.lockdown.isStrict = strict
+        self.lockdown.enterRecovery = lambda: self.restart(recovery=True)
         self.services.setdefault(LOCKDOWN_PORT, self.lockdown.factory())
         self.muxer = PhoneMuxer(
             reactor,
@@ -132,13 +171,21 @@ class Phone(Gadget):
         self.faultMachine = FaultMachine(faultPlan)
         self._returnDelay = returnDelay
         self._returning: IDelayedCall | None = None
-        self._isThrownOff = False
+        self._absence: float | None = None
+        self._leaving: IDelayedCall | None = None
         self._reactor = reactor
         self._bus: IBus | None = None
         self._attachment: IAttachment | None = None
         self._out, self._in = MUX_OUT, MUX_IN
         self._events: deque[Callable[[], None]] = deque()
         self._wakeUp = WakeUp(self._callFromThread, self._work)
+
+    @property
+    def name(self) -> str:
+        """
+        What its owner calls it.
+        """
+        return str(self.values.get("DeviceName"))
 
     @property
     def violations(self) -> list[str]:
@@ -177,14 +224,33 @@ class Phone(Gadget):
         if bus is not None:
             bus.unplug(self, error)
 
+    def restart(self, recovery: bool = False) -> None:
+        """
+        Leave the bus soon, once what was said has been sent, and come back by and by.
+
+        @param recovery: Come back in recovery mode, where only another restart leads out.
+        """
+        if self._leaving is None:
+            self._leaving = self._reactor.callLater(FAREWELL, self._restart, recovery)
+
+    def _restart(self, recovery: bool) -> None:
+        self._leaving = None
+        self.isInRecovery = recovery
+        self.mode = 1
+        self.descriptor = self._describe()
+        if self._bus is not None:
+            self._absence = ABSENCE
+            self._bus.unplug(self)
+
     def stop(self) -> None:
         """
         Pull it out and stop its services.
         """
         self.unplug()
-        if self._returning is not None:
-            self._returning.cancel()
-            self._returning = None
+        for timer in (self._returning, self._leaving):
+            if timer is not None:
+                timer.cancel()
+        self._returning = self._leaving = None
         self._events.clear()
         self._attachment = None
         self.muxer.lost()
@@ -316,8 +382,16 @@ class Phone(Gadget):
         """
         bus = self._bus
         if bus is not None:
-            self._isThrownOff = True
+            self._absence = self._returnDelay
             bus.unplug(self)
+
+    def control(self, attachment: IAttachment, request: ControlRequest) -> bytes:
+        """
+        Answer the requests about the mode, which a boot loader knows nothing of.
+        """
+        if self.isInRecovery:
+            raise Stalled
+        return super().control(attachment, request)
 
     def modeRequested(self, attachment: IAttachment, mode: int) -> bytes:
         """
@@ -364,14 +438,14 @@ class Phone(Gadget):
         self._attachment = None
         self.trust.unplugged()
         self.muxer.lost()
-        wasThrownOff, self._isThrownOff = self._isThrownOff, False
-        if wasThrownOff and self._returnDelay is not None and self._returning is None:
-            self._returning = self._reactor.callLater(self._returnDelay, self._return)
+        absence, self._absence = self._absence, None
+        if absence is not None and self._returning is None:
+            self._returning = self._reactor.callLater(absence, self._return)
 
     def _return(self) -> None:
         self._returning = None
         if self._bus is not None and self._attachment is None:
-            self.plug(self._bus)
+            self._plugAgain(self._bus)
 
     def _changeMode(self, mode: int) -> None:
         bus = self._bus
@@ -379,12 +453,27 @@ class Phone(Gadget):
             return
         self.unplug()
         self.mode = mode
-        self.descriptor = iPhone(self.serial, mode=mode, **self._descriptorOptions)
+        self.descriptor = self._describe()
+        self._plugAgain(bus)
+
+    def _describe(self) -> DeviceDescriptor:
+        """
+        What it is on USB now.
+        """
+        if self.isInRecovery:
+            speed = self._descriptorOptions.get("speed", Speed.HIGH)
+            return recoveryDevice(self.serial, speed=speed)
+        return iPhone(self.serial, mode=self.mode, **self._descriptorOptions)
+
+    def _plugAgain(self, bus: IBus) -> None:
+        """
+        Come back to the bus.
+        """
         try:
             self.plug(bus)
         except CannotPlug as problem:
             self._log.error(
-                "{udid} has changed its mode and does not come back: {problem}",
+                "{udid} has left its bus and does not come back: {problem}",
                 udid=self.udid,
                 problem=problem,
             )

@@ -27,7 +27,16 @@ from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 
 UDID = re.compile(r"[0-9A-Za-z-]{1,64}")
 FIRST_SERIAL = "00008110000A1B2C3D4E5F60"
-ARGUMENTS = ("count", "udid", "first", "mux", "trust", "files", "state", "faults", "engine")
+IDENTITY = ("name", "product", "version", "values")
+"""What is said of the phones themselves, see L{muxd.phone.identity.PhoneIdentity}."""
+
+ARGUMENTS = (
+    *("count", "udid", "first", *IDENTITY, "mux", "trust", "buid", "files", "state", "faults"),
+    "engine",
+)
+BUID = ("lenient", "strict")
+"""Whether a host whose BUID has changed has a session; the first is the usual one."""
+
 TRUST = ("ask", "accept", "deny", "locked")
 """What the owner does with the Trust dialog, see L{muxd.phone.lockdown.trust}."""
 
@@ -57,11 +66,10 @@ def distinctPhones(descriptions: Sequence[str]) -> list[str]:
 
     @raise ValueError: Two phones are given one UDID.
     """
-    distinct: list[str] = []
+    distinct = list(descriptions)
     named: set[str] = set()
-    taken = 0
-    for text in descriptions:
-        distinct.append(text)
+    numbered: list[tuple[int, int]] = []
+    for index, text in enumerate(descriptions):
         try:
             parsed = Description.fromString(text)
             counts = (*parsed.positional, parsed.keywords.get("count", "1"))
@@ -75,9 +83,14 @@ def distinctPhones(descriptions: Sequence[str]) -> list[str]:
             if serial in named:
                 raise ValueError(f"{text!r}: another simulated phone has this UDID already")
             named.add(serial)
-            continue
+        else:
+            numbered.append((index, count))
+    taken = 0
+    for index, count in numbered:
+        while named.intersection(serials(count, taken)):
+            taken += 1
         if taken:
-            distinct[-1] = f"{text}:first={taken + 1}"
+            distinct[index] = f"{descriptions[index]}:first={taken + 1}"
         taken += count
     return distinct
 
@@ -90,7 +103,8 @@ class SimulatedSourceParser:
 
     prefix = "simulated"
     usage = (
-        "simulated[:count=N][:udid=UDID][:first=N][:mux=1|2][:trust=ask|accept|deny|locked]"
+        "simulated[:count=N][:udid=UDID][:first=N][:name=NAME][:product=TYPE][:version=V]"
+        "[:values=FILE|MODEL][:mux=1|2][:trust=ask|accept|deny|locked][:buid=lenient|strict]"
         "[:files=DIR][:state=DIR][:faults=PLAN][:engine=reactor|threads]"
     )
 
@@ -123,6 +137,7 @@ class SimulatedSourceParser:
                 raise ValueError(f"udid is for one phone, and count is {count}")
             chosen = (serialOption(kwargs["udid"]),)
         trust = _choice("trust", kwargs.get("trust", "accept"), TRUST)
+        buid = _choice("buid", kwargs.get("buid", BUID[0]), BUID)
         engine = _choice("engine", kwargs.get("engine", ENGINES[0]), ENGINES)
         files = kwargs.get("files")
         if files is not None and not os.path.isdir(files):
@@ -131,9 +146,11 @@ class SimulatedSourceParser:
             faults = FaultPlan.fromString(kwargs["faults"]) if "faults" in kwargs else NO_FAULTS
         except ValueError as error:
             raise ValueError(f"faults: {error}") from error
+        from muxd.phone.identity import PhoneIdentity
         from muxd.phone.lockdown.trust import Owner
         from muxd.phone.source import SimulatedSource
 
+        identity = PhoneIdentity.fromWords(**{key: kwargs.get(key) for key in IDENTITY})
         description = ":".join(
             [self.prefix, *args, *(f"{key}={value}" for key, value in kwargs.items())]
         )
@@ -142,6 +159,8 @@ class SimulatedSourceParser:
             receiver,
             description,
             serials=chosen,
+            identity=identity,
+            strict=buid == "strict",
             mux=mux,
             owner=Owner(trust),
             files=files,

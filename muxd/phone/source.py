@@ -24,6 +24,7 @@ from muxd.limits import LIMITS, Limits
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 from muxd.phone.bus.link import BusLink
 from muxd.phone.bus.simulated import SimulatedBus, WatchedBus
+from muxd.phone.identity import PhoneIdentity
 from muxd.phone.iphone import Phone, stopPhones
 from muxd.phone.lockdown.trust import Owner
 from muxd.usb.source import USBSettings, USBSource
@@ -79,6 +80,8 @@ class SimulatedSource(Service):
         description: str,
         *,
         serials: tuple[str, ...],
+        identity: PhoneIdentity = PhoneIdentity(),  # noqa: B008 (frozen)
+        strict: bool = False,
         mux: int = 2,
         owner: Owner = Owner.ACCEPT,
         files: str | None = None,
@@ -90,12 +93,14 @@ class SimulatedSource(Service):
         """
         @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
         @param serials: Of each phone.
+        @param identity: What they are called, and what they are.
+        @param strict: Whether a host whose BUID has changed is refused a session.
         @param mux: The version of the protocol that they speak.
         @param owner: What is done when they ask whether to trust a host.
         @param files: A directory with their files; C{None} for one of its own for
             each.
-        @param state: The directory where their pairings are kept; C{None} for phones that
-            forget them.
+        @param state: The directory where what they remember is kept; C{None} for phones that
+            forget.
         @param first: How many simulated phones there are before these.
         @param faults: What goes wrong with each; by chance with each in its own way.
         @param threads: Whether packets are moved by the engine C{threads}, as pyusb does
@@ -107,7 +112,10 @@ class SimulatedSource(Service):
             Phone(
                 reactor,
                 udid=udidFromSerial(serial),
-                name=_name(index),
+                name=identity.nameOf(index),
+                dump=identity.dump,
+                values=identity.values,
+                strict=strict,
                 mux=mux,
                 owner=owner,
                 files=files,
@@ -150,7 +158,3 @@ class SimulatedSource(Service):
 
     def _stopped(self, _: None) -> None:
         stopPhones(self.phones)
-
-
-def _name(index: int) -> str:
-    return f"Simulated iPhone {index + 1}" if index else "Simulated iPhone"

@@ -13,10 +13,11 @@ from twisted.logger import LogLevel
 from twisted.python import usage
 
 from muxd.phone.bus.descriptors import Speed
+from muxd.phone.identity import PhoneIdentity
 from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.trust import Owner
 from muxd.phone.mux.behaviour import Expectations
-from muxd.phone.parser import MOST_PHONES, TRUST, number, serialOption, serials
+from muxd.phone.parser import BUID, MOST_PHONES, TRUST, number, serialOption, serials
 from muxd.phone.service import PhoneService
 from muxd.phone.usbip.vhci import VirtualController
 from muxd.tap.master import ProcessMaster
@@ -54,6 +55,12 @@ class Options(CommandOptions):
         ["speed", None, "high", "Of the bus they are made for: high or super."],
         ["trust", None, "accept", "The owner when a host asks: ask, accept, deny or locked."],
         ["files", None, None, "A directory with their files. [default: one of its own each]"],
+        ["state", None, None, "A directory where pairings, values and files are kept."],
+        ["name", None, None, "What their owner calls them."],
+        ["product", None, None, "Their product type, such as iPad13,16."],
+        ["system", None, None, "The version of their system, such as 17.5.1."],
+        ["values", None, None, "A file with a dump of their values, or the name of a model."],
+        ["buid", None, "lenient", "strict refuses a session to hosts whose BUID has changed."],
     ]
 
     examples = """\
@@ -169,11 +176,24 @@ Examples:
             files = os.path.abspath(files)
             if not os.path.isdir(files):
                 raise ValueError(f"--files: there is no directory {files!r}")
+        if self["buid"] not in BUID:
+            raise ValueError(f"--buid: expected {' or '.join(BUID)}, got {self['buid']!r}")
+        identity = PhoneIdentity.fromWords(
+            name=self["name"],
+            product=self["product"],
+            version=self["system"],
+            values=self["values"],
+        )
+        state = self["state"]
         return [
             Phone(
                 self.reactor,
                 serial=serial,
-                name=f"Simulated iPhone {index}" if index > 1 else "Simulated iPhone",
+                name=identity.nameOf(index),
+                dump=identity.dump,
+                values=identity.values,
+                strict=self["buid"] == "strict",
+                state=None if state is None else os.path.abspath(state),
                 mux=number("--mux", self["mux"], 2),
                 mode=number("--mode", self["mode"], 5),
                 speed=SPEEDS[self["speed"]],
@@ -184,7 +204,7 @@ Examples:
                     constantWindow="window" not in self["tolerate"],
                 ),
             )
-            for index, serial in enumerate(chosen, 1)
+            for index, serial in enumerate(chosen)
         ]
 
 

@@ -56,7 +56,7 @@ class PairingTests(SynchronousTestCase):
         """
         Have the phone tell something else, or nothing.
         """
-        values = self.talk.phone.lockdown.values._public[""]
+        values = self.talk.phone.lockdown.values._values[""]
         values.pop(key)
         if value is not None:
             values[key] = value

@@ -17,10 +17,11 @@ from muxd.phone.bus.descriptors import MUX_IN, MUX_OUT, OLD_SERIAL, Speed, muxEn
 from muxd.phone.bus.handles import OpenableAttachment
 from muxd.phone.bus.profiles import bulk, configuration, mux, vendor
 from muxd.phone.bus.simulated import SimulatedBus
-from muxd.phone.iphone import Phone
+from muxd.phone.iphone import ABSENCE, FAREWELL, Phone
 from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT
 from muxd.phone.mux.muxer import MuxState
 from muxd.testing.packets import Segment
+from muxd.usb.products import Verdict, judge
 from muxd.wire.mux import SETUP_BODY, Flags, encodePacketV1, encodePacketV2, encodeVersion
 
 
@@ -72,6 +73,45 @@ class PhoneTests(SynchronousTestCase):
         self.clock.work()
         self.counter = 0
         self.device: Any = list(usb.core.find(find_all=True, backend=self.bus))[-1]
+
+    def test_restart(self) -> None:
+        """
+        A phone that restarts leaves the bus and comes back, in recovery mode if that was asked
+        for: without a muxer, and with no answer to the requests about its mode.
+        """
+        self.phone.restart(recovery=True)
+        self.phone.restart()
+        self.clock.advance(FAREWELL)
+        self.clock.work()
+        self.assertEqual(list(usb.core.find(find_all=True, backend=self.bus)), [])
+        self.clock.advance(ABSENCE)
+        self.clock.work()
+        (device,) = usb.core.find(find_all=True, backend=self.bus)
+        self.assertIs(judge(device.idVendor, device.idProduct, lambda: True), Verdict.RECOVERY)
+        self.assertIn("ECID:", device.serial_number)
+        error = self.assertRaises(usb.core.USBError, device.ctrl_transfer, 0xC0, 0x45, 0, 0, 4)
+        self.assertEqual(error.errno, errno.EPIPE)
+        self.phone.restart()
+        for seconds in (FAREWELL, ABSENCE):
+            self.clock.advance(seconds)
+            self.clock.work()
+        (device,) = usb.core.find(find_all=True, backend=self.bus)
+        self.assertEqual(device.serial_number, self.phone.serial)
+        self.assertFalse(self.phone.isInRecovery)
+
+    def test_restartUnplugged(self) -> None:
+        """
+        One that is pulled out meanwhile stays out, and one that is stopped forgets it.
+        """
+        self.phone.restart()
+        self.clock.advance(FAREWELL)
+        self.clock.work()
+        self.phone.unplug()
+        self.clock.advance(ABSENCE)
+        self.assertEqual(list(usb.core.find(find_all=True, backend=self.bus)), [])
+        self.phone.restart()
+        self.phone.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def write(self, data: bytes) -> None:
         """

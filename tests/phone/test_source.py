@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from muxd.identity import serialFromUDID
+from muxd.identity import serialFromUDID, udidFromSerial
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.phone import source as sourceModule
 from muxd.phone.bus.faultplan import NO_FAULTS
@@ -98,6 +98,18 @@ class ParserTests(SynchronousTestCase):
         self.assertEqual(len(set(serials(100))), 100)
         names = [p.name for p in self.parse(count="2").phones]
         self.assertEqual(names, ["Simulated iPhone", "Simulated iPhone 2"])
+
+    def test_identity(self) -> None:
+        """
+        Phones are what they are said to be, and each of several has a number behind its name.
+        """
+        phones = self.parse("2", name="Lab", product="iPad13,16", version="17.6").phones
+        self.assertEqual([phone.name for phone in phones], ["Lab", "Lab 2"])
+        self.assertEqual(phones[0].values.get("ProductType"), "iPad13,16")
+        self.assertEqual(phones[0].values.get("ProductVersion"), "17.6")
+        self.assertEqual(phones[0].values.get("DeviceClass"), "iPad")
+        (phone,) = self.parse(values="appletv-tvos17", buid="strict").phones
+        self.assertEqual((phone.name, phone.lockdown.isStrict), ("Apple TV", True))
 
     def test_udid(self) -> None:
         """
@@ -208,6 +220,17 @@ class DistinctPhonesTests(SynchronousTestCase):
         twice = [f"simulated:udid={dashed}", f"simulated:udid={dashed.replace('-', '')}"]
         error = self.assertRaises(ValueError, distinctPhones, twice)
         self.assertIn("another simulated phone has this UDID already", str(error))
+
+    def test_namedLikeANumber(self) -> None:
+        """
+        A number whose UDID another phone has been given is left out, wherever that one stands.
+        """
+        first, second = (udidFromSerial(serial) for serial in serials(2))
+        self.assertEqual(
+            distinctPhones(["simulated", f"simulated:udid={first}"])[0], "simulated:first=2"
+        )
+        given = ["simulated", "simulated:2", f"simulated:udid={second}"]
+        self.assertEqual(distinctPhones(given)[:2], ["simulated", "simulated:2:first=3"])
 
     def test_wrong(self) -> None:
         """

@@ -407,7 +407,7 @@ class TrustTests(PreflightCase):
             (None, None, False),
         ):
             phone = self.plugged()
-            values = phone.device.phone.lockdown.values._public[""]
+            values = phone.device.phone.lockdown.values._values[""]
             values.update({"ProductVersion": version, "DeviceClass": kind})
             if version is None:
                 del values["ProductVersion"]

@@ -23,6 +23,9 @@ from muxd.phone.bus.descriptors import (
     Speed,
 )
 
+RECOVERY = 0x1281
+"""The product id of every iPhone in recovery mode."""
+
 Settings = tuple[InterfaceDescriptor, ...]
 """The alternate settings of one interface."""
 
@@ -220,4 +223,21 @@ def iPhone(
         idProduct=productID,
         bcdUSB=0x0320 if speed >= Speed.SUPER else 0x0200,
         bMaxPacketSize0=9 if speed >= Speed.SUPER else 64,
+    )
+
+
+def recoveryDevice(serial: str, *, speed: Speed = Speed.HIGH) -> DeviceDescriptor:
+    """
+    The descriptors of an iPhone in recovery mode: its boot loader, which has no muxer.
+
+    @param serial: Of the phone; the boot loader says more than that of itself, in one string.
+    """
+    chip, unit = (serial[4:8], serial[8:]) if len(serial) == 24 else ("0000", "0" * 16)
+    text = f"CPID:{chip} CPRV:11 CPFM:03 SCEP:01 BDID:0A ECID:{unit} IBFL:3D SRNM:[{serial[-12:]}]"
+    return DeviceDescriptor(
+        configurations=(configuration(1, vendor(0, 0xFF, 0x51, bulk(speed, 0x04, 0x81))),),
+        strings={**STRINGS, 2: "Apple Mobile Device (Recovery Mode)", SERIAL_INDEX: text},
+        deviceSpeed=speed,
+        initialConfiguration=1,
+        idProduct=RECOVERY,
     )

@@ -23,7 +23,7 @@ from muxd.phone.lockdown.key import PRIVATE_KEY
 from muxd.phone.lockdown.trust import PENDING, Pairing, Trust
 from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.services.inet import ServiceFactory
-from muxd.phone.services.notices import NAME_CHANGED, NoticeCentre
+from muxd.phone.services.notices import NAME_CHANGED, TIME_ZONE_CHANGED, NoticeCentre
 from muxd.phone.services.ports import ServicePorts
 from muxd.phone.services.syslog import SyslogBook
 from muxd.wire.text import printable
@@ -39,6 +39,9 @@ HOST_ID_KEY = "UntrustedHostBUID"
 
 ESCROW_SIZE = 32
 
+TOLD = {"DeviceName": NAME_CHANGED, "TimeZone": TIME_ZONE_CHANGED}
+"""What is posted when a value without a domain has been changed."""
+
 
 class LockdownState:
     """
@@ -51,6 +54,7 @@ class LockdownState:
     @ivar syslog: Where it is written down.
     @ivar type: What it says it is.
     @ivar isMute: Whether it answers nothing.
+    @ivar enterRecovery: Has the phone leave the bus and come back in recovery mode.
     @ivar isStrict: Whether a session is refused to a host whose BUID is another than when it was
         paired.  What phones do is not known; hosts that share a pair record have been seen to
         rely on their not minding.
@@ -80,6 +84,7 @@ class LockdownState:
         self.type = LOCKDOWN
         self.isMute = False
         self.isStrict = False
+        self.enterRecovery: Callable[[], object] = lambda: None
         self.untrustedHost = ""
 
     def factory(self) -> ServiceFactory:
@@ -121,7 +126,8 @@ class Lockdownd(AnsweringProtocol):
             "ValidatePair": self._validatePair,
             "Unpair": self._unpair,
             "StartService": self._startService,
-            "EnterRecovery": lambda _: {"Error": "SessionInactive"},
+            "RemoveValue": self._removeValue,
+            "EnterRecovery": self._enterRecovery,
             "Goodbye": lambda _: {"Result": "Success"},
         }
 
@@ -153,7 +159,7 @@ class Lockdownd(AnsweringProtocol):
         """
         One value, or without a key all of a domain.
         """
-        echoed: Message = {key: request[key] for key in ("Domain", "Key") if key in request}
+        echoed = _named(request)
         domain, key = request.get("Domain", ""), request.get("Key")
         values = self._state.values.domain(domain, isTrusted=self._session is not None)
         if key is None and (values or domain == ""):
@@ -168,15 +174,29 @@ class Lockdownd(AnsweringProtocol):
         """
         All but one are for paired hosts.
         """
-        key, value = request.get("Key"), request.get("Value")
-        if key == HOST_ID_KEY:
+        domain, key, value = request.get("Domain", ""), request.get("Key"), request.get("Value")
+        if domain == "" and key == HOST_ID_KEY:
             self._state.untrustedHost = printable(str(value))
             return {"Key": HOST_ID_KEY, "Value": request.get("Value", "")}
-        if self._session is None or not self._state.values.change(key, value):
+        if self._session is None or not self._state.values.change(domain, key, value):
             return {"Error": "SetProhibited"}
-        if key == "DeviceName":
-            self._state.notices.post(NAME_CHANGED)
-        return {"Key": key, "Value": value}
+        if domain == "" and key in TOLD:
+            self._state.notices.post(TOLD[key])
+        return {**_named(request), "Value": value}
+
+    def _removeValue(self, request: Message) -> Message:
+        domain, key = request.get("Domain", ""), request.get("Key")
+        if self._session is None or not self._state.values.mayRemove(domain, key):
+            return {"Error": "RemoveProhibited"}
+        if not self._state.values.remove(domain, str(key)):
+            return {**_named(request), "Error": "MissingValue"}
+        return _named(request)
+
+    def _enterRecovery(self, _: Message) -> Message:
+        if self._session is None:
+            return {"Error": "SessionInactive"}
+        self._state.enterRecovery()
+        return {"Result": "Success"}
 
     # Trust
 
@@ -256,6 +276,13 @@ class Lockdownd(AnsweringProtocol):
         if service.ssl and pairing is not None:
             answer["EnableServiceSSL"] = True
         return answer
+
+
+def _named(request: Message) -> Message:
+    """
+    The value that a request is about, as its answer repeats it.
+    """
+    return {key: request[key] for key in ("Domain", "Key") if key in request}
 
 
 def _secured(factory: Any, pairing: Pairing, clock: IReactorTime) -> Any:

@@ -135,6 +135,7 @@ class Trust:
         self._clock = clock
         self._notices = notices
         self._tap: IDelayedCall | None = None
+        self._unlocked: Owner = Owner.ASK if owner is Owner.LOCKED else owner
         self._hosts: dict[str, HostTrust] = {}
         self._store = store
         kept = store.load() if store is not None else []
@@ -211,17 +212,28 @@ class Trust:
         """
         self._answer(HostTrust.DENIED)
 
+    @property
+    def isLocked(self) -> bool:
+        """
+        Whether its passcode is asked for.
+        """
+        return self.owner is Owner.LOCKED
+
     def lock(self) -> None:
         """
         Lock the phone: no dialog is seen meanwhile.
         """
-        self.owner = Owner.LOCKED
+        if not self.isLocked:
+            self._unlocked, self.owner = self.owner, Owner.LOCKED
 
-    def unlock(self, owner: Owner = Owner.ASK) -> None:
+    def unlock(self, owner: Owner | None = None) -> None:
         """
         Unlock it.
+
+        @param owner: What is done with dialogs from now on; C{None} for what was done before it was
+            locked.
         """
-        self.owner = owner
+        self.owner = self._unlocked if owner is None else owner
 
     def erase(self) -> None:
         """

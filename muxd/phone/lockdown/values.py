@@ -1,105 +1,127 @@
-# -*- test-case-name: tests.phone.lockdown.test_lockdownd -*-
+# -*- test-case-name: tests.phone.lockdown.test_values -*-
 """
 What a simulated iPhone tells of itself, to a host that it does not know and to one
-that it trusts.
+that it trusts; and what the latter may change.
+
+The values are those of a model (L{muxd.phone.lockdown.dumps}), but for what makes one phone
+different from another, which is made of its UDID.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import plistlib
+from collections.abc import Callable, Mapping
 from typing import Any
+from typing import Protocol as TypingProtocol
 
 from twisted.internet.interfaces import IReactorTime
 
+from muxd.phone.lockdown.dumps import USUAL, Domains, modelDump
 from muxd.phone.lockdown.key import PUBLIC_KEY
 
-Domains = Mapping[str, Mapping[str, Any]]
-"""Values by domain and key; the domain without a name is the empty string."""
+WIRELESS = "com.apple.mobile.wireless_lockdown"
+INTERNATIONAL = "com.apple.international"
 
-
-def unpairedValues(udid: str, name: str) -> dict[str, dict[str, Any]]:
-    """
-    What lockdownd shows without a session.
-
-    The keys without a domain are those that C{ideviceinfo -s} prints of a real
-    phone.
-    """
-    serial = udid.replace("-", "")
-    tail = serial[-6:].rjust(6, "0")
-    chip = int(serial[8:], 16) if len(serial) == 24 and _isHex(serial[8:]) else 0
-    basic = {
-        "BasebandCertId": 165673526,
-        "BasebandVersion": "3.04.01",
-        "BoardId": 10,
-        "BuildVersion": "19E258",
-        "CPUArchitecture": "arm64e",
-        "ChipID": 33040,
-        "DeviceClass": "iPhone",
-        "DeviceColor": "1",
-        "DeviceName": name,
-        "DevicePublicKey": PUBLIC_KEY,
-        "DieID": chip,
-        "HardwareModel": "D17AP",
-        "HasSiDP": True,
-        "HostAttached": True,
-        "PartitionType": "GUID_partition_scheme",
-        "ProductName": "iPhone OS",
-        "ProductType": "iPhone14,5",
-        "ProductVersion": "15.4.1",
-        "ProductionSOC": True,
-        "ProtocolVersion": "2",
-        "SupportedDeviceFamilies": [1],
-        "TelephonyCapability": True,
-        "UniqueChipID": chip,
-        "UniqueDeviceID": udid,
-        "WiFiAddress": ":".join(("02:00:00", tail[0:2], tail[2:4], tail[4:6])).lower(),
-    }
-    return {
-        "": basic,
-        "com.apple.disk_usage": {"TotalDiskCapacity": 128_000_000_000},
-        "com.apple.mobile.battery": {
-            "BatteryCurrentCapacity": 80,
-            "BatteryIsCharging": True,
-            "ExternalConnected": True,
-        },
-        "com.apple.mobile.wireless_lockdown": {"SupportsWifiSyncing": True},
-    }
-
-
-def trustedValues(serial: str) -> dict[str, Any]:
-    """
-    What it shows besides in a session, without a domain.
-    """
-    return {
-        "ActivationState": "Activated",
-        "BasebandStatus": "BBInfoAvailable",
-        "BluetoothAddress": "02:00:00:00:00:01",
-        "BrickState": False,
-        "DeviceEnclosureColor": "1",
-        "EthernetAddress": "02:00:00:00:00:02",
-        "FirmwareVersion": "iBoot-7459.101.2",
-        "HardwarePlatform": "t8110",
-        "ModelNumber": "MLPK3",
-        "PasswordProtected": False,
-        "RegionInfo": "ZD/A",
-        "SIMStatus": "kCTSIMSupportSIMStatusNotInserted",
-        "SerialNumber": serial[-12:].upper(),
-        "TimeZone": "Europe/Berlin",
-        "TimeZoneOffsetFromUTC": 3600.0,
-        "TrustedHostAttached": True,
-        "Uses24HourClock": True,
-    }
-
-
-CHANGEABLE: dict[str, tuple[type, ...]] = {
-    "DeviceName": (str,),
-    "TimeIntervalSince1970": (int, float),
-    "TimeZone": (str,),
-    "Uses24HourClock": (bool,),
+PUBLIC: Mapping[str, frozenset[str] | None] = {
+    "": frozenset(
+        (
+            *("BasebandCertId", "BasebandVersion", "BoardId", "BuildVersion", "CPUArchitecture"),
+            *("ChipID", "DeviceClass", "DeviceColor", "DeviceName", "DevicePublicKey", "DieID"),
+            *("HardwareModel", "HasSiDP", "HostAttached", "PartitionType", "ProductName"),
+            *("ProductType", "ProductVersion", "ProductionSOC", "ProtocolVersion"),
+            *("SupportedDeviceFamilies", "TelephonyCapability", "UniqueChipID", "UniqueDeviceID"),
+            "WiFiAddress",
+        )
+    ),
+    "com.apple.disk_usage": frozenset(("TotalDiskCapacity",)),
+    "com.apple.mobile.battery": None,
+    WIRELESS: frozenset(("SupportsWifiSyncing",)),
 }
-"""What a trusted host may change, and the types of that."""
+"""
+What lockdownd shows without a session, by domain; C{None} for all of it.
+
+The keys without a domain are those that C{ideviceinfo -s} prints of a real phone.
+"""
+
+Types = tuple[type, ...]
+
+CHANGEABLE: Mapping[str, Mapping[str, Types] | None] = {
+    "": {
+        "ActivationStateAcknowledged": (bool,),
+        "DeviceName": (str,),
+        "TimeIntervalSince1970": (int, float),
+        "TimeZone": (str,),
+        "Uses24HourClock": (bool,),
+        "iTunesHasConnected": (bool,),
+    },
+    INTERNATIONAL: {"Keyboard": (str,), "Language": (str,), "Locale": (str,)},
+    WIRELESS: {
+        "EnableWifiConnections": (bool,),
+        "EnableWifiDebugging": (bool,),
+        "WirelessBuddyID": (str,),
+    },
+    "com.apple.Accessibility": None,
+    "com.apple.mobile.data_sync": None,
+    "com.apple.mobile.iTunes": None,
+    "com.apple.mobile.iTunes.store": None,
+    "com.apple.mobile.tethered_sync": None,
+    "com.apple.mobile.user_preferences": None,
+    "com.apple.purplebuddy": None,
+    "com.apple.xcode.developerdomain": None,
+}
+"""
+What a trusted host may change, by domain, and the types of that; C{None} for a domain in which it
+may keep what it likes.  These are what tools change on real phones; of others it is not known.
+"""
 
 LONGEST_TEXT = 1024
+"""Characters of a text."""
+
+LARGEST_VALUE = 1 << 14
+"""Bytes of any value, as XML."""
+
+MOST_KEYS = 256
+"""Keys that a domain has with what hosts keep in it."""
+
+_CLOCK = "TimeIntervalSince1970"
+
+Changes = dict[str, dict[str, Any]]
+
+
+class ValueStore(TypingProtocol):
+    """
+    Where values that hosts have changed are kept while the phone's process does not run.
+    """
+
+    def load(self) -> tuple[Changes, dict[str, list[str]]]:
+        """
+        What was changed, and which keys were removed, by domain.
+        """
+
+    def save(self, changed: Changes, removed: dict[str, list[str]]) -> None:
+        """
+        Keep this, and nothing else.
+        """
+
+
+def ownValues(udid: str) -> dict[str, Any]:
+    """
+    What makes this phone different from others of its model.
+    """
+    serial = udid.replace("-", "")
+    tail = serial[-6:].rjust(6, "0").lower()
+    address = ":".join((tail[0:2], tail[2:4], tail[4:6]))
+    chip = int(serial[8:], 16) if len(serial) == 24 and _isHex(serial[8:]) else 0
+    return {
+        "BluetoothAddress": f"02:00:01:{address}",
+        "DevicePublicKey": PUBLIC_KEY,
+        "DieID": chip,
+        "EthernetAddress": f"02:00:02:{address}",
+        "SerialNumber": serial[-12:].upper(),
+        "UniqueChipID": chip,
+        "UniqueDeviceID": udid,
+        "WiFiAddress": f"02:00:00:{address}",
+    }
 
 
 class PhoneValues:
@@ -107,37 +129,137 @@ class PhoneValues:
     One phone's values, which change.
     """
 
-    def __init__(self, clock: IReactorTime, udid: str, name: str) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        udid: str,
+        name: str | None,
+        dump: Domains | None = None,
+        given: Mapping[str, Any] | None = None,
+        store: ValueStore | None = None,
+        isLocked: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """
+        @param name: What its owner calls it; C{None} for what the dump says.
+        @param dump: The values of its model; C{None} for the usual one's.
+        @param given: Values without a domain that are others than its model's.
+        @param store: Where changes are kept; C{None} for a phone that forgets them.
+        @param isLocked: Whether its passcode is asked for.
+        """
         self._clock = clock
-        self._public = unpairedValues(udid, name)
-        self._trusted = trustedValues(udid.replace("-", ""))
+        self._isLocked = isLocked
         self._lead = 0.0
+        model = modelDump(USUAL) if dump is None else dump
+        self._values = {domain: dict(values) for domain, values in model.items()}
+        own = self._values.setdefault("", {})
+        own.update({**(given or {}), **ownValues(udid)})
+        if name is not None or "DeviceName" not in own:
+            own["DeviceName"] = name or "iPhone"
+        wireless = self._values.get(WIRELESS)
+        if wireless is not None:
+            wireless["BonjourFullServiceName"] = (
+                f"{own['WiFiAddress']}@fe80::1._apple-mobdev2._tcp.local."
+            )
+        self._store = store
+        self._changed: Changes = {}
+        self._removed: dict[str, list[str]] = {}
+        if store is not None:
+            self._changed, self._removed = store.load()
+        for domain, changed in self._changed.items():
+            self._values.setdefault(domain, {}).update(changed)
+        for domain, removed in self._removed.items():
+            for key in removed:
+                self._values.get(domain, {}).pop(key, None)
+
+    def get(self, key: str) -> Any:
+        """
+        A value without a domain, for the phone's own services; C{None} if there is none.
+        """
+        return self._values[""].get(key)
 
     def domain(self, name: object, *, isTrusted: bool) -> dict[str, Any]:
         """
         All values of a domain that may be seen.
         """
-        values = self._public.get(name, {}) if isinstance(name, str) else {}
-        if name != "" or not isTrusted:
-            return values
-        now = self._clock.seconds() + self._lead
-        return {**values, **self._trusted, "TimeIntervalSince1970": now}
+        values = self._values.get(name) if isinstance(name, str) else None
+        if values is None:
+            return {}
+        assert isinstance(name, str)
+        if not isTrusted:
+            public = PUBLIC.get(name, frozenset())
+            return {k: v for k, v in values.items() if public is None or k in public}
+        if name:
+            return dict(values)
+        return {
+            **values,
+            _CLOCK: self._clock.seconds() + self._lead,
+            "PasswordProtected": self._isLocked(),
+        }
 
-    def change(self, key: object, value: Any) -> bool:
+    def change(self, domain: object, key: object, value: Any) -> bool:
         """
         Change a value.
 
         @return: Whether that is allowed.
         """
-        if not isinstance(key, str) or type(value) not in CHANGEABLE.get(key, ()):
+        types = self._changeable(domain, key)
+        if types is None or (types and type(value) not in types):
             return False
         if isinstance(value, str) and (len(value) > LONGEST_TEXT or not value.isprintable()):
             return False
-        if key == "TimeIntervalSince1970":
+        assert isinstance(domain, str) and isinstance(key, str)
+        if not domain and key == _CLOCK:
             self._lead = float(value) - self._clock.seconds()
-        else:
-            (self._public[""] if key == "DeviceName" else self._trusted)[key] = value
+            return True
+        values = self._values.get(domain, {})
+        if key not in values and len(values) >= MOST_KEYS:
+            return False
+        try:
+            if len(plistlib.dumps([key, value])) > LARGEST_VALUE:
+                return False
+        except (TypeError, ValueError, OverflowError):
+            return False
+        self._values.setdefault(domain, values)[key] = value
+        self._changed.setdefault(domain, {})[key] = value
+        if key in self._removed.get(domain, ()):
+            self._removed[domain].remove(key)
+        self._keep()
         return True
+
+    def mayRemove(self, domain: object, key: object) -> bool:
+        """
+        Whether a trusted host may remove a value, if it is there.  Those without a domain are the
+        phone's own.
+        """
+        return domain != "" and self._changeable(domain, key) is not None
+
+    def remove(self, domain: str, key: str) -> bool:
+        """
+        Remove a value.
+
+        @return: Whether it was there.
+        """
+        values = self._values.get(domain, {})
+        if key not in values:
+            return False
+        del values[key]
+        self._changed.get(domain, {}).pop(key, None)
+        self._removed.setdefault(domain, []).append(key)
+        self._keep()
+        return True
+
+    def _changeable(self, domain: object, key: object) -> Types | None:
+        """
+        The types that a value may be changed to, none for any; C{None} if it may not.
+        """
+        if not isinstance(domain, str) or not isinstance(key, str) or domain not in CHANGEABLE:
+            return None
+        keys = CHANGEABLE[domain]
+        return () if keys is None else keys.get(key)
+
+    def _keep(self) -> None:
+        if self._store is not None:
+            self._store.save(self._changed, self._removed)
 
 
 def _isHex(text: str) -> bool:

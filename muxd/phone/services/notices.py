@@ -12,6 +12,8 @@ REQUEST_PAIR = "com.apple.mobile.lockdown.request_pair"
 
 NAME_CHANGED = "com.apple.mobile.lockdown.device_name_changed"
 
+TIME_ZONE_CHANGED = "com.apple.mobile.lockdown.timezone_changed"
+
 Observer = Callable[[str], None]
 
 

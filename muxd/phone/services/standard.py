@@ -35,11 +35,13 @@ class Storage:
 
     _log = Logger()
 
-    def __init__(self, path: str | None) -> None:
+    def __init__(self, path: str | None, isOurs: bool = False) -> None:
         """
-        @param path: One that is there and stays; C{None} for a new one.
+        @param path: One that stays; C{None} for a new one, which does not.
+        @param isOurs: Whether it is made, with what every phone has, if it is not there.
         """
         self._path = path
+        self._isOurs = isOurs
         self._made: str | None = None
 
     def directory(self) -> FilePath[str]:
@@ -47,11 +49,12 @@ class Storage:
         Where it is.
         """
         if self._path is not None:
+            if self._isOurs and not FilePath(self._path).exists():
+                _makeFolders(self._path)
             return FilePath(self._path)
         if self._made is None:
             self._made = tempfile.mkdtemp(prefix="iphone-")
-            for name in FOLDERS:
-                FilePath(self._made).descendant(name.split("/")).makedirs()
+            _makeFolders(self._made)
         return FilePath(self._made)
 
     def remove(self) -> None:
@@ -68,6 +71,11 @@ class Storage:
                     path=made,
                     problem=problem,
                 )
+
+
+def _makeFolders(path: str) -> None:
+    for name in FOLDERS:
+        FilePath(path).descendant(name.split("/")).makedirs()
 
 
 def standardServices(

@@ -16,7 +16,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.lockdown.plists import LONGEST_MESSAGE
 from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT
-from muxd.phone.lockdown.values import unpairedValues
 from muxd.phone.mux.flow import SEND_BUFFER
 from tests.phone.mux.host import ManualHost
 
@@ -146,6 +145,7 @@ class LockdowndTests(SynchronousTestCase):
             ("Unpair", "InvalidHostID"),
             ("StartService", "InvalidService"),
             ("EnterRecovery", "SessionInactive"),
+            ("RemoveValue", "RemoveProhibited"),
             ("Dance", "InvalidRequest"),
         ):
             self.assertEqual(self.ask(Request=request), {"Request": request, "Error": error})
@@ -220,23 +220,3 @@ class LockdowndTests(SynchronousTestCase):
         self.assertLess(count, 10000)
         self.assertLess(len(phone._outflow), SEND_BUFFER + 8192)
         self.assertEqual(self.host.violations, [])
-
-
-class ValueTests(SynchronousTestCase):
-    """
-    Tests of L{unpairedValues}.
-    """
-
-    def test_wifiAddress(self) -> None:
-        """
-        The address is made of the end of the UDID, and is locally administered.
-        """
-        values = unpairedValues(UDID, "x")[""]
-        self.assertEqual(values["WiFiAddress"], "02:00:00:4e:5f:60")
-
-    def test_otherUDIDs(self) -> None:
-        """
-        Any UDID will do.
-        """
-        for udid in ("0123456789abcdef0123456789abcdef01234567", "x", "Z" * 24):
-            self.assertEqual(unpairedValues(udid, "x")[""]["UniqueDeviceID"], udid)

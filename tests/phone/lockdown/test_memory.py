@@ -5,13 +5,14 @@ Tests of L{muxd.phone.lockdown.memory}.
 from __future__ import annotations
 
 import os
+import plistlib
 from pathlib import Path
 
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.lockdown.memory import PairingFile
+from muxd.phone.lockdown.memory import PairingFile, ValueFile
 from muxd.phone.lockdown.trust import TAP, Pairing, Trust
 from muxd.phone.services.notices import NoticeCentre
 
@@ -94,4 +95,35 @@ class PairingFileTests(SynchronousTestCase):
         self.assertIsNone(trust.requested(PAIRING))
         self.assertEqual(trust.pairing("H"), PAIRING)
         [warning] = [event for event in self.events if event["log_level"] is LogLevel.warn]
-        self.assertIn("forgets its pairings", warning["log_format"])
+        self.assertIn("forgets its pairings", formatEvent(warning))
+
+
+class ValueFileTests(SynchronousTestCase):
+    """
+    Tests of L{ValueFile}.
+    """
+
+    def test_survives(self) -> None:
+        """
+        What hosts have changed and removed is there again.
+        """
+        directory = self.mktemp()
+        file = ValueFile(directory, "U")
+        self.assertEqual(file.load(), ({}, {}))
+        kept = ({"d": {"a": [1, b"x"]}}, {"e": ["b"]})
+        file.save(*kept)
+        self.assertEqual(ValueFile(directory, "U").load(), kept)
+
+    def test_broken(self) -> None:
+        """
+        A file that is no such thing is said once, and is nothing.
+        """
+        directory = self.mktemp()
+        os.makedirs(directory)
+        for content in (b"x", plistlib.dumps([1]), plistlib.dumps({"Changed": 1, "Removed": {}})):
+            with open(os.path.join(directory, "U.values.plist"), "wb") as file:
+                file.write(content)
+            with capturedLogs() as events:
+                self.assertEqual(ValueFile(directory, "U").load(), ({}, {}))
+            (event,) = events
+            self.assertIn("forgets its values", formatEvent(event))

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.lockdown.errors import LockdownError, LockdownUnavailable
 from muxd.lockdown.pairrecord import PairRecord
+from muxd.phone.iphone import FAREWELL
 from muxd.phone.lockdown.lockdownd import Lockdownd
 from muxd.phone.services.inet import ServiceFactory
 from muxd.phone.services.notices import NAME_CHANGED
@@ -74,6 +75,49 @@ class SessionTests(SessionCase):
         self.assertEqual(self.answer(client.getValue("TimeIntervalSince1970")), 1005)
         for key, value in (("DeviceName", 7), ("UniqueDeviceID", "x"), ("DeviceName", "x" * 2000)):
             self.assertEqual(self.error(client.setValue(key, value)), "SetProhibited")
+
+    def ask(self, request: str, **values: Any) -> dict[str, Any]:
+        """
+        The answer to a request, whatever it is.
+        """
+        client: Any = self.talk.client
+        heard: list[dict[str, Any]] = []
+        self.patch(client, "plistReceived", heard.append)
+        client.sendPlist({"Request": request, **values})
+        self.talk.device.flush()
+        (answer,) = heard
+        return answer
+
+    def test_domains(self) -> None:
+        """
+        Values are set and removed in their domain; a foreign domain's name is not the phone's.
+        """
+        domain = "com.apple.mobile.wireless_lockdown"
+        self.answer(self.talk.client.startSession(self.record))
+        key = "EnableWifiConnections"
+        answer = self.ask("SetValue", Domain=domain, Key=key, Value=True)
+        self.assertEqual(
+            answer, {"Request": "SetValue", "Domain": domain, "Key": key, "Value": True}
+        )
+        self.assertIs(self.ask("GetValue", Domain=domain, Key=key)["Value"], True)
+        answer = self.ask("SetValue", Domain=domain, Key="DeviceName", Value="x")
+        self.assertEqual(answer["Error"], "SetProhibited")
+        self.assertNotIn("Error", self.ask("RemoveValue", Domain=domain, Key=key))
+        for request in ("RemoveValue", "GetValue"):
+            answer = self.ask(request, Domain=domain, Key=key)
+            self.assertEqual(answer["Error"], "MissingValue")
+        answer = self.ask("RemoveValue", Key="DeviceName")
+        self.assertEqual(answer["Error"], "RemoveProhibited")
+
+    def test_recovery(self) -> None:
+        """
+        A host can have the phone restart into recovery mode.
+        """
+        self.answer(self.talk.client.startSession(self.record))
+        self.assertEqual(self.ask("EnterRecovery")["Result"], "Success")
+        self.assertFalse(self.talk.phone.isInRecovery)
+        self.talk.clock.advance(FAREWELL)
+        self.assertTrue(self.talk.phone.isInRecovery)
 
     def test_twice(self) -> None:
         """
