@@ -22,6 +22,7 @@ from muxd.tap.process import (
     limitLogLevel,
     raiseFileLimit,
     stopOnSignals,
+    useSteadyTime,
 )
 
 
@@ -54,6 +55,7 @@ class ProcessMaster(Service):
         """
         if self.logLevel is not None:
             limitLogLevel(globalLogPublisher, self.logLevel)
+        useSteadyTime(self.reactor)
         importNow(self.imports)
         raiseFileLimit()
         keepFreedMemory()

@@ -10,6 +10,7 @@ import gc
 import platform
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib import import_module
@@ -17,6 +18,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from constantly import NamedConstant
+from twisted.internet.base import DelayedCall, ReactorBase
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import (
     FilteringLogObserver,
@@ -175,6 +177,27 @@ def waitForPhones(reactor: object) -> None:
     loop = loopOf(reactor)
     if loop is not None and not loop.goAround():
         _log.debug("this version of Twisted has another reactor: it is served in turns")
+
+
+def useSteadyTime(reactor: object, steady: Callable[[], float] = time.monotonic) -> None:
+    """
+    Have the reactor's timers go by a clock that nothing sets.
+
+    Twisted's go by the time of day: when that is set back by an hour, whatever was about
+    to happen happens an hour later, and what is to be over in five seconds is not over.
+
+    @param reactor: Changed if it is one of Twisted's own; a test's clock is steady.
+    @param steady: Seconds of that clock.
+    """
+    if not isinstance(reactor, ReactorBase) or reactor.seconds is steady:
+        return
+    before = reactor.seconds()
+    for call in reactor.getDelayedCalls():
+        assert isinstance(call, DelayedCall)
+        left = call.getTime() - before
+        call.seconds = steady
+        call.reset(max(0.0, left))
+    reactor.seconds = steady
 
 
 Handler = Callable[[int, FrameType | None], object]

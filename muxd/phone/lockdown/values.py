@@ -10,6 +10,7 @@ different from another, which is made of its UDID.
 from __future__ import annotations
 
 import plistlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from typing import Protocol as TypingProtocol
@@ -138,6 +139,7 @@ class PhoneValues:
         given: Mapping[str, Any] | None = None,
         store: ValueStore | None = None,
         isLocked: Callable[[], bool] = lambda: False,
+        timeOfDay: Callable[[], float] = time.time,
     ) -> None:
         """
         @param name: What its owner calls it; C{None} for what the dump says.
@@ -145,10 +147,12 @@ class PhoneValues:
         @param given: Values without a domain that are others than its model's.
         @param store: Where changes are kept; C{None} for a phone that forgets them.
         @param isLocked: Whether its passcode is asked for.
+        @param timeOfDay: Seconds of the epoch, which are the phone's until a host sets them.
         """
         self._clock = clock
         self._isLocked = isLocked
-        self._lead = 0.0
+        self._timeOfDay = timeOfDay
+        self._timeSet: tuple[float, float] | None = None
         model = modelDump(USUAL) if dump is None else dump
         self._values = {domain: dict(values) for domain, values in model.items()}
         own = self._values.setdefault("", {})
@@ -192,7 +196,7 @@ class PhoneValues:
             return dict(values)
         return {
             **values,
-            _CLOCK: self._clock.seconds() + self._lead,
+            _CLOCK: self._now(),
             "PasswordProtected": self._isLocked(),
         }
 
@@ -209,7 +213,7 @@ class PhoneValues:
             return False
         assert isinstance(domain, str) and isinstance(key, str)
         if not domain and key == _CLOCK:
-            self._lead = float(value) - self._clock.seconds()
+            self._timeSet = float(value), self._clock.seconds()
             return True
         values = self._values.get(domain, {})
         if key not in values and len(values) >= MOST_KEYS:
@@ -225,6 +229,15 @@ class PhoneValues:
             self._removed[domain].remove(key)
         self._keep()
         return True
+
+    def _now(self) -> float:
+        """
+        What the phone's clock shows.
+        """
+        if self._timeSet is None:
+            return self._timeOfDay()
+        value, since = self._timeSet
+        return value + self._clock.seconds() - since
 
     def mayRemove(self, domain: object, key: object) -> bool:
         """

@@ -6,6 +6,7 @@ L{muxd.lockdown.client}.
 from __future__ import annotations
 
 import builtins
+import time
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -69,6 +70,8 @@ class SessionTests(SessionCase):
         self.assertEqual(self.answer(client.getValue("DeviceName")), "mine")
         self.answer(client.setValue("TimeZone", "Asia/Tokyo"))
         self.assertEqual(self.answer(client.getValue("TimeZone")), "Asia/Tokyo")
+        now: Any = self.answer(client.getValue("TimeIntervalSince1970"))
+        self.assertLessEqual(abs(now - time.time()), 3600)
         self.talk.clock.advance(5)
         self.answer(client.setValue("TimeIntervalSince1970", 1000))
         self.talk.clock.advance(5)
