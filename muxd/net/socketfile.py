@@ -17,6 +17,9 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Self
+from uuid import uuid4
 
 from twisted.internet.error import CannotListenError
 
@@ -37,6 +40,78 @@ class CannotListen(Exception):
     A listener cannot be opened.  The text is one line: what, why, and what to
     do.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class SocketFile:
+    """
+    A socket's file, and no other that has its name later.
+
+    @ivar written: When that was, in nanoseconds, if no process has it open: its inode may be
+        another file's then.
+    """
+
+    path: str
+    device: int
+    inode: int
+    written: int | None = None
+
+    @classmethod
+    def at(cls, path: str, isOpen: bool = True) -> Self:
+        """
+        The one that is there now.
+
+        @param isOpen: Whether it is this process's, and open.
+        @raise OSError: There is none.
+        """
+        found = os.lstat(path)
+        return cls(path, found.st_dev, found.st_ino, None if isOpen else found.st_mtime_ns)
+
+    def isThere(self) -> bool:
+        """
+        Whether its name is still its own.  When that cannot be told, it is.
+        """
+        try:
+            return self._isAt(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+
+    def remove(self) -> bool:
+        """
+        Remove it, and nothing that has its name by now.
+
+        Looking and removing are two steps, and another daemon may bind in between.  So
+        its name is taken away first: what has been moved can be looked at in peace, and
+        is put back if it is another's.
+
+        @return: Whether it was there.
+        @raise OSError: It cannot be removed.
+        """
+        if not self.isThere():
+            return False
+        aside = f"{self.path}.{uuid4().hex}"
+        try:
+            os.rename(self.path, aside)
+        except FileNotFoundError:
+            return False
+        isOurs = self._isAt(aside)
+        if not isOurs:
+            try:
+                os.link(aside, self.path, follow_symlinks=False)
+            except FileExistsError:
+                pass  # A third one has the place.
+            except OSError:
+                os.rename(aside, self.path)
+                return False
+        os.unlink(aside)
+        return isOurs
+
+    def _isAt(self, path: str) -> bool:
+        found = os.lstat(path)
+        isSame = (found.st_dev, found.st_ino) == (self.device, self.inode)
+        return isSame and self.written in (None, found.st_mtime_ns)
 
 
 @contextmanager
@@ -94,10 +169,13 @@ def removeStaleSocket(path: str) -> None:
         )
     try:
         if _isSocket(path):
-            _refuseIfAlive(path)
+            # Which one it is, before it is asked whether it is alive.
             with suppress(FileNotFoundError):
-                os.unlink(path)
-            _removeLock(path)
+                file, lock = SocketFile.at(path, isOpen=False), _lockOf(path)
+                _refuseIfAlive(path)
+                if not file.remove():
+                    _refuseIfAlive(path)
+                _removeLock(path, lock)
     except OSError as error:
         raise CannotListen(explain(path, error)) from error
     # Asked last, so that a daemon that is alive is named to users, too, that may
@@ -169,11 +247,20 @@ def _refuseIfAlive(path: str) -> None:
     )
 
 
-def _removeLock(path: str) -> None:
+def _lockOf(path: str) -> str | None:
     """
-    Remove the lock of the daemon whose socket answered nothing.  Twisted's lock
-    is a symbolic link to a process id; anything else is not ours to remove.
+    What is in Twisted's lock beside a socket: it is a symbolic link to a process id.
     """
-    lock = f"{path}.lock"
-    if os.path.islink(lock):
-        os.unlink(lock)
+    try:
+        return os.readlink(f"{path}.lock")
+    except OSError:
+        return None
+
+
+def _removeLock(path: str, content: str | None) -> None:
+    """
+    Remove the lock of the daemon whose socket answered nothing, unless it is another's
+    by now.  What is no link is not ours to remove.
+    """
+    if content is not None and _lockOf(path) == content:
+        os.unlink(f"{path}.lock")

@@ -14,16 +14,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
-from typing import Self
 
 from twisted.internet import tcp
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from muxd.net.socketfile import CannotListen, startingAlone
+from muxd.net.socketfile import CannotListen, SocketFile, startingAlone
 
 try:
     from twisted.internet import unix
@@ -31,56 +29,14 @@ except ImportError:  # Windows
     unix = None  # type: ignore[assignment]
 
 
-@dataclass(frozen=True, slots=True)
-class SocketFile:
+def removeOwnLock(path: str) -> None:
     """
-    A socket's file, and no other that has its name later.
+    Remove Twisted's lock beside a socket, if it is this process's and can be removed.
     """
-
-    path: str
-    device: int
-    inode: int
-
-    @classmethod
-    def at(cls, path: str) -> Self:
-        """
-        The one that is there now.
-
-        @raise OSError: There is none.
-        """
-        found = os.lstat(path)
-        return cls(path, found.st_dev, found.st_ino)
-
-    def isThere(self) -> bool:
-        """
-        Whether its name is still its own.  When that cannot be told, it is.
-        """
-        try:
-            found = os.lstat(self.path)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError:
-            return True
-        return (found.st_dev, found.st_ino) == (self.device, self.inode)
-
-    def remove(self) -> None:
-        """
-        Remove it and Twisted's lock beside it, unless they are another's by now.
-
-        @raise OSError: It cannot be removed.
-        """
-        self.removeLock()
-        if self.isThere():
-            os.unlink(self.path)
-
-    def removeLock(self) -> None:
-        """
-        Remove the lock, if it is this process's and can be removed.
-        """
-        lock = f"{self.path}.lock"
-        with suppress(OSError):
-            if os.readlink(lock) == str(os.getpid()):
-                os.unlink(lock)
+    lock = f"{path}.lock"
+    with suppress(OSError):
+        if os.readlink(lock) == str(os.getpid()):
+            os.unlink(lock)
 
 
 def leaveFiles(port: object) -> bool:
@@ -178,6 +134,7 @@ class SocketWatch:
             self._timer.cancel()
             self._timer = None
         if wasHeld and self._file is not None:
+            removeOwnLock(self.path)
             with startingAlone(self.path, 0):
                 self._file.remove()
 
@@ -204,8 +161,7 @@ class SocketWatch:
             path=self.path,
             what=what,
         )
-        assert self._file is not None
-        self._file.removeLock()
+        removeOwnLock(self.path)
 
     def _listenAgain(self) -> None:
         try:

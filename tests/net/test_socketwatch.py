@@ -21,8 +21,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muxd.limits import LIMITS
 from muxd.net.listening import ListeningEndpoint
-from muxd.net.socketfile import CannotListen, startingAlone
-from muxd.net.socketwatch import SocketFile, SocketWatch, WatchState, leaveFiles
+from muxd.net.socketfile import CannotListen, SocketFile, startingAlone
+from muxd.net.socketwatch import SocketWatch, WatchState, leaveFiles, removeOwnLock
 
 
 def unused(error: OSError) -> None:
@@ -99,11 +99,13 @@ class SocketFileTests(SocketTestCase):
             listening.bind(self.path)
         file = SocketFile.at(self.path)
         os.symlink(str(os.getpid()), f"{self.path}.lock")
-        file.remove()
+        self.assertTrue(file.remove())
+        removeOwnLock(self.path)
         self.assertEqual(os.listdir(self.directory), [])
         os.symlink(str(os.getpid() + 1), f"{self.path}.lock")
         self.takeAnother()
-        file.remove()
+        self.assertFalse(file.remove())
+        removeOwnLock(self.path)
         self.assertEqual(sorted(os.listdir(self.directory)), ["s", "s.lock"])
 
     def takeAnother(self) -> None:
