@@ -89,7 +89,10 @@ class _ShellCase(SynchronousTestCase):
         command.chmod(0o755)
         self.script = directory / "script"
         self.script.write_text(script(self.shell))
-        phones = answering(listOf(deviceEntry(), deviceEntry(2, OTHER)))
+        self.marker = directory.absolute() / "marker"
+        hostile = [f"$(touch${{IFS}}{self.marker})", f"`touch${{IFS}}{self.marker}`", "-x;y"]
+        entries = [deviceEntry(number, name) for number, name in enumerate(hostile, 3)]
+        phones = answering(listOf(deviceEntry(), deviceEntry(2, OTHER), *entries))
         self.address = StandingDaemon(self, phones).address
         self.environment = {
             "PATH": f"{directory.absolute()}:{os.environ['PATH']}",
@@ -135,6 +138,8 @@ class _ShellCase(SynchronousTestCase):
         self.environment["USBMUXD_SOCKET_ADDRESS"] = "/nonexistent"
         self.assertEqual(set(), self.complete("-u", ""))
         self.assertEqual(phones, self.complete("-s", self.address.path, "-u", ""))
+        # Nor is what a device calls itself a command.
+        self.assertFalse(self.marker.exists())
 
 
 @startsProcesses

@@ -6,8 +6,11 @@ _muxctl_options() {
         command tr -d '][ ,|' | command sort -u
 }
 
+# bash expands the words that it is given, commands in them too, and a device may call itself
+# what it likes.
 _muxctl_phones() {
-    muxctl "$@" --timeout 2 list 2>/dev/null | command awk 'NR > 1 { print $1 }'
+    muxctl "$@" --timeout 2 list 2>/dev/null |
+        command awk 'NR > 1 && $1 ~ /^[0-9A-Za-z-]+$/ { print $1 }'
 }
 
 _muxctl() {
