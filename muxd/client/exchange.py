@@ -22,6 +22,7 @@ from muxd.client.problems import DaemonLost, DaemonNonsense, DaemonRefused, Erro
 from muxd.client.requests import Dialect, Request
 from muxd.limits import LIMITS, Limits
 from muxd.wire.messages import MalformedMessage, Message, MessageReader, Result
+from muxd.wire.text import printable
 
 T = TypeVar("T")
 
@@ -298,7 +299,7 @@ class EventStream:
 
     def _count(self, error: MalformedMessage) -> None:
         self.malformed += 1
-        self.complaint = self.complaint or str(error)
+        self.complaint = self.complaint or printable(str(error))
 
 
 class DialectChoice:

@@ -19,6 +19,7 @@ from typing import Protocol as TypingProtocol
 
 from muxd.client.answers import Device
 from muxd.identity import namedInBrief
+from muxd.wire.text import printable
 
 
 class Stage(Enum):
@@ -35,12 +36,13 @@ class Stage(Enum):
 
 class UsbmuxError(Exception):
     """
-    Anything that the client side fails with.
+    Anything that the client side fails with.  Its text can be shown, whatever a daemon or a
+    phone has said.
     """
 
     def __init__(self, text: str) -> None:
         # By name, since what else is inherited has other arguments.
-        Exception.__init__(self, text)
+        Exception.__init__(self, printable(text, None))
 
     def __str__(self) -> str:
         return str(self.args[0])

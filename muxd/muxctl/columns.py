@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from muxd.wire.text import printable
+
 
 def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """
@@ -15,7 +17,7 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
     """
     if not rows:
         return
-    cells = [list(heading), *([printable(cell) for cell in row] for row in rows)]
+    cells = [list(heading), *([printable(cell, None) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -30,10 +32,3 @@ def jsonLine(values: Mapping[str, Any]) -> str:
     import json
 
     return json.dumps(values)
-
-
-def printable(text: str) -> str:
-    """
-    Text from a phone or another program, unable to command a terminal.
-    """
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -12,8 +12,9 @@ from dataclasses import asdict, astuple
 
 from muxd.client import blocking
 from muxd.client.blocking import Attached, Detached, Device, Event
-from muxd.muxctl.columns import jsonLine, printable, table
+from muxd.muxctl.columns import jsonLine, table
 from muxd.muxctl.terminal import Terminal
+from muxd.wire.text import printable
 
 
 def listPhones(options: Namespace, terminal: Terminal) -> int:
@@ -108,7 +109,7 @@ def showBUID(options: Namespace, terminal: Terminal) -> int:
     C{muxctl buid}.
     """
     buid = blocking.buid(options.timeout or blocking.ANSWER, address=terminal.address)
-    terminal.show([jsonLine({"buid": buid}) if terminal.json else printable(buid)])
+    terminal.show([jsonLine({"buid": buid}) if terminal.json else printable(buid, None)])
     return 0
 
 
@@ -141,6 +142,5 @@ def _json(event: Event) -> str:
 
 def _sentence(event: Event) -> str:
     device = event.device
-    return printable(
-        f"{_kind(event):8}  {device.udid}  {device.connectionType}  id {device.deviceID}"
-    )
+    text = f"{_kind(event):8}  {device.udid}  {device.connectionType}  id {device.deviceID}"
+    return printable(text, None)

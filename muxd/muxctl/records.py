@@ -14,7 +14,7 @@ from typing import Any
 from muxd.client import blocking
 from muxd.client.blocking import UsbmuxError
 from muxd.identity import canonicalUDID
-from muxd.muxctl.columns import jsonLine, printable, table
+from muxd.muxctl.columns import jsonLine, table
 from muxd.muxctl.terminal import Terminal
 
 
@@ -73,7 +73,7 @@ def _summary(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key in sorted(values, key=str):
         value = values[key]
         text = f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
-        yield printable(str(key)), printable(text)
+        yield str(key), text
 
 
 def _plain(value: Any, secrets: bool) -> Any:

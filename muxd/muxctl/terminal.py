@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from muxd.client.address import UNIX_DEFAULT, Address
 from muxd.muxctl.columns import jsonLine
+from muxd.wire.text import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,12 @@ class Terminal:
     def show(self, lines: Iterable[str]) -> None:
         """
         Print lines, so that a pipe has them now.
+
+        On a terminal they are words, and no commands to it, whatever a phone, a daemon or
+        a record says.
         """
+        if self.stdout.isatty():
+            lines = map(_harmless, lines)
         encoding = self.stdout.encoding or "utf-8"
         for line in lines:
             # A program's name need not exist in our locale.
@@ -53,5 +59,10 @@ class Terminal:
         self._complain(str(error), {"error": kind, "text": str(error), "status": status})
 
     def _complain(self, text: str, values: Mapping[str, Any]) -> None:
-        self.stderr.write(f"{jsonLine(values)}\n" if self.json else f"muxctl: {text}\n")
+        line = jsonLine(values) if self.json else f"muxctl: {printable(text, None)}"
+        self.stderr.write(f"{line}\n")
         self.stderr.flush()
+
+
+def _harmless(line: str) -> str:
+    return "\t".join(printable(part, None) for part in line.split("\t"))

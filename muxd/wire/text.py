@@ -12,12 +12,13 @@ from __future__ import annotations
 LONGEST_TEXT = 255
 
 
-def printable(text: str) -> str:
+def printable(text: str, longest: int | None = LONGEST_TEXT) -> str:
     """
-    The same, cut at 255 characters, with question marks for what XML or a terminal
-    cannot show.
+    The same, with question marks for what XML or a terminal cannot show.
+
+    @param longest: Characters after which it is cut; None does not cut.
     """
-    text = text[:LONGEST_TEXT]
+    text = text[:longest]
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,89 @@
+# -*- test-case-name: tests.tap.test_logtext -*-
+"""
+Tests of L{muxd.tap.logtext}.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any, cast
+
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import (
+    ILogObserver,
+    LegacyLogObserverWrapper,
+    Logger,
+    LogPublisher,
+    textFileLogObserver,
+)
+from twisted.python.log import textFromEventDict
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from muxd.tap.logtext import PrintableObserver, keepPrintable
+
+HOSTILE = "a\x1b]0;x\x07\r\nb\u202ec\x9b"
+
+
+class PrintableObserverTests(SynchronousTestCase):
+    """
+    Tests of L{PrintableObserver} and L{keepPrintable}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have observers, and a log.
+        """
+        self.events = EventLoggingObserver()
+        self.file = io.StringIO()
+        self.publisher = LogPublisher(self.events, textFileLogObserver(self.file))
+        keepPrintable(self.publisher)
+        self.log = Logger("x", observer=self.publisher)
+
+    def test_interface(self) -> None:
+        """
+        It observes.
+        """
+        verifyObject(ILogObserver, PrintableObserver(self.events))
+
+    def test_ordinary(self) -> None:
+        """
+        Ordinary events are passed on as they are, in any script.
+        """
+        self.log.info("{name} is {state}", name="Grüße 中文", state="here")
+        (event,) = self.events
+        self.assertEqual(event["log_format"], "{name} is {state}")
+        self.assertTrue(self.file.getvalue().endswith(" Grüße 中文 is here\n"))
+
+    def test_hostile(self) -> None:
+        """
+        What could command a terminal, or look like a line of its own, cannot, wherever in
+        the event it is; the event's fields are there still.
+        """
+        self.log.warn("{error}: {text}", error=ValueError(HOSTILE), text=HOSTILE)
+        (line,) = self.file.getvalue().splitlines()
+        self.assertTrue(line.endswith("a?]0;x???b?c?: a?]0;x???b?c?"), line)
+        self.assertTrue(line.isprintable())
+        (event,) = self.events
+        self.assertEqual(event["text"], HOSTILE)
+
+    def test_braces(self) -> None:
+        """
+        A text with braces is a text, and no format.
+        """
+        self.log.info("{text}", text="\x07{log_level.__class__}")
+        self.assertIn("?{log_level.__class__}", self.file.getvalue())
+
+    def test_older(self) -> None:
+        """
+        An observer of the older kind sees the same.
+        """
+        texts: list[str | None] = []
+
+        def older(event: dict[str, Any]) -> None:
+            texts.append(textFromEventDict(event))
+
+        publisher = LogPublisher(LegacyLogObserverWrapper(cast(Any, older)))
+        keepPrintable(publisher)
+        Logger("x", observer=publisher).info("{text}", text=HOSTILE)
+        self.assertEqual(texts, ["a?]0;x???b?c?"])
