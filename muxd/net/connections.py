@@ -5,7 +5,7 @@ Connections of peers that ask and are answered: what they may cost, and their en
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -17,27 +17,30 @@ C = TypeVar("C")
 
 class Connections(Generic[C]):
     """
-    The connections that are open.
+    The connections that are open, the oldest first.
     """
 
     def __init__(self) -> None:
-        self._open: set[C] = set()
+        self._open: dict[C, None] = {}
         self._waiting: list[Deferred[None]] = []
 
     def __len__(self) -> int:
         return len(self._open)
 
+    def __iter__(self) -> Iterator[C]:
+        return iter(tuple(self._open))
+
     def add(self, connection: C) -> None:
         """
         A connection has been made.
         """
-        self._open.add(connection)
+        self._open[connection] = None
 
     def discard(self, connection: C) -> None:
         """
         A connection has been closed.
         """
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         self._tell()
 
     def stop(self, close: Callable[[C], object]) -> Deferred[None]:
@@ -49,7 +52,7 @@ class Connections(Generic[C]):
         """
         stopped: Deferred[None] = Deferred()
         self._waiting.append(stopped)
-        for connection in tuple(self._open):
+        for connection in self:
             close(connection)
         self._tell()
         return stopped

@@ -167,6 +167,18 @@ def onLoopback(description: str) -> str:
     return f"{description}:interface={quoteStringArgument(interface)}"
 
 
+def forOwnerAlone(description: str) -> str:
+    """
+    A server endpoint's description: a UNIX socket that only its owner may connect to, unless
+    it says otherwise.  Twisted's are for every user.
+
+    @raise ValueError: It is no description.
+    """
+    parsed = Description.fromString(description)
+    isGiven = "mode" in parsed.keywords or len(parsed.positional) > 1
+    return description if parsed.name.lower() != "unix" or isGiven else f"{description}:mode=600"
+
+
 def _isExposed(parsed: Description) -> bool:
     position, default = _INTERFACES.get(parsed.name.lower(), (0, ""))
     if not default:

@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import AcceptThrottle
 from muxd.net.listening import ListeningEndpoint
+from muxd.net.serverstrings import forOwnerAlone
 from muxd.net.socketfile import CannotListen
 from muxd.phone.console import Console, ConsoleFactory
 from muxd.phone.iphone import Phone, stopPhones
@@ -58,7 +59,8 @@ class PhoneService(Service):
         """
         @param usbip: Where hosts connect, as server endpoints' descriptions.
         @param controller: What the phones are attached to instead.
-        @param control: Where programs connect that give commands, likewise.
+        @param control: Where programs connect that give commands, likewise; a UNIX socket
+            is its owner's alone unless it says mode=.
         @param plugged: Whether the phones are plugged in at the start.
         @param quit: What ends the process, for the command of that name.
 
@@ -76,7 +78,7 @@ class PhoneService(Service):
         self._listening: list[tuple[ListeningEndpoint, IProtocolFactory]] = [
             *((ListeningEndpoint.fromDescription(reactor, place), self._hosts) for place in usbip),
             *(
-                (ListeningEndpoint.fromDescription(reactor, place), self._console)
+                (ListeningEndpoint.fromDescription(reactor, forOwnerAlone(place)), self._console)
                 for place in control
             ),
         ]

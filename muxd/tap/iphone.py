@@ -96,7 +96,8 @@ Examples:
     def opt_control(self, endpoint: str) -> None:
         """
         Where programs connect that give commands (plug, unplug, stats, help...),
-        likewise, such as unix:/run/phone.sock:mode=600; may be repeated.
+        likewise, such as unix:/run/phone.sock, which is its owner's alone unless it says
+        mode=; may be repeated.
         """
         self["control"].append(endpoint)
 

@@ -14,6 +14,7 @@ What is not USB/IP ends it, with one line in the log.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
@@ -48,6 +49,9 @@ from muxd.phone.usbip.requests import (
 from muxd.phone.usbip.urbs import RemoteController
 from muxd.ratelimit import RateLimit
 
+ENDED = "ended"
+"""The kind of trouble that ends a connection."""
+
 
 class State(Enum):
     """
@@ -66,15 +70,24 @@ class UsbipConnection(Answering, Protocol):
     by what it has submitted.
 
     @ivar state: Where it is.
+    @ivar host: Whose it is, by address; None if it is a local program's.
     """
 
     _log = Logger()
 
-    def __init__(self, factory: UsbipFactory, peer: str, export: Export | None = None) -> None:
+    def __init__(
+        self,
+        factory: UsbipFactory,
+        peer: str,
+        export: Export | None = None,
+        host: str | None = None,
+    ) -> None:
         """
-        @param peer: The host's address, for the log.
+        @param peer: The host's address and port, for the log.
         @param export: What it has from the start: then there are no requests.
+        @param host: Its address.
         """
+        self.host = host
         self.state = State.REQUEST if export is None else State.COMMANDS
         self._server = factory
         self._reactor = factory.reactor
@@ -169,7 +182,7 @@ class UsbipConnection(Answering, Protocol):
         self._controller = RemoteController(
             self._reactor, export.take(self), self._write, export.counters, self._limits
         )
-        self._log.info("{peer} has device {device}", peer=self._peer, device=export.busID)
+        self._server.tell("has device", self._peer, export)
 
     def _answer(self, data: bytes) -> None:
         self._write([data])
@@ -179,6 +192,18 @@ class UsbipConnection(Answering, Protocol):
         transport.writeSequence(parts)
 
     # Ends.
+
+    def makeRoom(self) -> None:
+        """
+        Go at once: another host wants to ask something, and this one has not asked yet.
+        """
+        self._complain("it said nothing, and others want to")
+        self.state = State.CLOSING
+        self._stopTimer()
+        self._buffer.clear()
+        self.endAnswering()
+        transport: Any = self.transport
+        transport.abortConnection()
 
     def disconnect(self, error: int) -> None:
         """
@@ -235,7 +260,7 @@ class UsbipConnection(Answering, Protocol):
         export, self._export = self._export, None
         self._endCommands(0)
         if export is not None:
-            self._log.info("{peer} has given {device} back", peer=self._peer, device=export.busID)
+            self._server.tell("has given back device", self._peer, export)
             export.giveBack()
             self._server.givenBack(export)
 
@@ -315,18 +340,37 @@ class UsbipFactory(Factory):
         host, port = getattr(addr, "host", None), getattr(addr, "port", None)
         peer = "a local program" if host is None else f"{host} port {port}"
         if len(self.connections) >= self.limits.usbipConnections:
-            self.complain(peer, f"there are {len(self.connections)} connections already")
-            return None
-        connection = UsbipConnection(self, peer)
+            silent = self._silent()
+            if silent is None:
+                self.complain(peer, f"there are {len(self.connections)} connections already")
+                return None
+            silent.makeRoom()
+        connection = UsbipConnection(self, peer, host=host)
         connection.factory = self
         return connection
+
+    def _silent(self) -> UsbipConnection | None:
+        """
+        The connection that has been there longest without having asked anything, of the
+        host with the most of them.
+        """
+        waiting = [each for each in self.connections if each.state is State.REQUEST]
+        byHost = Counter(each.host for each in waiting)
+        return max(waiting, key=lambda each: byHost[each.host], default=None)
+
+    def tell(self, what: str, peer: str, export: Export) -> None:
+        """
+        Tell of what a host does with a device; often, and it is counted.
+        """
+        if self._trouble.admit(what):
+            self._log.info("{peer} {what} {device}", peer=peer, what=what, device=export.busID)
 
     def complain(self, peer: str, problem: str) -> None:
         """
         Tell of a host that is not served any further.
         """
         self.refusals += 1
-        if self._trouble.admit("refused"):
+        if self._trouble.admit(ENDED):
             self._log.warn("USB/IP with {peer} has ended: {problem}", peer=peer, problem=problem)
 
     def stop(self) -> Deferred[None]:
@@ -339,4 +383,7 @@ class UsbipFactory(Factory):
         return self.connections.stop(lambda connection: connection.disconnect(0))
 
     def _summarise(self, kind: str, count: int) -> None:
-        self._log.warn("USB/IP: {count} more connections have ended like that", count=count)
+        if kind == ENDED:
+            self._log.warn("USB/IP: {count} more connections have ended like that", count=count)
+        else:
+            self._log.info("USB/IP: {count} more hosts: {kind}", count=count, kind=kind)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IPushProducer
 from zope.interface.verify import verifyObject
@@ -150,19 +149,6 @@ class RequestTests(UsbipTestCase):
         self.assertEqual(self.complaints(), ["there is no whole request"])
         self.clock.advance(3600)
         self.assertFalse(host.transport.disconnected)
-
-    def test_tooMany(self) -> None:
-        """
-        There is a limit to connections; who is beyond it is closed at once.
-        """
-        connected = [self.connect() for _ in range(self.limits.usbipConnections)]
-        address = IPv4Address("TCP", "192.0.2.1", 5)
-        self.assertIdentical(self.factory.buildProtocol(address), None)
-        self.assertEqual(self.complaints(), ["there are 4 connections already"])
-        connected[0].transport.lose()
-        self.assertIsNotNone(self.factory.buildProtocol(address))
-        for one in connected:
-            one.transport.lose()
 
 
 class EnumerationTests(UsbipTestCase):
