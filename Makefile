@@ -162,7 +162,7 @@ $(BIN)/pip:
 	    "(Debian: apt install python3-venv), then run make again."; exit 1; }
 
 $(INSTALLED): $(METADATA) $(SOURCES) | $(BIN)/pip
-	$(BIN)/python -m pip install --quiet --editable '.[pairing]'
+	$(BIN)/python -m pip install --quiet --editable '.[pairing,libusb]'
 	@touch $@
 
 $(DEVELOPED): $(METADATA) $(SOURCES) | $(BIN)/pip

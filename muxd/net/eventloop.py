@@ -189,7 +189,9 @@ class EventLoop:
         reactor = self._reactor
         if self._isAround:
             return True
-        if not all(hasattr(reactor, name) for name in ("_poller", "_newTimedCalls")):
+        if not all(
+            hasattr(reactor, name) for name in ("_poller", "_newTimedCalls", "_justStopped")
+        ):
             return False  # some other version of Twisted
         if self._poller is not None:
             reactor.removeReader(self)

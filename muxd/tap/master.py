@@ -8,15 +8,18 @@ that C{twistd} or C{twist} was started for sets the process up, and ends with it
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 from twisted.application.service import Service
 from twisted.logger import Logger, globalLogPublisher
 
 from muxd.net.socketfile import CannotListen
 from muxd.tap.capturefile import CannotCapture
+from muxd.tap.logtext import keepPrintable
 from muxd.tap.process import (
     StartFailure,
+    closeInherited,
     importNow,
     keepFreedMemory,
     limitLogLevel,
@@ -24,6 +27,7 @@ from muxd.tap.process import (
     stopOnSignals,
     useSteadyTime,
 )
+from muxd.tap.twistedparts import complaint
 
 
 class ProcessMaster(Service):
@@ -55,6 +59,12 @@ class ProcessMaster(Service):
         """
         if self.logLevel is not None:
             limitLogLevel(globalLogPublisher, self.logLevel)
+        if self._isAlone:
+            keepPrintable(globalLogPublisher)
+            if closed := closeInherited():
+                self._log.debug("{count} inherited descriptors closed", count=closed)
+        if problem := complaint():
+            self._fail(problem)
         useSteadyTime(self.reactor)
         importNow(self.imports)
         raiseFileLimit()
@@ -62,10 +72,23 @@ class ProcessMaster(Service):
         try:
             super().privilegedStartService()
         except (CannotListen, CannotCapture) as problem:
-            self._log.critical(
-                "{program} cannot start: {problem}", program=self.program, problem=problem
-            )
-            raise StartFailure(str(problem)) from None
+            self._fail(str(problem))
+
+    @property
+    def _isAlone(self) -> bool:
+        """
+        Whether the reactor is the one that the process was started for.
+        """
+        return sys.modules.get("twisted.internet.reactor") is self.reactor
+
+    def _fail(self, problem: str) -> NoReturn:
+        """
+        @raise StartFailure: Always.
+        """
+        self._log.critical(
+            "{program} cannot start: {problem}", program=self.program, problem=problem
+        )
+        raise StartFailure(problem) from None
 
     def startService(self) -> None:
         """

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import platform
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from types import FrameType
@@ -94,6 +95,39 @@ def importNow(modules: Iterable[str]) -> None:
             import_module(module)
         except ImportError as error:
             _log.debug("{module} is not there: {error}", module=module, error=error)
+
+
+DESCRIPTORS = "/dev/fd"
+"""A directory with a name for each open descriptor."""
+
+FIRST_PASSED = 3
+"""The first descriptor that systemd passes, see sd_listen_fds(3)."""
+
+
+def closeInherited(environ: Mapping[str, str] = os.environ, directory: str = DESCRIPTORS) -> int:
+    """
+    Close what the program that started this one has left open, but for the first three
+    descriptors and those that systemd passes: a file that root may read would stay
+    readable after privileges are given up.
+
+    What Python opens is closed when a program is started; so what is not marked like that
+    has come from outside.
+
+    @return: How many were closed.
+    """
+    passed = environ.get("LISTEN_FDS", "")
+    kept = FIRST_PASSED + (int(passed) if passed.isascii() and passed.isdecimal() else 0)
+    closed = 0
+    try:
+        numbers = [int(name) for name in os.listdir(directory) if name.isdecimal()]
+    except OSError:
+        return 0  # Windows
+    for number in numbers:
+        with suppress(OSError):
+            if number >= kept and os.get_inheritable(number):
+                os.close(number)
+                closed += 1
+    return closed
 
 
 class _Resource(Protocol):

@@ -38,8 +38,12 @@ LATER = (
     "muxd.lockdown.starttls",
     "muxd.server.recordthread",
     "twisted.python.threadpool",
+    "encodings.utf_16_le",
 )
-"""Modules that are imported when a phone pairs, or a record is stored."""
+"""
+Modules that are imported when a phone pairs, or a record is stored; and what the words of a
+USB device are decoded with.
+"""
 
 SIMULATED = "simulated"
 """The directory beside the pair records with what simulated phones remember."""

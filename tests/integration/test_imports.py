@@ -58,7 +58,7 @@ standard = sysconfig.get_paths()["stdlib"]
 late = [
     name for name in sorted(set(sys.modules) - before)
     if "site-packages" in (getattr(sys.modules[name], "__file__", None) or standard)
-    or name.startswith("muxd")
+    or name.startswith(("muxd", "encodings"))
 ]
 print("client", client and client.returncode, "late", *late)
 """
@@ -72,7 +72,8 @@ class PrivilegesTests(TestCase):
 
     def test_nothingLate(self) -> None:
         """
-        Nothing but the standard library is imported once the sockets are open.
+        Nothing but the standard library is imported once the sockets are open, and of that
+        no codec: Python says "unknown encoding" when it may not read one.
         """
         directory = os.path.abspath(self.mktemp())
         os.mkdir(directory)

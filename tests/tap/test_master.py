@@ -122,6 +122,15 @@ class ProcessMasterTests(SynchronousTestCase):
         self.assertEqual(str(event["log_format"]).format(**event), "steps cannot start: taken")
         self.assertEqual(event["log_namespace"], f"{__name__}.Program")
 
+    def test_strangeTwisted(self) -> None:
+        """
+        A Twisted that lacks what is needed is a failure to start, before anything is opened.
+        """
+        self.patch(master, "complaint", lambda: "Twisted 99 has no Port")
+        failure = self.assertRaises(StartFailure, self.service.privilegedStartService)
+        self.assertEqual(str(failure), "Twisted 99 has no Port")
+        self.assertEqual(self.steps, [])
+
     def test_defect(self) -> None:
         """
         Anything else is a defect, which is not made one line of.
