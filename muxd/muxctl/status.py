@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from muxd.muxctl.columns import jsonLine, printable
+from muxd.muxctl.columns import jsonLine
 from muxd.muxctl.statusclient import StatusClient, statusAddress
 from muxd.muxctl.terminal import Terminal
+from muxd.wire.text import printable
 
 
 def clientFor(options: Namespace, terminal: Terminal) -> StatusClient:

@@ -15,8 +15,8 @@ from typing import Any
 from muxd.client.address import Address, UnixAddress
 from muxd.client.problems import Stage
 from muxd.client.socketerrors import TimedOut, UsbmuxError
-from muxd.muxctl.columns import printable
 from muxd.muxctl.statuserrors import NoStatus, StatusNonsense, StatusRefused
+from muxd.wire.text import printable
 
 SUFFIX = ".status"
 """What a status socket's name has behind that of the socket for clients."""
@@ -197,4 +197,4 @@ class _Connection(HTTPConnection):
 
 def _told(error: BaseException) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return printable(text.strip())
+    return printable(text.strip(), None)

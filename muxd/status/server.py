@@ -17,8 +17,8 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from muxd.description import Description
 from muxd.net.listening import ListeningEndpoint
+from muxd.net.serverstrings import forOwnerAlone
 from muxd.service import MuxService
 from muxd.status.actions import Action, ActionResource
 from muxd.status.answers import RequestError, StatusResource, answer
@@ -28,8 +28,6 @@ from muxd.status.visitors import Doorkeeper
 
 SUFFIX = ".status"
 """What the status socket's name has behind that of the socket that clients connect to."""
-
-MODE = ":mode=600"
 
 
 class StatusServer(Service):
@@ -64,7 +62,7 @@ class StatusServer(Service):
         self._reactor = reactor
         self._limits = limits = service.limits
         self.overview = Overview(service, now)
-        self._listening = ListeningEndpoint.fromDescription(reactor, private(place), limits)
+        self._listening = ListeningEndpoint.fromDescription(reactor, forOwnerAlone(place), limits)
         self.isOpen = False
         self._retry: IDelayedCall | None = None
         self._actions: dict[str, Action] = {}
@@ -190,18 +188,6 @@ class Question(StatusResource):
         Answer.
         """
         return answer(request, self._ask())
-
-
-def private(place: str) -> str:
-    """
-    The description of a status socket that is its owner's alone, unless it says otherwise.
-
-    @raise ValueError: It is no description.
-    """
-    parsed = Description.fromString(place)
-    if parsed.name.lower() != "unix" or "mode" in parsed.keywords or len(parsed.positional) > 1:
-        return place
-    return place + MODE
 
 
 def beside(path: str) -> str:

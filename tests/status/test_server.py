@@ -11,7 +11,7 @@ from twisted.application.service import IService
 from zope.interface.verify import verifyObject
 
 from muxd.service import MuxService
-from muxd.status.server import StatusServer, beside, private
+from muxd.status.server import StatusServer, beside
 from tests.status.asking import TINY, StatusTestCase
 
 
@@ -19,19 +19,6 @@ class PlaceTests(StatusTestCase):
     """
     Where a status socket is.
     """
-
-    def test_private(self) -> None:
-        """
-        A UNIX socket is its owner's alone, unless it is said whose it is.
-        """
-        for given, made in (
-            ("unix:/run/x", "unix:/run/x:mode=600"),
-            ("unix:address=/run/x", "unix:address=/run/x:mode=600"),
-            ("unix:/run/x:mode=660", "unix:/run/x:mode=660"),
-            ("unix:/run/x:660", "unix:/run/x:660"),
-            ("tcp:1", "tcp:1"),
-        ):
-            self.assertEqual(private(given), made)
 
     def test_wrong(self) -> None:
         """
