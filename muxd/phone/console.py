@@ -1,7 +1,7 @@
 # -*- test-case-name: tests.phone.test_console -*-
 """
-The control socket of simulated phones: one line of words is a command, and its
-answer one line of JSON.
+The control socket of simulated phones: one line of words is a command, or one of JSON with the
+same in it, and its answer one line of JSON.
 
 What C{docs/simulated-phone.md} says of it is said to programs: it may be added to,
 but not changed.
@@ -10,20 +10,27 @@ but not changed.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IReactorTime,
+)
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.limits import LIMITS, Limits
+from muxd.limits import Limits
 from muxd.net.connections import Answering, Connections
+from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 from muxd.phone.pluggedphone import CannotNow, PluggedPhone
 from muxd.phone.usbip.commands import Errno
 
@@ -130,6 +137,14 @@ def _fill(station: PluggedPhone, arguments: Arguments) -> None:
     station.fill(int(text), "open" not in arguments.flags)
 
 
+def _faults(station: PluggedPhone, arguments: Arguments) -> None:
+    (text,) = arguments.values
+    try:
+        station.faults(NO_FAULTS if text == "off" else FaultPlan.fromString(text))
+    except ValueError as error:
+        raise WrongCommand(str(error)) from error
+
+
 VERBS = {
     verb.name: verb
     for verb in (
@@ -151,19 +166,70 @@ VERBS = {
         Verb("fill", _fill, values=("BYTES",), flags=("open",)),
         Verb("trust", lambda station, arguments: station.accept()),
         Verb("deny", lambda station, arguments: station.deny()),
+        Verb("lock", lambda station, arguments: station.lock()),
+        Verb("unlock", lambda station, arguments: station.unlock()),
+        Verb("reboot", lambda station, arguments: station.reboot()),
+        Verb("faults", _faults, values=("PLAN|off",)),
     )
 }
 """What can be done to a phone, by name."""
 
 
-def helpFor(verbs: Mapping[str, Verb]) -> tuple[str, ...]:
+def helpFor(verbs: Mapping[str, Verb], mayQuit: bool = True) -> tuple[str, ...]:
     """
     What the command C{help} answers.
     """
-    return (*(verb.usage for verb in verbs.values()), "help", "quit")
+    others = ("sleep SECONDS", "help", *(("quit",) if mayQuit else ()))
+    return (*(verb.usage for verb in verbs.values()), *others)
 
 
 HELP = helpFor(VERBS)
+
+LONGEST_SLEEP = 3600.0
+"""Seconds."""
+
+
+def sleepTime(line: str) -> float | None:
+    """
+    How long a line says to wait; C{None} if it says something else.
+
+    @raise WrongCommand: It says so, and not for how long.
+    """
+    words = line.split()
+    if words[:1] != ["sleep"]:
+        return None
+    try:
+        (text,) = words[1:]
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= LONGEST_SLEEP:
+        raise WrongCommand(f"expected: sleep SECONDS, at most {LONGEST_SLEEP:g}")
+    return seconds
+
+
+def wordsOf(line: str) -> tuple[list[str], Mapping[str, Any]]:
+    """
+    The words of a command that is given as JSON: C{{"command": "unplug", "phone": 1,
+    "arguments": [-71], "id": 7}}, of which all but the first may be left out.
+
+    @return: The words, and what the answer repeats.
+    @raise WrongCommand: It is something else.
+    """
+    try:
+        given = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise WrongCommand(f"expected one JSON object in a line: {error}"[:200]) from None
+    expected = {"command", "phone", "arguments", "id"}
+    if not isinstance(given, dict) or set(given) - expected:
+        raise WrongCommand("expected a JSON object with command, phone, arguments and id")
+    arguments = given.get("arguments", [])
+    words = [given.get("command"), *(arguments if isinstance(arguments, list) else [None])]
+    if "phone" in given:
+        words.append(given["phone"])
+    if any(type(word) not in (str, int) for word in words):
+        raise WrongCommand("expected texts and numbers for command, phone and arguments")
+    return [str(word) for word in words], {key: given[key] for key in ("id",) if key in given}
 
 
 class Console:
@@ -174,11 +240,12 @@ class Console:
     def __init__(
         self,
         stations: Sequence[PluggedPhone],
-        quit: Callable[[], object],
+        quit: Callable[[], object] | None,
         verbs: Mapping[str, Verb] = VERBS,
     ) -> None:
         """
-        @param quit: Ends the process, or whatever it is that can be ended.
+        @param quit: Ends the process, or whatever it is that can be ended; C{None} where that is
+            not for programs to say.
         @param verbs: What can be done to a phone, by name.
         """
         self._stations = stations
@@ -191,23 +258,33 @@ class Console:
 
         @return: The answer, for JSON.
         """
+        repeated: Mapping[str, Any] = {}
+        isJSON = line.lstrip()[:1] == "{"
         try:
-            return self._execute(line.split())
+            words = line.split()
+            if isJSON:
+                words, repeated = wordsOf(line)
+            answer = self._execute(words)
         except WrongCommand as problem:
-            return {"error": str(problem)}
+            answer = {"error": str(problem)}
+        return {**repeated, "answer": answer} if isJSON else answer
 
     def _execute(self, words: Sequence[str]) -> Any:
         name, rest = (words[0], words[1:]) if words else ("", ())
         if name == "help" and not rest:
-            return list(helpFor(self._verbs))
-        if name == "quit" and not rest:
+            return list(helpFor(self._verbs, self._quit is not None))
+        if name == "quit" and not rest and self._quit is not None:
             self._quit()
             return DONE
         verb = self._verbs.get(name)
         if verb is None:
             raise WrongCommand(f"no such command: {' '.join(words)!r:.80}; there is help")
-        arguments = verb.parse(rest)
-        answers = [self._do(verb, station, arguments) for station in self._chosen(arguments.number)]
+        named = [s for s in self._stations if s.phone.udid in rest]
+        arguments = verb.parse([word for word in rest if word not in {s.phone.udid for s in named}])
+        if named and (len(named) > 1 or arguments.number is not None):
+            raise WrongCommand(f"expected one phone; usage: {verb.usage}")
+        chosen = named or self._chosen(arguments.number)
+        answers = [self._do(verb, station, arguments) for station in chosen]
         return answers[0] if len(answers) == 1 else answers
 
     def _chosen(self, number: int | None) -> Sequence[PluggedPhone]:
@@ -239,6 +316,9 @@ class ConsoleConnection(Answering, LineOnlyReceiver):
     def __init__(self, factory: ConsoleFactory) -> None:
         self.MAX_LENGTH = factory.limits.controlLine
         self._server = factory
+        self._sleeping: IDelayedCall | None = None
+        self._waiting: deque[bytes] = deque()
+        self._isFinished = False
 
     def connectionMade(self) -> None:
         """
@@ -249,9 +329,35 @@ class ConsoleConnection(Answering, LineOnlyReceiver):
 
     def lineReceived(self, line: bytes) -> None:
         """
-        Carry out a command.
+        Carry out a command, unless one before it has still to be waited for.
         """
-        self._answer(self._server.console.execute(line.decode("utf-8", "replace")))
+        if self._sleeping is not None:
+            self._waiting.append(line)
+            return
+        text = line.decode("utf-8", "replace")
+        try:
+            seconds = sleepTime(text)
+        except WrongCommand as problem:
+            self._answer({"error": str(problem)})
+            return
+        if seconds is None:
+            self._answer(self._server.console.execute(text))
+        else:
+            # What comes meanwhile stays where it is: it is bounded by what has been read.
+            self.transport.pauseProducing()
+            self._sleeping = self._server.clock.callLater(seconds, self._woke)
+
+    def _woke(self) -> None:
+        self._sleeping = None
+        self._answer(DONE)
+        while self._waiting and self._sleeping is None:
+            self.lineReceived(self._waiting.popleft())
+        if self._sleeping is not None:
+            return
+        if self._isFinished:
+            self.disconnect()
+        else:
+            self.transport.resumeProducing()
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """
@@ -277,7 +383,9 @@ class ConsoleConnection(Answering, LineOnlyReceiver):
         rest, self._buffer = self._buffer, b""
         if rest and not self.transport.disconnecting:
             self.lineReceived(rest)
-        self.disconnect()
+        self._isFinished = True
+        if self._sleeping is None:
+            self.disconnect()
 
     def writeConnectionLost(self) -> None:
         """
@@ -289,6 +397,10 @@ class ConsoleConnection(Answering, LineOnlyReceiver):
         It has gone.
         """
         self.endAnswering()
+        self._waiting.clear()
+        if self._sleeping is not None:
+            self._sleeping.cancel()
+            self._sleeping = None
         self._server.connections.discard(self)
 
 
@@ -297,6 +409,7 @@ class ConsoleFactory(Factory):
     Lets programs in that give commands.
 
     @ivar console: Understands them.
+    @ivar clock: Where C{sleep} has its time from.
     @ivar limits: What may not be exceeded.
     @ivar connections: Those that are open.
     """
@@ -304,7 +417,8 @@ class ConsoleFactory(Factory):
     noisy = False
     _log = Logger()
 
-    def __init__(self, console: Console, limits: Limits = LIMITS) -> None:
+    def __init__(self, console: Console, limits: Limits, clock: IReactorTime) -> None:
+        self.clock = clock
         self.console = console
         self.limits = limits
         self.connections = Connections[ConsoleConnection]()

@@ -41,10 +41,10 @@ from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.mux.behaviour import STRICT, Expectations, Faults
 from muxd.phone.mux.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
 from muxd.phone.services.inet import inetServices
+from muxd.phone.services.logbook import SyslogBook
 from muxd.phone.services.notices import NoticeCentre
 from muxd.phone.services.ports import NamedService, ServicePorts
 from muxd.phone.services.standard import Storage, standardServices
-from muxd.phone.services.syslog import SyslogBook
 
 PACKETS_PER_TURN = 64
 MODES = range(1, 6)
@@ -90,6 +90,7 @@ class Phone(Gadget):
         owner: Owner = Owner.ACCEPT,
         files: str | None = None,
         state: str | None = None,
+        log: str | None = None,
         mux: int = 2,
         mode: int = 1,
         window: int = WINDOW,
@@ -115,6 +116,8 @@ class Phone(Gadget):
             without that a new one, which goes away with the phone.
         @param state: The directory where its pairings and the values that hosts have changed are
             kept; C{None} for a phone that forgets them with its process.
+        @param log: A file or a pipe whose lines are in its log, see
+            L{muxd.phone.services.logbook}.
         @param mux: The newest version of the protocol it speaks, 1 or 2.
         @param packetSize: Of the largest packets it sends.
         @param faultPlan: What goes wrong on its cable.
@@ -129,7 +132,7 @@ class Phone(Gadget):
         self.udid = udidFromSerial(self.serial)
         self.isInRecovery = False
         self.notices = NoticeCentre()
-        self.syslog = SyslogBook(reactor)
+        self.syslog = SyslogBook(reactor, feed=log)
         store = None if state is None else PairingFile(state, self.udid)
         self.trust = Trust(reactor, self.notices, owner, store)
         if state is not None and files is None:

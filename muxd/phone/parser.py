@@ -31,8 +31,20 @@ IDENTITY = ("name", "product", "version", "values")
 """What is said of the phones themselves, see L{muxd.phone.identity.PhoneIdentity}."""
 
 ARGUMENTS = (
-    *("count", "udid", "first", *IDENTITY, "mux", "trust", "buid", "files", "state", "faults"),
-    "engine",
+    *(
+        "count",
+        "udid",
+        "first",
+        *IDENTITY,
+        "mux",
+        "trust",
+        "buid",
+        "files",
+        "state",
+        "log",
+        "faults",
+    ),
+    *("engine", "control"),
 )
 BUID = ("lenient", "strict")
 """Whether a host whose BUID has changed has a session; the first is the usual one."""
@@ -105,7 +117,8 @@ class SimulatedSourceParser:
     usage = (
         "simulated[:count=N][:udid=UDID][:first=N][:name=NAME][:product=TYPE][:version=V]"
         "[:values=FILE|MODEL][:mux=1|2][:trust=ask|accept|deny|locked][:buid=lenient|strict]"
-        "[:files=DIR][:state=DIR][:faults=PLAN][:engine=reactor|threads]"
+        "[:files=DIR][:state=DIR][:log=FILE][:faults=PLAN][:engine=reactor|threads]"
+        "[:control=ENDPOINT]"
     )
 
     def distinguish(self, descriptions: Sequence[str]) -> list[str]:
@@ -165,9 +178,11 @@ class SimulatedSourceParser:
             owner=Owner(trust),
             files=files,
             state=kwargs.get("state") or None,
+            log=kwargs.get("log"),
             first=first,
             faults=faults,
             threads=engine == "threads",
+            control=[kwargs["control"]] if "control" in kwargs else (),
         )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import cycle, islice
 from typing import Any
 
+from muxd.phone.bus.faultmachine import FaultMachine
+from muxd.phone.bus.faultplan import FaultPlan
 from muxd.phone.bus.interfaces import CannotPlug, IAttachment, IBus
 from muxd.phone.iphone import Phone
 from muxd.phone.usbip.exports import IRemoteBus
@@ -139,6 +141,31 @@ class PluggedPhone:
         """
         self.phone.trust.deny()
 
+    def lock(self) -> None:
+        """
+        Lock it: its passcode is asked for.
+        """
+        self.phone.trust.lock()
+
+    def unlock(self) -> None:
+        """
+        Unlock it.
+        """
+        self.phone.trust.unlock()
+
+    def reboot(self) -> None:
+        """
+        Restart it; also out of recovery mode.
+        """
+        self.phone.restart()
+
+    def faults(self, plan: FaultPlan) -> None:
+        """
+        Have something else go wrong on its cable, from the next time that it is plugged in
+        or configured.
+        """
+        self.phone.faultMachine = FaultMachine(plan)
+
     def stats(self) -> dict[str, Any]:
         """
         What is to be known of it.  How many transfers there were is known of a bus
@@ -162,6 +189,9 @@ class PluggedPhone:
             "attached": isAttached,
             "config": 0 if attachment is None else attachment.configuration,
             "dialog": phone.trust.isAsking,
+            "locked": phone.trust.isLocked,
+            "recovery": phone.isInRecovery,
+            "faults": len(phone.faultMachine.strikes),
             "violations": list(phone.violations),
             "conns": len(muxer.sessions),
             **transfers,

@@ -18,16 +18,14 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as DeferredTimeout
-from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from muxd.limits import LIMITS, Limits
-from muxd.net.acceptthrottle import AcceptThrottle
-from muxd.net.listening import ListeningEndpoint
 from muxd.net.serverstrings import forOwnerAlone
 from muxd.net.socketfile import CannotListen
 from muxd.phone.console import Console, ConsoleFactory
+from muxd.phone.doors import Doors
 from muxd.phone.iphone import Phone, stopPhones
 from muxd.phone.pluggedphone import CannotNow, PluggedPhone
 from muxd.phone.usbip.exports import Exports, IRemoteBus
@@ -74,16 +72,12 @@ class PhoneService(Service):
         self._controller = controller
         self.stations = tuple(PluggedPhone(phone, bus) for phone in phones)
         self._hosts = UsbipFactory(reactor, exports, limits)
-        self._console = ConsoleFactory(Console(self.stations, quit or self.stopService), limits)
-        self._listening: list[tuple[ListeningEndpoint, IProtocolFactory]] = [
-            *((ListeningEndpoint.fromDescription(reactor, place), self._hosts) for place in usbip),
-            *(
-                (ListeningEndpoint.fromDescription(reactor, forOwnerAlone(place)), self._console)
-                for place in control
-            ),
-        ]
-        self._throttle = AcceptThrottle(reactor, limits)
-        self._throttle.ports = [listening for listening, _ in self._listening]
+        self._console = ConsoleFactory(
+            Console(self.stations, quit or self.stopService), limits, reactor
+        )
+        self._doors = Doors(reactor, limits)
+        self._doors.add(usbip, self._hosts)
+        self._doors.add(map(forOwnerAlone, control), self._console)
         self._open = False
 
     def privilegedStartService(self) -> None:
@@ -95,18 +89,15 @@ class PhoneService(Service):
         """
         super().privilegedStartService()
         # What is taken is found out before a phone is plugged in.
-        for listening, _ in self._listening:
-            listening.removeStaleSocket()
+        self._doors.removeStale()
         try:
             if self._plugged:
                 for number, station in enumerate(self.stations, 1):
                     self._plug(number, station)
-            for listening, factory in self._listening:
-                listening.takePlace(factory, self._throttle.acceptFailed)
+            self._doors.open()
         except BaseException:
             self._unplug()
-            for listening, _ in self._listening:
-                listening.close()
+            self._doors.close()
             raise
         self._open = True
 
@@ -132,8 +123,8 @@ class PhoneService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        await self._finish([listening.close() for listening, _ in self._listening])
-        self._throttle.stop()
+        await self._finish(self._doors.close())
+        self._doors.stop()
         self._unplug()
         ends = [self._hosts.stop(), self._console.stop()]
         if self._controller is not None:

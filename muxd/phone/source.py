@@ -10,23 +10,28 @@ no timers (L{muxd.phone.bus.link}).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from zope.interface import implementer
 
 from muxd.identity import udidFromSerial
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IFirstLook
 from muxd.limits import LIMITS, Limits
+from muxd.net.serverstrings import forOwnerAlone
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 from muxd.phone.bus.link import BusLink
 from muxd.phone.bus.simulated import SimulatedBus, WatchedBus
+from muxd.phone.console import Console, ConsoleFactory
+from muxd.phone.doors import Doors
 from muxd.phone.identity import PhoneIdentity
 from muxd.phone.iphone import Phone, stopPhones
 from muxd.phone.lockdown.trust import Owner
+from muxd.phone.pluggedphone import PluggedPhone
 from muxd.usb.source import USBSettings, USBSource
 
 POLL = 30.0
@@ -69,6 +74,7 @@ class SimulatedSource(Service):
     A bus with phones on it while it runs.
 
     @ivar bus: The bus.
+    @ivar stations: All phones in their places.
     @ivar phones: All of them; one that has been pulled out can be plugged in
         again.
     """
@@ -86,9 +92,12 @@ class SimulatedSource(Service):
         owner: Owner = Owner.ACCEPT,
         files: str | None = None,
         state: str | None = None,
+        log: str | None = None,
         first: int = 0,
         faults: FaultPlan = NO_FAULTS,
         threads: bool = False,
+        control: Iterable[str] = (),
+        limits: Limits = LIMITS,
     ) -> None:
         """
         @param reactor: Provides C{IReactorTime} and C{IReactorFromThreads}.
@@ -101,12 +110,17 @@ class SimulatedSource(Service):
             each.
         @param state: The directory where what they remember is kept; C{None} for phones that
             forget.
+        @param log: A file or a pipe with lines for their logs.
         @param first: How many simulated phones there are before these.
         @param faults: What goes wrong with each; by chance with each in its own way.
         @param threads: Whether packets are moved by the engine C{threads}, as pyusb does
             it everywhere.
+        @param control: Where programs connect that give commands, as server endpoints'
+            descriptions (L{muxd.phone.console}).
         """
         self.description = description
+        self._reactor = reactor
+        self._limits = limits
         self.bus = SimulatedBus()
         self.phones = tuple(
             Phone(
@@ -120,11 +134,16 @@ class SimulatedSource(Service):
                 owner=owner,
                 files=files,
                 state=state,
+                log=log,
                 faultPlan=replace(faults, seed=faults.seed + index),
                 returnDelay=RETURN_DELAY,
             )
             for index, serial in enumerate(serials, first)
         )
+        self.stations = tuple(PluggedPhone(phone, self.bus) for phone in self.phones)
+        self._console = ConsoleFactory(Console(self.stations, None), limits, reactor)
+        self._doors = Doors(reactor, limits)
+        self._doors.add(map(forOwnerAlone, control), self._console)
         self._source = busSource(reactor, receiver, description, self.bus, threads=threads)
 
     def privilegedStartService(self) -> None:
@@ -137,7 +156,11 @@ class SimulatedSource(Service):
     def startService(self) -> None:
         """
         Plug the phones in and begin to look.
+
+        @raise CannotListen: Programs that give commands could not connect.
         """
+        self._doors.removeStale()
+        self._doors.open()
         Service.startService(self)
         for phone in self.phones:
             phone.plug(self.bus)
@@ -154,7 +177,14 @@ class SimulatedSource(Service):
         Stop looking, and then pull the phones out.
         """
         Service.stopService(self)
-        return self._source.stopService().addCallback(self._stopped)
+        return Deferred.fromCoroutine(self._stop())
 
-    def _stopped(self, _: None) -> None:
+    async def _stop(self) -> None:
+        ends = [*self._doors.close(), self._console.stop()]
+        for end in ends:
+            # A program that does not read its answers is not waited for any longer.
+            end.addTimeout(self._limits.stopTimeout, self._reactor, lambda *_: None)
+        await gatherResults(ends)
+        self._doors.stop()
+        await self._source.stopService()
         stopPhones(self.phones)

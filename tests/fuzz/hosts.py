@@ -22,10 +22,10 @@ from muxd.phone.lockdown.lockdownd import LockdownState
 from muxd.phone.lockdown.trust import Owner, Trust
 from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.services.afcpackets import HEADER, MAGIC, Operation
+from muxd.phone.services.logbook import SyslogBook
 from muxd.phone.services.notices import NoticeCentre
 from muxd.phone.services.ports import ServicePorts
 from muxd.phone.services.standard import Storage, standardServices
-from muxd.phone.services.syslog import SyslogBook
 from muxd.testing import BudgetTransport, fakeIdentity
 from muxd.testing.transports import FakeAddress
 from tests.fuzz.directory import MEMORY

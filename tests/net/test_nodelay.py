@@ -269,7 +269,7 @@ class EverySocketTests(TestCase):
             service._hosts.connections,
             service._console.connections,
         ]
-        for (listening, _), open in zip(service._listening, connections, strict=True):
+        for (listening, _), open in zip(service._doors._listening, connections, strict=True):
             await self.connect(portOf(listening))
             while not open:
                 await turn()

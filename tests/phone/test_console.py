@@ -15,7 +15,7 @@ from twisted.internet.error import ConnectionLost
 from muxd.limits import LIMITS
 from muxd.phone.bus.descriptors import OLD_SERIAL
 from muxd.phone.console import HELP, VERBS, Console, ConsoleFactory
-from muxd.phone.iphone import Phone
+from muxd.phone.iphone import FAREWELL, Phone
 from muxd.phone.lockdown.trust import Owner
 from muxd.phone.pluggedphone import PluggedPhone
 from muxd.phone.usbip.commands import Errno
@@ -41,7 +41,7 @@ class ConsoleTestCase(UsbipTestCase):
         stations = [PluggedPhone(phone, self.exports) for phone in (self.phone, self.second)]
         console = Console(stations, self.quit)
         limits = replace(LIMITS, controlLine=100, controlConnections=3)
-        self.consoles = ConsoleFactory(console, limits)
+        self.consoles = ConsoleFactory(console, limits, self.clock)
         self.transport = BudgetTransport.connect(self.clock, self.consoles)
 
     def quit(self) -> None:
@@ -77,7 +77,9 @@ class LanguageTests(ConsoleTestCase):
         Help names every command.
         """
         self.assertEqual(self.ask("help"), list(HELP))
-        self.assertEqual({usage.split()[0] for usage in HELP} - set(VERBS), {"help", "quit"})
+        self.assertEqual(
+            {usage.split()[0] for usage in HELP} - set(VERBS), {"help", "quit", "sleep"}
+        )
         self.assertIn("unplug [N] [-71|-19|-5]", HELP)
         self.assertIn("raw HEX [N] [open]", HELP)
 
@@ -124,6 +126,73 @@ class LanguageTests(ConsoleTestCase):
         self.assertEqual(answers[1], {"error": "it is plugged in already"})
         self.assertEqual(answers[2], "ok")
         self.assertIn("error", answers[3])
+
+    def test_json(self) -> None:
+        """
+        A command may be JSON, and its answer then repeats what it was asked under.
+        """
+        line = json.dumps({"command": "plug", "phone": 2, "id": [7]})
+        self.assertEqual(self.ask(line), {"id": [7], "answer": "1-2"})
+        line = json.dumps({"command": "unplug", "phone": self.second.udid, "arguments": [-71]})
+        self.assertEqual(self.ask(line), {"answer": "ok"})
+        for wrong in (
+            "{",
+            "{}",
+            '{"command": 1.5}',
+            '{"command": "plug", "who": 1}',
+            '{"command": "plug", "arguments": 7}',
+            '{"command": "plug", "phone": true}',
+        ):
+            self.assertIn("error", self.ask(wrong)["answer"])
+
+    def test_byUDID(self) -> None:
+        """
+        A phone may be named by its UDID, anywhere behind the command.
+        """
+        self.assertEqual(self.ask(f"plug {self.second.udid}"), "1-2")
+        self.assertEqual(self.ask(f"halt {self.phone.udid} in")["error"][:9], "the phone")
+        answer = self.ask(f"stats {self.second.udid} 1")
+        self.assertIn("expected one phone", answer["error"])
+
+    def test_sleep(self) -> None:
+        """
+        What comes behind a sleep waits for its end, and so does the end of the connection.
+        """
+        self.transport.deliver(b"sleep 5\nhelp\nsleep 2\nstats 3\n")
+        self.transport.finish()
+        self.clock.advance(4)
+        self.assertEqual(self.transport.value(), b"")
+        self.clock.advance(1)
+        self.assertEqual(len(self.transport.value().splitlines()), 2)
+        self.assertFalse(self.transport.disconnected)
+        self.clock.advance(2)
+        self.assertEqual(len(self.transport.value().splitlines()), 2)
+        self.clock.turn()
+        self.assertTrue(self.transport.disconnected)
+
+    def test_sleepForWhat(self) -> None:
+        """
+        How long is said in seconds.
+        """
+        for line in ("sleep", "sleep long", "sleep -1", "sleep nan", "sleep 1 2", "sleep 1e9"):
+            self.assertIn("expected: sleep SECONDS", self.ask(line)["error"])
+
+    def test_leftAsleep(self) -> None:
+        """
+        A program that goes meanwhile leaves nothing behind.
+        """
+        self.transport.deliver(b"sleep 5\nhelp\n")
+        self.transport.lose(ConnectionLost())
+        self.clock.advance(5)
+        self.assertEqual(self.transport.value(), b"")
+
+    def test_noQuit(self) -> None:
+        """
+        Where the end is not for programs to say, it is no command.
+        """
+        console = Console([], None)
+        self.assertIn("no such command", console.execute("quit")["error"])
+        self.assertNotIn("quit", console.execute("help"))
 
     def test_longLine(self) -> None:
         """
@@ -232,7 +301,7 @@ class StationTests(ConsoleTestCase):
             set(first),
             {
                 *("udid", "serial", "mode", "plugged", "attached", "config", "violations"),
-                *("dialog", "conns", "usb", "max_in_urbs", "mux"),
+                *("locked", "recovery", "faults", "dialog", "conns", "usb", "max_in_urbs", "mux"),
             },
         )
         self.assertEqual((first["plugged"], first["attached"]), (True, False))
@@ -240,6 +309,32 @@ class StationTests(ConsoleTestCase):
         self.assertEqual(
             (second["plugged"], second["config"], second["violations"]), (False, 0, [])
         )
+
+    def test_owner(self) -> None:
+        """
+        What its owner does with a phone: lock it, restart it.
+        """
+        self.assertEqual(self.ask("lock 2"), "ok")
+        self.assertTrue(self.ask("stats 2")["locked"])
+        self.assertEqual(self.ask("unlock 2"), "ok")
+        self.assertFalse(self.ask("stats 2")["locked"])
+        self.assertIs(self.second.trust.owner, Owner.ASK)
+        self.phone.restart(recovery=True)
+        self.clock.advance(FAREWELL)
+        self.assertTrue(self.ask("stats 1")["recovery"])
+        self.assertEqual(self.ask("reboot 1"), "ok")
+        self.clock.advance(FAREWELL)
+        self.assertFalse(self.ask("stats 1")["recovery"])
+
+    def test_faults(self) -> None:
+        """
+        What goes wrong on a cable can be changed.
+        """
+        self.assertEqual(self.ask("faults stall@in3,seed=7 2"), "ok")
+        self.assertEqual(len(self.second.faultMachine.plan.faults), 1)
+        self.assertEqual(self.ask("faults off 2"), "ok")
+        self.assertEqual(self.second.faultMachine.plan.faults, ())
+        self.assertIn("error", self.ask("faults everything 2"))
 
     def test_traffic(self) -> None:
         """

@@ -4,9 +4,13 @@ Tests of L{muxd.phone.parser} and L{muxd.phone.source}.
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 
 from twisted.internet import reactor
@@ -14,6 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import connectProtocol
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
@@ -263,6 +268,31 @@ class SourceTests(TestCase):
         """
         for version in ("1", "2"):
             await self._echo(["discovery"], mux=version)
+
+    async def test_control(self) -> None:
+        """
+        A program that connects to the source's control socket, gives commands and has finished
+        sending gets its answers; the socket goes with the source.
+        """
+        path = os.path.join(tempfile.mkdtemp(), "s")
+        self.addCleanup(shutil.rmtree, os.path.dirname(path))
+        source = SimulatedSourceParser().parseDeviceSource(
+            reactor, Receiver(), "2", control=f"unix:{path}"
+        )
+        source.startService()
+        lines = await deferToThread(self._command, path)
+        self.assertEqual([json.loads(line) for line in lines], ["ok", {"answer": ["ok", "ok"]}])
+        assert isinstance(source, SimulatedSource)
+        self.assertTrue(source.phones[1].trust.isLocked)
+        await source.stopService()
+        self.assertFalse(os.path.exists(path))
+
+    def _command(self, path: str) -> list[bytes]:
+        with socket.socket(socket.AF_UNIX) as program:
+            program.connect(path)
+            program.sendall(b'lock 2\n{"command": "unplug"}')
+            program.shutdown(socket.SHUT_WR)
+            return program.makefile("rb").readlines()
 
     async def test_threads(self) -> None:
         """

@@ -23,9 +23,9 @@ from muxd.phone.lockdown.key import PRIVATE_KEY
 from muxd.phone.lockdown.trust import PENDING, Pairing, Trust
 from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.services.inet import ServiceFactory
+from muxd.phone.services.logbook import SyslogBook
 from muxd.phone.services.notices import NAME_CHANGED, TIME_ZONE_CHANGED, NoticeCentre
 from muxd.phone.services.ports import ServicePorts
-from muxd.phone.services.syslog import SyslogBook
 from muxd.wire.text import printable
 
 if TYPE_CHECKING:

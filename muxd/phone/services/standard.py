@@ -15,10 +15,12 @@ from muxd.phone.services.afc import AFC
 from muxd.phone.services.afcfiles import Files
 from muxd.phone.services.heartbeat import Heartbeat
 from muxd.phone.services.inet import ServiceFactory
+from muxd.phone.services.logbook import SyslogBook
 from muxd.phone.services.notices import NoticeCentre
 from muxd.phone.services.notifications import NotificationProxy
+from muxd.phone.services.ostrace import OsTraceRelay
 from muxd.phone.services.ports import NamedService
-from muxd.phone.services.syslog import SyslogBook, SyslogRelay
+from muxd.phone.services.syslog import SyslogRelay
 from muxd.phone.services.trees import removeTree
 
 FOLDERS = (
@@ -96,6 +98,9 @@ def standardServices(
         ),
         "com.apple.mobile.insecure_notification_proxy": NamedService(
             ServiceFactory(lambda: NotificationProxy(notices, mayPost=False)), secure=False
+        ),
+        "com.apple.os_trace_relay": NamedService(
+            ServiceFactory(lambda: OsTraceRelay(syslog)), ssl=True
         ),
         "com.apple.syslog_relay": NamedService(
             ServiceFactory(lambda: SyslogRelay(syslog)), ssl=True

@@ -8,59 +8,14 @@ C{ServiceFactory(lambda: SyslogRelay(book))}.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any, cast
 
-from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-LONGEST = 1 << 15
-"""Characters of a line's text; what is longer ends with L{CUT}."""
-
-CUT = " <...>"
-
-
-class SyslogBook:
-    """
-    The phone's log.
-    """
-
-    def __init__(self, clock: IReactorTime, host: str = "iPhone") -> None:
-        """
-        @param host: The phone's name in each line.
-        """
-        self._clock = clock
-        self._host = host
-        self._readers: dict[Callable[[bytes], None], None] = {}
-
-    def write(self, process: str, level: str, text: str) -> None:
-        """
-        Write a line.
-
-        @param process: Which of the phone's programs says so.
-        @param level: Such as C{Notice} or C{Error}.
-        """
-        moment = time.strftime("%b %e %H:%M:%S", time.gmtime(self._clock.seconds()))
-        if len(text) > LONGEST:
-            text = text[:LONGEST] + CUT
-        plain = " ".join(text.replace("\0", " ").split())
-        line = f"{moment} {self._host} {process}[1] <{level}>: {plain}\n\0".encode()
-        for reader in tuple(self._readers):
-            reader(line)
-
-    def read(self, reader: Callable[[bytes], None]) -> None:
-        """
-        Call this with every line from now on.
-        """
-        self._readers[reader] = None
-
-    def close(self, reader: Callable[[bytes], None]) -> None:
-        """
-        No more.
-        """
-        self._readers.pop(reader, None)
+from muxd.phone.services.logbook import LogLine, SyslogBook
 
 
 @implementer(IPushProducer)
@@ -88,11 +43,14 @@ class SyslogRelay(Protocol):
         """
         self._book.close(self._wrote)
 
-    def _wrote(self, line: bytes) -> None:
+    def _wrote(self, line: LogLine) -> None:
         if self._isPaused:
             self._skipped += 1
         else:
-            cast(Any, self.transport).write(line)
+            moment = time.strftime("%b %e %H:%M:%S", time.gmtime(line.moment))
+            source = f"{line.process}[{line.pid}]"
+            text = f"{moment} {self._book.host} {source} <{line.level}>: {line.text}\n\0"
+            cast(Any, self.transport).write(text.encode("utf-8", "replace"))
 
     def pauseProducing(self) -> None:
         """

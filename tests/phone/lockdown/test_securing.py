@@ -22,7 +22,8 @@ from muxd.lockdown.starttls import Upgradable, securedFactory
 from muxd.phone.mux.flow import ASKING
 from muxd.phone.services.heartbeat import INTERVAL, Heartbeat
 from muxd.phone.services.inet import ServiceFactory
-from muxd.phone.services.syslog import SyslogBook, SyslogRelay
+from muxd.phone.services.logbook import SyslogBook
+from muxd.phone.services.syslog import SyslogRelay
 from tests.lockdown.test_starttls import contexts
 from tests.phone.mux.host import ManualHost
 from tests.phone.services.test_heartbeat import heard

@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.services.syslog import LONGEST, SyslogBook, SyslogRelay
+from muxd.phone.services.logbook import LONGEST, SyslogBook
+from muxd.phone.services.syslog import SyslogRelay
 
 
 class SyslogTests(SynchronousTestCase):
