@@ -107,6 +107,25 @@ class Limits:
     The same for the clients of one user of this machine, or of one other machine; beyond
     these the client is disconnected that has not read for the longest.
     """
+    connectionsPerUser: int = 8192
+    """
+    Connections of one user of this machine, or of one other machine; one more is closed.
+    Sixty phones with twenty sessions each are 1,200.
+    """
+    streamsPerUser: int = 4096
+    """
+    Streams of one user; one more Connect is refused.  Where this process may have few files open,
+    at most five of eight that clients may have.
+    """
+    listenersPerUser: int = 1024
+    """
+    Listeners of one user; one more is refused.  At most one of four files that clients may have.
+    """
+    leastSilence: float = 1.0
+    """
+    How long a client must have said nothing before it may be disconnected so that others find a
+    free descriptor.
+    """
     descriptorReserve: int = 128
     """
     File descriptors that clients may not take: phones, pair records, and clients that are

@@ -276,6 +276,7 @@ class MuxService(Service):
         if loop is not None:
             takeOver = FastLane(self.reactor, loop, self._factory).takeOver
         throttle.begin(filesAllowed())
+        self._factory.accounts.share(throttle.room)
         try:
             self._places.open(takeOver)
         except BaseException:

@@ -70,6 +70,10 @@ def lowestFree() -> int:
     return descriptor
 
 
+def _cannot() -> bool:
+    return False
+
+
 class AcceptThrottle:
     """
     Closes ports and opens them again.
@@ -77,6 +81,8 @@ class AcceptThrottle:
     @ivar ports: Where clients connect.
     @ivar isClosed: Whether no client is accepted at present.
     @ivar pauses: How often the ports have been closed.
+    @ivar makeRoom: Called when there is no room for another client: it may have one go, and
+        tells whether it has.
     """
 
     _log = Logger()
@@ -90,6 +96,7 @@ class AcceptThrottle:
         self.ports: Sequence[AcceptingPort] = ()
         self.isClosed = False
         self.pauses = 0
+        self.makeRoom: Callable[[], bool] = _cannot
         self._clock = clock
         self._limits = limits
         self._allowed: int | None = None
@@ -116,6 +123,14 @@ class AcceptThrottle:
         if allowed is not None:
             self._highest = allowed - min(self._limits.descriptorReserve, allowed // 4)
 
+    @property
+    def room(self) -> int | None:
+        """
+        How many descriptors clients and all else may have, but for those kept back; C{None} if
+        there is no limit.
+        """
+        return self._highest
+
     def stop(self) -> None:
         """
         The ports are no longer throttled; leave no timer behind.
@@ -141,10 +156,12 @@ class AcceptThrottle:
             return
         # A new connection gets the lowest free descriptor, so its number alone says little.
         number = self._lowestFree() if self._wary else fileno()
-        if number >= self._highest:
+        if number >= self._highest and not self.makeRoom():
             self._close()
             self._tellReserve()
-        elif (self._wary or number >= self._highest // 2) and self._slowing is None:
+            return
+        self._wary = self._wary or number >= self._highest
+        if (self._wary or number >= self._highest // 2) and self._slowing is None:
             # Not from in here, as a port looks at it when it has accepted.
             self._slowing = self._clock.callLater(0, self._slowDown)
 
@@ -230,6 +247,7 @@ class AcceptThrottle:
             return
         if self._highest is not None and self._lowestFree() >= self._highest:
             self._tryLater()
+            self.makeRoom()
             return
         self.isClosed = False
         for port in self.ports:

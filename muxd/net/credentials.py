@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from errno import ENOPROTOOPT, EOPNOTSUPP
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 from muxd.wire.text import printable
@@ -83,6 +84,10 @@ def peerOf(sock: Any) -> Peer | None:
     return Peer(*_CREDENTIALS.unpack(data))
 
 
+UNKNOWN = "unknown"
+"""The owner of what nothing is known of."""
+
+
 def ownerOf(transport: object) -> Hashable:
     """
     Whose the other end of a transport is, to be compared with others: the user's number on
@@ -93,7 +98,58 @@ def ownerOf(transport: object) -> Hashable:
         return peer.uid
     getPeer: Callable[[], object] | None = getattr(transport, "getPeer", None)
     host = None if getPeer is None else getattr(getPeer(), "host", None)
-    return "unknown" if host is None else str(host)
+    return UNKNOWN if host is None else machineOf(str(host))
+
+
+def ownerOfSocket(descriptor: int, family: int) -> Hashable:
+    """
+    The same of a connected socket of which there is only a number.
+    """
+    try:
+        connected = socket.socket(family, socket.SOCK_STREAM, 0, descriptor)
+    except (OSError, ValueError):
+        return UNKNOWN
+    try:
+        if family != socket.AF_UNIX:
+            return machineOf(connected.getpeername()[0])
+        data = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        return int(_CREDENTIALS.unpack(data)[1])
+    except (OSError, AttributeError):
+        return UNKNOWN
+    finally:
+        # It is not ours to close.
+        connected.detach()
+
+
+def machineOf(host: str) -> str:
+    """
+    What the addresses of one machine have in common, as far as that can be told: one has
+    all of a network of IPv6.
+    """
+    if ":" not in host:
+        return host
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    if address.is_link_local or address.is_loopback:
+        return host
+    return str(IPv6Network((address.packed[:8] + bytes(8), 64)))
+
+
+def nameOf(transport: object) -> Hashable | None:
+    """
+    The name in the certificate that the other end of a TLS transport has shown, when it has: one
+    that this side has checked, as others are not asked for.
+    """
+    getPeerCertificate = getattr(transport, "getPeerCertificate", None)
+    certificate = None if getPeerCertificate is None else getPeerCertificate()
+    if certificate is None:
+        return None
+    subject = certificate.get_subject()
+    return printable(f"CN={subject.commonName}"[:_LONGEST_NAME])
 
 
 def peerText(transport: Any) -> str:

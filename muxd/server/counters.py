@@ -25,6 +25,10 @@ class ServerCounters:
     @ivar droppedClients: Clients disconnected because they did not read.
     @ivar clientsOverBudget: Clients disconnected because too much waited for all clients
         of their user, or for all.
+    @ivar refusedClients: Clients closed at once because their user had too many connections.
+    @ivar refusedStreams: Connects refused because the user had too many streams.
+    @ivar refusedListeners: Listens refused because the user had too many listeners.
+    @ivar droppedSilent: Silent clients disconnected so that others found a free descriptor.
     @ivar flushTimeouts: Clients aborted because they did not take their last
         bytes in time.
     @ivar connects: Connects that became a stream.
@@ -42,6 +46,10 @@ class ServerCounters:
     timeouts: int = 0
     droppedClients: int = 0
     clientsOverBudget: int = 0
+    refusedClients: int = 0
+    refusedStreams: int = 0
+    refusedListeners: int = 0
+    droppedSilent: int = 0
     flushTimeouts: int = 0
     connects: int = 0
     refusedConnects: int = 0

@@ -5,7 +5,7 @@ What all clients of a listening address share.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 from typing import Protocol as TypingProtocol
 
@@ -25,6 +25,7 @@ from muxd.net.pipe import Pipe
 from muxd.net.turns import Turns
 from muxd.ratelimit import RateLimit
 from muxd.server.access import Access
+from muxd.server.accounts import Account, Accounts
 from muxd.server.audience import Audience
 from muxd.server.budget import UnreadBudget
 from muxd.server.commands import Commands
@@ -120,6 +121,7 @@ class ControlFactory(Factory):
     @ivar halfClosed: Looks at those that have finished sending.
     @ivar counters: What has happened so far.
     @ivar turns: Whose requests are performed when.
+    @ivar accounts: What clients have, by user.
     @ivar unread: What waits for them, by user.
     @ivar clients: All that are connected.
     @ivar connectWatchers: Called with each Connect, before the phone is asked: the
@@ -149,6 +151,8 @@ class ControlFactory(Factory):
         self.halfClosed = HalfClosedWatch(clock, limits.halfCloseGrace, limits.flushTimeout)
         self.counters = ServerCounters()
         self.turns = Turns(clock, limits.turnLength)
+        self.accounts = Accounts(clock, limits)
+        self.throttle.makeRoom = self.accounts.dropSilent
         self.unread = UnreadBudget(limits.unreadBytes, limits.unreadPerUser)
         self.clients: set[Client] = set()
         self.connectWatchers: list[ConnectWatcher] = []
@@ -243,6 +247,55 @@ class ControlFactory(Factory):
         self.counters.connections += 1
         self.socketTaken(client, client.transport)
 
+    def enter(self, owner: Hashable) -> Account | None:
+        """
+        A client of some user has come.
+
+        @return: The user's account; C{None} if the client is one too many, and has to go.
+        """
+        account = self.accounts.enter(owner)
+        if account is None:
+            self.counters.refusedClients += 1
+            if self._limit.admit("clients closed because their user has too many"):
+                self._log.warn(
+                    "closing a client: its user ({owner}) has {limit} connections already; see"
+                    " which program opens so many, or raise the limit",
+                    owner=owner,
+                    limit=self.limits.connectionsPerUser,
+                )
+        return account
+
+    def mayStream(self, account: Account) -> bool:
+        """
+        Whether a user may have one stream more.
+        """
+        if account.streams < self.accounts.mostStreams:
+            return True
+        self.counters.refusedStreams += 1
+        self._tellFull("Connects refused because their user has too many streams", account)
+        return False
+
+    def mayListen(self, account: Account) -> bool:
+        """
+        Whether a user may have one listener more.
+        """
+        if account.listeners < self.accounts.mostListeners:
+            return True
+        self.counters.refusedListeners += 1
+        self._tellFull("Listens refused because their user has too many listeners", account)
+        return False
+
+    def _tellFull(self, kind: str, account: Account) -> None:
+        if self._limit.admit(kind):
+            self._log.warn(
+                "{kind}: {owner} has {streams} streams and {listeners} listeners; see which"
+                " program opens so many, or raise the limit",
+                kind=kind,
+                owner=account.owner,
+                streams=account.streams,
+                listeners=account.listeners,
+            )
+
     def socketTaken(self, client: Client, transport: Any) -> None:
         """
         A client's socket takes a descriptor.
@@ -255,13 +308,17 @@ class ControlFactory(Factory):
         A client is gone.
         """
         client.audience.feed.remove(client)
-        self.socketGone(client)
+        self.socketGone(client, client.account)
 
-    def socketGone(self, client: Client) -> None:
+    def socketGone(self, client: Client, account: Account | None) -> None:
         """
         Its descriptor is free.
+
+        @param account: The user's, which has one client less; C{None} if it was never let in.
         """
         self.clients.discard(client)
+        if account is not None:
+            self.accounts.leave(account)
         self.throttle.clientGone()
         self._checkEmpty()
 
@@ -309,6 +366,19 @@ class ControlFactory(Factory):
                 number=client.number,
                 name=client.details.programName or "unknown",
                 owner=client.owner,
+            )
+
+    def clientSilent(self, owner: Hashable) -> None:
+        """
+        A client is disconnected so that others find a free descriptor.
+        """
+        self.counters.droppedSilent += 1
+        if self._limit.admit("silent clients disconnected because descriptors are short"):
+            self._log.warn(
+                "disconnecting a client that says nothing: nearly all file descriptors are in use,"
+                " and its user ({owner}) has the most connections; see which program keeps so many"
+                " open, or raise the limit (LimitNOFILE= of systemd, ulimit -n)",
+                owner=owner,
             )
 
     def malformed(self, error: MalformedMessage) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +37,11 @@ from muxd.device.device import MuxedDevice
 from muxd.device.socketend import SocketEnd
 from muxd.interfaces import AttachedDevice
 from muxd.net.accepting import SHORT
+from muxd.net.credentials import UNKNOWN, ownerOfSocket
 from muxd.net.eventloop import PEER_ENDED, READABLE, EventLoop
 from muxd.net.packetmemory import PacketMemory
 from muxd.net.streams import BLOCKED, Acceptor, StreamSocket
+from muxd.server.accounts import Account
 from muxd.server.commands import connectTarget
 from muxd.server.connect import resultOf
 from muxd.server.quickplist import KEPT, LONGEST_KEPT, parseRequest
@@ -127,11 +129,13 @@ class FastLane:
         entrance: Entrance,
         data: bytes,
         answered: bytes = b"",
+        account: Account | None = None,
     ) -> bool:
         """
         Make an ordinary client of one that has said this much.
 
         @param answered: The property list that it has had an answer to before, if any.
+        @param account: Of its user, which it is in.
         @return: Whether it has worked; if not, the client is gone.
         """
         descriptor = client.detach()
@@ -142,7 +146,9 @@ class FastLane:
             spare = os.dup(descriptor)
             os.close(descriptor)
             descriptor = -1
-            self._reactor.adoptStreamConnection(spare, family, _Adopter(entrance, data, answered))
+            self._reactor.adoptStreamConnection(
+                spare, family, _Adopter(entrance, data, answered, account)
+            )
         except OSError as error:
             # It has gone meanwhile, or there is no descriptor for the moment it needs two.
             self._log.debug("a client is let go of: {error}", error=error)
@@ -161,8 +167,11 @@ class _Adopter(Factory):
 
     noisy = False
 
-    def __init__(self, entrance: Entrance, data: bytes, answered: bytes) -> None:
+    def __init__(
+        self, entrance: Entrance, data: bytes, answered: bytes, account: Account | None
+    ) -> None:
         self._entrance = entrance
+        self._account = account
         self._data = data
         self._answered = answered
 
@@ -172,6 +181,7 @@ class _Adopter(Factory):
         """
         protocol = self._entrance.buildProtocol(addr)
         protocol.early = self._data
+        protocol.account = self._account
         if self._answered:
             protocol.requestAnswered(self._answered)
         return protocol
@@ -286,6 +296,7 @@ class LaneClient:
     """
 
     __slots__ = (
+        "_account",
         "_attached",
         "_body",
         "_end",
@@ -306,6 +317,7 @@ class LaneClient:
         self._socket = client
         self._family = family
         self._isWatched = False
+        self._account: Account | None = None
         self._end: SocketEnd | None = None
         self._attached: AttachedDevice | None = None
         self._body = b""
@@ -320,9 +332,15 @@ class LaneClient:
 
     def begin(self) -> None:
         """
-        Hear what it wants.
+        Hear what it wants, if its user may have one more.
         """
-        self._lane.server.socketTaken(self, self._socket)
+        server = self._lane.server
+        self._account = server.enter(ownerOfSocket(self._socket.fileno(), self._family))
+        if self._account is None:
+            server.counters.connections += 1
+            self._socket.close()
+            return
+        server.socketTaken(self, self._socket)
         self._read()
 
     def disconnect(self) -> None:
@@ -333,8 +351,21 @@ class LaneClient:
             self._end.cut()
         else:
             self._leave()
+            self._lane.server.turns.forget(self)
             self._socket.close()
-            self._lane.server.socketGone(self)
+            self._gone()
+
+    def dropSilent(self) -> None:
+        """
+        Descriptors are short, and this client has been silent for the longest.
+        """
+        if self._account is not None:
+            self._lane.server.clientSilent(self._account.owner)
+        self.disconnect()
+
+    def _gone(self) -> None:
+        account, self._account = self._account, None
+        self._lane.server.socketGone(self, account)
 
     # Its request
 
@@ -354,6 +385,8 @@ class LaneClient:
         if self._isWatched:
             self._isWatched = False
             self._lane.loop.forget(self._socket.fileno())
+            if self._account is not None:
+                self._account.forget(self)
 
     def _read(self) -> None:
         lane = self._lane
@@ -361,7 +394,12 @@ class LaneClient:
         count = memory.receive(self._socket, 0, READ_SIZE)
         if count > 0:
             self._leave()
-            self._requested(memory.read(0, count))
+            data, turns = memory.read(0, count), lane.server.turns
+            if turns.isBusy:
+                self._body = data
+                turns.wait(self)
+            else:
+                self._requested(data)
         elif count != BLOCKED:
             # It has gone without a word, as those do that look whether we are here.
             lane.server.counters.connections += 1
@@ -369,6 +407,27 @@ class LaneClient:
         elif not self._isWatched:
             lane.loop.watch(self._socket.fileno(), READABLE | PEER_ENDED, self)
             self._isWatched = True
+            if self._account is not None:
+                self._account.silent(self, lane.server.clock.seconds())
+
+    @property
+    def owner(self) -> Hashable:
+        """
+        Its user.
+        """
+        return UNKNOWN if self._account is None else self._account.owner
+
+    def takeTurn(self) -> None:
+        """
+        It has waited long enough, with others of its user.
+        """
+        data, self._body = self._body, b""
+        turns = self._lane.server.turns
+        if turns.begin():
+            try:
+                self._requested(data)
+            finally:
+                turns.end()
 
     def _requested(self, data: bytes) -> None:
         lane = self._lane
@@ -384,6 +443,11 @@ class LaneClient:
                         and isinstance(attached.device, MuxedDevice)
                         and self._isPermitted(attached, target[1])
                     ):
+                        account = self._account
+                        if account is None or account.streams >= lane.server.accounts.mostStreams:
+                            self._becomeOrdinary(data)
+                            return
+                        account.streams += 1
                         self._body = body
                         self._connect(attached, attached.device, target[1], tag)
                         return
@@ -428,10 +492,11 @@ class LaneClient:
     def _becomeOrdinary(self, data: bytes, answered: bytes = b"") -> None:
         lane = self._lane
         # It is there twice meanwhile, and must not be taken for the last one to go.
-        if lane.handOver(self._socket, self._family, self.entrance, data, answered):
+        account, self._account = self._account, None
+        if lane.handOver(self._socket, self._family, self.entrance, data, answered, account):
             lane.server.clientReplaced(self)
         else:
-            lane.server.socketGone(self)
+            lane.server.socketGone(self, account)
 
     # Its stream
 
@@ -475,6 +540,7 @@ class LaneClient:
         self._socket.send(encodeResult(PLIST_VERSION, self._tag, resultOf(reason)))
         # It has been counted, and will be once more.
         lane.server.counters.connections -= 1
+        self._streamOver()
         self._becomeOrdinary(b"", self._body)
 
     def requestCancelled(self) -> None:
@@ -488,7 +554,12 @@ class LaneClient:
         It is gone.
         """
         self._end = None
-        self._lane.server.socketGone(self)
+        self._streamOver()
+        self._gone()
+
+    def _streamOver(self) -> None:
+        if self._account is not None:
+            self._account.streams -= 1
 
     def streamEnded(self, sent: int, received: int) -> None:
         """

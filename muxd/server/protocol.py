@@ -16,11 +16,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.interfaces import AttachedDevice
-from muxd.net.credentials import ownerOf
+from muxd.net.credentials import UNKNOWN, nameOf, ownerOf
 from muxd.net.hangup import hasHungUp, peerOf
 from muxd.net.peers import Presence
 from muxd.net.pipe import Joinable
 from muxd.net.sockets import letGo, readAtOnce, readPlainly
+from muxd.server.accounts import Account
 from muxd.server.audience import Audience
 from muxd.server.clients import ClientDetails, Introduction
 from muxd.server.commands import Reply
@@ -55,6 +56,7 @@ class ControlProtocol(Protocol):
     @ivar version: The format of replies and events: binary, until the first
         property list arrives (protocol 4.3).
     @ivar state: See L{State}.
+    @ivar account: What its user has; C{None} before it is let in.
     @ivar early: What had been read from the client before it was connected here.
     """
 
@@ -66,6 +68,7 @@ class ControlProtocol(Protocol):
         self.number = number
         self.version = BINARY_VERSION
         self.early = b""
+        self.account: Account | None = None
         self._introduction = Introduction()
         self.state = State.COMMAND
         self._input: InputQueue
@@ -77,7 +80,7 @@ class ControlProtocol(Protocol):
         self._hasLeftBehind = False
         self._isWaiting = False
         self._inputEnded = False
-        self._owner: Hashable = None
+        self._isNamed = False
 
     @property
     def audience(self) -> Audience:
@@ -91,9 +94,7 @@ class ControlProtocol(Protocol):
         """
         Whose client it is, as far as is known (L{muxd.net.credentials.ownerOf}).
         """
-        if self._owner is None:
-            self._owner = ownerOf(self.transport)
-        return self._owner
+        return UNKNOWN if self.account is None else self.account.owner
 
     @property
     def details(self) -> ClientDetails:
@@ -128,7 +129,14 @@ class ControlProtocol(Protocol):
             self,
         )
         readPlainly(transport)
+        if self.account is None:
+            self.account = server.enter(ownerOf(transport))
         server.clientConnected(self)
+        if self.account is None:
+            self._enter(State.CLOSING)
+            self._abort()
+            return
+        self.account.silent(self, server.clock.seconds())
         early, self.early = self.early, b""
         if early:
             self.dataReceived(early)
@@ -141,8 +149,12 @@ class ControlProtocol(Protocol):
         """
         if self.state is State.CLOSING or self._inputEnded:
             return
+        if not self._isNamed:
+            self._learnName()
         self._input.add(data)
         if self.state in (State.COMMAND, State.LISTENING) and not self._isWaiting:
+            if self.state is State.COMMAND and self.account is not None:
+                self.account.silent(self, self.server.clock.seconds())
             self._process()
         else:
             self._input.hold()
@@ -237,6 +249,10 @@ class ControlProtocol(Protocol):
         """
         Answer, and send events from now on.
         """
+        assert self.account is not None
+        if not self.server.mayListen(self.account):
+            self.sendResult(tag, Result.CONNECTION_REFUSED)
+            return
         self._enter(State.LISTENING)
         self.sendResult(tag, Result.OK)
         self.audience.feed.add(self)
@@ -245,9 +261,13 @@ class ControlProtocol(Protocol):
         """
         Ask a phone for a stream.
         """
+        server = self.server
+        assert self.account is not None
+        if not server.mayStream(self.account):
+            self.sendResult(tag, Result.CONNECTION_REFUSED)
+            return
         self._enter(State.CONNECTING)
         self._target = attached, port
-        server = self.server
         server.connecting(self.transport, attached, port)
         attempt = ConnectAttempt(
             server.clock,
@@ -497,6 +517,15 @@ class ControlProtocol(Protocol):
             self._leave()
         self._abort()
 
+    def dropSilent(self) -> None:
+        """
+        Descriptors are short, and this client has been silent for the longest.
+        """
+        self.server.clientSilent(self.owner)
+        if self.state not in (State.CLOSING, State.CLOSED):
+            self._leave()
+        self._abort()
+
     def _outputOverflowed(self) -> None:
         self.server.clientDropped(self)
         self._leave()
@@ -558,4 +587,25 @@ class ControlProtocol(Protocol):
         """
         if state not in TRANSITIONS[self.state]:
             raise AssertionError(f"client {self.number}: {self.state.value} to {state.value}")
+        if self.account is not None:
+            self.account.uses(self, self.state, state, self.server.clock.seconds())
         self.state = state
+
+    def _learnName(self) -> None:
+        """
+        The user is the one that a certificate names: TLS has asked for it before the first
+        byte came.
+        """
+        self._isNamed = True
+        name = nameOf(self.transport)
+        if name is None or self.account is None:
+            return
+        account = self.server.enter(name)
+        if account is None:
+            self._leave()
+            self._abort()
+            return
+        self.account.forget(self)
+        self.server.accounts.leave(self.account)
+        self.account = account
+        account.silent(self, self.server.clock.seconds())

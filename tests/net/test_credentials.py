@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Any
 from unittest import skipUnless
 
+from OpenSSL import crypto
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.net.credentials import Peer, ownerOf, peerOf, peerText
+from muxd.net.credentials import (
+    Peer,
+    machineOf,
+    nameOf,
+    ownerOf,
+    ownerOfSocket,
+    peerOf,
+    peerText,
+)
 
 
 @dataclass
@@ -100,3 +109,45 @@ class PeerTests(SynchronousTestCase):
             ):
                 self.assertEqual(ownerOf(Transport(sock, address)), owner)
         self.assertEqual(ownerOf(None), "unknown")
+
+    def test_ownerOfSocket(self) -> None:
+        """
+        So are those of which there is only a descriptor, which stays open.
+        """
+        ours = self.pair()
+        self.assertEqual(ownerOfSocket(ours.fileno(), socket.AF_UNIX), os.getuid())
+        ours.getsockname()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.assertEqual(ownerOfSocket(server.fileno(), socket.AF_INET), "unknown")
+            with socket.create_connection(server.getsockname()) as client:
+                self.assertEqual(ownerOfSocket(client.fileno(), socket.AF_INET), "127.0.0.1")
+                client.getpeername()
+        self.assertEqual(ownerOfSocket(-1, socket.AF_UNIX), "unknown")
+
+    def test_machines(self) -> None:
+        """
+        A machine has all addresses of its network of IPv6, and those of IPv4 in two spellings.
+        """
+        for host, machine in (
+            ("192.0.2.7", "192.0.2.7"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+            ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+            ("fe80::1%eth0", "fe80::1%eth0"),
+            ("::1", "::1"),
+            (":no:", ":no:"),
+        ):
+            self.assertEqual(machineOf(host), machine)
+
+    def test_name(self) -> None:
+        """
+        With TLS it is the name in the certificate that was shown, if one was.
+        """
+        shown = crypto.X509()
+        shown.get_subject().CN = "farm 1\n"
+        for certificate, name in ((shown, "CN=farm 1?"), (None, None)):
+            transport = Transport(None, UNIXAddress(None))
+            transport.getPeerCertificate = lambda it=certificate: it  # type: ignore[attr-defined]
+            self.assertEqual(nameOf(transport), name)
+        self.assertIsNone(nameOf(Transport(None, UNIXAddress(None))))

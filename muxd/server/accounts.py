@@ -1,0 +1,201 @@
+# -*- test-case-name: tests.server.test_accounts -*-
+"""
+What the clients of each user have: connections, streams, places among the listeners.
+
+A user is a user of this machine; over TCP an address, and with TLS the name in a client's
+certificate (L{muxd.net.credentials.ownerOf}).  Each may have so much, more than any farm of phones
+needs, so that one that takes all it can get leaves the others theirs.
+
+Where the process may have few open files, a user may not have all of them.  B{Silent}
+connections, which say nothing and wait for nothing, need not be refused: when files are short,
+the one that has been silent for the longest goes, of the user with the most connections.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from enum import Enum
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from muxd.limits import Limits
+from muxd.server.states import State
+
+
+class SilentClient(Protocol):
+    """
+    A client that says nothing.
+    """
+
+    def dropSilent(self) -> None:
+        """
+        Disconnect.
+        """
+
+
+class Use(Enum):
+    """
+    What a client has its connection for.
+
+    @cvar NONE: It has said nothing, or all is said.
+    @cvar REQUEST: Something is being done for it.
+    @cvar STREAM: A stream, or a Connect that has no answer yet.
+    @cvar LISTENER: Events.
+    """
+
+    NONE = "none"
+    REQUEST = "request"
+    STREAM = "stream"
+    LISTENER = "listener"
+
+
+USES: dict[State, Use] = {
+    State.COMMAND: Use.NONE,
+    State.WAITING: Use.REQUEST,
+    State.CONNECTING: Use.STREAM,
+    State.CONNECTED: Use.STREAM,
+    State.LISTENING: Use.LISTENER,
+    State.CLOSING: Use.NONE,
+    State.CLOSED: Use.REQUEST,
+}
+"""By state; one that is gone is silent no longer."""
+
+
+class Account:
+    """
+    What the clients of one user have.
+
+    @ivar owner: The user.
+    @ivar connections: All connections.
+    @ivar streams: Those that are streams, or are to become one.
+    @ivar listeners: Those that listen.
+    """
+
+    __slots__ = ("_silent", "connections", "listeners", "owner", "streams")
+
+    def __init__(self, owner: Hashable) -> None:
+        self.owner = owner
+        self.connections = 0
+        self.streams = 0
+        self.listeners = 0
+        self._silent: OrderedDict[SilentClient, float] = OrderedDict()
+
+    def silent(self, client: SilentClient, now: float) -> None:
+        """
+        A client has said something, or has come, and is silent from now on.
+        """
+        self._silent[client] = now
+        self._silent.move_to_end(client)
+
+    def forget(self, client: SilentClient) -> None:
+        """
+        A client is silent no longer.  Harmless for one that is not.
+        """
+        self._silent.pop(client, None)
+
+    def uses(self, client: SilentClient, before: State, after: State, now: float) -> None:
+        """
+        A client goes from one state to another.
+        """
+        was, becomes = USES[before], USES[after]
+        if was is Use.STREAM:
+            self.streams -= becomes is not Use.STREAM
+        elif was is Use.LISTENER:
+            self.listeners -= 1
+        else:
+            self._silent.pop(client, None)
+        if becomes is Use.STREAM:
+            self.streams += was is not Use.STREAM
+        elif becomes is Use.LISTENER:
+            self.listeners += 1
+        elif becomes is Use.NONE:
+            self.silent(client, now)
+
+    def longestSilent(self, since: float) -> SilentClient | None:
+        """
+        The client that has been silent for the longest, if it has been so since some time.
+        """
+        for client, began in self._silent.items():
+            return client if began <= since else None
+        return None
+
+
+class Accounts:
+    """
+    The accounts of all users that have a connection.
+
+    @ivar mostStreams: Streams that each user may have.
+    @ivar mostListeners: Listeners that each may have.
+    """
+
+    def __init__(self, clock: IReactorTime, limits: Limits) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._accounts: dict[Hashable, Account] = {}
+        self.share(None)
+
+    def share(self, descriptors: int | None) -> None:
+        """
+        Leave an eighth of all descriptors that clients may have to other users, in whatever way
+        one uses its own; C{None} if there is no such limit.
+        """
+        limits = self._limits
+        self.mostStreams, self.mostListeners = limits.streamsPerUser, limits.listenersPerUser
+        if descriptors is not None:
+            self.mostStreams = min(self.mostStreams, max(1, descriptors * 5 // 8))
+            self.mostListeners = min(self.mostListeners, max(1, descriptors // 4))
+
+    def __len__(self) -> int:
+        """
+        How many users there are.
+        """
+        return len(self._accounts)
+
+    def sizes(self) -> dict[Hashable, tuple[int, int, int]]:
+        """
+        Connections, streams and listeners of each user.
+        """
+        return {
+            each.owner: (each.connections, each.streams, each.listeners)
+            for each in self._accounts.values()
+        }
+
+    def enter(self, owner: Hashable) -> Account | None:
+        """
+        A client has come.
+
+        @return: Its user's account; C{None} if that has too many connections already.
+        """
+        account = self._accounts.get(owner)
+        if account is None:
+            account = self._accounts[owner] = Account(owner)
+        elif account.connections >= self._limits.connectionsPerUser:
+            return None
+        account.connections += 1
+        return account
+
+    def leave(self, account: Account) -> None:
+        """
+        A client has gone.
+        """
+        account.connections -= 1
+        if not account.connections:
+            del self._accounts[account.owner]
+
+    def dropSilent(self) -> bool:
+        """
+        Have the longest silent client go, of the user with the most connections.
+
+        @return: Whether there was one that has been silent for long enough.
+        """
+        if not self._accounts:
+            return False
+        greediest = max(self._accounts.values(), key=lambda account: account.connections)
+        client = greediest.longestSilent(self._clock.seconds() - self._limits.leastSilence)
+        if client is None:
+            return False
+        greediest.forget(client)
+        client.dropSilent()
+        return True
