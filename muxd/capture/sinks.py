@@ -3,8 +3,8 @@
 Where captures go: a file, or a stream whose reader may be slow.
 
 Each holds a bounded number of bytes that have nowhere to go yet, and tells how many more it
-has room for.  A file is written in a thread, as a disk may take its time; a stream is a
-push producer for its transport.
+has room for.  A file is written in a thread, as a disk may take its time; a stream says
+itself when it takes no more, and when it does again.
 """
 
 from __future__ import annotations
@@ -13,14 +13,10 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConsumer, IPushProducer
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from zope.interface import implementer
-
-T = TypeVar("T")
 
 MODE = 0o600
 """Payloads are private: a file of them is its owner's alone."""
@@ -172,34 +168,49 @@ class FileSink:
             self._size += wanted
 
 
-@implementer(IPushProducer)
-class StreamSink:
+class Stream(Protocol):
     """
-    The transport of a reader, or what writes to one, such as an answer of HTTP.
+    A stream to a reader.
     """
 
-    def __init__(
-        self,
-        consumer: Any,
-        limit: int,
-        gone: Callable[[], object],
-        finish: Callable[[], object] = lambda: None,
-    ) -> None:
+    @property
+    def hasRoom(self) -> bool:
         """
-        @param consumer: Provides C{IConsumer}.
+        Whether more should be written now.
+        """
+
+    def write(self, data: bytes) -> None:
+        """
+        Send more.
+        """
+
+    def finish(self) -> None:
+        """
+        There is no more to come.
+        """
+
+
+class StreamSink:
+    """
+    A stream whose reader may be slow, and may go.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """
         @param limit: How many bytes may wait for the reader.
-        @param gone: Called when it has gone by itself.
-        @param finish: Called after the last byte.
         """
-        self._consumer: IConsumer | None = consumer
+        self._stream: Stream | None = None
         self._limit = limit
-        self._gone = gone
-        self._finish = finish
         self._blocks: deque[bytes] = deque()
         self._waiting = 0
-        self._isPaused = False
         self._ending: Deferred[None] | None = None
-        consumer.registerProducer(self, True)
+
+    def begin(self, stream: Stream) -> None:
+        """
+        Write to a stream, from the first block on.
+        """
+        self._stream = stream
+        self.resumed()
 
     def room(self) -> int:
         """
@@ -211,13 +222,13 @@ class StreamSink:
         """
         See L{PacketSink}.
         """
-        if self._consumer is None or self._ending is not None:
+        if self._ending is not None:
             return
-        if self._isPaused:
+        if self._stream is not None and self._stream.hasRoom and not self._blocks:
+            self._stream.write(data)
+        else:
             self._blocks.append(data)
             self._waiting += len(data)
-        else:
-            self._consumer.write(data)
 
     def end(self) -> Deferred[None]:
         """
@@ -225,44 +236,37 @@ class StreamSink:
         """
         if self._ending is None:
             self._ending = Deferred()
-            self._checkEnd()
+            self.resumed()
         return self._ending
 
-    def pauseProducing(self) -> None:
+    def resumed(self) -> None:
         """
-        The reader is slow.
+        The reader takes more.
         """
-        self._isPaused = True
-
-    def resumeProducing(self) -> None:
-        """
-        It takes more.
-        """
-        self._isPaused = False
-        blocks = self._blocks
-        while blocks and not self._isPaused and self._consumer is not None:
+        stream, blocks = self._stream, self._blocks
+        if stream is None:
+            return
+        while blocks and stream.hasRoom:
             data = blocks.popleft()
             self._waiting -= len(data)
-            self._consumer.write(data)
-        self._checkEnd()
+            stream.write(data)
+        if self._ending is not None and not blocks:
+            self._stream = None
+            stream.finish()
+            self._fire()
 
-    def stopProducing(self) -> None:
+    def gone(self) -> None:
         """
-        It has gone.
+        The reader has gone: nothing waits for it.
         """
-        self._consumer = None
+        self._stream = None
         self._blocks.clear()
         self._waiting = 0
         if self._ending is None:
-            self._ending = succeed(None)
-            self._gone()
-        elif not self._ending.called:
-            self._ending.callback(None)
+            self._ending = Deferred()
+        self._fire()
 
-    def _checkEnd(self) -> None:
-        if self._ending is None or self._blocks or self._consumer is None:
-            return
-        consumer, self._consumer = self._consumer, None
-        consumer.unregisterProducer()
-        self._finish()
-        self._ending.callback(None)
+    def _fire(self) -> None:
+        assert self._ending is not None
+        if not self._ending.called:
+            self._ending.callback(None)

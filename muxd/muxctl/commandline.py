@@ -116,6 +116,10 @@ def _command(name: str) -> Command:
             return useRecord
         case "connect":
             return connectPort
+        case "capture":
+            from muxd.muxctl.capture import capture
+
+            return capture
         case "status":
             from muxd.muxctl.status import showStatus
 

@@ -23,6 +23,7 @@ examples:
   muxctl connect --linger 1 7 <in   the same with the C daemon (see connect --help)
   ssh -o ProxyCommand='muxctl -u UDID connect 22' root@phone
   muxctl record show UDID           the pair record, without its private keys
+  muxctl capture -w - | wireshark -k -i -    what programs and phones say, as they say it
   muxctl relay 22:2222              port 22 of the phone as localhost:2222
 
 exit status:
@@ -190,6 +191,19 @@ def _addRecord(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _addCapture(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-p", "--port", type=_port, metavar="PORT", help="this TCP port of phones, not all"
+    )
+    parser.add_argument(
+        "-w",
+        "--write",
+        metavar="FILE",
+        default="-",
+        help="where to; - is standard output, which is the default",
+    )
+
+
 def _addConnect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("port", metavar="PORT", type=_port, help="a TCP port of the phone")
     parser.add_argument(
@@ -228,6 +242,7 @@ _COMMANDS = {
     "status": ("show what the daemon is doing", _addNothing),
     "buid": ("print the identity of the daemon's host", _addNothing),
     "record": ("show or delete a pair record", _addRecord),
+    "capture": ("write what phones and programs say to each other, for Wireshark", _addCapture),
     CONNECT: ("join standard input and output to a port of a phone", _addConnect),
     "completion": ("print what makes a shell complete our words", _addCompletion),
     RELAY: ("make ports of phones ports of this machine (relay --help)", _addNothing),

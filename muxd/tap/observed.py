@@ -15,6 +15,7 @@ from twisted.internet.endpoints import quoteStringArgument
 from muxd.description import Description
 from muxd.net.socketfile import CannotListen
 from muxd.service import MuxService
+from muxd.status.capture import CaptureResource
 from muxd.status.server import StatusServer, beside
 
 OFF = "none"
@@ -73,6 +74,7 @@ class ObservedService(MuxService):
         if status is not None:
             try:
                 self.status = StatusServer(reactor, self, status.description)
+                self.status.addResource("capture", CaptureResource(self))
             except ValueError as error:
                 raise ValueError(f"--status: {error}") from error
 

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, execute
-from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from muxd.capture.sinks import FileSink, StreamSink
 
@@ -193,43 +191,34 @@ class FileSinkTests(SynchronousTestCase):
         self.assertEqual(self.path.read_bytes(), b"")
 
 
-class SlowConsumer:
+class SlowStream:
     """
-    A consumer that takes some bytes, and then pauses its producer.
+    A stream that takes some bytes, and then has no room.
     """
 
     def __init__(self, takes: int) -> None:
         self.takes = takes
         self.taken = b""
-        self.producer: Any = None
+        self.isFinished = False
 
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
+    @property
+    def hasRoom(self) -> bool:
         """
-        Keep it.
+        Whether it has not taken all that it takes.
         """
-        assert streaming
-        self.producer = producer
-
-    def unregisterProducer(self) -> None:
-        """
-        Forget it.
-        """
-        self.producer = None
+        return len(self.taken) < self.takes
 
     def write(self, data: bytes) -> None:
         """
-        Take it; perhaps it was the last for a while.
+        Take it.
         """
         self.taken += data
-        if len(self.taken) >= self.takes:
-            self.producer.pauseProducing()
 
-    def take(self, count: int) -> None:
+    def finish(self) -> None:
         """
-        Take more.
+        Note it.
         """
-        self.takes += count
-        self.producer.resumeProducing()
+        self.isFinished = True
 
 
 class StreamSinkTests(SynchronousTestCase):
@@ -241,64 +230,68 @@ class StreamSinkTests(SynchronousTestCase):
         """
         One that takes five bytes to begin with.
         """
-        self.reader = SlowConsumer(5)
-        self.told: list[str] = []
-        self.sink = StreamSink(
-            self.reader, 20, lambda: self.told.append("gone"), lambda: self.told.append("finish")
-        )
+        self.stream = SlowStream(5)
+        self.sink = StreamSink(20)
 
-    def test_interface(self) -> None:
+    def take(self, count: int) -> None:
         """
-        It is a producer for its reader.
+        Take so many bytes more.
         """
-        verifyObject(IPushProducer, self.sink)
+        self.stream.takes += count
+        self.sink.resumed()
 
     def test_slow(self) -> None:
         """
-        What the reader does not take waits, and takes room.
+        What the reader does not take waits, in its order, and takes room.
         """
-        for each in (b"aaa", b"bbb", b"ccc", b"ddd"):
+        self.sink.write(b"aaa")
+        self.assertEqual(self.sink.room(), 17)
+        self.sink.begin(self.stream)
+        for each in (b"bbb", b"ccc", b"ddd"):
             self.sink.write(each)
-        self.assertEqual((self.reader.taken, self.sink.room()), (b"aaabbb", 14))
-        self.reader.take(3)
-        self.assertEqual((self.reader.taken, self.sink.room()), (b"aaabbbccc", 17))
-        self.reader.take(1000)
+        self.assertEqual((self.stream.taken, self.sink.room()), (b"aaabbb", 14))
+        self.take(3)
+        self.assertEqual((self.stream.taken, self.sink.room()), (b"aaabbbccc", 17))
+        self.take(1000)
         self.sink.write(b"eee")
-        self.assertEqual((self.reader.taken, self.sink.room()), (b"aaabbbcccdddeee", 20))
+        self.assertEqual((self.stream.taken, self.sink.room()), (b"aaabbbcccdddeee", 20))
 
     def test_end(self) -> None:
         """
         The end waits until the reader has everything.
         """
+        self.sink.begin(self.stream)
         for each in (b"aaaaa", b"bbb"):
             self.sink.write(each)
         ended = self.sink.end()
         self.assertNoResult(ended)
         self.sink.write(b"late")
-        self.reader.take(1000)
+        self.take(1000)
         self.successResultOf(ended)
-        self.assertEqual((self.reader.taken, self.told), (b"aaaaabbb", ["finish"]))
-        self.assertIsNone(self.reader.producer)
+        self.assertEqual((self.stream.taken, self.stream.isFinished), (b"aaaaabbb", True))
         self.assertIs(self.sink.end(), ended)
 
     def test_gone(self) -> None:
         """
-        A reader that goes is told of, and what is written then is forgotten.
+        What is written for a reader that has gone is forgotten.
         """
+        self.sink.begin(self.stream)
         for each in (b"aaaaa", b"bbb"):
             self.sink.write(each)
-        self.sink.stopProducing()
+        self.sink.gone()
         self.sink.write(b"ccc")
-        self.assertEqual((self.told, self.sink.room()), (["gone"], 20))
+        self.assertEqual((self.stream.taken, self.sink.room()), (b"aaaaa", 20))
         self.successResultOf(self.sink.end())
+        self.sink.resumed()
+        self.assertFalse(self.stream.isFinished)
 
     def test_goneAtEnd(self) -> None:
         """
         One that goes before it has everything ends the wait for it.
         """
+        self.sink.begin(self.stream)
         for each in (b"aaaaa", b"bbb"):
             self.sink.write(each)
         ended = self.sink.end()
-        self.sink.stopProducing()
+        self.sink.gone()
         self.successResultOf(ended)
-        self.assertEqual(self.told, [])

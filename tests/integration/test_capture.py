@@ -6,9 +6,12 @@ What a daemon captures, as Wireshark sees it: C{tshark} reads the files.
 from __future__ import annotations
 
 import random
+import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 from tests.integration.conversation import PATIENCE
 from tests.integration.daemon import Daemon, DaemonTestCase
@@ -117,3 +120,66 @@ class CaptureTests(DaemonTestCase):
         sent, received = self.followed(file, self.numbers(file, LOCKDOWN)[-1])
         self.assertIn(b"QueryType", sent)
         self.assertIn(b"com.apple.mobile.lockdown", received)
+
+    def test_live(self) -> None:
+        """
+        C{muxctl capture} is read by Wireshark's way of reading pipes while things are said,
+        phones that come meanwhile included; one to a file is whole when it is interrupted.
+        """
+        daemon = self.startDaemon(phones=2)
+        [udid, other] = sorted(daemon.devices(2))
+        file = daemon.directory / "echo.pcapng"
+        to = self.muxctl(daemon, "capture", "-u", udid, "-p", str(ECHO), "-w", str(file))
+        assert to.stderr is not None
+        self.assertIn(b"capturing to", to.stderr.readline())
+        live = self.muxctl(daemon, "capture")
+        fields = ("-e", "frame.interface_name", "-e", "tcp.dstport", "-e", "frame.comment")
+        reader = subprocess.Popen(
+            [self.tool("tshark"), "-n", "-l", "-i", "-", "-T", "fields", *fields],
+            stdin=live.stdout,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.addCleanup(self.finish, reader)
+        # Its child reads the pipe until that ends.
+        self.addCleanup(self.finish, live)
+        assert reader.stdout is not None
+        self.waitFor(daemon, "captures what each phone says")
+        data = random.Random(4).randbytes(SIZE)
+        self.echo(daemon, data)
+        self.output(daemon, "ideviceinfo", "-u", other)
+        seen = []
+        for line in reader.stdout:
+            seen.append(line.rstrip("\n").split("\t"))
+            if seen[-1][0] == other and "ideviceinfo" in seen[-1][2]:
+                break
+        self.assertIn(udid, [name for name, *_ in seen])
+        self.assertIn(str(ECHO), [port for _, port, _ in seen])
+        to.send_signal(signal.SIGINT)
+        self.assertEqual(to.wait(PATIENCE), 0)
+        [echo] = self.numbers(file, ECHO)
+        self.assertEqual(self.followed(file, echo), (data, data))
+        self.assertEqual(self.tshark(file, "-Y", f"!(tcp.port == {ECHO})"), "")
+        file.unlink()
+
+    def muxctl(self, daemon: Daemon, *words: str) -> subprocess.Popen[bytes]:
+        """
+        Start C{muxctl}; it is ended after the test.
+        """
+        process = subprocess.Popen(
+            [sys.executable, "-m", "muxd.muxctl", *words],
+            env=daemon.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self.addCleanup(self.finish, process)
+        return process
+
+    def finish(self, process: subprocess.Popen[Any]) -> None:
+        """
+        End a process, and close what leads to it.
+        """
+        process.kill()
+        process.communicate(timeout=PATIENCE)

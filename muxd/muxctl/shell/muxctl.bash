@@ -16,7 +16,7 @@ _muxctl_phones() {
 _muxctl() {
     local current=$2 previous=$3 command='' action='' words='' i
     local -a daemon=()
-    local commands='list watch wait listeners status buid record connect completion relay'
+    local commands='list watch wait listeners status buid record capture connect completion relay'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
@@ -29,7 +29,7 @@ _muxctl() {
                     ((i += 2))
                 done
                 ;;
-            -u | --udid | --status | --timeout | --count | -w | --wait | --linger) ((i++)) ;;
+            -u | --udid | --status | --timeout | --count | -w | --wait | --linger | -p | --port | --write) ((i++)) ;;
             -*) ;;
             *)
                 if [[ -z $command ]]; then
@@ -42,11 +42,11 @@ _muxctl() {
     done
     case $previous in
         -u | --udid) words=$(_muxctl_phones "${daemon[@]}") ;;
-        -s | --socket | --status)
+        -s | --socket | --status | --write)
             COMPREPLY=($(compgen -f -- "$current"))
             return
             ;;
-        --timeout | --count | -w | --wait | --linger) return ;;
+        --timeout | --count | -w | --wait | --linger | -p | --port) return ;;
         *)
             case $current:$command:$action in
                 -*) words=$(_muxctl_options $command) ;;
