@@ -59,8 +59,11 @@ from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.localport import LocalPort
+from muxd.net.loopreactor import onLoop
+from muxd.net.packetmemory import PacketMemory
 from muxd.net.pipe import Pipe, PipeEnd, PipeState
 from muxd.net.serverstrings import Place
+from muxd.net.sockets import READ_SIZE
 from muxd.ratelimit import RateLimit
 
 
@@ -83,6 +86,7 @@ class RelayedConnection(Pipe):
         ended: Callable[[RelayedConnection, Failure], None],
         watch: HangUpWatch | None = None,
         halfClosed: HalfClosedWatch | None = None,
+        memory: PacketMemory | None = None,
     ) -> None:
         """
         @param to: Where the second end is to be connected.
@@ -91,8 +95,9 @@ class RelayedConnection(Pipe):
         @param ended: Called once, when both ends have gone, with the reason.
         @param watch: Looks at clients that are not read from.
         @param halfClosed: Looks at peers that have finished sending.
+        @param memory: As in L{Pipe}.
         """
-        super().__init__(clock, flushTimeout, self._isOver, buffer, watch, halfClosed)
+        super().__init__(clock, flushTimeout, self._isOver, buffer, watch, halfClosed, memory)
         self.client = client
         self.began = clock.seconds()
         self.joined = False
@@ -212,6 +217,7 @@ class RelayService(Service):
     Routes that are open while it runs.
 
     @ivar reactor: What all of it lives on.
+    @ivar sockets: The same for what has sockets, which its event loop watches if it has one.
     @ivar accepted: How many connections have come.
     @ivar refused: How many of them were closed at once, as there were too many.
     @ivar failed: How many could not be connected to where they were meant to go.
@@ -238,6 +244,7 @@ class RelayService(Service):
         self.failed = 0
         self.connections: set[RelayedConnection] = set()
         self.reactor = reactor
+        self.sockets = onLoop(reactor)
         self._limits = limits
         self.buffer = buffer
         self._trouble = RateLimit(reactor, self._summarise)
@@ -246,6 +253,7 @@ class RelayService(Service):
         self._throttle = AcceptThrottle(reactor, limits)
         self._throttle.ports = self._endpoints
         self._hangUps = HangUpWatch(reactor, limits.flushTimeout)
+        self._memory = PacketMemory(READ_SIZE)
         self._halfClosed = HalfClosedWatch(reactor, limits.halfCloseGrace, limits.flushTimeout)
         self._open = False
 
@@ -326,7 +334,7 @@ class RelayService(Service):
         to = route.to
         if isinstance(to, str):
             try:
-                to = clientFromString(self.reactor, to)
+                to = clientFromString(self.sockets, to)
             except (ValueError, TypeError, LookupError) as error:
                 raise ValueError(f"cannot connect to {route.to!r}: {error}") from error
         place = _Place(route, to, route.destination or str(route.to))
@@ -337,7 +345,7 @@ class RelayService(Service):
 
     def _endpoint(self, listen: IStreamServerEndpoint | str) -> RelayEndpoint:
         if isinstance(listen, str):
-            return RelayEndpoint.fromDescription(self.reactor, listen)
+            return RelayEndpoint.fromDescription(self.sockets, listen)
         return RelayEndpoint(listen, repr(listen), None)
 
     def _listen(self, place: _Place) -> None:
@@ -353,7 +361,7 @@ class RelayService(Service):
             return endpoint
 
         def listenAt(address: str, port: int) -> RelayEndpoint:
-            return listen(RelayEndpoint.atAddress(self.reactor, address, port))
+            return listen(RelayEndpoint.atAddress(self.sockets, address, port))
 
         where = place.route.listen
         if isinstance(where, LocalPort):
@@ -389,6 +397,7 @@ class RelayService(Service):
             partial(self._ended, endpoint),
             self._hangUps,
             self._halfClosed,
+            self._memory,
         )
         self.connections.add(connection)
         return connection

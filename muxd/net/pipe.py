@@ -46,7 +46,9 @@ from zope.interface import implementer
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch, WatchedProducer, descriptorOf, hangUp, hasHungUp, peerOf
 from muxd.net.nodelay import sendAtOnceOver
+from muxd.net.packetmemory import PacketMemory
 from muxd.net.peers import Presence
+from muxd.net.pump import Pumps, canPump
 from muxd.net.sockets import Consumer, consumerOf, letGo
 
 LOOKS = 4
@@ -235,6 +237,7 @@ class Pipe:
         buffer: int | None = None,
         watch: HangUpWatch | None = None,
         halfClosed: HalfClosedWatch | None = None,
+        memory: PacketMemory | None = None,
     ) -> None:
         """
         @param flushTimeout: Seconds in which an end that is closed must have taken
@@ -248,6 +251,8 @@ class Pipe:
             that is not read.
         @param halfClosed: Looks whether a peer that has finished sending has gone; None
             to wait for it in any case.
+        @param memory: What goes from socket to socket may go through it; None for
+            nothing.
         """
         self.state = PipeState.WAITING
         self.buffer = buffer
@@ -260,6 +265,8 @@ class Pipe:
         self._closed = closed
         self._watch = watch
         self._halfClosed = halfClosed
+        self._memory = memory
+        self._pumps: Pumps | None = None
         self._reason: Failure | None = None
         self._deadline: IDelayedCall | None = None
 
@@ -277,6 +284,8 @@ class Pipe:
         for one in (end, end.peer):
             assert one.consumer is not None
             one.consumer.registerProducer(self._producer(one.peer), True)
+        if self._memory is not None and canPump(end) and canPump(end.peer):
+            self._pumps = Pumps(end, end.peer, self._memory)
         end.peer.joinable.resumeProducing()
 
     def _producer(self, end: PipeEnd) -> Any:
@@ -345,6 +354,9 @@ class Pipe:
         """
         Let the other end deliver what it has, and close it.
         """
+        if self._pumps is not None:
+            self._pumps.stop()
+            self._pumps = None
         end.transport = None
         end.consumer = None
         if self._watch is not None:

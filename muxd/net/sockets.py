@@ -132,6 +132,13 @@ class SocketWriter:
         transport.registerProducer(self, False)
         self._isBusy = not isEmpty
 
+    @property
+    def isBusy(self) -> bool:
+        """
+        Whether the transport has something, so that all has to go through it.
+        """
+        return self._isBusy
+
     def offer(self, data: bytes | memoryview) -> int:
         """
         Send what the socket takes, and leave nothing to the transport.
@@ -152,8 +159,14 @@ class SocketWriter:
             count = self.offer(data)
             if count == len(data):
                 return
-            self._isBusy = True
             data = data[count:]
+        self.leave(data)
+
+    def leave(self, data: bytes) -> None:
+        """
+        Leave to the transport what the socket does not take.
+        """
+        self._isBusy = True
         self._transport.write(data)
         self._pending += len(data)
         if self._pending > self.limit and not self._isPaused and self._producer is not None:

@@ -203,10 +203,11 @@ def takeTurns() -> None:
     sys.setswitchinterval(TAKING_TURNS)
 
 
-def waitForPhones(reactor: object) -> None:
+def waitOnLoop(reactor: object) -> None:
     """
-    Have the reactor wait where phones and their clients are served, which costs it no
-    turn for them then (L{muxd.net.eventloop}); where it cannot, all stays as it is.
+    Have the reactor wait on its event loop, where the bytes of phones and of their clients
+    are moved, which costs it no turn then (L{muxd.net.eventloop}); where it cannot, all stays
+    as it is.
     """
     loop = loopOf(reactor)
     if loop is not None and not loop.goAround():

@@ -26,11 +26,13 @@ from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.selection import Network
 from muxd.limits import LIMITS
 from muxd.net.localport import LocalPort, localAddresses
+from muxd.net.loopreactor import onLoop
 from muxd.relay import BUFFER, RelayEndpoint, RelayService, Route
 from muxd.tap.forwards import FORWARD, eachForward, forwards
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions, graceFromOption
 from muxd.tap.phoneports import PhonePorts
+from muxd.tap.process import waitOnLoop
 
 MOST_KILOBYTES = 1 << 20
 
@@ -213,7 +215,9 @@ Examples:
         return [
             Route(
                 LocalPort(one.local, addresses),
-                UsbmuxClientEndpoint(self.reactor, one.remote, udid, access, network=network),
+                UsbmuxClientEndpoint(
+                    onLoop(self.reactor), one.remote, udid, access, network=network
+                ),
                 f"port {one.remote} of {udid or 'the only phone'}",
                 udid,
                 one.remote,
@@ -262,12 +266,12 @@ Examples:
 
     def _access(self) -> DaemonAccess:
         if self["socket"] is None:
-            return daemonAccess(self.reactor, environ=os.environ)
+            return daemonAccess(onLoop(self.reactor), environ=os.environ)
         try:
             address: Address = parseAddress(self["socket"])
         except InvalidAddress as error:
             raise usage.UsageError(f"--socket: {error}") from None
-        return accessAt(self.reactor, address)
+        return accessAt(onLoop(self.reactor), address)
 
     def _pairs(self) -> list[Route]:
         return [Route(listen, to) for listen, to in self["pairs"]]
@@ -290,6 +294,7 @@ class TcprelayService(ProcessMaster, RelayService):
         Listen, and look for phones if every one is to have a port.
         """
         super().startService()
+        waitOnLoop(self.reactor)
         for ports in self.phonePorts:
             ports.startService()
 

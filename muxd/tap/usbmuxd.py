@@ -25,7 +25,7 @@ from muxd.tap.master import ProcessMaster
 from muxd.tap.observed import ObservedService, StatusPlace
 from muxd.tap.options import CommandOptions, graceFromOption
 from muxd.tap.pidlock import PidLock, isPlaceOfC, withstandSignals
-from muxd.tap.process import collectLess, takeTurns, waitForPhones
+from muxd.tap.process import collectLess, takeTurns, waitOnLoop
 from muxd.tap.servicemanager import ServiceManager
 
 T = TypeVar("T")
@@ -358,7 +358,7 @@ class UsbmuxdService(ProcessMaster, LockedService, CapturingService, ObservedSer
         super().startService()
         collectLess()
         takeTurns()
-        waitForPhones(self.reactor)
+        waitOnLoop(self.reactor)
         self.reactor.callWhenRunning(self.manager.ready)
 
     def stopService(self) -> Deferred[None]:

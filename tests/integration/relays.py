@@ -24,7 +24,11 @@ BULK = 256 * MIB
 class RelayCase(DaemonTestCase):
     """
     What tests of relays need.
+
+    @cvar runnerOptions: For C{twistd}.
     """
+
+    runnerOptions: tuple[str, ...] = ()
 
     def startRelay(self, daemon: Daemon, *words: str) -> int:
         """
@@ -34,7 +38,7 @@ class RelayCase(DaemonTestCase):
         """
         relay = self.makeDaemon()
         self.relay = relay
-        relay.run("tcprelay", "--socket", daemon.socket, *words)
+        relay.run(*self.runnerOptions, "tcprelay", "--socket", daemon.socket, *words)
         return int(self.waitFor(relay, r"listening on 127\.0\.0\.1:(\d+)")[1])
 
     def startPhone(self, **settings: str) -> Daemon:

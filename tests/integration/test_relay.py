@@ -132,6 +132,14 @@ class TransferTests(RelayCase):
                 self.assertNotIn("Traceback", output)
 
 
+class OtherReactorTests(TransferTests):
+    """
+    The same where the reactor has no event loop of ours.
+    """
+
+    runnerOptions = ("--reactor=poll",)
+
+
 class ChangeTests(RelayCase):
     """
     A relay outlives phones and daemons.

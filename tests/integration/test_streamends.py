@@ -28,10 +28,12 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from muxd import relay as relaying
 from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.limits import Limits
 from muxd.net.halfclosed import LOOK
 from muxd.net.listening import ListeningEndpoint
+from muxd.net.loopreactor import onLoop
 from muxd.relay import RelayService, Route
 from muxd.service import MuxService
 from muxd.testing import BudgetTransport, FakeDevice
@@ -141,12 +143,15 @@ class StreamEndTests(TestCase):
         port = placeOf(daemon._places.listening[1])
         ways = []
         for name, via in ("unix", f"unix:path={path}"), ("tcp", f"tcp:host=127.0.0.1:port={port}"):
-            endpoint = UsbmuxClientEndpoint(reactor, PORT, via=via)
-            relay = RelayService(reactor, [Route(LOOPBACK, endpoint)], limits=limits)
-            relay.startService()
-            self.addCleanup(maybeDeferred, relay.stopService)
-            to = HostnameEndpoint(reactor, "127.0.0.1", placeOf(relay._endpoints[0]))
-            ways += [Way(name, endpoint), Way(f"relay to {name}", to, relay)]
+            ways.append(Way(name, UsbmuxClientEndpoint(reactor, PORT, via=via)))
+            for kind, sockets in ("relay", onLoop(reactor)), ("relay off the loop", reactor):
+                self.patch(relaying, "onLoop", lambda reactor, sockets=sockets: sockets)
+                endpoint = UsbmuxClientEndpoint(sockets, PORT, via=via)
+                relay = RelayService(reactor, [Route(LOOPBACK, endpoint)], limits=limits)
+                relay.startService()
+                self.addCleanup(maybeDeferred, relay.stopService)
+                to = HostnameEndpoint(reactor, "127.0.0.1", placeOf(relay._endpoints[0]))
+                ways.append(Way(f"{kind} to {name}", to, relay))
         return phone, ways, daemon
 
     async def streams(

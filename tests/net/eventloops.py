@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from twisted.internet.task import Clock
+
 from muxd.net.eventloop import EventLoop
 
 
@@ -36,6 +38,16 @@ class ReactorAround:
         Watch it no more.
         """
         self.readers.discard(reader)
+
+
+class ClockAround(ReactorAround, Clock):
+    """
+    One that has the time as well.
+    """
+
+    def __init__(self) -> None:
+        ReactorAround.__init__(self)
+        Clock.__init__(self)
 
 
 def closeReactor(reactor: Any) -> None:
