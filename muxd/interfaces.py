@@ -153,6 +153,35 @@ class IFirstLook(Interface):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceHealth:
+    """
+    How a source is, for operators.
+
+    @ivar library: What it finds devices with, such as a version of libusb; "" for nothing.
+    @ivar engine: What moves their packets.
+    @ivar problem: Why it can find no device at all, and what to do about it, in one line;
+        "" if it can.
+    @ivar troubles: The same for single devices that cannot be used.
+    """
+
+    library: str = ""
+    engine: str = ""
+    problem: str = ""
+    troubles: tuple[str, ...] = ()
+
+
+class ISourceHealth(Interface):
+    """
+    What a source provides that can tell how it is.
+    """
+
+    def health() -> SourceHealth:
+        """
+        How it is now; asked by an operator, or every few seconds by a supervisor.
+        """
+
+
 class IDeviceSourceParser(Interface):
     """
     A plugin that makes sources from descriptions such as C{usb:poll=2}.

@@ -255,6 +255,22 @@ class MuxService(Service):
         """
         return self._places.listening
 
+    def trustOf(self, device: IDevice) -> str:
+        """
+        How far preflight has got with a device, such as C{trusted} or C{waiting} (for a tap on
+        its screen); "" where there is none.
+        """
+        stage = None if self._preflights is None else self._preflights.stageOf(device)
+        return "" if stage is None else stage.value
+
+    def recordsObstacle(self) -> Deferred[str]:
+        """
+        Look whether pair records could be written.
+
+        @return: fires with why not, and what to do about it; with "" if nothing is seen.
+        """
+        return self._records.run(self._store.obstacle)
+
     @property
     def socketPaths(self) -> list[str]:
         """

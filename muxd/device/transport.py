@@ -258,6 +258,13 @@ class SessionTransport:
     # What it is
 
     @property
+    def protocol(self) -> IProtocol | None:
+        """
+        What uses the session; None when it has ended.
+        """
+        return self._protocol
+
+    @property
     def state(self) -> SessionState:
         """
         Where the session is in its life.

@@ -88,6 +88,42 @@ UNKNOWN = "unknown"
 """The owner of what nothing is known of."""
 
 
+def peerOfDescriptor(descriptor: int) -> Peer | None:
+    """
+    The process at the other end of a socket that is known by its descriptor.
+
+    @return: C{None} if the kernel does not tell.
+    """
+    try:
+        borrowed = socket.socket(fileno=descriptor)
+    except (OSError, ValueError):
+        return None
+    try:
+        return peerOf(borrowed)
+    finally:
+        borrowed.detach()
+
+
+def addressOfDescriptor(descriptor: int) -> str:
+    """
+    The address at the other end of a TCP socket that is known by its descriptor; "" if it
+    has none.
+    """
+    try:
+        borrowed = socket.socket(fileno=descriptor)
+    except (OSError, ValueError):
+        return ""
+    try:
+        if borrowed.family not in (socket.AF_INET, socket.AF_INET6):
+            return ""
+        host, port = borrowed.getpeername()[:2]
+    except OSError:
+        return ""
+    finally:
+        borrowed.detach()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def ownerOf(transport: object) -> Hashable:
     """
     Whose the other end of a transport is, to be compared with others: the user's number on

@@ -137,6 +137,12 @@ class EventBroadcaster:
             del self._listeners[listener]
             self._listenerList = None
 
+    def listeners(self) -> list[Listener]:
+        """
+        All of them, the one that has listened for the longest first.
+        """
+        return list(self._listeners)
+
     def deviceListBody(self) -> bytes:
         """
         The body of the answer to C{ListDevices}, made once per change.

@@ -18,6 +18,7 @@ from muxd.limits import Limits
 from muxd.lockdown.pairing import MakeRecord
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.server.preflight import Preflight, PreflightContext
+from muxd.server.preflightmachine import Stage
 from muxd.server.registry import DeviceRegistry
 
 IBRIDGE = 0x8600
@@ -107,6 +108,13 @@ class PreflightReceiver:
         Another host has paired with it.
         """
         self._registry.devicePaired(device)
+
+    def stageOf(self, device: IDevice) -> Stage | None:
+        """
+        How far a device's preflight has got; None if it has none.
+        """
+        preflight = self._preflights.get(id(device))
+        return None if preflight is None else preflight.stage
 
     def recordSaved(self, udid: str) -> None:
         """

@@ -193,6 +193,32 @@ class PairRecordStore:
             self._trouble(error)
             raise OSError(ENOENT, f"cannot be written: {error}", name) from error
 
+    def obstacle(self) -> str:
+        """
+        Look quickly, and without writing, whether records could be written.
+
+        @return: Why not, and what to do about it; "" if there is no obstacle to be seen.
+        """
+        path = self.directory.path
+        while not os.path.isdir(path):
+            parent = os.path.dirname(path)
+            if parent == path:
+                break
+            path = parent
+        try:
+            if not os.access(path, os.W_OK | os.X_OK):
+                return (
+                    f"pair records cannot be written to {self.directory.path}:"
+                    " let this user write there, or choose another place with --config-dir"
+                )
+            free = os.statvfs(path).f_bavail
+        except (OSError, AttributeError):
+            # Windows has no statvfs; else it is gone just now.
+            return ""
+        if not free:
+            return f"the disk of {self.directory.path} is full: make room for pair records"
+        return ""
+
     def check(self) -> bool:
         """
         See whether records and the host's identity could be written, and the

@@ -5,6 +5,7 @@ The devices that are here, and the numbers that clients know them by.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -39,7 +40,12 @@ class DeviceRegistry:
 
     _log = Logger()
 
-    def __init__(self, firstID: int = 1) -> None:
+    def __init__(self, firstID: int = 1, now: Callable[[], float] = time.time) -> None:
+        """
+        @param now: Seconds since 1970.
+        """
+        self._now = now
+        self._since: dict[int, float] = {}
         self.proofs = 0
         self._nextID = firstID
         self._attached: dict[int, AttachedDevice] = {}
@@ -64,6 +70,7 @@ class DeviceRegistry:
         if attached is None:
             return
         del self._attached[attached.deviceID]
+        del self._since[attached.deviceID]
         wasHidden = attached.deviceID in self._hidden
         self._hidden.discard(attached.deviceID)
         self._unproved.discard(attached.deviceID)
@@ -120,6 +127,7 @@ class DeviceRegistry:
         attached = AttachedDevice(self._nextID, device)
         self._nextID += 1
         self._attached[attached.deviceID] = attached
+        self._since[attached.deviceID] = self._now()
         self._byDevice[id(device)] = attached
         self.proofs += 1
         if not proved:
@@ -174,6 +182,12 @@ class DeviceRegistry:
         All devices, visible or hidden, in the order of their numbers.
         """
         return list(self._attached.values())
+
+    def since(self, deviceID: int) -> float:
+        """
+        When a device that is here was attached, in seconds since 1970.
+        """
+        return self._since[deviceID]
 
     def isHidden(self, deviceID: int) -> bool:
         """

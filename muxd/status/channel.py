@@ -266,6 +266,13 @@ class StatusSite(Site):
         A request was answered, which is worth no line.
         """
 
+    @property
+    def connections(self) -> int:
+        """
+        How many clients are connected.
+        """
+        return len(self._channels)
+
     def admit(self, channel: StatusChannel) -> bool:
         """
         A client is there.

@@ -12,10 +12,11 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.serverstrings import forOwnerAlone
@@ -23,7 +24,11 @@ from muxd.service import MuxService
 from muxd.status.actions import Action, ActionResource
 from muxd.status.answers import RequestError, StatusResource, answer
 from muxd.status.channel import StatusSite
+from muxd.status.events import Events, EventsResource
+from muxd.status.logtail import LogResource, LogTail
+from muxd.status.metrics import MetricsResource
 from muxd.status.overview import Overview
+from muxd.status.troubles import Troubles
 from muxd.status.visitors import Doorkeeper
 
 SUFFIX = ".status"
@@ -39,6 +44,7 @@ class StatusServer(Service):
     @ivar site: All connections.
     @ivar overview: What C{/api/status} tells.
     @ivar isOpen: Whether it listens.
+    @ivar logTail: The end of the log.
     """
 
     _log = Logger()
@@ -61,8 +67,9 @@ class StatusServer(Service):
         """
         self._reactor = reactor
         self._limits = limits = service.limits
-        self.overview = Overview(service, now)
         self._listening = ListeningEndpoint.fromDescription(reactor, forOwnerAlone(place), limits)
+        self.overview = Overview(service, reactor, now, self._watched)
+        self.logTail = LogTail()
         self.isOpen = False
         self._retry: IDelayedCall | None = None
         self._actions: dict[str, Action] = {}
@@ -71,7 +78,11 @@ class StatusServer(Service):
         self._root.putChild(b"api", self._api)
         self._root.putChild(b"health", Question(lambda: {"status": "ok"}))
         self._api.putChild(b"", Question(self._contents))
+        self._root.putChild(b"ready", ReadyResource(self.overview.troubles, reactor))
+        self._root.putChild(b"metrics", MetricsResource(self.overview))
         self.addResource("status", Question(self.overview.values))
+        self.addResource("events", EventsResource(Events(self.overview, reactor)))
+        self.addResource("log", LogResource(self.logTail, reactor))
         name = names()
         self.site = StatusSite(
             self._root, reactor, limits, Doorkeeper((name, name.partition(".")[0]))
@@ -143,6 +154,8 @@ class StatusServer(Service):
         if not self.isOpen:
             self.privilegedStartService()
         super().startService()
+        globalLogPublisher.addObserver(self.logTail)
+        self.overview.heartbeat.start()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -152,12 +165,24 @@ class StatusServer(Service):
         """
         super().stopService()
         self.isOpen = False
+        globalLogPublisher.removeObserver(self.logTail)
+        self.overview.heartbeat.stop()
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
         closed = self._listening.close()
         self.site.disconnect()
         return closed
+
+    def _watched(self) -> dict[str, tuple[int, int]]:
+        """
+        Limits of our own.
+        """
+        site, limits = self.site, self._limits
+        return {
+            "connections to the status socket": (site.connections, limits.statusConnections),
+            "streams from the status socket": (site.streams, limits.statusStreams),
+        }
 
     def _acceptFailed(self, error: OSError) -> None:
         """
@@ -170,6 +195,35 @@ class StatusServer(Service):
     def _resume(self) -> None:
         self._retry = None
         self._listening.resume()
+
+
+class ReadyResource(StatusResource):
+    """
+    C{/ready}: 200 if the daemon can do its work, and 503 with the reasons if not.
+    """
+
+    isLeaf = True
+
+    def __init__(self, troubles: Troubles, clock: IReactorTime) -> None:
+        super().__init__()
+        self._troubles = troubles
+        self._clock = clock
+
+    def render_GET(self, request: Request) -> Any:
+        """
+        Look, which may take a moment.
+        """
+        gone: list[Failure] = []
+        request.notifyFinish().addErrback(gone.append)
+
+        def looked(problems: list[str]) -> None:
+            if not gone:
+                values = {"status": "not ready" if problems else "ready", "problems": problems}
+                request.write(answer(request, values, 503 if problems else 200))
+                request.finish()
+
+        self._troubles.whyNotReady(self._clock).addCallback(looked)
+        return NOT_DONE_YET
 
 
 class Question(StatusResource):

@@ -104,6 +104,7 @@ class Discovery:
     """
     The search for phones.
 
+    @ivar problem: Why USB devices cannot be listed at present, if they cannot.
     @param callFromThread: How to call the listener.
     @param loadBackend: Makes a pyusb backend with a new libusb context.
     @param bus: The bus as the system shows it.
@@ -138,6 +139,7 @@ class Discovery:
         self._lastOpened = -SHORTEST_REOPEN
         self._failures = 0
         self._failureReported = False
+        self.problem = ""
         self._waitReported = False
         self._stopping = Event()
         self._thread: Thread | None = None
@@ -175,6 +177,15 @@ class Discovery:
         # If a phone was opened just now, there is a look soon anyway.
         if self._seconds() >= self._lastOpened + SHORTEST_REOPEN:
             self._bus.wake()
+
+    def troubles(self) -> list[str]:
+        """
+        Why phones that are there cannot be opened, one line each.
+        """
+        return [
+            f"the phone at bus {bus} address {address} cannot be opened: {text}"
+            for (bus, address), text in sorted(self._troubles.reported().items())
+        ]
 
     def pollNow(self) -> None:
         """
@@ -437,6 +448,8 @@ class Discovery:
         self._backend = None
         self._failures += 1
         patient = not isinstance(error, LibraryError) and self._failures <= TOLERATED_FAILURES
+        if not patient:
+            self.problem = str(error)
         if not patient and not self._failureReported:
             self._failureReported = True
             self._report(
@@ -450,6 +463,7 @@ class Discovery:
             self._report(self._log.info, "USB devices can be listed again")
         self._failures = 0
         self._failureReported = False
+        self.problem = ""
 
     def _report(self, log: Callable[..., object], text: str, **fields: object) -> None:
         """

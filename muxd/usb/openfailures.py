@@ -81,6 +81,17 @@ class OpenFailures:
         trouble = self._troubles.pop(location, None)
         return trouble is not None and bool(trouble.reported)
 
+    def reported(self) -> dict[Location, str]:
+        """
+        Why those cannot be opened of which it has been said, by where they are.  May be
+        called in any thread.
+        """
+        return {
+            location: trouble.reported
+            for location, trouble in tuple(self._troubles.items())
+            if trouble.reported
+        }
+
     def keepOnly(self, locations: frozenset[Location]) -> None:
         """
         Forget all others.

@@ -18,7 +18,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.interfaces import IDeviceReceiver, IDeviceSource, IFirstLook
+from muxd.interfaces import (
+    IDeviceReceiver,
+    IDeviceSource,
+    IFirstLook,
+    ISourceHealth,
+    SourceHealth,
+)
 from muxd.limits import LIMITS, Limits
 from muxd.usb.attached import AttachedPhone
 from muxd.usb.discovery import Discovery
@@ -36,7 +42,7 @@ DEVICE_NODES = "/dev/bus/usb"
 """Where Linux has the files that USB devices are opened by."""
 
 
-@implementer(IDeviceSource, IFirstLook)
+@implementer(IDeviceSource, IFirstLook, ISourceHealth)
 class USBSource(Service):
     """
     Finds phones, agrees with each on a protocol version, and attaches it.
@@ -149,6 +155,27 @@ class USBSource(Service):
         if self._discovery is not None:
             self._discovery.pollNow()
 
+    def health(self) -> SourceHealth:
+        """
+        See L{ISourceHealth}.
+        """
+        engines = usableEngines(self._settings.engine)
+        problem, troubles = "", []
+        if self._discovery is not None:
+            problem = self._discovery.problem
+            troubles = self._discovery.troubles()
+        if not problem and self._library and self._lacksNodes():
+            problem = f"{DEVICE_NODES} is missing; in a container, pass it in"
+        return SourceHealth(
+            library=self._library,
+            engine=engines[0] if engines else "",
+            problem=problem,
+            troubles=tuple(troubles),
+        )
+
+    def _lacksNodes(self) -> bool:
+        return sys.platform == "linux" and not os.path.isdir(DEVICE_NODES)
+
     def whenLooked(self) -> Deferred[None]:
         """
         See L{IFirstLook}: a phone that answers is attached by then.
@@ -175,7 +202,7 @@ class USBSource(Service):
         if not self._library:
             # There is none, which discovery says, or needs to be none.
             return
-        if sys.platform == "linux" and not os.path.isdir(DEVICE_NODES):
+        if self._lacksNodes():
             self._log.warn(
                 "{library}: {directory} is missing, so no phone can be opened; in a container,"
                 " pass it in (-v {directory}:{directory}, with the rules for its devices)",

@@ -17,11 +17,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.net.credentials import (
     Peer,
+    addressOfDescriptor,
     machineOf,
     nameOf,
     ownerOf,
     ownerOfSocket,
     peerOf,
+    peerOfDescriptor,
     peerText,
 )
 
@@ -83,6 +85,26 @@ class PeerTests(SynchronousTestCase):
         with socket.socket() as tcp:
             for sock in (tcp, closed, None, object()):
                 self.assertIsNone(peerOf(sock))
+
+    def test_descriptor(self) -> None:
+        """
+        A socket may be known by its descriptor alone, which stays open.
+        """
+        ours = self.pair()
+        self.assertEqual(peerOfDescriptor(ours.fileno()), peerOf(ours))
+        self.assertEqual(addressOfDescriptor(ours.fileno()), "")
+        with open("/dev/null") as file:
+            self.assertIsNone(peerOfDescriptor(file.fileno()))
+            self.assertEqual(addressOfDescriptor(file.fileno()), "")
+        self.assertIsNone(peerOfDescriptor(-1))
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listening,
+            socket.create_connection(listening.getsockname()) as client,
+        ):
+            port = listening.getsockname()[1]
+            self.assertEqual(addressOfDescriptor(client.fileno()), f"127.0.0.1:{port}")
+            self.assertIsNone(peerOfDescriptor(client.fileno()))
+            self.assertGreaterEqual(client.fileno(), 0)
 
     def test_text(self) -> None:
         """

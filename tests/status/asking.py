@@ -107,6 +107,8 @@ class StatusTestCase(SynchronousTestCase):
         (source,) = self.service.sources
         assert isinstance(source, Source)
         self.source = source
+        # The phone of this source has no lockdownd that could be asked.
+        self.patch(self.server.overview.details, "of", lambda attached: {})
         self.log = EventLoggingObserver()
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)

@@ -341,8 +341,10 @@ class EnumerationTests(DiscoveryTestCase):
         self.poll()
         [line] = self.logged("error")
         self.assertIn("install it", line)
+        self.assertEqual("install it", self.discovery.problem)
         self.poll(3)
         self.assertEqual(1, len(self.logged("error")))
+        self.assertEqual("", self.discovery.problem)
         self.assertEqual([SERIAL], self.serials())
 
 

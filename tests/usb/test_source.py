@@ -14,7 +14,7 @@ from twisted.logger import LogLevel
 from twisted.python.filepath import FilePath
 from zope.interface.verify import verifyObject
 
-from muxd.interfaces import IDevice, IDeviceSource, IFirstLook
+from muxd.interfaces import IDevice, IDeviceSource, IFirstLook, ISourceHealth
 from muxd.limits import LIMITS
 from muxd.phone.bus.descriptors import MUX_IN, OLD_SERIAL
 from muxd.phone.bus.handles import OpenableAttachment
@@ -41,6 +41,7 @@ class USBSourceTests(SourceTestCase):
         It is a source.
         """
         verifyObject(IDeviceSource, self.source)
+        verifyObject(ISourceHealth, self.source)
         self.assertEqual("usb", self.source.description)
 
     def test_attach(self) -> None:
@@ -52,6 +53,29 @@ class USBSourceTests(SourceTestCase):
         self.assertEqual(UDID, device.identity.udid)
         self.assertEqual([], self.receiver.detached)
         self.assertEqual(1, len(self.logged(f"{UDID} answers at bus 1", LogLevel.debug)))
+
+    def test_health(self) -> None:
+        """
+        It can be asked what it looks for phones with, and what is wrong.
+        """
+        nodes = FilePath(self.mktemp())
+        self.patch(sources, "DEVICE_NODES", nodes.path)
+        self.patch(sys, "platform", "linux")
+        self.attach()
+        self.source._library = "libusb 1.0.99 (/x)"
+        health = self.source.health()
+        self.assertEqual((health.library, health.engine), ("libusb 1.0.99 (/x)", "threads"))
+        self.assertIn(f"{nodes.path} is missing", health.problem)
+        nodes.makedirs()
+        self.assertEqual((self.source.health().problem, health.troubles), ("", ()))
+        assert self.source._discovery is not None
+        self.source._discovery.problem = "install libusb"
+        self.source._discovery._troubles.failed((3, 7), "may not")
+        health = self.source.health()
+        self.assertEqual(health.problem, "install libusb")
+        self.assertEqual(
+            health.troubles, ("the phone at bus 3 address 7 cannot be opened: may not",)
+        )
 
     def test_introduction(self) -> None:
         """
