@@ -70,14 +70,6 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _addressed(place: str | IStreamServerEndpoint | ListeningAddress) -> ListeningAddress:
-    if isinstance(place, ListeningAddress):
-        return place
-    if isinstance(place, str):
-        return ListeningAddress.fromString(place)
-    return ListeningAddress(place)
-
-
 class MuxService(Service):
     """
     usbmuxd, as a service of any Twisted application.
@@ -133,7 +125,7 @@ class MuxService(Service):
             recordSaved=self._preflights.recordSaved if self._preflights else None,
         )
         self._places = ListeningPlaces(reactor, self._factory, limits)
-        self._places.set(map(_addressed, listen))
+        self._places.set(map(ListeningAddress.of, listen))
         self._open = False
         intake = DeviceIntake(self.registry, self._preflights or self.registry, self._records)
         receiver = self._taps = CaptureTaps(reactor, intake, self._capturing)
@@ -311,7 +303,7 @@ class MuxService(Service):
         @raise ValueError: A description is wrong: nothing has changed.
         @raise CannotListen: A place cannot be opened: nothing has changed.
         """
-        self._places.change([_addressed(place) for place in listen])
+        self._places.change([ListeningAddress.of(place) for place in listen])
 
     def refuseClients(self) -> None:
         """

@@ -51,6 +51,25 @@ class ListeningAddress:
         """
         return cls(*splitView(description))
 
+    @classmethod
+    def of(cls, place: str | IStreamServerEndpoint | ListeningAddress) -> ListeningAddress:
+        """
+        From whatever names a place.
+
+        @raise ValueError: What is said of a view is wrong.
+        """
+        if isinstance(place, ListeningAddress):
+            return place
+        return cls.fromString(place) if isinstance(place, str) else cls(place)
+
+    @property
+    def path(self) -> str | None:
+        """
+        The file of a UNIX socket; None if it is not known to be one.
+        """
+        kind, where = (*addressOf(self.place), "")[:2] if isinstance(self.place, str) else ("", "")
+        return where if kind == "unix" else None
+
     @property
     def key(self) -> Hashable:
         """

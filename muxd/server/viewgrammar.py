@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from muxd.description import Description
-from muxd.identity import Selection, joinPorts, nearest
+from muxd.identity import Selection, canonicalUDID, joinPorts, nearest
 from muxd.net.serverstrings import gidOf, uidOf
-from muxd.server.view import ALL_PORTS, COMMANDS, EVERYTHING, Peers, View
+from muxd.server.view import ALL_COMMANDS, ALL_PORTS, COMMANDS, EVERYTHING, Peers, View
 
 Labels = Mapping[str, Selection]
 
@@ -142,24 +142,39 @@ def splitView(
     @raise ValueError: What is said of a view is wrong, or no clients could be told by it.
     """
     parsed = Description.fromString(description)
-    kind = parsed.name.lower()
     positional, keywords = joinPorts(parsed.positional, parsed.keywords, ("only", "deny"))
-    given = {key: value.split(",") for key, value in keywords.items() if key in _PARSERS}
-    rest = {key: value for key, value in keywords.items() if key not in (*_PARSERS, VIEW)}
+    given = {key: value.split(",") for key, value in keywords.items() if key in (*_PARSERS, VIEW)}
+    rest = {key: value for key, value in keywords.items() if key not in given}
     try:
         for key in rest.keys() - _OF_ENDPOINTS:
             if hint := nearest(key, (*OPTIONS, VIEW)):
                 raise ValueError(f"there is no {key!r}{hint}")
-        if not given and VIEW not in keywords:
+        if not given:
             return description, None
         plain = str(Description(parsed.name, positional, rest))
-        if VIEW in keywords:
-            if given:
-                raise ValueError(f"{VIEW}= names a whole view: put {next(iter(given))}= there")
-            return plain, _fit(kind, _viewNamed(keywords[VIEW], views or {}))
-        return plain, _fit(kind, NamedView(viewFromWords(given, labels or {}), f"of {plain}", True))
+        return plain, viewAt(plain, given, labels or {}, views or {})
     except ValueError as error:
         raise ValueError(f"cannot listen on {description!r}: {error}") from None
+
+
+def viewAt(
+    place: str, given: Mapping[str, Sequence[str]], labels: Labels, views: Mapping[str, View]
+) -> NamedView:
+    """
+    The view of a listening address.
+
+    @param place: The description of its endpoint alone.
+    @param given: Words, by option; C{view} names a whole view.
+    @raise ValueError: What is said of a view is wrong, or no clients could be told by it.
+    """
+    if VIEW not in given:
+        named = NamedView(viewFromWords(given, labels), f"of {place}", True)
+    elif len(given) > 1:
+        other = next(option for option in given if option != VIEW)
+        raise ValueError(f"{VIEW}= names a whole view: put {other}= there")
+    else:
+        named = _viewNamed(",".join(given[VIEW]), views)
+    return _fit(Description.fromString(place).name.lower(), named)
 
 
 def _viewNamed(name: str, views: Mapping[str, View]) -> NamedView:
@@ -181,3 +196,37 @@ def _fit(kind: str, named: NamedView) -> NamedView:
     if peers.certificates and kind not in _TLS:
         raise ValueError("certificate: only clients of ssl: show certificates")
     return named
+
+
+def describeView(view: View) -> str:
+    """
+    A view in the words of its options, for people.
+    """
+    names = {message: name for name, message in COMMANDS.items()}
+    peers = view.peers
+    words: dict[str, Iterable[object]] = {
+        "only": _phones(view.only),
+        "deny": _phones(view.deny),
+        "commands": [] if view.commands == ALL_COMMANDS else map(names.__getitem__, view.commands),
+        "ports": [] if view.ports == ALL_PORTS else map(_range, view.ports),
+        "uid": peers.uids,
+        "gid": peers.gids,
+        "program": peers.programs,
+        "certificate": peers.certificates,
+    }
+    said = {option: sorted(map(str, each)) for option, each in words.items()}
+    parts = [f"{option} {', '.join(each)}" for option, each in said.items() if each]
+    return "; ".join(parts) or "everything"
+
+
+def _phones(selection: Selection) -> list[str]:
+    return [
+        *map(canonicalUDID, selection.udids),
+        *(f"port:{port}" for port in selection.ports),
+        *(f"port:{hub}.*" for hub in selection.hubs),
+        *map(str.lower, selection.types),
+    ]
+
+
+def _range(ports: range) -> str:
+    return str(ports[0]) if len(ports) == 1 else f"{ports[0]}-{ports[-1]}"

@@ -123,6 +123,18 @@ class ScriptOptions(usage.Options):
         """
         self.daemon += ["--status", endpoint]
 
+    def opt_config(self, path: str) -> None:
+        """
+        A file with options, views, labels and limits; read again at SIGHUP.
+        """
+        self.daemon += ["--config", os.path.abspath(path)]
+
+    def opt_check_config(self) -> None:
+        """
+        Print what would run, and exit.
+        """
+        self.daemon.append("--check-config")
+
     def opt_no_preflight(self) -> None:
         """
         List phones at once, and do not ask them for their trust.

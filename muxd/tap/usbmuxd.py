@@ -6,26 +6,35 @@ C{twistd usbmuxd}: the daemon's options, and the service made of them.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+import sys
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import fields, replace
+from getopt import getopt
 from typing import Any, TypeVar
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import quoteStringArgument
+from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.logger import LogLevel
 from twisted.python import usage
 from twisted.python.runtime import platform
 
 from muxd.description import Description
-from muxd.limits import LIMITS
-from muxd.service import MuxService
+from muxd.limits import LIMITS, Limits
+from muxd.server.places import ListeningAddress
+from muxd.server.viewgrammar import describeView
+from muxd.service import MuxService, defaultConfigDir
 from muxd.sources import sourceParsers
 from muxd.tap.capturefile import CapturingService, captureFromOption
+from muxd.tap.configuration import LISTEN, NO_FILE, Configuration
 from muxd.tap.master import ProcessMaster
 from muxd.tap.observed import ObservedService, StatusPlace
 from muxd.tap.options import CommandOptions, graceFromOption
 from muxd.tap.pidlock import PidLock, isPlaceOfC, withstandSignals
 from muxd.tap.process import collectLess, takeTurns, waitOnLoop
+from muxd.tap.reloading import Reloaded, ReloadingService
 from muxd.tap.servicemanager import ServiceManager
 
 T = TypeVar("T")
@@ -64,11 +73,19 @@ _ELSEWHERE = {
 }
 
 
+_OF_THE_COMMAND_LINE = frozenset({"config", "check-config", "help", "version"})
+"""What makes no sense in a configuration file."""
+
+_WHERE = (LISTEN, "socket")
+
+
 class Options(CommandOptions):
     """
     What can be said about the daemon.
 
     @ivar service: The service, once everything has been said.
+    @ivar words: The command line.
+    @ivar configuration: What the configuration file says.
     """
 
     synopsis = "[options]"
@@ -78,6 +95,11 @@ class Options(CommandOptions):
 
     def __init__(self) -> None:
         super().__init__()
+        self.words: list[str] = []
+        self.configuration = NO_FILE
+        self._typed: dict[str, Any] = {}
+        self["config"] = None
+        self["check-config"] = False
         self["listen"] = []
         self["source"] = []
         self["config-dir"] = None
@@ -161,6 +183,20 @@ class Options(CommandOptions):
         """
         self["status"] = endpoint
 
+    def opt_config(self, path: str) -> None:
+        """
+        A file with options, and with views, labels and limits; what is said here counts more.
+        It is read again at SIGHUP.
+        """
+        # twistd may change the working directory before it is read again.
+        self["config"] = os.path.abspath(path)
+
+    def opt_check_config(self) -> None:
+        """
+        Print what would run, and exit; with status 1 if something is wrong.
+        """
+        self["check-config"] = True
+
     def opt_no_preflight(self) -> None:
         """
         List phones at once, and do not ask them for their trust.
@@ -194,6 +230,13 @@ class Options(CommandOptions):
                 return f"; {remedy}"
         return ""
 
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """
+        See L{CommandOptions.parseOptions}; the words are kept, to be understood again.
+        """
+        self.words = list(sys.argv[1:] if options is None else options)
+        super().parseOptions(self.words)
+
     def postOptions(self) -> None:
         """
         Build the service: it is here that a wrong value can still be answered
@@ -202,38 +245,106 @@ class Options(CommandOptions):
         @raise usage.UsageError: A value is wrong.
         """
         self.chooseReactor()
+        settings = self.settings()
         level = LogLevel.debug if self["verbose"] else LogLevel.info
         # twist has a log level, which -v lowers; twistd has none.
         if self.parent is not None and self.hasLogLevel and self["verbose"]:
             self.parent["logLevel"] = level
         try:
-            places = self._places()
-            self.service = UsbmuxdService(
-                self.reactor,
-                status=StatusPlace.chosen(self["status"], places),
-                listen=places,
-                sources=self._sources(),
-                configDir=self["config-dir"],
-                preflight=self["preflight"],
-                limits=replace(LIMITS, halfCloseGrace=self["grace"]),
-            )
+            self.service = UsbmuxdService(self.reactor, **settings)
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
+        if self["check-config"]:
+            print(describeSettings(settings))
+            sys.exit(0)
         self.service.captureFile = self["capture"]
         self.service.logLevel = None if self.hasLogLevel else level
+        if self["config"] is not None:
+            self.service.reread = self.reread
         if self["verbose"]:
             self.service.logConnects()
 
-    def _places(self) -> list[str]:
+    def settings(self) -> dict[str, Any]:
         """
-        Where clients connect.  With C{twistd}'s C{--gid} the sockets are that group's, which
-        C{mode=660} would shut out otherwise.
+        What a L{UsbmuxdService} is made of, from the command line and the configuration
+        file, which is read now.
+
+        @raise usage.UsageError: A value is wrong.
         """
-        places = self["listen"] or [TCP_ENDPOINT if platform.isWindows() else UNIX_ENDPOINT]
+        self._typed = deepcopy(dict(self))
+        if self["config"] is not None:
+            known = [name.rstrip("=") for name in self.longOpt]
+            keys = [name for name in known if name not in (LISTEN, *_OF_THE_COMMAND_LINE)]
+            self.configuration = Configuration.load(self["config"], keys)
+            self.configuration.tell(self, self._given())
+        try:
+            listen = self._places()
+            plain = [
+                place.place if isinstance(place, ListeningAddress) else place for place in listen
+            ]
+            return {
+                "status": StatusPlace.chosen(self["status"], [str(place) for place in plain]),
+                "listen": listen,
+                "sources": self._sources(),
+                "configDir": self["config-dir"],
+                "preflight": self["preflight"],
+                "limits": self._limits(),
+            }
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from error
+
+    def reread(self) -> dict[str, Any]:
+        """
+        What a service would be made of if the same command line was given now.
+
+        @raise usage.UsageError: A value is wrong.
+        """
+        fresh = type(self)()
+        fresh.parent, fresh.words = self.parent, self.words
+        # As it was understood then: the working directory may be another one by now.
+        fresh.update(deepcopy(self._typed))
+        return fresh.settings()
+
+    def _given(self) -> frozenset[str]:
+        """
+        The options of which the command line says something, by their whole names.
+        """
+        pairs, _ = getopt(self.words, self.shortOpt, self.longOpt)
+        names = {name.lstrip("-") for name, _ in pairs}
+        given = {self.synonyms.get(name, name).replace("_", "-") for name in names}
+        # They say the same in two ways.
+        return frozenset(given | set(_WHERE if given & set(_WHERE) else ()))
+
+    def _limits(self) -> Limits:
+        limits = self.configuration.limited(LIMITS)
+        isSaid = "grace" in self._given() or "grace" in self.configuration.options
+        return replace(limits, halfCloseGrace=self["grace"]) if isSaid else limits
+
+    def _places(self) -> list[str | ListeningAddress]:
+        """
+        Where clients connect: as the command line says, else as the file says, else where
+        they expect it.
+        """
+        listed = self.configuration.listen
+        if self._given() & set(_WHERE):
+            listed = None
+        typed: list[str] = self["listen"]
+        if listed is None and not typed:
+            typed = [TCP_ENDPOINT if platform.isWindows() else UNIX_ENDPOINT]
+        places = [*map(self.configuration.address, typed), *(listed or ())]
+        grouped = map(self._grouped, places)
+        return [str(one.place) if one.view is None else one for one in grouped]
+
+    def _grouped(self, address: ListeningAddress) -> ListeningAddress:
+        """
+        With C{twistd}'s C{--gid} the sockets are that group's, which C{mode=660} would shut
+        out otherwise.
+        """
         group = None if self.parent is None else self.parent.get("gid")
+        place = str(address.place)
         if group is None:
-            return list(places)
-        return [place + self._group(place, group) for place in places]
+            return address
+        return replace(address, place=place + self._group(place, group))
 
     def _group(self, place: str, group: int) -> str:
         parsed = Description.fromString(place)
@@ -297,6 +408,34 @@ def endpointFromAddress(address: str) -> str:
     return f"{kind}:{port}:interface={quoteStringArgument(host)}"
 
 
+def describeSettings(settings: Mapping[str, Any]) -> str:
+    """
+    What a service is made of, for people.
+    """
+    lines = []
+    for place in settings["listen"]:
+        address = ListeningAddress.of(place)
+        lines.append(f"listen     {address.place}")
+        if address.view is not None:
+            name = "" if address.view.isOfPlace else f" {address.view.name}"
+            lines.append(f"  view{name}: {describeView(address.view.view)}")
+    status = settings["status"]
+    limits = settings["limits"]
+    changed = [
+        f"{one.name} = {getattr(limits, one.name)}"
+        for one in fields(Limits)
+        if getattr(limits, one.name) != getattr(LIMITS, one.name)
+    ]
+    lines += [
+        f"status     {'none' if status is None else status.description}",
+        *(f"source     {source}" for source in settings["sources"]),
+        f"records    {settings['configDir'] or defaultConfigDir()}",
+        f"preflight  {'yes' if settings['preflight'] else 'no'}",
+        *(f"limit      {each}" for each in changed),
+    ]
+    return "\n".join(lines)
+
+
 class LockedService(MuxService):
     """
     The daemon, with the C daemon's lock where it has the C daemon's place.  An
@@ -324,6 +463,30 @@ class LockedService(MuxService):
             self.pidLock.release()
             raise
 
+    def changeListening(
+        self, listen: Iterable[str | IStreamServerEndpoint | ListeningAddress]
+    ) -> None:
+        """
+        Take the lock if the C daemon's place is among the new ones, and give it back if it
+        is no more.
+
+        @raise CannotListen: Another daemon has the lock, or the place; nothing has changed.
+        """
+        addresses = [ListeningAddress.of(place) for place in listen]
+        had = isPlaceOfC(self.socketPaths)
+        has = isPlaceOfC([one.path for one in addresses if one.path is not None])
+        if self.running and has and not had:
+            withstandSignals()
+            self.pidLock.take()
+        try:
+            super().changeListening(addresses)
+        except BaseException:
+            if not had:
+                self.pidLock.release()
+            raise
+        if not has:
+            self.pidLock.release()
+
     def stopService(self) -> Deferred[None]:
         """
         Stop, then give the lock back.
@@ -336,7 +499,9 @@ class LockedService(MuxService):
         return super().stopService().addBoth(release)
 
 
-class UsbmuxdService(ProcessMaster, LockedService, CapturingService, ObservedService):
+class UsbmuxdService(
+    ProcessMaster, ReloadingService, LockedService, CapturingService, ObservedService
+):
     """
     The daemon as the master of its process.
 
@@ -359,7 +524,18 @@ class UsbmuxdService(ProcessMaster, LockedService, CapturingService, ObservedSer
         collectLess()
         takeTurns()
         waitOnLoop(self.reactor)
+        self.reloadOnSignal()
         self.reactor.callWhenRunning(self.manager.ready)
+
+    def reload(self) -> Reloaded:
+        """
+        See L{ReloadingService.reload}; systemd is told.
+        """
+        self.manager.reloading()
+        try:
+            return super().reload()
+        finally:
+            self.manager.ready()
 
     def stopService(self) -> Deferred[None]:
         """
