@@ -172,7 +172,8 @@ class RefusalTests(UsbmuxdTestCase):
         """
         An unknown source is refused with those that there are.
         """
-        self.assertIn("known: simulated, usb", self.refused("-l", "tcp:1", "-s", "cupboard"))
+        refusal = self.refused("-l", "tcp:1", "-s", "cupboard")
+        self.assertIn("known: remote, simulated, usb", refusal)
 
     def test_malformedSource(self) -> None:
         """
