@@ -16,6 +16,7 @@ DEVELOPED := $(VENV)/.developed$(PURE)
 METADATA := setup.cfg setup.py pyproject.toml
 # Of what is compiled where there is a compiler; without one nothing fails.
 SOURCES := $(shell find muxd -name '*.pyx' -o -name '*.pxd')
+SOURCES += $(wildcard $(patsubst %.pxd,%.py,$(filter %.pxd,$(SOURCES))))
 SOCKET := run/usbmuxd.sock
 PORT ?= 27015
 SUMMARY := build/test-summary
@@ -76,14 +77,15 @@ ifneq ($(TESTS),)
 test: $(DEVELOPED)
 	@$(BIN)/python -m tests --jobs $(WORKERS) $(TESTS)
 else
-# All parts run even if one fails, so that one run tells everything.
+# All parts run even if one fails, so that one run tells everything.  In compiled code no
+# coverage can be seen: this is the pure build.
 test: $(DEVELOPED)
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=1; \
 	$(MAKE) --no-print-directory types || status=1; \
 	rm -f $(SUMMARY); mkdir -p $(dir $(SUMMARY)); \
 	$(BIN)/coverage erase; \
-	$(BIN)/python -m tests --jobs $(WORKERS) --coverage --summary $(SUMMARY) || status=1; \
+	MUXD_PURE=1 $(BIN)/python -m tests --jobs $(WORKERS) --coverage --summary $(SUMMARY) || status=1; \
 	$(BIN)/coverage combine --quiet; \
 	$(BIN)/coverage report --skip-covered || status=1; \
 	for package in $(COVERED); do \
@@ -166,7 +168,8 @@ $(INSTALLED): $(METADATA) $(SOURCES) | $(BIN)/pip
 	@touch $@
 
 $(DEVELOPED): $(METADATA) $(SOURCES) | $(BIN)/pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(if $(filter $(METADATA),$?),$(BIN)/python -m pip install --quiet --editable '.[dev]', \
+	    $(BIN)/python setup.py --quiet build_ext --inplace)
 	@touch $@ $(INSTALLED)
 
 $(FUZZED): $(METADATA) $(DEVELOPED)

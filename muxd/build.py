@@ -3,9 +3,9 @@
 The two builds: the innermost modules are compiled where there was a compiler when this
 was installed, and are ordinary Python everywhere else.
 
-A module that is compiled lies beside its twin in Python, and Python takes it first.  With
-C{MUXD_PURE=1} in the environment it takes the other, everywhere: all of them are
-compiled, or none.
+A module that is compiled lies beside its source or its twin in Python, and Python takes it
+first.  With C{MUXD_PURE=1} in the environment it takes the other, everywhere: all of them
+are compiled, or none.
 """
 
 from __future__ import annotations
@@ -66,16 +66,20 @@ def choose(environment: Mapping[str, str] = os.environ) -> None:
 
 def staleModules(directory: str) -> list[str]:
     """
-    List compiled code in a source tree that is older than what it was made of.
+    List compiled code in a source tree that is older than what it was made of, or missing
+    although there is other.
 
     @param directory: Where the package C{muxd} is.
     """
-    stale = []
+    stale, missing, isCompiled = [], [], False
     for place, _, files in os.walk(directory):
         for name in files:
             module, _, suffix = name.partition(".")
+            if suffix == "pxd" and module + EXTENSION_SUFFIXES[0] not in files:
+                missing.append(os.path.join(place, module + EXTENSION_SUFFIXES[0]))
             if f".{suffix}" not in EXTENSION_SUFFIXES:
                 continue
+            isCompiled = True
             made = os.path.getmtime(os.path.join(place, name))
             kinds = (".pyx", ".pxd") if f"{module}.pyx" in files else (".py", ".pxd")
             sources = [
@@ -83,7 +87,7 @@ def staleModules(directory: str) -> list[str]:
             ]
             if any(os.path.getmtime(source) > made for source in sources):
                 stale.append(os.path.join(place, name))
-    return sorted(stale)
+    return sorted(stale + missing if isCompiled else stale)
 
 
 def description() -> str:

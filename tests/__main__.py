@@ -113,7 +113,10 @@ def main(arguments: list[str]) -> int:
         return 2
     stale = staleModules(str(Path(muxd.__file__).parent))
     if stale and not isPureWanted(os.environ):
-        print(f"older than its source: {stale[0]}: make builds it anew; running the pure build")
+        print(
+            f"missing or older than its source: {stale[0]}: make builds it anew;"
+            " running the pure build"
+        )
         sys.stdout.flush()
         os.environ[VARIABLE] = "1"
         os.execv(sys.executable, [sys.executable, "-m", "tests", *arguments])

@@ -5,13 +5,14 @@ tree of their own, which is otherwise this one.
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,13 +87,13 @@ class SanitizedTree:
 
     path: Path
     environment: Mapping[str, str]
-    directory: tempfile.TemporaryDirectory[str] = field(repr=False)
 
 
 @cache
 def sanitizedTree() -> SanitizedTree:
     """
-    Build it, once for each process that asks.
+    Build it, where all processes find it that ask: what has not changed since is not
+    compiled again.
 
     @raise SkipTest: There is no compiler, no Cython, or no AddressSanitizer.
     """
@@ -100,14 +101,29 @@ def sanitizedTree() -> SanitizedTree:
     library = sanitizerLibrary(compiler)
     if find_spec("Cython") is None:
         missing("Cython is not installed")
-    directory = tempfile.TemporaryDirectory(prefix="sanitized-")
-    path = Path(directory.name)
+    made = hashlib.sha256((PROJECT / "setup.py").read_bytes()).hexdigest()[:8]
+    place = PROJECT / "build" / "sanitized"
+    path = place / f"{sys.implementation.cache_tag}-{made}"
+    path.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _renew(path)
+    return SanitizedTree(path, {"MUXD_PURE": "0", **sanitizing(library)})
+
+
+def _renew(path: Path) -> None:
+    """
+    Make a tree the same as ours, and compile what has changed.
+    """
     left = shutil.ignore_patterns("*.so", "__pycache__")
-    shutil.copytree(PROJECT / "muxd", path / "muxd", ignore=left)
+    shutil.copytree(
+        PROJECT / "muxd", path / "muxd", ignore=left, copy_function=_copy, dirs_exist_ok=True
+    )
     for name in ("setup.py", "setup.cfg", "pyproject.toml", "README.md"):
-        shutil.copy(PROJECT / name, path)
+        _copy(PROJECT / name, path / name)
     for name in ("tests", "bench", "twisted"):
-        (path / name).symlink_to(PROJECT / name)
+        if not (path / name).exists():
+            (path / name).symlink_to(PROJECT / name)
     options = "-fsanitize=address -fno-omit-frame-pointer"
     environment = {name: value for name, value in os.environ.items() if name != "MUXD_PURE"}
     built = subprocess.run(
@@ -119,6 +135,16 @@ def sanitizedTree() -> SanitizedTree:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    if built.returncode or not list(path.rglob("*.so")):
+    if built.returncode or not list((path / "muxd").rglob("*.so")):
         raise AssertionError(f"the compiled modules cannot be built:\n{built.stdout}")
-    return SanitizedTree(path, {"MUXD_PURE": "0", **sanitizing(library)}, directory)
+
+
+def _copy(source: str | Path, target: str | Path) -> None:
+    """
+    Copy a file that is not the same already: another process may be reading it there.
+    """
+    if os.path.exists(target):
+        before, after = os.stat(target), os.stat(source)
+        if (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
+            return
+    shutil.copy2(source, target)

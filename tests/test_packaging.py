@@ -300,10 +300,10 @@ class BuildTests(PackagingTestCase):
         """
         self.needCompiler()
         wheel = self.wheel()
-        self.assertEqual(compiledNames(wheel), set(twins.EVERYTHING))
+        self.assertEqual(compiledNames(wheel), {*twins.EVERYTHING, *twins.CORE})
         self.assertNotIn("-none-any", wheel.name)
         names = ZipFile(wheel).namelist()
-        for name in twins.EVERYTHING:
+        for name in (*twins.EVERYTHING, *twins.CORE):
             self.assertIn(f"{name.replace('.', '/')}.py", names)
         for name in names:
             self.assertFalse(name.endswith((".pyx", ".pxd", ".c")), name)
@@ -377,6 +377,9 @@ class BuildTests(PackagingTestCase):
         for name in twins.EVERYTHING:
             path = name.replace(".", "/")
             self.assertLessEqual({f"{path}.py", f"{path}.pyx", f"{path}.pxd"}, names)
+        for name in twins.CORE:
+            path = name.replace(".", "/")
+            self.assertLessEqual({f"{path}.py", f"{path}.pxd"}, names)
         self.assertIn("setup.py", names)
         self.assertEqual([name for name in names if name.endswith(".so")], [])
         self.install(archive)

@@ -21,6 +21,20 @@ MODULES = ("muxd.net.streams", "muxd.net.polling", "muxd.net.packetmemory")
 TRANSFERS = "muxd.usb.asynchronous.transfers"
 EVERYTHING = (*MODULES, TRANSFERS)
 
+CORE = (
+    "muxd.device.acknowledging",
+    "muxd.device.framing",
+    "muxd.device.muxer",
+    "muxd.device.outbound",
+    "muxd.device.session",
+    "muxd.device.socketend",
+    "muxd.device.window",
+    "muxd.device.windowsharing",
+    "muxd.usb.asynchronous.pacing",
+    "muxd.usb.asynchronous.writes",
+)
+"""What is compiled from the one source that there is."""
+
 PROJECT = Path(muxd.__file__).parent.parent
 
 

@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IProtocol, IProtocolFactory, IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from muxd.device.acknowledging import DelayedAcknowledgements
 from muxd.device.counters import Breach, MuxerCounters
@@ -73,7 +73,6 @@ class MuxerState(Enum):
     ENDED = "ended"
 
 
-@implementer(IPlacedPacketReceiver)
 class Muxer:
     """
     One phone's sessions on one link.
@@ -490,3 +489,7 @@ class Muxer:
                 Breach.COUNTER_GAP,
                 f"expected packet {(self._framing.received + 1) & COUNTER}, got {counter}",
             )
+
+
+# A compiled class takes no decorator.
+classImplements(Muxer, IPlacedPacketReceiver)

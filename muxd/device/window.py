@@ -7,8 +7,6 @@ Numbers are sequence numbers modulo 2^32; sizes are bytes.
 
 from __future__ import annotations
 
-HALF = 1 << 31
-
 
 class SendWindow:
     """
@@ -114,7 +112,7 @@ class ReceiveWindow:
         which means that something was lost.
         """
         distance = (self.expected - seq) & 0xFFFFFFFF
-        return distance if distance < HALF else distance - 0x100000000
+        return distance if distance < 0x80000000 else distance - 0x100000000
 
     def admits(self, count: int) -> bool:
         """

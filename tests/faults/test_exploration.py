@@ -5,8 +5,11 @@ likes.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.device import opening
 from muxd.device.session import Session
 from muxd.net.pipe import PipeEnd
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultKind, FaultPlan
@@ -138,13 +141,12 @@ class NoticingTests(SynchronousTestCase):
         Objects that something holds on to.
         """
         held = []
-        finish = Session._finish
 
-        def keep(session: Session, *arguments: object, **keywords: object) -> None:
-            held.append(session)
-            finish(session, *arguments, **keywords)  # type: ignore[arg-type]
+        def made(*arguments: Any) -> Session:
+            held.append(Session(*arguments))
+            return held[-1]
 
-        self.patch(Session, "_finish", keep)
+        self.patch(opening, "Session", made)
         self.assertNoticed("objects are left: {")
 
     def test_ports(self) -> None:

@@ -1,0 +1,19 @@
+from muxd.net.packetmemory cimport PacketMemory
+from muxd.device.framing cimport Framing
+from muxd.device.windowsharing cimport WindowSharing
+cimport cython
+
+cdef class Muxer:
+    cdef public object outbound, delayed, clock, label, limits, state, counters, phoneLog, times, observer
+    cdef public object _link, _ports, _ready, _handshakeTimer, _waiting, _lost
+    cdef public int version
+    cdef public PacketMemory _memory
+    cdef public Framing _framing
+    cdef public dict _sessions
+    cdef public list _touched
+    cdef object __weakref__
+    @cython.locals(counter=cython.longlong, framing=Framing)
+    cpdef _packetReceived(self, PacketMemory memory, long long start, long long size)
+    cpdef _segmentReceived(self, PacketMemory memory, long long start, long long size)
+    @cython.locals(sharing=WindowSharing)
+    cpdef touch(self, session, long long size)
