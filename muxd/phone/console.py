@@ -32,7 +32,7 @@ from muxd.limits import Limits
 from muxd.net.connections import Answering, Connections
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 from muxd.phone.pluggedphone import CannotNow, PluggedPhone
-from muxd.phone.usbip.commands import Errno
+from muxd.usbip.commands import Errno
 
 DONE = "ok"
 

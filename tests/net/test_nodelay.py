@@ -33,10 +33,10 @@ from muxd.net.listening import ListeningEndpoint
 from muxd.net.nodelay import sendAtOnce, sendAtOnceOver
 from muxd.phone.iphone import Phone
 from muxd.phone.service import PhoneService
-from muxd.phone.usbip.requests import DevlistRequest
 from muxd.relay import RelayService, Route
 from muxd.server.fastlane import LaneClient
 from muxd.service import MuxService
+from muxd.usbip.requests import DevlistRequest
 from tests.client.fakedaemon import PATIENCE
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"

@@ -18,9 +18,9 @@ from muxd.phone.console import HELP, VERBS, Console, ConsoleFactory
 from muxd.phone.iphone import FAREWELL, Phone
 from muxd.phone.lockdown.trust import Owner
 from muxd.phone.pluggedphone import PluggedPhone
-from muxd.phone.usbip.commands import Errno
 from muxd.testing import BudgetTransport, FakeAddress
 from muxd.testing.packets import Segment
+from muxd.usbip.commands import Errno
 from muxd.wire.mux import Flags, MuxProtocol
 from tests.phone.usbip.onusbip import MuxHost, UsbipTestCase
 

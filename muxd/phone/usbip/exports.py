@@ -10,8 +10,8 @@ from zope.interface import Interface, implementer
 from muxd.phone.bus.attachment import Attachment
 from muxd.phone.bus.descriptors import Speed
 from muxd.phone.bus.interfaces import CannotPlug, IBus, IGadget
-from muxd.phone.usbip.requests import ExportedDevice
 from muxd.phone.usbip.urbs import TransferCounters
+from muxd.usbip.requests import ExportedDevice
 
 BUS = 1
 LAST_ADDRESS = 127

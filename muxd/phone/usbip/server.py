@@ -34,9 +34,11 @@ from zope.interface import implementer
 
 from muxd.limits import LIMITS, Limits
 from muxd.net.connections import Answering, Connections
-from muxd.phone.usbip.commands import COMMAND_SIZE, decodeHostCommand, hostCommandSize
 from muxd.phone.usbip.exports import Export, Exports, IHostConnection
-from muxd.phone.usbip.requests import (
+from muxd.phone.usbip.urbs import RemoteController
+from muxd.ratelimit import RateLimit
+from muxd.usbip.commands import COMMAND_SIZE, decodeHostCommand, hostCommandSize
+from muxd.usbip.requests import (
     OP_HEADER,
     DevlistRequest,
     InvalidUsbip,
@@ -46,8 +48,6 @@ from muxd.phone.usbip.requests import (
     encodeImportReply,
     requestSize,
 )
-from muxd.phone.usbip.urbs import RemoteController
-from muxd.ratelimit import RateLimit
 
 ENDED = "ended"
 """The kind of trouble that ends a connection."""

@@ -21,7 +21,8 @@ from muxd.limits import LIMITS, Limits
 from muxd.phone.bus.attachment import Attachment
 from muxd.phone.bus.control import DIRECTION_IN, ControlRequest
 from muxd.phone.bus.pipes import Transfer
-from muxd.phone.usbip.commands import (
+from muxd.phone.usbip.endpointzero import EndpointZero
+from muxd.usbip.commands import (
     SHORT_NOT_OK,
     ZERO_PACKET,
     Direction,
@@ -33,8 +34,7 @@ from muxd.phone.usbip.commands import (
     Submit,
     Unlink,
 )
-from muxd.phone.usbip.endpointzero import EndpointZero
-from muxd.phone.usbip.requests import InvalidUsbip
+from muxd.usbip.requests import InvalidUsbip
 
 SETUP = Struct("<BBHHH")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from struct import Struct
 
 from muxd.phone.bus.descriptors import MUX_IN, MUX_OUT
-from muxd.phone.usbip.commands import (
+from muxd.usbip.commands import (
     COMMAND_SIZE,
     Direction,
     Reply,
@@ -18,7 +18,7 @@ from muxd.phone.usbip.commands import (
     Unlink,
     decodeReply,
 )
-from muxd.phone.usbip.requests import DEVICE, OP_HEADER, ExportedDevice
+from muxd.usbip.requests import DEVICE, OP_HEADER, ExportedDevice
 
 SETUP = Struct("<BBHHH")
 

@@ -16,12 +16,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.limits import LIMITS
 from muxd.phone.bus.interfaces import IGadget
 from muxd.phone.iphone import Phone
-from muxd.phone.usbip.commands import ReturnSubmit
 from muxd.phone.usbip.exports import Exports
-from muxd.phone.usbip.requests import ImportRequest
 from muxd.phone.usbip.server import UsbipFactory
 from muxd.testing import BudgetTransport
 from muxd.testing.packets import Packet
+from muxd.usbip.commands import ReturnSubmit
+from muxd.usbip.requests import ImportRequest
 from muxd.wire.mux import SETUP_BODY, MuxProtocol, encodePacketV2, encodeVersion
 from tests.phone.usbip.host import ManualUsbipHost
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.error import ConnectionLost
 
-from muxd.phone.usbip.commands import COMMAND, SUBMIT, Direction, Submit
+from muxd.usbip.commands import COMMAND, SUBMIT, Direction, Submit
 from tests.phone.usbip.onusbip import UsbipTestCase
 
 

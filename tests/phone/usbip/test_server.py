@@ -11,15 +11,15 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface.verify import verifyObject
 
 from muxd.phone.bus.descriptors import SERIAL
-from muxd.phone.usbip.commands import Direction, Errno, Submit
 from muxd.phone.usbip.exports import IHostConnection
-from muxd.phone.usbip.requests import (
+from muxd.phone.usbip.server import State, UsbipConnection
+from muxd.testing.packets import Segment
+from muxd.usbip.commands import Direction, Errno, Submit
+from muxd.usbip.requests import (
     DevlistRequest,
     ImportRequest,
     decodeDevlistReply,
 )
-from muxd.phone.usbip.server import State, UsbipConnection
-from muxd.testing.packets import Segment
 from muxd.wire.mux import Flags, MuxProtocol
 from tests.phone.usbip.onusbip import MuxHost, UsbipTestCase
 

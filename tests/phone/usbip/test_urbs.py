@@ -9,7 +9,10 @@ from zope.interface import implementer
 
 from muxd.phone.bus.descriptors import MUX_IN, MUX_OUT
 from muxd.phone.bus.profiles import iPhone
-from muxd.phone.usbip.commands import (
+from muxd.phone.usbip.exports import Export, IHostConnection
+from muxd.phone.usbip.urbs import RemoteController, TransferCounters
+from muxd.testing.gadgets import RecordingGadget
+from muxd.usbip.commands import (
     SHORT_NOT_OK,
     ZERO_PACKET,
     Errno,
@@ -17,9 +20,6 @@ from muxd.phone.usbip.commands import (
     ReturnUnlink,
     decodeHostCommand,
 )
-from muxd.phone.usbip.exports import Export, IHostConnection
-from muxd.phone.usbip.urbs import RemoteController, TransferCounters
-from muxd.testing.gadgets import RecordingGadget
 from tests.phone.usbip.host import ManualUsbipHost
 from tests.phone.usbip.onusbip import TurnClock
 

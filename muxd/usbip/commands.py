@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.usbip.test_commands -*-
+# -*- test-case-name: tests.usbip.test_commands -*-
 """
 USB/IP 1.1.1 after a device was imported, bytes to values and back: the connection
 belongs to two kernels, or to one and to us, and carries transfers (URBs) that are
@@ -15,7 +15,7 @@ from enum import IntEnum
 from struct import Struct
 from typing import ClassVar
 
-from muxd.phone.usbip.requests import InvalidUsbip
+from muxd.usbip.requests import InvalidUsbip
 
 COMMAND_SIZE = 48
 COMMAND = Struct("!IIIII28s")

@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.phone.usbip.commands}.
+Tests of L{muxd.usbip.commands}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.usbip.commands import (
+from muxd.usbip.commands import (
     COMMAND,
     COMMAND_SIZE,
     SUBMIT,
@@ -28,7 +28,7 @@ from muxd.phone.usbip.commands import (
     decodeReply,
     hostCommandSize,
 )
-from muxd.phone.usbip.requests import InvalidUsbip
+from muxd.usbip.requests import InvalidUsbip
 
 words = st.integers(0, 0xFFFFFFFF)
 signed = st.integers(-(1 << 31), (1 << 31) - 1)

@@ -1,5 +1,5 @@
 """
-Tests of L{muxd.phone.usbip.requests}.
+Tests of L{muxd.usbip.requests}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.phone.usbip.requests import (
+from muxd.usbip.requests import (
     BUS_ID_SIZE,
     DEVICE,
     OP_HEADER,

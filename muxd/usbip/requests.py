@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.usbip.test_requests -*-
+# -*- test-case-name: tests.usbip.test_requests -*-
 """
 USB/IP 1.1.1 before a device is imported, bytes to values and back: a connection
 begins with one request of a program that wants to know of devices or have one.

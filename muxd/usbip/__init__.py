@@ -1,0 +1,3 @@
+"""
+USB/IP: the devices of other kernels' USB buses, as Linux exports them.
+"""
