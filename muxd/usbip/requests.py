@@ -233,6 +233,18 @@ def encodeImportReply(status: Status, device: ExportedDevice | None = None) -> b
     return header if device is None else header + device.encode()
 
 
+def decodeImportReply(data: bytes) -> ExportedDevice:
+    """
+    The device of a whole answer.
+
+    @raise InvalidUsbip: It is none, or not whole, or a refusal.
+    """
+    _checkReply(data, OpCode.IMPORT)
+    if len(data) != OP_HEADER.size + DEVICE.size:
+        raise InvalidUsbip(f"answer to an import of {len(data)} bytes")
+    return ExportedDevice.decode(data[OP_HEADER.size :])
+
+
 def _checkReply(data: bytes, request: OpCode) -> None:
     if len(data) < OP_HEADER.size:
         raise InvalidUsbip(f"reply of {len(data)} bytes")

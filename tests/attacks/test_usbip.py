@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from twisted.internet.address import IPv4Address
 
-from muxd.phone.usbip.requests import DevlistRequest, ImportRequest
 from muxd.testing import BudgetTransport
+from muxd.usbip.requests import DevlistRequest, ImportRequest
 from tests.phone.usbip.onusbip import UsbipTestCase
 
 

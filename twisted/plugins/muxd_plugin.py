@@ -12,6 +12,7 @@ from muxd.client.parser import UsbmuxClientParser
 from muxd.phone.parser import SimulatedSourceParser
 from muxd.remote.parser import RemoteSourceParser
 from muxd.usb.parser import USBSourceParser
+from muxd.usbip.parser import UsbipSourceParser
 
 usbmuxd = ServiceMaker(
     "usbmuxd",
@@ -35,3 +36,4 @@ usbmux = UsbmuxClientParser()
 usb = USBSourceParser()
 simulated = SimulatedSourceParser()
 remote = RemoteSourceParser()
+usbip = UsbipSourceParser()
