@@ -121,6 +121,15 @@ class Limits:
     """
     Listeners of one user; one more is refused.  At most one of four files that clients may have.
     """
+    absentRecordsPerUser: int = 1024
+    """
+    Pair records of phones that are not attached that one user may store in an hour; all of them
+    may be at once.
+    """
+    records: int = 4096
+    """Files that the directory of pair records may have for more to be added."""
+    recordBytes: int = 64 << 20
+    """How long all of them may be together."""
     leastSilence: float = 1.0
     """
     How long a client must have said nothing before it may be disconnected so that others find a

@@ -113,7 +113,7 @@ class MuxService(Service):
         self._lookup = DeviceLookup(self.registry)
         self.reactor = reactor
         self._limits = limits
-        self._store = PairRecordStore(configDir or defaultConfigDir())
+        self._store = PairRecordStore(configDir or defaultConfigDir(), limits=limits)
         self._records = RecordThread(reactor, self._store)
         self._preflight = preflight
         self._preflights = self._makePreflights() if preflight else None
@@ -391,6 +391,7 @@ class MuxService(Service):
         await self._finish("sources", [maybeDeferred(source.stopService) for source in running])
         await self._finish("clients", [self._factory.stop()])
         await self._finish("captures", self._taps.endAll())
+        self._factory.desk.stop()
         await self._finish("pair records", [self._records.stop()])
 
     async def _finish(self, what: str, ends: list[Deferred[Any]]) -> None:

@@ -202,10 +202,35 @@ class AtomicFiles:
 
         @raise OSError: It is not there.
         """
+        return self._status(name).st_mtime
+
+    def size(self, name: str) -> int | None:
+        """
+        How long it is; None if it is not there.
+        """
+        try:
+            return self._status(name).st_size
+        except OSError:
+            return None
+
+    def sizes(self) -> list[int]:
+        """
+        How long everything is that is there; nothing if that cannot be told.
+        """
+        found = []
+        with (
+            suppress(OSError),
+            self._open() as directory,
+            os.scandir(self.directory.path if directory is None else directory) as entries,
+        ):
+            for entry in entries:
+                with suppress(OSError):
+                    found.append(entry.stat(follow_symlinks=False).st_size)
+        return found
+
+    def _status(self, name: str) -> os.stat_result:
         with self._open() as directory:
-            return os.stat(
-                self._at(directory, name), dir_fd=directory, follow_symlinks=False
-            ).st_mtime
+            return os.stat(self._at(directory, name), dir_fd=directory, follow_symlinks=False)
 
     def replace(self, name: str, content: bytes) -> None:
         """

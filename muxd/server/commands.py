@@ -5,8 +5,9 @@ What clients may ask, one method per C{MessageType} (protocol 4.7).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
-from errno import EINVAL, EPERM
+from collections.abc import Callable, Coroutine, Hashable, Mapping
+from errno import EDQUOT, EINVAL, EPERM
+from functools import partial
 from typing import Any
 from typing import Protocol as TypingProtocol
 
@@ -20,6 +21,8 @@ from muxd.server.access import Access
 from muxd.server.counters import ServerCounters
 from muxd.server.firstlook import FirstLook
 from muxd.server.listeners import EventBroadcaster
+from muxd.server.recorddesk import RecordDesk
+from muxd.server.replies import recordBody
 from muxd.wire.messages import (
     SHORT_CONNECT_BODY,
     Message,
@@ -43,6 +46,12 @@ class Requester(TypingProtocol):
     """
 
     transport: Any
+
+    @property
+    def owner(self) -> Hashable:
+        """
+        Its user.
+        """
 
     def sendResult(self, tag: int, number: int) -> None:
         """
@@ -103,6 +112,7 @@ class Commands:
         devices: Devices,
         feed: EventBroadcaster,
         records: IPairRecords,
+        desk: RecordDesk,
         counters: ServerCounters,
         limit: RateLimit,
         recordSaved: Callable[[str], None] | None = None,
@@ -110,6 +120,7 @@ class Commands:
         access: Access | None = None,
     ) -> None:
         """
+        @param desk: Makes the calls that have to do with pair records, in users' turns.
         @param access: What decides about each request; None if nothing is denied.
         @param firstLook: What lists of devices, and listeners, wait for.
         @param recordSaved: Called with the name of each pair record that a client has
@@ -122,6 +133,7 @@ class Commands:
         self._counters = counters
         self._limit = limit
         self._firstLook = firstLook
+        self._desk = desk
         self._recordSaved = recordSaved or (lambda recordID: None)
         self._handlers: dict[str, Callable[[Requester, int, Values], None]] = {
             "Listen": self._listen,
@@ -235,7 +247,8 @@ class Commands:
 
     def _readBUID(self, requester: Requester, tag: int, values: Values) -> None:
         async def read() -> Reply:
-            body = writePlist({"BUID": await self._records.readBUID()})
+            reading = self._desk.run(requester.owner, self._records.readBUID)
+            body = writePlist({"BUID": await reading})
             return lambda: requester.sendPlist(tag, body)
 
         self._withRecords(requester, tag, read())
@@ -244,11 +257,14 @@ class Commands:
         async def read() -> Reply:
             recordID = self._recordID(requester, "ReadPairRecord", values)
             owner = self._owner(recordID)
-            reading = self._records.read(recordID) if owner is None else owner.readPairRecord()
+            if owner is None:
+                reading = self._desk.run(requester.owner, partial(self._records.read, recordID))
+            else:
+                reading = owner.readPairRecord()
             data = await reading
             # Another view may have come meanwhile.
             self._recordID(requester, "ReadPairRecord", values)
-            body = writePlist({"PairRecordData": data})
+            body = recordBody(data)
             return lambda: requester.sendPlist(tag, body)
 
         self._withRecords(requester, tag, read())
@@ -264,7 +280,9 @@ class Commands:
                 # Its host tells of the event, to all of its clients.
                 await owner.savePairRecord(data)
                 return lambda: requester.sendResult(tag, Result.OK)
-            await self._records.save(recordID, data)
+            if self._devices.findByUDID(recordID) is None:
+                self._checkAllowance(requester)
+            await self._desk.run(requester.owner, partial(self._records.save, recordID, data))
             self._recordSaved(recordID)
             # The event goes out before the Result (protocol 4.9).
             self._announcePaired(recordID, values.get("DeviceID"))
@@ -276,11 +294,26 @@ class Commands:
         async def delete() -> Reply:
             recordID = self._recordID(requester, "DeletePairRecord", values)
             owner = self._owner(recordID)
-            deleting = self._records.delete(recordID) if owner is None else owner.deletePairRecord()
+            if owner is None:
+                deleting = self._desk.run(requester.owner, partial(self._records.delete, recordID))
+            else:
+                deleting = owner.deletePairRecord()
             await deleting
             return lambda: requester.sendResult(tag, Result.OK)
 
         self._withRecords(requester, tag, delete())
+
+    def _checkAllowance(self, requester: Requester) -> None:
+        """
+        @raise OSError: The user has stored too many records of phones that are not attached.
+        """
+        if not self._desk.mayStoreAbsent(requester.owner):
+            self._counters.refusedSaves += 1
+            raise OSError(
+                EDQUOT,
+                f"{requester.owner} has stored too many of phones that are not attached; see which"
+                " program does, or raise the limit",
+            )
 
     def _owner(self, recordID: str) -> IForeignDevice | None:
         """

@@ -28,6 +28,8 @@ class ServerCounters:
     @ivar refusedClients: Clients closed at once because their user had too many connections.
     @ivar refusedStreams: Connects refused because the user had too many streams.
     @ivar refusedListeners: Listens refused because the user had too many listeners.
+    @ivar refusedSaves: Pair records refused because the user had stored too many of phones
+        that are not attached.
     @ivar droppedSilent: Silent clients disconnected so that others found a free descriptor.
     @ivar flushTimeouts: Clients aborted because they did not take their last
         bytes in time.
@@ -49,6 +51,7 @@ class ServerCounters:
     refusedClients: int = 0
     refusedStreams: int = 0
     refusedListeners: int = 0
+    refusedSaves: int = 0
     droppedSilent: int = 0
     flushTimeouts: int = 0
     connects: int = 0

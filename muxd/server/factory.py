@@ -33,6 +33,7 @@ from muxd.server.counters import ServerCounters
 from muxd.server.firstlook import FirstLook
 from muxd.server.listeners import EventBroadcaster
 from muxd.server.protocol import ControlProtocol
+from muxd.server.recorddesk import RecordDesk
 from muxd.server.registry import DeviceRegistry
 from muxd.server.view import View
 from muxd.server.vieweddevices import ViewedDevices
@@ -116,6 +117,7 @@ class ControlFactory(Factory):
     @ivar feed: Tells those of them that listen of devices.
     @ivar firstLook: What the first lists of devices wait for.
     @ivar commands: Answers their requests.
+    @ivar desk: Has pair records read and written for them.
     @ivar throttle: Lets clients in while there is room for them.
     @ivar hangUps: Looks at clients that are not read from.
     @ivar halfClosed: Looks at those that have finished sending.
@@ -156,6 +158,7 @@ class ControlFactory(Factory):
         self.unread = UnreadBudget(limits.unreadBytes, limits.unreadPerUser)
         self.clients: set[Client] = set()
         self.connectWatchers: list[ConnectWatcher] = []
+        self.desk = RecordDesk(clock, limits.absentRecordsPerUser)
         self.firstLook = FirstLook(clock, registry, limits.firstLook)
         self._registry = registry
         self._records = records
@@ -199,6 +202,7 @@ class ControlFactory(Factory):
             devices,
             feed,
             self._records,
+            self.desk,
             self.counters,
             self._limit,
             self._recordSaved,

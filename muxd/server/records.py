@@ -26,10 +26,11 @@ from zope.interface import implementer
 
 from muxd.identity import udidSpellings
 from muxd.interfaces import IPairRecordStore
-from muxd.limits import LIMITS
+from muxd.limits import LIMITS, Limits
 from muxd.lockdown.rsakeys import privateKey
 from muxd.net.shortage import remedy
 from muxd.server.atomicfiles import PASSING, AtomicFiles, NotARegularFile
+from muxd.server.storeroom import StoreRoom
 from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 
 HOST_RECORD = "SystemConfiguration"
@@ -76,11 +77,13 @@ class PairRecordStore:
         directory: FilePath[str] | str,
         randomUUID: Callable[[], UUID] = uuid4,
         largest: int = LIMITS.recordSize,
+        limits: Limits = LIMITS,
         now: Callable[[], float] = time.time,
     ) -> None:
         """
         @param randomUUID: Makes this host's identity if it has none yet.
         @param largest: Bytes of a file that is read, and so written.
+        @param limits: How many clients may store.
         @param now: The time that files are compared with, in seconds of the epoch.
         """
         self.directory = FilePath(directory) if isinstance(directory, str) else directory
@@ -88,6 +91,7 @@ class PairRecordStore:
         self._largest = largest
         self._now = now
         self._files = AtomicFiles(self.directory, largest, now)
+        self._room = StoreRoom(limits.records, limits.recordBytes, self._files.sizes, now)
         self._unstoredBUID: str | None = None
         self._told: set[str] = set()
         self._warned = False
@@ -127,10 +131,13 @@ class PairRecordStore:
         Store a property list, all or nothing.
 
         @raise OSError: EINVAL for an id that is none or data that is no
-            dictionary, or too large; EPERM when the directory cannot be made, ENOENT when the
-            file cannot be written.
+            dictionary, or too large; EDQUOT when there are too many; EPERM when the directory
+            cannot be made, ENOENT when the file cannot be written.
         """
-        self._write(self._name(recordID), self._content(data))
+        name = self._name(recordID)
+        content = self._content(data)
+        self._room.check(self._files.size(name), len(content))
+        self._write(name, content)
 
     def supersede(self, recordID: str, data: bytes) -> None:
         """
@@ -187,11 +194,13 @@ class PairRecordStore:
 
     def _write(self, name: str, content: bytes) -> None:
         self._makeDirectory()
+        before = self._files.size(name)
         try:
             self._files.replace(name, content)
         except OSError as error:
             self._trouble(error)
             raise OSError(ENOENT, f"cannot be written: {error}", name) from error
+        self._room.changed(before, len(content))
 
     def obstacle(self) -> str:
         """
@@ -248,8 +257,10 @@ class PairRecordStore:
         @raise OSError: ENOENT, EINVAL, or what the system says.
         """
         name = self._name(recordID)
+        before = self._files.size(name)
         try:
             self._files.remove(name)
+            self._room.changed(before, None)
         except FileNotFoundError:
             raise
         except OSError as error:

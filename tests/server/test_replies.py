@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.server.replies import encodePlist, encodeResult
+from muxd.server.replies import encodePlist, encodeResult, recordBody
 from muxd.wire.messages import Result, plistMessage, writePlist
 from tests.wire.results import resultMessage
 
@@ -34,3 +34,17 @@ class ReplyTests(SynchronousTestCase):
         """
         values = {"BUID": "x", "List": [1, 2]}
         self.assertEqual(encodePlist(3, writePlist(values)), plistMessage(values, 3).encode())
+
+
+class RecordBodyTests(SynchronousTestCase):
+    """
+    L{recordBody}.
+    """
+
+    def test_likePlistlib(self) -> None:
+        """
+        It is what plistlib writes, whatever the length.
+        """
+        for length in (*range(200), 240_422):
+            data = (b"%d." % length * (length + 1))[:length]
+            self.assertEqual(recordBody(data), writePlist({"PairRecordData": data}))
