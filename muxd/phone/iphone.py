@@ -44,7 +44,7 @@ from muxd.phone.services.inet import inetServices
 from muxd.phone.services.logbook import SyslogBook
 from muxd.phone.services.notices import NoticeCentre
 from muxd.phone.services.ports import NamedService, ServicePorts
-from muxd.phone.services.standard import Storage, standardServices
+from muxd.phone.services.standard import FOLDERS, Interior, Storage, standardServices
 
 PACKETS_PER_TURN = 64
 MODES = range(1, 6)
@@ -91,6 +91,7 @@ class Phone(Gadget):
         files: str | None = None,
         state: str | None = None,
         log: str | None = None,
+        apps: str | None = None,
         mux: int = 2,
         mode: int = 1,
         window: int = WINDOW,
@@ -118,6 +119,8 @@ class Phone(Gadget):
             kept; C{None} for a phone that forgets them with its process.
         @param log: A file or a pipe whose lines are in its log, see
             L{muxd.phone.services.logbook}.
+        @param apps: The directory with its apps, see L{muxd.phone.services.apps}; C{None} as for
+            C{files}.
         @param mux: The newest version of the protocol it speaks, 1 or 2.
         @param packetSize: Of the largest packets it sends.
         @param faultPlan: What goes wrong on its cable.
@@ -133,18 +136,12 @@ class Phone(Gadget):
         self.isInRecovery = False
         self.notices = NoticeCentre()
         self.syslog = SyslogBook(reactor, feed=log)
-        store = None if state is None else PairingFile(state, self.udid)
-        self.trust = Trust(reactor, self.notices, owner, store)
-        if state is not None and files is None:
-            self._storage = Storage(os.path.join(state, f"{self.udid}.files"), isOurs=True)
-        else:
-            self._storage = Storage(files)
-        if named is None:
-            named = standardServices(reactor, self.notices, self.syslog, self._storage)
-        self.services: dict[int, IProtocolFactory] = dict(
-            inetServices(reactor) if services is None else services
+        self.trust = Trust(
+            reactor,
+            self.notices,
+            owner,
+            None if state is None else PairingFile(state, self.udid),
         )
-        self._ports = ServicePorts(reactor, self.services, named)
         self.values = PhoneValues(
             reactor,
             self.udid,
@@ -154,6 +151,30 @@ class Phone(Gadget):
             None if state is None else ValueFile(state, self.udid),
             lambda: self.trust.isLocked,
         )
+        self._storages = {
+            "files": self._storageOf(files, state, "files", FOLDERS),
+            "apps": self._storageOf(apps, state, "apps", ()),
+            "crashes": self._storageOf(None, state, "crashes", ()),
+        }
+        if named is None:
+            named = standardServices(
+                Interior(
+                    clock=reactor,
+                    notices=self.notices,
+                    syslog=self.syslog,
+                    storage=self._storages["files"],
+                    packages=self._storages["apps"],
+                    crashes=self._storages["crashes"],
+                    values=self.values,
+                    trust=self.trust,
+                    restart=self.restart,
+                    shutDown=self.shutDown,
+                )
+            )
+        self.services: dict[int, IProtocolFactory] = dict(
+            inetServices() if services is None else services
+        )
+        self._ports = ServicePorts(reactor, self.services, named)
         self.lockdown = LockdownState(
             reactor, self.values, self.trust, self._ports, self.notices, self.syslog
         )
@@ -227,6 +248,24 @@ class Phone(Gadget):
         if bus is not None:
             bus.unplug(self, error)
 
+    def _storageOf(
+        self, path: str | None, state: str | None, what: str, folders: Iterable[str]
+    ) -> Storage:
+        """
+        Where it keeps something: in a directory that was named, or among what it remembers, or in
+        one that goes away with it.
+        """
+        if path is None and state is not None:
+            return Storage(os.path.join(state, f"{self.udid}.{what}"), isOurs=True, folders=folders)
+        return Storage(path, folders=folders)
+
+    def shutDown(self) -> None:
+        """
+        Leave the bus soon, until it is plugged in again.
+        """
+        if self._leaving is None:
+            self._leaving = self._reactor.callLater(FAREWELL, self._restart, False, None)
+
     def restart(self, recovery: bool = False) -> None:
         """
         Leave the bus soon, once what was said has been sent, and come back by and by.
@@ -234,15 +273,15 @@ class Phone(Gadget):
         @param recovery: Come back in recovery mode, where only another restart leads out.
         """
         if self._leaving is None:
-            self._leaving = self._reactor.callLater(FAREWELL, self._restart, recovery)
+            self._leaving = self._reactor.callLater(FAREWELL, self._restart, recovery, ABSENCE)
 
-    def _restart(self, recovery: bool) -> None:
+    def _restart(self, recovery: bool, absence: float | None) -> None:
         self._leaving = None
         self.isInRecovery = recovery
         self.mode = 1
         self.descriptor = self._describe()
         if self._bus is not None:
-            self._absence = ABSENCE
+            self._absence = absence
             self._bus.unplug(self)
 
     def stop(self) -> None:
@@ -259,7 +298,8 @@ class Phone(Gadget):
         self.muxer.lost()
         self._ports.stop()
         self.trust.unplugged()
-        self._storage.remove()
+        for storage in self._storages.values():
+            storage.remove()
 
     # How it misbehaves.
 

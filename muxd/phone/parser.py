@@ -42,6 +42,7 @@ ARGUMENTS = (
         "files",
         "state",
         "log",
+        "apps",
         "faults",
     ),
     *("engine", "control"),
@@ -117,7 +118,7 @@ class SimulatedSourceParser:
     usage = (
         "simulated[:count=N][:udid=UDID][:first=N][:name=NAME][:product=TYPE][:version=V]"
         "[:values=FILE|MODEL][:mux=1|2][:trust=ask|accept|deny|locked][:buid=lenient|strict]"
-        "[:files=DIR][:state=DIR][:log=FILE][:faults=PLAN][:engine=reactor|threads]"
+        "[:files=DIR][:state=DIR][:log=FILE][:apps=DIR][:faults=PLAN][:engine=reactor|threads]"
         "[:control=ENDPOINT]"
     )
 
@@ -153,8 +154,10 @@ class SimulatedSourceParser:
         buid = _choice("buid", kwargs.get("buid", BUID[0]), BUID)
         engine = _choice("engine", kwargs.get("engine", ENGINES[0]), ENGINES)
         files = kwargs.get("files")
-        if files is not None and not os.path.isdir(files):
-            raise ValueError(f"files: there is no directory {files!r}")
+        apps = kwargs.get("apps")
+        for key, place in (("files", files), ("apps", apps)):
+            if place is not None and not os.path.isdir(place):
+                raise ValueError(f"{key}: there is no directory {place!r}")
         try:
             faults = FaultPlan.fromString(kwargs["faults"]) if "faults" in kwargs else NO_FAULTS
         except ValueError as error:
@@ -179,6 +182,7 @@ class SimulatedSourceParser:
             files=files,
             state=kwargs.get("state") or None,
             log=kwargs.get("log"),
+            apps=apps,
             first=first,
             faults=faults,
             threads=engine == "threads",

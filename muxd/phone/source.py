@@ -93,6 +93,7 @@ class SimulatedSource(Service):
         files: str | None = None,
         state: str | None = None,
         log: str | None = None,
+        apps: str | None = None,
         first: int = 0,
         faults: FaultPlan = NO_FAULTS,
         threads: bool = False,
@@ -111,6 +112,7 @@ class SimulatedSource(Service):
         @param state: The directory where what they remember is kept; C{None} for phones that
             forget.
         @param log: A file or a pipe with lines for their logs.
+        @param apps: A directory with their apps.
         @param first: How many simulated phones there are before these.
         @param faults: What goes wrong with each; by chance with each in its own way.
         @param threads: Whether packets are moved by the engine C{threads}, as pyusb does
@@ -135,6 +137,7 @@ class SimulatedSource(Service):
                 files=files,
                 state=state,
                 log=log,
+                apps=apps,
                 faultPlan=replace(faults, seed=faults.seed + index),
                 returnDelay=RETURN_DELAY,
             )

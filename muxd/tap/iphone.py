@@ -56,6 +56,7 @@ class Options(CommandOptions):
         ["trust", None, "accept", "The owner when a host asks: ask, accept, deny or locked."],
         ["files", None, None, "A directory with their files. [default: one of its own each]"],
         ["state", None, None, "A directory where pairings, values and files are kept."],
+        ["apps", None, None, "A directory with their apps."],
         ["log", None, None, "A file or a pipe with lines for their logs."],
         ["name", None, None, "What their owner calls them."],
         ["product", None, None, "Their product type, such as iPad13,16."],
@@ -156,6 +157,20 @@ Examples:
             # An impatient person has said it twice.
             pass
 
+    def _directory(self, name: str) -> str | None:
+        """
+        A directory that must be there.
+
+        @raise ValueError: It is not.
+        """
+        path: str | None = self[name]
+        if path is not None:
+            # twistd may change the working directory before anything is opened.
+            path = os.path.abspath(path)
+            if not os.path.isdir(path):
+                raise ValueError(f"--{name}: there is no directory {path!r}")
+        return path
+
     def _phones(self) -> list[Phone]:
         """
         @raise ValueError: What is said of them is wrong.
@@ -172,12 +187,7 @@ Examples:
             raise ValueError(f"--trust: expected {', '.join(TRUST)}, got {self['trust']!r}")
         if self["speed"] not in SPEEDS:
             raise ValueError(f"--speed: expected high or super, got {self['speed']!r}")
-        files = self["files"]
-        if files is not None:
-            # twistd may change the working directory before anything is opened.
-            files = os.path.abspath(files)
-            if not os.path.isdir(files):
-                raise ValueError(f"--files: there is no directory {files!r}")
+        files, apps = (self._directory(name) for name in ("files", "apps"))
         if self["buid"] not in BUID:
             raise ValueError(f"--buid: expected {' or '.join(BUID)}, got {self['buid']!r}")
         identity = PhoneIdentity.fromWords(
@@ -195,6 +205,7 @@ Examples:
                 dump=identity.dump,
                 values=identity.values,
                 strict=self["buid"] == "strict",
+                apps=apps,
                 log=None if self["log"] is None else os.path.abspath(self["log"]),
                 state=None if state is None else os.path.abspath(state),
                 mux=number("--mux", self["mux"], 2),

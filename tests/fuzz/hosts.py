@@ -25,7 +25,7 @@ from muxd.phone.services.afcpackets import HEADER, MAGIC, Operation
 from muxd.phone.services.logbook import SyslogBook
 from muxd.phone.services.notices import NoticeCentre
 from muxd.phone.services.ports import ServicePorts
-from muxd.phone.services.standard import Storage, standardServices
+from muxd.phone.services.standard import Interior, Storage, standardServices
 from muxd.testing import BudgetTransport, fakeIdentity
 from muxd.testing.transports import FakeAddress
 from tests.fuzz.directory import MEMORY
@@ -125,13 +125,29 @@ class World:
         self.before = (self.above / "outside").stat()
         notices, syslog = NoticeCentre(), SyslogBook(self.clock)
         self.trust = Trust(self.clock, notices, owner)
-        named = standardServices(self.clock, notices, syslog, Storage(str(self.above / "files")))
+        udid = fakeIdentity().udid
+        values = PhoneValues(self.clock, udid, "phone")
+        (self.above / "apps").mkdir()
+        (self.above / "crashes").mkdir()
+        named = standardServices(
+            Interior(
+                clock=self.clock,
+                notices=notices,
+                syslog=syslog,
+                storage=Storage(str(self.above / "files")),
+                packages=Storage(str(self.above / "apps")),
+                crashes=Storage(str(self.above / "crashes")),
+                values=values,
+                trust=self.trust,
+                restart=lambda: None,
+                shutDown=lambda: None,
+            )
+        )
         self.listening: dict[int, IProtocolFactory] = {}
         self.ports = ServicePorts(self.clock, self.listening, named)
-        udid = fakeIdentity().udid
         self.lockdown = LockdownState(
             self.clock,
-            PhoneValues(self.clock, udid, "phone"),
+            values,
             self.trust,
             self.ports,
             notices,
@@ -271,7 +287,7 @@ class World:
         demand(after.st_mtime_ns == self.before.st_mtime_ns, "a file outside was touched")
         demand(after.st_nlink == 1, "a file outside was linked to")
         names = sorted(each.name for each in self.above.iterdir())
-        demand(names == ["files", "outside"], f"somebody has made {names}")
+        demand(names == ["apps", "crashes", "files", "outside"], f"somebody has made {names}")
 
     def remove(self) -> None:
         """

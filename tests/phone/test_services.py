@@ -22,7 +22,7 @@ class InetTests(SynchronousTestCase):
         """
         clock = Clock()
         clock.advance(1_000_000_000)
-        self.host = ManualHost(inetServices(clock)).handshake()
+        self.host = ManualHost(inetServices(clock.seconds)).handshake()
 
     def test_echo(self) -> None:
         """

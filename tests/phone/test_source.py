@@ -174,7 +174,7 @@ class ParserTests(SynchronousTestCase):
             assert isinstance(source, SimulatedSource)
             (phone,) = source.phones
             self.assertEqual(phone.trust.owner.value, trust)
-            self.assertEqual(phone._storage.directory().path, os.path.abspath(directory))
+            self.assertEqual(phone._storages["files"].directory().path, os.path.abspath(directory))
         for wrong, text in (
             ({"trust": "maybe"}, "expected ask, accept, deny, locked, got 'maybe'"),
             ({"files": directory + "/none"}, "there is no directory"),
@@ -369,8 +369,8 @@ class SourceTests(TestCase):
         source.startService()
         first, second, third = source.phones
         self.patch(second, "stop", lambda: 1 / 0)
-        paths = [phone._storage.directory().path for phone in (first, third)]
+        paths = [phone._storages["files"].directory().path for phone in (first, third)]
         await source.stopService()
         self.assertEqual([path for path in paths if os.path.exists(path)], [])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        second._storage.remove()
+        second._storages["files"].remove()

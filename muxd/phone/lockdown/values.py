@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from muxd.phone.lockdown.dumps import USUAL, Domains, modelDump
 from muxd.phone.lockdown.key import PUBLIC_KEY
 
+ACCESSIBILITY = "com.apple.Accessibility"
 WIRELESS = "com.apple.mobile.wireless_lockdown"
 INTERNATIONAL = "com.apple.international"
 
@@ -61,7 +62,7 @@ CHANGEABLE: Mapping[str, Mapping[str, Types] | None] = {
         "EnableWifiDebugging": (bool,),
         "WirelessBuddyID": (str,),
     },
-    "com.apple.Accessibility": None,
+    ACCESSIBILITY: None,
     "com.apple.mobile.data_sync": None,
     "com.apple.mobile.iTunes": None,
     "com.apple.mobile.iTunes.store": None,
@@ -83,6 +84,8 @@ LARGEST_VALUE = 1 << 14
 
 MOST_KEYS = 256
 """Keys that a domain has with what hosts keep in it."""
+
+OWN = "muxd."
 
 _CLOCK = "TimeIntervalSince1970"
 
@@ -175,6 +178,13 @@ class PhoneValues:
             for key in removed:
                 self._values.get(domain, {}).pop(key, None)
 
+    def hidden(self, domain: str) -> Mapping[str, Any]:
+        """
+        Values that are for the phone's own services; no host sees a domain whose name begins as
+        L{OWN} does.
+        """
+        return self._values.get(domain, {})
+
     def get(self, key: str) -> Any:
         """
         A value without a domain, for the phone's own services; C{None} if there is none.
@@ -186,7 +196,7 @@ class PhoneValues:
         All values of a domain that may be seen.
         """
         values = self._values.get(name) if isinstance(name, str) else None
-        if values is None:
+        if values is None or str(name).startswith(OWN):
             return {}
         assert isinstance(name, str)
         if not isTrusted:
@@ -212,6 +222,9 @@ class PhoneValues:
         if isinstance(value, str) and (len(value) > LONGEST_TEXT or not value.isprintable()):
             return False
         assert isinstance(domain, str) and isinstance(key, str)
+        if domain == ACCESSIBILITY and type(value) is bool:
+            # Its switches are numbers, however they are set.
+            value = int(value)
         if not domain and key == _CLOCK:
             self._timeSet = float(value), self._clock.seconds()
             return True

@@ -102,7 +102,15 @@ class Files:
     One host's view of the directory, with the files that it has open.
     """
 
-    def __init__(self, root: FilePath[str]) -> None:
+    def __init__(
+        self, root: FilePath[str], only: str | None = None, model: str = "iPhone14,5"
+    ) -> None:
+        """
+        @param model: The phone's product type, which AFC tells.
+        @param only: The one directory at the top that may be seen; C{None} for everything.
+        """
+        self._only = only
+        self._model = model
         self._root = os.path.realpath(root.path)
         self._open: dict[int, BinaryIO] = {}
         self._last = 0
@@ -163,7 +171,7 @@ class Files:
         with statuses():
             usage = shutil.disk_usage(self._root)
             return {
-                "Model": "iPhone14,5",
+                "Model": self._model,
                 "FSTotalBytes": str(usage.total),
                 "FSFreeBytes": str(usage.free),
                 "FSBlockSize": str(BLOCK),
@@ -235,6 +243,13 @@ class Files:
         """
         with statuses():
             os.truncate(self._follow(path), _bounded(size))
+
+    def placeOf(self, path: str) -> str:
+        """
+        Where a path leads on this machine.
+        """
+        with statuses():
+            return self._follow(path)
 
     # Open files
 
@@ -353,6 +368,8 @@ class Files:
                 del parts[-1:]
             elif part not in ("", "."):
                 parts.append(part)
+        if self._only is not None and parts[:1] != [self._only]:
+            raise AFCError(Status.PERMISSION_DENIED)
         if not parts:
             return self._root
         if not path.isascii():
@@ -391,7 +408,7 @@ class Files:
 
     def _removable(self, path: str) -> str:
         place = self._place(path)
-        if place == self._root:
+        if place == self._root or (self._only and place == os.path.join(self._root, self._only)):
             raise AFCError(Status.PERMISSION_DENIED)
         return place
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols import wire
 
@@ -60,15 +60,15 @@ class ServiceFactory(Factory):
         return protocol
 
 
-def inetServices(clock: IReactorTime) -> dict[int, IProtocolFactory]:
+def inetServices(timeOfDay: Callable[[], float] = time.time) -> dict[int, IProtocolFactory]:
     """
     Echo, discard, daytime and chargen, by port.
 
-    @param clock: Where daytime has the time from.
+    @param timeOfDay: Where daytime has the time from: seconds of the epoch.
     """
     return {
         ECHO: ServiceFactory(wire.Echo),
         DISCARD: ServiceFactory(wire.Discard),
-        DAYTIME: ServiceFactory(lambda: Daytime(clock.seconds)),
+        DAYTIME: ServiceFactory(lambda: Daytime(timeOfDay)),
         CHARGEN: ServiceFactory(wire.Chargen),
     }

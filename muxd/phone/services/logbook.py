@@ -13,6 +13,7 @@ import json
 import os
 import re
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -119,8 +120,15 @@ class SyslogBook:
     is read only while a host reads along, so a phone at rest costs nothing.
     """
 
-    def __init__(self, reactor: Any, host: str = "iPhone", feed: str | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        host: str = "iPhone",
+        feed: str | None = None,
+        timeOfDay: Callable[[], float] = time.time,
+    ) -> None:
         """
+        @param timeOfDay: Seconds of the epoch.
         @param host: The phone's name in each line.
         @param feed: A file or a pipe with lines.  A reader gets all lines of a file, and then those
             that are added to it; those of a pipe are told as they come.
@@ -128,6 +136,7 @@ class SyslogBook:
         self.host = host
         self._reactor = reactor
         self._feed = feed
+        self.timeOfDay = timeOfDay
         self._readers: dict[Reader, _FileFeed | None] = {}
         self._pipe: _PipeFeed | None = None
         self.processes: dict[int, str] = {1: "launchd"}
@@ -140,7 +149,7 @@ class SyslogBook:
         @param level: Such as C{Notice} or C{Error}.
         """
         if self._readers:
-            self.tell(LogLine(self._reactor.seconds(), process, plain(text), level))
+            self.tell(LogLine(self.timeOfDay(), process, plain(text), level))
 
     def tell(self, line: LogLine) -> None:
         """
@@ -259,7 +268,7 @@ class _FileFeed:
             return
         self._place += len(data)
         for line in self._lines.take(data):
-            parsed = parseLine(line, self._reactor.seconds())
+            parsed = parseLine(line, self._book.timeOfDay())
             self._book.note(parsed)
             self._reader(parsed)
 
@@ -321,7 +330,7 @@ class _PipeFeed:
         except BlockingIOError:
             return
         for line in self._lines.take(data):
-            self._book.tell(parseLine(line, self._reactor.seconds()))
+            self._book.tell(parseLine(line, self._book.timeOfDay()))
 
     def connectionLost(self, reason: Failure) -> None:
         """

@@ -5,21 +5,39 @@ The services that every simulated iPhone has by name.
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.python.filepath import FilePath
 
+from muxd.phone.lockdown.trust import Trust
+from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.services.afc import AFC
 from muxd.phone.services.afcfiles import Files
+from muxd.phone.services.apps import Apps
+from muxd.phone.services.assertions import AssertionAgent
+from muxd.phone.services.companion import CompanionProxy
+from muxd.phone.services.crashreports import CrashReportMover
+from muxd.phone.services.diagnostics import DiagnosticsRelay
 from muxd.phone.services.heartbeat import Heartbeat
+from muxd.phone.services.housearrest import HouseArrest
+from muxd.phone.services.images import ImageMounter, Images
 from muxd.phone.services.inet import ServiceFactory
+from muxd.phone.services.installation import InstallationProxy
 from muxd.phone.services.logbook import SyslogBook
+from muxd.phone.services.misagent import Misagent, Profiles
 from muxd.phone.services.notices import NoticeCentre
 from muxd.phone.services.notifications import NotificationProxy
 from muxd.phone.services.ostrace import OsTraceRelay
+from muxd.phone.services.pictures import plainPNG
 from muxd.phone.services.ports import NamedService
+from muxd.phone.services.screenshots import Screenshotr
+from muxd.phone.services.springboard import HomeScreen, SpringBoardServices
 from muxd.phone.services.syslog import SyslogRelay
 from muxd.phone.services.trees import removeTree
 
@@ -37,11 +55,15 @@ class Storage:
 
     _log = Logger()
 
-    def __init__(self, path: str | None, isOurs: bool = False) -> None:
+    def __init__(
+        self, path: str | None, isOurs: bool = False, folders: Iterable[str] = FOLDERS
+    ) -> None:
         """
         @param path: One that stays; C{None} for a new one, which does not.
-        @param isOurs: Whether it is made, with what every phone has, if it is not there.
+        @param isOurs: Whether it is made if it is not there.
+        @param folders: What is in one that is made.
         """
+        self._folders = tuple(folders)
         self._path = path
         self._isOurs = isOurs
         self._made: str | None = None
@@ -52,11 +74,11 @@ class Storage:
         """
         if self._path is not None:
             if self._isOurs and not FilePath(self._path).exists():
-                _makeFolders(self._path)
+                self._makeFolders(self._path)
             return FilePath(self._path)
         if self._made is None:
             self._made = tempfile.mkdtemp(prefix="iphone-")
-            _makeFolders(self._made)
+            self._makeFolders(self._made)
         return FilePath(self._made)
 
     def remove(self) -> None:
@@ -74,35 +96,81 @@ class Storage:
                     problem=problem,
                 )
 
+    def _makeFolders(self, path: str) -> None:
+        os.makedirs(path, exist_ok=True)
+        for name in self._folders:
+            FilePath(path).descendant(name.split("/")).makedirs()
 
-def _makeFolders(path: str) -> None:
-    for name in FOLDERS:
-        FilePath(path).descendant(name.split("/")).makedirs()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interior:
+    """
+    What a phone's services have to do with.
+
+    @ivar storage: Its files.
+    @ivar packages: Its apps.
+    @ivar crashes: Its crash reports.
+    @ivar restart: Restarts it.
+    @ivar shutDown: Has it leave its bus until it is plugged in again.
+    """
+
+    clock: IReactorTime
+    notices: NoticeCentre
+    syslog: SyslogBook
+    storage: Storage
+    packages: Storage
+    crashes: Storage
+    values: PhoneValues
+    trust: Trust
+    restart: Callable[[], object]
+    shutDown: Callable[[], object]
 
 
-def standardServices(
-    clock: IReactorTime, notices: NoticeCentre, syslog: SyslogBook, storage: Storage
-) -> dict[str, NamedService]:
+def standardServices(inside: Interior) -> dict[str, NamedService]:
     """
     By name.
     """
+    notices, syslog, values = inside.notices, inside.syslog, inside.values
+    apps = Apps(inside.packages.directory)
+    images, profiles, screen = Images(values, inside.trust), Profiles(), HomeScreen(apps)
+
+    def picture() -> bytes:
+        screen = values.domain("com.apple.mobile.iTunes", isTrusted=True)
+        width, height = screen.get("ScreenWidth"), screen.get("ScreenHeight")
+        return plainPNG(
+            width if type(width) is int else 1170, height if type(height) is int else 2532
+        )
+
+    def installation() -> InstallationProxy:
+        files = Files(inside.storage.directory())
+        return InstallationProxy(apps, files.placeOf, notices.post)
+
+    def diagnostics() -> DiagnosticsRelay:
+        return DiagnosticsRelay(values, inside.restart, inside.shutDown, inside.trust.lock)
+
+    secure: dict[str, Callable[[], Protocol]] = {
+        "com.apple.afc": lambda: AFC(
+            Files(inside.storage.directory(), model=str(values.get("ProductType")))
+        ),
+        "com.apple.companion_proxy": CompanionProxy,
+        "com.apple.crashreportcopymobile": lambda: AFC(Files(inside.crashes.directory())),
+        "com.apple.crashreportmover": CrashReportMover,
+        "com.apple.misagent": lambda: Misagent(profiles),
+        "com.apple.mobile.assertion_agent": AssertionAgent,
+        "com.apple.mobile.diagnostics_relay": diagnostics,
+        "com.apple.mobile.heartbeat": lambda: Heartbeat(inside.clock),
+        "com.apple.mobile.house_arrest": lambda: HouseArrest(apps),
+        "com.apple.mobile.installation_proxy": installation,
+        "com.apple.mobile.mobile_image_mounter": lambda: ImageMounter(images),
+        "com.apple.mobile.notification_proxy": lambda: NotificationProxy(notices),
+        "com.apple.mobile.screenshotr": lambda: Screenshotr(picture),
+        "com.apple.os_trace_relay": lambda: OsTraceRelay(syslog),
+        "com.apple.springboardservices": lambda: SpringBoardServices(screen, picture),
+        "com.apple.syslog_relay": lambda: SyslogRelay(syslog),
+    }
     return {
-        "com.apple.afc": NamedService(
-            ServiceFactory(lambda: AFC(Files(storage.directory()))), ssl=True
-        ),
-        "com.apple.mobile.heartbeat": NamedService(
-            ServiceFactory(lambda: Heartbeat(clock)), ssl=True
-        ),
-        "com.apple.mobile.notification_proxy": NamedService(
-            ServiceFactory(lambda: NotificationProxy(notices)), ssl=True
-        ),
         "com.apple.mobile.insecure_notification_proxy": NamedService(
             ServiceFactory(lambda: NotificationProxy(notices, mayPost=False)), secure=False
         ),
-        "com.apple.os_trace_relay": NamedService(
-            ServiceFactory(lambda: OsTraceRelay(syslog)), ssl=True
-        ),
-        "com.apple.syslog_relay": NamedService(
-            ServiceFactory(lambda: SyslogRelay(syslog)), ssl=True
-        ),
+        **{name: NamedService(ServiceFactory(make), ssl=True) for name, make in secure.items()},
     }

@@ -24,7 +24,7 @@ class SyslogTests(SynchronousTestCase):
         """
         A log, and somebody who reads it.
         """
-        self.book = SyslogBook(Clock())
+        self.book = SyslogBook(Clock(), timeOfDay=lambda: 0.0)
         self.transport = StringTransport()
         self.relay = SyslogRelay(self.book)
 

@@ -1,0 +1,37 @@
+# -*- test-case-name: tests.phone.services.test_smallservices -*-
+"""
+Pictures of one colour, as PNG: what is on a simulated phone's screen.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+MOST_PIXELS = 5000
+"""In each direction."""
+
+
+def plainPNG(width: int, height: int, colour: bytes = b"\x20\x60\xa0") -> bytes:
+    """
+    A picture.
+
+    @param colour: Red, green and blue.
+    """
+    width, height = (min(max(size, 1), MOST_PIXELS) for size in (width, height))
+    row = b"\0" + colour * width
+    return b"".join(
+        (
+            _SIGNATURE,
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+            _chunk(b"IDAT", zlib.compress(row * height, 9)),
+            _chunk(b"IEND", b""),
+        )
+    )
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
