@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from muxd.identity import DeviceIdentity
+    from muxd.limits import Limits
     from muxd.net.packetmemory import PacketMemory
 
 Buffer = bytes | bytearray | memoryview
@@ -179,6 +180,41 @@ class ISourceHealth(Interface):
     def health() -> SourceHealth:
         """
         How it is now; asked by an operator, or every few seconds by a supervisor.
+        """
+
+
+class ILimitedSource(Interface):
+    """
+    What a source provides whose phones may cost what the service's may.
+    """
+
+    def useLimits(limits: Limits) -> None:
+        """
+        Called once, before the first start.
+        """
+
+
+class IReleasingSource(Interface):
+    """
+    What a source provides that can let go of a phone for other programs of this machine, such
+    as a virtual machine, and take it back.
+    """
+
+    released: list[str] = Attribute("The UDIDs of the phones that have been let go of.")
+
+    def release(udid: str) -> Deferred[int]:
+        """
+        Detach a phone, and leave it alone until L{take}, also when it is plugged in again.
+        It need not be there.
+
+        @return: fires with how many devices with this UDID were there, when nothing of them is
+            claimed any more.
+        """
+
+    def take(udid: str) -> None:
+        """
+        Attach a phone again, now or when it comes.  Harmless for one that has not been
+        let go of.
         """
 
 

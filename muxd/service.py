@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ntpath
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -31,12 +32,15 @@ from twisted.python.runtime import Platform, platform
 from muxd.capture.capture import Capture, PacketSink
 from muxd.capture.taps import CaptureTaps
 from muxd.device.device import MuxedDevice
+from muxd.identity import canonicalUDID
 from muxd.interfaces import (
     AttachedDevice,
     IDevice,
     IDeviceReceiver,
     IDeviceSource,
     IFirstLook,
+    ILimitedSource,
+    IReleasingSource,
 )
 from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import filesAllowed
@@ -68,6 +72,17 @@ def defaultConfigDir(system: Platform = platform, environ: Mapping[str, str] = o
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _checkedUDID(text: str) -> str:
+    """
+    A UDID as phones have it.
+
+    @raise ValueError: It is none.
+    """
+    if not re.fullmatch("[0-9A-Za-z-]{1,64}", text):
+        raise ValueError(f"expected a UDID, got {text[:80]!r}")
+    return canonicalUDID(text)
 
 
 class MuxService(Service):
@@ -137,6 +152,9 @@ class MuxService(Service):
             else source(receiver)
             for source in sources
         ]
+        for each in self.sources:
+            if ILimitedSource.providedBy(each):
+                each.useLimits(limits)
 
     def _makePreflights(self) -> PreflightReceiver | None:
         makeRecord = recordMaker(self.reactor)
@@ -175,6 +193,47 @@ class MuxService(Service):
             L{NoSuchDevice} when the service is stopped.
         """
         return self._lookup.whenAttached(udid)
+
+    @property
+    def released(self) -> list[str]:
+        """
+        The UDIDs of the phones that L{release} has let go of, in alphabetical order.
+        """
+        return sorted({udid for source in self._releasing() for udid in source.released})
+
+    def release(self, udid: str) -> Deferred[int]:
+        """
+        Let go of a phone, for a virtual machine or another program: its sessions end, clients
+        see it detached, and it is left alone, also when it is plugged in again, until
+        L{take} or the end of the process.  It need not be there.
+
+        @param udid: With or without its dash.
+        @return: fires with how many devices with this UDID were there, when none of them is
+            claimed any more.
+        @raise ValueError: It is no UDID.
+        """
+        name = _checkedUDID(udid)
+        released = [source.release(name) for source in self._releasing()]
+        self._log.info("{udid} is released, until it is taken back", udid=name)
+        return gatherResults(released).addCallback(sum)
+
+    def take(self, udid: str) -> bool:
+        """
+        Take a phone back, now or when it is plugged in.
+
+        @return: Whether it had been released.
+        @raise ValueError: It is no UDID.
+        """
+        name = _checkedUDID(udid)
+        wasReleased = name in self.released
+        for source in self._releasing():
+            source.take(name)
+        if wasReleased:
+            self._log.info("{udid} is taken back", udid=name)
+        return wasReleased
+
+    def _releasing(self) -> list[Any]:
+        return [source for source in self.sources if IReleasingSource.providedBy(source)]
 
     def logConnects(self) -> None:
         """

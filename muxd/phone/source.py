@@ -20,7 +20,13 @@ from twisted.internet.defer import Deferred, gatherResults
 from zope.interface import implementer
 
 from muxd.identity import udidFromSerial
-from muxd.interfaces import IDeviceReceiver, IDeviceSource, IFirstLook
+from muxd.interfaces import (
+    IDeviceReceiver,
+    IDeviceSource,
+    IFirstLook,
+    ILimitedSource,
+    IReleasingSource,
+)
 from muxd.limits import LIMITS, Limits
 from muxd.net.serverstrings import forOwnerAlone
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
@@ -68,7 +74,7 @@ def busSource(
     )
 
 
-@implementer(IDeviceSource, IFirstLook)
+@implementer(IDeviceSource, IFirstLook, ILimitedSource, IReleasingSource)
 class SimulatedSource(Service):
     """
     A bus with phones on it while it runs.
@@ -168,6 +174,31 @@ class SimulatedSource(Service):
         for phone in self.phones:
             phone.plug(self.bus)
         self._source.startService()
+
+    def useLimits(self, limits: Limits) -> None:
+        """
+        See L{ILimitedSource}.
+        """
+        self._source.useLimits(limits)
+
+    @property
+    def released(self) -> list[str]:
+        """
+        See L{IReleasingSource}.
+        """
+        return self._source.released
+
+    def release(self, udid: str) -> Deferred[int]:
+        """
+        See L{IReleasingSource}.
+        """
+        return self._source.release(udid)
+
+    def take(self, udid: str) -> None:
+        """
+        See L{IReleasingSource}.
+        """
+        self._source.take(udid)
 
     def whenLooked(self) -> Deferred[None]:
         """

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
@@ -108,6 +108,7 @@ class Discovery:
     @param callFromThread: How to call the listener.
     @param loadBackend: Makes a pyusb backend with a new libusb context.
     @param bus: The bus as the system shows it.
+    @param withheld: UDIDs of phones that are left alone; see L{reconsider}.
     @param seconds: The clock of back-offs.
     """
 
@@ -121,6 +122,7 @@ class Discovery:
         loadBackend: Callable[[], Any],
         settings: USBSettings,
         bus: DeviceBus,
+        withheld: Container[str] = (),
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._listener = listener
@@ -129,7 +131,7 @@ class Discovery:
         self._settings = settings
         self._bus = bus
         self._seconds = seconds
-        self._opener = PhoneOpener(settings)
+        self._opener = PhoneOpener(settings, withheld)
         self._troubles = OpenFailures(seconds)
         self._backend: Any = None
         self._known: dict[Location, _Known] = {}
@@ -141,6 +143,7 @@ class Discovery:
         self._failureReported = False
         self.problem = ""
         self._waitReported = False
+        self._reconsiders = False
         self._stopping = Event()
         self._thread: Thread | None = None
         self._ended: Deferred[None] | None = None
@@ -187,6 +190,13 @@ class Discovery:
             for (bus, address), text in sorted(self._troubles.reported().items())
         ]
 
+    def reconsider(self) -> None:
+        """
+        Phones that were left alone may be wanted now.
+        """
+        self._reconsiders = True
+        self._bus.wake()
+
     def pollNow(self) -> None:
         """
         Something may have changed: look at the bus at once.
@@ -218,6 +228,13 @@ class Discovery:
         """
         while self._released:
             self._reopen(self._released.popleft())
+        if self._reconsiders:
+            self._reconsiders = False
+            self._known = {
+                location: known
+                for location, known in self._known.items()
+                if known.standing is not Standing.IGNORED
+            }
         try:
             present, devices = self._look()
             self._lookSucceeded()

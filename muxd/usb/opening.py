@@ -7,6 +7,7 @@ All of this blocks, so it is done in the discovery thread.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -90,8 +91,12 @@ class PhoneOpener:
     Opens phones the way the settings want it.
     """
 
-    def __init__(self, settings: USBSettings) -> None:
+    def __init__(self, settings: USBSettings, withheld: Container[str] = ()) -> None:
+        """
+        @param withheld: UDIDs of phones that are not wanted at present.
+        """
         self._settings = settings
+        self._withheld = withheld
         # Serial numbers of phones that were told to switch: never twice, as
         # one that does not settle would be told forever.
         self._switched: set[str] = set()
@@ -128,7 +133,8 @@ class PhoneOpener:
         identity = identify(device)
         if self._settings.simulated:
             identity = replace(identity, isSimulated=True)
-        if not self._settings.wants(identity.udid, identity.portPath):
+        isWanted = self._settings.wants(identity.udid, identity.portPath)
+        if not isWanted or identity.udid in self._withheld:
             raise NotWanted(identity.udid)
         mode = queryMode(device)
         _log.debug("{udid}: mode {mode}", udid=identity.udid, mode=mode and mode.hex(":"))

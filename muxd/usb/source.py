@@ -11,17 +11,20 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from muxd.identity import sameUDID
 from muxd.interfaces import (
     IDeviceReceiver,
     IDeviceSource,
     IFirstLook,
+    ILimitedSource,
+    IReleasingSource,
     ISourceHealth,
     SourceHealth,
 )
@@ -34,6 +37,7 @@ from muxd.usb.libraries import LibraryError
 from muxd.usb.opening import OpenedPhone, OpenToken
 from muxd.usb.retries import Retries
 from muxd.usb.settings import USBSettings
+from muxd.usb.withheld import WithheldPhones
 
 __all__ = ["USBSettings", "USBSource"]
 
@@ -42,7 +46,7 @@ DEVICE_NODES = "/dev/bus/usb"
 """Where Linux has the files that USB devices are opened by."""
 
 
-@implementer(IDeviceSource, IFirstLook, ISourceHealth)
+@implementer(IDeviceSource, IFirstLook, ILimitedSource, IReleasingSource, ISourceHealth)
 class USBSource(Service):
     """
     Finds phones, agrees with each on a protocol version, and attaches it.
@@ -88,8 +92,12 @@ class USBSource(Service):
         # All that have not ended, of which a location may have several: the
         # one before may still be closing.
         self._phones: list[AttachedPhone] = []
-        self._retries = Retries(reactor, self._release, limits)
+        self._retries = Retries(reactor, self._openAgain, limits)
         self._lostInHandshake: set[Location] = set()
+        self._withheld = WithheldPhones()
+        # UDIDs and last openings of those that were here, by where they are.
+        self._setAside: dict[Location, tuple[str, OpenToken]] = {}
+        self._awaitingEnd: dict[AttachedPhone, list[Deferred[None]]] = {}
         self._stopped: Deferred[None] | None = None
         self._stopDeadline: IDelayedCall | None = None
         self._discoveryEnded = True
@@ -124,9 +132,11 @@ class USBSource(Service):
             loadBackend=self._loadBackend,
             settings=self._settings,
             bus=self._makeBus(),
+            withheld=self._withheld,
         )
         self._discoveryEnded = False
         self._hasLooked = False
+        self._setAside.clear()
         self._discovery.start()
 
     def stopService(self) -> Deferred[None]:
@@ -147,6 +157,46 @@ class USBSource(Service):
             discovery.stop().addCallback(self._discoveryStopped)
         self._checkStopped()
         return stopped
+
+    def useLimits(self, limits: Limits) -> None:
+        """
+        See L{ILimitedSource}.
+        """
+        self._limits = limits
+        self._retries = Retries(self._reactor, self._openAgain, limits)
+
+    @property
+    def released(self) -> list[str]:
+        """
+        See L{IReleasingSource}.
+        """
+        return self._withheld.udids
+
+    def release(self, udid: str) -> Deferred[int]:
+        """
+        See L{IReleasingSource}.
+        """
+        self._withheld.add(udid)
+        ends: list[Deferred[None]] = []
+        for attached in list(self._phones):
+            if sameUDID(attached.identity.udid, udid):
+                ended: Deferred[None] = Deferred()
+                self._awaitingEnd.setdefault(attached, []).append(ended)
+                ends.append(ended)
+                attached.stop()
+        return gatherResults(ends).addCallback(len)
+
+    def take(self, udid: str) -> None:
+        """
+        See L{IReleasingSource}.
+        """
+        self._withheld.discard(udid)
+        taken = [place for place, (each, _) in self._setAside.items() if sameUDID(each, udid)]
+        openings = [self._setAside.pop(location)[1] for location in taken]
+        if self._discovery is not None:
+            for opening in openings:
+                self._discovery.release(opening)
+            self._discovery.reconsider()
 
     def pollNow(self) -> None:
         """
@@ -241,7 +291,7 @@ class USBSource(Service):
             return
         attached = AttachedPhone(self._reactor, phone, link, self._receiver, self, self._limits)
         self._phones.append(attached)
-        if self.running:
+        if self.running and phone.identity.udid not in self._withheld:
             attached.start()
         else:
             attached.stop()
@@ -253,6 +303,7 @@ class USBSource(Service):
         for attached in list(self._phones):
             if attached.location == location:
                 attached.gone()
+        self._setAside.pop(location, None)
         # Last, as it may have been lost in its handshake just now.
         self._forgetTroubles(location)
 
@@ -333,10 +384,15 @@ class USBSource(Service):
             for one in self._phones
         )
         if self._discovery is not None and not isTaken:
-            self._retries.ended(attached.opening)
+            if attached.identity.udid in self._withheld:
+                self._setAside[ended.location] = (attached.identity.udid, ended)
+            else:
+                self._retries.ended(ended)
+        for awaiting in self._awaitingEnd.pop(attached, ()):
+            awaiting.callback(None)
         self._checkStopped()
 
-    def _release(self, opening: OpenToken) -> None:
+    def _openAgain(self, opening: OpenToken) -> None:
         assert self._discovery is not None
         self._discovery.release(opening)
 

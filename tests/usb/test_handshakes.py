@@ -16,7 +16,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import LogLevel
 from twisted.python.failure import Failure
 
+from muxd.identity import DeviceIdentity
 from muxd.limits import LIMITS
+from muxd.testing import fakeIdentity
 from muxd.usb.hotplug import Location
 from muxd.usb.opening import OpenToken, PhoneOpener
 from muxd.usb.settings import USBSettings
@@ -32,6 +34,7 @@ class Ended:
     """
 
     opening: OpenToken
+    identity: DeviceIdentity = fakeIdentity()  # noqa: RUF009 (frozen)
 
     @property
     def location(self) -> Location:
