@@ -120,6 +120,18 @@ def _command(name: str) -> Command:
             from muxd.muxctl.capture import capture
 
             return capture
+        case "release":
+            from muxd.muxctl.operations import release
+
+            return release
+        case "take":
+            from muxd.muxctl.operations import take
+
+            return take
+        case "reload":
+            from muxd.muxctl.operations import reload
+
+            return reload
         case "status":
             from muxd.muxctl.status import showStatus
 

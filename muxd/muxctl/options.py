@@ -24,6 +24,7 @@ examples:
   ssh -o ProxyCommand='muxctl -u UDID connect 22' root@phone
   muxctl record show UDID           the pair record, without its private keys
   muxctl capture -w - | wireshark -k -i -    what programs and phones say, as they say it
+  muxctl release UDID               let a virtual machine have it, until muxctl take UDID
   muxctl relay 22:2222              port 22 of the phone as localhost:2222
 
 exit status:
@@ -191,6 +192,10 @@ def _addRecord(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _addPhone(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("phone", metavar="UDID", type=_udid, help="which phone")
+
+
 def _addCapture(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p", "--port", type=_port, metavar="PORT", help="this TCP port of phones, not all"
@@ -240,6 +245,9 @@ _COMMANDS = {
     "wait": ("wait until phones are there, and show them", _addWait),
     "listeners": ("show the programs that are told of phones", _addNothing),
     "status": ("show what the daemon is doing", _addNothing),
+    "release": ("let go of a phone, for a virtual machine or another program", _addPhone),
+    "take": ("take a phone back that was released", _addPhone),
+    "reload": ("have the daemon read its configuration file again", _addNothing),
     "buid": ("print the identity of the daemon's host", _addNothing),
     "record": ("show or delete a pair record", _addRecord),
     "capture": ("write what phones and programs say to each other, for Wireshark", _addCapture),

@@ -16,6 +16,7 @@ from muxd.description import Description
 from muxd.net.socketfile import CannotListen
 from muxd.service import MuxService
 from muxd.status.capture import CaptureResource
+from muxd.status.operations import phoneActions
 from muxd.status.server import StatusServer, beside
 
 OFF = "none"
@@ -75,6 +76,8 @@ class ObservedService(MuxService):
             try:
                 self.status = StatusServer(reactor, self, status.description)
                 self.status.addResource("capture", CaptureResource(self))
+                for action in phoneActions(self):
+                    self.status.addAction(action)
             except ValueError as error:
                 raise ValueError(f"--status: {error}") from error
 

@@ -17,6 +17,8 @@ from twisted.python import usage
 
 from muxd.net.socketfile import CannotListen
 from muxd.service import MuxService
+from muxd.status.actions import Action, Answer, Values
+from muxd.status.answers import RequestError
 from muxd.tap.process import Handler
 
 NAMES = {
@@ -109,3 +111,20 @@ class ReloadingService(MuxService):
             install(signal.SIGHUP, lambda number, frame: self.reactor.callFromThread(hungUp))
 
         self.reactor.callWhenRunning(installAll)
+
+
+def reloadAction(service: ReloadingService) -> Action:
+    """
+    What has a service read its configuration again: C{POST /api/reload}.
+    """
+
+    def reload(values: Values) -> Answer:
+        try:
+            reloaded = service.reload()
+        except CannotReload as error:
+            raise RequestError(409, str(error), "nothing has changed") from error
+        return {"listening": reloaded.places, "later": list(reloaded.later)}
+
+    return Action(
+        name="reload", summary="read the configuration file again", takes=(), perform=reload
+    )

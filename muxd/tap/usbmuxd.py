@@ -34,7 +34,7 @@ from muxd.tap.observed import ObservedService, StatusPlace
 from muxd.tap.options import CommandOptions, graceFromOption
 from muxd.tap.pidlock import PidLock, isPlaceOfC, withstandSignals
 from muxd.tap.process import collectLess, takeTurns, waitOnLoop
-from muxd.tap.reloading import Reloaded, ReloadingService
+from muxd.tap.reloading import Reloaded, ReloadingService, reloadAction
 from muxd.tap.servicemanager import ServiceManager
 
 T = TypeVar("T")
@@ -514,6 +514,8 @@ class UsbmuxdService(
     def __init__(self, reactor: Any, **arguments: Any) -> None:
         super().__init__(reactor, **arguments)
         self.manager = ServiceManager(reactor, lambda: self.summary)
+        if self.status is not None:
+            self.status.addAction(reloadAction(self))
 
     def startService(self) -> None:
         """

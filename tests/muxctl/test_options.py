@@ -104,7 +104,13 @@ class ParseTests(SynchronousTestCase):
         """
         Every command may be asked to speak to programs.
         """
-        needed = {"record": ("show", "U"), "connect": ("7",), "completion": ("bash",)}
+        needed = {
+            "record": ("show", "U"),
+            "release": ("U",),
+            "take": ("U",),
+            "connect": ("7",),
+            "completion": ("bash",),
+        }
         for command in COMMANDS - {"relay"}:
             words = needed.get(command, ())
             self.assertTrue(parse([command, "--json", *words]).json)

@@ -15,9 +15,11 @@ from twisted.python.monkey import MonkeyPatcher
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from muxd.net.socketfile import CannotListen
+from muxd.status.actions import Values
+from muxd.status.answers import RequestError
 from muxd.tap import pidlock, usbmuxd
 from muxd.tap.pidlock import PidLock
-from muxd.tap.reloading import CannotReload, Reloaded, ReloadingService
+from muxd.tap.reloading import CannotReload, Reloaded, ReloadingService, reloadAction
 from muxd.tap.usbmuxd import LockedService
 from tests.server.serving import observeLog
 from tests.tap.options import UsbmuxdTestCase
@@ -143,6 +145,36 @@ def held(lock: PidLock) -> None:
     What comes of an attempt to take a lock that the C daemon has.
     """
     raise CannotListen(f"{lock}: the C daemon has it")
+
+
+class ActionTests(UsbmuxdTestCase):
+    """
+    What an operator asks for at the status socket.
+    """
+
+    def test_added(self) -> None:
+        """
+        The daemon has the actions.
+        """
+        self.options.parseOptions(["-l", "unix:/run/muxd-x", "-s", "simulated"])
+        status = self.options.service.status
+        assert status is not None
+        self.assertLessEqual({"release", "take", "reload"}, set(status._actions))
+
+    def test_answers(self) -> None:
+        """
+        What has come of it, or why nothing has.
+        """
+        path = Path(self.mktemp())
+        path.write_text('listen = ["tcp:5"]\nstatus = "none"')
+        self.options.parseOptions(["--config", str(path), "-s", "simulated"])
+        perform: Any = reloadAction(self.options.service).perform
+        path.write_text('listen = ["tcp:5", "tcp:6"]\nstatus = "none"\ngrace = 3')
+        self.assertEqual(perform(Values({})), {"listening": 2, "later": ["limits"]})
+        path.write_text("x")
+        error = self.assertRaises(RequestError, perform, Values({}))
+        self.assertEqual((error.status, error.remedy), (409, "nothing has changed"))
+        self.assertTrue(error.text.startswith(str(path.absolute())), error.text)
 
 
 class LockTests(SynchronousTestCase):

@@ -16,7 +16,7 @@ _muxctl_phones() {
 _muxctl() {
     local current=$2 previous=$3 command='' action='' words='' i
     local -a daemon=()
-    local commands='list watch wait listeners status buid record capture connect completion relay'
+    local commands='list watch wait listeners status release take reload buid record capture connect completion relay'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
@@ -51,6 +51,7 @@ _muxctl() {
             case $current:$command:$action in
                 -*) words=$(_muxctl_options $command) ;;
                 *:record:) words='show delete' ;;
+                *:release: | *:take:) words=$(_muxctl_phones "${daemon[@]}") ;;
                 *:record:*) words=$(_muxctl_phones "${daemon[@]}") ;;
                 *:completion:) words='bash zsh' ;;
                 *::*) words=$commands ;;
