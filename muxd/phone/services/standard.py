@@ -21,6 +21,8 @@ from muxd.phone.services.afc import AFC
 from muxd.phone.services.afcfiles import Files
 from muxd.phone.services.apps import Apps
 from muxd.phone.services.assertions import AssertionAgent
+from muxd.phone.services.backup import MobileBackup
+from muxd.phone.services.backupfiles import Places
 from muxd.phone.services.companion import CompanionProxy
 from muxd.phone.services.crashreports import CrashReportMover
 from muxd.phone.services.diagnostics import DiagnosticsRelay
@@ -132,6 +134,7 @@ def standardServices(inside: Interior) -> dict[str, NamedService]:
     """
     notices, syslog, values = inside.notices, inside.syslog, inside.values
     apps = Apps(inside.packages.directory)
+    places = Places(inside.storage.directory, apps)
     images, profiles, screen = Images(values, inside.trust), Profiles(), HomeScreen(apps)
 
     def picture() -> bytes:
@@ -164,6 +167,7 @@ def standardServices(inside: Interior) -> dict[str, NamedService]:
         "com.apple.mobile.mobile_image_mounter": lambda: ImageMounter(images),
         "com.apple.mobile.notification_proxy": lambda: NotificationProxy(notices),
         "com.apple.mobile.screenshotr": lambda: Screenshotr(picture),
+        "com.apple.mobilebackup2": lambda: MobileBackup(places, apps, values, inside.restart),
         "com.apple.os_trace_relay": lambda: OsTraceRelay(syslog),
         "com.apple.springboardservices": lambda: SpringBoardServices(screen, picture),
         "com.apple.syslog_relay": lambda: SyslogRelay(syslog),
