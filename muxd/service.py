@@ -56,6 +56,7 @@ from muxd.server.preflightreceiver import PreflightReceiver, recordMaker
 from muxd.server.records import PairRecordStore
 from muxd.server.recordthread import RecordThread
 from muxd.server.registry import DeviceRegistry
+from muxd.server.viewgrammar import NamedView
 from muxd.sources import distinctSources, sourceFromString
 
 SourceFactory = Callable[[IDeviceReceiver], IDeviceSource]
@@ -321,6 +322,14 @@ class MuxService(Service):
         @return: fires with why not, and what to do about it; with "" if nothing is seen.
         """
         return self._records.run(self._store.obstacle)
+
+    @property
+    def views(self) -> list[tuple[ListeningEndpoint, NamedView | None]]:
+        """
+        The same, each with what there is for its clients; None for everything.
+        """
+        views = (address.view for address in self._places.addresses)
+        return list(zip(self._places.listening, views, strict=True))
 
     @property
     def socketPaths(self) -> list[str]:

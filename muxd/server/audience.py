@@ -14,7 +14,7 @@ from muxd.server.registry import DeviceRegistry
 from muxd.server.vieweddevices import ViewedDevices
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Audience:
     """
     What there is for clients that share a view.

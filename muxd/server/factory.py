@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 from typing import Protocol as TypingProtocol
+from weakref import WeakSet
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -31,7 +32,7 @@ from muxd.server.budget import UnreadBudget
 from muxd.server.commands import Commands
 from muxd.server.counters import ServerCounters
 from muxd.server.firstlook import FirstLook
-from muxd.server.listeners import EventBroadcaster
+from muxd.server.listeners import EventBroadcaster, Listener
 from muxd.server.protocol import ControlProtocol
 from muxd.server.recorddesk import RecordDesk
 from muxd.server.registry import DeviceRegistry
@@ -164,6 +165,7 @@ class ControlFactory(Factory):
         self._records = records
         self._recordSaved = recordSaved
         self._limit = RateLimit(clock, self._summarise)
+        self._audiences: WeakSet[Audience] = WeakSet()
         self.entrance = Entrance(self, self._audience(registry))
         self.feed = self.entrance.audience.feed
         self.commands = self.entrance.audience.commands
@@ -209,7 +211,16 @@ class ControlFactory(Factory):
             self.firstLook,
             access,
         )
-        return Audience(devices, feed, commands, access)
+        audience = Audience(devices, feed, commands, access)
+        self._audiences.add(audience)
+        return audience
+
+    def listeners(self) -> list[Listener]:
+        """
+        The clients of all views that are told of devices, by number.
+        """
+        found = [one for audience in self._audiences for one in audience.feed.listeners()]
+        return sorted(found, key=lambda listener: listener.number)
 
     def entranceOf(self, factory: object) -> Entrance | None:
         """

@@ -139,6 +139,12 @@ class Metrics:
         for command, count in sorted(counters["commands"].items()):
             commands.add_metric([command], count)
         yield commands
+        denials = CounterMetricFamily(
+            f"{PREFIX}_denials", "Requests that views have denied.", labels=["command"]
+        )
+        for command, count in sorted(counters["denials"].items()):
+            denials.add_metric([command], count)
+        yield denials
         moved = CounterMetricFamily(
             f"{PREFIX}_client_bytes", "Bytes carried for clients.", labels=["direction"]
         )
@@ -152,7 +158,7 @@ class Metrics:
         yield GaugeMetricFamily(
             f"{PREFIX}_listeners",
             "Clients that are told of phones.",
-            value=len(server.feed.listeners()),
+            value=len(server.listeners()),
         )
         yield GaugeMetricFamily(
             f"{PREFIX}_unread_bytes", "Bytes that wait for clients.", value=server.unread.size

@@ -21,6 +21,7 @@ from muxd.device.device import MuxedDevice
 from muxd.device.muxer import Muxer
 from muxd.interfaces import AttachedDevice, IDeviceSource, ISourceHealth, SourceHealth
 from muxd.net.acceptthrottle import filesAllowed
+from muxd.server.viewgrammar import describeView
 from muxd.service import MuxService
 from muxd.status.heartbeat import Heartbeat
 from muxd.status.phonedetails import PhoneDetails
@@ -154,8 +155,14 @@ class Overview:
         The places where clients connect.
         """
         return [
-            {"place": place.description, "path": place.path, "exposed": place.isExposed}
-            for place in self.service.listening
+            {
+                "place": place.description,
+                "path": place.path,
+                "exposed": place.isExposed,
+                "view": "" if named is None or named.isOfPlace else named.name,
+                "shows": "everything" if named is None else describeView(named.view),
+            }
+            for place, named in self.service.views
         ]
 
     def _listeners(self) -> list[dict[str, Any]]:
@@ -166,7 +173,7 @@ class Overview:
                 "bundle": listener.details.bundleID,
                 "library": listener.details.libraryVersion,
             }
-            for listener in self.service.server.feed.listeners()
+            for listener in self.service.server.listeners()
         ]
 
     def counters(self) -> dict[str, Any]:

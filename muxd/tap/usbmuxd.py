@@ -279,11 +279,11 @@ class Options(CommandOptions):
             self.configuration.tell(self, self._given())
         try:
             listen = self._places()
-            plain = [
-                place.place if isinstance(place, ListeningAddress) else place for place in listen
-            ]
+            # The directory of a view's socket may be a container's: no place for this one.
+            addresses = map(ListeningAddress.of, listen)
+            whole = [str(each.place) for each in addresses if each.view is None]
             return {
-                "status": StatusPlace.chosen(self["status"], [str(place) for place in plain]),
+                "status": StatusPlace.chosen(self["status"], whole),
                 "listen": listen,
                 "sources": self._sources(),
                 "configDir": self["config-dir"],

@@ -5,9 +5,12 @@ Tests of L{muxd.status.overview}.
 
 from __future__ import annotations
 
+from muxd.server.places import ListeningAddress
+from muxd.server.viewgrammar import NamedView
 from muxd.status import overview
 from muxd.testing import BudgetTransport
 from muxd.wire.messages import plistMessage
+from tests.server.viewing import only, udid
 from tests.status.asking import TINY
 from tests.status.phones import PhoneTestCase
 
@@ -54,8 +57,31 @@ class OverviewTests(PhoneTestCase):
             [(one["program"], one["library"]) for one in values["listeners"]], [("farm", 3)]
         )
         self.assertEqual(
-            values["listening"], [{"place": "tcp:27015", "path": None, "exposed": False}]
+            values["listening"],
+            [
+                {
+                    "place": "tcp:27015",
+                    "path": None,
+                    "exposed": False,
+                    "view": "",
+                    "shows": "everything",
+                }
+            ],
         )
+
+    def test_views(self) -> None:
+        """
+        Listeners of all views are told, and what there is for them.
+        """
+        place = ListeningAddress("tcp:27016", NamedView(only(1), "ci"))
+        self.service.changeListening(["tcp:27015", place])
+        entrance = self.service._places._places[place.key].entrance
+        client = BudgetTransport.connect(self.reactor, entrance)
+        client.deliver(plistMessage({"MessageType": "Listen", "ProgName": "ci"}, 1).encode())
+        values = self.get("/api/status").values
+        self.assertEqual([one["program"] for one in values["listeners"]], ["ci"])
+        (_, seen) = values["listening"]
+        self.assertEqual((seen["view"], seen["shows"]), ("ci", f"only {udid(1)}"))
 
     def test_limits(self) -> None:
         """

@@ -350,6 +350,17 @@ class CheckTests(UsbmuxdTestCase):
         ):
             self.assertIn(line, text.splitlines())
 
+    def test_statusSocket(self) -> None:
+        """
+        The status socket is beside the first socket that has no view, whose directory is no
+        container's.
+        """
+        words = ("-l", "unix:/a/x:only=1-1", "-l", "unix:/b/x")
+        self.assertIn("status     unix:/b/x.status", self.checked(*words))
+        self.options = Options()
+        self.options.reactor = self.reactor
+        self.assertIn("status     none", self.checked(*words[:2]))
+
     def test_limits(self) -> None:
         """
         Limits that are not as usual are told.
