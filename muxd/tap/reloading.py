@@ -76,7 +76,7 @@ class ReloadingService(MuxService):
             settings = self.reread()
             self.changeListening(settings["listen"])
         except (usage.UsageError, ValueError, CannotListen) as error:
-            self._log.error("the configuration stays as it was: {error}", error=error)
+            self._log.warn("the configuration stays as it was: {error}", error=error)
             raise CannotReload(str(error)) from error
         later = tuple(
             key for name, key in NAMES.items() if settings.get(name) != self._settings.get(name)
