@@ -4,6 +4,9 @@ Tests of L{muxd.device.socketend}, with a phone that the test plays and real soc
 
 from __future__ import annotations
 
+import contextlib
+import os
+import random
 import select
 import socket
 import sys
@@ -386,6 +389,28 @@ class StreamTests(SocketEndCase):
             self.turn()
         self.assertEqual(got, expected)
         self.assertEqual(max(one.ack for one in self.take()), said + 1)
+
+    def test_partialSends(self) -> None:
+        """
+        However little the client's socket takes at a time, no byte is lost or said twice.
+        """
+        # A UNIX socket takes a message in parts, as far as there is room.
+        narrow = socket.socket(fileno=os.dup(self.end.socket.fileno()))
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 5000)
+        narrow.close()
+        chance = random.Random(7)
+        said = chance.randbytes(3 * 32768)
+        for start in range(0, len(said), 32768):
+            self.say(said[start : start + 32768])
+        self.assertTrue(self.session.isHolding())
+        got = bytearray()
+        for _ in range(2000):
+            with contextlib.suppress(BlockingIOError):
+                got += self.client.recv(chance.randrange(1, 4000))
+            self.turn()
+        self.assertEqual(len(got), len(said))
+        self.assertEqual(bytes(got), said)
+        self.assertEqual(max(one.ack for one in self.take()), len(said) + 1)
 
     def test_stall(self) -> None:
         """

@@ -183,6 +183,25 @@ class SessionTests(SynchronousTestCase):
             self.download(*self.sides)
         self.assertEqual(self.ahead(), [2 * PACKET] * 2)
 
+    def test_timerWhileBytesCome(self) -> None:
+        """
+        Nor does it when a byte alone has come since it was set; when none has, it does.
+        """
+        self.download(*self.sides)
+        sessions = list(self.phone.muxer.delayed._owing)
+        self.assertEqual(len(sessions), 2)
+        shared = [WINDOW - 2 * PACKET] * 2
+        for _ in range(5):
+            for side in self.sides:
+                side.say(b"x")
+            self.phone.clock.advance(0.030)
+            self.assertEqual([each.reserved for each in sessions], shared)
+        self.sides[0].say(b"x")
+        self.phone.clock.advance(0.030)
+        self.assertEqual([each.reserved for each in sessions], [shared[0], 0])
+        self.phone.clock.advance(0.030)
+        self.assertEqual([each.reserved for each in sessions], [0, 0])
+
     def test_data(self) -> None:
         """
         Data takes no more of an acknowledgement along than may be given.

@@ -26,6 +26,7 @@ from tests.usb.transfers import (
     LATE_FD,
     LIMITS,
     AsynchronousTestCase,
+    FDReactor,
     Phone,
     Receiver,
 )
@@ -133,6 +134,36 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         self.link.send([b"x" * 1024])
         self.link.send([b"y"])
         self.assertEqual([len(each) for each in self.context.sent], [1024, 0, 1])
+
+    def test_zeroLengthPacketOfEachBus(self) -> None:
+        """
+        What whole USB packets are depends on the bus: 512 bytes are none where they have
+        1,024.  That holds for both ways to send.
+        """
+        for size, lengths in (
+            (64, [64, 0, 512, 0, 1024, 0, 1536, 0, 100]),
+            (512, [64, 512, 0, 1024, 0, 1536, 0, 100]),
+            (1024, [64, 512, 1024, 0, 1536, 100]),
+        ):
+            interface = replace(INTERFACE, maxPacketSize=size, inputPacketSize=size)
+            self.phone = replace(self.phone, interface=interface)
+            packets = [bytes(length) for length in (64, 512, 1024, 1536, 100)]
+            for isBorrowed in (False, True):
+                self.reactor = FDReactor()
+                link = self.makeLink()
+                link.start(Receiver())
+                self.reactor.advance(0)
+                for packet in packets:
+                    if isBorrowed:
+                        memory = link.borrow(len(packet))
+                        memory.write(0, packet)
+                        link.transmit(memory, len(packet))
+                    else:
+                        link.send([packet])
+                    for write in self.context.writes():
+                        self.context.end(write, 0)
+                    self.happen()
+                self.assertEqual([len(each) for each in self.context.sent], lengths)
 
     def test_room(self) -> None:
         """

@@ -64,6 +64,19 @@ class MemoryTests(AsynchronousTestCase):
         self.assertEqual(self.context.sent, [b"first", b"second"])
         self.assertEqual(self.receiver.rooms, 1)
 
+    def test_noMemoryTwice(self) -> None:
+        """
+        A packet for which there is no memory when it is tried again is still before its
+        successors.
+        """
+        self.context.refusals[False] += [NO_MEMORY, NO_MEMORY]
+        for packet in (b"first", b"second", b"third"):
+            self.link.send([packet])
+        self.reactor.advance(LIMITS.memoryRetry)
+        self.assertEqual(self.context.sent, [])
+        self.reactor.advance(LIMITS.memoryRetry)
+        self.assertEqual(self.context.sent, [b"first", b"second", b"third"])
+
     def test_goneWhileTryingAgain(self) -> None:
         """
         A phone that is gone when a packet is tried again is lost, and nothing is read from

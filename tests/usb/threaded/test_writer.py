@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.error import ConnectionLost
@@ -71,6 +72,8 @@ class WriterTests(SynchronousTestCase):
     Tests for L{Writer}.
     """
 
+    interface = INTERFACE
+
     def abandon(self) -> None:
         """
         Tell the writer to give up.
@@ -85,7 +88,9 @@ class WriterTests(SynchronousTestCase):
         """
         mail: list[Mail] = []
         mailbox: Mailbox[Mail] = Mailbox(lambda f: f(), mail.extend, capacity=1)
-        phone = OpenedPhone(device=device, identity=IDENTITY, interface=INTERFACE, location=(1, 2))
+        phone = OpenedPhone(
+            device=device, identity=IDENTITY, interface=self.interface, location=(1, 2)
+        )
         self.writer = Writer(phone, mailbox)
         for packet in packets:
             self.writer.put(packet)
@@ -110,6 +115,20 @@ class WriterTests(SynchronousTestCase):
         device = ScriptedDevice()
         self.run_(device, b"a" * 512, b"b" * 513, b"c" * 49152)
         self.assertEqual([512, 0, 513, 49152, 0], [len(each) for each in device.wire])
+
+    def test_zeroLengthPacketOfEachBus(self) -> None:
+        """
+        What whole USB packets are depends on the bus: 512 bytes are none where they have
+        1,024.
+        """
+        for size, lengths in (
+            (64, [64, 0, 512, 0, 1024, 0, 1536, 0, 100]),
+            (1024, [64, 512, 1024, 0, 1536, 100]),
+        ):
+            device = ScriptedDevice()
+            self.interface = replace(INTERFACE, maxPacketSize=size, inputPacketSize=size)
+            self.run_(device, *(bytes(length) for length in (64, 512, 1024, 1536, 100)))
+            self.assertEqual([len(each) for each in device.wire], lengths)
 
     def test_timeoutOfAllOfIt(self) -> None:
         """
