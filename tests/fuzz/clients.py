@@ -28,6 +28,7 @@ from muxd.wire.messages import (
     parsePlist,
 )
 from tests.fuzz.directory import PLANTS, PlantedDirectory
+from tests.fuzz.metering import metering
 from tests.fuzz.requests import PORTS, anyRequest
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, settle, watching
@@ -354,10 +355,11 @@ def run(data: bytes) -> None:
     script = Script(data)
     directory = PlantedDirectory()
     try:
-        with watching(DOCUMENTED):
+        with watching(DOCUMENTED), metering(data) as meter:
             world = World(directory, script.choose((2, 1)))
             while script:
-                world.step(script)
+                with meter.turn():
+                    world.step(script)
             world.end()
             directory.check()
     finally:

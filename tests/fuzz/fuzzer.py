@@ -15,6 +15,7 @@ import os
 import sys
 from pathlib import Path
 
+from tests.fuzz.metering import FUZZING
 from tests.fuzz.target import targetNamed
 
 AGAIN = "MUXD_FUZZER"
@@ -29,6 +30,7 @@ def main(arguments: list[str]) -> None:
     """
     import atheris
 
+    os.environ[FUZZING] = "1"
     target = targetNamed(arguments[1])
     with atheris.instrument_imports(include=INSTRUMENTED):
         run = target.load()

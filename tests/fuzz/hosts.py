@@ -29,6 +29,7 @@ from muxd.phone.services.standard import Interior, Storage, standardServices
 from muxd.testing import BudgetTransport, fakeIdentity
 from muxd.testing.transports import FakeAddress
 from tests.fuzz.directory import MEMORY
+from tests.fuzz.metering import metering
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, settle, watching
 from tests.lockdown.phones import anyRecord
@@ -314,11 +315,12 @@ def run(data: bytes) -> None:
     A script of steps.
     """
     script = Script(data)
-    with watching():
+    with watching(), metering(data) as meter:
         world = World(script.choose(tuple(Owner)))
         try:
             while script:
-                world.step(script)
+                with meter.turn():
+                    world.step(script)
             world.end()
         finally:
             world.remove()

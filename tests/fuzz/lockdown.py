@@ -23,6 +23,7 @@ from muxd.phone.lockdown.key import PUBLIC_KEY
 from muxd.server.preflight import Preflight, PreflightContext
 from muxd.testing import FakeDevice, ImmediateRecords, MemoryRecordStore
 from muxd.testing.devices import FakeConnection
+from tests.fuzz.metering import metering
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, settle, watching
 from tests.lockdown.phones import BUID, anyRecord
@@ -268,8 +269,9 @@ def run(data: bytes) -> None:
     A script of steps.
     """
     script = Script(data)
-    with watching():
+    with watching(), metering(data) as meter:
         world = World(storedRecord(script))
         while script:
-            world.step(script)
+            with meter.turn():
+                world.step(script)
         world.end()

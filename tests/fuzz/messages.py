@@ -37,6 +37,7 @@ from muxd.wire.messages import (
     parsePlist,
     writePlist,
 )
+from tests.fuzz.metering import metering
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, watching
 from tests.wire.results import resultMessage
@@ -224,5 +225,5 @@ def run(data: bytes) -> None:
     The first byte says what the others are.
     """
     script = Script(data)
-    with watching():
+    with watching(), metering(data) as meter, meter.turn():
         script.choose(KINDS)(script)

@@ -16,6 +16,7 @@ from muxd.wire.mux import (
     encodePacketV2,
     phoneText,
 )
+from tests.fuzz.metering import metering
 from tests.fuzz.script import Script
 from tests.fuzz.watching import LONGEST_LINE, demand, watching
 
@@ -126,5 +127,5 @@ def run(data: bytes) -> None:
     The first byte says what the others are.
     """
     script = Script(data)
-    with watching():
+    with watching(), metering(data) as meter, meter.turn():
         script.choose((transfers, streams))(script)

@@ -21,6 +21,7 @@ from muxd.testing.packets import Segment
 from muxd.wire.mux import Flags, MuxProtocol, encodePacketV1, encodePacketV2, encodeVersion
 from tests.device.links import RecordingLink
 from tests.fuzz.apps import ACTIONS, App
+from tests.fuzz.metering import metering
 from tests.fuzz.muxerrules import MuxerRules
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, watching
@@ -339,9 +340,10 @@ def run(data: bytes) -> None:
     A script of steps.
     """
     script = Script(data)
-    with watching():
+    with watching(), metering(data) as meter:
         kind = script.byte()
         world = World(1 if kind & 1 else 2, not kind & 2)
         while script:
-            world.step(script)
+            with meter.turn():
+                world.step(script)
         world.end(bool(kind & 4))

@@ -24,6 +24,7 @@ from muxd.testing import ImmediateRecords, MemoryRecordStore, fakeIdentity
 from muxd.wire.messages import Message, plistMessage, swapPort
 from muxd.wire.mux import Flags, encodeVersion
 from tests.device.links import ScriptedPhone
+from tests.fuzz.metering import metering
 from tests.fuzz.phones import FLAGS, WINDOWS
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, watching
@@ -390,9 +391,10 @@ def run(data: bytes) -> None:
     A script of steps.
     """
     script = Script(data)
-    with watching():
+    with watching(), metering(data) as meter:
         kind = script.byte()
         world = World(1 if kind & 1 else 2)
         while script:
-            world.step(script)
+            with meter.turn():
+                world.step(script)
         world.end(bool(kind & 2))

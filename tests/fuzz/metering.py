@@ -1,0 +1,139 @@
+# -*- test-case-name: tests.fuzz.test_metering -*-
+"""
+What an input may cost: memory that is held, and what one turn does.
+
+A turn is what the reactor would do without looking at anyone else.  What it does is counted
+in lines of Python, which are the same on each machine, wherever no other tool follows them;
+under atheris its time on the CPU counts, too, as most of what is slow in C has no lines.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from tests.fuzz.watching import demand
+
+FUZZING = "MUXD_FUZZING"
+"""In the environment of a fuzzer, which has no time to count the lines of each input."""
+
+SAMPLE = 16
+"""Of so many inputs of a fuzzer, the lines of one are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """
+    What an input may cost.
+
+    @ivar held: Bytes that are held after a turn, whatever was sent.
+    @ivar perByte: More of them, for each byte of the input.
+    @ivar peak: Bytes that are needed within a turn.
+    @ivar lines: Of Python, in a turn.
+    @ivar seconds: On the CPU, in a turn.
+    """
+
+    held: int = 2 << 20
+    perByte: int = 64
+    peak: int = 8 << 20
+    lines: int = 300_000
+    seconds: float = 0.4
+
+
+BOUNDS = Bounds()
+
+
+class Meter:
+    """
+    Looks at what each turn costs.
+
+    @ivar held: The most that was held after a turn, in bytes.
+    @ivar peak: The most that was needed within one.
+    @ivar lines: The most lines of one; 0 if they are not counted.
+    """
+
+    def __init__(
+        self, size: int, bounds: Bounds, counts: bool, clock: Callable[[], float] | None
+    ) -> None:
+        """
+        @param size: Of the input, in bytes.
+        @param counts: Whether lines are counted.
+        @param clock: Seconds on the CPU, if they are to count.
+        """
+        self.held = self.peak = self.lines = 0
+        self._size = size
+        self._bounds = bounds
+        self._counts = counts
+        self._clock = clock
+        self._count = 0
+        self._before = tracemalloc.get_traced_memory()[0]
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """
+        Let something happen.
+
+        @raise Violation: It costs more than it may.
+        """
+        tracemalloc.reset_peak()
+        began = 0.0 if self._clock is None else self._clock()
+        self._count = 0
+        if self._counts:
+            sys.settrace(self._trace)
+        try:
+            yield
+        finally:
+            if self._counts:
+                sys.settrace(None)
+        seconds = 0.0 if self._clock is None else self._clock() - began
+        self._look(seconds)
+
+    def _look(self, seconds: float) -> None:
+        bounds = self._bounds
+        held, peak = (each - self._before for each in tracemalloc.get_traced_memory())
+        self.held, self.peak = max(held, self.held), max(peak, self.peak)
+        self.lines = max(self._count, self.lines)
+        size = self._size
+        demand(
+            held <= bounds.held + bounds.perByte * size,
+            f"{held} bytes are held for {size} bytes that were sent",
+        )
+        demand(peak <= bounds.peak, f"a turn needs {peak} bytes for {size} bytes that were sent")
+        demand(self._count <= bounds.lines, f"a turn has {self._count} lines of Python")
+        demand(seconds <= bounds.seconds, f"a turn takes {seconds:.2f} s of the CPU")
+
+    def _trace(self, frame: FrameType, event: str, argument: Any) -> Any:
+        """
+        A function begins: have its lines counted.
+        """
+        return self._line
+
+    def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
+        self._count += 1
+        return self._line
+
+
+@contextmanager
+def metering(data: bytes, bounds: Bounds = BOUNDS) -> Iterator[Meter]:
+    """
+    Bound what an input costs.
+    """
+    isFuzzing = FUZZING in os.environ
+    counts = sys.gettrace() is None and not (isFuzzing and zlib.crc32(data) % SAMPLE)
+    wasTracing = tracemalloc.is_tracing()
+    if not wasTracing:
+        tracemalloc.start()
+    try:
+        yield Meter(len(data), bounds, counts, time.thread_time if isFuzzing else None)
+    finally:
+        # A fuzzer's next input wants it again.
+        if not wasTracing and not isFuzzing:
+            tracemalloc.stop()
