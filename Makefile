@@ -21,6 +21,7 @@ SOCKET := run/usbmuxd.sock
 PORT ?= 27015
 SUMMARY := build/test-summary
 FUZZED := $(VENV)/.fuzzed
+MUTATED := $(VENV)/.mutated
 
 # Which tests to run, if not all, and in how many processes: auto is one more than there are CPUs.
 TESTS ?=
@@ -45,7 +46,7 @@ FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run unit test fuzz compare system-test lint types check-packaging apidocs bench bench-report soak clean distclean
+.PHONY: help run unit test fuzz mutation compare system-test lint types check-packaging apidocs bench bench-report soak clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET) and port $(PORT), USB and one simulated phone"
@@ -53,6 +54,7 @@ help:
 	@echo "make test              lint, types, tests with coverage, and a closing line of counts (WORKERS=auto)"
 	@echo "make test TESTS=...    some tests alone, such as tests.wire or tests.device.test_window"
 	@echo "make fuzz              hostile input, chosen by coverage (SECONDS=60 JOBS=1 SEED=0 TARGETS=)"
+	@echo "make mutation          small defects, and whether the tests notice (TARGETS=muxd/wire/mux.py COUNT=0)"
 	@echo "make compare           odd requests, to the C daemon and to ours (SECONDS=60 COUNT=0 SEED=0)"
 	@echo "make system-test       the daemon on a real kernel, in virtual machines; OPTIONS=--help"
 	@echo "make lint              ruff: style and format"
@@ -103,6 +105,10 @@ system-test: $(DEVELOPED)
 
 fuzz: $(FUZZED)
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --jobs $(JOBS) --seed $(SEED) $(TARGETS)
+
+# Small defects, one at a time, and whether the tests notice them: TARGETS="muxd/wire/mux.py".
+mutation: $(MUTATED)
+	MUXD_PURE=1 $(BIN)/python -m tests.mutation --count $(or $(COUNT),0) --seed $(SEED) $(or $(TARGETS),muxd/wire/mux.py)
 
 compare: $(DEVELOPED)
 	$(BIN)/python -m tests.differential --seconds $(SECONDS) --count $(COUNT) --seed $(SEED)
@@ -171,6 +177,10 @@ $(DEVELOPED): $(METADATA) $(SOURCES) | $(BIN)/pip
 	$(if $(filter $(METADATA),$?),$(BIN)/python -m pip install --quiet --editable '.[dev]', \
 	    $(BIN)/python setup.py --quiet build_ext --inplace)
 	@touch $@ $(INSTALLED)
+
+$(MUTATED): $(METADATA) $(DEVELOPED)
+	@$(BIN)/python -m pip install --quiet --editable '.[dev,mutation]'
+	@touch $@
 
 $(FUZZED): $(METADATA) $(DEVELOPED)
 	@$(BIN)/python -m pip install --quiet --editable '.[dev,fuzz]' \
