@@ -51,6 +51,12 @@ ROUNDS = 8
 """How often it is looked again within one turn of an application's reactor."""
 
 
+READY = 256
+"""
+How many descriptors of the reactor's are handled in a turn: when a program with thousands of
+connections ends, all of them are ready at once, and each takes a twentieth of a millisecond.
+"""
+
 TIMERS = 256
 """
 With so many new ones the reactor has its turn, if none of them is due before: it puts them
@@ -90,6 +96,28 @@ class WatchedLast(Protocol):
         """
         C{finishTurn} has raised, which has been logged.
         """
+
+
+class _FewAtOnce:
+    """
+    The reactor's own poller, which tells of no more than L{READY} descriptors at once; those
+    that it does not tell of come first the next time.
+    """
+
+    def __init__(self, poller: Any) -> None:
+        self.register = poller.register
+        self.modify = poller.modify
+        self.unregister = poller.unregister
+        self.fileno = poller.fileno
+        self.close = poller.close
+        self._poll = poller.poll
+
+    def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
+        """
+        Wait.
+        """
+        ready: list[tuple[int, int]] = self._poll(timeout, min(most, READY))
+        return ready
 
 
 class _Reactor:
@@ -198,6 +226,7 @@ class EventLoop:
         self._isAround = True
         if self._poller is not None:
             self._join(self._poller)
+        reactor._poller = _FewAtOnce(reactor._poller)
         reactor.doIteration = self._doIteration
         return True
 

@@ -36,6 +36,7 @@ from muxd.server.listeners import EventBroadcaster, Listener
 from muxd.server.protocol import ControlProtocol
 from muxd.server.recorddesk import RecordDesk
 from muxd.server.registry import DeviceRegistry
+from muxd.server.telling import Teller
 from muxd.server.view import View
 from muxd.server.vieweddevices import ViewedDevices
 from muxd.wire.messages import MalformedMessage
@@ -119,6 +120,7 @@ class ControlFactory(Factory):
     @ivar firstLook: What the first lists of devices wait for.
     @ivar commands: Answers their requests.
     @ivar desk: Has pair records read and written for them.
+    @ivar teller: Tells listeners of events.
     @ivar throttle: Lets clients in while there is room for them.
     @ivar hangUps: Looks at clients that are not read from.
     @ivar halfClosed: Looks at those that have finished sending.
@@ -159,6 +161,7 @@ class ControlFactory(Factory):
         self.unread = UnreadBudget(limits.unreadBytes, limits.unreadPerUser)
         self.clients: set[Client] = set()
         self.connectWatchers: list[ConnectWatcher] = []
+        self.teller = Teller(self.turns)
         self.desk = RecordDesk(clock, limits.absentRecordsPerUser)
         self.firstLook = FirstLook(clock, registry, limits.firstLook)
         self._registry = registry
@@ -199,7 +202,7 @@ class ControlFactory(Factory):
     def _audience(
         self, devices: DeviceRegistry | ViewedDevices, access: Access | None = None
     ) -> Audience:
-        feed = EventBroadcaster(devices)
+        feed = EventBroadcaster(devices, self.teller)
         commands = Commands(
             devices,
             feed,
@@ -244,6 +247,7 @@ class ControlFactory(Factory):
 
         @return: fires when the last one has gone.
         """
+        self.teller.finish()
         for client in tuple(self.clients):
             client.disconnect()
         if not self.clients:

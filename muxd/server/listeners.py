@@ -5,7 +5,6 @@ The event feed: every client in Listen mode, and what all of them are told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Protocol as TypingProtocol
 from xml.sax.saxutils import escape
 
@@ -15,6 +14,7 @@ from zope.interface import implementer
 from muxd.interfaces import AttachedDevice, IDeviceListener
 from muxd.server.clients import ClientDetails
 from muxd.server.descriptions import DeviceDescription, encodeDetached, encodePaired
+from muxd.server.telling import Teller
 from muxd.wire.messages import BINARY_VERSION, writePlist
 
 _BEFORE, _AFTER = writePlist({"ListenerList": [""]}).split(b"\n\t\t<string></string>")
@@ -105,9 +105,11 @@ class EventBroadcaster:
 
     _log = Logger()
 
-    def __init__(self, registry: ListedDevices) -> None:
+    def __init__(self, registry: ListedDevices, teller: Teller) -> None:
         self._registry = registry
+        self._teller = teller
         self._listeners: dict[Listener, bytes | None] = {}
+        self._present: tuple[Listener, ...] | None = None
         self._devices = {one.deviceID: DeviceDescription(one) for one in registry.attached()}
         self._deviceList: bytes | None = None
         self._proofs = registry.proofs
@@ -125,7 +127,7 @@ class EventBroadcaster:
         Tell a listener of everything that is here, and then of every change.
         """
         self._listeners[listener] = None
-        self._listenerList = None
+        self._listenerList = self._present = None
         for description in tuple(self._devices.values()):
             listener.sendEvent(description.attachedEvent(listener.version))
 
@@ -135,7 +137,7 @@ class EventBroadcaster:
         """
         if listener in self._listeners:
             del self._listeners[listener]
-            self._listenerList = None
+            self._listenerList = self._present = None
 
     def listeners(self) -> list[Listener]:
         """
@@ -183,7 +185,7 @@ class EventBroadcaster:
             return
         description = self._devices[attached.deviceID] = DeviceDescription(attached)
         self._deviceList = None
-        self._tell(self._listeners, description.attachedEvent)
+        self._teller.tell(self._all(), self._listeners, description.attachedEvent)
 
     def deviceDetached(self, attached: AttachedDevice) -> None:
         """
@@ -192,7 +194,11 @@ class EventBroadcaster:
         if self._devices.pop(attached.deviceID, None) is None:
             return
         self._deviceList = None
-        self._tell(self._listeners, lambda version: encodeDetached(attached.deviceID, version))
+        self._teller.tell(
+            self._all(),
+            self._listeners,
+            lambda version: encodeDetached(attached.deviceID, version),
+        )
 
     def devicePaired(self, attached: AttachedDevice) -> None:
         """
@@ -207,24 +213,14 @@ class EventBroadcaster:
             for one in self._listeners
             if one.version != BINARY_VERSION and one.details.libraryVersion
         ]
-        self._tell(modern, lambda version: encodePaired(attached.deviceID, version))
+        self._teller.tell(
+            modern, self._listeners, lambda version: encodePaired(attached.deviceID, version)
+        )
 
-    def _tell(
-        self,
-        listeners: Iterable[Listener],
-        encoded: Callable[[int], bytes],
-    ) -> None:
+    def _all(self) -> tuple[Listener, ...]:
         """
-        Send one event, encoded once per format, to listeners of which some may
-        go away meanwhile.
+        All listeners of this moment, of which there is one list as long as they are the same.
         """
-        events: dict[int, bytes] = {}
-        for listener in tuple(listeners):
-            version = listener.version
-            event = events.get(version)
-            if event is None:
-                event = events[version] = encoded(version)
-            try:
-                listener.sendEvent(event)
-            except Exception:
-                self._log.failure("Client {number} could not be told", number=listener.number)
+        if self._present is None:
+            self._present = tuple(self._listeners)
+        return self._present

@@ -15,11 +15,13 @@ from muxd.client import errors
 from muxd.client.answers import Device, devicesFrom
 from muxd.client.selection import Network, chooseDevice
 from muxd.lockdown.certificates import clientContext, makeKey
+from muxd.net.turns import Turns
 from muxd.phone.lockdown.lockdownd import Lockdownd
 from muxd.phone.lockdown.trust import Owner, Pairing
 from muxd.server.listeners import EventBroadcaster
 from muxd.server.lookup import DeviceLookup, NoSuchDevice
 from muxd.server.preflightmachine import Stage
+from muxd.server.telling import Teller
 from muxd.wire.messages import parsePlist
 from tests.attacks.claimants import ClaimCase
 from tests.lockdown.phones import NearDevice, anyRecord
@@ -153,7 +155,7 @@ class ProofTests(ClaimCase):
         """
         Clients see both, and the gadget is marked, so that those of ours choose the phone.
         """
-        feed = EventBroadcaster(self.registry)
+        feed = EventBroadcaster(self.registry, Teller(Turns(self.clock, 1.0)))
 
         def listed() -> list[Device]:
             return devicesFrom(parsePlist(feed.deviceListBody()))

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from muxd.net.eventloop import TIMERS, EventLoop
+from muxd.net.eventloop import READY, TIMERS, EventLoop
 from tests.net.eventloops import ReactorAround, closeReactor
 from tests.net.test_eventloop import Reader
 
@@ -214,6 +214,31 @@ class InlineWaitTests(SynchronousTestCase):
         self.run_(begin)
         os.close(ordinary.descriptor)
         os.close(ordinary.other)
+
+    def test_fewAtOnce(self) -> None:
+        """
+        Of many that are ready at once, some are handled in a turn, and all in the end.
+        """
+        count = 2 * READY + 10
+        turns: list[int] = []
+
+        def heard() -> None:
+            turns.append(self.turns)
+            if len(turns) == count:
+                self.reactor.stop()
+
+        many = [Ordinary(heard) for _ in range(count)]
+
+        def begin() -> None:
+            for each in many:
+                self.reactor.addReader(each)
+                os.write(each.other, b"x")
+
+        self.run_(begin)
+        for each in many:
+            os.close(each.descriptor)
+            os.close(each.other)
+        self.assertLessEqual(max(turns.count(turn) for turn in turns), READY)
 
     def test_fromThread(self) -> None:
         """

@@ -1,0 +1,147 @@
+# -*- test-case-name: tests.server.test_telling -*-
+"""
+Tests of L{muxd.server.telling}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.net.turns import Turns
+from muxd.server.telling import AT_ONCE, MOST_WAITING, Teller
+from tests.net.workingclock import WorkingClock
+
+COST = 0.01
+"""Of telling one listener, in seconds."""
+
+LENGTH = 1.0
+IN_A_TURN = round(LENGTH / COST)
+MANY = 5 * IN_A_TURN
+
+
+class Listener:
+    """
+    One that remembers what it was told.
+    """
+
+    def __init__(self, clock: WorkingClock, number: int) -> None:
+        self.number = number
+        self.version = number % 2
+        self.heard: list[bytes] = []
+        self.error: Exception | None = None
+        self._clock = clock
+
+    def sendEvent(self, event: bytes) -> None:
+        """
+        Remember it, which takes time.
+        """
+        self._clock.work(COST)
+        if self.error is not None:
+            raise self.error
+        self.heard.append(event)
+
+
+class TellerTests(SynchronousTestCase):
+    """
+    L{Teller}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make many listeners.
+        """
+        self.clock = WorkingClock()
+        self.turns = Turns(self.clock, LENGTH)
+        self.teller = Teller(self.turns)
+        self.listeners = [Listener(self.clock, number) for number in range(MANY)]
+        self.present = set(self.listeners)
+        self.encoded: list[tuple[str, int]] = []
+
+    def tell(self, name: str, count: int = MANY) -> None:
+        """
+        Something happens.
+        """
+
+        def encoded(version: int) -> bytes:
+            self.encoded.append((name, version))
+            return f"{name}{version}".encode()
+
+        self.teller.tell(tuple(self.listeners[:count]), self.present, encoded)
+
+    def told(self) -> int:
+        """
+        How much was told.
+        """
+        return sum(len(one.heard) for one in self.listeners)
+
+    def test_few(self) -> None:
+        """
+        A few are told at once.
+        """
+        self.tell("a", 10)
+        self.assertEqual((self.told(), len(self.teller)), (10, 0))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_turns(self) -> None:
+        """
+        Of many, some are told in each turn; the event is in memory once for each format.
+        """
+        self.tell("a")
+        turns = 1
+        while len(self.teller):
+            before = self.told()
+            self.clock.turn()
+            turns += 1
+            self.assertLess(self.told() - before, IN_A_TURN + AT_ONCE)
+        self.assertEqual(self.told(), MANY)
+        self.assertLessEqual(turns, 6)
+        self.assertEqual(len(self.encoded), 2)
+        self.assertEqual(len({id(one.heard[0]) for one in self.listeners}), 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_order(self) -> None:
+        """
+        Each hears of all events in their order.
+        """
+        for name in "abc":
+            self.tell(name)
+            self.clock.turn()
+        self.tell("d", 1)
+        while len(self.teller):
+            self.clock.turn()
+        for one in self.listeners:
+            names = b"".join(event[:1] for event in one.heard)
+            self.assertEqual(names, b"abcd" if one.number == 0 else b"abc")
+
+    def test_gone(self) -> None:
+        """
+        One that goes before it is told is not told; one that cannot be told costs others nothing.
+        """
+        self.listeners[1].error = ValueError("no")
+        self.tell("a")
+        self.present.discard(self.listeners[-1])
+        while len(self.teller):
+            self.clock.turn()
+        self.assertEqual(self.told(), MANY - 2)
+        self.assertEqual(self.listeners[-1].heard, [])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_finish(self) -> None:
+        """
+        At the end all is told.
+        """
+        self.tell("a")
+        self.tell("b")
+        self.teller.finish()
+        self.assertEqual(self.told(), 2 * MANY)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.teller.finish()
+
+    def test_bounded(self) -> None:
+        """
+        Events that come faster than they can be told do not pile up.
+        """
+        for number in range(2 * MOST_WAITING):
+            self.tell(str(number))
+            self.assertLessEqual(len(self.teller), MOST_WAITING)
+        self.assertGreater(self.told(), 0)
