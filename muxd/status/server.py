@@ -28,6 +28,7 @@ from muxd.status.events import Events, EventsResource
 from muxd.status.logtail import LogResource, LogTail
 from muxd.status.metrics import MetricsResource
 from muxd.status.overview import Overview
+from muxd.status.page import addPage
 from muxd.status.troubles import Troubles
 from muxd.status.visitors import Doorkeeper
 
@@ -78,6 +79,7 @@ class StatusServer(Service):
         self._root.putChild(b"api", self._api)
         self._root.putChild(b"health", Question(lambda: {"status": "ok"}))
         self._api.putChild(b"", Question(self._contents))
+        addPage(self._root)
         self._root.putChild(b"ready", ReadyResource(self.overview.troubles, reactor))
         self._root.putChild(b"metrics", MetricsResource(self.overview))
         self.addResource("status", Question(self.overview.values))

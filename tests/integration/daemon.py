@@ -37,8 +37,11 @@ REQUIRED = "MUXD_REQUIRE_INTEGRATION"
 """Where this is in the environment, nothing may be missing."""
 
 PACKAGES = {
+    "chromedriver": "chromium-driver",
+    "chromium": "chromium",
     "iproxy": "libusbmuxd-tools",
     "inetcat": "libusbmuxd-tools",
+    "promtool": "prometheus",
     "setpriv": "util-linux",
     "tshark": "tshark",
     "usbip": "usbip",
