@@ -9,7 +9,12 @@ further line or a change of direction that has slipped through goes no further.
 
 from __future__ import annotations
 
-from twisted.logger import ILogObserver, LogEvent, LogPublisher, formatEvent
+from twisted.logger import (
+    ILogObserver,
+    LogEvent,
+    LogPublisher,
+    formatEvent,
+)
 from zope.interface import implementer
 
 from muxd.wire.text import printable
@@ -45,8 +50,14 @@ def keepPrintable(publisher: LogPublisher) -> None:
     """
     Have all that observe C{publisher} now see texts that can be shown.
 
+    What keeps events until logging begins, as C{twist} has it when services start, is another
+    publisher, and is left alone: Twisted looks through it while it publishes what is there.
+    To be called again when the reactor runs; an observer that sees them already stays.
+
     @param publisher: C{twisted.logger.globalLogPublisher}, but in tests.
     """
     for observer in list(publisher._observers):
+        if isinstance(observer, (LogPublisher, PrintableObserver)):
+            continue
         publisher.removeObserver(observer)
         publisher.addObserver(PrintableObserver(observer))

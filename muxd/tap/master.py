@@ -61,6 +61,7 @@ class ProcessMaster(Service):
             limitLogLevel(globalLogPublisher, self.logLevel)
         if self._isAlone:
             keepPrintable(globalLogPublisher)
+            self.reactor.callWhenRunning(keepPrintable, globalLogPublisher)
             if closed := closeInherited():
                 self._log.debug("{count} inherited descriptors closed", count=closed)
         if problem := complaint():

@@ -12,6 +12,7 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import (
     ILogObserver,
     LegacyLogObserverWrapper,
+    LimitedHistoryLogObserver,
     Logger,
     LogPublisher,
     textFileLogObserver,
@@ -45,6 +46,26 @@ class PrintableObserverTests(SynchronousTestCase):
         It observes.
         """
         verifyObject(ILogObserver, PrintableObserver(self.events))
+
+    def test_beforeLogging(self) -> None:
+        """
+        What keeps events until logging begins can publish them afterwards; observers that have
+        come by then are looked after the next time, and others not twice.
+        """
+        kept = LimitedHistoryLogObserver()
+        temporary = LogPublisher(kept)
+        self.publisher.addObserver(temporary)
+        before = len(self.publisher._observers)
+        keepPrintable(self.publisher)
+        self.log.info("early")
+        self.publisher.removeObserver(temporary)
+        late = EventLoggingObserver()
+        self.publisher.addObserver(late)
+        keepPrintable(self.publisher)
+        kept.replayTo(self.publisher)
+        self.assertEqual(len(self.publisher._observers), before)
+        self.log.info("{text}", text=HOSTILE)
+        self.assertEqual([event["log_format"] for event in late][1:], ["{log_text}"])
 
     def test_ordinary(self) -> None:
         """
