@@ -9,16 +9,22 @@ many there were.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+MOST_ORIGINS = 16
+"""So many origins of a kind are told apart."""
+
+OTHERS = "others"
+"""The origin of all beyond these."""
 
 
 @dataclass(slots=True)
 class _Window:
     """
-    One kind of trouble in the present interval.
+    One kind of trouble, of one origin, in the present interval.
     """
 
     began: float
@@ -31,7 +37,8 @@ class RateLimit:
     """
     Admits the first few of each kind per interval and summarises the others.
 
-    Kinds are chosen by the program, never by a peer: there is memory for each.
+    Kinds are chosen by the program, never by a peer: there is memory for each.  So there is for
+    a few origins of each kind, such as users; the others are taken together.
     """
 
     def __init__(
@@ -51,35 +58,54 @@ class RateLimit:
         self._summarise = summarise
         self._burst = burst
         self._interval = interval
-        self._windows: dict[str, _Window] = {}
+        self._windows: dict[str, dict[Hashable, _Window]] = {}
 
-    def admit(self, kind: str) -> bool:
+    def admit(self, kind: str, origin: Hashable = None) -> bool:
         """
         Whether this one is to be told.
+
+        @param origin: Whose trouble it is: one that has much of it does not hide another's.
         """
         now = self._clock.seconds()
-        window = self._windows.get(kind)
-        if window is None or (window.summary is None and now - window.began >= self._interval):
-            window = self._windows[kind] = _Window(now)
+        windows = self._windows.setdefault(kind, {})
+        if origin not in windows and len(windows) >= MOST_ORIGINS:
+            self._forget(windows, now)
+            if len(windows) >= MOST_ORIGINS:
+                origin = OTHERS
+        window = windows.get(origin)
+        if window is None or self._isOver(window, now):
+            window = windows[origin] = _Window(now)
         window.seen += 1
         if window.seen <= self._burst:
             return True
         window.suppressed += 1
         if window.summary is None:
             remaining = max(0.0, window.began + self._interval - now)
-            window.summary = self._clock.callLater(remaining, self._over, kind)
+            window.summary = self._clock.callLater(remaining, self._over, kind, origin)
         return False
 
     def stop(self) -> None:
         """
         Summarise now what was held back, and leave no timer behind.
         """
-        for kind, window in list(self._windows.items()):
-            if window.summary is not None:
-                window.summary.cancel()
-                self._over(kind)
+        for kind, windows in self._windows.items():
+            for origin, window in list(windows.items()):
+                if window.summary is not None:
+                    window.summary.cancel()
+                    self._over(kind, origin)
         self._windows.clear()
 
-    def _over(self, kind: str) -> None:
-        window = self._windows.pop(kind)
-        self._summarise(kind, window.suppressed)
+    def _isOver(self, window: _Window, now: float) -> bool:
+        return window.summary is None and now - window.began >= self._interval
+
+    def _forget(self, windows: dict[Hashable, _Window], now: float) -> None:
+        """
+        Forget origins that have had no trouble of late.
+        """
+        for origin in [each for each, window in windows.items() if self._isOver(window, now)]:
+            del windows[origin]
+
+    def _over(self, kind: str, origin: Hashable) -> None:
+        window = self._windows[kind].pop(origin)
+        text = kind if origin is None else f"{kind} ({origin})"
+        self._summarise(text, window.suppressed)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.ratelimit import RateLimit
+from muxd.ratelimit import MOST_ORIGINS, RateLimit
 
 
 class RateLimitTests(SynchronousTestCase):
@@ -54,6 +54,32 @@ class RateLimitTests(SynchronousTestCase):
         self.clock.advance(60)
         self.assertEqual(self.admitted(2), 2)
         self.assertEqual(self.summaries, [])
+
+    def test_origins(self) -> None:
+        """
+        Much of one origin does not hide another's.
+        """
+        self.assertEqual(sum(self.limit.admit("trouble", "a") for _ in range(10)), 2)
+        self.assertEqual(sum(self.limit.admit("trouble", 5) for _ in range(10)), 2)
+        self.assertEqual(self.admitted(10), 2)
+        self.clock.advance(60)
+        self.assertEqual(
+            sorted(self.summaries), [("trouble", 8), ("trouble (5)", 8), ("trouble (a)", 8)]
+        )
+
+    def test_manyOrigins(self) -> None:
+        """
+        Only a few are told apart, and no more is kept of them; those of an earlier interval make
+        room.
+        """
+        for number in range(1000):
+            self.limit.admit("trouble", number)
+        self.assertEqual(len(self.limit._windows["trouble"]), MOST_ORIGINS + 1)
+        self.clock.advance(60)
+        [(kind, count)] = self.summaries
+        self.assertEqual((kind, count), ("trouble (others)", 1000 - MOST_ORIGINS - 2))
+        self.assertEqual(sum(self.limit.admit("trouble", -1) for _ in range(10)), 2)
+        self.assertEqual(len(self.limit._windows["trouble"]), 1)
 
     def test_kindsAreIndependent(self) -> None:
         """

@@ -196,7 +196,7 @@ class Commands:
 
     def _unknown(self, requester: Requester, tag: int, name: str) -> None:
         self._counters.commands["unknown"] += 1
-        if self._limit.admit("unknown commands"):
+        if self._limit.admit("unknown commands", requester.owner):
             self._log.info("a client asked for {name!r}, which is unknown", name=printable(name))
         requester.sendResult(tag, Result.BAD_COMMAND)
 
@@ -213,7 +213,7 @@ class Commands:
     def _connectTo(self, requester: Requester, tag: int, deviceID: int, port: int) -> None:
         attached = self._devices.find(deviceID)
         if attached is None:
-            if self._limit.admit("Connects to devices that are not here"):
+            if self._limit.admit("Connects to devices that are not here", requester.owner):
                 self._log.info(
                     "no device {deviceID} to connect to (port {port})",
                     deviceID=deviceID,
@@ -350,7 +350,7 @@ class Commands:
             try:
                 return await work
             except OSError as error:
-                if self._limit.admit("pair record errors"):
+                if self._limit.admit("pair record errors", requester.owner):
                     self._log.info("pair record command failed: {error}", error=error)
                 number = error.errno or EPERM
                 return lambda: requester.sendResult(tag, number)

@@ -275,7 +275,7 @@ class ControlFactory(Factory):
         account = self.accounts.enter(owner)
         if account is None:
             self.counters.refusedClients += 1
-            if self._limit.admit("clients closed because their user has too many"):
+            if self._limit.admit("clients closed because their user has too many", owner):
                 self._log.warn(
                     "closing a client: its user ({owner}) has {limit} connections already; see"
                     " which program opens so many, or raise the limit",
@@ -305,7 +305,7 @@ class ControlFactory(Factory):
         return False
 
     def _tellFull(self, kind: str, account: Account) -> None:
-        if self._limit.admit(kind):
+        if self._limit.admit(kind, account.owner):
             self._log.warn(
                 "{kind}: {owner} has {streams} streams and {listeners} listeners; see which"
                 " program opens so many, or raise the limit",
@@ -364,7 +364,7 @@ class ControlFactory(Factory):
         A client did not read what it had asked for.
         """
         self.counters.droppedClients += 1
-        if self._limit.admit("clients disconnected because they do not read"):
+        if self._limit.admit("clients disconnected because they do not read", client.owner):
             self._log.warn(
                 "disconnecting client {number} ({name}): it does not read, and more than"
                 " {limit} bytes are waiting for it.",
@@ -378,7 +378,8 @@ class ControlFactory(Factory):
         Too much waits for the clients of a user, and this one has not read for the longest.
         """
         self.counters.clientsOverBudget += 1
-        if self._limit.admit("clients disconnected because others of their user do not read"):
+        kind = "clients disconnected because others of their user do not read"
+        if self._limit.admit(kind, client.owner):
             self._log.warn(
                 "disconnecting client {number} ({name}): too much is waiting for the clients of"
                 " its user ({owner}); see which program asks and does not read.",
@@ -392,7 +393,8 @@ class ControlFactory(Factory):
         A client is disconnected so that others find a free descriptor.
         """
         self.counters.droppedSilent += 1
-        if self._limit.admit("silent clients disconnected because descriptors are short"):
+        kind = "silent clients disconnected because descriptors are short"
+        if self._limit.admit(kind, owner):
             self._log.warn(
                 "disconnecting a client that says nothing: nearly all file descriptors are in use,"
                 " and its user ({owner}) has the most connections; see which program keeps so many"
@@ -400,12 +402,12 @@ class ControlFactory(Factory):
                 owner=owner,
             )
 
-    def malformed(self, error: MalformedMessage) -> None:
+    def malformed(self, error: MalformedMessage, owner: Hashable) -> None:
         """
         A client sent what is no message.
         """
         self.counters.malformedMessages += 1
-        if self._limit.admit("malformed messages"):
+        if self._limit.admit("malformed messages", owner):
             self._log.info("malformed message from a client: {error}", error=error)
 
     def connecting(self, transport: object, attached: AttachedDevice, port: int) -> None:
@@ -426,12 +428,14 @@ class ControlFactory(Factory):
             client=peerText(transport),
         )
 
-    def connectRefused(self, attached: AttachedDevice, port: int, reason: Failure) -> None:
+    def connectRefused(
+        self, attached: AttachedDevice, port: int, reason: Failure, owner: Hashable
+    ) -> None:
         """
         A phone, or the way to it, refused a Connect.
         """
         self.counters.refusedConnects += 1
-        if self._limit.admit("refused Connects"):
+        if self._limit.admit("refused Connects", owner):
             self._log.info(
                 "connect to port {port} of {udid} failed: {reason}",
                 port=port,

@@ -536,7 +536,7 @@ class LaneClient:
         assert self._attached is not None
         lane = self._lane
         self._end = None
-        lane.server.connectRefused(self._attached, self._port, reason)
+        lane.server.connectRefused(self._attached, self._port, reason, self.owner)
         self._socket.send(encodeResult(PLIST_VERSION, self._tag, resultOf(reason)))
         # It has been counted, and will be once more.
         lane.server.counters.connections -= 1

@@ -361,7 +361,7 @@ class ControlProtocol(Protocol):
                 self._perform(message)
         except MalformedMessage as error:
             # There is no telling where the next message begins.
-            self.server.malformed(error)
+            self.server.malformed(error, self.owner)
             self._close()
         finally:
             self._processing = False
@@ -417,7 +417,7 @@ class ControlProtocol(Protocol):
         try:
             values = parseRequest(message.body)
         except MalformedMessage as error:
-            self.server.malformed(error)
+            self.server.malformed(error, self.owner)
             self.sendResult(message.tag, Result.BAD_COMMAND)
             return
         self._introduction.add(values)
@@ -490,7 +490,7 @@ class ControlProtocol(Protocol):
         if attempt.cancelled:
             return
         self._attempt = None
-        self.server.connectRefused(attached, port, reason)
+        self.server.connectRefused(attached, port, reason, self.owner)
         self._enter(State.COMMAND)
         self.sendResult(tag, resultOf(reason))
         if self._input.isPaused and hasHungUp(self.transport):
