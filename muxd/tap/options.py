@@ -9,6 +9,7 @@ import sys
 from typing import Any, NoReturn
 
 from twisted.python import usage
+from twisted.python.reflect import qual
 
 import muxd
 from muxd.tap.journal import journalObserver, leadsToJournal
@@ -150,4 +151,4 @@ def prepareTwistd(twistd: usage.Options, pidFile: str | None) -> None:
         removeStalePidFile(twistd["pidfile"])
     isPlain = not any(twistd.get(name) for name in ("logger", "logfile", "syslog"))
     if isPlain and twistd.get("nodaemon") and leadsToJournal(sys.stdout):
-        twistd["logger"] = journalObserver
+        twistd["logger"] = qual(journalObserver)

@@ -128,6 +128,31 @@ class RefusedStartTests(SynchronousTestCase):
         self.assertEqual(errors.count("\n"), 1)
         self.assertIn(self.reason, errors)
 
+    def test_journal(self) -> None:
+        """
+        Where systemd's journal reads what is written, the line has the journal's priority.
+        """
+        path = Path(self.directory, "journal")
+        with path.open("w") as journal:
+            status = os.fstat(journal.fileno())
+            process = subprocess.run(
+                [sys.executable, *TWISTD, "-n", "--pidfile=", *self.options],
+                check=False,
+                cwd=self.directory,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(PROJECT),
+                    "JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}",
+                },
+                stdout=journal,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+            )
+        self.assertEqual((process.returncode, process.stderr), (1, ""))
+        [line] = [line for line in path.read_text().splitlines() if self.reason in line]
+        self.assertTrue(line.startswith("<2>usbmuxd cannot start: "), line)
+
     def test_usage(self) -> None:
         """
         A wrong value is answered by the line that says what is wrong, and by nothing else.
