@@ -17,6 +17,9 @@ from twisted.logger import FileLogObserver, LogEvent, LogLevel, eventAsText
 
 VARIABLE = "JOURNAL_STREAM"
 
+OBSERVER_NAME = "muxd.tap.journal.journalObserver"
+"""What C{twistd} calls L{journalObserver}: it takes names alone."""
+
 PRIORITIES = {
     LogLevel.debug: 7,
     LogLevel.info: 6,

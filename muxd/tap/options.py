@@ -9,10 +9,9 @@ import sys
 from typing import Any, NoReturn
 
 from twisted.python import usage
-from twisted.python.reflect import qual
 
 import muxd
-from muxd.tap.journal import journalObserver, leadsToJournal
+from muxd.tap.journal import OBSERVER_NAME, leadsToJournal
 from muxd.tap.pidfile import DEFAULT, removeStalePidFile
 
 LONGEST_GRACE = 86400
@@ -151,4 +150,4 @@ def prepareTwistd(twistd: usage.Options, pidFile: str | None) -> None:
         removeStalePidFile(twistd["pidfile"])
     isPlain = not any(twistd.get(name) for name in ("logger", "logfile", "syslog"))
     if isPlain and twistd.get("nodaemon") and leadsToJournal(sys.stdout):
-        twistd["logger"] = qual(journalObserver)
+        twistd["logger"] = OBSERVER_NAME

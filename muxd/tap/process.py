@@ -10,9 +10,10 @@ import gc
 import os
 import platform
 import signal
+import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib import import_module
 from types import FrameType
@@ -100,23 +101,37 @@ def importNow(modules: Iterable[str]) -> None:
 DESCRIPTORS = "/dev/fd"
 """A directory with a name for each open descriptor."""
 
-FIRST_PASSED = 3
-"""The first descriptor that systemd passes, see sd_listen_fds(3)."""
+FIRST_OTHERS = 3
+"""Before it are input, output and errors."""
 
 
-def closeInherited(environ: Mapping[str, str] = os.environ, directory: str = DESCRIPTORS) -> int:
+def isListening(descriptor: int) -> bool:
+    """
+    Whether a descriptor is a socket that listens.
+    """
+    copy = os.dup(descriptor)
+    try:
+        found = socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        return False
+    with found:
+        return bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def closeInherited(directory: str = DESCRIPTORS) -> int:
     """
     Close what the program that started this one has left open, but for the first three
-    descriptors and those that systemd passes: a file that root may read would stay
-    readable after privileges are given up.
+    descriptors and sockets that listen, which systemd passes: a file that root may read
+    would stay readable after privileges are given up.
+
+    What systemd says of them in the environment is not there any more: Twisted has taken it.
 
     What Python opens is closed when a program is started; so what is not marked like that
     has come from outside.
 
     @return: How many were closed.
     """
-    passed = environ.get("LISTEN_FDS", "")
-    kept = FIRST_PASSED + (int(passed) if passed.isascii() and passed.isdecimal() else 0)
     closed = 0
     try:
         numbers = [int(name) for name in os.listdir(directory) if name.isdecimal()]
@@ -124,7 +139,8 @@ def closeInherited(environ: Mapping[str, str] = os.environ, directory: str = DES
         return 0  # Windows
     for number in numbers:
         with suppress(OSError):
-            if number >= kept and os.get_inheritable(number):
+            isOthers = number >= FIRST_OTHERS and os.get_inheritable(number)
+            if isOthers and not isListening(number):
                 os.close(number)
                 closed += 1
     return closed

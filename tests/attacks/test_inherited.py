@@ -6,6 +6,7 @@ privileges.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -22,14 +23,14 @@ PROGRAM = """\
 import os, sys
 kept = os.open(os.devnull, os.O_RDONLY)
 from muxd.tap.process import closeInherited
-count = closeInherited({"LISTEN_FDS": sys.argv[1]} if sys.argv[1] else {})
+count = closeInherited()
 def isOpen(number):
     try:
         os.fstat(number)
     except OSError:
         return False
     return True
-print(count, *[isOpen(int(word)) for word in sys.argv[2:]], isOpen(kept))
+print(count, *[isOpen(int(word)) for word in sys.argv[1:]], isOpen(kept))
 """
 
 
@@ -40,14 +41,14 @@ class InheritedTests(SynchronousTestCase):
     What a process does with descriptors that were open when it was started.
     """
 
-    def outcome(self, listen: str, *numbers: int) -> str:
+    def outcome(self, *numbers: int) -> str:
         """
         How many are closed, which of these are open then, and whether one is that Python
         has opened.
         """
         words = [str(number) for number in numbers]
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, listen, *words],
+            [sys.executable, "-c", PROGRAM, *words],
             pass_fds=numbers,
             cwd=PROJECT,
             capture_output=True,
@@ -69,12 +70,16 @@ class InheritedTests(SynchronousTestCase):
         """
         They are closed, and what Python has opened is not.
         """
-        self.assertEqual(self.outcome("", self.secret(), self.secret()), "2 False False True")
+        self.assertEqual(self.outcome(self.secret(), self.secret()), "2 False False True")
 
     def test_passedBySystemd(self) -> None:
         """
-        Those that systemd says it passes stay open, from the third on.
+        Sockets that listen stay open, as systemd passes them; a connection does not.
         """
-        secret = self.secret()
-        self.assertEqual(self.outcome(str(secret - 3), secret), "1 False True")
-        self.assertEqual(self.outcome(str(secret - 2), secret), "0 True True")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path := os.path.relpath(self.mktemp()))
+            listening.listen()
+            with socket.socket(socket.AF_UNIX) as connected:
+                connected.connect(path)
+                numbers = listening.fileno(), connected.fileno(), self.secret()
+                self.assertEqual(self.outcome(*numbers), "2 True False False True")
