@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IReactorTime
 from muxd.lockdown.plists import AnsweringProtocol, Message
 from muxd.phone.lockdown.key import PRIVATE_KEY
 from muxd.phone.lockdown.trust import PENDING, Pairing, Trust
-from muxd.phone.lockdown.values import PhoneValues
+from muxd.phone.lockdown.values import BY_NAME, PhoneValues
 from muxd.phone.services.inet import ServiceFactory
 from muxd.phone.services.logbook import SyslogBook
 from muxd.phone.services.notices import NAME_CHANGED, TIME_ZONE_CHANGED, NoticeCentre
@@ -163,8 +163,7 @@ class Lockdownd(AnsweringProtocol):
         domain, key = request.get("Domain", ""), request.get("Key")
         values = self._state.values.domain(domain, isTrusted=self._session is not None)
         if key is None and (values or domain == ""):
-            # A key must be asked for by its name to be shown.
-            shown = {k: v for k, v in values.items() if k != "DevicePublicKey"}
+            shown = {k: v for k, v in values.items() if domain or k not in BY_NAME}
             return {**echoed, "Value": shown}
         if isinstance(key, str) and key in values:
             return {**echoed, "Value": values[key]}

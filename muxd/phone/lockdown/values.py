@@ -9,6 +9,7 @@ different from another, which is made of its UDID.
 
 from __future__ import annotations
 
+import hashlib
 import plistlib
 import time
 from collections.abc import Callable, Mapping
@@ -44,6 +45,9 @@ What lockdownd shows without a session, by domain; C{None} for all of it.
 
 The keys without a domain are those that C{ideviceinfo -s} prints of a real phone.
 """
+
+BY_NAME = ("ApNonce", "DevicePublicKey", "Image4Supported", "SEPNonce")
+"""Values without a domain that are told only to those that ask for them by name."""
 
 Types = tuple[type, ...]
 
@@ -117,10 +121,13 @@ def ownValues(udid: str) -> dict[str, Any]:
     address = ":".join((tail[0:2], tail[2:4], tail[4:6]))
     chip = int(serial[8:], 16) if len(serial) == 24 and _isHex(serial[8:]) else 0
     return {
+        "ApNonce": hashlib.sha256(f"ap {udid}".encode()).digest(),
         "BluetoothAddress": f"02:00:01:{address}",
         "DevicePublicKey": PUBLIC_KEY,
         "DieID": chip,
         "EthernetAddress": f"02:00:02:{address}",
+        "Image4Supported": True,
+        "SEPNonce": hashlib.sha256(f"sep {udid}".encode()).digest()[:20],
         "SerialNumber": serial[-12:].upper(),
         "UniqueChipID": chip,
         "UniqueDeviceID": udid,

@@ -137,7 +137,7 @@ class DiagnosticsRelay(RequestService):
         registry = self._found("IORegistry")
         for key in ("EntryClass", "EntryName", "CurrentPlane"):
             name = request.get(key)
-            if isinstance(name, str):
+            if isinstance(name, str) and name:
                 # What is not in it is an answer without anything.
                 found = {"IORegistry": registry[name]} if name in registry else {}
                 return {"Status": "Success", "Diagnostics": found}

@@ -66,7 +66,10 @@ class DiagnosticsTests(SynchronousTestCase):
         """
         The registry is asked for by class, by name or by plane.
         """
-        for request in ({"EntryClass": "IOPMPowerSource"}, {"EntryName": "AppleSmartBattery"}):
+        for request in (
+            {"EntryClass": "IOPMPowerSource"},
+            {"EntryName": "AppleSmartBattery", "EntryClass": ""},
+        ):
             answer = self.told(Request="IORegistry", **request)
             self.assertEqual(answer["IORegistry"]["Voltage"], 4100)
         self.assertIn("name", self.told(Request="IORegistry", CurrentPlane="IOPower")["IORegistry"])
