@@ -136,6 +136,14 @@ def _command(name: str) -> Command:
             from muxd.muxctl.status import showStatus
 
             return showStatus
+        case "top":
+            from muxd.muxctl.top import top
+
+            return top
+        case "log":
+            from muxd.muxctl.daemonlog import showLog
+
+            return showLog
         case _:
             from muxd.muxctl.relay import relay
 

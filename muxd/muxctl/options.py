@@ -178,6 +178,21 @@ def _addWait(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _addStatus(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sessions", action="store_true", help="show which programs use the phones, too"
+    )
+
+
+def _addLog(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="go on with what comes, until interrupted"
+    )
+    parser.add_argument(
+        "-n", "--lines", type=_count, default=500, metavar="N", help="show no more than N"
+    )
+
+
 def _addCompletion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh"))
 
@@ -244,7 +259,9 @@ _COMMANDS = {
     "watch": ("show phones come and go, until interrupted", _addNothing),
     "wait": ("wait until phones are there, and show them", _addWait),
     "listeners": ("show the programs that are told of phones", _addNothing),
-    "status": ("show what the daemon is doing", _addNothing),
+    "status": ("show what the daemon is doing", _addStatus),
+    "top": ("show what it is doing from second to second", _addNothing),
+    "log": ("show the last lines of its log", _addLog),
     "release": ("let go of a phone, for a virtual machine or another program", _addPhone),
     "take": ("take a phone back that was released", _addPhone),
     "reload": ("have the daemon read its configuration file again", _addNothing),

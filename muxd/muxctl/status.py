@@ -6,11 +6,19 @@ C{muxctl status}: what a daemon is doing.
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any
 
-from muxd.muxctl.columns import jsonLine
+from muxd.client.socketerrors import UsbmuxError
+from muxd.identity import sameUDID
+from muxd.muxctl.columns import jsonLine, table
+from muxd.muxctl.quantities import byteCount, duration, programOf
 from muxd.muxctl.statusclient import StatusClient, statusAddress
 from muxd.muxctl.terminal import Terminal
 from muxd.wire.text import printable
+
+NEAR = 0.5
+"""The part of a limit from which on it is worth a line."""
 
 
 def clientFor(options: Namespace, terminal: Terminal) -> StatusClient:
@@ -25,16 +33,89 @@ def clientFor(options: Namespace, terminal: Terminal) -> StatusClient:
 def showStatus(options: Namespace, terminal: Terminal) -> int:
     """
     C{muxctl status}.
+
+    @return: 1 if a phone was named that is not there.
     """
     values = clientFor(options, terminal).get("/api/status")
-    if terminal.json:
-        terminal.show([jsonLine(values)])
-        return 0
-    terminal.show(_lines(values))
+    try:
+        phones = [phone for phone in values["phones"] if _isMeant(phone, options.udid)]
+        if terminal.json:
+            terminal.show([jsonLine(values)])
+        else:
+            terminal.show(_head(values))
+            terminal.show(_phoneLines(phones))
+            if options.sessions:
+                numbers = {phone["id"] for phone in phones}
+                terminal.show(_sessionLines(values, numbers))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsbmuxError(
+            f"what came as the daemon's status makes no sense ({error!r}): is it as new as muxctl?"
+        ) from error
+    if options.udid is not None and not phones:
+        terminal.remark(f"no phone {options.udid} is attached")
+        return 1
     return 0
 
 
-def _lines(values: dict[str, object]) -> list[str]:
-    phones = values["phones"]
-    assert isinstance(phones, list)
-    return [printable(f"usbmuxd {values['version']}, {len(phones)} phones")]
+def _isMeant(phone: dict[str, Any], udid: str | None) -> bool:
+    return udid is None or sameUDID(phone["udid"], udid)
+
+
+def _head(values: dict[str, Any]) -> Iterator[str]:
+    """
+    The daemon itself, and what is wrong.
+    """
+    sessions = len(values["sessions"])
+    yield printable(
+        f"usbmuxd {values['version']} ({values['build']}), process {values['pid']},"
+        f" up {duration(values['uptime'])}: {len(values['phones'])} phones, {sessions} sessions",
+        None,
+    )
+    for problem in values["problems"]:
+        yield printable(f"{problem['severity']}: {problem['text']}", None)
+        if problem.get("remedy"):
+            yield printable(f"  to do: {problem['remedy']}", None)
+    for limit in values["limits"]:
+        most = limit["most"]
+        if most and limit["used"] >= NEAR * most:
+            yield printable(f"near a limit: {limit['used']} of {most} {limit['name']}", None)
+
+
+def _phoneLines(phones: list[dict[str, Any]]) -> Iterator[str]:
+    heading = ("UDID", "NAME", "MODEL", "IOS", "TRUST", "PORT", "SESSIONS", "SENT", "RECEIVED")
+    rows = []
+    for phone in phones:
+        counters = phone.get("counters") or {}
+        rows.append(
+            (
+                phone["udid"],
+                str(phone.get("label") or phone["name"] or "-"),
+                str(phone["model"] or "-"),
+                str(phone["version"] or "-"),
+                str(phone["trust"] or "-"),
+                str(phone["portPath"] or phone["connection"]),
+                str(phone.get("sessions", "-")),
+                byteCount(counters.get("bytesSent", 0)),
+                byteCount(counters.get("bytesReceived", 0)),
+            )
+        )
+    return table(heading, rows)
+
+
+def _sessionLines(values: dict[str, Any], phones: set[int]) -> Iterator[str]:
+    heading = ("PROGRAM", "UDID", "PORT", "AGE", "SENT", "RECEIVED", "UNREAD", "STATE")
+    rows = [
+        (
+            programOf(session["peer"]),
+            session["udid"],
+            str(session["port"]),
+            duration(session["age"]),
+            byteCount(session["toPhone"]),
+            byteCount(session["fromPhone"]),
+            byteCount(session["held"]) if session["held"] else "-",
+            session["state"],
+        )
+        for session in values["sessions"]
+        if session["phone"] in phones
+    ]
+    return table(heading, rows)

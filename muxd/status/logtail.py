@@ -2,7 +2,8 @@
 """
 C{/api/log}: the last lines of the daemon's log, and those that come.
 
-Without C{follow=1} it is one object with the lines that are kept.  With it, each line is an
+Without C{follow=1} it is one object with the lines that are kept, or the last of them,
+C{lines=N}.  With it, each line is an
 object of its own, for as long as the reader likes.  What a reader has not taken, or comes
 too fast, is left out and counted.
 """
@@ -18,7 +19,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
-from muxd.status.answers import StatusResource, answer, encode
+from muxd.status.answers import RequestError, StatusResource, answer, encode
 from muxd.status.streaming import AnswerStream
 
 KEPT = 500
@@ -26,6 +27,9 @@ KEPT = 500
 
 LONGEST = 2000
 """Characters of a line."""
+
+LONGEST_NUMBER = 6
+"""Digits of a number of lines."""
 
 PER_SECOND = 200
 """Lines that a reader is sent in a second; the others are counted."""
@@ -86,18 +90,20 @@ class _Follower:
     One reader of a log that goes on.
     """
 
-    def __init__(self, request: Request, tail: LogTail, clock: IReactorTime) -> None:
+    def __init__(
+        self, request: Request, tail: LogTail, lines: list[dict[str, Any]], clock: IReactorTime
+    ) -> None:
+        """
+        @param lines: What to begin with.
+        """
         self._clock = clock
         self._stop: Callable[[], None] | None = None
         self._skipped = 0
         self._second = -1
         self._sent = 0
         self.stream = AnswerStream(request, b"application/x-ndjson", self._ended)
-        for line in tail.lines:
-            self.stream.write(encode(line))
-        if not tail.lines:
-            # The reader is told that it has begun.
-            self.stream.write(b"\n")
+        # The reader is told that it has begun also when there is nothing yet.
+        self.stream.write(b"".join(map(encode, lines)) or b"\n")
         self._stop = tail.follow(self._heard)
 
     def _heard(self, line: dict[str, Any]) -> None:
@@ -135,7 +141,13 @@ class LogResource(StatusResource):
         """
         Answer with what there is, and perhaps go on.
         """
-        if request.args is None or request.args.get(b"follow") != [b"1"]:
-            return answer(request, {"lines": self._tail.lines})
-        _Follower(request, self._tail, self._clock)
+        asked = request.args or {}
+        text = asked.get(b"lines", [b"%d" % KEPT])[0]
+        if not text.isdigit() or len(text) > LONGEST_NUMBER:
+            raise RequestError(400, f"lines: expected a number, got {text[:20]!a}")
+        count = int(text)
+        lines = self._tail.lines[-count:] if count else []
+        if asked.get(b"follow") != [b"1"]:
+            return answer(request, {"lines": lines})
+        _Follower(request, self._tail, lines, self._clock)
         return NOT_DONE_YET

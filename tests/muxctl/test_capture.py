@@ -16,7 +16,7 @@ from muxd.capture.blocks import interfaceDescription, sectionHeader
 from muxd.muxctl.capture import Blocks
 from muxd.muxctl.commandline import main
 from tests.muxctl.console import muxctl, written
-from tests.muxctl.test_statusclient import FakeStatus, answered
+from tests.muxctl.fakestatus import FakeStatus, answered
 
 FILE = sectionHeader("a", "b", "c") + interfaceDescription("d", "e", bytes(16))
 HEADERS = b"HTTP/1.1 200 OK\r\n\r\n"

@@ -10,7 +10,7 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.muxctl.console import Outcome, muxctl
-from tests.muxctl.test_statusclient import FakeStatus, answered
+from tests.muxctl.fakestatus import FakeStatus, answered
 from tests.server.viewing import udid
 
 

@@ -9,7 +9,6 @@ import json
 import os
 import socket
 import tempfile
-import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -20,44 +19,7 @@ from muxd.client.socketerrors import TimedOut, UsbmuxError
 from muxd.muxctl.statusclient import StatusClient, statusAddress
 from muxd.muxctl.statuserrors import NoStatus, StatusNonsense, StatusRefused
 from tests.muxctl.console import muxctl
-
-
-class FakeStatus:
-    """
-    A status socket that says what a test wants, to one client.
-    """
-
-    def __init__(self, test: SynchronousTestCase, answer: bytes) -> None:
-        directory = tempfile.TemporaryDirectory()
-        test.addCleanup(directory.cleanup)
-        self.daemon = UnixAddress(os.path.join(directory.name, "mux"))
-        self.address = UnixAddress(f"{self.daemon.path}.status")
-        self.asked = b""
-        self._answer = answer
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(self.address.path)
-        self._listening.listen()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-        test.addCleanup(self._thread.join, 10)
-        test.addCleanup(self._listening.close)
-
-    def _serve(self) -> None:
-        client, _ = self._listening.accept()
-        with client:
-            while b"\r\n\r\n" not in self.asked:
-                self.asked += client.recv(65536)
-            if b"Content-Length" in self.asked and not self.asked.endswith(b"}"):
-                self.asked += client.recv(65536)
-            client.sendall(self._answer)
-
-
-def answered(values: object, status: str = "200 OK") -> bytes:
-    """
-    An answer of HTTP.
-    """
-    body = values if isinstance(values, bytes) else json.dumps(values).encode()
-    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body), body)
+from tests.muxctl.fakestatus import FakeStatus, answered
 
 
 class ClientTests(SynchronousTestCase):

@@ -58,6 +58,19 @@ class LogTests(StatusTestCase):
         self.assertEqual((lines[-1]["level"], len(lines[-1]["text"])), ("error", LONGEST))
         self.assertEqual(lines[-2]["text"], f"line {KEPT + 4}")
 
+    def test_lines(self) -> None:
+        """
+        A reader may want the last few alone.
+        """
+        for number in range(5):
+            log.info("line {number}", number=number)
+        texts = [f"line {number}" for number in range(5)]
+        for count, expected in ((2, texts[3:]), (0, []), (99, texts)):
+            lines = self.get(f"/api/log?lines={count}").values["lines"]
+            self.assertEqual([line["text"] for line in lines], expected)
+        for wrong in ("x", "-1", "9" * 5000, ""):
+            self.assertEqual(self.get(f"/api/log?lines={wrong}").status, 400)
+
     def test_level(self) -> None:
         """
         What is below the daemon's level is not kept.

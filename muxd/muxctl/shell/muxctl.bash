@@ -16,7 +16,7 @@ _muxctl_phones() {
 _muxctl() {
     local current=$2 previous=$3 command='' action='' words='' i
     local -a daemon=()
-    local commands='list watch wait listeners status release take reload buid record capture connect completion relay'
+    local commands='list watch wait listeners status top log release take reload buid record capture connect completion relay'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
@@ -29,7 +29,7 @@ _muxctl() {
                     ((i += 2))
                 done
                 ;;
-            -u | --udid | --status | --timeout | --count | -w | --wait | --linger | -p | --port | --write) ((i++)) ;;
+            -u | --udid | --status | --timeout | --count | --lines | -w | --wait | --linger | -p | --port | --write) ((i++)) ;;
             -*) ;;
             *)
                 if [[ -z $command ]]; then
@@ -46,7 +46,7 @@ _muxctl() {
             COMPREPLY=($(compgen -f -- "$current"))
             return
             ;;
-        --timeout | --count | -w | --wait | --linger | -p | --port) return ;;
+        --timeout | --count | --lines | -w | --wait | --linger | -p | --port) return ;;
         *)
             case $current:$command:$action in
                 -*) words=$(_muxctl_options $command) ;;
