@@ -60,10 +60,10 @@ class Description:
                 continue
             key, value = parts
             if key in keywords:
-                raise DescriptionError(f"{text!r}: {key!r} is given twice")
+                raise DescriptionError(f"{text!r:.200}: {key!r:.200} is given twice")
             keywords[key] = value
         if not positional or not positional[0]:
-            raise DescriptionError(f"{text!r}: there is no name before the first colon")
+            raise DescriptionError(f"{text!r:.200}: there is no name before the first colon")
         name, *rest = positional
         return cls(name, tuple(rest), keywords)
 
@@ -86,7 +86,7 @@ def _arguments(text: str) -> Iterator[list[str]]:
         if character == "\\":
             escaped = next(characters, None)
             if escaped is None:
-                raise DescriptionError(f"{text!r}: nothing follows the last backslash")
+                raise DescriptionError(f"{text!r:.200}: nothing follows the last backslash")
             parts[-1] += escaped
         elif character == ":":
             yield parts

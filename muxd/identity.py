@@ -220,7 +220,7 @@ def _named(word: str, labels: Mapping[str, Selection] | None) -> Selection:
     if isUDID or _UDID.fullmatch(word):
         return Selection(udids=frozenset((udidKey(word),)))
     hint = nearest(name, labels or ())
-    raise ValueError(f"expected {_expected(labels)}, got {word!r}{hint}")
+    raise ValueError(f"expected {_expected(labels)}, got {word!r:.200}{hint}")
 
 
 def _expected(labels: Mapping[str, Selection] | None) -> str:

@@ -20,6 +20,9 @@ from muxd.server.view import ALL_COMMANDS, ALL_PORTS, COMMANDS, EVERYTHING, Peer
 
 Labels = Mapping[str, Selection]
 
+LONGEST_SHOWN = 200
+"""Characters of what an operator has written that a complaint about it repeats."""
+
 VIEW = "view"
 """The option that names a view of the configuration file."""
 
@@ -55,26 +58,39 @@ def _ports(words: Sequence[str]) -> tuple[range, ...]:
         first, dash, last = word.partition("-")
         ends = (first, last if dash else first)
         if not all(end.isascii() and end.isdecimal() and int(end) < 1 << 16 for end in ends):
-            raise ValueError(f"expected ports of a phone, such as 62078 or 1024-2047, got {word!r}")
+            raise ValueError(f"expected ports such as 62078 or 1024-2047, got {word!r:.200}")
         lowest, highest = map(int, ends)
         if lowest > highest:
             raise ValueError(f"{word!r} ends before it begins")
         found.append(range(lowest, highest + 1))
-    return tuple(found)
+    return _joined(found)
+
+
+def _joined(ports: Iterable[range]) -> tuple[range, ...]:
+    """
+    The same ports in order, each once.
+    """
+    joined: list[range] = []
+    for each in sorted(ports, key=lambda one: one.start):
+        if joined and each.start <= joined[-1].stop:
+            joined[-1] = range(joined[-1].start, max(joined[-1].stop, each.stop))
+        else:
+            joined.append(each)
+    return tuple(joined)
 
 
 def _commands(words: Sequence[str]) -> frozenset[str]:
     for word in words:
         if word not in COMMANDS:
             hint = nearest(word, COMMANDS) or f"; known are {', '.join(COMMANDS)}"
-            raise ValueError(f"there is no command {word!r}{hint}")
+            raise ValueError(f"there is no command {word!r:.{LONGEST_SHOWN}}{hint}")
     return frozenset(COMMANDS[word] for word in words)
 
 
 def _programs(words: Sequence[str]) -> frozenset[str]:
     for word in words:
         if not os.path.isabs(word):
-            raise ValueError(f"expected the whole path of a program, got {word!r}")
+            raise ValueError(f"expected the whole path of a program, got {word!r:.{LONGEST_SHOWN}}")
     # The kernel has the names of files, and not of links to them.
     return frozenset(map(os.path.realpath, words))
 
@@ -107,7 +123,7 @@ def viewFromWords(given: Mapping[str, Iterable[str]], labels: Labels) -> View:
         parse = _PARSERS.get(option)
         if parse is None:
             hint = nearest(option, OPTIONS) or f"; known are {', '.join(OPTIONS)}"
-            raise ValueError(f"a view has no {option!r}{hint}")
+            raise ValueError(f"a view has no {option!r:.{LONGEST_SHOWN}}{hint}")
         kept = [word.strip() for word in words if word.strip()]
         if not kept:
             raise ValueError(f"{option}: nothing is named; leave {option} out to restrict nothing")
@@ -148,13 +164,13 @@ def splitView(
     try:
         for key in rest.keys() - _OF_ENDPOINTS:
             if hint := nearest(key, (*OPTIONS, VIEW)):
-                raise ValueError(f"there is no {key!r}{hint}")
+                raise ValueError(f"there is no {key!r:.{LONGEST_SHOWN}}{hint}")
         if not given:
             return description, None
         plain = str(Description(parsed.name, positional, rest))
         return plain, viewAt(plain, given, labels or {}, views or {})
     except ValueError as error:
-        raise ValueError(f"cannot listen on {description!r}: {error}") from None
+        raise ValueError(f"cannot listen on {description!r:.{LONGEST_SHOWN}}: {error}") from None
 
 
 def viewAt(
@@ -179,7 +195,7 @@ def viewAt(
 
 def _viewNamed(name: str, views: Mapping[str, View]) -> NamedView:
     if name not in views:
-        raise ValueError(f"there is no view {name!r}{nearest(name, views)}")
+        raise ValueError(f"there is no view {name!r:.{LONGEST_SHOWN}}{nearest(name, views)}")
     return NamedView(views[name], name)
 
 
@@ -214,7 +230,10 @@ def describeView(view: View) -> str:
         "program": peers.programs,
         "certificate": peers.certificates,
     }
-    said = {option: sorted(map(str, each)) for option, each in words.items()}
+    said = {
+        option: list(map(str, each)) if option == "ports" else sorted(map(str, each))
+        for option, each in words.items()
+    }
     parts = [f"{option} {', '.join(each)}" for option, each in said.items() if each]
     return "; ".join(parts) or "everything"
 

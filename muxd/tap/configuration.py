@@ -40,6 +40,9 @@ from muxd.server.view import View
 from muxd.server.viewgrammar import splitView, viewAt, viewFromWords
 
 LARGEST_FILE = 1 << 20
+LONGEST_ERROR = 800
+"""Characters, however long the words are that are wrong."""
+
 LISTEN = "listen"
 TABLES = ("view", "labels", "limits")
 _ENDPOINT = "endpoint"
@@ -56,6 +59,10 @@ class ConfigurationError(usage.UsageError):
     """
     A mistake in a configuration file; the text is one line.
     """
+
+    def __init__(self, path: str, text: str) -> None:
+        shown = text if text.isprintable() else repr(text)[1:-1]
+        super().__init__(f"{path}: {shown[:LONGEST_ERROR]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +94,9 @@ class Configuration:
             with open(path, "rb") as file:
                 content = file.read(LARGEST_FILE + 1)
         except OSError as error:
-            raise ConfigurationError(f"{path}: {error.strerror or error}") from error
+            raise ConfigurationError(path, error.strerror or str(error)) from error
         if len(content) > LARGEST_FILE:
-            raise ConfigurationError(f"{path}: expected at most {LARGEST_FILE} bytes")
+            raise ConfigurationError(path, f"expected at most {LARGEST_FILE} bytes")
         return cls.parse(path, content, known)
 
     @classmethod
@@ -102,11 +109,11 @@ class Configuration:
         try:
             values = tomllib.loads(content.decode())
         except (ValueError, RecursionError) as error:
-            raise ConfigurationError(f"{path}: it is no TOML: {str(error)[:200]}") from None
+            raise ConfigurationError(path, f"it is no TOML: {str(error)[:200]}") from None
         keys = (*known, LISTEN, *TABLES)
         for key in values:
             if key not in keys:
-                raise ConfigurationError(f"{path}: there is no {key!r}{nearest(key, keys)}")
+                raise ConfigurationError(path, f"there is no {key!r}{nearest(key, keys)}")
         labels: dict[str, Selection] = {}
         for name, words in _table(path, values, "labels").items():
             with _naming(path, "labels", name):
@@ -169,13 +176,13 @@ def _naming(path: str, *key: str) -> Iterator[None]:
     except ConfigurationError:
         raise
     except (ValueError, usage.UsageError) as error:
-        raise ConfigurationError(f"{path}: {'.'.join(key)}: {error}") from error
+        raise ConfigurationError(path, f"{'.'.join(key)}: {error}") from error
 
 
 def _table(path: str, values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     table = values.get(name, {})
     if not isinstance(table, dict):
-        raise ConfigurationError(f"{path}: expected a table [{name}], got {_kind(table)}")
+        raise ConfigurationError(path, f"expected a table [{name}], got {_kind(table)}")
     return table
 
 

@@ -109,6 +109,36 @@ def ofPackets() -> Iterator[tuple[str, bytes]]:
     assert packets.SIZES[3] == 64
 
 
+def ofConfiguration() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.configuration}.
+    """
+    udid = "00008110-000A1B2C3D4E5F60"
+    for at, text in enumerate(
+        (
+            f"unix:/a:mode=660:only={udid},port:1-1.4:deny=network:commands=list,connect",
+            r"unix:/a\:b:only=port\:3-1.*,label\:rack:ports=22,1000-2000:uid=0:gid=1,2",
+            "ssl:1:certificate=ci.example.org:ports=0-65535",
+            "unix:/a:view=ci",
+            "unix:/a:onyl=rack",
+        )
+    ):
+        yield f"address{at}", b"\0" + text.encode()
+    for at, lines in enumerate(
+        (
+            f'listen = ["tcp:1", {{endpoint = "unix:/a", only = ["{udid}", "rack"]}}]\n'
+            '[labels]\nrack = ["1-1.*", "3-1.4"]\n[limits]\nreceiveWindow = 262144\n',
+            '[[listen]]\nendpoint = "unix:/a"\nview = "ci"\n[view.ci]\nonly = "usb"\n'
+            'deny = ["2-1"]\ncommands = ["list", "buid"]\nports = [22, "80-90"]\nuid = 0\n',
+            'source = ["usb"]\ngrace = 1.5\nno-preflight = true\n[limits]\nturnLength = nan\n',
+            '"\\n" = 1\n',
+            '["view"."\\u001b[2J"]\nonly = 3.5\n',
+            "x = " + "[" * 2000,
+        )
+    ):
+        yield f"file{at}", b"\1" + lines.encode()
+
+
 def ofCalls() -> Iterator[tuple[str, bytes]]:
     """
     Of L{tests.fuzz.calls}.
@@ -404,6 +434,7 @@ def ofSockets() -> Iterator[tuple[str, bytes]]:
 
 SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "calls": ofCalls,
+    "configuration": ofConfiguration,
     "messages": ofMessages,
     "packets": ofPackets,
     "clients": ofClients,

@@ -61,6 +61,11 @@ TARGETS = (
     Target(name="messages", longest=4096, about="messages and property lists, to their codec"),
     Target(name="packets", longest=4096, about="transfers, to the codec of packets"),
     Target(
+        name="configuration",
+        longest=4096,
+        about="descriptions of addresses and views, and configuration files",
+    ),
+    Target(
         name="calls",
         longest=1024,
         about="rules that are wrong, to the compiled modules",

@@ -87,6 +87,12 @@ class CorpusTests(SynchronousTestCase):
         """
         self.replay("messages")
 
+    def test_configuration(self) -> None:
+        """
+        What operators write.
+        """
+        self.replay("configuration")
+
     def test_packets(self) -> None:
         """
         The codec of packets.

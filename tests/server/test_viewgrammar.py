@@ -98,7 +98,7 @@ class SplitTests(SynchronousTestCase):
             ("unix:/a:onyl=rack", "there is no 'onyl'; did you mean 'only'?"),
             ("unix:/a:commands=lst", "commands: there is no command 'lst'; did you mean 'list'?"),
             ("unix:/a:commands=x", "there is no command 'x'; known are list, listen, listeners"),
-            ("unix:/a:ports=ssh", "ports: expected ports of a phone, such as 62078"),
+            ("unix:/a:ports=ssh", "ports: expected ports such as 62078"),
             ("unix:/a:ports=9-1", "ports: '9-1' ends before it begins"),
             ("unix:/a:ports=65536", "got '65536'"),
             ("unix:/a:uid=nobody-here", "uid: there is no user 'nobody-here'"),

@@ -342,7 +342,7 @@ class CheckTests(UsbmuxdTestCase):
         for line in (
             "listen     unix:/run/mux/ci/usbmuxd:mode=666",
             "  view ci: only 00008110-000A1B2C3D4E5F60, port:3-1.4, port:3-1.5;"
-            " commands buid, connect, list, listen, read-record; ports 62078, 8100-8199",
+            " commands buid, connect, list, listen, read-record; ports 8100-8199, 62078",
             "  view: only port:3-1.*; deny port:3-1.7",
             "source     usb",
             "records    /var/lib/lockdown",
