@@ -30,7 +30,10 @@ _REFUSALS = {
     "SavePairRecord": EPERM,
     "ReadBUID": EPERM,
 }
-"""What is answered to a request that is denied; all others are Result 1, bad command."""
+"""
+What is answered to a request that is denied.  A list of devices is empty, and all others are
+Result 1, bad command.
+"""
 
 
 class Access:

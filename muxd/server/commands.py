@@ -33,6 +33,9 @@ from muxd.wire.messages import (
 )
 from muxd.wire.text import printable
 
+NO_DEVICES = writePlist({"DeviceList": []})
+"""The body of the answer to C{ListDevices} where there is no device."""
+
 Values = Mapping[str, Any]
 Reply = Callable[[], None]
 """Sends it."""
@@ -190,9 +193,14 @@ class Commands:
         if self._access is None:
             return False
         refusal = self._access.refusalOf(requester.transport, name)
-        if refusal is not None:
+        if refusal is None:
+            return False
+        if name == "ListDevices":
+            # libusbmuxd takes a Result for the number of phones in a list that is not there.
+            requester.sendPlist(tag, NO_DEVICES)
+        else:
             requester.sendResult(tag, refusal)
-        return refusal is not None
+        return True
 
     def _unknown(self, requester: Requester, tag: int, name: str) -> None:
         self._counters.commands["unknown"] += 1

@@ -161,7 +161,9 @@ class ViewTests(DaemonTestCase):
         self.assertEqual(len(self.output(mute, "idevice_id", "-l").split()), 2)
         self.assertNotEqual(self.runTool(mute, "ideviceinfo", "-s", "-u", FIRST).returncode, 0)
         others = self.at(daemon, "others")
-        self.assertNotEqual(self.runTool(others, "idevice_id", "-l").returncode, 0)
+        self.assertEqual(self.output(others, "idevice_id", "-l"), "")
+        lost = self.runTool(others, "ideviceinfo", "-s", "-u", FIRST)
+        self.assertIn("not found", lost.stdout + lost.stderr)
         self.waitFor(daemon, "denied to pid [0-9]+ \\(ideviceinfo\\), uid [0-9]+ in view of unix")
         self.waitFor(daemon, "ListDevices denied to pid [0-9]+ \\(idevice_id\\)")
 

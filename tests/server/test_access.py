@@ -144,7 +144,6 @@ class RestrictionTests(ViewTestCase):
         A command that a view has not is answered with a number that clients know.
         """
         asked: dict[str, dict[str, Any]] = {
-            "ListDevices": {},
             "ListListeners": {},
             "Listen": {},
             "ReadBUID": {},
@@ -163,6 +162,15 @@ class RestrictionTests(ViewTestCase):
             for other in asked.keys() - {name, "Listen"}:
                 client.ask(MessageType=other, **asked[other])
         self.assertEqual(self.counters.denials.total(), len(asked))
+
+    def test_noList(self) -> None:
+        """
+        Without the command ListDevices there are no devices, but those that are announced.
+        """
+        entrance = self.entrance(View(commands=ALL_COMMANDS - {"ListDevices"}))
+        self.assertEqual(listed(self.viewer(entrance)), {})
+        self.assertEqual(len(events(self.listens(entrance))), 3)
+        self.assertEqual(self.counters.denials, {"ListDevices": 1})
 
     def test_noConnect(self) -> None:
         """
@@ -194,7 +202,6 @@ class RestrictionTests(ViewTestCase):
         """
         entrance = self.entrance(NOBODY)
         for message, number in (
-            (plistMessage({"MessageType": "ListDevices"}, 1), Result.BAD_COMMAND),
             (plistMessage({"MessageType": "ListListeners"}, 1), Result.BAD_COMMAND),
             (plistMessage({"MessageType": "Listen"}, 1), Result.BAD_COMMAND),
             (connectRequest(1, 80), Result.BAD_DEVICE),
@@ -210,6 +217,7 @@ class RestrictionTests(ViewTestCase):
         client.send(Message(BINARY_VERSION, MessageType.LISTEN, 3, b""))
         (answer,) = client.messages()
         self.assertEqual((answer.type, answer.body[:1]), (MessageType.RESULT, b"\1"))
+        self.assertEqual(listed(self.viewer(entrance)), {})
         self.assertEqual(self.counters.denials.total(), 8)
         self.assertEqual(self.phones[1].connections, [])
 
@@ -298,7 +306,7 @@ class ChangeTests(ViewTestCase):
         client = self.viewer(entrance)
         self.assertEqual(len(listed(client)), 3)
         self.change(entrance, NOBODY)
-        self.assertEqual(client.result(MessageType="ListDevices"), Result.BAD_COMMAND)
+        self.assertEqual(listed(client), {})
 
 
 class LateRecordTests(SynchronousTestCase):
