@@ -11,6 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.testing.packets import MalformedPacket, Packet, Segment
 from muxd.wire.mux import (
+    BULK_PAYLOAD,
+    LARGE_PAYLOAD,
     MAGIC,
     MAX_PAYLOAD,
     SETUP_BODY,
@@ -19,6 +21,7 @@ from muxd.wire.mux import (
     V1_TCP,
     V2_HEADER,
     V2_TCP,
+    ControlKind,
     Flags,
     MuxProtocol,
     encodePacketV1,
@@ -28,6 +31,44 @@ from muxd.wire.mux import (
 )
 
 LOCKDOWN = 62078
+
+
+class NumberTests(SynchronousTestCase):
+    """
+    What the names stand for.
+    """
+
+    def test_words(self) -> None:
+        """
+        The first words of packets and of CONTROL, and the flags of segments, are those of
+        protocol 2.1, 2.4 and 3.4.
+        """
+        self.assertEqual(
+            {one.name: one.value for one in MuxProtocol},
+            {"VERSION": 0, "CONTROL": 1, "SETUP": 2, "TCP": 6},
+        )
+        self.assertEqual(
+            {one.name: one.value for one in ControlKind},
+            {"ERROR": 3, "WARNING": 5, "INFORMATION": 7},
+        )
+        self.assertEqual(
+            {one.name: one.value for one in Flags},
+            {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16},
+        )
+
+    def test_sizes(self) -> None:
+        """
+        A packet with as much as we send is not made of whole USB packets, and is no larger
+        than one may be, under both versions; and it is nearly as large.
+        """
+        self.assertEqual((USB_MTU, MAX_PAYLOAD), (49152, 49116))
+        for payload in (LARGE_PAYLOAD, BULK_PAYLOAD):
+            for header in (V1_TCP, V2_TCP):
+                size = header.size + payload
+                self.assertLessEqual(size, USB_MTU)
+                self.assertNotEqual(size % 64, 0)
+        self.assertGreater(LARGE_PAYLOAD, MAX_PAYLOAD - 64)
+        self.assertEqual(BULK_PAYLOAD, LARGE_PAYLOAD // 2)
 
 
 def tcpV2(transmitted: int, seq: int, ack: int, flags: int) -> bytes:

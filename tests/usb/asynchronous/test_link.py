@@ -210,6 +210,21 @@ class AsynchronousLinkTests(AsynchronousTestCase):
             self.happen()
         self.assertEqual(self.context.sent, packets)
 
+    def test_borrowedBacklog(self) -> None:
+        """
+        The same for packets in memory of the link's, of which each waits as it is, and no
+        byte behind it.
+        """
+        packets = [b"%03d" % number for number in range(20)]
+        for packet in packets:
+            memory = self.link.borrow(10)
+            memory.write(0, packet + b"rest")
+            self.link.transmit(memory, len(packet))
+        while self.context.writes():
+            self.context.end(self.context.writes()[0], 0)
+            self.happen()
+        self.assertEqual(self.context.sent, packets)
+
     def test_sendAfterClose(self) -> None:
         """
         A closed link takes nothing and does not mind.
