@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService
 from twisted.internet.defer import Deferred
@@ -18,7 +18,7 @@ from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IStreamClientEndpoint
+    from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
     from twisted.python.failure import Failure
 
     from muxd.identity import DeviceIdentity
@@ -458,4 +458,20 @@ class IPairRecords(Interface):
     def readBUID() -> Deferred[str]:
         """
         The host's identity, made once.
+        """
+
+
+class IPhoneService(Interface):
+    """
+    A service of simulated phones, by a plugin: an object in a module of C{twisted/plugins/} that
+    provides this and C{twisted.plugin.IPlugin}.  C{simulated:service=NAME} gives it to phones.
+    """
+
+    name: str = Attribute("What lockdownd starts it by, such as C{com.example.thing}.")
+
+    def makeFactory(phone: Any) -> IProtocolFactory:
+        """
+        Make the factory of a phone's service; it is spoken to over TLS, by paired hosts.
+
+        @param phone: The L{muxd.phone.Phone}.
         """

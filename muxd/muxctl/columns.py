@@ -5,8 +5,7 @@ Tables for people, lines of JSON for programs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from muxd.wire.text import printable
 
@@ -24,9 +23,9 @@ def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
         yield "  ".join(padded).rstrip()
 
 
-def jsonLine(values: Mapping[str, Any]) -> str:
+def jsonLine(values: object) -> str:
     """
-    One object in one line.
+    One value, which is an object mostly, in one line.
     """
     # Not needed for tables, and it takes its time to import.
     import json

@@ -128,6 +128,10 @@ def _command(name: str) -> Command:
             from muxd.muxctl.operations import take
 
             return take
+        case "phone":
+            from muxd.muxctl.operations import phone
+
+            return phone
         case "reload":
             from muxd.muxctl.operations import reload
 

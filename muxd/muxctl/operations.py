@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.muxctl.test_operations -*-
 """
-C{muxctl release}, C{take} and C{reload}: what an operator has a daemon do.
+C{muxctl release}, C{take}, C{reload} and C{phone}: what an operator has a daemon do.
 """
 
 from __future__ import annotations
@@ -45,6 +45,26 @@ def reload(options: Namespace, terminal: Terminal) -> int:
     names = ", ".join(map(str, later)) if isinstance(later, list) else ""
     rest = f"; at the next start: {names}" if names else ""
     return _show(terminal, answer, f"listening addresses: {answer.get('listening')}{rest}")
+
+
+def phone(options: Namespace, terminal: Terminal) -> int:
+    """
+    C{muxctl phone}.
+
+    @raise UsbmuxError: It has not been done.
+    """
+    command = " ".join(options.words)
+    answer = clientFor(options, terminal).post("/api/phone", {"command": command}).get("answer")
+    if answer == "ok" and not terminal.json:
+        return 0
+    isList = isinstance(answer, list) and not terminal.json
+    lines = [printable(one) if isinstance(one, str) else jsonLine(one) for one in _all(answer)]
+    terminal.show(lines if isList else [jsonLine(answer)])
+    return 0
+
+
+def _all(answer: object) -> list[object]:
+    return answer if isinstance(answer, list) else [answer]
 
 
 def _show(terminal: Terminal, answer: dict[str, object], text: str) -> int:

@@ -211,6 +211,15 @@ def _addPhone(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("phone", metavar="UDID", type=_udid, help="which phone")
 
 
+def _addWords(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "words",
+        metavar="COMMAND",
+        nargs="+",
+        help="such as trust, unplug 1 or stats; help shows all",
+    )
+
+
 def _addCapture(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p", "--port", type=_port, metavar="PORT", help="this TCP port of phones, not all"
@@ -264,6 +273,7 @@ _COMMANDS = {
     "log": ("show the last lines of its log", _addLog),
     "release": ("let go of a phone, for a virtual machine or another program", _addPhone),
     "take": ("take a phone back that was released", _addPhone),
+    "phone": ("do something with the daemon's simulated phones, such as trust", _addWords),
     "reload": ("have the daemon read its configuration file again", _addNothing),
     "buid": ("print the identity of the daemon's host", _addNothing),
     "record": ("show or delete a pair record", _addRecord),

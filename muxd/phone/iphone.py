@@ -87,6 +87,7 @@ class Phone(Gadget):
         strict: bool = False,
         services: Mapping[int, IProtocolFactory] | None = None,
         named: Mapping[str, NamedService] | None = None,
+        extra: Mapping[str, Callable[[Any], Any]] | None = None,
         owner: Owner = Owner.ACCEPT,
         files: str | None = None,
         state: str | None = None,
@@ -112,6 +113,8 @@ class Phone(Gadget):
         @param services: By port, beside lockdownd's; small ones if C{None}.
         @param named: Those that lockdownd starts; C{None} means
             L{standardServices}.
+        @param extra: Others that it starts, by name: each makes the factory for a phone, see
+            L{muxd.phone.services.own}.
         @param owner: What is done when it asks whether to trust a host.
         @param files: The directory that is shown as its files; C{None} means one in C{state}, or
             without that a new one, which goes away with the phone.
@@ -171,6 +174,9 @@ class Phone(Gadget):
                     shutDown=self.shutDown,
                 )
             )
+        if extra:
+            own = {name: NamedService(make(self), ssl=True) for name, make in extra.items()}
+            named = {**named, **own}
         self.services: dict[int, IProtocolFactory] = dict(
             inetServices() if services is None else services
         )

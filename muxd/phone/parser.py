@@ -43,6 +43,7 @@ ARGUMENTS = (
         "state",
         "log",
         "apps",
+        "service",
         "faults",
     ),
     *("engine", "control"),
@@ -118,7 +119,7 @@ class SimulatedSourceParser:
     usage = (
         "simulated[:count=N][:udid=UDID][:first=N][:name=NAME][:product=TYPE][:version=V]"
         "[:values=FILE|MODEL][:mux=1|2][:trust=ask|accept|deny|locked][:buid=lenient|strict]"
-        "[:files=DIR][:state=DIR][:log=FILE][:apps=DIR][:faults=PLAN][:engine=reactor|threads]"
+        "[:files=DIR][:state=DIR][:log=FILE][:apps=DIR][:service=NAME=MODULE:FACTORY][:faults=PLAN][:engine=reactor|threads]"
         "[:control=ENDPOINT]"
     )
 
@@ -164,8 +165,10 @@ class SimulatedSourceParser:
             raise ValueError(f"faults: {error}") from error
         from muxd.phone.identity import PhoneIdentity
         from muxd.phone.lockdown.trust import Owner
+        from muxd.phone.services.own import parseServices
         from muxd.phone.source import SimulatedSource
 
+        extra = parseServices(kwargs["service"]) if "service" in kwargs else None
         identity = PhoneIdentity.fromWords(**{key: kwargs.get(key) for key in IDENTITY})
         description = ":".join(
             [self.prefix, *args, *(f"{key}={value}" for key, value in kwargs.items())]
@@ -183,6 +186,7 @@ class SimulatedSourceParser:
             state=kwargs.get("state") or None,
             log=kwargs.get("log"),
             apps=apps,
+            extra=extra,
             first=first,
             faults=faults,
             threads=engine == "threads",

@@ -10,7 +10,7 @@ no timers (L{muxd.phone.bus.link}).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -100,6 +100,7 @@ class SimulatedSource(Service):
         state: str | None = None,
         log: str | None = None,
         apps: str | None = None,
+        extra: Mapping[str, Callable[[Any], Any]] | None = None,
         first: int = 0,
         faults: FaultPlan = NO_FAULTS,
         threads: bool = False,
@@ -119,6 +120,7 @@ class SimulatedSource(Service):
             forget.
         @param log: A file or a pipe with lines for their logs.
         @param apps: A directory with their apps.
+        @param extra: Services of one's own, see L{muxd.phone.services.own}.
         @param first: How many simulated phones there are before these.
         @param faults: What goes wrong with each; by chance with each in its own way.
         @param threads: Whether packets are moved by the engine C{threads}, as pyusb does
@@ -144,6 +146,7 @@ class SimulatedSource(Service):
                 state=state,
                 log=log,
                 apps=apps,
+                extra=extra,
                 faultPlan=replace(faults, seed=faults.seed + index),
                 returnDelay=RETURN_DELAY,
             )

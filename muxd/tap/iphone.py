@@ -19,6 +19,7 @@ from muxd.phone.lockdown.trust import Owner
 from muxd.phone.mux.behaviour import Expectations
 from muxd.phone.parser import BUID, MOST_PHONES, TRUST, number, serialOption, serials
 from muxd.phone.service import PhoneService
+from muxd.phone.services.own import parseServices
 from muxd.phone.usbip.vhci import VirtualController
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions
@@ -86,6 +87,7 @@ Examples:
         self["control"] = []
         self["serial"] = []
         self["tolerate"] = []
+        self["service"] = {}
 
     def opt_usbip(self, endpoint: str) -> None:
         """
@@ -122,6 +124,16 @@ Examples:
         if what not in TOLERABLE:
             raise usage.UsageError(f"--tolerate: expected {' or '.join(TOLERABLE)}, got {what!r}")
         self["tolerate"].append(what)
+
+    def opt_service(self, service: str) -> None:
+        """
+        A service of one's own, NAME=MODULE:FACTORY, or the name of one that a plugin
+        has; may be repeated.
+        """
+        try:
+            self["service"].update(parseServices(service))
+        except ValueError as error:
+            raise usage.UsageError(f"--{error}") from error
 
     opt_h = usage.Options.opt_help
 
@@ -206,6 +218,7 @@ Examples:
                 values=identity.values,
                 strict=self["buid"] == "strict",
                 apps=apps,
+                extra=self["service"],
                 log=None if self["log"] is None else os.path.abspath(self["log"]),
                 state=None if state is None else os.path.abspath(state),
                 mux=number("--mux", self["mux"], 2),

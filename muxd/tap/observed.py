@@ -18,6 +18,7 @@ from muxd.service import MuxService
 from muxd.status.capture import CaptureResource
 from muxd.status.operations import phoneActions
 from muxd.status.server import StatusServer, beside
+from muxd.tap.phonecontrol import phoneControl
 
 OFF = "none"
 
@@ -76,7 +77,7 @@ class ObservedService(MuxService):
             try:
                 self.status = StatusServer(reactor, self, status.description)
                 self.status.addResource("capture", CaptureResource(self))
-                for action in phoneActions(self):
+                for action in (*phoneActions(self), phoneControl(self)):
                     self.status.addAction(action)
             except ValueError as error:
                 raise ValueError(f"--status: {error}") from error

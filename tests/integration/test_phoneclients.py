@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from tests.integration.conversation import PATIENCE
-from tests.integration.phoneclients import ONE, PICTURE, TWO, ClientCase
+from tests.integration.phoneclients import ONE, PICTURE, TWO, UDID, ClientCase
 
 PROFILE = b"\x30\x82" + plistlib.dumps({"UUID": "0A1B", "Name": "Test"}) + b"\0"
 
@@ -117,37 +117,16 @@ class IdeviceBackupTests(ClientCase):
         self.assertTrue(lost.read_bytes() == PICTURE)
 
 
-class RestartTests(ClientCase):
-    """
-    Clients that have the phone restart.
-    """
-
-    def test_restart(self) -> None:
-        """
-        After C{idevicediagnostics restart} it has gone and is there again.
-        """
-        with self.daemon.conversation() as listening:
-            listening.ask("Listen", kLibUSBMuxVersion=3)
-            self.assertEqual(listening.receive()["MessageType"], "Attached")
-            self.run_("idevicediagnostics", "restart")
-            self.assertEqual(listening.receive()["MessageType"], "Detached")
-            self.assertEqual(listening.receive()["MessageType"], "Attached")
-
-
 class RecoveryTests(ClientCase):
     """
-    Clients that have the phone restart into recovery mode.
+    C{ideviceenterrecovery} and C{idevicediagnostics restart}.
     """
 
     def test_recovery(self) -> None:
         """
         The phone leaves the daemon's list, and the daemon leaves the boot loader alone.
         """
-        with self.daemon.conversation() as listening:
-            listening.ask("Listen", kLibUSBMuxVersion=3)
-            self.assertEqual(listening.receive()["MessageType"], "Attached")
-            self.run_("pymobiledevice3", "restore", "enter")
-            self.assertEqual(listening.receive()["MessageType"], "Detached")
+        self.run_("ideviceenterrecovery", UDID)
         end = time.monotonic() + PATIENCE
         while "recovery" not in self.daemon.log():
             self.assertLess(time.monotonic(), end, "it is not told of")
@@ -237,6 +216,12 @@ class PymobiledeviceTests(ClientCase):
         It lists crash reports.
         """
         self.run_(self.NAME, "crash", "ls")
+
+    def test_webinspector(self) -> None:
+        """
+        It lists the pages that are open.
+        """
+        self.says("https://example.org/", self.NAME, "webinspector", "opened-tabs")
 
     def test_companion_proxy(self) -> None:
         """
@@ -366,11 +351,24 @@ class GoTests(ClientCase):
         self.says("iPhone14,5", "ios", "mobilegestalt", "ProductType")
         self.says("CycleCount", "ios", "diagnostics", "list")
 
+    def test_screenshotr(self) -> None:
+        """
+        It takes a picture.
+        """
+        self.run_("ios", "screenshot", "--output=a.png")
+        self.assertPicture("a.png")
+
     def test_mobile_image_mounter(self) -> None:
         """
         It lists what is mounted.
         """
         self.run_("ios", "image", "list")
+
+    def test_webinspector(self) -> None:
+        """
+        It lists the pages that are open.
+        """
+        self.says("https://example.org/", "ios", "webinspector", "list")
 
     def test_crashreports(self) -> None:
         """

@@ -53,6 +53,21 @@ class OperationTests(SynchronousTestCase):
         self.assertEqual(seen.status, 1)
         self.assertIn("X was not released", seen.err)
 
+    def test_phone(self) -> None:
+        """
+        A command for simulated phones is passed on; what it answers is shown, if it is anything.
+        """
+        seen, asked = self.outcome({"answer": "ok"}, "phone", "unplug", "2", "-71")
+        self.assertEqual((seen.status, seen.out), (0, ""))
+        self.assertIn(b"POST /api/phone HTTP", asked)
+        self.assertIn(json.dumps({"command": "unplug 2 -71"}).encode(), asked)
+        seen, _ = self.outcome({"answer": ["plug [N]", "quit"]}, "phone", "help")
+        self.assertEqual(seen.out, "plug [N]\nquit\n")
+        seen, _ = self.outcome({"answer": {"udid": "X"}}, "phone", "stats")
+        self.assertEqual(json.loads(seen.out), {"udid": "X"})
+        seen, _ = self.outcome({"answer": "ok"}, "--json", "phone", "trust")
+        self.assertEqual(json.loads(seen.out), "ok")
+
     def test_reload(self) -> None:
         """
         It is said how many places there are, and what changes later.

@@ -108,6 +108,7 @@ class ParseTests(SynchronousTestCase):
             "record": ("show", "U"),
             "release": ("U",),
             "take": ("U",),
+            "phone": ("stats",),
             "connect": ("7",),
             "completion": ("bash",),
         }
