@@ -47,6 +47,7 @@ from muxd.net.acceptthrottle import filesAllowed
 from muxd.net.credentials import peerText
 from muxd.net.eventloop import loopOf
 from muxd.net.listening import ListeningEndpoint
+from muxd.net.turns import Turns
 from muxd.server.factory import ControlFactory
 from muxd.server.fastlane import FastLane
 from muxd.server.intake import DeviceIntake
@@ -131,6 +132,7 @@ class MuxService(Service):
         self._limits = limits
         self._store = PairRecordStore(configDir or defaultConfigDir(), limits=limits)
         self._records = RecordThread(reactor, self._store)
+        self._turns = Turns(reactor, limits.turnLength)
         self._preflight = preflight
         self._preflights = self._makePreflights() if preflight else None
         self._factory = ControlFactory(
@@ -139,6 +141,7 @@ class MuxService(Service):
             self._records,
             limits,
             recordSaved=self._preflights.recordSaved if self._preflights else None,
+            turns=self._turns,
         )
         self._places = ListeningPlaces(reactor, self._factory, limits)
         self._places.set(map(ListeningAddress.of, listen))
@@ -162,7 +165,7 @@ class MuxService(Service):
         if makeRecord is None:
             return None
         return PreflightReceiver(
-            self.reactor, self.registry, self._records, self._limits, makeRecord
+            self.reactor, self.registry, self._records, self._limits, makeRecord, self._turns
         )
 
     def endpoint(

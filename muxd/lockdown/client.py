@@ -28,6 +28,7 @@ from muxd.lockdown.errors import (
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.lockdown.plists import Message, PlistProtocol
 from muxd.lockdown.rsakeys import certificateDER, certificateKey
+from muxd.net.turns import Turns
 from muxd.wire.messages import writePlist
 from muxd.wire.text import printable
 
@@ -350,8 +351,9 @@ class _ClientFactory(Factory):
 
     noisy = False
 
-    def __init__(self, make: Callable[[], LockdownClient]) -> None:
+    def __init__(self, make: Callable[[], LockdownClient], turns: Turns | None) -> None:
         self._make = make
+        self._turns = turns
 
     def buildProtocol(self, addr: object) -> Any:
         """
@@ -362,7 +364,7 @@ class _ClientFactory(Factory):
             from muxd.lockdown.starttls import Upgradable
         except ImportError:
             return client
-        client.upgradable = Upgradable(client)
+        client.upgradable = Upgradable(client, self._turns)
         return client.upgradable
 
 
@@ -371,14 +373,16 @@ def connectLockdown(
     clock: IReactorTime,
     label: str = LABEL,
     timeout: float = TIMEOUT,
+    turns: Turns | None = None,
 ) -> Deferred[LockdownClient]:
     """
     Begin a conversation.
 
     @param endpoint: Of port 62078 of a device.
+    @param turns: Those that handshakes have.
     @return: fails as the endpoint does.
     """
-    factory = _ClientFactory(lambda: LockdownClient(clock, label, timeout))
+    factory = _ClientFactory(lambda: LockdownClient(clock, label, timeout), turns)
     return endpoint.connect(factory).addCallback(
         lambda protocol: getattr(protocol, "inner", protocol)
     )

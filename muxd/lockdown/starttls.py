@@ -12,6 +12,7 @@ This needs the extra C{pairing}.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from OpenSSL import SSL, crypto
@@ -26,6 +27,8 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from muxd.net.turns import Turns
 
 
 @implementer(IOpenSSLContextFactory)
@@ -73,16 +76,37 @@ class _Told(Protocol):
         self._upgradable.inner.connectionLost(reason)
 
 
+LONGEST_HANDSHAKE = 1 << 18
+"""More bytes than the other side has to say in a handshake, certificates included."""
+
+
 class Upgradable(Protocol):
     """
     Passes on what comes, through TLS or not.
 
+    Each step of a handshake takes some milliseconds.  With L{turns<muxd.net.turns>}, those of
+    several phones are done one after the other, in different turns of the reactor.
+
     @ivar inner: The protocol that has the conversation.
     """
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, turns: Turns | None = None) -> None:
+        """
+        @param turns: Those that handshakes have; None if each is done as it comes.
+        """
         self.inner = inner
         self._receiver: IProtocol = inner
+        self._turns = turns
+        self._isSecuring = False
+        self._held: list[bytes] = []
+        self._lost: Failure | None = None
+
+    @property
+    def owner(self) -> Hashable:
+        """
+        Each phone has its own turns.
+        """
+        return self
 
     def connectionMade(self) -> None:
         """
@@ -98,6 +122,7 @@ class Upgradable(Protocol):
         factory = TLSMemoryBIOFactory(_Contexts(context), isClient, Factory())
         tls = TLSMemoryBIOProtocol(factory, _Told(self))
         self._receiver = tls
+        self._isSecuring = self._turns is not None
         tls.makeConnection(self.transport)
         self.inner.transport = tls
 
@@ -113,21 +138,52 @@ class Upgradable(Protocol):
         """
         The handshake is done; tell the protocol if it wants to know.
         """
+        self._isSecuring = False
         told = getattr(self.inner, "secured", None)
         if told is not None:
             told()
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Pass it on.
+        Pass it on, a step of a handshake in its turn.
         """
-        self._receiver.dataReceived(data)
+        if not self._isSecuring and not self._held:
+            self._receiver.dataReceived(data)
+            return
+        self._held.append(data)
+        if len(self._held) == 1:
+            self.takeTurn()
+        elif sum(map(len, self._held)) > LONGEST_HANDSHAKE:
+            assert self.transport is not None
+            self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Pass it on.
+        Pass it on, after what has come before.
         """
-        self._receiver.connectionLost(reason)
+        if self._held:
+            self._lost = reason
+        else:
+            self._receiver.connectionLost(reason)
+
+    def takeTurn(self) -> None:
+        """
+        Pass on what has come meanwhile.
+        """
+        turns = self._turns
+        assert turns is not None
+        if not turns.begin():
+            turns.wait(self)
+            return
+        try:
+            held, self._held = self._held, []
+            for data in held:
+                self._receiver.dataReceived(data)
+        finally:
+            turns.end()
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            self._receiver.connectionLost(lost)
 
 
 @implementer(IHandshakeListener)

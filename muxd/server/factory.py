@@ -144,10 +144,12 @@ class ControlFactory(Factory):
         records: IPairRecords,
         limits: Limits = LIMITS,
         recordSaved: Callable[[str], None] | None = None,
+        turns: Turns | None = None,
     ) -> None:
         """
         @param recordSaved: Called with the name of each pair record that a client has
             stored.
+        @param turns: Those that requests have, if they share them with other work.
         """
         self.clock = clock
         self.limits = limits
@@ -155,7 +157,7 @@ class ControlFactory(Factory):
         self.hangUps = HangUpWatch(clock, limits.flushTimeout)
         self.halfClosed = HalfClosedWatch(clock, limits.halfCloseGrace, limits.flushTimeout)
         self.counters = ServerCounters()
-        self.turns = Turns(clock, limits.turnLength)
+        self.turns = turns or Turns(clock, limits.turnLength)
         self.accounts = Accounts(clock, limits)
         self.throttle.makeRoom = self.accounts.dropSilent
         self.unread = UnreadBudget(limits.unreadBytes, limits.unreadPerUser)

@@ -40,6 +40,7 @@ from muxd.lockdown.errors import (
 from muxd.lockdown.notifications import INSECURE_PROXY, ObserverFactory
 from muxd.lockdown.pairing import MakeRecord, proposeRecord, requestTrust
 from muxd.lockdown.pairrecord import PairRecord
+from muxd.net.turns import Turns
 from muxd.server.phonerecord import PhoneRecord
 from muxd.server.preflightmachine import FINAL, SHOWN, TRANSITIONS, Outcome, Stage
 
@@ -178,6 +179,7 @@ class PreflightContext:
     @ivar limits: How long things may take.
     @ivar makeRecord: Makes keys and certificates, elsewhere than in this thread.
     @ivar randomUUID: Makes names of pairings.
+    @ivar turns: Those that handshakes have; None if each step is done as it comes.
     """
 
     clock: IReactorTime
@@ -185,6 +187,7 @@ class PreflightContext:
     limits: Limits
     makeRecord: MakeRecord
     randomUUID: Callable[[], UUID]
+    turns: Turns | None = None
 
 
 class Preflight:
@@ -391,7 +394,9 @@ class Preflight:
         Begin a conversation and see which service answers.
         """
         self._hangUp()
-        connecting = connectLockdown(self._device.endpoint(LOCKDOWN_PORT), self._shop.clock)
+        connecting = connectLockdown(
+            self._device.endpoint(LOCKDOWN_PORT), self._shop.clock, turns=self._shop.turns
+        )
         lockdown = self._lockdown = await connecting
         kind = await lockdown.queryType()
         if not kind:

@@ -17,6 +17,7 @@ from muxd.interfaces import IDevice, IDeviceReceiver, IPairRecords
 from muxd.limits import Limits
 from muxd.lockdown.pairing import MakeRecord
 from muxd.lockdown.pairrecord import PairRecord
+from muxd.net.turns import Turns
 from muxd.server.preflight import Preflight, PreflightContext
 from muxd.server.preflightmachine import Stage
 from muxd.server.registry import DeviceRegistry
@@ -67,9 +68,14 @@ class PreflightReceiver:
         records: IPairRecords,
         limits: Limits,
         makeRecord: MakeRecord,
+        turns: Turns | None = None,
     ) -> None:
+        """
+        @param turns: Those that handshakes have, so that sixty phones that are plugged in at once
+            do not keep all else waiting.
+        """
         self._registry = registry
-        self._workshop = PreflightContext(reactor, records, limits, makeRecord, uuid4)
+        self._workshop = PreflightContext(reactor, records, limits, makeRecord, uuid4, turns)
         self._preflights: dict[int, Preflight] = {}
 
     def deviceAttached(self, device: IDevice) -> None:
