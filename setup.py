@@ -31,9 +31,15 @@ CORE = (
     "muxd.device.outbound",
     "muxd.device.session",
     "muxd.device.socketend",
+    "muxd.device.ports",
+    "muxd.device.opening",
     "muxd.device.muxer",
     "muxd.usb.asynchronous.pacing",
     "muxd.usb.asynchronous.writes",
+    "muxd.net.loopreactor",
+    "muxd.net.pump",
+    "muxd.server.accounts",
+    "muxd.server.fastlane",
 )
 """What is written once: NAME.py is compiled, and NAME.pxd says of which C types it is."""
 

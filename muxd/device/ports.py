@@ -5,7 +5,7 @@ Source ports: which session's segments are whose (protocol 3.3).
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -29,7 +29,8 @@ class SourcePorts:
         self._rest = rest
         self._last = 0
         self._used: set[int] = set()
-        self._resting: OrderedDict[int, float] = OrderedDict()
+        self._resting: set[int] = set()
+        self._since: deque[tuple[int, float]] = deque()
 
     def __len__(self) -> int:
         """
@@ -45,7 +46,8 @@ class SourcePorts:
             return None
         self._wake()
         if len(self._used) + len(self._resting) >= HIGHEST:
-            port, _ = self._resting.popitem(last=False)
+            port, _ = self._since.popleft()
+            self._resting.discard(port)
         else:
             port = self._next()
         self._used.add(port)
@@ -56,15 +58,15 @@ class SourcePorts:
         The session has ended.
         """
         self._used.discard(port)
-        self._resting[port] = self._clock.seconds()
+        self._resting.add(port)
+        self._since.append((port, self._clock.seconds()))
 
     def _wake(self) -> None:
-        now = self._clock.seconds()
-        while self._resting:
-            port, since = next(iter(self._resting.items()))
-            if now - since < self._rest:
-                return
-            del self._resting[port]
+        since = self._since
+        if since:
+            before = self._clock.seconds() - self._rest
+            while since and since[0][1] <= before:
+                self._resting.discard(since.popleft()[0])
 
     def _next(self) -> int:
         port = self._last

@@ -15,6 +15,7 @@ from __future__ import annotations
 import socket
 from errno import EAGAIN, EBADF
 from operator import index
+from struct import Struct
 
 BUILD = "pure"
 
@@ -24,6 +25,7 @@ BLOCKED = -EAGAIN
 CLOSED = -EBADF
 """This socket has been closed, by its owner, on this side."""
 
+_CREDENTIALS = Struct("3i")
 _WITHOUT_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
@@ -93,6 +95,17 @@ class StreamSocket:
                 return self._socket.send(view[start:], _WITHOUT_SIGNAL)
             except OSError as error:
                 return -(error.errno or EBADF)
+
+    def peerUser(self) -> int:
+        """
+        The user of the process at the other end when it connected; -1 if the kernel does
+        not tell, as it does of UNIX sockets on Linux.
+        """
+        try:
+            data = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        except (OSError, AttributeError):
+            return -1
+        return int(_CREDENTIALS.unpack(data)[1])
 
     def waiting(self) -> int:
         """

@@ -18,6 +18,9 @@ cdef extern from *:
     #ifndef _GNU_SOURCE
     int accept4(int, struct sockaddr *, socklen_t *, int);
     #endif
+    #ifndef SO_PEERCRED
+    #define SO_PEERCRED 17
+    #endif
 
     static int is_socket(int fd)
     {
@@ -37,6 +40,15 @@ cdef extern from *:
         return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     }
 
+    static int peer_user(int fd)
+    {
+        int credentials[3];
+        socklen_t size = sizeof credentials;
+        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, &size) || size != sizeof credentials)
+            return -1;
+        return credentials[1];
+    }
+
     static int count_waiting(int fd)
     {
         int count;
@@ -50,6 +62,7 @@ cdef extern from *:
     int unblock(int descriptor)
     int accept_one(int descriptor)
     int count_waiting(int descriptor)
+    int peer_user(int descriptor)
     int c_close "close"(int descriptor)
     int c_shutdown "shutdown"(int descriptor, int how)
     ssize_t c_send "send"(int descriptor, const void *data, size_t size, int flags)
@@ -106,6 +119,9 @@ cdef class StreamSocket:
                     return -errno
         finally:
             PyBuffer_Release(&view)
+
+    cpdef int peerUser(self):
+        return peer_user(self.descriptor)
 
     cpdef int waiting(self):
         cdef int count = count_waiting(self.descriptor)

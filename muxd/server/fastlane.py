@@ -31,7 +31,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from muxd.device.device import MuxedDevice
 from muxd.device.socketend import SocketEnd
@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 16
 """How many clients are let in before everything else has its turn."""
+
+AF_UNIX = int(socket.AF_UNIX)
 
 READ_SIZE = 4096
 """How much is read of a client to see what it wants."""
@@ -187,7 +189,6 @@ class _Adopter(Factory):
         return protocol
 
 
-@implementer(IListeningPort)
 class LanePort:
     """
     A port whose clients are let in here.
@@ -208,7 +209,7 @@ class LanePort:
         self._port = port
         self._acceptFailed = acceptFailed
         self._isReading = False
-        self._family = port.socket.family
+        self._family = int(port.socket.family)
         self._acceptor = Acceptor(port.socket)
         port.stopReading()
         self.startReading()
@@ -269,6 +270,10 @@ class LanePort:
         """
         One client was lost to a mistake of ours; others go on coming.
         """
+
+
+# A compiled class takes no decorator.
+classImplements(LanePort, IListeningPort)
 
 
 class _Described:
@@ -335,7 +340,12 @@ class LaneClient:
         Hear what it wants, if its user may have one more.
         """
         server = self._lane.server
-        self._account = server.enter(ownerOfSocket(self._socket.fileno(), self._family))
+        owner: Hashable = -1
+        if self._family == AF_UNIX:
+            owner = self._socket.peerUser()
+        if owner == -1:
+            owner = ownerOfSocket(self._socket.fileno(), self._family)
+        self._account = server.enter(owner)
         if self._account is None:
             server.counters.connections += 1
             self._socket.close()

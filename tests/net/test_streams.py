@@ -70,6 +70,21 @@ class StreamSocketTests:
         theirs.close()
         self.assertEqual(tested.send(b"x"), -errno.EPIPE)
 
+    def test_peerUser(self: Any) -> None:
+        """
+        The user at the other end of a UNIX socket is known; of a TCP socket, or a closed
+        one, it is not.
+        """
+        tested, _ = self.pair()
+        self.assertEqual(tested.peerUser(), os.geteuid())
+        tested.close()
+        self.assertEqual(tested.peerUser(), -1)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            ours = socket.create_connection(listening.getsockname())
+        other = self.streams.StreamSocket(ours.detach())
+        self.addCleanup(other.close)
+        self.assertEqual(other.peerUser(), -1)
+
     def test_waiting(self: Any) -> None:
         """
         What has come and is not read can be counted.
