@@ -6,6 +6,7 @@ bounded by what they can be told, and not by how often they ask.
 
 from __future__ import annotations
 
+import plistlib
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -111,6 +112,24 @@ class UnreadTests(ServingTestCase):
             for _ in range(len(body) // PIECE + 2):
                 socket.turn(3 * PIECE)
             self.assertTrue(socket.sent.endswith(body))
+
+    def test_records(self) -> None:
+        """
+        The same for pair records, which a client stores in a fifth of the bytes that they are
+        told in: one is read for each client that takes none, however often it asks.
+        """
+        self.store.save("x", plistlib.dumps({"HostID": "x", "Pad": bytes(40000)}))
+        request = plistMessage({"MessageType": "ReadPairRecord", "PairRecordID": "x"}, 1)
+        sockets = [self.silent() for _ in range(ASKERS)]
+        for socket in sockets:
+            socket.protocol.dataReceived(request.encode() * 10)
+            self.settle()
+        self.assertEqual(self.counters.commands["ReadPairRecord"], ASKERS)
+        self.assertLess(_held(sockets), ASKERS * 80000)
+        # One that takes all that it is told is told all that it has asked.
+        sockets[0].turn(1 << 24)
+        self.settle()
+        self.assertEqual(self.counters.commands["ReadPairRecord"], ASKERS + 9)
 
     def test_names(self) -> None:
         """

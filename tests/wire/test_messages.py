@@ -37,6 +37,40 @@ messages = st.builds(
 )
 
 
+class NumberTests(SynchronousTestCase):
+    """
+    What the names stand for.
+    """
+
+    def test_numbers(self) -> None:
+        """
+        Kinds of messages and Results are those of protocol 4.2 and 4.4.
+        """
+        self.assertEqual(
+            {one.name: one.value for one in MessageType},
+            {
+                "RESULT": 1,
+                "CONNECT": 2,
+                "LISTEN": 3,
+                "DEVICE_ADD": 4,
+                "DEVICE_REMOVE": 5,
+                "DEVICE_PAIRED": 6,
+                "PLIST": 8,
+            },
+        )
+        self.assertEqual(
+            {one.name: one.value for one in Result},
+            {
+                "OK": 0,
+                "BAD_COMMAND": 1,
+                "BAD_DEVICE": 2,
+                "CONNECTION_REFUSED": 3,
+                "MALFORMED": 5,
+                "BAD_VERSION": 6,
+            },
+        )
+
+
 class VectorTests(SynchronousTestCase):
     """
     The test vectors of protocol 4.13.
@@ -114,6 +148,22 @@ class MessageReaderTests(SynchronousTestCase):
         self.assertIsNotNone(reader.next())
         self.assertEqual(reader.takeRest(), b"\xff" * 40)
         self.assertEqual(len(reader), 0)
+
+    def test_longestBinary(self) -> None:
+        """
+        A body that is no property list may have so many bytes and no more; a property list
+        may have more.
+        """
+        longest = Message(0, MessageType.LISTEN, 1, bytes(20))
+        plist = Message(1, MessageType.PLIST, 1, bytes(21))
+        for message in (longest, plist):
+            reader = MessageReader(100)
+            reader.feed(message.encode())
+            self.assertEqual(reader.next(20), message)
+        for version, kind in ((0, MessageType.LISTEN), (1, MessageType.LISTEN), (0, 8)):
+            reader = MessageReader(100)
+            reader.feed(Message(version, kind, 1, bytes(21)).encode()[:16])
+            self.assertRaises(MalformedMessage, reader.next, 20)
 
     def test_missing(self) -> None:
         """
