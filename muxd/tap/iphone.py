@@ -6,8 +6,10 @@ C{twistd iphone}: simulated iPhones for any usbmuxd, without hardware.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import LogLevel
 from twisted.python import usage
@@ -23,6 +25,7 @@ from muxd.phone.services.own import parseServices
 from muxd.phone.usbip.vhci import VirtualController
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions
+from muxd.tap.servicemanager import ServiceManager
 
 USBIP_ENDPOINT = "tcp:3240:interface=127.0.0.1"
 
@@ -241,6 +244,35 @@ class IphoneService(ProcessMaster, PhoneService):
     """
 
     program = "iphone"
+
+    def __init__(self, *arguments: Any, **others: Any) -> None:
+        super().__init__(*arguments, **others)
+        self.manager = ServiceManager(self.reactor, lambda: self.summary)
+
+    @property
+    def summary(self) -> str:
+        """
+        How many phones there are, and how many of them a host has.
+        """
+        count = sum(station.stats()["attached"] for station in self.stations)
+        return f"{len(self.stations)} simulated phones, {count} of them attached"
+
+    def startService(self) -> None:
+        """
+        Say that the phones can be used, in the log and to systemd.
+
+        @raise StartFailure: They cannot.
+        """
+        super().startService()
+        self._log.info("ready: {summary}", summary=self.summary)
+        self.manager.ready()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop.
+        """
+        self.manager.stopping()
+        return super().stopService()
 
 
 def makeService(options: Options) -> IService:

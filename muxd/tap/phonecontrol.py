@@ -6,8 +6,6 @@ their control socket (L{muxd.phone.console}).
 
 from __future__ import annotations
 
-from muxd.phone.console import Console
-from muxd.phone.source import SimulatedSource
 from muxd.service import MuxService
 from muxd.status.actions import Action, Answer, Values
 from muxd.status.answers import RequestError
@@ -19,6 +17,10 @@ def phoneControl(service: MuxService) -> Action:
     """
 
     def perform(values: Values) -> Answer:
+        # Not needed for parsing options, and they import pyusb.
+        from muxd.phone.console import Console
+        from muxd.phone.source import SimulatedSource
+
         command = values.text("command")
         stations = [
             station

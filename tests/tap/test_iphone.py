@@ -11,7 +11,7 @@ import sys
 
 from twisted.application.service import IService
 from twisted.internet.error import ReactorNotRunning
-from twisted.logger import LogLevel
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.plugin import getPlugins
 from twisted.trial.unittest import SkipTest
 from zope.interface.verify import verifyObject
@@ -24,6 +24,7 @@ from muxd.phone.mux.behaviour import Expectations
 from muxd.phone.usbip.vhci import CONTROLLER
 from muxd.tap.iphone import IphoneService, Options, makeService
 from muxd.tap.process import StartFailure
+from muxd.tap.servicemanager import ServiceManager
 from tests.tap.options import OptionsTestCase, Runner
 
 
@@ -191,6 +192,27 @@ class PlaceTests(IphoneTestCase):
         error = self.assertRaises(StartFailure, service.privilegedStartService)
         self.assertIn("modprobe vhci-hcd", str(error))
         self.assertEqual(self.reactor.tcpServers, [])
+
+    def test_ready(self) -> None:
+        """
+        That they can be used is a line in the log, and told to systemd; and so is the end.
+        """
+        told: list[bytes] = []
+        service = self.service()
+        service.manager = ServiceManager(
+            self.reactor,
+            lambda: service.summary,
+            {"NOTIFY_SOCKET": "@x"},
+            lambda address, data: told.append(data),
+        )
+        with capturedLogs() as events:
+            service.startService()
+        self.assertIn(
+            "ready: 1 simulated phones, 0 of them attached", [formatEvent(e) for e in events]
+        )
+        self.assertEqual(told[0], b"READY=1")
+        service.stopService()
+        self.assertTrue(told[-1].startswith(b"STOPPING=1"))
 
     def test_unplugged(self) -> None:
         """
