@@ -10,11 +10,11 @@ statistics, which are written once a second while packets are being dropped, and
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 
 from muxd import __version__
 from muxd.capture.blocks import (
@@ -110,13 +110,13 @@ class Capture:
 
     def __init__(
         self,
-        clock: IReactorTime,
+        timeOfDay: Callable[[], float],
         sink: PacketSink,
         udid: str | None = None,
         port: int | None = None,
     ) -> None:
         """
-        @param clock: Tells the time since the epoch.
+        @param timeOfDay: Seconds since the epoch.
         @param udid: The phone that is wanted, with or without its dash; None for all.
         @param port: The phone's port that is wanted; None for all.
         """
@@ -124,7 +124,7 @@ class Capture:
         self.port = port
         self.received = 0
         self.dropped = 0
-        self._clock = clock
+        self._timeOfDay = timeOfDay
         self._sink = sink
         self._interfaces: dict[str, _Interface] = {}
         self._described = 0
@@ -154,7 +154,7 @@ class Capture:
         """
         if self.port is not None and port != self.port:
             return
-        now = self._clock.seconds()
+        now = self._timeOfDay()
         self.received += 1
         interface = self._interfaceOf(identity, now)
         if interface is None:
@@ -205,7 +205,7 @@ class Capture:
 
         @return: fires when all is where it belongs.
         """
-        now = self._clock.seconds()
+        now = self._timeOfDay()
         for interface in self._interfaces.values():
             if interface.number >= 0:
                 self._sink.write(self._statistics(interface, now))

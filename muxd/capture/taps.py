@@ -8,6 +8,7 @@ A phone's muxer is observed while a capture wants that phone, and at no other ti
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -91,13 +92,19 @@ class CaptureTaps:
     """
 
     def __init__(
-        self, clock: IReactorTime, receiver: IDeviceReceiver, changed: Callable[[bool], object]
+        self,
+        clock: IReactorTime,
+        receiver: IDeviceReceiver,
+        changed: Callable[[bool], object],
+        timeOfDay: Callable[[], float] = time.time,
     ) -> None:
         """
         @param receiver: Is told of all devices.
         @param changed: Called with whether anything is captured, when that changes.
+        @param timeOfDay: Seconds since the epoch: what packets are dated with.
         """
         self._clock = clock
+        self._timeOfDay = timeOfDay
         self._receiver = receiver
         self._changed = changed
         self._phones: dict[MuxedDevice, _PhoneTap | None] = {}
@@ -113,7 +120,7 @@ class CaptureTaps:
         @param udid: The phone that is wanted, which need not be there yet; None for all.
         @param port: The phone's port that is wanted; None for all.
         """
-        capture = Capture(self._clock, sink, udid, port)
+        capture = Capture(self._timeOfDay, sink, udid, port)
         self._captures.append(capture)
         self._observe()
         if len(self._captures) == 1:

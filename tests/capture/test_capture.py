@@ -37,7 +37,7 @@ class CaptureTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(1e9)
         self.sink = ListSink()
-        self.capture = Capture(self.clock, self.sink)
+        self.capture = Capture(self.clock.seconds, self.sink)
 
     def see(
         self,
@@ -89,7 +89,7 @@ class CaptureTests(SynchronousTestCase):
         So it is in each of two captures.
         """
         other = ListSink()
-        second = Capture(self.clock, other)
+        second = Capture(self.clock.seconds, other)
         session = ObservedSession("client: pid 1")
         self.see(session=session)
         self.capture = second
@@ -167,7 +167,7 @@ class CaptureTests(SynchronousTestCase):
         A capture of one phone wants no other, and one of a port no other port.
         """
         self.sink = ListSink()
-        self.capture = Capture(self.clock, self.sink, ONE.udid.lower(), 7)
+        self.capture = Capture(self.clock.seconds, self.sink, ONE.udid.lower(), 7)
         self.assertEqual((self.capture.wants(ONE), self.capture.wants(OTHER)), (True, False))
         self.see(port=7, payload=b"yes")
         self.see(port=8)

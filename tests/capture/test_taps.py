@@ -127,6 +127,16 @@ class TapsTests(SynchronousTestCase):
             self.sink.file.streams(), {(0, side.hostPort, LOCKDOWN): (b"world", b"hello")}
         )
 
+    def test_time(self) -> None:
+        """
+        Packets are dated with the time of day, whatever the timers go by.
+        """
+        taps = CaptureTaps(self.clock, self.receiver, self.changes.append, lambda: 1.5e9)
+        taps.deviceAttached(self.devices[0])
+        taps.begin(self.sink)
+        self.phones[0].open()
+        self.assertEqual({each.seconds for each in self.sink.file.packets}, {1.5e9})
+
     def test_otherClient(self) -> None:
         """
         A client that has asked for something else, or in another turn of the reactor, is not
