@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from types import MappingProxyType
 from typing import Any
 
 from muxd.identity import sameUDID, udidFromSerial
@@ -158,7 +160,7 @@ def parseAnswer(message: Message) -> Answer | None:
         return None
     if message.type != MessageType.PLIST:
         raise MalformedMessage(f"a message of type {message.type}")
-    values = parsePlist(message.body)
+    values = _read(message.body)
     kind = values.get("MessageType")
     if kind in ("Attached", "Detached", "Paired"):
         return None
@@ -168,6 +170,28 @@ def parseAnswer(message: Message) -> Answer | None:
     if type(number) is not int:
         raise MalformedMessage(f"a Result whose Number is {number!r}")
     return Answer(number, values)
+
+
+KEPT_LENGTH = 4096
+"""Of the answers that are kept, in bytes."""
+
+
+def _read(body: bytes) -> Mapping[str, Any]:
+    """
+    Read a property list.  A program that connects to a phone again and again gets the
+    same answers each time, so the last ones are kept; but never those with data, which may
+    be a pair record.
+
+    @raise MalformedMessage: It is none.
+    """
+    if len(body) > KEPT_LENGTH or b"<data" in body or not body.startswith(b"<?xml"):
+        return parsePlist(body)
+    return _kept(body)
+
+
+@lru_cache(maxsize=64)
+def _kept(body: bytes) -> Mapping[str, Any]:
+    return MappingProxyType(parsePlist(body))
 
 
 def devicesFrom(values: Mapping[str, Any]) -> list[Device]:

@@ -11,17 +11,20 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from muxd import __version__
 from muxd.client.problems import Stage
 from muxd.wire.messages import (
     BINARY_VERSION,
+    PLIST_VERSION,
     Message,
     MessageType,
     connectMessage,
     plistMessage,
     swapPort,
+    writePlist,
 )
 
 CONNECT_TIMEOUT = 30.0
@@ -109,8 +112,27 @@ class Request:
         """
         if dialect is Dialect.BINARY and self.binary is not None:
             return self.binary(tag).encode()
-        values = {**introduction(program), "MessageType": self.name, **self.keys}
-        return plistMessage(values, tag).encode()
+        if all(type(value) in _PLAIN for value in self.keys.values()):
+            body = _plainBody(self.name, program, tuple(self.keys.items()))
+            return Message(PLIST_VERSION, MessageType.PLIST, tag, body).encode()
+        return plistMessage(_said(self.name, program, self.keys), tag).encode()
+
+
+_PLAIN = (int, str)
+"""Of what a request is whose property list is kept."""
+
+
+def _said(name: str, program: str, keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {**introduction(program), "MessageType": name, **keys}
+
+
+@lru_cache(maxsize=64)
+def _plainBody(name: str, program: str, keys: tuple[tuple[str, int | str], ...]) -> bytes:
+    """
+    A request as a property list, which for most is the same each time: to write one takes
+    as long as a whole connection otherwise does.
+    """
+    return writePlist(_said(name, program, dict(keys)))
 
 
 def commandRequest(name: str, **keys: Any) -> Request:

@@ -84,6 +84,20 @@ class AnswerTests(SynchronousTestCase):
         ):
             self.assertIsNone(parseAnswer(event))
 
+    def test_kept(self) -> None:
+        """
+        An answer that comes again is the same, and cannot be changed by what has read it;
+        one with data, which may be a pair record, is not kept.
+        """
+        first, second = (parseAnswer(plistMessage({"BUID": "kept"}, tag)) for tag in (1, 2))
+        assert first is not None and second is not None
+        self.assertIs(first.values, second.values)
+        self.assertRaises(AttributeError, lambda: first.values.update({"BUID": "other"}))  # type: ignore
+        first, second = (parseAnswer(plistMessage({"Record": b"secret"}, 1)) for _ in range(2))
+        assert first is not None and second is not None
+        self.assertEqual(second.values, {"Record": b"secret"})
+        self.assertIsNot(first.values, second.values)
+
     def test_malformed(self) -> None:
         """
         What is neither answer nor event is refused.

@@ -5,9 +5,19 @@ Tests for L{muxd.client.requests}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.client.requests import Dialect, commandRequest, connectRequest, listenRequest, programName
+from muxd.client.requests import (
+    Dialect,
+    Request,
+    commandRequest,
+    connectRequest,
+    listenRequest,
+    programName,
+    recordRequest,
+)
 from muxd.wire.messages import MessageReader, parsePlist
 
 
@@ -43,6 +53,23 @@ class RequestTests(SynchronousTestCase):
             ("Connect", 7, 32498), tuple(map(values.get, ("MessageType", "DeviceID", "PortNumber")))
         )
         self.assertEqual(("tests", 3), (values["ProgName"], values["kLibUSBMuxVersion"]))
+
+    def test_repeated(self) -> None:
+        """
+        The same request is the same but for its tag, and another one is another: also one
+        whose number Python takes for the same as a truth value, and one of another program.
+        """
+
+        def said(request: Request, program: str = "tests") -> dict[str, Any]:
+            return parsePlist(request.encode(Dialect.PLIST, 5, program)[16:])
+
+        for device in (1, 2, 1):
+            self.assertEqual(said(connectRequest(device, 22))["DeviceID"], device)
+        self.assertIs(said(commandRequest("Odd", value=True))["value"], True)
+        self.assertIs(type(said(commandRequest("Odd", value=1))["value"]), int)
+        self.assertEqual(said(commandRequest("Odd"), "other")["ProgName"], "other")
+        record = recordRequest("SavePairRecord", "udid", PairRecordData=b"secret")
+        self.assertEqual(said(record)["PairRecordData"], b"secret")
 
     def test_noBinaryForm(self) -> None:
         """
