@@ -162,6 +162,17 @@ class Accounts:
             for each in self._accounts.values()
         }
 
+    def largest(self) -> tuple[int, int, int]:
+        """
+        The most connections, streams and listeners that one user has, each for itself.
+        """
+        sizes = self.sizes().values()
+        return (
+            max((connections for connections, _, _ in sizes), default=0),
+            max((streams for _, streams, _ in sizes), default=0),
+            max((listeners for _, _, listeners in sizes), default=0),
+        )
+
     def enter(self, owner: Hashable) -> Account | None:
         """
         A client has come.

@@ -36,6 +36,27 @@ _SERVER = {
         "clients_over_budget",
         "Clients disconnected because too much waited for their user.",
     ),
+    "refusedClients": (
+        "refused_clients",
+        "Clients closed at once because their user had too many connections.",
+    ),
+    "refusedStreams": (
+        "refused_streams",
+        "Connects refused because their user had too many streams.",
+    ),
+    "refusedListeners": (
+        "refused_listeners",
+        "Listens refused because their user had too many listeners.",
+    ),
+    "refusedSaves": (
+        "refused_saves",
+        "Pair records refused because their user had stored too many of absent phones.",
+    ),
+    "droppedSilent": (
+        "dropped_silent_clients",
+        "Silent clients disconnected so that others found a free descriptor.",
+    ),
+    "turnWaits": ("turn_waits", "Times that a client had to wait for its turn."),
     "connects": ("connects", "Connects that became a stream."),
     "refusedConnects": ("refused_connects", "Connects that a phone refused."),
     "cancelledConnects": ("cancelled_connects", "Connects whose client did not wait."),

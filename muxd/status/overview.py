@@ -190,6 +190,7 @@ class Overview:
                 counters["bytesToPhones"] += view.session.bytesSent
                 counters["bytesFromPhones"] += view.session.bytesReceived
         counters["acceptPauses"] = server.throttle.pauses
+        counters["turnWaits"] = server.turns.waits
         return counters
 
     def limits(self) -> list[dict[str, Any]]:
@@ -202,9 +203,22 @@ class Overview:
             "file descriptors": (openFiles(), filesAllowed()),
             "sessions of one phone": (max(sessions, default=0), limits.sessionsPerPhone),
             "bytes that wait for clients": (service.server.unread.size, limits.unreadBytes),
+            **self._quotas(),
             **self._watched(),
         }
         return [{"name": name, "used": used, "most": most} for name, (used, most) in near.items()]
+
+    def _quotas(self) -> dict[str, tuple[int, int | None]]:
+        """
+        What the user has that has the most of it.
+        """
+        accounts, limits = self.service.server.accounts, self.service.limits
+        connections, streams, listeners = accounts.largest()
+        return {
+            "connections of one user": (connections, limits.connectionsPerUser),
+            "streams of one user": (streams, accounts.mostStreams),
+            "listeners of one user": (listeners, accounts.mostListeners),
+        }
 
 
 def openFiles() -> int:

@@ -68,6 +68,16 @@ class AccountsTests(SynchronousTestCase):
             self.accounts.leave(account)
         self.assertEqual(len(self.accounts), 1)
 
+    def test_largest(self) -> None:
+        """
+        What the user with the most has is known, of each kind for itself.
+        """
+        self.assertEqual(self.accounts.largest(), (0, 0, 0))
+        for owner, streams, listeners in (("a", 5, 1), ("a", 5, 1), ("b", 2, 7)):
+            account, _ = self.enter(owner)
+            account.streams, account.listeners = streams, listeners
+        self.assertEqual(self.accounts.largest(), (2, 5, 7))
+
     def test_share(self) -> None:
         """
         Of few descriptors one user may have seven eighths in ways that cannot be taken back.
