@@ -12,10 +12,6 @@ The system always gives out the lowest number that is free.  The number of a cli
 descriptor therefore tells how many are open, whatever has opened them; once they have
 been short, the number that would be given out next tells.
 
-A client's last request may be for a pair record, and is done though the client does
-not wait for it.  Clients come and go faster than a disk writes: when many of them have
-left something behind, no client is accepted until it is less.
-
 What cannot be seen coming is that the whole system is short of something, or that
 all descriptors are taken at one go: that shows when a client cannot be accepted
 (L{muxd.net.accepting}), and the ports are closed as well.
@@ -103,9 +99,6 @@ class AcceptThrottle:
         self._highest: int | None = None
         self._lowestFree = lowestFree
         self._wary = False
-        self._hasBegun = False
-        self._orphaned = 0
-        self._isBehind = False
         self._slowing: IDelayedCall | None = None
         self._retry: IDelayedCall | None = None
         self._limit = RateLimit(clock, self._summarise, burst=1)
@@ -117,7 +110,6 @@ class AcceptThrottle:
         @param allowed: How many files this process may have open; C{None} if the system
             counts them.
         """
-        self._hasBegun = True
         self._allowed = allowed
         self._highest = None
         if allowed is not None:
@@ -136,7 +128,7 @@ class AcceptThrottle:
         The ports are no longer throttled; leave no timer behind.
         """
         self._highest = None
-        self.isClosed = self._isBehind = self._hasBegun = False
+        self.isClosed = False
         self._stopTimer()
         if self._slowing is not None:
             self._slowing.cancel()
@@ -181,33 +173,6 @@ class AcceptThrottle:
                 remedy=remedy(error),
             )
 
-    def requestOrphaned(self) -> None:
-        """
-        A client has gone whose last request is not done yet.
-        """
-        self._orphaned += 1
-        if self._orphaned < self._limits.orphanedRequests or self._isBehind or not self._hasBegun:
-            return
-        self._isBehind = True
-        if not self.isClosed:
-            self._shut()
-        if self._limit.admit("pauses as pair records take long"):
-            self._log.warn(
-                "not accepting clients: {count} that have left want pair records read or"
-                " written, which takes longer than it takes them to come and go; see which"
-                " program connects so often, and whether the disk is slow",
-                count=self._orphaned,
-            )
-
-    def orphanDone(self) -> None:
-        """
-        The last request of a client that has gone is done.
-        """
-        self._orphaned -= 1
-        if self._isBehind and self._orphaned <= self._limits.orphanedRequests // 2:
-            self._isBehind = False
-            self._open()
-
     def clientGone(self) -> None:
         """
         A client has gone.
@@ -243,8 +208,6 @@ class AcceptThrottle:
         Let them in, if there is room again.
         """
         self._stopTimer()
-        if self._isBehind:
-            return
         if self._highest is not None and self._lowestFree() >= self._highest:
             self._tryLater()
             self.makeRoom()

@@ -71,15 +71,27 @@ class Account:
     @ivar connections: All connections.
     @ivar streams: Those that are streams, or are to become one.
     @ivar listeners: Those that listen.
+    @ivar held: Bytes that they have sent, and that are not done yet.
+    @ivar orphans: Requests that are not done, of clients that have finished sending, or gone.
     """
 
-    __slots__ = ("_silent", "connections", "listeners", "owner", "streams")
+    __slots__ = (
+        "_silent",
+        "connections",
+        "held",
+        "listeners",
+        "orphans",
+        "owner",
+        "streams",
+    )
 
     def __init__(self, owner: Hashable) -> None:
         self.owner = owner
         self.connections = 0
         self.streams = 0
         self.listeners = 0
+        self.held = 0
+        self.orphans = 0
         self._silent: OrderedDict[SilentClient, float] = OrderedDict()
 
     def silent(self, client: SilentClient, now: float) -> None:
@@ -128,11 +140,13 @@ class Accounts:
 
     @ivar mostStreams: Streams that each user may have.
     @ivar mostListeners: Listeners that each may have.
+    @ivar held: Bytes that all clients have sent, and that are not done yet.
     """
 
     def __init__(self, clock: IReactorTime, limits: Limits) -> None:
         self._clock = clock
         self._limits = limits
+        self.held = 0
         self._accounts: dict[Hashable, Account] = {}
         self.share(None)
 
@@ -177,12 +191,16 @@ class Accounts:
         """
         A client has come.
 
-        @return: Its user's account; C{None} if that has too many connections already.
+        @return: Its user's account; C{None} if that has too many connections already, or too
+            many requests of clients that have left.
         """
         account = self._accounts.get(owner)
         if account is None:
             account = self._accounts[owner] = Account(owner)
-        elif account.connections >= self._limits.connectionsPerUser:
+        elif (
+            account.connections >= self._limits.connectionsPerUser
+            or account.orphans >= self._limits.orphanedRequests
+        ):
             return None
         account.connections += 1
         return account
@@ -192,8 +210,34 @@ class Accounts:
         A client has gone.
         """
         account.connections -= 1
-        if not account.connections:
-            del self._accounts[account.owner]
+        self._forget(account)
+
+    def orphaned(self, account: Account) -> None:
+        """
+        A client has finished sending, or gone, whose request is not done yet.
+        """
+        account.orphans += 1
+
+    def orphanDone(self, account: Account) -> None:
+        """
+        It is done.
+        """
+        account.orphans -= 1
+        self._forget(account)
+
+    def hold(self, account: Account, size: int) -> bool:
+        """
+        So many bytes more are not done yet, or fewer.
+
+        @return: Whether that is too much, of this user or of all.
+        """
+        account.held += size
+        self.held += size
+        return account.held > self._limits.heldPerUser or self.held > self._limits.heldBytes
+
+    def _forget(self, account: Account) -> None:
+        if not account.connections and not account.orphans:
+            self._accounts.pop(account.owner, None)
 
     def dropSilent(self) -> bool:
         """

@@ -279,8 +279,9 @@ class ControlFactory(Factory):
             self.counters.refusedClients += 1
             if self._limit.admit("clients closed because their user has too many", owner):
                 self._log.warn(
-                    "closing a client: its user ({owner}) has {limit} connections already; see"
-                    " which program opens so many, or raise the limit",
+                    "closing a client: its user ({owner}) has {limit} connections already, or wants"
+                    " records read or written for clients that have left; see which program opens"
+                    " so many, or raise the limit",
                     owner=owner,
                     limit=self.limits.connectionsPerUser,
                 )
@@ -388,6 +389,19 @@ class ControlFactory(Factory):
                 number=client.number,
                 name=client.details.programName or "unknown",
                 owner=client.owner,
+            )
+
+    def clientHeldTooMuch(self, owner: Hashable) -> None:
+        """
+        The clients of a user have sent too much that is not done yet, and one sends more.
+        """
+        self.counters.clientsOverBudget += 1
+        if self._limit.admit("clients disconnected because their user asks for too much", owner):
+            self._log.warn(
+                "disconnecting a client: the clients of its user ({owner}) have sent more than"
+                " {limit} bytes that are not done yet; see which program asks for so much",
+                owner=owner,
+                limit=self.limits.heldPerUser,
             )
 
     def clientSilent(self, owner: Hashable) -> None:

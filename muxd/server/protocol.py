@@ -78,6 +78,8 @@ class ControlProtocol(Protocol):
         self._flushTimer: IDelayedCall | None = None
         self._processing = False
         self._hasLeftBehind = False
+        self._held = 0
+        self._underWay = 0
         self._isWaiting = False
         self._inputEnded = False
         self._isNamed = False
@@ -158,6 +160,8 @@ class ControlProtocol(Protocol):
             self._process()
         else:
             self._input.hold()
+        if self._countHeld() and len(self._input):
+            self._dropHeld()
 
     def readConnectionLost(self) -> None:
         """
@@ -202,6 +206,7 @@ class ControlProtocol(Protocol):
             self._flushTimer = None
         self._output.stopProducing()
         self._input.stop()
+        self._countHeld()
         letGo(self.transport)
         vars(self).pop("dataReceived", None)
         if state is State.WAITING:
@@ -358,6 +363,7 @@ class ControlProtocol(Protocol):
                     break
                 requests -= 1
                 size -= len(message.body)
+                self._underWay = len(message.body)
                 self._perform(message)
         except MalformedMessage as error:
             # There is no telling where the next message begins.
@@ -366,6 +372,9 @@ class ControlProtocol(Protocol):
         finally:
             self._processing = False
             turns.end()
+        if self.state is not State.WAITING:
+            self._underWay = 0
+        self._countHeld()
         isBusy = self.state in (State.WAITING, State.CONNECTING) or self._isHeld
         if isLate and self._isWaiting:
             self._input.pause()
@@ -443,6 +452,8 @@ class ControlProtocol(Protocol):
         """
         The reply is there, though perhaps the client is not.
         """
+        self._underWay = 0
+        self._countHeld()
         self._catchUp()
         if self.state is State.WAITING:
             self._enter(State.COMMAND)
@@ -470,6 +481,7 @@ class ControlProtocol(Protocol):
         # An instance attribute on purpose: one call less for every read.
         self.dataReceived = client.dataReceived  # type: ignore[method-assign]
         held = self._input.take()
+        self._countHeld()
         self._input.resume()
         assert self.transport is not None
         attempt.join(self.transport, held)
@@ -551,6 +563,7 @@ class ControlProtocol(Protocol):
         self._enter(State.CLOSING)
         self._waitNoLonger()
         self._input.take()
+        self._countHeld()
         self.audience.feed.remove(self)
         if attempt is not None:
             self.server.counters.cancelledConnects += 1
@@ -574,12 +587,33 @@ class ControlProtocol(Protocol):
         """
         if not self._hasLeftBehind:
             self._hasLeftBehind = True
-            self.server.throttle.requestOrphaned()
+            if self.account is not None:
+                self.server.accounts.orphaned(self.account)
 
     def _catchUp(self) -> None:
         if self._hasLeftBehind:
             self._hasLeftBehind = False
-            self.server.throttle.orphanDone()
+            if self.account is not None:
+                self.server.accounts.orphanDone(self.account)
+
+    def _countHeld(self) -> bool:
+        """
+        Count what the client has sent and what is not done yet.
+
+        @return: Whether its user's clients have sent too much of it.
+        """
+        held = len(self._input) + self._underWay
+        change, self._held = held - self._held, held
+        return self.account is not None and self.server.accounts.hold(self.account, change)
+
+    def _dropHeld(self) -> None:
+        """
+        This client has sent more than its user's clients may, before what they had sent is done.
+        """
+        self.server.clientHeldTooMuch(self.owner)
+        if self.state not in (State.CLOSING, State.CLOSED):
+            self._leave()
+        self._abort()
 
     def _enter(self, state: State) -> None:
         """

@@ -71,6 +71,54 @@ class RecordFloodTests(ServingTestCase):
         self.settle()
         self.assertEqual({plist(one.messages()[0])["Number"] for one in crowd}, {Result.OK})
 
+    def test_comeAndGo(self) -> None:
+        """
+        Clients that store something and leave keep nobody else out: of their user no more are let
+        in, and nothing is left of it when all is done.
+        """
+        refused = 0
+        for _ in range(CROWD):
+            client = self.client(host="192.0.2.2")
+            refused += client.transport.aborted
+            client.send(saving(self.udid))
+            client.transport.lose()
+        self.assertEqual(refused, CROWD - FEW.orphanedRequests)
+        victim = self.client(host="192.0.2.1")
+        self.assertEqual(plist(victim.ask(MessageType="ListDevices")).keys(), {"DeviceList"})
+        victim.transport.lose()
+        self.finish()
+        self.settle()
+        self.assertEqual((len(self.factory.accounts), self.factory.accounts.held), (0, 0))
+
+    def test_held(self) -> None:
+        """
+        What a user's clients have sent, and what is not done, is bounded: one that sends more is
+        disconnected, and another user's is not.
+        """
+        limits = replace(FEW, heldPerUser=200_000, heldBytes=300_000, pendingInput=65536)
+        self.factory = ControlFactory(self.clock, self.registry, self.late, limits)
+        crowd = [self.client(host="192.0.2.2") for _ in range(20)]
+        waiting = b"".join(saving(self.udid).encode() for _ in range(40))
+        for client in crowd:
+            client.transport.deliver(waiting)
+        gone = sum(client.transport.aborted for client in crowd)
+        self.assertEqual(gone, 20 - 200_000 // len(waiting))
+        self.assertEqual(self.factory.counters.clientsOverBudget, gone)
+        # What is under way for one that is disconnected is done.
+        begun = 20 * len(saving(self.udid).body)
+        self.assertLessEqual(self.factory.accounts.held, limits.heldPerUser + begun)
+        self.assertFalse(self.client(host="192.0.2.1").transport.aborted)
+        others = [self.client(host=f"192.0.2.{number}") for number in range(10, 30)]
+        for client in others:
+            client.transport.deliver(waiting)
+        self.assertLessEqual(self.factory.accounts.held, limits.heldBytes + 2 * begun)
+        self.assertFalse(others[0].transport.aborted)
+        self.assertTrue(others[-1].transport.aborted)
+        self.finish()
+        self.settle()
+        self.finish()
+        self.assertEqual(self.factory.accounts.held, 0)
+
     def test_absent(self) -> None:
         """
         Of phones that are not attached a user may store so many in an hour, and others theirs; of

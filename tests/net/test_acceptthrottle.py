@@ -222,60 +222,6 @@ class AcceptThrottleTests(SynchronousTestCase):
         self.throttle.clientConnected(Transport(1 << 20))
         self.assertDeeds()
 
-    def test_leftBehind(self) -> None:
-        """
-        When many have gone whose requests are not done, nobody is let in before half of
-        them are; that is told once, and nobody is let in the more slowly for it.
-        """
-        for _ in range(LIMITS.orphanedRequests - 1):
-            self.throttle.requestOrphaned()
-        self.assertDeeds()
-        self.throttle.requestOrphaned()
-        self.throttle.requestOrphaned()
-        self.assertDeeds("pause")
-        self.throttle.clientGone()
-        self.clock.advance(10)
-        for _ in range(LIMITS.orphanedRequests // 2):
-            self.throttle.orphanDone()
-        self.assertDeeds("pause")
-        self.throttle.orphanDone()
-        self.assertDeeds("pause", "resume")
-        for _ in range(LIMITS.orphanedRequests // 2):
-            self.throttle.orphanDone()
-        self.assertDeeds("pause", "resume")
-        self.assertEqual(len(self.warnings()), 1)
-        self.assertIn("have left", self.warnings()[0])
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_leftBehindWithoutLimit(self) -> None:
-        """
-        Nor does it matter that nobody counts files.
-        """
-        self.throttle.begin(None)
-        for _ in range(LIMITS.orphanedRequests):
-            self.throttle.requestOrphaned()
-        self.assertDeeds("pause")
-        for _ in range(LIMITS.orphanedRequests):
-            self.throttle.orphanDone()
-        self.assertDeeds("pause", "resume")
-
-    def test_leftBehindAndShort(self) -> None:
-        """
-        What is short besides has to be there again, too.
-        """
-        self.throttle.clientConnected(Transport(90))
-        for _ in range(LIMITS.orphanedRequests):
-            self.throttle.requestOrphaned()
-        self.clock.advance(10)
-        self.assertDeeds("pause")
-        self.free = 95
-        for _ in range(LIMITS.orphanedRequests):
-            self.throttle.orphanDone()
-        self.assertDeeds("pause")
-        self.free = 3
-        self.clock.advance(1)
-        self.assertDeeds("pause", "resume")
-
     def test_stop(self) -> None:
         """
         Afterwards no port is touched, and no timer left.
@@ -284,8 +230,6 @@ class AcceptThrottleTests(SynchronousTestCase):
         self.throttle.stop()
         self.throttle.clientGone()
         self.throttle.clientConnected(Transport(90))
-        for _ in range(LIMITS.orphanedRequests):
-            self.throttle.requestOrphaned()
         self.assertDeeds("pause")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 

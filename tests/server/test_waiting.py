@@ -142,38 +142,40 @@ class WaitingTests(ServingTestCase):
         self.assertEqual(client.messages(), [])
         self.assertIs(client.protocol.state, State.CLOSED)
 
+    def orphans(self) -> int:
+        """
+        How many requests are not done whose clients have finished sending, or gone.
+        """
+        return sum(each.orphans for each in self.factory.accounts._accounts.values())
+
     def test_orphaned(self) -> None:
         """
-        While very many of those who have gone have something left to be done, nobody is
-        let in.
+        While very many of a user's that have gone have something left to be done, none of its
+        clients is let in; others' are.
         """
-        self.factory.throttle.begin(None)
         for number in range(TINY.orphanedRequests):
-            self.assertFalse(self.factory.throttle.isClosed)
             client = self.client()
+            self.assertFalse(client.transport.aborted)
             client.send(plistMessage(SAVE, 1))
             # Whoever closes a socket has finished sending first.
             if number % 2:
                 client.transport.finish()
             if number % 4 != 1:
                 client.transport.lose()
-        other = self.client()
-        other.send(plistMessage(SAVE, 1))
-        other.transport.lose()
-        self.assertTrue(self.factory.throttle.isClosed)
-        for _ in range(TINY.orphanedRequests // 2 + 1):
-            self.finish()
-        self.assertFalse(self.factory.throttle.isClosed)
+        self.assertTrue(self.client().transport.aborted)
+        self.assertFalse(self.client(host="192.0.2.1").transport.aborted)
+        self.assertEqual(self.factory.counters.refusedClients, 1)
+        self.finish()
+        self.assertFalse(self.client().transport.aborted)
         while self.records.waiting:
             self.finish()
-        self.assertEqual(self.factory.throttle._orphaned, 0)
+        self.assertEqual(self.orphans(), 0)
 
     def test_notLeftBehind(self) -> None:
         """
         Who has finished sending and has all it wanted of records has left nothing
         behind, whatever it does not read.
         """
-        throttle = self.factory.throttle
         reading = Client(BudgetTransport.connect(self.clock, self.factory, budget=0))
         streaming = self.client()
         reading.send(plistMessage(READ, 1), plistMessage(READ, 2))
@@ -181,18 +183,18 @@ class WaitingTests(ServingTestCase):
         streaming.transport.deliver(b"for the phone")
         for client in (reading, streaming):
             client.transport.finish()
-        self.assertEqual(throttle._orphaned, 2)
+        self.assertEqual(self.orphans(), 2)
         self.finish()
         self.finish()
-        self.assertEqual(throttle._orphaned, 1)
+        self.assertEqual(self.orphans(), 1)
         self.phone.connections[-1].accept()
         self.finish()
-        self.assertEqual(throttle._orphaned, 0)
+        self.assertEqual(self.orphans(), 0)
         self.assertIs(streaming.protocol.state, State.CONNECTED)
         self.assertIs(reading.protocol.state, State.CLOSING)
         for client in (reading, streaming):
             client.transport.lose()
-        self.assertEqual(throttle._orphaned, 0)
+        self.assertEqual(self.orphans(), 0)
 
     def test_finishedSending(self) -> None:
         """
