@@ -32,7 +32,7 @@ from twisted.python.runtime import Platform, platform
 from muxd.capture.capture import Capture, PacketSink
 from muxd.capture.taps import CaptureTaps
 from muxd.device.device import MuxedDevice
-from muxd.identity import canonicalUDID
+from muxd.identity import Selection, canonicalUDID
 from muxd.interfaces import (
     AttachedDevice,
     IDevice,
@@ -97,6 +97,7 @@ class MuxService(Service):
     @ivar reactor: What everything of it lives on.
     @ivar registry: The devices that are attached, whichever source they are of.
     @ivar sources: Where devices come from.
+    @ivar labels: What operators call phones.
     """
 
     _log = Logger()
@@ -110,6 +111,7 @@ class MuxService(Service):
         configDir: str | None = None,
         limits: Limits = LIMITS,
         preflight: bool = False,
+        labels: Mapping[str, Selection] | None = None,
     ) -> None:
         """
         @param reactor: What everything of it lives on.
@@ -123,9 +125,11 @@ class MuxService(Service):
         @param limits: What clients and phones may cost at most.
         @param preflight: Whether phones are asked for their trust; that needs the
             extra C{pairing}.
+        @param labels: What operators call phones.
 
         @raise ValueError: A description is wrong.
         """
+        self.labels: Mapping[str, Selection] = labels or {}
         self.registry = DeviceRegistry()
         self._lookup = DeviceLookup(self.registry)
         self.reactor = reactor

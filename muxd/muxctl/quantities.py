@@ -5,6 +5,9 @@ Numbers as people read them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -32,6 +35,14 @@ def duration(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def nameOf(phone: Mapping[str, Any]) -> str:
+    """
+    What a phone is called: its labels, and its own name; "" if it has neither.
+    """
+    labels = ", ".join(map(str, phone.get("labels") or ()))
+    return ": ".join(filter(None, (labels, str(phone.get("name") or ""))))
 
 
 def programOf(peer: object) -> str:

@@ -10,7 +10,7 @@ from time import monotonic
 from unicodedata import combining, east_asian_width
 
 from muxd.muxctl.activity import Activity, Use
-from muxd.muxctl.quantities import byteCount, duration, programOf
+from muxd.muxctl.quantities import byteCount, duration, nameOf, programOf
 from muxd.wire.text import printable
 
 ENTER = "\x1b[?1049h\x1b[?25l"
@@ -100,7 +100,7 @@ def _head(activity: Activity) -> Sequence[str]:
 def _phoneLine(use: Use, sessions: int, width: int) -> str:
     phone = use.values
     cells = (
-        phone.get("label") or phone.get("name") or phone["udid"],
+        nameOf(phone) or phone["udid"],
         phone.get("portPath") or phone["connection"],
         phone.get("model") or "-",
         phone.get("version") or "-",

@@ -12,7 +12,7 @@ from typing import Any
 from muxd.client.socketerrors import UsbmuxError
 from muxd.identity import sameUDID
 from muxd.muxctl.columns import jsonLine, table
-from muxd.muxctl.quantities import byteCount, duration, programOf
+from muxd.muxctl.quantities import byteCount, duration, nameOf, programOf
 from muxd.muxctl.statusclient import StatusClient, statusAddress
 from muxd.muxctl.terminal import Terminal
 from muxd.wire.text import printable
@@ -89,7 +89,7 @@ def _phoneLines(phones: list[dict[str, Any]]) -> Iterator[str]:
         rows.append(
             (
                 phone["udid"],
-                str(phone.get("label") or phone["name"] or "-"),
+                nameOf(phone) or "-",
                 str(phone["model"] or "-"),
                 str(phone["version"] or "-"),
                 str(phone["trust"] or "-"),

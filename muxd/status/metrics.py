@@ -94,7 +94,8 @@ def placeOf(attached: AttachedDevice) -> str:
     identity = attached.device.identity
     if identity.portPath:
         kind = "simulated:" if identity.isSimulated else ""
-        return f"{kind}{identity.portPath}"
+        host = f"{identity.host}:" if identity.host else ""
+        return f"{kind}{host}{identity.portPath}"
     return identity.connectionType.lower()
 
 

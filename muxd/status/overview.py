@@ -138,6 +138,10 @@ class Overview:
             "doubtful": registry.isDoubtful(attached.deviceID),
             "since": round(registry.since(attached.deviceID), 3),
             "trust": self.service.trustOf(attached.device),
+            "labels": [
+                name for name, some in self.service.labels.items() if some.hasDevice(identity)
+            ],
+            "host": identity.host,
             "name": "",
             "model": "",
             "version": "",

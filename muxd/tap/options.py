@@ -12,7 +12,17 @@ from twisted.python import usage
 
 import muxd
 from muxd.tap.journal import OBSERVER_NAME, leadsToJournal
+from muxd.tap.journalsocket import OBSERVER, hasJournal
+from muxd.tap.logfields import JSON_OBSERVER
 from muxd.tap.pidfile import DEFAULT, removeStalePidFile
+
+OBSERVERS = {"json": JSON_OBSERVER, "journal": OBSERVER}
+"""What C{twistd} logs with, by the word of C{--log-format}."""
+
+LOG_FORMATS = ("text", *OBSERVERS)
+
+_ELSEWHERE = ("logger", "logfile", "syslog")
+"""Options of C{twistd} that lead the log elsewhere."""
 
 LONGEST_GRACE = 86400
 """A day, in seconds."""
@@ -64,7 +74,7 @@ class CommandOptions(usage.Options):
             print(f"{name}: {error} ({name} --help shows all options)", file=sys.stderr)
             sys.exit(1)
         if self.parent is not None and "pidfile" in self.parent:
-            prepareTwistd(self.parent, self.pidFile)
+            prepareTwistd(self.parent, self.pidFile, self.get("log-format"))
 
     def arranged(self, words: list[str] | None) -> list[str] | None:
         """
@@ -136,18 +146,59 @@ def graceFromOption(text: str) -> float:
     return seconds
 
 
-def prepareTwistd(twistd: usage.Options, pidFile: str | None) -> None:
+def logFormatFromOption(text: str) -> str:
+    """
+    The name in C{--log-format}.
+
+    @raise usage.UsageError: There is no such format.
+    """
+    if text not in LOG_FORMATS:
+        raise usage.UsageError(f"--log-format: expected {', '.join(LOG_FORMATS)}, got {text!r}")
+    return text
+
+
+def checkLogFormat(text: str | None, runner: usage.Options | None) -> None:
+    """
+    See that a format for the log makes sense.
+
+    @param text: A word of L{LOG_FORMATS}, or None.
+    @param runner: The options of what runs the command.
+    @raise usage.UsageError: It does not.
+    """
+    if runner is None or text is None or text == "text":
+        return
+    if "pidfile" not in runner:
+        raise usage.UsageError(
+            "--log-format: twist has one of its own, which belongs before the word usbmuxd"
+        )
+    if any(runner.get(name) for name in _ELSEWHERE):
+        raise usage.UsageError(
+            f"--log-format {text} is for what is written to standard output: leave out --logfile,"
+            " --syslog and --logger"
+        )
+    if text == "journal" and not hasJournal():
+        raise usage.UsageError("--log-format journal: there is no journal of systemd's here")
+    if text == "json" and not runner.get("nodaemon"):
+        raise usage.UsageError("--log-format json: write twistd -n, it goes to standard output")
+
+
+def prepareTwistd(twistd: usage.Options, pidFile: str | None, logFormat: str | None = None) -> None:
     """
     Have C{twistd} start where it would refuse to for no good reason, and log as the journal
     wants it.
 
     @param twistd: Its options.
     @param pidFile: What to call its pid file if the operator has not.
+    @param logFormat: A word of L{LOG_FORMATS}; None for what is right here.
     """
     if pidFile is not None and twistd["pidfile"] == DEFAULT:
         twistd["pidfile"] = pidFile
     if twistd["pidfile"]:
         removeStalePidFile(twistd["pidfile"])
-    isPlain = not any(twistd.get(name) for name in ("logger", "logfile", "syslog"))
+    if logFormat in OBSERVERS:
+        twistd["logger"] = OBSERVERS[logFormat]
+        return
+    isPlain = not any(twistd.get(name) for name in _ELSEWHERE)
     if isPlain and twistd.get("nodaemon") and leadsToJournal(sys.stdout):
-        twistd["logger"] = OBSERVER_NAME
+        isNative = logFormat is None and hasJournal()
+        twistd["logger"] = OBSERVERS["journal"] if isNative else OBSERVER_NAME

@@ -75,6 +75,7 @@ class ReloadingService(MuxService):
         try:
             settings = self.reread()
             self.changeListening(settings["listen"])
+            self.labels = settings["labels"]
         except (usage.UsageError, ValueError, CannotListen) as error:
             self._log.warn("the configuration stays as it was: {error}", error=error)
             raise CannotReload(str(error)) from error

@@ -135,6 +135,12 @@ class ScriptOptions(usage.Options):
         """
         self.daemon.append("--check-config")
 
+    def opt_log_format(self, name: str) -> None:
+        """
+        What log lines look like: text, json or journal.
+        """
+        self.daemon += ["--log-format", name]
+
     def opt_no_preflight(self) -> None:
         """
         List phones at once, and do not ask them for their trust.

@@ -31,7 +31,12 @@ from muxd.tap.capturefile import CapturingService, captureFromOption
 from muxd.tap.configuration import LISTEN, NO_FILE, Configuration
 from muxd.tap.master import ProcessMaster
 from muxd.tap.observed import ObservedService, StatusPlace
-from muxd.tap.options import CommandOptions, graceFromOption
+from muxd.tap.options import (
+    CommandOptions,
+    checkLogFormat,
+    graceFromOption,
+    logFormatFromOption,
+)
 from muxd.tap.pidlock import PidLock, isPlaceOfC, withstandSignals
 from muxd.tap.process import collectLess, takeTurns, waitOnLoop
 from muxd.tap.reloading import Reloaded, ReloadingService, reloadAction
@@ -109,6 +114,7 @@ class Options(CommandOptions):
         self["grace"] = LIMITS.halfCloseGrace
         self["capture"] = None
         self["status"] = None
+        self["log-format"] = None
 
     def opt_listen(self, endpoint: str) -> None:
         """
@@ -205,6 +211,13 @@ class Options(CommandOptions):
 
     opt_p = opt_no_preflight
 
+    def opt_log_format(self, name: str) -> None:
+        """
+        What log lines look like: text; json, an object a line; journal, with fields for
+        systemd's journal. [default: journal under systemd, else text]
+        """
+        self["log-format"] = logFormatFromOption(name)
+
     def opt_verbose(self) -> None:
         """
         Log debug messages, too.
@@ -246,6 +259,7 @@ class Options(CommandOptions):
         """
         self.chooseReactor()
         settings = self.settings()
+        checkLogFormat(self["log-format"], self.parent)
         level = LogLevel.debug if self["verbose"] else LogLevel.info
         # twist has a log level, which -v lowers; twistd has none.
         if self.parent is not None and self.hasLogLevel and self["verbose"]:
@@ -259,6 +273,8 @@ class Options(CommandOptions):
             sys.exit(0)
         self.service.captureFile = self["capture"]
         self.service.logLevel = None if self.hasLogLevel else level
+        if self.service.status is not None:
+            self.service.status.logTail.level = level
         if self["config"] is not None:
             self.service.reread = self.reread
         if self["verbose"]:
@@ -289,6 +305,7 @@ class Options(CommandOptions):
                 "configDir": self["config-dir"],
                 "preflight": self["preflight"],
                 "limits": self._limits(),
+                "labels": self.configuration.labels,
             }
         except ValueError as error:
             raise usage.UsageError(str(error)) from error

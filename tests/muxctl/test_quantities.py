@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.muxctl.quantities import byteCount, duration, programOf
+from muxd.muxctl.quantities import byteCount, duration, nameOf, programOf
 
 
 class QuantityTests(SynchronousTestCase):
@@ -43,6 +43,18 @@ class QuantityTests(SynchronousTestCase):
             (90061, "1 d 1 h"),
         ):
             self.assertEqual(duration(seconds), text)
+
+    def test_name(self) -> None:
+        """
+        A phone is called by its labels and its name.
+        """
+        for phone, text in (
+            ({"labels": ["bench", "ci"], "name": "Ann's"}, "bench, ci: Ann's"),
+            ({"labels": [], "name": "Ann's"}, "Ann's"),
+            ({"labels": ["bench"], "name": ""}, "bench"),
+            ({}, ""),
+        ):
+            self.assertEqual(nameOf(phone), text)
 
     def test_program(self) -> None:
         """

@@ -5,6 +5,7 @@ Tests of L{muxd.status.overview}.
 
 from __future__ import annotations
 
+from muxd.identity import Selection
 from muxd.server.places import ListeningAddress
 from muxd.server.viewgrammar import NamedView
 from muxd.status import overview
@@ -33,6 +34,17 @@ class OverviewTests(PhoneTestCase):
         self.assertEqual(phone["sessions"], 1)
         self.assertEqual(phone["counters"]["sessionsOpened"], 1)
         self.assertGreater(phone["since"], 1e9)
+
+    def test_labels(self) -> None:
+        """
+        A phone is told with what operators call it.
+        """
+        self.service.labels = {
+            "bench": Selection.fromWords([self.device.identity.udid]),
+            "other": Selection.fromWords(["3-9"]),
+        }
+        (phone,) = self.get("/api/status").values["phones"]
+        self.assertEqual(phone["labels"], ["bench"])
 
     def test_counters(self) -> None:
         """

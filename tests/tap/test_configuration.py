@@ -222,6 +222,7 @@ class OptionsTests(UsbmuxdTestCase):
             "grace": "2.5",
             "capture": f'"{os.path.abspath(self.path)}.pcapng"',
             "status": '"none"',
+            "log-format": '"text"',
             "no-preflight": "true",
             "verbose": "true",
         }

@@ -74,6 +74,7 @@ class OptionsTests(UsbmuxdTestCase):
                 "configDir": None,
                 "preflight": True,
                 "limits": LIMITS,
+                "labels": {},
                 "status": StatusPlace.chosen(None, [place]),
             },
         )

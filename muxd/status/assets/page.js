@@ -157,15 +157,19 @@ function phonesCame(phones) {
     }
     card.phone = phone;
     const [trust, kind] = TRUST[phone.trust] || [phone.trust || "", ""];
-    say(card.name, phone.label || phone.name || phone.kind || phone.udid);
+    say(card.name, nameOf(phone));
     say(card.model, [phone.model, phone.version && `iOS ${phone.version}`].filter(Boolean).join(", ") || "—");
     say(card.udid, phone.udid);
-    say(card.place, [phone.portPath && `at ${phone.portPath}`, phone.connection, phone.simulated && "simulated", !phone.listed && "not listed yet"].filter(Boolean).join(", "));
+    say(card.place, [phone.portPath && `at ${phone.portPath}`, phone.host && `of ${phone.host}`, phone.connection, phone.simulated && "simulated", !phone.listed && "not listed yet"].filter(Boolean).join(", "));
     say(card.trust, trust || "trust unknown");
     card.button.className = kind;
   }
   byId("phones-none").hidden = phones.length > 0;
   say(byId("phones-count"), phones.length ? `(${phones.length})` : "");
+}
+
+function nameOf(phone) {
+  return [phone.labels && phone.labels.join(", "), phone.name || phone.kind].filter(Boolean).join(": ") || phone.udid;
 }
 
 function makeCard(id) {
@@ -212,7 +216,7 @@ function isShown(session) {
   if (!state.filter) return true;
   const card = state.phones.get(session.phone);
   const phone = card && card.phone;
-  return [programOf(session), session.udid, String(session.port), phone && phone.name, phone && phone.label]
+  return [programOf(session), session.udid, String(session.port), phone && nameOf(phone)]
     .some((text) => text && text.toLowerCase().includes(state.filter));
 }
 
@@ -247,7 +251,7 @@ function showSessions() {
     const card = state.phones.get(session.phone);
     const phone = card ? card.phone : null;
     say(cells[0], programOf(session));
-    say(cells[1], (phone && (phone.label || phone.name)) || session.udid);
+    say(cells[1], phone ? nameOf(phone) : session.udid);
     say(cells[2], String(session.port));
     say(cells[3], duration((now - session.since) / 1000));
     say(cells[4], bytes(session.toPhone));
