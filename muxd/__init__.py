@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         IDeviceSource,
         IDeviceSourceParser,
         IForeignDevice,
+        IWirelessDevice,
     )
     from muxd.limits import Limits
     from muxd.net.socketfile import CannotListen
@@ -50,6 +51,7 @@ __all__ = [
     "IDeviceSource",
     "IDeviceSourceParser",
     "IForeignDevice",
+    "IWirelessDevice",
     "Limits",
     "MuxService",
     "NoSuchDevice",
@@ -73,6 +75,7 @@ __getattr__, __dir__ = lazyFace(
             "IDeviceSource",
             "IDeviceSourceParser",
             "IForeignDevice",
+            "IWirelessDevice",
         ),
         "muxd.limits": ("Limits",),
         "muxd.relay": ("RelayService", "Route"),

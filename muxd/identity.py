@@ -104,6 +104,9 @@ class DeviceIdentity:
     @ivar speed: Of the connection, in bit/s.
     @ivar connectionType: "USB" or "Network".
     @ivar name: What to call it in a log before anything better is known.
+    @ivar networkAddress: Of one on the network: its C{sockaddr} as clients are told it.
+    @ivar interfaceIndex: The number of the scope of that address, if it has one.
+    @ivar serviceName: The full name of the service that it announces, if it does.
     @ivar isSimulated: Whether it is no real phone, as people are told.
     @ivar host: The name of the host that it is plugged into; empty if that is this one.
     """
@@ -118,6 +121,9 @@ class DeviceIdentity:
     portPath: str = ""
     isSimulated: bool = False
     host: str = ""
+    networkAddress: bytes = b""
+    interfaceIndex: int = 0
+    serviceName: str = ""
 
 
 CONNECTION_TYPES = {"usb": "USB", "network": "Network"}

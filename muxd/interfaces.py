@@ -44,6 +44,13 @@ class IDevice(Interface):
         """
 
 
+class IWirelessDevice(IDevice):
+    """
+    A device that is reached by the network, and that has proved with its pair record which
+    phone it is.
+    """
+
+
 class IForeignDevice(IDevice):
     """
     A device that another host pairs with, which keeps its pair record.
@@ -215,6 +222,17 @@ class IReleasingSource(Interface):
         """
         Attach a phone again, now or when it comes.  Harmless for one that has not been
         let go of.
+        """
+
+
+class IRecordReader(Interface):
+    """
+    What a source provides that finds phones by their pair records.
+    """
+
+    def useRecords(records: IPairRecords) -> None:
+        """
+        These are the records of this host.  Called before the source is started.
         """
 
 
@@ -413,6 +431,13 @@ class IPairRecordStore(Interface):
         @raise OSError: ENOENT, EINVAL.
         """
 
+    def names() -> list[str]:
+        """
+        The ids of all records.
+
+        @raise OSError: They cannot be listed.
+        """
+
     def readBUID() -> str:
         """
         The host's identity, made once.
@@ -453,6 +478,11 @@ class IPairRecords(Interface):
     def delete(recordID: str) -> Deferred[None]:
         """
         Forget a record.
+        """
+
+    def names() -> Deferred[list[str]]:
+        """
+        The ids of all records.
         """
 
     def readBUID() -> Deferred[str]:

@@ -40,6 +40,7 @@ from muxd.interfaces import (
     IDeviceSource,
     IFirstLook,
     ILimitedSource,
+    IRecordReader,
     IReleasingSource,
 )
 from muxd.limits import LIMITS, Limits
@@ -161,6 +162,8 @@ class MuxService(Service):
             for source in sources
         ]
         for each in self.sources:
+            if IRecordReader.providedBy(each):
+                IRecordReader(each).useRecords(self._records)
             if ILimitedSource.providedBy(each):
                 each.useLimits(limits)
 

@@ -235,13 +235,16 @@ class _SecuredServices(WrappingFactory):
         return _Secured(self.wrappedFactory.buildProtocol(addr))
 
 
-def securedFactory(factory: Any, context: SSL.Context, clock: IReactorTime) -> TLSMemoryBIOFactory:
+def securedFactory(
+    factory: Any, context: SSL.Context, clock: IReactorTime, isClient: bool = False
+) -> TLSMemoryBIOFactory:
     """
-    A factory whose protocols speak TLS from the first byte on, as servers; they are
-    connected when the handshake is done.
+    A factory whose protocols speak TLS from the first byte on; they are connected when the
+    handshake is done, and hear of no end before that.
 
     @param clock: Small writes go out together in its next turn.
+    @param isClient: Whether they are clients, and not servers.
     """
-    secured = TLSMemoryBIOFactory(_Contexts(context), False, _SecuredServices(factory), clock)
+    secured = TLSMemoryBIOFactory(_Contexts(context), isClient, _SecuredServices(factory), clock)
     secured.noisy = False
     return secured

@@ -68,6 +68,7 @@ class Phone(Gadget):
     @ivar syslog: Its log.
     @ivar trust: The hosts that it trusts, and the dialog on its screen.
     @ivar values: What it tells of itself.
+    @ivar ports: The ports of the services that lockdownd starts.
     @ivar lockdown: What its lockdownd says.
     @ivar muxer: Its end of the muxer.
     @ivar faultMachine: What goes wrong on its cable; C{faults} is what it does wrong itself.
@@ -180,9 +181,9 @@ class Phone(Gadget):
         self.services: dict[int, IProtocolFactory] = dict(
             inetServices() if services is None else services
         )
-        self._ports = ServicePorts(reactor, self.services, named)
+        self.ports = ServicePorts(reactor, self.services, named)
         self.lockdown = LockdownState(
-            reactor, self.values, self.trust, self._ports, self.notices, self.syslog
+            reactor, self.values, self.trust, self.ports, self.notices, self.syslog
         )
         self.lockdown.isStrict = strict
         self.lockdown.enterRecovery = lambda: self.restart(recovery=True)
@@ -302,7 +303,7 @@ class Phone(Gadget):
         self._events.clear()
         self._attachment = None
         self.muxer.lost()
-        self._ports.stop()
+        self.ports.stop()
         self.trust.unplugged()
         for storage in self._storages.values():
             storage.remove()

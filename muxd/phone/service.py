@@ -31,6 +31,7 @@ from muxd.phone.pluggedphone import CannotNow, PluggedPhone
 from muxd.phone.usbip.exports import Exports, IRemoteBus
 from muxd.phone.usbip.server import UsbipFactory
 from muxd.phone.usbip.vhci import VirtualController
+from muxd.phone.wireless import WirelessAccess
 
 
 class PhoneService(Service):
@@ -50,6 +51,7 @@ class PhoneService(Service):
         usbip: Iterable[str] = (),
         controller: VirtualController | None = None,
         control: Iterable[str] = (),
+        wifi: Iterable[str] = (),
         plugged: bool = True,
         quit: Callable[[], object] | None = None,
         limits: Limits = LIMITS,
@@ -59,6 +61,7 @@ class PhoneService(Service):
         @param controller: What the phones are attached to instead.
         @param control: Where programs connect that give commands, likewise; a UNIX socket
             is its owner's alone unless it says mode=.
+        @param wifi: Addresses of this machine, one for each phone that is on a network, too.
         @param plugged: Whether the phones are plugged in at the start.
         @param quit: What ends the process, for the command of that name.
 
@@ -78,6 +81,10 @@ class PhoneService(Service):
         self._doors = Doors(reactor, limits)
         self._doors.add(usbip, self._hosts)
         self._doors.add(map(forOwnerAlone, control), self._console)
+        phonesOnNetwork = list(zip(phones, wifi, strict=False))
+        self._wireless = [
+            WirelessAccess(reactor, phone, address) for phone, address in phonesOnNetwork
+        ]
         self._open = False
 
     def privilegedStartService(self) -> None:
@@ -95,7 +102,12 @@ class PhoneService(Service):
                 for number, station in enumerate(self.stations, 1):
                     self._plug(number, station)
             self._doors.open()
+            for access in self._wireless:
+                access.startService()
         except BaseException:
+            for access in self._wireless:
+                if access.running:
+                    access.stopService()
             self._unplug()
             self._doors.close()
             raise
@@ -123,6 +135,7 @@ class PhoneService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        await self._finish([access.stopService() for access in self._wireless])
         await self._finish(self._doors.close())
         self._doors.stop()
         self._unplug()

@@ -228,6 +228,15 @@ class AtomicFiles:
                     found.append(entry.stat(follow_symlinks=False).st_size)
         return found
 
+    def names(self) -> list[str]:
+        """
+        The names of all files that there are.
+
+        @raise OSError: They cannot be listed.
+        """
+        with self._open() as directory:
+            return os.listdir(self.directory.path if directory is None else directory)
+
     def _status(self, name: str) -> os.stat_result:
         with self._open() as directory:
             return os.stat(self._at(directory, name), dir_fd=directory, follow_symlinks=False)

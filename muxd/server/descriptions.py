@@ -43,24 +43,46 @@ class DeviceDescription:
         The C{Attached} dictionary, which is also an entry of C{ListDevices}.
         """
         identity = self._identity
-        place = {"MuxdPortPath": identity.portPath} if identity.portPath else {}
-        if identity.host:
-            place["MuxdHost"] = printable(identity.host)
         return {
             "MessageType": "Attached",
             "DeviceID": self.deviceID,
             "Properties": {
-                **place,
-                "ConnectionSpeed": identity.speed,
+                **(self._networkPlace() if self.isOnNetwork else self._usbPlace()),
                 "ConnectionType": identity.connectionType,
                 "DeviceID": self.deviceID,
-                # More than 32 bits crash Apple's library (protocol 1.6).
-                "LocationID": identity.locationID & MASK_32,
-                "ProductID": identity.productID & MASK_16,
                 "SerialNumber": printable(identity.udid),
                 "UDID": printable(identity.udid),
-                "USBSerialNumber": printable(identity.serial),
             },
+        }
+
+    @property
+    def isOnNetwork(self) -> bool:
+        """
+        Whether clients are told an address.
+        """
+        return bool(self._identity.networkAddress) and self._identity.connectionType == "Network"
+
+    def _usbPlace(self) -> dict[str, Any]:
+        identity = self._identity
+        place: dict[str, Any] = {
+            "ConnectionSpeed": identity.speed,
+            # More than 32 bits crash Apple's library (protocol 1.6).
+            "LocationID": identity.locationID & MASK_32,
+            "ProductID": identity.productID & MASK_16,
+            "USBSerialNumber": printable(identity.serial),
+        }
+        if identity.portPath:
+            place["MuxdPortPath"] = identity.portPath
+        if identity.host:
+            place["MuxdHost"] = printable(identity.host)
+        return place
+
+    def _networkPlace(self) -> dict[str, Any]:
+        identity = self._identity
+        return {
+            "EscapedFullServiceName": printable(identity.serviceName),
+            "InterfaceIndex": identity.interfaceIndex,
+            "NetworkAddress": identity.networkAddress,
         }
 
     @property

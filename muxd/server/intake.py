@@ -5,22 +5,19 @@ Devices on their way from their sources: which of several that are one phone cli
 A phone that is plugged into this machine is seen however many claim to be it; which of
 those it is, the registry says.  A phone of another host (L{IForeignDevice}) is that host's
 to pair with, and is seen once: not while it is here on a cable, too, and by way of one host
-at a time.
+at a time.  So is a phone on a network that is shown as one on a cable; one that is shown as
+what it is, is an entry of its own.
 """
 
 from __future__ import annotations
-
-from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from muxd.identity import udidKey
-from muxd.interfaces import IDevice, IDeviceReceiver, IForeignDevice, IPairRecords
+from muxd.interfaces import IDevice, IDeviceReceiver, IForeignDevice, IPairRecords, IWirelessDevice
 from muxd.server.registry import DeviceRegistry
-
-_Kind = TypeVar("_Kind", IDevice, IForeignDevice)
 
 
 @implementer(IDeviceReceiver)
@@ -43,7 +40,8 @@ class DeviceIntake:
         self._local = local
         self._records = records
         self._localDevices: dict[str, list[IDevice]] = {}
-        self._foreign: dict[str, list[IForeignDevice]] = {}
+        self._others: dict[str, list[IDevice]] = {}
+        self._shown: dict[str, IDevice] = {}
         self._compared: set[str] = set()
 
     def deviceAttached(self, device: IDevice) -> None:
@@ -51,38 +49,52 @@ class DeviceIntake:
         See L{IDeviceReceiver}.
         """
         key = udidKey(device.identity.udid)
-        if IForeignDevice.providedBy(device):
-            foreign = IForeignDevice(device)
-            waiting = self._foreign.setdefault(key, [])
-            if foreign in waiting:
-                return
-            waiting.append(foreign)
-            self._compareIdentities(foreign)
-            if key not in self._localDevices and len(waiting) == 1:
-                self._registry.deviceAttached(foreign)
-            return
-        if key not in self._localDevices:
-            for foreign in self._foreign.get(key, [])[:1]:
-                self._registry.deviceDetached(foreign)
-        devices = self._localDevices.setdefault(key, [])
-        if device not in devices:
+        isLocal = not _isSecondChoice(device)
+        devices = (self._localDevices if isLocal else self._others).setdefault(key, [])
+        if not any(one is device for one in devices):
             devices.append(device)
-        self._local.deviceAttached(device)
+            devices.sort(key=IWirelessDevice.providedBy)
+        if not isLocal:
+            if IForeignDevice.providedBy(device):
+                self._compareIdentities(IForeignDevice(device))
+            self._settle(key)
+        elif device.identity.connectionType != "USB":
+            self._registry.deviceAttached(device)
+        else:
+            self._settle(key)
+            self._local.deviceAttached(device)
 
     def deviceDetached(self, device: IDevice) -> None:
         """
         See L{IDeviceReceiver}.
         """
         key = udidKey(device.identity.udid)
-        if IForeignDevice.providedBy(device):
-            self._registry.deviceDetached(device)
-            _discard(self._foreign, key, device)
+        if _isSecondChoice(device):
+            _discard(self._others, key, device)
         else:
             self._local.deviceDetached(device)
             _discard(self._localDevices, key, device)
-        if key not in self._localDevices:
-            for foreign in self._foreign.get(key, [])[:1]:
-                self._registry.deviceAttached(foreign)
+        self._settle(key)
+
+    def _settle(self, key: str) -> None:
+        """
+        Show the best of the other ways to a phone, if it is not on a cable here.
+        """
+        onCable = any(
+            one.identity.connectionType == "USB" for one in self._localDevices.get(key, ())
+        )
+        others = [] if onCable else self._others.get(key, [])
+        shown = self._shown.get(key)
+        best = others[0] if others else None
+        # One that is shown stays, as long as it is there.
+        if shown is best or any(one is shown for one in others):
+            return
+        if shown is not None:
+            del self._shown[key]
+            self._registry.deviceDetached(shown)
+        if best is not None:
+            self._shown[key] = best
+            self._registry.deviceAttached(best)
 
     def devicePaired(self, device: IDevice) -> None:
         """
@@ -119,7 +131,16 @@ class DeviceIntake:
         )
 
 
-def _discard(devices: dict[str, list[_Kind]], key: str, device: IDevice) -> None:
+def _isSecondChoice(device: IDevice) -> bool:
+    """
+    Whether a device is seen only while there is no better way to the phone that it is.
+    """
+    if IForeignDevice.providedBy(device):
+        return True
+    return IWirelessDevice.providedBy(device) and device.identity.connectionType == "USB"
+
+
+def _discard(devices: dict[str, list[IDevice]], key: str, device: IDevice) -> None:
     """
     Take a device off a list of those with its UDID, and the list with the last of them.
     """

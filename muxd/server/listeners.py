@@ -128,7 +128,7 @@ class EventBroadcaster:
         """
         self._listeners[listener] = None
         self._listenerList = self._present = None
-        for description in tuple(self._devices.values()):
+        for description in self._inOrder():
             listener.sendEvent(description.attachedEvent(listener.version))
 
     def remove(self, listener: Listener) -> None:
@@ -158,10 +158,17 @@ class EventBroadcaster:
                 description.doubtfulValues
                 if self._registry.isDoubtful(description.deviceID)
                 else description.values
-                for description in self._devices.values()
+                for description in self._inOrder()
             ]
             self._deviceList = writePlist({"DeviceList": values})
         return self._deviceList
+
+    def _inOrder(self) -> list[DeviceDescription]:
+        """
+        The devices in the order of their numbers, those on the network last: some programs
+        take the first of a UDID's entries.
+        """
+        return sorted(self._devices.values(), key=lambda each: each.isOnNetwork)
 
     def listenerListBody(self) -> bytes:
         """

@@ -42,6 +42,9 @@ _LONGEST_BUID = 255
 _RECORD_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _LEAST_DATA = 8
 
+SUFFIX = ".plist"
+"""Of a record's file."""
+
 PREVIOUS = ".previous"
 """After the name of a record's file: the one before it.  No id leads there."""
 
@@ -266,6 +269,23 @@ class PairRecordStore:
         except OSError as error:
             self._trouble(error)
             raise
+
+    def names(self) -> list[str]:
+        """
+        The ids of all records, sorted.
+
+        @raise OSError: They cannot be listed.
+        """
+        try:
+            names = self._files.names()
+        except FileNotFoundError:
+            return []
+        return sorted(
+            name.removesuffix(SUFFIX)
+            for name in names
+            if name.endswith(SUFFIX) and name != _HOST_FILE
+            if _RECORD_ID.fullmatch(name.removesuffix(SUFFIX))
+        )
 
     def readBUID(self) -> str:
         """

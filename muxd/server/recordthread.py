@@ -74,6 +74,12 @@ class RecordCalls(ABC):
         """
         return self.run(self.store.delete, recordID)
 
+    def names(self) -> Deferred[list[str]]:
+        """
+        The ids of all records.
+        """
+        return self.run(self.store.names)
+
     def readBUID(self) -> Deferred[str]:
         """
         The host's identity.

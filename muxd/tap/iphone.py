@@ -88,6 +88,7 @@ Examples:
         super().__init__()
         self["usbip"] = []
         self["control"] = []
+        self["wifi"] = []
         self["serial"] = []
         self["tolerate"] = []
         self["service"] = {}
@@ -109,6 +110,13 @@ Examples:
         self["control"].append(endpoint)
 
     opt_c = opt_control
+
+    def opt_wifi(self, address: str) -> None:
+        """
+        An address of this machine on which a phone is to be reached by the network, too, and
+        announces itself; repeat it, one for each phone.
+        """
+        self["wifi"].append(address)
 
     def opt_serial(self, serial: str) -> None:
         """
@@ -158,6 +166,7 @@ Examples:
                 usbip=usbip,
                 controller=VirtualController(self.reactor) if self["vhci"] else None,
                 control=self["control"],
+                wifi=self["wifi"],
                 plugged=not self["unplugged"],
                 quit=self._quit,
             )

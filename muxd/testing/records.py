@@ -78,6 +78,13 @@ class MemoryRecordStore:
         self.read(recordID)
         del self.records[recordID]
 
+    def names(self) -> list[str]:
+        """
+        The ids of all records.
+        """
+        self._check("all")
+        return sorted(self.records)
+
     def readBUID(self) -> str:
         """
         The host's identity.

@@ -55,6 +55,31 @@ class DeviceDescriptionTests(SynchronousTestCase):
             },
         )
 
+    def test_network(self) -> None:
+        """
+        One on the network has an address, and nothing that is USB's: programs take a product
+        of 0 for something else.
+        """
+        identity = replace(
+            fakeIdentity(3),
+            connectionType="Network",
+            networkAddress=b"\x10\x02".ljust(128, b"\0"),
+            interfaceIndex=4,
+            serviceName="phone._apple-mobdev2._tcp.local.",
+        )
+        self.assertEqual(
+            describe(identity).values["Properties"],
+            {
+                "ConnectionType": "Network",
+                "DeviceID": 7,
+                "EscapedFullServiceName": "phone._apple-mobdev2._tcp.local.",
+                "InterfaceIndex": 4,
+                "NetworkAddress": b"\x10\x02".ljust(128, b"\0"),
+                "SerialNumber": "00008030-0000000000000003",
+                "UDID": "00008030-0000000000000003",
+            },
+        )
+
     def test_binary(self) -> None:
         """
         A binary client gets a device record in a message of 284 bytes.

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from muxd.interfaces import IDevice, IDeviceReceiver, IForeignDevice
+from muxd.interfaces import IDevice, IDeviceReceiver, IForeignDevice, IWirelessDevice
 from muxd.server.intake import DeviceIntake
 from muxd.server.registry import DeviceRegistry
 from muxd.testing.devices import FakeDevice, fakeIdentity
@@ -63,6 +63,16 @@ class ForeignDevice(FakeDevice):
         if self.buid is None:
             return fail(OSError(EHOSTUNREACH, "out of reach"))
         return succeed(self.buid)
+
+
+@implementer(IWirelessDevice)
+class WirelessDevice(FakeDevice):
+    """
+    A phone on a network, shown as what it is or as one on a cable.
+    """
+
+    def __init__(self, clock: Clock, kind: str) -> None:
+        super().__init__(clock, fakeIdentity(1, connectionType=kind))
 
 
 class IntakeTests(SynchronousTestCase):
@@ -169,6 +179,42 @@ class IntakeTests(SynchronousTestCase):
         self.intake.deviceAttached(local)
         self.intake.deviceAttached(foreign)
         self.assertEqual(self.seen(), [local, foreign])
+
+    def test_wireless(self) -> None:
+        """
+        A phone on a network is an entry beside the one of its cable.
+        """
+        wireless, cable = WirelessDevice(self.clock, "Network"), FakeDevice(self.clock)
+        self.intake.deviceAttached(wireless)
+        self.intake.deviceAttached(cable)
+        self.assertEqual(self.seen(), [wireless, cable])
+        self.intake.deviceDetached(wireless)
+        self.assertEqual(self.seen(), [cable])
+
+    def test_wirelessAsUSB(self) -> None:
+        """
+        One that is shown as one on a cable is not seen beside that, nor beside another host's;
+        and does not hide another host's phone itself.
+        """
+        wireless, foreign = WirelessDevice(self.clock, "USB"), ForeignDevice(self.clock, "a")
+        cable = FakeDevice(self.clock)
+        self.intake.deviceAttached(wireless)
+        self.intake.deviceAttached(cable)
+        self.assertEqual(self.seen(), [cable])
+        self.intake.deviceAttached(foreign)
+        self.intake.deviceDetached(cable)
+        self.assertEqual(self.seen(), [foreign])
+        self.intake.deviceDetached(foreign)
+        self.assertEqual(self.seen(), [wireless])
+
+    def test_networkBesideForeign(self) -> None:
+        """
+        A phone that is on our network is also seen as the other host's that has it.
+        """
+        wireless, foreign = WirelessDevice(self.clock, "Network"), ForeignDevice(self.clock, "a")
+        self.intake.deviceAttached(wireless)
+        self.intake.deviceAttached(foreign)
+        self.assertEqual(self.seen(), [wireless, foreign])
 
     def test_identities(self) -> None:
         """

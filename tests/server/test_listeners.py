@@ -6,6 +6,7 @@ Tests of L{muxd.server.listeners}: what clients in Listen mode are told.
 from __future__ import annotations
 
 import plistlib
+from dataclasses import replace
 
 from zope.interface.verify import verifyObject
 
@@ -308,6 +309,25 @@ class ListTests(ServingTestCase):
                 self.registry.deviceDetached(self.phone)
             elif expected == [2]:
                 self.registry.deviceDetached(second)
+
+    def test_networkLast(self) -> None:
+        """
+        Phones on the network come behind those on cables, in lists and for new listeners:
+        some programs take the first entry of a UDID.
+        """
+        wireless = replace(
+            fakeIdentity(1), connectionType="Network", networkAddress=b"\x10\x02".ljust(128)
+        )
+        self.registry.deviceDetached(self.phone)
+        self.registry.deviceAttached(FakeDevice(self.clock, wireless))
+        self.registry.deviceAttached(FakeDevice(self.clock, fakeIdentity(1)))
+        client = self.client()
+        answer = plistlib.loads(client.ask(MessageType="ListDevices").body)
+        kinds = [one["Properties"]["ConnectionType"] for one in answer["DeviceList"]]
+        self.assertEqual(kinds, ["USB", "Network"])
+        client.send(LISTEN)
+        kinds = [one["Properties"]["ConnectionType"] for one in client.plists()[-2:]]
+        self.assertEqual(kinds, ["USB", "Network"])
 
     def test_listeners(self) -> None:
         """

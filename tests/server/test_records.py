@@ -164,6 +164,17 @@ class PairRecordTests(RecordTestCase):
         for name in ("a-1", "A1"):
             self.assertErrno(ENOENT, self.store.read, name)
 
+    def test_names(self) -> None:
+        """
+        The ids of all records can be told, and of nothing else; there is none before the first.
+        """
+        self.assertEqual(self.store.names(), [])
+        for udid in ("B-1", "A-1"):
+            self.store.save(udid, plistlib.dumps(RECORD))
+        self.store.supersede("A-1", plistlib.dumps({**RECORD, "HostID": "another"}))
+        self.store.readBUID()
+        self.assertEqual(self.store.names(), ["A-1", "B-1"])
+
     def test_delete(self) -> None:
         """
         A record that was deleted is gone.

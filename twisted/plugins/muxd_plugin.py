@@ -13,6 +13,7 @@ from muxd.phone.parser import SimulatedSourceParser
 from muxd.remote.parser import RemoteSourceParser
 from muxd.usb.parser import USBSourceParser
 from muxd.usbip.parser import UsbipSourceParser
+from muxd.wifi.parser import WifiSourceParser
 
 usbmuxd = ServiceMaker(
     "usbmuxd",
@@ -37,3 +38,4 @@ usb = USBSourceParser()
 simulated = SimulatedSourceParser()
 remote = RemoteSourceParser()
 usbip = UsbipSourceParser()
+wifi = WifiSourceParser()

@@ -177,6 +177,13 @@ class Trust:
         """
         return self._pairings.get(hostID) if isinstance(hostID, str) else None
 
+    @property
+    def hostIDs(self) -> list[str]:
+        """
+        The names of all pairings.
+        """
+        return list(self._pairings)
+
     def unpair(self, hostID: object) -> bool:
         """
         Forget a pairing, and the host.

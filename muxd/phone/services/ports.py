@@ -77,6 +77,21 @@ class ServicePorts:
         self._services = services
         self._waiting: dict[int, IDelayedCall] = {}
         self._next = FIRST_PORT
+        self._opened: Callable[[int, IProtocolFactory], object] | None = None
+        self._closed: Callable[[int], object] | None = None
+
+    def watch(
+        self,
+        opened: Callable[[int, IProtocolFactory], object] | None,
+        closed: Callable[[int], object] | None,
+    ) -> None:
+        """
+        Have a network follow what is opened and closed from now on; None for none.
+
+        @param opened: Called with a port and what listens on it.
+        @param closed: Called with a port.
+        """
+        self._opened, self._closed = opened, closed
 
     def find(self, name: object) -> NamedService | None:
         """
@@ -97,7 +112,9 @@ class ServicePorts:
         port = self._next
         self._advance()
         self._waiting[port] = self._clock.callLater(PATIENCE, self._close, port)
-        self._listening[port] = _OneConnection(factory, lambda: self._close(port))
+        listener = self._listening[port] = _OneConnection(factory, lambda: self._close(port))
+        if self._opened is not None:
+            self._opened(port, listener)
         return port
 
     def stop(self) -> None:
@@ -113,6 +130,8 @@ class ServicePorts:
             if timer.active():
                 timer.cancel()
             del self._listening[port]
+            if self._closed is not None:
+                self._closed(port)
 
     def _advance(self) -> None:
         self._next = FIRST_PORT if self._next == LAST_PORT else self._next + 1

@@ -192,7 +192,7 @@ class ServiceTests(SessionCase):
         """
         super().setUp()
         echo = ServiceFactory(Echo)
-        self.talk.phone._ports._services = {
+        self.talk.phone.ports._services = {
             "plain": NamedService(echo),
             "ssl": NamedService(echo, ssl=True),
             "insecure": NamedService(echo, ssl=True, secure=False),

@@ -72,7 +72,7 @@ class EveryServiceTests(SynchronousTestCase):
         clock = Clock()
         phone = Phone(clock)
         try:
-            for name, service in phone._ports._services.items():
+            for name, service in phone.ports._services.items():
                 factory: Any = service.factory
                 protocol = factory.buildProtocol(None)
                 transport = StringTransport()

@@ -99,7 +99,7 @@ class ParseTests(SynchronousTestCase):
         phone = Phone(Clock(), extra=parseServices(NAME))
         self.addCleanup(phone.stop)
         self.assertIs(plugin.phone, phone)
-        service = phone._ports.find(NAME)
+        service = phone.ports.find(NAME)
         assert service is not None
         self.assertTrue(service.ssl and service.secure)
 

@@ -82,7 +82,7 @@ class StandardServicesTests(SynchronousTestCase):
         """
         phone = Phone(Clock(), named={})
         self.addCleanup(phone.stop)
-        self.assertIsNone(phone._ports.find("com.apple.afc"))
+        self.assertIsNone(phone.ports.find("com.apple.afc"))
 
     def test_services(self) -> None:
         """
@@ -90,7 +90,7 @@ class StandardServicesTests(SynchronousTestCase):
         """
         phone = Phone(Clock())
         self.addCleanup(phone.stop)
-        services = phone._ports._services
+        services = phone.ports._services
         for service in services.values():
             factory: Any = service.factory
             self.assertIsNotNone(factory.buildProtocol(None))

@@ -1,0 +1,93 @@
+# -*- test-case-name: tests.wifi.test_parser -*-
+"""
+C{wifi:...} descriptions (see L{muxd.interfaces.IDeviceSourceParser}).
+
+This module is imported whenever plugins are looked for: it imports neither zeroconf nor the
+reactor.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from muxd.description import Description
+from muxd.identity import udidKey
+from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+from muxd.wifi.settings import USUAL, AddressLayout, WifiSettings
+
+OPTIONS = ("host", "udid", "as", "address", "only", "deny")
+AS_USB = "usb"
+AS_NETWORK = "network"
+
+
+@implementer(IPlugin, IDeviceSourceParser)
+class WifiSourceParser:
+    """
+    Makes the source of the phones on this machine's networks.
+    """
+
+    prefix = "wifi"
+    usage = (
+        "wifi[:HOST][:udid=UDID][:as=usb|network][:address=bsd|linux][:only=UDID,...]"
+        "[:deny=UDID,...]"
+    )
+
+    def parseDeviceSource(
+        self, reactor: object, receiver: IDeviceReceiver, *args: str, **kwargs: str
+    ) -> IDeviceSource:
+        """
+        Make a source; no network is used before it is started.
+
+        @raise ValueError: An argument is wrong, or the extra C{wifi} is not installed.
+        """
+        unknown = sorted(kwargs.keys() - set(OPTIONS))
+        if unknown:
+            raise ValueError(f"no such argument: {unknown[0]!r}; expected {', '.join(OPTIONS)}")
+        if len(args) > 1 or (args and "host" in kwargs):
+            raise ValueError(f"expected one host, got {args[-1]!r} as well")
+        settings = WifiSettings(
+            host=args[0] if args else kwargs.get("host", ""),
+            udid=kwargs.get("udid", ""),
+            layout=AddressLayout(
+                _choice("address", kwargs.get("address", USUAL.value), ("bsd", "linux"))
+            ),
+            asUSB=_choice("as", kwargs.get("as", AS_NETWORK), (AS_USB, AS_NETWORK)) == AS_USB,
+            only=_udids(kwargs.get("only", "")),
+            deny=_udids(kwargs.get("deny", "")),
+        )
+        if settings.udid and not settings.host:
+            raise ValueError("udid= says which phone a HOST is; for some of those found, only=")
+        try:
+            from muxd.wifi.source import Browser, WifiSource
+
+            makeBrowser: Any = lambda observer: Browser()  # noqa: E731
+            if not settings.host:
+                from muxd.wifi.browser import MulticastBrowser
+
+                makeBrowser = partial(MulticastBrowser, reactor)
+        except ImportError as error:
+            raise ValueError(f"install muxd with its extra wifi ({error})") from error
+        from twisted.internet.endpoints import HostnameEndpoint
+
+        return WifiSource(
+            reactor,
+            receiver,
+            str(Description(self.prefix, args, kwargs)),
+            settings,
+            lambda address, port: HostnameEndpoint(reactor, address.encode(), port),
+            makeBrowser,
+        )
+
+
+def _choice(name: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        raise ValueError(f"{name}: expected {' or '.join(choices)}, got {text!r}")
+    return text
+
+
+def _udids(text: str) -> frozenset[str]:
+    return frozenset(udidKey(part) for part in text.split(",") if part.strip())

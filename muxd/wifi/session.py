@@ -1,0 +1,138 @@
+# -*- test-case-name: tests.wifi.test_session -*-
+"""
+A proved conversation with a phone by the network: lockdownd with TLS, and then its heartbeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
+
+from muxd.identity import sameUDID
+from muxd.lockdown.certificates import clientContext
+from muxd.lockdown.client import LOCKDOWN_PORT, TIMEOUT, connectLockdown
+from muxd.lockdown.errors import LockdownUnavailable, UnprovedPhone
+from muxd.lockdown.pairrecord import PairRecord
+from muxd.lockdown.starttls import securedFactory
+from muxd.wifi.heartbeat import HeartbeatClient
+from muxd.wifi.racing import AddressRace
+from muxd.wire.text import printable
+
+HEARTBEAT = "com.apple.mobile.heartbeat"
+
+Reach = Callable[[int], IStreamClientEndpoint]
+"""The way to a port of the phone."""
+
+
+async def openHeartbeat(
+    clock: IReactorTime,
+    reach: Reach,
+    udid: str,
+    record: PairRecord,
+    build: Callable[[], HeartbeatClient],
+) -> HeartbeatClient:
+    """
+    See that a phone is the one that a record is of, and start its heartbeat, which is the
+    first thing that it is asked to start.
+
+    @param build: Makes the heartbeat's protocol.
+    @raise UnprovedPhone: It is another phone, or does not prove that it is this one.
+    @raise LockdownError: It refuses.
+    @raise LockdownUnavailable: It does not answer.
+    """
+    lockdown = await connectLockdown(reach(LOCKDOWN_PORT), clock)
+    try:
+        if not await lockdown.startSession(record):
+            raise UnprovedPhone("its record has no certificate of the phone's, or it has no TLS")
+        told = await lockdown.getValue("UniqueDeviceID")
+        if not isinstance(told, str) or not sameUDID(told, udid):
+            raise UnprovedPhone(f"it says that it is {printable(repr(told))}")
+        service = await lockdown.startService(HEARTBEAT, record)
+    finally:
+        lockdown.close()
+    if not service.ssl:
+        raise LockdownUnavailable("its heartbeat is without TLS")
+    heartbeat = build()
+    factory = securedFactory(_Only(heartbeat), clientContext(record), clock, isClient=True)
+    connecting: Deferred[Any] = reach(service.port).connect(factory)
+    connection = await connecting
+    try:
+        await heartbeat.begun.addTimeout(TIMEOUT, clock)
+    except BaseException:
+        connection.transport.abortConnection()
+        raise
+    return heartbeat
+
+
+class PhoneReach:
+    """
+    The way to one phone, wherever it is.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        endpoint: Callable[[str, int], IStreamClientEndpoint],
+        udid: str,
+        record: PairRecord,
+    ) -> None:
+        """
+        @param endpoint: Makes the endpoint of an address and a port.
+        @param udid: Of the phone.
+        @param record: Its pair record.
+        """
+        self.udid = udid
+        self._clock = clock
+        self._endpoint = endpoint
+        self._record = record
+
+    def endpoint(self, address: str, port: int) -> IStreamClientEndpoint:
+        """
+        A port of the phone, if it is at this address.
+        """
+        return self._endpoint(address, port)
+
+    async def open(
+        self, addresses: Sequence[str], build: Callable[[], HeartbeatClient]
+    ) -> tuple[str, HeartbeatClient]:
+        """
+        Find the address that leads to the phone, see that it is the one, and start its
+        heartbeat.
+
+        @return: the address, and the heartbeat.
+        @raise ConnectError: No address leads to anything.
+        @raise LockdownError: As L{openHeartbeat}, or L{LockdownUnavailable}.
+        """
+        race = AddressRace(
+            self._clock, addresses, lambda address: self._endpoint(address, LOCKDOWN_PORT)
+        )
+        address = await race.run()
+        heart = await openHeartbeat(
+            self._clock,
+            lambda port: self._endpoint(address, port),
+            self.udid,
+            self._record,
+            build,
+        )
+        return address, heart
+
+
+class _Only(Factory):
+    """
+    Gives out one protocol.
+    """
+
+    noisy = False
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._only = protocol
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        """
+        Give it out.
+        """
+        return self._only
