@@ -46,7 +46,7 @@ FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run unit test fuzz mutation compare system-test lint types check-packaging apidocs bench bench-report attack soak clean distclean
+.PHONY: help run deb unit test fuzz mutation compare system-test lint types check-packaging apidocs bench bench-report attack soak clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET) and port $(PORT), USB and one simulated phone"
@@ -60,6 +60,7 @@ help:
 	@echo "make lint              ruff: style and format"
 	@echo "make types             mypy --strict"
 	@echo "make check-packaging   build wheel and sdist, install them elsewhere, check the man page"
+	@echo "make deb               a package for the Debian that this runs on, build/deb/muxd_*.deb"
 	@echo "make apidocs           the documentation of the public names, build/apidocs/index.html"
 	@echo "make bench             measure the speed; ARGS='--quick', '--only PATTERN', CPUS='all 1'"
 	@echo "make bench-report      measure everything, and renew docs/performance.md with it"
@@ -71,6 +72,9 @@ help:
 
 run: $(INSTALLED)
 	@exec $(BIN)/python docs/firststeps.py $(SOCKET) $(PORT) run/lockdown
+
+deb:
+	@packaging/deb/build
 
 # Tests that start processes are marked with @startsProcesses; others cannot start one.
 unit: $(DEVELOPED)

@@ -2,9 +2,11 @@
 """
 UNIX sockets that were made by another process, such as systemd, whose their files are.
 
-Twisted takes such a socket for one of its own: it gives the file a mode, which is 666 and
+Twisted takes such a socket for one of its own.  It gives the file a mode, which is 666 and
 opens to everybody what was meant for a group, and which a process that does not own the
-file may not do at all.
+file may not do at all.  When it listens no more, it removes the file, and shuts the socket
+down, which ends it for the other process as well, though clients could wait there until this
+one is started again.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from typing import Any
 
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+
+from muxd.net.socketwatch import leaveFiles
 
 try:
     from twisted.internet import unix
@@ -47,13 +51,16 @@ class _Adopter:
         self, descriptor: int, family: int, factory: IProtocolFactory
     ) -> IListeningPort:
         """
-        Listen on a UNIX socket, and do nothing to its file.
+        Listen on a UNIX socket, and do nothing to it or its file.
         """
         port: Any = unix.Port._fromListeningDescriptor(self._reactor, descriptor, factory)
+        # As those of inherited TCP sockets have it.
+        port._shouldShutdown = False
         path, port._bindPath = port._bindPath, NO_FILE
         try:
             port.startListening()
         finally:
             port._bindPath = path
+        leaveFiles(port)
         listening: IListeningPort = port
         return listening

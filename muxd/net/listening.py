@@ -34,7 +34,7 @@ from muxd.net.socketfile import (
     removeStaleSocket,
     startingAlone,
 )
-from muxd.net.socketwatch import SocketWatch, leaveFiles
+from muxd.net.socketwatch import SocketWatch
 
 DEFAULT_MODE = 0o666
 """Twisted's, of UNIX sockets of whose mode nothing is said."""
@@ -72,7 +72,6 @@ class ListeningEndpoint:
         self.description = description
         self.path = path
         self.isExposed = place is not None and place.isExposed
-        self._isInherited = place is not None and place.isInherited
         self._owner = Owner() if place is None else place.owner
         self.takeOver: TakeOver | None = None
         self._endpoint = endpoint
@@ -201,9 +200,6 @@ class ListeningEndpoint:
         """
         The port is open.
         """
-        if self._isInherited:
-            # It is systemd's, and so is its file.
-            leaveFiles(port)
         if self._watch is not None:
             self._watch.hold(port)
         self._giveAway()

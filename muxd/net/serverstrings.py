@@ -65,14 +65,12 @@ class Place:
     @ivar owner: Whose the file is to be.
     @ivar mode: The file's permissions; -1 if nothing is said of them.
     @ivar isExposed: Whether other machines can reach it.
-    @ivar isInherited: Whether the socket was made by another, whose its file is.
     """
 
     endpoint: IStreamServerEndpoint
     path: str | None = None
     owner: Owner = Owner()
     isExposed: bool = False
-    isInherited: bool = False
     mode: int = -1
 
 
@@ -109,7 +107,7 @@ def placeFromString(reactor: Any, description: str) -> Place:
         if path.startswith("\0"):
             path = None
     mode = int(parsed.keywords["mode"], 8) if kind == "unix" and "mode" in parsed.keywords else -1
-    return Place(endpoint, path, owner, _isExposed(parsed), kind == "systemd", mode)
+    return Place(endpoint, path, owner, _isExposed(parsed), mode)
 
 
 def addressOf(description: str) -> tuple[str, ...]:

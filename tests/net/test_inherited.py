@@ -65,6 +65,17 @@ class InheritedTests(TestCase):
         self.assertEqual(port.getHost(), UNIXAddress(self.path))
         await maybeDeferred(port.stopListening)
 
+    async def test_goesOn(self) -> None:
+        """
+        It is still one that clients can connect to when it is not listened on here any more.
+        """
+        port = await self.endpoint.listen(Factory.forProtocol(Protocol))
+        await maybeDeferred(port.stopListening)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.path)
+            accepted, _ = self.socket.accept()
+            accepted.close()
+
     async def test_othersFile(self) -> None:
         """
         A file that belongs to another user is no obstacle.

@@ -15,7 +15,6 @@ from unittest import skipIf
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.protocol import Factory
@@ -314,34 +313,6 @@ class OwnerTests(SynchronousTestCase):
         self.patch(os, "chown", chown)
         error = self.assertRaises(CannotListen, self.open, Owner(gid=54321))
         self.assertIn(f"{self.path}: cannot be given to user -1 and group 54321", str(error))
-
-
-class InheritedTests(SynchronousTestCase):
-    """
-    A UNIX socket that was inherited.
-    """
-
-    def test_fileStays(self) -> None:
-        """
-        The file of a socket that was not made here is there when it has been closed.
-        """
-        from twisted.internet import reactor
-
-        directory = tempfile.mkdtemp(prefix="muxd-")
-        self.addCleanup(shutil.rmtree, directory)
-        path = os.path.join(directory, "s")
-        with socket.socket(socket.AF_UNIX) as inherited:
-            inherited.bind(path)
-            inherited.listen()
-            descriptor = os.dup(inherited.fileno())
-            endpoint = AdoptedStreamServerEndpoint(reactor, descriptor, socket.AF_UNIX)
-            place = Place(endpoint, isInherited=True)
-            listening = ListeningEndpoint(endpoint, "systemd", None, place=place)
-            listening.open(Factory(), unused)
-            closed = listening.close()
-            self.addCleanup(lambda: closed)
-            reactor.iterate(0)
-            self.assertTrue(os.path.exists(path))
 
 
 class DescriptionTests(SynchronousTestCase):

@@ -1,0 +1,88 @@
+"""
+Build the Debian package, install it on machines with systemd, and do to the service what
+operators do: C{python -m tests.packages bookworm trixie}.
+
+Each line is a step of F{probe.sh}; the status is 1 if one failed.  Where no machine can be
+made, one line says why and the status is 0; with C{MUXD_REQUIRE_INTEGRATION=1} it is 1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.packages.machine import Debian, NotPossible, checkPossible
+
+PROJECT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+CACHE = Path(os.environ.get("MUXD_DEBIAN", Path.home() / ".cache" / "muxd-debian"))
+REQUIRED = "MUXD_REQUIRE_INTEGRATION"
+PATIENCE = 600.0
+"""Seconds for all steps on one machine."""
+
+SUITES = ("bookworm", "trixie")
+
+
+def probe(debian: Debian, package: Path) -> list[str]:
+    """
+    Do everything on one machine.
+
+    @return: The lines that it has written.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="muxd-packages-"))
+    (directory / "out").mkdir()
+    shutil.copy(HERE / "probe.sh", directory)
+    shutil.copy(package, directory)
+    with debian.booted(directory) as enter:
+        subprocess.run([*enter, "bash", "/probe/probe.sh"], timeout=PATIENCE, check=False)
+    lines = (directory / "out" / "results").read_text().splitlines()
+    if all(line.startswith(("pass", "done")) for line in lines):
+        shutil.rmtree(directory)
+    else:
+        lines.append(f"FAIL: see {directory}/out/log")
+    return lines
+
+
+def main(suites: list[str]) -> int:
+    """
+    @return: the exit status.
+    """
+    try:
+        checkPossible()
+    except NotPossible as reason:
+        print(f"tests.packages: not tried: {reason}")
+        return int(REQUIRED in os.environ)
+    status = 0
+    for suite in suites or SUITES:
+        begun = time.monotonic()
+        debian = Debian(suite, CACHE)
+        try:
+            debian.prepare()
+            package = debian.build(PROJECT, PROJECT / "build" / "packages" / suite)
+        except NotPossible as reason:
+            print(f"tests.packages: {reason}")
+            status |= int(REQUIRED in os.environ)
+            continue
+        built = time.monotonic()
+        lines = probe(debian, package)
+        isWell = lines[-1] == "done" and not any(line.startswith("FAIL") for line in lines)
+        for line in lines:
+            if not isWell or line.startswith("FAIL"):
+                print(f"{suite}: {line}")
+        passed = sum(line.startswith("pass") for line in lines)
+        print(
+            f"tests.packages: {package.name}: {passed} steps passed"
+            f"{'' if isWell else ', but not all'};"
+            f" built in {built - begun:.0f} s, tried in {time.monotonic() - built:.0f} s"
+        )
+        status |= not isWell
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
