@@ -2,14 +2,14 @@ cimport cython
 
 cdef class Account:
     cdef public object owner, _silent
-    cdef public long long connections, listeners, streams
+    cdef public long long connections, held, listeners, orphans, streams
     cdef object __weakref__
     cpdef forget(self, client)
 
 cdef class Accounts:
     cdef public object _clock, _limits
     cdef public dict _accounts
-    cdef public long long mostStreams, mostListeners
+    cdef public long long held, mostStreams, mostListeners
     cdef object __weakref__
     @cython.locals(account=Account)
     cpdef enter(self, owner)
