@@ -16,7 +16,8 @@ from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.device.socketend import SocketEnd
+from muxd.device.lending import Lender
+from muxd.device.socketend import PLENTY, SocketEnd
 from muxd.device.states import CLOSED, DRAINING, ESTABLISHED, FLUSHING, HALF_CLOSED, HALF_CLOSING
 from muxd.limits import LIMITS
 from muxd.net import halfclosed
@@ -389,6 +390,21 @@ class StreamTests(SocketEndCase):
             self.turn()
         self.assertEqual(got, expected)
         self.assertEqual(max(one.ack for one in self.take()), said + 1)
+
+    def test_memoryGivenBack(self) -> None:
+        """
+        Memory that was borrowed of the link for a client that has nothing to say after all
+        is given back: there would be less and less of it.
+        """
+        returned: list[str] = []
+        self.patch(Lender, "giveBack", lambda lender, memory: returned.append("given back"))
+        self.client.send(b"x")
+        self.turn()
+        self.assertEqual(self.heard(), [b"x"])
+        self.session.available = PLENTY
+        self.session.offer()
+        self.assertEqual(self.heard(), [])
+        self.assertEqual(returned, ["given back"])
 
     def test_partialSends(self) -> None:
         """
