@@ -34,6 +34,13 @@ ATTACKER, VICTIM = 65534, 65533
 NOT_C = frozenset({"keys", "phone"})
 """What the C daemon cannot be attacked with here: the rig's phones have no lockdownd."""
 
+MOST_GROWTH = 128
+"""MB that this daemon may need more under attack."""
+
+MOST_LINES = 200
+"""Lines of its log."""
+
+OURS = "muxd"
 NOBODY = "nothing"
 HEADINGS = (
     "attack",
@@ -101,6 +108,21 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         yield f"| {' | '.join(row.cells())} |"
 
 
+def complaints(row: Row) -> Iterator[str]:
+    """
+    What must not be, whatever the machine: times are for people to judge.
+    """
+    before, most, after = row.memory
+    if not after:
+        yield f"{row.attack}: the daemon is gone"
+    elif most - before > MOST_GROWTH:
+        yield f"{row.attack}: {most - before} MB more, expected at most {MOST_GROWTH}"
+    if row.lines > MOST_LINES:
+        yield f"{row.attack}: {row.lines} lines in the log, expected at most {MOST_LINES}"
+    if row.failures:
+        yield f"{row.attack}: the victim had no answer {row.failures} times"
+
+
 def megabytes(pid: int) -> int:
     """
     The memory of a process.
@@ -117,7 +139,7 @@ def ours(phones: Phones, isHostile: bool) -> Subject:
     """
     words = [sys.executable, "-m", "bench.attack.daemon", "{socket}", "{directory}/lockdown"]
     words += [str(phones.directory / "turns"), *(["hostile"] if isHostile else [])]
-    return Subject(key="muxd", name="muxd", daemon=Command(shlex.join(words)))
+    return Subject(key=OURS, name=OURS, daemon=Command(shlex.join(words)))
 
 
 def attack(kind: str, daemon: Daemon, seconds: float, turns: Path | None) -> Row:
@@ -218,7 +240,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     Attack, and print the table.
 
-    @return: The exit status: 1 if something does not work here.
+    @return: The exit status: 1 if something does not work here, or if an attack has cost what it
+        must not.
     """
     options = parser().parse_args(list(arguments))
     kinds = options.kinds or [NOBODY, *KINDS]
@@ -245,7 +268,9 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     print("\n".join(["", *table(rows)]))
     if options.json is not None:
-        found = {"machine": describe(), "rows": [asdict(row) for row in rows]}
+        written = {"machine": describe(), "rows": [asdict(row) for row in rows]}
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(found, indent=1))
-    return 0
+        options.json.write_text(json.dumps(written, indent=1))
+    found = [text for row in rows if row.daemon == OURS for text in complaints(row)]
+    print("\n".join(found), end="\n" if found else "")
+    return int(bool(found))

@@ -9,13 +9,14 @@ import io
 import plistlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.attack import flooders
-from bench.attack.commandline import HEADINGS, Row, main, table
+from bench.attack.commandline import HEADINGS, Row, complaints, main, table
 from bench.attack.flooders import KINDS, Flood, hellman
 from bench.attack.requests import HEADER, ask, connect, costly, message, receive
 from bench.attack.victim import percentiles
@@ -64,6 +65,24 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(percentiles([each / 1000 for each in range(1, 102)]), [51, 100, 101])
         self.assertEqual(percentiles([0.5]), [500, 500, 500])
         self.assertEqual(percentiles([]), [0, 0, 0])
+
+    def test_complaints(self) -> None:
+        """
+        What an attack must not cost is said, whatever the machine; times are not judged.
+        """
+        slow = replace(ROW, failures=0, asking=[900, 900, 900], turn=900)
+        self.assertEqual(list(complaints(slow)), [])
+        bad = replace(ROW, memory=[60, 300, 60], lines=5000)
+        self.assertEqual(
+            list(complaints(bad)),
+            [
+                "unread: 240 MB more, expected at most 128",
+                "unread: 5000 lines in the log, expected at most 200",
+                "unread: the victim had no answer 1 times",
+            ],
+        )
+        gone = replace(slow, memory=[60, 60, 0])
+        self.assertEqual(list(complaints(gone)), ["unread: the daemon is gone"])
 
     def test_unknownKind(self) -> None:
         """
