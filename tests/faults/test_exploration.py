@@ -14,6 +14,7 @@ from muxd.device.session import Session
 from muxd.net.pipe import PipeEnd
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultKind, FaultPlan
 from muxd.usb.retries import Retries
+from tests.capture.sink import ListSink
 from tests.faults.__main__ import Options, batches
 from tests.faults.clients import End
 from tests.faults.exploration import Exploration
@@ -21,6 +22,7 @@ from tests.faults.findings import explore
 from tests.faults.scenarios import phonePorts
 
 PLANS = 300
+CAPTURED = 40
 
 
 class ExplorationTests(SynchronousTestCase):
@@ -51,6 +53,38 @@ class ExplorationTests(SynchronousTestCase):
             self.assertEqual(outcome.strikes, ())
             if not exploration.mayUnplug:
                 self.assertEqual(set(outcome.ends), {End.COMPLETE}, str(outcome))
+
+
+class CaptureTests(SynchronousTestCase):
+    """
+    Fault plans with captures on.
+    """
+
+    def test_nothingElseChanges(self) -> None:
+        """
+        What is captured goes on as it would otherwise, step by step, and leaves as little; also
+        if most packets are dropped from the capture.  The files are whole, the streams of a
+        phone without faults are as they were sent, and what was dropped is counted.
+        """
+        dropped = payload = 0
+        for seed in range(CAPTURED):
+            expected = Exploration(seed).run()
+            exploration = Exploration(seed)
+            taps = exploration._world.taps
+            healthy, everything = ListSink(), ListSink(space=2000)
+            one = taps.begin(healthy, udid=exploration._world.phones[0].udid)
+            all_ = taps.begin(everything)
+            self.assertEqual(exploration.run(), expected)
+            for capture in (one, all_):
+                self.successResultOf(taps.end(capture))
+            streams = healthy.file.streams()
+            payload += sum(len(said) for each in streams.values() for said in each)
+            self.assertEqual(one.dropped, 0)
+            file = everything.file
+            self.assertEqual(len(file.packets), all_.received - all_.dropped)
+            dropped += all_.dropped
+        self.assertGreater(payload, 0)
+        self.assertGreater(dropped, 0)
 
 
 class RepeatingTests(SynchronousTestCase):

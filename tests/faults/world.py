@@ -21,6 +21,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from muxd.capture.taps import CaptureTaps
 from muxd.limits import Limits
 from muxd.phone.bus.descriptors import Speed
 from muxd.phone.bus.faultplan import FaultPlan
@@ -164,6 +165,7 @@ class World(FDReactor):
     The reactor, and everything that lives on it.
 
     @ivar phones: On the bus or not.
+    @ivar taps: What captures are begun with.
     @ivar contexts: Of all links that there were.
     """
 
@@ -180,11 +182,12 @@ class World(FDReactor):
         self.phones: list[Phone] = []
         self.contexts: list[BusContext] = []
         self.registry = DeviceRegistry()
+        self.taps = CaptureTaps(self, self.registry, lambda isCapturing: None)
         self.factory = ControlFactory(self, self.registry, ImmediateRecords(), limits)
         self.memoryTrouble = memoryTrouble
         self.source = USBSource(
             self,
-            self.registry,
+            self.taps,
             "an exploration's bus",
             loadBackend=lambda: self.bus,
             settings=USBSettings(),
