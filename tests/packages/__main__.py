@@ -8,7 +8,10 @@ made, one line says why and the status is 0; with C{MUXD_REQUIRE_INTEGRATION=1} 
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,6 +29,8 @@ PATIENCE = 600.0
 """Seconds for all steps on one machine."""
 
 SUITES = ("bookworm", "trixie")
+IMAGE = "trixie"
+"""What the image is made of."""
 
 
 def probe(debian: Debian, package: Path) -> list[str]:
@@ -46,6 +51,31 @@ def probe(debian: Debian, package: Path) -> list[str]:
     else:
         lines.append(f"FAIL: see {directory}/out/log")
     return lines
+
+
+def image(debian: Debian, package: Path) -> list[str]:
+    """
+    Do what F{Dockerfile} says to a machine of its kind: the commands that install the package,
+    and the one that a container runs, with a simulated phone.
+
+    @return: What failed, in lines.
+    """
+    text = (PROJECT / "packaging" / "docker" / "Dockerfile").read_text()
+    last = text[text.rindex("\nFROM ") :]
+    [health, command] = re.findall(r"^(?:HEALTHCHECK )?CMD (.*)", last, re.MULTILINE)
+    steps = [
+        "mkdir /tmp/muxd && cp /package/*.deb /tmp/muxd",
+        *re.findall(r"^RUN (.*)", last, re.MULTILINE),
+        f"{shlex.join([*json.loads(command), '--source', 'simulated:1'])} >/tmp/log 2>&1 &",
+        "sleep 1; until muxctl -s UNIX:/run/mux/usbmuxd --timeout 30 wait; do sleep 1; done",
+        shlex.join(json.loads(health)),
+    ]
+    done = debian.inside(
+        debian.root,
+        ["timeout", str(PATIENCE), "sh", "-xec", "\n".join(steps)],
+        *("--volatile=overlay", f"--bind-ro={package.parent}:/package"),
+    )
+    return [] if done.returncode == 0 else [f"FAIL the image: {done.stdout[-3000:]}"]
 
 
 def main(suites: list[str]) -> int:
@@ -70,6 +100,8 @@ def main(suites: list[str]) -> int:
             continue
         built = time.monotonic()
         lines = probe(debian, package)
+        if suite == IMAGE:
+            lines = [*image(debian, package), *lines]
         isWell = lines[-1] == "done" and not any(line.startswith("FAIL") for line in lines)
         for line in lines:
             if not isWell or line.startswith("FAIL"):

@@ -23,6 +23,8 @@ PACKAGES = ("systemd", "systemd-sysv", "dbus", "udev", "python3", "libusb-1.0-0"
 TOOLS = ("python3-venv", "python3-dev", "gcc", "libc6-dev")
 """What it takes to build the package; a machine that it is installed on has none of them."""
 
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+
 BOOTING = 60.0
 """Seconds until a machine has booted."""
 
@@ -116,12 +118,14 @@ class Debian:
         output.mkdir(parents=True, exist_ok=True)
         for old in output.glob("*.deb"):
             old.unlink()
-        # Where this machine's pip gets packages from, that one's does as well.
+        # Where this machine's pip gets packages from, and whom it trusts, that one's does too.
         settings = [
-            f"--setenv={name}={value}"
-            for name, value in os.environ.items()
-            if name == "PIP_INDEX_URL"
+            f"--setenv={name}={os.environ[name]}"
+            for name in ("PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT", "MUXD_PURE")
+            if name in os.environ
         ]
+        if os.path.exists(CERTIFICATES):
+            settings += [f"--bind-ro={CERTIFICATES}", f"--setenv=PIP_CERT={CERTIFICATES}"]
         done = self.inside(
             self.withTools(),
             ["sh", "-c", "cd /source && HOME=/tmp packaging/deb/build /output"],
