@@ -181,6 +181,8 @@ class MessageReaderTests(SynchronousTestCase):
         self.assertEqual(reader.missing, 1)
         reader.feed(stream[-1:])
         self.assertEqual(reader.missing, 0)
+        reader.feed(stream)
+        self.assertEqual(reader.missing, 0)
         self.assertIsNotNone(reader.next())
 
     def test_badLengths(self) -> None:
