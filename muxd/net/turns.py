@@ -51,6 +51,7 @@ class Turns:
     The turns of one reactor.
 
     @ivar waits: How often a worker has had to wait because there was no time left.
+    @ivar began: When work was begun last.
     """
 
     def __init__(self, clock: IReactorTime, length: float) -> None:
@@ -61,7 +62,7 @@ class Turns:
         self._clock = clock
         self._length = length
         self._left = length
-        self._began = 0.0
+        self.began = 0.0
         self._ended = clock.seconds()
         self._depth = 0
         self._waiting: OrderedDict[Hashable, OrderedDict[Worker, None]] = OrderedDict()
@@ -89,7 +90,7 @@ class Turns:
             if self._left <= 0:
                 self.waits += 1
                 return False
-            self._began = now
+            self.began = now
         self._depth += 1
         return True
 
@@ -97,7 +98,7 @@ class Turns:
         """
         Whether the work that has begun has taken all the time that there is.
         """
-        return self._clock.seconds() - self._began >= self._left
+        return self._clock.seconds() - self.began >= self._left
 
     def end(self) -> None:
         """
@@ -106,7 +107,7 @@ class Turns:
         self._depth -= 1
         if not self._depth:
             self._ended = self._clock.seconds()
-            self._left -= self._ended - self._began
+            self._left -= self._ended - self.began
 
     def wait(self, worker: Worker) -> None:
         """

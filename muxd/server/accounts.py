@@ -225,14 +225,17 @@ class Accounts:
         account.orphans -= 1
         self._forget(account)
 
-    def hold(self, account: Account, size: int) -> bool:
+    def hold(self, account: Account, size: int) -> None:
         """
         So many bytes more are not done yet, or fewer.
-
-        @return: Whether that is too much, of this user or of all.
         """
         account.held += size
         self.held += size
+
+    def holdsTooMuch(self, account: Account) -> bool:
+        """
+        Whether too much is not done yet, of this user or of all.
+        """
         return account.held > self._limits.heldPerUser or self.held > self._limits.heldBytes
 
     def _forget(self, account: Account) -> None:

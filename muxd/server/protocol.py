@@ -155,12 +155,16 @@ class ControlProtocol(Protocol):
             self._learnName()
         self._input.add(data)
         if self.state in (State.COMMAND, State.LISTENING) and not self._isWaiting:
-            if self.state is State.COMMAND and self.account is not None:
-                self.account.silent(self, self.server.clock.seconds())
             self._process()
         else:
             self._input.hold()
-        if self._countHeld() and len(self._input):
+            self._countHeld()
+        if (
+            self._held
+            and self.account is not None
+            and self.server.accounts.holdsTooMuch(self.account)
+            and len(self._input)
+        ):
             self._dropHeld()
 
     def readConnectionLost(self) -> None:
@@ -345,16 +349,21 @@ class ControlProtocol(Protocol):
         if not turns.begin():
             self._wait()
             self._input.pause()
+            self._countHeld()
             return
         self._processing = True
+        if self.state is State.COMMAND and self.account is not None:
+            self.account.silent(self, turns.began)
         limits = self.server.limits
         requests, size = limits.requestsAtOnce, limits.requestBytesAtOnce
-        isLate = False
+        isFirst, isLate = True, False
         try:
             while self.state in (State.COMMAND, State.LISTENING) and not self._isHeld:
-                if not len(self._input):
-                    break
-                isLate = turns.isOver()
+                if not isFirst:
+                    if not len(self._input):
+                        break
+                    isLate = turns.isOver()
+                isFirst = False
                 if isLate or requests <= 0 or size <= 0:
                     self._wait()
                     break
@@ -596,15 +605,15 @@ class ControlProtocol(Protocol):
             if self.account is not None:
                 self.server.accounts.orphanDone(self.account)
 
-    def _countHeld(self) -> bool:
+    def _countHeld(self) -> None:
         """
         Count what the client has sent and what is not done yet.
-
-        @return: Whether its user's clients have sent too much of it.
         """
         held = len(self._input) + self._underWay
-        change, self._held = held - self._held, held
-        return self.account is not None and self.server.accounts.hold(self.account, change)
+        if held != self._held:
+            change, self._held = held - self._held, held
+            if self.account is not None:
+                self.server.accounts.hold(self.account, change)
 
     def _dropHeld(self) -> None:
         """
@@ -622,7 +631,7 @@ class ControlProtocol(Protocol):
         if state not in TRANSITIONS[self.state]:
             raise AssertionError(f"client {self.number}: {self.state.value} to {state.value}")
         if self.account is not None:
-            self.account.uses(self, self.state, state, self.server.clock.seconds())
+            self.account.uses(self, self.state, state, self.server.turns.began)
         self.state = state
 
     def _learnName(self) -> None:
