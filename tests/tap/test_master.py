@@ -5,6 +5,9 @@ Tests of L{muxd.tap.master}.
 
 from __future__ import annotations
 
+import sys
+from unittest.mock import patch
+
 from twisted.application.service import IService, Service
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import LogLevel, globalLogPublisher
@@ -101,6 +104,24 @@ class ProcessMasterTests(SynchronousTestCase):
         """
         self.service.privilegedStartService()
         self.assertEqual(self.steps, ["files", "memory", "listen"])
+
+    def test_alone(self) -> None:
+        """
+        Where the reactor is the process's, what was inherited is closed, the log is made
+        harmless, and timers go by a steady clock, before anything is opened.
+        """
+
+        def close() -> int:
+            self.steps.append("closed")
+            return 2
+
+        self.patch(master, "closeInherited", close)
+        self.patch(master, "keepPrintable", lambda publisher: self.steps.append("log"))
+        self.patch(master, "useSteadyTime", lambda reactor: self.steps.append("clock"))
+        with patch.dict(sys.modules, {"twisted.internet.reactor": self.service.reactor}):
+            self.service.privilegedStartService()
+        self.assertEqual(sorted(map(str, self.steps[:3])), ["clock", "closed", "log"])
+        self.assertEqual(self.steps[-1], "listen")
 
     def test_signals(self) -> None:
         """
