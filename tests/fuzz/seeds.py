@@ -18,7 +18,17 @@ from muxd.phone.lockdown.key import PUBLIC_KEY
 from muxd.wire.messages import Message, connectMessage, plistMessage
 from muxd.wire.mux import encodePacketV1, encodeVersion
 from tests.differential.kept import writings
-from tests.fuzz import clients, hosts, lockdown, messages, packets, phones, requests, sockets
+from tests.fuzz import (
+    clients,
+    hosts,
+    lockdown,
+    messages,
+    packets,
+    phones,
+    requests,
+    sockets,
+    status,
+)
 from tests.fuzz.apps import ACTIONS
 from tests.fuzz.bombs import binaryPlist, bombs
 from tests.fuzz.directory import PLANTS
@@ -432,6 +442,52 @@ def ofSockets() -> Iterator[tuple[str, bytes]]:
     yield "timeout", b"\0" + opened[:6] + step(world.time, 4) * 2
 
 
+def ofStatus() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.status}.
+    """
+    world = status.World
+
+    def step(function: Callable[..., None], *arguments: int, more: bytes = b"") -> bytes:
+        return bytes([status.STEPS.index(function), *arguments]) + more
+
+    def ask(path: bytes, *headers: int, method: int = 0, body: int = 0, times: int = 0) -> bytes:
+        where = status.PATHS.index(path)
+        return step(
+            world.request,
+            *(0, method, where, 0, 1),
+            *(len(headers), *headers, body, times),
+        )
+
+    begin = step(world.connect, 0)
+    for at, path in enumerate(status.PATHS):
+        yield f"ask{at}", begin + ask(path, 0) + step(world.time, 1)
+        yield f"head{at}", begin + ask(path, 0, method=2)
+    json = status.HEADERS.index(b"Content-Type: application/json")
+    for at in range(len(status.HEADERS)):
+        yield f"header{at}", begin + ask(b"/health", 0, at)
+        for body in (1, 4):
+            yield f"act{at}-{body}", begin + ask(b"/api/act", 0, json, at, method=1, body=body)
+    yield "pipelined", begin + ask(b"/api/status", 0, times=7) * 4
+    unread = step(world.connect, 1)
+    yield "unread", unread + ask(b"/api/status", 0, times=7) * 4 + step(world.time, 4) * 3
+    watch = begin + ask(b"/api/events", 0)
+    yield "events", watch + step(world.plug) + step(world.time, 1) * 3 + step(world.lose, 0)
+    slow = unread + ask(b"/api/events", 0) + step(world.time, 1) * 40
+    yield "behind", slow + step(world.allow, 0, 2) + step(world.time, 1)
+    yield "many", watch * 9
+    said = step(world.say, more=piece(b"hello"))
+    yield "log", said + begin + ask(b"/api/log?follow=1", 0) + said * 9 + step(world.time, 1)
+    slowly = step(world.raw, 0, more=piece(b"G")) + step(world.time, 2)
+    yield "slowly", begin + slowly * 9
+    long = step(world.raw, 0, more=piece(b"GET / HTTP/1.1\r\nX: " + b"y" * 9000))
+    yield "long", begin + long
+    yield (
+        "headers",
+        begin + step(world.raw, 0, more=piece(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 99)),
+    )
+
+
 SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "calls": ofCalls,
     "configuration": ofConfiguration,
@@ -440,6 +496,7 @@ SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "clients": ofClients,
     "phones": ofPhones,
     "sockets": ofSockets,
+    "status": ofStatus,
     "lockdown": ofLockdown,
     "hosts": ofHosts,
 }

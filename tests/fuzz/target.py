@@ -65,6 +65,7 @@ TARGETS = (
         longest=4096,
         about="descriptions of addresses and views, and configuration files",
     ),
+    Target(name="status", longest=4096, about="programs and pages, to the status socket"),
     Target(
         name="calls",
         longest=1024,

@@ -63,6 +63,12 @@ class CorpusTests(SynchronousTestCase):
         """
         self.replay("sockets")
 
+    def test_status(self) -> None:
+        """
+        Programs and pages at the status socket.
+        """
+        self.replay("status")
+
     def test_calls(self) -> None:
         """
         Rules that are wrong.
