@@ -25,7 +25,9 @@ TWINS = (
 
 CORE = (
     "muxd.device.window",
+    "muxd.device.ends",
     "muxd.device.framing",
+    "muxd.device.lending",
     "muxd.device.windowsharing",
     "muxd.device.acknowledging",
     "muxd.device.outbound",
@@ -34,7 +36,11 @@ CORE = (
     "muxd.device.ports",
     "muxd.device.opening",
     "muxd.device.muxer",
+    "muxd.net.eventloop",
+    "muxd.usb.asynchronous.link",
     "muxd.usb.asynchronous.pacing",
+    "muxd.usb.asynchronous.pollfds",
+    "muxd.usb.asynchronous.reads",
     "muxd.usb.asynchronous.writes",
     "muxd.net.loopreactor",
     "muxd.net.pump",

@@ -328,21 +328,10 @@ class ILendingLink(IPacketLink):
     it is sent from, and that shows what it has read where it has read it.
     """
 
-    def borrow(size: int) -> PacketMemory:
-        """
-        Memory for one packet of at most this many bytes.  It is to be given back, or
-        transmitted, before another one is borrowed.
-        """
-
-    def transmit(memory: PacketMemory, size: int) -> None:
-        """
-        Send the first C{size} bytes of borrowed memory, as C{send} does.
-        """
-
-    def giveBack(memory: PacketMemory) -> None:
-        """
-        It was not needed.
-        """
+    lender = Attribute(
+        "The L{muxd.device.lending.Lender} of that memory.  It sends nothing before C{start}"
+        " and after C{close}."
+    )
 
 
 PlacedPacket = tuple["PacketMemory", int, int]

@@ -32,7 +32,7 @@ class ChoiceTests(SynchronousTestCase):
         What a new process says that it runs, and all its modules that are compiled.
         """
         code = (
-            "import sys, muxd.service, muxd.usb.asynchronous.link, muxd.net.polling, muxd.build\n"
+            "import sys, muxd.service, muxd.relay, muxd.usb.asynchronous.link, muxd.build\n"
             "print(muxd.build.description())\n"
             "for name, one in sorted(sys.modules.items()):\n"
             "    if name.startswith('muxd.') and not one.__file__.endswith('.py'): print(name)\n"

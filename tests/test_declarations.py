@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -19,7 +20,7 @@ from tests import twins
 
 PACKAGE = Path(muxd.__file__).parent
 
-CLASS = re.compile(r"cdef class (\w+)")
+CLASS = re.compile(r"cdef class (\w+)(?:\((\w+)\))?")
 METHOD = re.compile(r"    cpdef (?:[\w ]+ )?(\w+)\((.*)\)")
 ATTRIBUTES = re.compile(r"    cdef (?:public |readonly )?(.+)")
 
@@ -31,11 +32,13 @@ class Declared:
     """
     What one compiled class is said to have.
 
+    @ivar base: What it is derived from; None if that is nothing in particular.
     @ivar attributes: Their names.
     @ivar methods: The names of their parameters, by the name of the method.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, base: str | None = None) -> None:
+        self.base = base
         self.attributes: set[str] = set()
         self.methods: dict[str, list[str]] = {}
 
@@ -48,7 +51,7 @@ def declared(text: str) -> dict[str, Declared]:
     current = Declared()
     for line in text.splitlines():
         if match := CLASS.match(line):
-            current = found[match[1]] = Declared()
+            current = found[match[1]] = Declared(match[2])
         elif match := METHOD.match(line):
             current.methods[match[1]] = [part.split()[-1] for part in match[2].split(",")]
         elif match := ATTRIBUTES.match(line):
@@ -77,11 +80,25 @@ def assigned(node: ast.ClassDef) -> dict[str, int]:
     return found
 
 
-def disagreements(name: str, source: str, declarations: str) -> list[str]:
+def inherited(owner: Declared, everything: Mapping[str, Declared]) -> set[str]:
+    """
+    The attributes that a class has from those that it is derived from.
+    """
+    found: set[str] = set()
+    while owner.base is not None and owner.base in everything:
+        owner = everything[owner.base]
+        found |= owner.attributes
+    return found
+
+
+def disagreements(
+    name: str, source: str, declarations: str, others: Mapping[str, Declared]
+) -> list[str]:
     """
     What one of a module's two files says and the other does not, and what to do.
 
     @param name: The path of both without its suffix, for the texts.
+    @param others: The classes of all modules, of which these may be subclasses.
     """
     found = []
     classes = {one.name: one for one in ast.parse(source).body if isinstance(one, ast.ClassDef)}
@@ -91,7 +108,7 @@ def disagreements(name: str, source: str, declarations: str) -> list[str]:
             continue
         node = classes[owner]
         used = assigned(node)
-        for one in sorted(set(used) - said.attributes):
+        for one in sorted(set(used) - said.attributes - inherited(said, others)):
             found.append(
                 f"{name}.py:{used[one]}: {owner}.{one} is assigned, and is not declared in"
                 f" {name}.pxd: add 'cdef public object {one}' to {owner} there"
@@ -121,11 +138,14 @@ class DeclarationTests(SynchronousTestCase):
         Attributes and methods are the same in both files of every module.
         """
         found = []
+        others: dict[str, Declared] = {}
+        for path in PACKAGE.rglob("*.pxd"):
+            others |= declared(path.read_text())
         for name in twins.CORE:
             path = PACKAGE.parent.joinpath(*name.split("."))
             source, declarations = (path.with_suffix(kind) for kind in (".py", ".pxd"))
             found += disagreements(
-                "/".join(name.split(".")), source.read_text(), declarations.read_text()
+                "/".join(name.split(".")), source.read_text(), declarations.read_text(), others
             )
         self.assertEqual(found, [], "\n".join(["", *found]))
 
@@ -170,14 +190,28 @@ class DisagreementTests(SynchronousTestCase):
         """
         Two files that agree.
         """
-        self.assertEqual(disagreements("one", self.SOURCE, self.DECLARATIONS), [])
+        self.assertEqual(disagreements("one", self.SOURCE, self.DECLARATIONS, {}), [])
+
+    def test_inherited(self) -> None:
+        """
+        An attribute may be declared where a class has it from, in another module too.
+        """
+        declarations = self.DECLARATIONS.replace("One:", "One(Base):").replace(
+            "size, other", "size"
+        )
+        (text,) = disagreements("one", self.SOURCE, declarations, {})
+        self.assertIn("One.other is assigned, and is not declared", text)
+        others = declared(
+            "cdef class Base(First):\n    cdef int any\ncdef class First:\n    cdef int other, any"
+        )
+        self.assertEqual(disagreements("one", self.SOURCE, declarations, others), [])
 
     def test_undeclared(self) -> None:
         """
         An attribute that only the source has, and where it has it.
         """
         source = self.SOURCE.replace("return self.size", "self.size = self.late = 1")
-        (text,) = disagreements("one", source, self.DECLARATIONS)
+        (text,) = disagreements("one", source, self.DECLARATIONS, {})
         self.assertIn("one.py:7: One.late is assigned, and is not declared in one.pxd", text)
 
     def test_unassigned(self) -> None:
@@ -185,7 +219,7 @@ class DisagreementTests(SynchronousTestCase):
         An attribute that only the declarations have.
         """
         declarations = self.DECLARATIONS.replace("size, other", "size, other, gone")
-        (text,) = disagreements("one", self.SOURCE, declarations)
+        (text,) = disagreements("one", self.SOURCE, declarations, {})
         self.assertIn("one.pxd: One.gone is declared, and never assigned in one.py", text)
 
     def test_method(self) -> None:
@@ -196,7 +230,7 @@ class DisagreementTests(SynchronousTestCase):
             self.DECLARATIONS.replace("room(self, long long most)", "room(self)"),
             self.DECLARATIONS.replace("room", "space"),
         ):
-            (text,) = disagreements("one", self.SOURCE, declarations)
+            (text,) = disagreements("one", self.SOURCE, declarations, {})
             self.assertIn("say the same in both", text)
 
     def test_class(self) -> None:
@@ -204,5 +238,5 @@ class DisagreementTests(SynchronousTestCase):
         A class that is not there.
         """
         declarations = self.DECLARATIONS.replace("One", "Two")
-        (text,) = disagreements("one", self.SOURCE, declarations)
+        (text,) = disagreements("one", self.SOURCE, declarations, {})
         self.assertIn("there is no class Two in one.py", text)

@@ -23,7 +23,9 @@ EVERYTHING = (*MODULES, TRANSFERS)
 
 CORE = (
     "muxd.device.acknowledging",
+    "muxd.device.ends",
     "muxd.device.framing",
+    "muxd.device.lending",
     "muxd.device.muxer",
     "muxd.device.opening",
     "muxd.device.outbound",
@@ -32,11 +34,15 @@ CORE = (
     "muxd.device.socketend",
     "muxd.device.window",
     "muxd.device.windowsharing",
+    "muxd.net.eventloop",
     "muxd.net.loopreactor",
     "muxd.net.pump",
     "muxd.server.accounts",
     "muxd.server.fastlane",
+    "muxd.usb.asynchronous.link",
     "muxd.usb.asynchronous.pacing",
+    "muxd.usb.asynchronous.pollfds",
+    "muxd.usb.asynchronous.reads",
     "muxd.usb.asynchronous.writes",
 )
 """What is compiled from the one source that there is."""

@@ -22,28 +22,44 @@ neither late nor never: it does not wait for the daemon to be idle.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from muxd.device.outbound import Outbound, Sender
-from muxd.device.windowsharing import Sharer, WindowSharing
+from muxd.device.windowsharing import WindowSharing
 
 
-class Debtor(Sender, Sharer, Protocol):
+class Debtor(Sender):
     """
-    What is needed of a session here.
+    A session, to what acknowledges for it.
 
     @ivar bytesReceived: Payload that came so far.
+    @ivar touched: Whether this batch of packets brought bytes for it, and it has
+        not ended.
     """
 
+    __slots__ = ("bytesReceived", "touched")
+
     bytesReceived: int
+    touched: bool
+
+    def owed(self) -> int:
+        """
+        How many bytes that were taken may be acknowledged.
+        """
+        raise NotImplementedError
 
     @property
     def reserved(self) -> int:
         """
-        How many delivered bytes are not to be acknowledged yet.
+        How many bytes that were taken are not to be acknowledged yet.
         """
+        raise NotImplementedError
+
+    def reserve(self, size: int) -> None:
+        """
+        Leave this many bytes that were taken unacknowledged from now on.
+        """
+        raise NotImplementedError
 
 
 class DelayedAcknowledgements:

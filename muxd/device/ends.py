@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.device.test_session -*-
+# -*- test-case-name: tests.device.test_session,tests.device.test_ends -*-
 """
 What a session asks of its end on our side.
 
@@ -10,20 +10,24 @@ number, and a session knows neither protocols nor sockets.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from twisted.python.failure import Failure
 
 from muxd.net.packetmemory import PacketMemory
 
 
-class SessionEnd(Protocol):
+class SessionEnd:
     """
     Where a session's bytes come from, and where they go.
 
     It says how many bytes it has with C{Session.available}, and that there are some with
     C{Session.offer}.
+
+    All ends are subclasses, so that compiled code calls them without asking Python what
+    they have.  This one itself is the end of a session that is over: it has nothing, takes
+    nothing, and has been told everything.
     """
+
+    __slots__ = ()
 
     def fill(self, memory: PacketMemory, start: int, most: int) -> int:
         """
@@ -31,6 +35,7 @@ class SessionEnd(Protocol):
 
         @return: How many; 0 if there were none after all.
         """
+        return 0
 
     def ranDry(self) -> None:
         """
@@ -41,6 +46,7 @@ class SessionEnd(Protocol):
         """
         How many bytes it has, where more may have been said to be available.
         """
+        return 0
 
     def sent(self) -> None:
         """
@@ -51,6 +57,7 @@ class SessionEnd(Protocol):
         """
         Whether there is nothing left to be sent, nor will be.
         """
+        return True
 
     def forgetUnsent(self) -> None:
         """
@@ -76,6 +83,7 @@ class SessionEnd(Protocol):
         Whether some of what is held has been taken since this was asked before, in so far
         as C{Session.taken} was not called for it.
         """
+        return False
 
     def writeFinished(self, later: bool) -> None:
         """
@@ -94,72 +102,8 @@ class SessionEnd(Protocol):
         """
 
 
-class NoEnd:
-    """
-    The end of a session that is over.  The real one is let go of, as it has the session
-    too: neither would leave memory before Python looks for such circles.
-    """
-
-    __slots__ = ()
-
-    def fill(self, memory: PacketMemory, start: int, most: int) -> int:
-        """
-        There is nothing.
-        """
-        return 0
-
-    def ranDry(self) -> None:
-        """
-        Part of the interface.
-        """
-
-    def waiting(self) -> int:
-        """
-        There is nothing.
-        """
-        return 0
-
-    def sent(self) -> None:
-        """
-        Part of the interface.
-        """
-
-    def isFinished(self) -> bool:
-        """
-        It is.
-        """
-        return True
-
-    def forgetUnsent(self) -> None:
-        """
-        Part of the interface.
-        """
-
-    def deliver(self, memory: PacketMemory, start: int, size: int) -> None:
-        """
-        Nothing comes for a session that is over.
-        """
-
-    def forgetHeld(self) -> None:
-        """
-        Part of the interface.
-        """
-
-    def isTaking(self) -> bool:
-        """
-        It takes nothing.
-        """
-        return False
-
-    def writeFinished(self, later: bool) -> None:
-        """
-        Part of the interface.
-        """
-
-    def lost(self, reason: Failure, later: bool) -> None:
-        """
-        It has been told.
-        """
-
-
-NO_END: SessionEnd = NoEnd()
+NO_END = SessionEnd()
+"""
+The end of every session that is over.  The real one is let go of, as it has the session
+too: neither would leave memory before Python looks for such circles.
+"""

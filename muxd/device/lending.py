@@ -1,39 +1,82 @@
 # -*- test-case-name: tests.device.test_lending -*-
 """
-Any link as one that lends memory.
+Memory that packets are sent from, lent by links.
 """
 
 from __future__ import annotations
-
-from typing import cast
 
 from muxd.interfaces import ILendingLink, IPacketLink
 from muxd.net.packetmemory import PacketMemory
 from muxd.wire.mux import DEVICE_MRU
 
 
-def lender(link: IPacketLink) -> ILendingLink:
-    """
-    The link itself if it lends memory, and otherwise one that does it for it.
-    """
-    if ILendingLink.providedBy(link):
-        return link
-    return cast("ILendingLink", Lender(link))
-
-
 class Lender:
     """
-    Lends the same memory again and again, and sends a copy of what is put there.
+    Lends memory for one packet at a time, and sends the packet.
+
+    All lenders are subclasses, so that compiled code calls them without asking Python what
+    they have.
     """
+
+    __slots__ = ()
+
+    def payload(self) -> int:
+        """
+        What the largest segment should carry at present, in bytes.
+        """
+        raise NotImplementedError
+
+    def hasRoom(self, size: int) -> bool:
+        """
+        Whether a packet of this many bytes should be sent now: as
+        L{IPacketLink.hasRoom}.
+        """
+        raise NotImplementedError
+
+    def borrow(self, size: int) -> PacketMemory:
+        """
+        Lend memory for one packet of at most this many bytes.  It is to be given back, or
+        transmitted, before more is borrowed.
+        """
+        raise NotImplementedError
+
+    def transmit(self, memory: PacketMemory, size: int) -> None:
+        """
+        Send the first C{size} bytes of borrowed memory, as L{IPacketLink.send} does.
+        """
+        raise NotImplementedError
+
+    def giveBack(self, memory: PacketMemory) -> None:
+        """
+        Take back what was not needed.
+        """
+        raise NotImplementedError
+
+
+def lender(link: IPacketLink) -> Lender:
+    """
+    The link's own, and otherwise one that lends in its place.
+    """
+    if ILendingLink.providedBy(link):
+        own: Lender = link.lender
+        return own
+    return CopyingLender(link)
+
+
+class CopyingLender(Lender):
+    """
+    Lends the same memory again and again, and has a link send a copy of what is put there.
+    """
+
+    __slots__ = ("_link", "_memory")
 
     def __init__(self, link: IPacketLink) -> None:
         self._link = link
         self._memory = PacketMemory(DEVICE_MRU)
 
-    @property
-    def bulkPayload(self) -> int:
+    def payload(self) -> int:
         """
-        The link's.
+        As large as the link says.
         """
         return self._link.bulkPayload
 

@@ -24,7 +24,7 @@ from twisted.internet.interfaces import IDelayedCall, IProtocol, IProtocolFactor
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
-from muxd.device.acknowledging import DelayedAcknowledgements
+from muxd.device.acknowledging import Debtor, DelayedAcknowledgements
 from muxd.device.counters import Breach, MuxerCounters
 from muxd.device.errors import HandshakeTimeout, NoFreePort, UnsupportedVersion
 from muxd.device.framing import COUNTER, Framing
@@ -32,7 +32,7 @@ from muxd.device.lending import lender
 from muxd.device.observing import SegmentObserver
 from muxd.device.opening import PendingSession, SessionRequest
 from muxd.device.outbound import Outbound
-from muxd.device.owner import Addressee, Receiver
+from muxd.device.owner import Addressee
 from muxd.device.phonelog import PhoneLog
 from muxd.device.ports import SourcePorts
 from muxd.device.session import Session
@@ -73,6 +73,13 @@ class MuxerState(Enum):
     ENDED = "ended"
 
 
+# A member of an enumeration is slow to look up, and these are asked for with each packet.
+IDLE = MuxerState.IDLE
+NEGOTIATING = MuxerState.NEGOTIATING
+ACTIVE = MuxerState.ACTIVE
+ENDED = MuxerState.ENDED
+
+
 class Muxer:
     """
     One phone's sessions on one link.
@@ -95,7 +102,7 @@ class Muxer:
         self.clock = clock
         self.label = label
         self.limits = limits
-        self.state = MuxerState.IDLE
+        self.state = IDLE
         self.version = 0
         self.counters = MuxerCounters()
         self.times = SessionTimes()
@@ -105,7 +112,7 @@ class Muxer:
         self._framing = Framing(OUR_MAJOR)
         self._ports = SourcePorts(clock, limits.portReuseDelay)
         self._sessions: dict[int, Addressee] = {}
-        self._touched: list[Receiver] = []
+        self._touched: list[Debtor] = []
         self._ready: Deferred[None] | None = None
         self._handshakeTimer: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
@@ -124,7 +131,7 @@ class Muxer:
         """
         self._link = link
         self._ready = ready = Deferred[None]()
-        self.state = MuxerState.NEGOTIATING
+        self.state = NEGOTIATING
         self._handshakeTimer = self.clock.callLater(
             self.limits.handshakeTimeout, self._handshakeTimedOut
         )
@@ -163,10 +170,10 @@ class Muxer:
         self._end(Failure(HandshakeTimeout(text)), reset=False)
 
     def _end(self, reason: Failure, *, reset: bool) -> None:
-        if self.state is MuxerState.ENDED:
+        if self.state is ENDED:
             return
         # First of all, as the application is called below and may call us.
-        self.state = MuxerState.ENDED
+        self.state = ENDED
         self._lost = reason
         lost = Failure(ConnectionLost(f"{self.label}: {reason.getErrorMessage()}"))
         for key, session in list(self._sessions.items()):
@@ -232,7 +239,7 @@ class Muxer:
         """
         A source port for one more session, or why there is none.
         """
-        if self.state is not MuxerState.ACTIVE:
+        if self.state is not ACTIVE:
             text = "has not answered yet" if self._lost is None else "is not there any more"
             return ConnectionLost(f"{self.label} {text}")
         most = self.limits.sessionsPerPhone
@@ -275,7 +282,7 @@ class Muxer:
                 self.delayed.forget(session)
                 self.outbound.forget(session)
 
-    def touch(self, session: Receiver, size: int) -> None:
+    def touch(self, session: Debtor, size: int) -> None:
         """
         A segment brought bytes: see to their acknowledgement after the batch.
         """
@@ -335,13 +342,19 @@ class Muxer:
         if self.observer is not None:
             header = TCP_HEADER.size
             self.observer.segmentReceived(memory, start - header, header + size)
-        session = self._sessions.get(memory.sourcePort << 16 | memory.destinationPort)
-        if session is None:
-            self._stray(memory.sourcePort, memory.destinationPort, memory.seq, memory.flags)
-        else:
+        found = self._sessions.get(memory.sourcePort << 16 | memory.destinationPort)
+        if isinstance(found, Session):
+            # Nearly always; compiled, this calls no Python.
+            session = found
             session.segmentReceived(
                 memory.seq, memory.ack, memory.flags, memory.window, memory, start, size
             )
+        elif found is not None:
+            found.segmentReceived(
+                memory.seq, memory.ack, memory.flags, memory.window, memory, start, size
+            )
+        else:
+            self._stray(memory.sourcePort, memory.destinationPort, memory.seq, memory.flags)
 
     def _batchEnded(self) -> None:
         """
@@ -350,25 +363,25 @@ class Muxer:
         touched = self._touched
         if touched:
             self._touched = []
-            owes = self.delayed.owes
+            delayed = self.delayed
             for one in touched:
                 # An ended session is forgotten already.
                 if one.touched:
                     one.touched = False
-                    owes(one, one.owed())
+                    delayed.owes(one, one.owed())
 
     def roomAvailable(self) -> None:
         """
         Send what was waiting for the link.
         """
-        if self.state is MuxerState.ACTIVE:
+        if self.state is ACTIVE:
             self.outbound.flush()
 
     def _unusualPacketReceived(self, memory: PacketMemory, start: int, size: int) -> None:
         """
         Any packet but a well-formed v2 segment.
         """
-        if self.state is MuxerState.ENDED:
+        if self.state is ENDED:
             return
         if size < V1_HEADER.size:
             self.phoneLog.add(Breach.MALFORMED, f"expected a header of 8 bytes, got {size}")
@@ -396,7 +409,7 @@ class Muxer:
             self.phoneLog.add(Breach.MALFORMED, f"expected CONTROL or TCP, got protocol {protocol}")
 
     def _versionReceived(self, body: Buffer) -> None:
-        if self.state is not MuxerState.NEGOTIATING:
+        if self.state is not NEGOTIATING:
             self.phoneLog.add(Breach.MALFORMED, "expected no VERSION after the first one")
             return
         if len(body) < VERSION_BODY.size:
@@ -433,7 +446,7 @@ class Muxer:
         )
         if self._handshakeTimer is not None:
             self._handshakeTimer.cancel()
-        self.state = MuxerState.ACTIVE
+        self.state = ACTIVE
         setup = self._framing.setup()
         if setup is not None:
             # The link may be lost with this, and we have ended when it returns.
@@ -452,7 +465,7 @@ class Muxer:
         @param header: How many bytes of the packet are that of the mux protocol.
         @param size: How many follow.
         """
-        if self.state is not MuxerState.ACTIVE:
+        if self.state is not ACTIVE:
             self.phoneLog.add(Breach.MALFORMED, "expected VERSION, got a segment")
             return
         if size < TCP_HEADER.size:
@@ -474,7 +487,7 @@ class Muxer:
         is answered by an anonymous RST, but a RST never is (protocol 3.4).
         """
         self.counters.strays += 1
-        if flags & RST or self.state is not MuxerState.ACTIVE:
+        if flags & RST or self.state is not ACTIVE:
             return
         if not self.outbound.answerStray(destination, source, seq):
             self.counters.straysUnanswered += 1

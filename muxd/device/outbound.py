@@ -40,17 +40,15 @@ order on the bus.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from muxd.device.counters import MuxerCounters
+from muxd.device.ends import SessionEnd
 from muxd.device.framing import Framing
+from muxd.device.lending import Lender
 from muxd.device.observing import SegmentObserver
-from muxd.interfaces import ILendingLink
 from muxd.net.packetmemory import PacketMemory
 from muxd.wire.mux import TCP_HEADER, Flags
-
-if TYPE_CHECKING:
-    from muxd.device.ends import SessionEnd
 
 ACK = int(Flags.ACK)
 RST = int(Flags.RST)
@@ -65,50 +63,63 @@ class Ported(Protocol):
     port: int
 
 
-class Sender(Ported, Protocol):
+class Sender:
     """
-    What is needed of a session here.
+    A session, to what sends for it.  All are subclasses, so that compiled code calls them
+    without asking Python what they have.
 
+    @ivar sourcePort: Our port, which tells this session from the phone's others.
+    @ivar port: The phone's port.
     @ivar waiting: Whether it is among those that wait for their turn.
-    @ivar end: Has its bytes.
+    @ivar end: Where its bytes come from and go to.
     """
 
+    __slots__ = ("end", "port", "sourcePort", "waiting")
+
+    sourcePort: int
+    port: int
     waiting: bool
     end: SessionEnd
 
     def sendable(self, most: int) -> int:
         """
-        The size of the segment it would send now; 0 for none.
+        The size of the segment that could be sent now; 0 for none.
 
-        @param most: Its largest payload.
+        @param most: The largest payload that the link wants.
         """
+        raise NotImplementedError
 
     def isQuiet(self) -> bool:
         """
-        Whether nothing of it is in flight.
+        Whether everything that was sent has been acknowledged.
         """
+        raise NotImplementedError
 
     def advance(self, size: int) -> tuple[int, int]:
         """
-        That segment is sent.
+        A segment of this many bytes is being sent.
 
         @return: Its sequence number and acknowledgement.
         """
+        raise NotImplementedError
 
     def isSmall(self, limit: int) -> bool:
         """
-        Whether all that its end has are at most this many bytes.
+        Whether all that its end has for the phone are at most this many bytes.
         """
+        raise NotImplementedError
 
     def ranDry(self) -> None:
         """
-        Its end had nothing after all.
+        Its end had nothing to send after all.
         """
+        raise NotImplementedError
 
     def acknowledgement(self) -> tuple[int, int] | None:
         """
-        Sequence number and acknowledgement, if one is owed.
+        The numbers of an acknowledgement, if one is owed and may be given.
         """
+        raise NotImplementedError
 
 
 class Outbound:
@@ -120,7 +131,7 @@ class Outbound:
 
     def __init__(
         self,
-        link: ILendingLink,
+        lender: Lender,
         framing: Framing,
         counters: MuxerCounters,
         *,
@@ -133,7 +144,7 @@ class Outbound:
         @param smallWrite: The largest payload that may overtake others.
         @param controlQueue: How many answers to strays may wait.
         """
-        self._link = link
+        self._lender = lender
         self._framing = framing
         self._counters = counters
         self._window = window
@@ -160,7 +171,7 @@ class Outbound:
         Send a segment without payload, ahead of all data.
         """
         segment = (source, destination, seq, ack, flags, window)
-        if self._control or not self._link.hasRoom(self._framing.overhead):
+        if self._control or not self._lender.hasRoom(self._framing.overhead):
             self._control.append(segment)
         else:
             self._transmit(segment)
@@ -176,7 +187,7 @@ class Outbound:
             if len(strays) >= self._controlQueue:
                 return False
             waits = strays or self._control or self._owing or self._ready
-            if not waits and self._link.hasRoom(self._framing.overhead):
+            if not waits and self._lender.hasRoom(self._framing.overhead):
                 self._transmit((source, destination, 0, ack, RST, 0))
                 return True
         strays[source, destination] = ack
@@ -195,7 +206,7 @@ class Outbound:
         """
         Send what the session owes, now or as soon as the link has room.
         """
-        if not self._control and self._link.hasRoom(self._framing.overhead):
+        if not self._control and self._lender.hasRoom(self._framing.overhead):
             self._acknowledge(session)
         else:
             self._owing[session] = None
@@ -206,13 +217,12 @@ class Outbound:
         """
         if session.waiting:
             return
-        link = self._link
-        most = link.bulkPayload
+        lender = self._lender
+        most = lender.payload()
         size = session.sendable(most)
         if not size:
             return
         session.waiting = True
-        hasRoom = link.hasRoom
         overhead = self._framing.overhead
         isDry = False
         if self._control:
@@ -220,7 +230,7 @@ class Outbound:
             pass
         else:
             if not self._ready:
-                while size and hasRoom(overhead + size):
+                while size and lender.hasRoom(overhead + size):
                     if not self._send(session, size):
                         isDry = True
                         break
@@ -242,7 +252,7 @@ class Outbound:
         small = self._smallWrite
         return (
             (not self._ready or session.isQuiet())
-            and self._link.hasRoom(self._framing.overhead + min(size, small))
+            and self._lender.hasRoom(self._framing.overhead + min(size, small))
             and (size <= small or session.isSmall(small))
         )
 
@@ -269,26 +279,26 @@ class Outbound:
         """
         The link has room: send what waits, in the order of the prose above.
         """
-        hasRoom = self._link.hasRoom
+        lender = self._lender
         overhead = self._framing.overhead
         control = self._control
-        while control and hasRoom(overhead):
+        while control and lender.hasRoom(overhead):
             self._transmit(control.popleft())
         if control:
             return
         owing = self._owing
-        while owing and hasRoom(overhead):
+        while owing and lender.hasRoom(overhead):
             self._acknowledge(owing.popitem(last=False)[0])
         ready = self._ready
         strays = self._strays
-        most = self._link.bulkPayload
+        most = lender.payload()
         while ready:
             session = ready[0]
             size = session.sendable(most)
             isDry = False
             if size:
-                if not hasRoom(overhead + size):
-                    if strays and hasRoom(overhead):
+                if not lender.hasRoom(overhead + size):
+                    if strays and lender.hasRoom(overhead):
                         self._answerStray()
                     return
                 ready.popleft()
@@ -301,7 +311,7 @@ class Outbound:
             session.waiting = False
             if isDry:
                 session.ranDry()
-        while strays and hasRoom(overhead):
+        while strays and lender.hasRoom(overhead):
             self._answerStray()
 
     def sendControl(self) -> None:
@@ -313,14 +323,14 @@ class Outbound:
             self._transmit(self._control.popleft())
 
     def _transmit(self, segment: tuple[int, int, int, int, int, int]) -> None:
-        framing, link = self._framing, self._link
+        framing, lender = self._framing, self._lender
         source, destination, seq, ack, flags, window = segment
-        memory = link.borrow(framing.overhead)
+        memory = lender.borrow(framing.overhead)
         size = framing.write(memory, 0, source, destination, seq, ack, flags, window)
         self._counters.packetsSent += 1
         if self.observer is not None:
             self._observed(self.observer, memory, size)
-        link.transmit(memory, size)
+        lender.transmit(memory, size)
 
     def _observed(self, observer: SegmentObserver, memory: PacketMemory, length: int) -> None:
         """
@@ -346,13 +356,13 @@ class Outbound:
 
         @return: The size of its payload; 0 if the session had none.
         """
-        framing, link = self._framing, self._link
+        framing, lender = self._framing, self._lender
         overhead = framing.overhead
-        memory = link.borrow(overhead + most)
+        memory = lender.borrow(overhead + most)
         end = session.end
         size = end.fill(memory, overhead, most)
         if size <= 0:
-            link.giveBack(memory)
+            lender.giveBack(memory)
             return 0
         seq, ack = session.advance(size)
         length = framing.write(
@@ -363,6 +373,6 @@ class Outbound:
         counters.bytesSent += size
         if self.observer is not None:
             self._observed(self.observer, memory, length)
-        link.transmit(memory, length)
+        lender.transmit(memory, length)
         end.sent()
         return size

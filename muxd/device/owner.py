@@ -56,22 +56,6 @@ class Addressee(Ported, Protocol):
         """
 
 
-class Receiver(Addressee, Debtor, Protocol):
-    """
-    A session that receives.
-
-    @ivar touched: Whether this batch of packets brought bytes for it, and it has
-        not ended.
-    """
-
-    touched: bool
-
-    def owed(self) -> int:
-        """
-        How many bytes that were taken may be acknowledged.
-        """
-
-
 class SessionOwner(Protocol):
     """
     What a session belongs to.
@@ -105,7 +89,7 @@ class SessionOwner(Protocol):
         Its ports are free, after a rest; packets for it are strays.
         """
 
-    def touch(self, session: Receiver, size: int) -> None:
+    def touch(self, session: Debtor, size: int) -> None:
         """
         A segment brought bytes: see to their acknowledgement after the batch.
         """

@@ -22,6 +22,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from muxd.device.acknowledging import Debtor
 from muxd.device.counters import Breach
 from muxd.device.ends import NO_END
 from muxd.device.errors import ProtocolViolation
@@ -40,18 +41,21 @@ from muxd.net.packetmemory import PacketMemory
 from muxd.wire.mux import Flags, phoneText
 
 if TYPE_CHECKING:
-    from muxd.device.ends import SessionEnd
     from muxd.device.owner import SessionOwner
 
 ACK = int(Flags.ACK)
 RST = int(Flags.RST)
 
-_log = Logger()
+# In compiled code it cannot see where it is.
+_log = Logger(__name__)
 
 
-class Session:
+class Session(Debtor):
     """
+    One connection.
+
     @ivar owner: What it belongs to.
+    @ivar outbound: The same of its owner, which never changes.
     @ivar sourcePort: Our port, which tells this session from the phone's others.
     @ivar port: The phone's port.
     @ivar send: What we may send.
@@ -75,24 +79,17 @@ class Session:
         "_reason",
         "_timer",
         "available",
-        "bytesReceived",
         "bytesSent",
-        "end",
         "isWithheld",
+        "outbound",
         "owner",
-        "port",
         "receive",
         "send",
         "since",
-        "sourcePort",
         "stalledSince",
         "stalls",
         "state",
-        "touched",
-        "waiting",
     )
-
-    end: SessionEnd
 
     def __init__(
         self,
@@ -103,6 +100,7 @@ class Session:
         receive: ReceiveWindow,
     ) -> None:
         self.owner = owner
+        self.outbound = owner.outbound
         self.sourcePort = sourcePort
         self.port = port
         self.send = send
@@ -126,7 +124,7 @@ class Session:
         """
         The end has bytes for the phone: see whether they can be sent.
         """
-        self.owner.outbound.ready(self)
+        self.outbound.ready(self)
 
     def sendable(self, most: int) -> int:
         """
@@ -285,7 +283,7 @@ class Session:
             else:
                 self.end.deliver(memory, start, size)
         if self.available:
-            owner.outbound.ready(self)
+            self.outbound.ready(self)
         elif self.state is not ESTABLISHED:
             self.checkFlushed()
 
@@ -484,7 +482,7 @@ class Session:
             self._timer = self.owner.clock.callLater(delay, expired)
 
     def _reset(self) -> None:
-        self.owner.outbound.segment(self, RST, self.send.next, self.receive.delivered)
+        self.outbound.segment(self, RST, self.send.next, self.receive.delivered)
 
     def _finish(self, reason: Failure, *, reset: bool, later: bool = False) -> None:
         """

@@ -26,6 +26,7 @@ from typing import Protocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from muxd.device.ends import SessionEnd
 from muxd.device.opening import PendingSession
 from muxd.device.session import Session
 from muxd.device.states import CLOSED, DRAINING, ESTABLISHED
@@ -85,7 +86,7 @@ class SocketOwner(Protocol):
         """
 
 
-class SocketEnd:
+class SocketEnd(SessionEnd):
     """
     A client's socket and its session, from the request for one to the end.
 

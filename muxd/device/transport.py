@@ -28,6 +28,7 @@ from zope.interface import implementer
 
 from muxd.device.address import DeviceAddress, HostAddress
 from muxd.device.chunks import SMALL, ChunkQueue, joined
+from muxd.device.ends import SessionEnd
 from muxd.device.producing import ProducerGate
 from muxd.device.session import Session
 from muxd.device.states import (
@@ -55,7 +56,7 @@ def stopFactory(factory: IProtocolFactory) -> None:
 
 
 @implementer(ITransport, IConsumer, IPushProducer, ILoggingContext)
-class SessionTransport:
+class SessionTransport(SessionEnd):
     """
     A session, to the protocol that uses it.
 

@@ -31,7 +31,7 @@ from weakref import WeakKeyDictionary
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from muxd.net.polling import Poller
 
@@ -140,7 +140,6 @@ class _Reactor:
         """
 
 
-@implementer(IReadDescriptor)
 class EventLoop:
     """
     Descriptors and their owners.
@@ -343,6 +342,9 @@ class EventLoop:
         """
         return "muxd"
 
+
+# A compiled class takes no decorator.
+classImplements(EventLoop, IReadDescriptor)
 
 _loops: WeakKeyDictionary[Any, EventLoop] = WeakKeyDictionary()
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from twisted.python.failure import Failure
 
+from muxd.device.ends import SessionEnd
 from muxd.device.session import Session
 from muxd.net.packetmemory import PacketMemory
 
 
-class RecordingEnd:
+class RecordingEnd(SessionEnd):
     """
     Says what the test wants to be said, and takes what the test lets it take.
 

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from muxd.device.lending import lender
+from muxd.device.lending import Lender, lender
 from muxd.interfaces import ILendingLink
 from muxd.net.packetmemory import PacketMemory
 from tests.device.links import RecordingLink
@@ -20,22 +20,9 @@ class LendingLink(RecordingLink):
     One that lends memory by itself.
     """
 
-    def borrow(self, size: int) -> PacketMemory:
-        """
-        New memory.
-        """
-        return PacketMemory(size)
-
-    def transmit(self, memory: PacketMemory, size: int) -> None:
-        """
-        Keep the packet.
-        """
-        self.sent.append(memory.read(0, size))
-
-    def giveBack(self, memory: PacketMemory) -> None:
-        """
-        Forget it.
-        """
+    def __init__(self) -> None:
+        super().__init__()
+        self.lender = Lender()
 
     def close(self) -> Deferred[None]:
         """
@@ -51,10 +38,24 @@ class LenderTests(SynchronousTestCase):
 
     def test_itself(self) -> None:
         """
-        A link that lends memory is used as it is.
+        Memory is lent by the link's own lender, if it has one.
         """
         link = LendingLink()
-        self.assertIs(lender(link), link)
+        self.assertIs(lender(link), link.lender)
+
+    def test_abstract(self) -> None:
+        """
+        A lender that does not say how it does something cannot do it.
+        """
+        memory, one = PacketMemory(1), Lender()
+        for call in (
+            one.payload,
+            lambda: one.hasRoom(1),
+            lambda: one.borrow(1),
+            lambda: one.transmit(memory, 1),
+            lambda: one.giveBack(memory),
+        ):
+            self.assertRaises(NotImplementedError, call)
 
     def test_another(self) -> None:
         """
@@ -78,4 +79,4 @@ class LenderTests(SynchronousTestCase):
         lending = lender(link)
         link.room = 0
         link.bulkPayload = 99
-        self.assertEqual((lending.hasRoom(1), lending.bulkPayload), (False, 99))
+        self.assertEqual((lending.hasRoom(1), lending.payload()), (False, 99))

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import Thread
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
@@ -41,8 +41,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFDSet
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from usb.core import USBError
-from zope.interface import implementer
+from zope.interface import classImplements
 
+from muxd.device.lending import Lender
 from muxd.interfaces import (
     Buffer,
     ILendingLink,
@@ -52,7 +53,6 @@ from muxd.interfaces import (
 )
 from muxd.limits import LIMITS, Limits
 from muxd.net.eventloop import loopOf
-from muxd.net.packetmemory import PacketMemory
 from muxd.usb.asynchronous.context import TransferContext, TransferStatus, Unwatchable
 from muxd.usb.asynchronous.pacing import BusPace
 from muxd.usb.asynchronous.pollfds import LibusbDescriptors
@@ -65,9 +65,18 @@ from muxd.usb.identification import HIGH_SPEED
 from muxd.usb.opening import OpenedPhone
 
 COMPLETED = int(TransferStatus.COMPLETED)
+CANCELLED = int(TransferStatus.CANCELLED)
+STALL = int(TransferStatus.STALL)
+
+# Python looks a member of an enumeration up in a quarter of a microsecond, and these are
+# asked for several times with each packet.
+IDLE = LinkState.IDLE
+RUNNING = LinkState.RUNNING
+LOST = LinkState.LOST
+CLOSING = LinkState.CLOSING
+CLOSED = LinkState.CLOSED
 
 
-@implementer(IUSBLink, ILendingLink)
 class AsynchronousLink:
     """
     A link to one phone.
@@ -92,7 +101,7 @@ class AsynchronousLink:
         """
         self.maxPacketSize = phone.interface.maxPacketSize
         self.isFast = phone.identity.speed > HIGH_SPEED
-        self.state = LinkState.IDLE
+        self.state = IDLE
         self._reactor = reactor
         self._phone = phone
         self._limits = limits
@@ -141,11 +150,7 @@ class AsynchronousLink:
             noMemory=self._noMemoryToRead,
             failed=self._fail,
         )
-        self.hasRoom = self._writes.hasRoom
-        self.borrow = self._writes.borrow
-        # What is given back was borrowed here.
-        self.giveBack = cast("Callable[[PacketMemory], None]", self._writes.giveBack)
-        self.transmit: Callable[[PacketMemory, int], None] = self._drop
+        self.lender: Lender = self._writes
 
     # IPacketLink
 
@@ -154,16 +159,22 @@ class AsynchronousLink:
         """
         As large as goes with the speed that was measured.
         """
-        return self._pace.payload
+        return self._writes.payload()
+
+    def hasRoom(self, size: int) -> bool:
+        """
+        Whether few enough packets are on their way.
+        """
+        return self._writes.hasRoom(size)
 
     def start(self, receiver: IPacketReceiver) -> None:
         """
         Watch libusb's descriptors and begin to read.
         """
-        if self.state is not LinkState.IDLE:
+        if self.state is not IDLE:
             raise RuntimeError(f"a link is started once, and this one is {self.state.name}")
-        self.state = LinkState.RUNNING
-        self.transmit = cast("Callable[[PacketMemory, int], None]", self._writes.transmit)
+        self.state = RUNNING
+        self._writes.isOpen = True
         self._receiver = receiver
         if IPlacedPacketReceiver.providedBy(receiver):
             self._showPlaced = receiver.placedPacketsReceived
@@ -178,14 +189,8 @@ class AsynchronousLink:
         """
         Submit one packet.
         """
-        if self.state is LinkState.RUNNING:
+        if self.state is RUNNING:
             self._writes.send(parts)
-
-    def _drop(self, memory: PacketMemory, size: int) -> None:
-        """
-        What C{transmit} is when nothing is sent any more.
-        """
-        self.giveBack(memory)
 
     def close(self) -> Deferred[None]:
         """
@@ -193,13 +198,13 @@ class AsynchronousLink:
         """
         done: Deferred[None] = Deferred()
         self._closed.append(done)
-        if self.state is LinkState.CLOSED:
+        if self.state is CLOSED:
             self._becomeClosed()
-        elif self.state is not LinkState.CLOSING:
-            isRunning = self.state is LinkState.RUNNING
-            self.state = LinkState.CLOSING
+        elif self.state is not CLOSING:
+            isRunning = self.state is RUNNING
+            self.state = CLOSING
             self._receiver = self._showPlaced = None
-            self.transmit = self._drop
+            self._writes.isOpen = False
             if self._stalls.isClearing:
                 # The phone would stay claimed if it was left behind.
                 patience = self._stalls.longest + self._limits.linkCloseTimeout
@@ -216,13 +221,13 @@ class AsynchronousLink:
         """
         End now.
         """
-        if self.state is not LinkState.RUNNING:
+        if self.state is not RUNNING:
             return
-        self.state = LinkState.LOST
+        self.state = LOST
         self._writes.clear()
         receiver, self._receiver = self._receiver, None
         self._showPlaced = None
-        self.transmit = self._drop
+        self._writes.isOpen = False
         assert receiver is not None
         receiver.linkLost(reason)
 
@@ -232,7 +237,7 @@ class AsynchronousLink:
         """
         See what libusb has for us.
         """
-        if self._handling or self._stalls.isClearing or self.state is LinkState.CLOSED:
+        if self._handling or self._stalls.isClearing or self.state is CLOSED:
             return
         self._handling = True
         try:
@@ -241,7 +246,7 @@ class AsynchronousLink:
                 self._transfersEnded(ended)
         finally:
             self._handling = False
-        if self.state is LinkState.CLOSING and not self._stalls.isClearing:
+        if self.state is CLOSING and not self._stalls.isClearing:
             self._goOnClosing()
 
     def _descriptorLost(self) -> None:
@@ -275,13 +280,13 @@ class AsynchronousLink:
             self._writes.measure()
         # What packets make us send must not wait for the phone.
         if self._stalls.isWaiting and not self._stalls.clear():
-            failed = failed or int(TransferStatus.STALL)
+            failed = failed or STALL
         if packets:
             self._deliver(packets)
         if failed != COMPLETED:
             self._fail(TransferStatus(failed).name.replace("_", " "))
         # Those that wait for memory come before the reads that would take it again.
-        if self.state in (LinkState.RUNNING, LinkState.CLOSING):
+        if self.state in (RUNNING, CLOSING):
             self._writes.resume()
         self._read()
         if wrote and self._receiver is not None:
@@ -308,8 +313,8 @@ class AsynchronousLink:
         by us.
         """
         if self._reads.isSurplus(transfer):
-            return status == TransferStatus.CANCELLED
-        if status != TransferStatus.STALL or self.state is not LinkState.RUNNING:
+            return status == CANCELLED
+        if status != STALL or self.state is not RUNNING:
             return False
         isFirst = self._stalls.isFirst(transfer)
         return isFirst and transfer.isIn and not transfer.actualLength
@@ -318,11 +323,11 @@ class AsynchronousLink:
         """
         The phone may be used again.
         """
-        if self.state is LinkState.CLOSED:  # it was given up
+        if self.state is CLOSED:  # it was given up
             return
         self._descriptors.resume()
         self._writes.release()
-        if self.state is LinkState.CLOSING:
+        if self.state is CLOSING:
             self._flush()
         else:
             if problem is not None:
@@ -369,7 +374,7 @@ class AsynchronousLink:
         """
         Submit what waits.
         """
-        if self.state is LinkState.RUNNING:
+        if self.state is RUNNING:
             self._writes.resume()
         # It may have been lost, and closed, by that.
         self._read()
@@ -378,7 +383,7 @@ class AsynchronousLink:
         """
         Submit the reads that are not submitted.
         """
-        if self.state is LinkState.RUNNING and not self._stalls.isClearing:
+        if self.state is RUNNING and not self._stalls.isClearing:
             self._reads.submit()
 
     def _reportMemory(self) -> None:
@@ -463,7 +468,7 @@ class AsynchronousLink:
         self._descriptors.forget()
 
     def _becomeClosed(self) -> None:
-        self.state = LinkState.CLOSED
+        self.state = CLOSED
         self._stopTimers()
         waiting, self._closed = self._closed, []
         for each in waiting:
@@ -474,3 +479,7 @@ class AsynchronousLink:
             if timer is not None and timer.active():
                 timer.cancel()
         self._deadline = None
+
+
+# A compiled class takes no decorator.
+classImplements(AsynchronousLink, IUSBLink, ILendingLink)

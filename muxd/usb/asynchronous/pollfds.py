@@ -11,12 +11,11 @@ from typing import Any
 from twisted.internet.interfaces import IReadWriteDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from muxd.net.eventloop import GONE, READABLE, WRITABLE, EventLoop
 
 
-@implementer(IReadWriteDescriptor)
 class LibusbDescriptor:
     """
     One descriptor, as the reactor knows it.
@@ -70,6 +69,10 @@ class LibusbDescriptor:
         For the log.
         """
         return "libusb"
+
+
+# A compiled class takes no decorator.
+classImplements(LibusbDescriptor, IReadWriteDescriptor)
 
 
 class LibusbDescriptors:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import cast
 
+from muxd.device.lending import Lender
 from muxd.interfaces import Buffer
 from muxd.limits import Limits
+from muxd.net.packetmemory import PacketMemory
 from muxd.usb.asynchronous.context import NO_MEMORY, TransferContext, TransferStatus, refusal
 from muxd.usb.asynchronous.pacing import BusPace
 from muxd.usb.asynchronous.transfers import Transfer
@@ -17,14 +20,19 @@ from muxd.usb.configuration import MuxInterface
 from muxd.usb.engines import SMALL_PACKET
 from muxd.wire.mux import DEVICE_MRU
 
+# A member of an enumeration is slow to look up, and this is done with each packet.
+COMPLETED = int(TransferStatus.COMPLETED)
+ERROR = int(TransferStatus.ERROR)
 
-class Writes:
+
+class Writes(Lender):
     """
     OUT transfers: those in flight, those to use again, and the packets that
     came when there were enough.
 
     @ivar bulk: How many large packets are in flight.
     @ivar small: How many small ones.
+    @ivar isOpen: Whether what was lent is sent, and not dropped.
     """
 
     def __init__(
@@ -44,6 +52,7 @@ class Writes:
         """
         self.bulk = 0
         self.small = 0
+        self.isOpen = False
         self._context = context
         self._endpoint = interface.output
         self._packetSize = interface.maxPacketSize
@@ -78,23 +87,33 @@ class Writes:
         capacity = DEVICE_MRU if size > SMALL_PACKET else SMALL_PACKET
         return self._context.transfer(self._endpoint, capacity)
 
-    def giveBack(self, transfer: Transfer) -> None:
+    def giveBack(self, memory: PacketMemory) -> None:
         """
         That transfer is not needed.
         """
-        (self._freeBulk if transfer.size > SMALL_PACKET else self._freeSmall).append(transfer)
+        self._free(cast("Transfer", memory))
 
-    def transmit(self, transfer: Transfer, size: int) -> None:
+    def transmit(self, memory: PacketMemory, size: int) -> None:
         """
         Submit the packet that is in a borrowed transfer, behind those that wait.
         """
-        if self._backlog or self.bulk + self.small >= self._capacity:
+        # What is lent here is nothing else.
+        transfer = cast("Transfer", memory)
+        if not self.isOpen:
+            self._free(transfer)
+        elif self._backlog or self.bulk + self.small >= self._capacity:
             self._backlog.append(transfer.read(0, size))
-            self.giveBack(transfer)
+            self._free(transfer)
         elif self._submit(transfer, size) and not size % self._packetSize:
             # The end of a transfer of whole USB packets is an empty one; an
             # empty one that had to wait is written by itself.
             self._submit(self.borrow(0), 0)
+
+    def payload(self) -> int:
+        """
+        As large as goes with the speed that was measured.
+        """
+        return self._pace.payload
 
     def hasRoom(self, size: int) -> bool:
         """
@@ -149,10 +168,10 @@ class Writes:
             self._endedBytes += transfer.length
         else:
             self.small -= 1
-        self.giveBack(transfer)
+        self._free(transfer)
         status = transfer.status
-        isShort = status == TransferStatus.COMPLETED and transfer.actualLength != transfer.length
-        return TransferStatus.ERROR if isShort else status
+        isShort = status == COMPLETED and transfer.actualLength != transfer.length
+        return ERROR if isShort else status
 
     def measure(self) -> None:
         """
@@ -176,6 +195,12 @@ class Writes:
         for transfer in (*self._freeBulk, *self._freeSmall):
             transfer.free()
 
+    def _free(self, transfer: Transfer) -> None:
+        """
+        It may be used again.
+        """
+        (self._freeBulk if transfer.size > SMALL_PACKET else self._freeSmall).append(transfer)
+
     def _write(self, parts: Sequence[Buffer]) -> bool:
         """
         @return: False if it went back to the backlog, or if the phone is gone.
@@ -194,7 +219,7 @@ class Writes:
     def _submit(self, transfer: Transfer, size: int) -> bool:
         code = transfer.submit(size)
         if code:
-            self.giveBack(transfer)
+            self._free(transfer)
             if code == NO_MEMORY:
                 self._backlog.appendleft(transfer.read(0, size))
                 self._noMemory()

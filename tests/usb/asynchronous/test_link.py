@@ -155,9 +155,9 @@ class AsynchronousLinkTests(AsynchronousTestCase):
                 self.reactor.advance(0)
                 for packet in packets:
                     if isBorrowed:
-                        memory = link.borrow(len(packet))
+                        memory = link.lender.borrow(len(packet))
                         memory.write(0, packet)
-                        link.transmit(memory, len(packet))
+                        link.lender.transmit(memory, len(packet))
                     else:
                         link.send([packet])
                     for write in self.context.writes():
@@ -217,9 +217,9 @@ class AsynchronousLinkTests(AsynchronousTestCase):
         """
         packets = [b"%03d" % number for number in range(20)]
         for packet in packets:
-            memory = self.link.borrow(10)
+            memory = self.link.lender.borrow(10)
             memory.write(0, packet + b"rest")
-            self.link.transmit(memory, len(packet))
+            self.link.lender.transmit(memory, len(packet))
         while self.context.writes():
             self.context.end(self.context.writes()[0], 0)
             self.happen()

@@ -1,0 +1,9 @@
+from muxd.net.packetmemory cimport PacketMemory
+
+cdef class SessionEnd:
+    cpdef long long fill(self, PacketMemory memory, long long start, long long most) except -1
+    cpdef ranDry(self)
+    cpdef long long waiting(self) except -1
+    cpdef sent(self)
+    cpdef bint isFinished(self) except -1
+    cpdef deliver(self, PacketMemory memory, long long start, long long size)

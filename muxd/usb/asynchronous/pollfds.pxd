@@ -1,0 +1,17 @@
+from muxd.net.eventloop cimport EventLoop
+
+cdef class LibusbDescriptor:
+    cdef public bint isReadable
+    cdef public int _fd
+    cdef public LibusbDescriptors _owner
+    cdef object __weakref__
+    cpdef happened(self, long long events)
+
+cdef class LibusbDescriptors:
+    cdef public object happened, _reactor, _lost
+    cdef public EventLoop _loop
+    cdef public dict _watched
+    cdef public bint _isPaused
+    cdef object __weakref__
+    cpdef happenedInLoop(self)
+    cpdef finishTurn(self)

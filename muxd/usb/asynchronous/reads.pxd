@@ -1,0 +1,12 @@
+cimport cython
+
+cdef class Reads:
+    cdef public long long waiting
+    cdef public object _context, _interface, _assembler, _noMemory, _failed, _surplus
+    cdef public list _unread
+    cdef object __weakref__
+    @cython.locals(size=cython.longlong)
+    cpdef ended(self, transfer, int status, list packets)
+    @cython.locals(code=cython.int)
+    cpdef submit(self)
+    cpdef bint isSurplus(self, transfer) except -1
