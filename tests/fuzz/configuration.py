@@ -14,6 +14,7 @@ from muxd.server import viewgrammar
 from muxd.server.view import EVERYTHING, View
 from muxd.server.viewgrammar import describeView, splitView, viewFromWords
 from muxd.tap.configuration import Configuration, ConfigurationError
+from tests.fuzz.metering import metering
 from tests.fuzz.script import Script
 from tests.fuzz.watching import LONGEST_LINE, demand, watching
 
@@ -98,6 +99,8 @@ def run(data: bytes) -> None:
     script = Script(data)
     with (
         watching(),
+        metering(data) as meter,
+        meter.turn(),
         mock.patch.object(viewgrammar, "uidOf", number),
         mock.patch.object(viewgrammar, "gidOf", number),
     ):
