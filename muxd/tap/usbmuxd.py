@@ -51,12 +51,14 @@ LATER = (
     "muxd.lockdown.certificates",
     "muxd.lockdown.starttls",
     "muxd.server.recordthread",
+    "prometheus_client.core",
+    "prometheus_client.exposition",
     "twisted.python.threadpool",
     "encodings.utf_16_le",
 )
 """
-Modules that are imported when a phone pairs, or a record is stored; and what the words of a
-USB device are decoded with.
+Modules that are imported when a phone pairs, a record is stored, or metrics are asked for;
+and what the words of a USB device are decoded with.
 """
 
 SIMULATED = "simulated"
