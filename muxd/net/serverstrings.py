@@ -2,7 +2,8 @@
 """
 Descriptions of the places where clients connect: what is added to Twisted's.
 
-C{unix:} takes C{user=} and C{group=}, to which the socket's file is given.  TCP is for this
+C{unix:} takes C{user=} and C{group=}, to which the socket's file is given.  C{ssl:} takes
+C{clients=}, a file with the certificates of those who sign its clients' own.  TCP is for this
 machine alone unless C{interface=} says otherwise: an address that strangers can use by
 default is a known mistake (protocol 9, edge 76).
 """
@@ -14,6 +15,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.endpoints import (
+    SSL4ServerEndpoint,
     TCP4ServerEndpoint,
     TCP6ServerEndpoint,
     quoteStringArgument,
@@ -41,6 +43,8 @@ _INTERFACES = {
     "tls": (3, LOOPBACK6),
 }
 """By kind of endpoint: which positional argument is the interface, and our default."""
+
+_LONGEST_PEM = 1 << 20
 
 _OWNER = frozenset({"user", "group"})
 
@@ -93,13 +97,16 @@ def placeFromString(reactor: Any, description: str) -> Place:
             )
             kept = {key: value for key, value in given.keywords.items() if key not in _OWNER}
             parsed = Description(given.name, given.positional, kept)
-        endpoint = serverFromString(reactor, str(parsed) + _backlog(parsed))
+        if kind == "ssl" and "clients" in parsed.keywords:
+            endpoint = _askingForCertificates(reactor, parsed)
+        else:
+            endpoint = serverFromString(reactor, str(parsed) + _backlog(parsed))
         if kind == "systemd":
             endpoint = leavingFile(reactor, endpoint)
     except LookupError as error:
         reason = _notInherited(given) if kind == "systemd" else str(error)
         raise ValueError(f"cannot listen on {description!r}: {reason}") from error
-    except (ValueError, TypeError, StopIteration, RuntimeError) as error:
+    except (ValueError, TypeError, StopIteration, RuntimeError, OSError, ImportError) as error:
         raise ValueError(f"cannot listen on {description!r}: {error}") from error
     path = None
     if kind == "unix":
@@ -108,6 +115,56 @@ def placeFromString(reactor: Any, description: str) -> Place:
             path = None
     mode = int(parsed.keywords["mode"], 8) if kind == "unix" and "mode" in parsed.keywords else -1
     return Place(endpoint, path, owner, _isExposed(parsed), mode)
+
+
+_ASKING = frozenset({"clients", "privateKey", "certKey", "interface", "backlog"})
+
+
+def _askingForCertificates(reactor: Any, parsed: Description) -> IStreamServerEndpoint:
+    """
+    TLS for those who have a certificate that one of the C{clients=} file has signed; Twisted's
+    own descriptions have nothing for that.
+
+    @raise ValueError: An argument is none that it takes.
+    @raise OSError: A file cannot be read.
+    """
+    from twisted.internet.ssl import Certificate, PrivateCertificate
+
+    keywords = parsed.keywords
+    unknown = sorted(keywords.keys() - _ASKING)
+    if unknown or len(parsed.positional) != 1:
+        raise ValueError(
+            f"with clients=, ssl: takes a port and {', '.join(sorted(_ASKING))}, each by its name"
+        )
+    key = keywords.get("privateKey", "server.pem")
+    pem = b"".join(_content(path) for path in dict.fromkeys((key, keywords.get("certKey", key))))
+    authorities = [Certificate.loadPEM(each) for each in _certificates(keywords["clients"])]
+    options = PrivateCertificate.loadPEM(pem).options(*authorities)
+    return SSL4ServerEndpoint(
+        reactor,
+        int(parsed.positional[0]),
+        options,
+        backlog=int(keywords.get("backlog", BACKLOG)),
+        interface=keywords["interface"],
+    )
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_LONGEST_PEM)
+
+
+def _certificates(path: str) -> list[bytes]:
+    """
+    Those in a file.
+
+    @raise ValueError: There is none.
+    """
+    begin = b"-----BEGIN CERTIFICATE-----"
+    found = [begin + part for part in _content(path).split(begin)[1:]]
+    if not found:
+        raise ValueError(f"{path}: there is no certificate in it")
+    return found
 
 
 def addressOf(description: str) -> tuple[str, ...]:

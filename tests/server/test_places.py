@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl as tls
 import stat
 import tempfile
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import formatEvent
 from twisted.python.runtime import platform
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SkipTest, TestCase
 
 from muxd.client import UsbmuxError, blocking
 from muxd.identity import udidFromSerial
@@ -31,8 +32,15 @@ from muxd.server.places import ListeningAddress
 from muxd.server.view import View
 from muxd.server.viewgrammar import NamedView
 from muxd.service import MuxService
+from muxd.wire.messages import plistMessage
 from tests.server.serving import observeLog
 from tests.server.viewing import view
+
+try:
+    from OpenSSL.crypto import FILETYPE_PEM
+    from twisted.internet import ssl
+except ImportError:
+    ssl = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 
@@ -74,6 +82,27 @@ class Stream:
             return got == b"hello"
 
         return await inThread(talk)
+
+
+def ask(port: int, certificate: str | None) -> bytes | None:
+    """
+    What a TLS client with a certificate hears of devices; None if it is not let in.
+    """
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = tls.CERT_NONE
+    if certificate is not None:
+        context.load_cert_chain(certificate)
+    request = plistMessage({"MessageType": "ListDevices"}, 1).encode()
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), 20) as plain,
+            context.wrap_socket(plain) as connected,
+        ):
+            connected.sendall(request)
+            return connected.recv(65536) or None
+    except OSError:
+        return None
 
 
 @skipIf(platform.isWindows(), "Windows has no UNIX sockets here")
@@ -282,6 +311,42 @@ class PlacesTests(TestCase):
             error = self.assertRaises(ValueError, MuxService, reactor, listen=listen)
             self.assertIn("it is to be listened twice on", str(error))
         MuxService(reactor, listen=["tcp:1", "tcp6:1", "tcp:0", "tcp:2"])
+
+    async def test_certificates(self) -> None:
+        """
+        Over TLS, clients are known by the names in their certificates; those without one
+        are not let in.
+        """
+        if ssl is None:
+            raise SkipTest("pyOpenSSL is not installed")
+        files: dict[str, str] = {}
+        for name in ("server", "ci", "guest"):
+            key = ssl.KeyPair.generate(size=2048)
+            certificate = key.selfSignedCert(1, CN=name)
+            pem = certificate.dumpPEM()
+            path = files[name] = self.path(f"{name}.pem")
+            with open(path, "wb") as file:
+                file.write(pem + key.dump(FILETYPE_PEM))
+        both = self.path("clients.pem")
+        with open(both, "wb") as file:
+            for name in ("ci", "guest"):
+                with open(files[name], "rb") as one:
+                    file.write(one.read())
+        service = await self.start(
+            f"ssl:0:privateKey={files['server']}:clients={both}:certificate=ci:only={FIRST}"
+        )
+        (listening,) = service.listening
+        assert listening.portNumber is not None
+        for shown, expected in (("ci", 1), ("guest", 0), ("", None)):
+            answer = await inThread(ask, listening.portNumber, files.get(shown))
+            count = None if answer is None else answer.count(b"<string>Attached</string>")
+            self.assertEqual(count, expected, shown)
+        for text in (
+            f"ssl:0:privateKey={files['server']}:clients=/none",
+            f"ssl:0:privateKey={files['server']}:clients={both}:dhParameters=x",
+            f"ssl:0:privateKey={files['server']}:clients=/etc/hostname",
+        ):
+            self.assertRaises(ValueError, MuxService, reactor, listen=[text])
 
     async def test_exposed(self) -> None:
         """
