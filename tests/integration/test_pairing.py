@@ -19,6 +19,7 @@ from twisted.trial.unittest import SkipTest
 from muxd.identity import udidFromSerial
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.parser import FIRST_SERIAL
+from muxd.phone.services.standard import FOLDERS
 from tests.integration.conversation import PATIENCE
 from tests.integration.daemon import Daemon, DaemonTestCase
 
@@ -130,9 +131,13 @@ class ToolTests(PairingCase):
 
     def test_log(self) -> None:
         """
-        C{idevicesyslog} shows lines.
+        C{idevicesyslog} shows lines that are written while it reads.
         """
-        line = self.firstLine(["idevicesyslog"], "<Notice>")
+
+        def ask() -> None:
+            self.output(self.daemon, "ideviceinfo", "-s", "-k", "DeviceName")
+
+        line = self.firstLine(["idevicesyslog"], "<Notice>", ask)
         self.assertIn("lockdownd", line)
 
     def test_notifications(self) -> None:
@@ -188,7 +193,9 @@ class ToolTests(PairingCase):
             (place / "Downloads/a").write_bytes(data)
             (place / "Downloads/a").rename(place / "b")
             self.assertEqual((place / "b").read_bytes(), data)
-            self.assertEqual(sorted(os.listdir(place)), ["DCIM", "Downloads", "b"])
+            self.assertEqual(
+                sorted(os.listdir(place)), sorted({*(name.split("/")[0] for name in FOLDERS), "b"})
+            )
         finally:
             subprocess.run([fusermount, "-u", str(place)], check=True, timeout=PATIENCE)
 
