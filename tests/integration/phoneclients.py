@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from unittest import SkipTest
 
@@ -85,47 +86,74 @@ class ClientCase(DaemonTestCase):
             raise SkipTest(f"there is no {path}: .ci/clients")
         return str(path)
 
-    def run_(self, name: str, *words: str, seconds: float = PATIENCE) -> str:
+    def run_(self, name: str, *words: str) -> str:
         """
-        What a client prints, on both of its outputs.
+        What a client prints, on both of its outputs, until it ends.
+        """
+        process = self._begin(name, *words)
+        try:
+            output, _ = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+        text = output.decode("utf-8", "replace")
+        self.assertEqual(process.returncode, 0, text)
+        return text
 
-        @param seconds: After which it is ended, if it does not end by itself.
+    def says(self, expected: str, name: str, *words: str) -> None:
         """
+        A client prints something with this in it, and ends.
+        """
+        text = self.run_(name, *words)
+        self.assertIn(expected, text, f"{name} {' '.join(words)}")
+
+    def goesOn(self, expected: str, name: str, *words: str) -> None:
+        """
+        A client that does not end by itself prints something with this in it.
+        """
+        process = self._begin(name, *words)
+        assert process.stdout is not None
+        text = b""
+        timer = threading.Timer(PATIENCE, process.kill)
+        timer.start()
+        try:
+            while expected.encode() not in text:
+                piece = process.stdout.read1(1 << 16)  # type: ignore[attr-defined]
+                if not piece:
+                    self.fail(f"{name} {' '.join(words)}: {text.decode('utf-8', 'replace')}")
+                text += piece
+        finally:
+            timer.cancel()
+            process.terminate()
+            process.stdout.close()
+            process.wait(PATIENCE)
+
+    def _begin(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         path = self.program(name)
-        address = self.daemon.socket if name in PROGRAMS else f"UNIX:{self.daemon.socket}"
         environment = {
             **self.daemon.environment,
-            "USBMUXD_SOCKET_ADDRESS": address,
+            "USBMUXD_SOCKET_ADDRESS": f"UNIX:{self.daemon.socket}",
             "HOME": str(self.here),
             "COLUMNS": "500",
             "TERM": "dumb",
+            "PYTHONUNBUFFERED": "1",
         }
-        options = ["--socket", self.daemon.socket] if name == "tidevice" else []
-        if options:
+        command = [path]
+        if name == "tidevice":
             del environment["USBMUXD_SOCKET_ADDRESS"]
-        try:
-            done = subprocess.run(
-                [path, *options, *words],
-                cwd=self.here,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=seconds,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as ended:
-            return (ended.stdout or b"").decode("utf-8", "replace")
-        text = done.stdout.decode("utf-8", "replace")
-        self.assertEqual(done.returncode, 0, text)
-        return text
-
-    def says(self, expected: str, name: str, *words: str, seconds: float = PATIENCE) -> None:
-        """
-        A client prints something with this in it.
-        """
-        text = self.run_(name, *words, seconds=seconds)
-        self.assertIn(expected, text, f"{name} {' '.join(words)}")
+            command += ["--socket", self.daemon.socket]
+        elif name in PROGRAMS:
+            environment["USBMUXD_SOCKET_ADDRESS"] = self.daemon.socket
+        else:
+            # As to a terminal: a line at once.
+            command = [self.program("stdbuf"), "-oL", path]
+        return subprocess.Popen(
+            [*command, *words],
+            cwd=self.here,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def assertPicture(self, name: str) -> None:
         """

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import plistlib
 import subprocess
-import time
 
 from tests.integration.conversation import PATIENCE
-from tests.integration.phoneclients import ONE, PICTURE, TWO, UDID, ClientCase
+from tests.integration.phoneclients import ONE, PICTURE, TWO, ClientCase
 
 PROFILE = b"\x30\x82" + plistlib.dumps({"UUID": "0A1B", "Name": "Test"}) + b"\0"
 
@@ -57,7 +56,7 @@ class IdeviceTests(ClientCase):
         """
         C{idevicesyslog} shows the log.
         """
-        self.says("<Error>: it is dark", "idevicesyslog", seconds=3)
+        self.goesOn("<Error>: it is dark", "idevicesyslog")
 
     def test_diagnostics_relay(self) -> None:
         """
@@ -117,20 +116,38 @@ class IdeviceBackupTests(ClientCase):
         self.assertTrue(lost.read_bytes() == PICTURE)
 
 
+class RestartTests(ClientCase):
+    """
+    Clients that have the phone restart.
+    """
+
+    def test_restart(self) -> None:
+        """
+        After C{idevicediagnostics restart} it has gone and is there again.
+        """
+        with self.daemon.conversation() as listening:
+            listening.ask("Listen", kLibUSBMuxVersion=3)
+            self.assertEqual(listening.receive()["MessageType"], "Attached")
+            self.run_("idevicediagnostics", "restart")
+            self.assertEqual(listening.receive()["MessageType"], "Detached")
+            self.assertEqual(listening.receive()["MessageType"], "Attached")
+
+
 class RecoveryTests(ClientCase):
     """
-    C{ideviceenterrecovery} and C{idevicediagnostics restart}.
+    Clients that have the phone restart into recovery mode.
     """
 
     def test_recovery(self) -> None:
         """
         The phone leaves the daemon's list, and the daemon leaves the boot loader alone.
         """
-        self.run_("ideviceenterrecovery", UDID)
-        end = time.monotonic() + PATIENCE
-        while "recovery" not in self.daemon.log():
-            self.assertLess(time.monotonic(), end, "it is not told of")
-            time.sleep(0.05)
+        with self.daemon.conversation() as listening:
+            listening.ask("Listen", kLibUSBMuxVersion=3)
+            self.assertEqual(listening.receive()["MessageType"], "Attached")
+            self.run_("pymobiledevice3", "restore", "enter")
+            self.assertEqual(listening.receive()["MessageType"], "Detached")
+        self.waitFor(self.daemon, "left alone: it is in recovery")
         self.assertEqual(self.run_("idevice_id", "-l"), "")
 
 
@@ -177,8 +194,8 @@ class PymobiledeviceTests(ClientCase):
         """
         It shows the log by os_trace_relay, and by syslog_relay.
         """
-        self.says("it is light", self.NAME, "syslog", "live", seconds=6)
-        self.says("it is dark", self.NAME, "syslog", "live-old", seconds=6)
+        self.goesOn("it is light", self.NAME, "syslog", "live")
+        self.goesOn("it is dark", self.NAME, "syslog", "live-old")
 
     def test_diagnostics_relay(self) -> None:
         """
@@ -222,6 +239,19 @@ class PymobiledeviceTests(ClientCase):
         It lists the pages that are open.
         """
         self.says("https://example.org/", self.NAME, "webinspector", "opened-tabs")
+
+    def test_assertion_agent(self) -> None:
+        """
+        It has the phone stay awake until it is ended.
+        """
+        words = ("power-assertion", "AMDPowerAssertionTypeWirelessSync", "test", "5")
+        self.goesOn("Ctrl+C", self.NAME, *words)
+
+    def test_notification_proxy(self) -> None:
+        """
+        It posts a notification.
+        """
+        self.run_(self.NAME, "notification", "post", "com.example.notice")
 
     def test_companion_proxy(self) -> None:
         """
@@ -286,7 +316,7 @@ class TideviceTests(ClientCase):
         """
         It shows the log.
         """
-        self.says("it is dark", "tidevice", "syslog", seconds=4)
+        self.goesOn("it is dark", "tidevice", "syslog")
 
     def test_screenshotr(self) -> None:
         """
@@ -340,8 +370,8 @@ class GoTests(ClientCase):
         """
         It shows the log by syslog_relay, and by os_trace_relay.
         """
-        self.says("it is dark", "ios", "syslog", seconds=4)
-        self.says("it is light", "ios", "ostrace", seconds=4)
+        self.goesOn("it is dark", "ios", "syslog")
+        self.goesOn("it is light", "ios", "ostrace")
 
     def test_diagnostics_relay(self) -> None:
         """
@@ -350,13 +380,6 @@ class GoTests(ClientCase):
         self.says('"Voltage":4100', "ios", "batteryregistry")
         self.says("iPhone14,5", "ios", "mobilegestalt", "ProductType")
         self.says("CycleCount", "ios", "diagnostics", "list")
-
-    def test_screenshotr(self) -> None:
-        """
-        It takes a picture.
-        """
-        self.run_("ios", "screenshot", "--output=a.png")
-        self.assertPicture("a.png")
 
     def test_mobile_image_mounter(self) -> None:
         """
