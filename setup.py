@@ -26,6 +26,7 @@ TWINS = (
 CORE = (
     "muxd.device.window",
     "muxd.device.ends",
+    "muxd.device.deadlines",
     "muxd.device.framing",
     "muxd.device.lending",
     "muxd.device.windowsharing",

@@ -24,6 +24,7 @@ EVERYTHING = (*MODULES, TRANSFERS)
 CORE = (
     "muxd.device.acknowledging",
     "muxd.device.ends",
+    "muxd.device.deadlines",
     "muxd.device.framing",
     "muxd.device.lending",
     "muxd.device.muxer",

@@ -7,7 +7,7 @@ from muxd.device.windowsharing cimport WindowSharing
 cimport cython
 
 cdef class Muxer:
-    cdef public object clock, label, limits, state, counters, phoneLog, times, observer
+    cdef public object clock, label, limits, state, counters, phoneLog, times, observer, openings
     cdef public object _link, _ports, _ready, _handshakeTimer, _waiting, _lost
     cdef public Outbound outbound
     cdef public DelayedAcknowledgements delayed

@@ -26,6 +26,7 @@ from zope.interface import classImplements
 
 from muxd.device.acknowledging import Debtor, DelayedAcknowledgements
 from muxd.device.counters import Breach, MuxerCounters
+from muxd.device.deadlines import Deadlines
 from muxd.device.errors import HandshakeTimeout, NoFreePort, UnsupportedVersion
 from muxd.device.framing import COUNTER, Framing
 from muxd.device.lending import lender
@@ -92,6 +93,7 @@ class Muxer:
     @ivar phoneLog: What was wrong with it.
     @ivar outbound: What waits to be sent; not before ACTIVE.
     @ivar delayed: Acknowledgements that wait for a timer; not before ACTIVE.
+    @ivar openings: The deadlines of sessions that the phone has not answered.
     @ivar observer: Is shown all segments; None if nothing looks (see L{observe}).
     """
 
@@ -111,6 +113,7 @@ class Muxer:
         self._memory: PacketMemory | None = None
         self._framing = Framing(OUR_MAJOR)
         self._ports = SourcePorts(clock, limits.portReuseDelay)
+        self.openings = Deadlines(clock, limits.connectTimeout)
         self._sessions: dict[int, Addressee] = {}
         self._touched: list[Debtor] = []
         self._ready: Deferred[None] | None = None

@@ -5,7 +5,7 @@ from muxd.device.window cimport SendWindow as Sending, ReceiveWindow
 cimport cython
 
 cdef class PendingSession:
-    cdef public object _owner, _request, _timer
+    cdef public object _owner, _request
     cdef public long long port, sourcePort
     cdef public double _began
     cdef public Sending _send

@@ -35,6 +35,12 @@ class SessionRequest(Protocol):
     What has asked for a session, and will give it an end.
     """
 
+    def accepted(self) -> None:
+        """
+        The phone has accepted.  There is no session yet, and nothing may be sent to the
+        phone, which is told next; what waits for the answer here can be told first.
+        """
+
     def established(self, session: Session) -> None:
         """
         The phone has accepted.  The session has its end, C{Session.end}, when this
@@ -61,7 +67,6 @@ class PendingSession:
         "_request",
         "_send",
         "_session",
-        "_timer",
         "port",
         "sourcePort",
     )
@@ -79,7 +84,7 @@ class PendingSession:
         self._began = owner.clock.seconds()
         self._send = SendWindow()
         self._session: Session | None = None
-        self._timer = owner.clock.callLater(owner.limits.connectTimeout, self._timedOut)
+        owner.openings.add(self, self._began)
         owner.outbound.segment(self, SYN, self._send.next, 0)
         self._send.sent(1)
 
@@ -107,7 +112,7 @@ class PendingSession:
                 )
             owner.counters.sessionsOpened += 1
             owner.times.connects.add(owner.clock.seconds() - self._began)
-            self._timer.cancel()
+            owner.openings.remove(self)
             self._establish(receive)
         elif flags & RST:
             text = phoneText(memory.read(start, size)) or "the phone gave no reason"
@@ -138,6 +143,7 @@ class PendingSession:
         session = Session(owner, self.sourcePort, self.port, self._send, receive)
         self._session = session
         owner.sessionOpened(session)
+        self._request.accepted()
         owner.outbound.segment(session, ACK, self._send.next, receive.delivered)
         self._request.established(session)
 
@@ -146,15 +152,17 @@ class PendingSession:
         self._forget(reset=reset)
         self._request.refused(Failure(ConnectionRefusedError(string=text)))
 
-    def _timedOut(self) -> None:
+    def timedOut(self) -> None:
+        """
+        The phone has not answered in time.
+        """
         self._owner.counters.connectTimeouts += 1
         text = f"no answer from port {self.port} of {self._owner.label}"
         self._forget(reset=True)
         self._request.refused(Failure(TimeoutError(string=text)))
 
     def _forget(self, *, reset: bool) -> None:
-        if self._timer.active():
-            self._timer.cancel()
+        self._owner.openings.remove(self)
         self._owner.sessionEnded(self)
         if reset:
             self._owner.outbound.segment(self, RST, self._send.next, 0)

@@ -20,6 +20,7 @@ from muxd.net.packetmemory import PacketMemory
 
 if TYPE_CHECKING:
     from muxd.device.counters import MuxerCounters
+    from muxd.device.deadlines import Deadlines
     from muxd.device.phonelog import PhoneLog
     from muxd.device.times import SessionTimes
 
@@ -68,6 +69,7 @@ class SessionOwner(Protocol):
     @ivar phoneLog: What was wrong with the phone.
     @ivar outbound: What waits to be sent.
     @ivar delayed: Acknowledgements that wait for a timer.
+    @ivar openings: The deadlines of sessions that the phone has not answered.
     """
 
     clock: IReactorTime
@@ -78,6 +80,7 @@ class SessionOwner(Protocol):
     phoneLog: PhoneLog
     outbound: Outbound
     delayed: DelayedAcknowledgements
+    openings: Deadlines
 
     def sessionOpened(self, session: Addressee) -> None:
         """

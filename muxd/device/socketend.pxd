@@ -8,7 +8,7 @@ cdef class SocketEnd(SessionEnd):
     cdef public object _halfClosed, _held, _loop, _opening, _owner
     cdef public Session _session
     cdef public StreamSocket socket
-    cdef public bint _hasEnded, _isCancelled, _isEnding, _isGone, _isReadable, _isUnknown
+    cdef public bint _hasEnded, _isCancelled, _isEnding, _isFinished, _isGone, _isReadable, _isUnknown
     cdef public long long _kept, _looks
     cdef object __weakref__
     cpdef happened(self, long long events)

@@ -99,6 +99,7 @@ class SocketEnd(SessionEnd):
         "_held",
         "_isCancelled",
         "_isEnding",
+        "_isFinished",
         "_isGone",
         "_isReadable",
         "_isUnknown",
@@ -132,6 +133,7 @@ class SocketEnd(SessionEnd):
         self._isEnding = False
         self._isGone = False
         self._isUnknown = False
+        self._isFinished = False
         self._hasEnded = False
         self._isCancelled = False
         self._kept = 0
@@ -158,13 +160,18 @@ class SocketEnd(SessionEnd):
 
     # SessionRequest
 
+    def accepted(self) -> None:
+        """
+        Tell the client first, as it is what waits.
+        """
+        self._owner.sessionOpened()
+
     def established(self, session: Session) -> None:
         """
         Lead the session to the socket.
         """
         self._session = session
         session.end = self
-        self._owner.sessionOpened()
         if self._isEnding and not self._watchFinished():
             return
         if self._isReadable and session.state is not CLOSED:
@@ -309,6 +316,7 @@ class SocketEnd(SessionEnd):
         @return: Whether it is there, as far as can be known.
         """
         self._isEnding = True
+        self._isFinished = True
         presence = self._halfClosed.add(self, self.socket.fileno())
         self._isUnknown = presence is Presence.UNKNOWN
         if presence is Presence.GONE:
@@ -457,7 +465,8 @@ class SocketEnd(SessionEnd):
     def _close(self) -> None:
         descriptor = self.socket.fileno()
         if descriptor >= 0:
-            self._halfClosed.remove(self)
+            if self._isFinished:
+                self._halfClosed.remove(self)
             self._loop.forget(descriptor)
             self.socket.close()
             self._owner.socketClosed()

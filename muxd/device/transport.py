@@ -446,6 +446,11 @@ class ProtocolRequest:
         self.connected = connected
         self.transport: SessionTransport | None = None
 
+    def accepted(self) -> None:
+        """
+        The protocol hears of it when it can answer.
+        """
+
     def established(self, session: Session) -> None:
         """
         Make the protocol and connect it.

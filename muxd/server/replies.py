@@ -36,6 +36,7 @@ def _resultBody(number: int) -> bytes:
     return writePlist({"MessageType": "Result", "Number": number})
 
 
+@lru_cache(maxsize=256)
 def encodeResult(version: int, tag: int, number: int) -> bytes:
     """
     A whole Result in the format of a connection (protocol 4.3).

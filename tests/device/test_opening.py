@@ -12,8 +12,11 @@ from twisted.internet.error import (
     TimeoutError,
 )
 from twisted.internet.interfaces import IProtocol
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.device.opening import PendingSession
+from muxd.device.session import Session
 from tests.device.links import (
     ACK,
     LOCKDOWN,
@@ -25,6 +28,121 @@ from tests.device.links import (
     RecorderFactory,
     ScriptedPhone,
 )
+from tests.device.sessionends import RecordingEnd
+
+
+class Request:
+    """
+    What asks for a session, and notes what it is told.
+
+    @ivar told: What, and the flags of what the phone had been sent by then.
+    """
+
+    def __init__(self, phone: ScriptedPhone) -> None:
+        self.phone = phone
+        self.told: list[tuple[str, list[int]]] = []
+
+    def _note(self, what: str) -> None:
+        self.told.append((what, [one.flags for one in self.phone.take()]))
+
+    def accepted(self) -> None:
+        """
+        The phone has accepted.
+        """
+        self._note("accepted")
+
+    def established(self, session: Session) -> None:
+        """
+        There is a session.
+        """
+        session.end = RecordingEnd(session)
+        self._note("established")
+
+    def refused(self, reason: Failure) -> None:
+        """
+        There is none.
+        """
+        self._note(type(reason.value).__name__)
+
+
+class RequestTests(SynchronousTestCase):
+    """
+    What is told to what has asked for sessions, and when.
+    """
+
+    def setUp(self) -> None:
+        """
+        A phone that has not been asked for anything.
+        """
+        self.phone = ScriptedPhone.ready()
+
+    def open(self) -> tuple[Request, PendingSession]:
+        """
+        Ask for a session.
+        """
+        request = Request(self.phone)
+        opening = self.phone.muxer.open(LOCKDOWN, request)
+        self.phone.take()
+        return request, opening
+
+    def accept(self, opening: PendingSession) -> None:
+        """
+        The phone accepts.
+        """
+        self.phone.deliver(
+            self.phone.segment(LOCKDOWN, opening.sourcePort, 0, 1, SYN_ACK, b"", WINDOW)
+        )
+
+    def test_acceptedFirst(self) -> None:
+        """
+        What waits for the answer hears it before the phone is told that it has been heard,
+        and that before there is a session to send with.
+        """
+        request, opening = self.open()
+        self.accept(opening)
+        self.assertEqual(request.told, [("accepted", []), ("established", [ACK])])
+
+    def test_refused(self) -> None:
+        """
+        It is not accepted first when it is refused.
+        """
+        request, opening = self.open()
+        self.phone.deliver(self.phone.segment(LOCKDOWN, opening.sourcePort, 0, 1, RST))
+        self.assertEqual(request.told, [("ConnectionRefusedError", [])])
+
+    def test_deadlines(self) -> None:
+        """
+        Each has its own deadline, whatever becomes of those before it, and one timer does
+        for all.
+        """
+        begun = []
+        for _ in range(4):
+            begun.append(self.open())
+            self.phone.clock.advance(1)
+        self.assertEqual(len(self.phone.clock.getDelayedCalls()), 1)
+        self.accept(begun[0][1])
+        begun[2][1].cancel()
+        self.phone.clock.advance(6.75)
+        self.assertEqual(begun[1][0].told, [])
+        self.phone.clock.advance(0.25)
+        self.assertEqual([told[0] for told in begun[1][0].told], ["TimeoutError"])
+        self.phone.clock.advance(1.75)
+        self.assertEqual(begun[3][0].told, [])
+        self.phone.clock.advance(0.25)
+        self.assertEqual([told[0] for told in begun[3][0].told], ["TimeoutError"])
+        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+        self.assertEqual(self.phone.muxer.counters.connectTimeouts, 2)
+
+    def test_deadlineRaises(self) -> None:
+        """
+        A request that raises when it is told takes no other's deadline away.
+        """
+        first, _ = self.open()
+        second, _ = self.open()
+        self.patch(first, "refused", lambda reason: 1 / 0)
+        self.assertRaises(ZeroDivisionError, self.phone.clock.advance, 10)
+        self.phone.clock.advance(0)
+        self.assertEqual([told[0] for told in second.told], ["TimeoutError"])
 
 
 class OpeningTests(SynchronousTestCase):

@@ -27,6 +27,7 @@ class Narrow:
         self.counters = muxer.counters
         self.times = muxer.times
         self.phoneLog = muxer.phoneLog
+        self.openings = muxer.openings
         self.outbound = muxer.outbound
         self.delayed = muxer.delayed
         self.sessionOpened = muxer.sessionOpened
