@@ -16,12 +16,13 @@ from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.device.lending import Lender
+from muxd.device.lending import CopyingLender
 from muxd.device.socketend import PLENTY, SocketEnd
 from muxd.device.states import CLOSED, DRAINING, ESTABLISHED, FLUSHING, HALF_CLOSED, HALF_CLOSING
 from muxd.limits import LIMITS
 from muxd.net import halfclosed
 from muxd.net.halfclosed import HalfClosedWatch
+from muxd.net.packetmemory import PacketMemory
 from muxd.net.peers import Presence
 from muxd.net.streams import StreamSocket
 from muxd.testing.packets import Segment
@@ -397,7 +398,21 @@ class StreamTests(SocketEndCase):
         is given back: there would be less and less of it.
         """
         returned: list[str] = []
-        self.patch(Lender, "giveBack", lambda lender, memory: returned.append("given back"))
+
+        class Noting(CopyingLender):
+            """
+            A lender that notes what it gets back.
+            """
+
+            def giveBack(self, memory: PacketMemory) -> None:
+                """
+                Note it.
+                """
+                returned.append("given back")
+
+        link = self.muxer._link
+        assert link is not None
+        self.muxer.outbound._lender = Noting(link)
         self.client.send(b"x")
         self.turn()
         self.assertEqual(self.heard(), [b"x"])
