@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ class CaptureTests(DaemonTestCase):
         file = self.makeDirectory() / "all.pcapng"
         self.restart(daemon, "--capture", str(file), phones=2)
         data = random.Random(3).randbytes(SIZE)
+        before = time.time()
         self.echo(daemon, data)
         self.output(daemon, "idevice_id", "-l")
         [udid, *_] = sorted(daemon.devices(2))
@@ -109,6 +111,10 @@ class CaptureTests(DaemonTestCase):
         self.assertEqual(self.tshark(file, "-Y", WRONG), "")
         [echo] = self.numbers(file, ECHO)
         self.assertEqual(self.followed(file, echo), (data, data))
+        fields = ("-T", "fields", "-e", "frame.time_epoch")
+        first = f"tcp.stream == {echo} && tcp.flags == 2"
+        [began] = self.tshark(file, "-Y", first, *fields).split()
+        self.assertTrue(before - 1 < float(began) < time.time(), began)
         comments = self.tshark(file, "-Y", "frame.comment", "-T", "fields", "-e", "frame.comment")
         self.assertRegex(comments, r"client: pid \d+ \(ideviceinfo\), uid \d+")
         [refusal] = self.numbers(file, NOBODY)

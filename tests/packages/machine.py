@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "udev", "python3", "libusb-1.0-0", "adduser")
@@ -25,8 +25,8 @@ TOOLS = ("python3-venv", "python3-dev", "gcc", "libc6-dev")
 
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
-BOOTING = 60.0
-"""Seconds until a machine has booted."""
+BOOTING = 180.0
+"""Seconds until a machine has booted, which takes it one where nothing else runs."""
 
 
 class NotPossible(Exception):
@@ -184,11 +184,14 @@ class Debian:
             self._awaitBoot(enter)
             yield enter
         finally:
-            if leader:
-                os.kill(leader, signal.SIGKILL)
-            else:
+            # The end of its init ends a machine, and systemd-nspawn tidies up.
+            with suppress(ProcessLookupError):
+                os.kill(leader or machine.pid, signal.SIGKILL)
+            try:
+                machine.wait(BOOTING)
+            except subprocess.TimeoutExpired:
                 machine.kill()
-            machine.wait(BOOTING)
+                machine.wait()
 
     def _leader(self, machine: subprocess.Popen[bytes]) -> int:
         children = Path(f"/proc/{machine.pid}/task/{machine.pid}/children")

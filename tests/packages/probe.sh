@@ -99,6 +99,28 @@ check active-again systemctl is-active -q usbmuxd.service
 check restart systemctl restart usbmuxd.service
 check echo-after-restart echoes restarted
 
+# Its configuration, read again; without one, that is said, and nothing happens to it.
+before=$(pid)
+check reload-without-file refuse systemctl reload usbmuxd.service
+check reload-harmless is MainPID "$before"
+cat >/etc/muxd.toml <<'END'
+source = ["simulated:2"]
+status = "systemd:domain=UNIX:name=status"
+[[listen]]
+endpoint = "systemd:domain=UNIX:name=mux"
+END
+printf 'MUXD_OPTIONS="--config /etc/muxd.toml"\nMUXD_PLACES=""\n' >/etc/default/muxd
+check config-restart systemctl restart usbmuxd.service
+check config-echo until_ 20 echoes configured
+before=$(pid)
+echo "only = [\"$UDID\"]" >>/etc/muxd.toml
+check reload systemctl reload usbmuxd.service
+check reload-view until_ 10 phones 1
+check reload-same-process is MainPID "$before"
+check reload-said sh -c "journalctl -b -u usbmuxd.service | grep -q 'configuration read again'"
+printf 'MUXD_OPTIONS="--source simulated:2"\n' >/etc/default/muxd
+systemctl restart usbmuxd.service
+
 # Killed, stuck: it comes back, and what connects meanwhile waits.
 before=$(pid)
 kill -KILL "$before"

@@ -65,8 +65,11 @@ class FilesTests(SynchronousTestCase):
         The unit's command is understood, and listens on what its sockets are called.
         """
         unit = Unit("usbmuxd.service")
+        [(name, places)] = [
+            each.split("=", 1) for each in shlex.split(unit["Service"]["Environment"])
+        ]
         command = unit["Service"]["ExecStart"].removesuffix("$MUXD_OPTIONS")
-        options = self.understood(shlex.split(command))
+        options = self.understood(shlex.split(command.replace(f"${name}", places)))
         for flag, name in (("--listen", "usbmuxd.socket"), ("--status", "usbmuxd-status.socket")):
             place = options.daemon[options.daemon.index(flag) + 1]
             called = Unit(name)["Socket"]["FileDescriptorName"]
