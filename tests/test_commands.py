@@ -20,6 +20,7 @@ import muxd
 from muxd.muxctl.options import Usage, parse
 from muxd.tap import iphone, tcprelay, usbmuxd
 from muxd.tap.script import ScriptOptions
+from tests.running.processes import startsProcesses
 
 PROJECT = Path(muxd.__file__).parents[1]
 
@@ -105,6 +106,8 @@ class ShownCommandTests(SynchronousTestCase):
         options.reactor = MemoryReactorClock()
         options.parseOptions(arguments)
 
+    # zeroconf, which the source wifi imports, asks ldconfig where the C library is.
+    @startsProcesses
     def test_understood(self) -> None:
         """
         Each command of ours that a document shows is understood by its program.
