@@ -115,20 +115,11 @@ def authTag(hostID: str, identifier: str) -> bytes:
     return hmac.digest(key, identifier.encode(), "sha256")[:TAG_SIZE]
 
 
-def candidates(
-    advert: Advert, records: Mapping[str, PairRecord], names: Mapping[str, str]
-) -> list[str]:
+def candidates(advert: Advert, records: Mapping[str, PairRecord]) -> list[str]:
     """
     The UDIDs of the phones that an announcement may be of, of those that have a record; none
     if it is not one of ours, as far as can be told.
-
-    @param names: The names of service instances that phones have told by a cable, by UDID.
     """
-    remembered = [
-        udid for udid in records if names.get(udid, "").lower() == advert.fullName.lower()
-    ]
-    if remembered:
-        return remembered
     if advert.mac:
         same = [udid for udid, record in records.items() if _mac(record) == advert.mac]
         if same:

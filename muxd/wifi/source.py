@@ -178,7 +178,7 @@ class WifiSource(Service):
             if advert.instance == STATIC:
                 udids, name = list(records), ""
             else:
-                udids, name = candidates(advert, records, {}), advert.fullName
+                udids, name = candidates(advert, records), advert.fullName
             for udid in udids:
                 places.setdefault(udid, {})[name] = advert.addresses
         for udid, found in places.items():

@@ -47,8 +47,8 @@ class AnnouncementTests(SynchronousTestCase):
         }
         self.assertEqual(properties[b"authTag#1"], base64.b64encode(authTag("HOST-b", phone.udid)))
         advert = readAdvert("02:00:00:00:00:01@fe80::1", [], properties)
-        self.assertEqual(candidates(advert, records, {}), ["a", "b"])
-        self.assertEqual(candidates(advert, {"c": recordOf("HOST-c")}, {}), [])
+        self.assertEqual(candidates(advert, records), ["a", "b"])
+        self.assertEqual(candidates(advert, {"c": recordOf("HOST-c")}), [])
 
 
 class AccessTests(TestCase):

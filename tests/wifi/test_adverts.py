@@ -99,7 +99,7 @@ class AdvertTests(SynchronousTestCase):
         """
         advert = readAdvert(instance, [], properties)
         self.assertLessEqual(len(advert.instance), 255)
-        self.assertEqual(candidates(advert, {"UDID": record(WiFiMACAddress=MAC)}, {}), [])
+        self.assertEqual(candidates(advert, {"UDID": record(WiFiMACAddress=MAC)}), [])
 
     def test_bounded(self) -> None:
         """
@@ -132,30 +132,22 @@ class CandidateTests(SynchronousTestCase):
             {b"identifier": IDENTIFIER.encode(), b"authTag": b"P0xE8A3IQp0="},
         )
 
-    def test_remembered(self) -> None:
-        """
-        The name that a phone has told by a cable outweighs everything.
-        """
-        advert = readAdvert(INSTANCE, [], {})
-        names = {"C": f"{INSTANCE.upper()}.{SERVICE}"}
-        self.assertEqual(candidates(advert, self.records, names), ["C"])
-
     def test_mac(self) -> None:
         """
-        Then comes the address of the interface that is in a record.
+        The address of the interface that is in a record comes first.
         """
-        self.assertEqual(candidates(readAdvert(INSTANCE, [], {}), self.records, {}), ["A"])
+        self.assertEqual(candidates(readAdvert(INSTANCE, [], {}), self.records), ["A"])
 
     def test_tag(self) -> None:
         """
         Then tags: of all phones that are paired under one HostID.
         """
-        self.assertEqual(candidates(self.tagged, self.records, {}), ["A", "B"])
+        self.assertEqual(candidates(self.tagged, self.records), ["A", "B"])
 
     def test_none(self) -> None:
         """
         A phone that nothing speaks for is none of ours.
         """
         advert = readAdvert("02:00:00:00:00:01@fe80::1", [], {})
-        self.assertEqual(candidates(advert, self.records, {}), [])
-        self.assertEqual(candidates(self.tagged, {"C": self.records["C"]}, {}), [])
+        self.assertEqual(candidates(advert, self.records), [])
+        self.assertEqual(candidates(self.tagged, {"C": self.records["C"]}), [])
