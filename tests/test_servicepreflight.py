@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd import service as module
 from muxd.interfaces import IDeviceReceiver
-from muxd.server.preflightreceiver import PreflightReceiver
 from muxd.service import MuxService
+from muxd.testing import FakeDevice
 from tests.usb.reactors import ThreadedClock
 
 
@@ -49,6 +49,19 @@ class PreflightTests(SynchronousTestCase):
         made.sources.clear()
         return made
 
+    def isSeenAtOnce(self, service: MuxService) -> bool:
+        """
+        Whether clients see a phone as soon as a source has attached it.
+        """
+        (receiver,) = self.receivers
+        device = FakeDevice(self.reactor)
+        receiver.deviceAttached(device)
+        attached = service.registry.findByUDID(device.identity.udid)
+        seen = bool(service.registry.attached())
+        self.assertIsNotNone(attached)
+        receiver.deviceDetached(device)
+        return seen
+
     def stop(self, service: MuxService) -> None:
         """
         Stop it, which waits for its threads.
@@ -77,31 +90,30 @@ class PreflightTests(SynchronousTestCase):
 
     def test_off(self) -> None:
         """
-        Without it phones go to the registry.
+        Without it phones are seen at once.
         """
         service = self.service(False)
-        self.assertEqual(self.receivers, [service.registry])
+        self.assertTrue(self.isSeenAtOnce(service))
         service.startService()
         self.assertEqual(self.warnings(), [])
 
     def test_on(self) -> None:
         """
-        With it they are welcomed first.
+        With it they are asked for their trust first.
         """
         service = self.service(True)
-        (receiver,) = self.receivers
-        self.assertIsInstance(receiver, PreflightReceiver)
+        self.assertFalse(self.isSeenAtOnce(service))
         service.startService()
         self.assertEqual(self.warnings(), [])
         self.stop(service)
 
     def test_notInstalled(self) -> None:
         """
-        Without the extra they go to the registry, and the log says so.
+        Without the extra they are seen at once, and the log says so.
         """
         self.patch(module, "recordMaker", lambda reactor: None)
         service = self.service(True)
-        self.assertEqual(self.receivers, [service.registry])
+        self.assertTrue(self.isSeenAtOnce(service))
         service.startService()
         (line,) = self.warnings()
         self.assertIn("its extra pairing", line)

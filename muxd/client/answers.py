@@ -37,8 +37,8 @@ MOST_DEVICES = 1 << 16
 LONGEST_HOST = 64
 """Characters of a host's name."""
 
-LONGEST_UDID = 255
-"""As long as a binary record's (protocol 4.9), which has always been enough."""
+MOST_CHARACTERS = 16 << 20
+"""Of all their UDIDs together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +233,7 @@ class DeviceTable:
 
     def __init__(self) -> None:
         self._devices: dict[int, Device] = {}
+        self._characters = 0
 
     def __iter__(self) -> Iterator[Device]:
         return iter(self._devices.values())
@@ -265,6 +266,7 @@ class DeviceTable:
         """
         events: list[Event] = [Detached(device) for device in self]
         self._devices.clear()
+        self._characters = 0
         return events
 
     def _plist(self, kind: object, values: Mapping[str, Any]) -> Event | None:
@@ -281,14 +283,20 @@ class DeviceTable:
     def _attached(self, device: Device | None) -> Event | None:
         if device is None or self._devices.get(device.deviceID) == device:
             return None
-        if len(self._devices) >= MOST_DEVICES and device.deviceID not in self._devices:
-            raise MalformedMessage(f"more than {MOST_DEVICES} devices")
+        before = self._devices.get(device.deviceID)
+        characters = self._characters + len(device.udid) - (len(before.udid) if before else 0)
+        if characters > MOST_CHARACTERS or (before is None and len(self._devices) >= MOST_DEVICES):
+            raise MalformedMessage(f"more than {MOST_DEVICES} devices, or too long ones")
+        self._characters = characters
         self._devices[device.deviceID] = device
         return Attached(device)
 
     def _detached(self, deviceID: object) -> Event | None:
         device = self._devices.pop(deviceID, None) if isinstance(deviceID, int) else None
-        return None if device is None else Detached(device)
+        if device is None:
+            return None
+        self._characters -= len(device.udid)
+        return Detached(device)
 
     def _paired(self, deviceID: object) -> Event | None:
         device = self._devices.get(deviceID) if isinstance(deviceID, int) else None
@@ -344,9 +352,7 @@ def _deviceFrom(entry: object) -> Device | None:
     properties: dict[str, Any] = entry["Properties"]
     deviceID = entry.get("DeviceID", properties.get("DeviceID"))
     udid = properties.get("UDID") or properties.get("SerialNumber")
-    if type(deviceID) is not int or not isinstance(udid, str):
-        return None
-    if not 0 < len(udid) <= LONGEST_UDID:
+    if type(deviceID) is not int or not isinstance(udid, str) or not udid:
         return None
     connectionType = properties.get("ConnectionType")
     address = properties.get("NetworkAddress")

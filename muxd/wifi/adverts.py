@@ -18,6 +18,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol as TypingProtocol
 
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -66,6 +67,22 @@ class Advert:
         The name of the service's instance as clients are told.
         """
         return f"{self.instance}.{SERVICE}"
+
+
+class AdvertObserver(TypingProtocol):
+    """
+    What is told of announcements, in the reactor's thread.
+    """
+
+    def advertFound(self, advert: Advert) -> None:
+        """
+        A phone announces itself, or does so with other addresses.
+        """
+
+    def advertGone(self, instance: str) -> None:
+        """
+        It does not any more.
+        """
 
 
 def readAdvert(

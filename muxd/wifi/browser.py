@@ -12,36 +12,19 @@ import asyncio
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Any
-from typing import Protocol as TypingProtocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from zeroconf import IPVersion, ServiceBrowser, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceInfo
 
-from muxd.wifi.adverts import SERVICE, Advert, readAdvert
+from muxd.wifi.adverts import SERVICE, AdvertObserver, readAdvert
 
 RESOLVE_TIME = 3000
 """Milliseconds for the addresses of an announcement."""
 
 MOST_INSTANCES = 512
 """Announcements that are known at a time: anyone on the network can make some."""
-
-
-class AdvertObserver(TypingProtocol):
-    """
-    What is told of announcements, in the reactor's thread.
-    """
-
-    def advertFound(self, advert: Advert) -> None:
-        """
-        A phone announces itself, or does so with other addresses.
-        """
-
-    def advertGone(self, instance: str) -> None:
-        """
-        It does not any more.
-        """
 
 
 class MulticastBrowser:

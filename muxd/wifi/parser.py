@@ -8,8 +8,8 @@ reactor.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from twisted.plugin import IPlugin
 from zope.interface import implementer
@@ -18,6 +18,9 @@ from muxd.description import Description
 from muxd.identity import udidKey
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.wifi.settings import USUAL, AddressLayout, WifiSettings
+
+if TYPE_CHECKING:
+    from muxd.wifi.adverts import AdvertObserver
 
 OPTIONS = ("host", "udid", "as", "address", "only", "deny")
 AS_USB = "usb"
@@ -61,17 +64,20 @@ class WifiSourceParser:
         )
         if settings.udid and not settings.host:
             raise ValueError("udid= says which phone a HOST is; for some of those found, only=")
-        try:
-            from muxd.wifi.source import Browser, WifiSource
-
-            makeBrowser: Any = lambda observer: Browser()  # noqa: E731
-            if not settings.host:
-                from muxd.wifi.browser import MulticastBrowser
-
-                makeBrowser = partial(MulticastBrowser, reactor)
-        except ImportError as error:
-            raise ValueError(f"install muxd with its extra wifi ({error})") from error
+        for package in ("OpenSSL", "cryptography", *(() if settings.host else ("zeroconf",))):
+            if find_spec(package) is None:
+                raise ValueError(f"install muxd with its extra wifi: there is no {package}")
         from twisted.internet.endpoints import HostnameEndpoint
+
+        from muxd.wifi.source import Browser, WifiSource
+
+        def makeBrowser(observer: AdvertObserver) -> Any:
+            if settings.host:
+                return Browser()
+            # Its import alone starts processes, to find libraries.
+            from muxd.wifi.browser import MulticastBrowser
+
+            return MulticastBrowser(reactor, observer)
 
         return WifiSource(
             reactor,

@@ -22,8 +22,7 @@ from zope.interface import implementer
 
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IPairRecords, IRecordReader
 from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
-from muxd.wifi.adverts import Advert, candidates
-from muxd.wifi.browser import AdvertObserver
+from muxd.wifi.adverts import Advert, AdvertObserver, candidates
 from muxd.wifi.phone import PhoneState, WifiPhone
 from muxd.wifi.session import PhoneReach
 from muxd.wifi.settings import WifiSettings
@@ -76,14 +75,16 @@ class WifiSource(Service):
     ) -> None:
         """
         @param endpoint: Makes the endpoint of an address and a port.
-        @param makeBrowser: Makes what looks for announcements and tells this source.
+        @param makeBrowser: Makes what looks for announcements and tells this source; called at
+            each start.
         """
         self.description = description
         self._reactor = reactor
         self._receiver = receiver
         self._settings = settings
         self._endpoint = endpoint
-        self._browser = makeBrowser(self)
+        self._makeBrowser = makeBrowser
+        self._browser: Any = Browser()
         self._records: IPairRecords | None = None
         self._adverts: dict[str, Advert] = {}
         self._phones: dict[str, WifiPhone] = {}
@@ -113,6 +114,7 @@ class WifiSource(Service):
         super().startService()
         if self._settings.host:
             self._adverts[STATIC] = Advert(instance=STATIC, addresses=(self._settings.host,))
+        self._browser = self._makeBrowser(self)
         self._browser.start().addErrback(self._notBrowsing)
         self._again.start(AGAIN, now=bool(self._adverts))
 

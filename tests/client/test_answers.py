@@ -228,12 +228,18 @@ class DeviceTableTests(SynchronousTestCase):
         self.table.update(attached(2, OTHER))
         self.assertEqual(len(list(self.table)), 3)
 
-    def test_longName(self) -> None:
+    def test_longNames(self) -> None:
         """
-        A device whose UDID is longer than any is left out.
+        Nor is one whose devices have names without end; a device that goes makes room.
         """
-        self.assertIsNone(self.table.update(attached(1, "A" * 256)))
-        self.assertIsNotNone(self.table.update(attached(1, "A" * 255)))
+        self.patch(answers, "MOST_CHARACTERS", 100)
+        self.table.update(attached(1, "A" * 60))
+        self.assertRaises(MalformedMessage, self.table.update, attached(2, "B" * 60))
+        self.table.update(attached(1, "C" * 90))
+        self.table.update(detached(1))
+        self.assertIsNotNone(self.table.update(attached(2, "B" * 60)))
+        self.table.clear()
+        self.assertIsNotNone(self.table.update(attached(3, "D" * 100)))
 
     def test_binaryLife(self) -> None:
         """

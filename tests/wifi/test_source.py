@@ -24,8 +24,7 @@ from muxd.server.intake import DeviceIntake
 from muxd.server.registry import DeviceRegistry
 from muxd.testing.records import ImmediateRecords, MemoryRecordStore
 from muxd.wifi import source as module
-from muxd.wifi.adverts import Advert, readAdvert
-from muxd.wifi.browser import AdvertObserver
+from muxd.wifi.adverts import Advert, AdvertObserver, readAdvert
 from muxd.wifi.phone import PhoneState
 from muxd.wifi.settings import WifiSettings
 from muxd.wifi.source import WifiSource
