@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from twisted.internet.testing import StringTransport
 
-from muxd.client.answers import LONGEST_UDID, Device, Event, devicesFrom
+from muxd.client.answers import Device, Event, devicesFrom
 from muxd.client.feed import EventReceiver
 from muxd.phone.bus.descriptors import SERIAL_INDEX
 from muxd.phone.bus.profiles import iPhone
@@ -97,16 +97,11 @@ class LibraryTests(ServingTestCase):
 
     def test_propertyList(self) -> None:
         """
-        A long one in a property list is just long; one that is longer than any is no device's,
-        and what else the daemon says is heard.
+        A long one in a property list is just long.
         """
-
-        def attached(size: int) -> dict[str, object]:
-            properties = {"SerialNumber": "E" * size, "ConnectionType": "USB", "DeviceID": 1}
-            return {"MessageType": "Attached", "DeviceID": 1, "Properties": properties}
-
-        messages = [plistMessage(attached(size), 0) for size in (LONGEST_PLIST, LONGEST_UDID)]
-        (event,) = self.heard(*messages)
-        self.assertEqual(event.device.udid, "E" * LONGEST_UDID)
-        (device,) = devicesFrom({"DeviceList": [attached(LONGEST_UDID)]})
+        properties = {"SerialNumber": "E" * LONGEST_PLIST, "ConnectionType": "USB", "DeviceID": 1}
+        attached = {"MessageType": "Attached", "DeviceID": 1, "Properties": properties}
+        (event,) = self.heard(plistMessage(attached, 0))
+        self.assertEqual(event.device.udid, "E" * LONGEST_PLIST)
+        (device,) = devicesFrom({"DeviceList": [attached]})
         self.assertIsInstance(device, Device)
