@@ -179,6 +179,9 @@ class CaptureTests(DaemonTestCase):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # A shell has those that it runs in the background ignore it, and so whatever these
+            # start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
         self.addCleanup(self.finish, process)
         return process
