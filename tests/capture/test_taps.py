@@ -157,8 +157,12 @@ class TapsTests(SynchronousTestCase):
         A session on the ports of one that has ended is another one, with another client.
         """
         self.taps.begin(self.sink)
+        ports = self.phones[0].muxer._ports
         for client in ("pid 1", "pid 2"):
-            self.patch(self.phones[0].muxer._ports, "take", lambda: 77)
+            # As when all others have been used since.
+            ports._last = 76
+            ports._resting.clear()
+            ports._since.clear()
             self.taps.clientConnecting("A", LOCKDOWN, client)
             self.phones[0].open().say(flags=RST)
         comments = [each.block.comment for each in self.sink.file.packets if each.flags == SYN]
