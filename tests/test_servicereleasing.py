@@ -46,6 +46,8 @@ class ReleasingTests(TestCase):
         self.addCleanup(service.stopService)
         await service.whenAttached(FIRST)
         await service.whenAttached(SECOND)
+        # That may fire while listeners are told of it: what happens now is told after that.
+        await deferLater(reactor, 0)
         return service
 
     async def test_releaseAndTake(self) -> None:
