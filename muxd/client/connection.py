@@ -34,6 +34,7 @@ from muxd.client.problems import DaemonNonsense, DaemonRefused
 from muxd.client.requests import Dialect, Request
 from muxd.limits import LIMITS, Limits
 from muxd.net.nodelay import sendAtOnceOver
+from muxd.net.tlsreasons import tlsReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +146,7 @@ class Conversation(Protocol):
         """
         application, factory = self._application, self._factory
         self._application = self._factory = None
-        self._failLost()
+        self._failLost(tlsReason(reason.value))
         if application is not None:
             application.connectionLost(Failure(ConnectionDone()) if self._ended else reason)
         if factory is not None:
@@ -253,9 +254,9 @@ class Conversation(Protocol):
         if rest and not getattr(self.transport, "disconnecting", False):
             self._application.dataReceived(rest)
 
-    def _failLost(self) -> None:
+    def _failLost(self, reason: str = "") -> None:
         awaited = self._takeAwaited()
-        lost = self._exchange.lost()
+        lost = self._exchange.lost(reason)
         if awaited is not None:
             awaited.asked.errback(lost)
 

@@ -145,13 +145,14 @@ class Exchange:
         if self.state is not State.CLOSED:
             self._enter(State.CLOSED)
 
-    def lost(self) -> DaemonLost:
+    def lost(self, reason: str = "") -> DaemonLost:
         """
         The daemon has closed the connection.
 
+        @param reason: Why, if it is known.
         @return: the error that this is for the request.
         """
-        error = self._errors.DaemonLost(self.where, self.awaited)
+        error = self._errors.DaemonLost(self.where, self.awaited, reason)
         self.close()
         return error
 
@@ -295,7 +296,7 @@ class EventStream:
         """
         What it means that the daemon has closed the connection.
         """
-        return self._errors.DaemonLost(self._where, "events")
+        return self._errors.DaemonLost(self._where, "events", "")
 
     def _count(self, error: MalformedMessage) -> None:
         self.malformed += 1

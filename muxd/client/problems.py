@@ -66,12 +66,14 @@ class DaemonLost(UsbmuxError):
     The daemon closed the connection instead of answering.
     """
 
-    def __init__(self, where: str, awaited: str) -> None:
+    def __init__(self, where: str, awaited: str, reason: str = "") -> None:
         """
         @param awaited: Such as C{"the answer to Listen"}.
+        @param reason: Why, if it is known.
         """
         super().__init__(
-            f"lost the usbmuxd at {where} while waiting for {awaited}: look into its log"
+            f"lost the usbmuxd at {where} while waiting for {awaited}:"
+            f" {reason or 'look into its log'}"
         )
         self.where = where
 
@@ -240,7 +242,7 @@ class Errors(TypingProtocol):
     """
 
     @property
-    def DaemonLost(self) -> Callable[[str, str], DaemonLost]:
+    def DaemonLost(self) -> Callable[[str, str, str], DaemonLost]:
         """
         The daemon closed the connection.
         """

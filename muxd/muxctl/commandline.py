@@ -116,6 +116,10 @@ def _command(name: str) -> Command:
             return useRecord
         case "connect":
             return connectPort
+        case "cert":
+            from muxd.muxctl.certificates import useCertificates
+
+            return useCertificates
         case "capture":
             from muxd.muxctl.capture import capture
 

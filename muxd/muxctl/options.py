@@ -25,6 +25,7 @@ examples:
   muxctl record show UDID           the pair record, without its private keys
   muxctl capture -w - | wireshark -k -i -    what programs and phones say, as they say it
   muxctl release UDID               let a virtual machine have it, until muxctl take UDID
+  muxctl cert host rack1.example.org    what rack1 needs for mutualtls: endpoints
   muxctl relay 22:2222              port 22 of the phone as localhost:2222
 
 exit status:
@@ -207,6 +208,32 @@ def _addRecord(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _addCertificates(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("init", "host", "client", "revoke", "list"))
+    parser.add_argument(
+        "names",
+        metavar="NAME",
+        nargs="*",
+        help="of the host or client, and further names of it; hosts' may be IP addresses",
+    )
+    parser.add_argument(
+        "--ca", metavar="DIRECTORY", help="the authority [default: ~/.config/muxd/ca]"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIRECTORY",
+        help="where the files of a host or client go [default: its NAME]",
+    )
+    parser.add_argument(
+        "--days",
+        type=_days,
+        default=30.0,
+        metavar="N",
+        help="how long a certificate is good [default: 30]",
+    )
+
+
 def _addPhone(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("phone", metavar="UDID", type=_udid, help="which phone")
 
@@ -277,6 +304,7 @@ _COMMANDS = {
     "reload": ("have the daemon read its configuration file again", _addNothing),
     "buid": ("print the identity of the daemon's host", _addNothing),
     "record": ("show or delete a pair record", _addRecord),
+    "cert": ("make, list and revoke the certificates of a farm", _addCertificates),
     "capture": ("write what phones and programs say to each other, for Wireshark", _addCapture),
     CONNECT: ("join standard input and output to a port of a phone", _addConnect),
     "completion": ("print what makes a shell complete our words", _addCompletion),
@@ -316,6 +344,13 @@ def _seconds(text: str) -> float:
     if not seconds > 0:
         raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
     return seconds
+
+
+def _days(text: str) -> float:
+    days = _seconds(text)
+    if days > 3650:
+        raise argparse.ArgumentTypeError(f"expected days, 3650 at most, got {text!r}")
+    return days
 
 
 def _count(text: str) -> int:

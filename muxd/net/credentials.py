@@ -307,8 +307,14 @@ def certificateNames(connection: Any) -> frozenset[str]:
     """
     getCertificate = getattr(connection, "getPeerCertificate", None)
     certificate = None if getCertificate is None else getCertificate()
-    if certificate is None:
-        return frozenset()
+    return frozenset() if certificate is None else namesIn(certificate)
+
+
+def namesIn(certificate: Any) -> frozenset[str]:
+    """
+    The names in a certificate of pyOpenSSL: its common name, and its names of the domain name
+    system.
+    """
     from cryptography.x509 import DNSName, ExtensionNotFound, NameOID, SubjectAlternativeName
 
     parsed = certificate.to_cryptography()

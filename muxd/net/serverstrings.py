@@ -25,6 +25,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 
 from muxd.description import Description
 from muxd.net.inherited import leavingFile
+from muxd.net.tlsfiles import certificatesIn, contentOf
 
 BACKLOG = 256
 """
@@ -35,16 +36,15 @@ and Twisted's own 50 are soon reached where many programs start at once.
 LOOPBACK = "127.0.0.1"
 LOOPBACK6 = "::1"
 
-_WITH_BACKLOG = frozenset({"unix", "tcp", "tcp6", "ssl"})
+_WITH_BACKLOG = frozenset({"unix", "tcp", "tcp6", "ssl", "mutualtls"})
 _INTERFACES = {
     "tcp": (1, LOOPBACK),
+    "mutualtls": (1, LOOPBACK),
     "ssl": (4, LOOPBACK),
     "tcp6": (2, LOOPBACK6),
     "tls": (3, LOOPBACK6),
 }
 """By kind of endpoint: which positional argument is the interface, and our default."""
-
-_LONGEST_PEM = 1 << 20
 
 _OWNER = frozenset({"user", "group"})
 
@@ -137,8 +137,8 @@ def _askingForCertificates(reactor: Any, parsed: Description) -> IStreamServerEn
             f"with clients=, ssl: takes a port and {', '.join(sorted(_ASKING))}, each by its name"
         )
     key = keywords.get("privateKey", "server.pem")
-    pem = b"".join(_content(path) for path in dict.fromkeys((key, keywords.get("certKey", key))))
-    authorities = [Certificate.loadPEM(each) for each in _certificates(keywords["clients"])]
+    pem = b"".join(contentOf(path) for path in dict.fromkeys((key, keywords.get("certKey", key))))
+    authorities = [Certificate.loadPEM(each) for each in certificatesIn(keywords["clients"])]
     options = PrivateCertificate.loadPEM(pem).options(*authorities)
     return SSL4ServerEndpoint(
         reactor,
@@ -147,24 +147,6 @@ def _askingForCertificates(reactor: Any, parsed: Description) -> IStreamServerEn
         backlog=int(keywords.get("backlog", BACKLOG)),
         interface=keywords["interface"],
     )
-
-
-def _content(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(_LONGEST_PEM)
-
-
-def _certificates(path: str) -> list[bytes]:
-    """
-    Those in a file.
-
-    @raise ValueError: There is none.
-    """
-    begin = b"-----BEGIN CERTIFICATE-----"
-    found = [begin + part for part in _content(path).split(begin)[1:]]
-    if not found:
-        raise ValueError(f"{path}: there is no certificate in it")
-    return found
 
 
 def addressOf(description: str) -> tuple[str, ...]:

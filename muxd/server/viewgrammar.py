@@ -26,14 +26,15 @@ LONGEST_SHOWN = 200
 VIEW = "view"
 """The option that names a view of the configuration file."""
 
-_TCP = frozenset({"tcp", "tcp6", "ssl", "tls"})
-_TLS = frozenset({"ssl", "tls"})
+_TCP = frozenset({"tcp", "tcp6", "ssl", "tls", "mutualtls"})
+_TLS = frozenset({"ssl", "tls", "mutualtls"})
 _LOCAL_OPTIONS = ("uid", "gid", "program")
 
 _OF_ENDPOINTS = frozenset(
     {"address", "backlog", "caCertsDir", "certKey", "clients", "dhParameters", "domain", "fileno"}
     | {"extraCertChain", "group", "index", "interface", "lockfile", "mode", "name", "port"}
     | {"privateKey", "sslmethod", "user", "wantPID"}
+    | {"files", "cert", "key", "ca", "crl", "names"}
 )
 """Arguments of descriptions that are none of a view's."""
 
@@ -210,7 +211,7 @@ def _fit(kind: str, named: NamedView) -> NamedView:
             " on UNIX sockets only; use unix:"
         )
     if peers.certificates and kind not in _TLS:
-        raise ValueError("certificate: only clients of ssl: show certificates")
+        raise ValueError("certificate: only clients of mutualtls: and ssl: show certificates")
     return named
 
 

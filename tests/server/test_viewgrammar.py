@@ -105,7 +105,7 @@ class SplitTests(SynchronousTestCase):
             ("unix:/a:gid=nobody-here", "gid: there is no group 'nobody-here'"),
             ("unix:/a:program=python", "program: expected the whole path of a program"),
             ("tcp:1:uid=0", "are known on UNIX sockets only; use unix:"),
-            ("unix:/a:certificate=ci", "certificate: only clients of ssl: show certificates"),
+            ("unix:/a:certificate=ci", "certificate: only clients of mutualtls: and ssl: show"),
             ("unix:/a:view=cii", "there is no view 'cii'; did you mean 'ci'?"),
             ("unix:/a:view=ci:only=rack", "view= names a whole view: put only= there"),
         ):

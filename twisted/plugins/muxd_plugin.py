@@ -1,6 +1,6 @@
 """
-What muxd plugs into Twisted: commands of C{twistd}, kinds of source, and the
-C{usbmux} client endpoint.
+What muxd plugs into Twisted: commands of C{twistd}, kinds of source, and the endpoints
+C{usbmux} and C{mutualtls}.
 
 This module is imported by every program that looks for any plugin: it must
 import neither the reactor nor pyusb.
@@ -9,6 +9,7 @@ import neither the reactor nor pyusb.
 from twisted.application.service import ServiceMaker
 
 from muxd.client.parser import UsbmuxClientParser
+from muxd.net.tlsparser import MutualClientParser, MutualServerParser
 from muxd.phone.parser import SimulatedSourceParser
 from muxd.remote.parser import RemoteSourceParser
 from muxd.usb.parser import USBSourceParser
@@ -34,6 +35,8 @@ iphone = ServiceMaker(
     "iphone",
 )
 usbmux = UsbmuxClientParser()
+mutualServer = MutualServerParser()
+mutualClient = MutualClientParser()
 usb = USBSourceParser()
 simulated = SimulatedSourceParser()
 remote = RemoteSourceParser()
