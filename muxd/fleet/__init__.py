@@ -1,0 +1,3 @@
+"""
+A fleet: the phones of many hosts behind one address, and their reservations.
+"""

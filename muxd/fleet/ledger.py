@@ -1,0 +1,436 @@
+# -*- test-case-name: tests.fleet.test_ledger,tests.fleet.test_ledgermachine -*-
+"""
+The registry of a fleet as a machine without I/O: it is told what happens, and when, and what
+comes of it is taken from it afterwards.
+
+Each change has a revision, higher than that of every change before it; the revision of a
+grant is its fencing token.  So no token is ever used twice, as long as a machine begins above
+the last revision of the one before it.
+
+Jobs that wait are served in the order of their coming: a phone that becomes free goes to the
+first of those that it will do for.  Since it goes at once, a job that comes and finds a free
+phone takes it from nobody.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from muxd.fleet.deadlines import Deadlines
+from muxd.fleet.roster import Roster
+from muxd.fleet.states import (
+    JOBS,
+    RESERVATIONS,
+    Event,
+    JobState,
+    ReservationState,
+    step,
+)
+from muxd.fleet.values import (
+    Change,
+    Ended,
+    FleetError,
+    Granted,
+    HostRecord,
+    PhoneCame,
+    PhoneGone,
+    PhoneRecord,
+    Request,
+    Reservation,
+    Snapshot,
+    Waiting,
+    What,
+    Why,
+)
+from muxd.identity import udidKey
+
+MOST_WAITING = 4096
+MOST_WAITING_PER_USER = 512
+MOST_HELD_PER_USER = 1024
+
+_HOW = {
+    ReservationState.RELEASED: "it was released",
+    ReservationState.EXPIRED: "it was not renewed in time",
+    ReservationState.REVOKED: "it was taken",
+}
+
+
+@dataclass(slots=True)
+class _Held:
+    """
+    A reservation that is in force.
+    """
+
+    reservation: Reservation
+    state: ReservationState = ReservationState.HELD
+
+
+@dataclass(slots=True)
+class _Job:
+    """
+    A job that waits.
+    """
+
+    number: int
+    request: Request
+    state: JobState = JobState.WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    What has come of a job's waiting.
+
+    @ivar job: Its number.
+    @ivar result: What it has, or why it has nothing.
+    """
+
+    job: int
+    result: Reservation | FleetError
+
+
+class Ledger:
+    """
+    Hosts, phones, reservations and the queue.  Every method begins with what is due by then.
+
+    @ivar revision: Of the last change.
+    """
+
+    def __init__(self, revision: int, makeKey: Callable[[], str]) -> None:
+        """
+        @param revision: No change has had a higher one.
+        @param makeKey: Makes the keys of reservations, which nothing can guess.
+        """
+        self.revision = revision
+        self._makeKey = makeKey
+        self._roster = Roster(self._next, self._emit)
+        self._draining: set[str] = set()
+        # In the order in which they became free, so that they take turns.
+        self._free: dict[str, None] = {}
+        self._held: dict[str, _Held] = {}
+        self._byToken: dict[int, _Held] = {}
+        self._heldBy: Counter[str] = Counter()
+        self._jobs: dict[int, _Job] = {}
+        self._waitingOf: Counter[str] = Counter()
+        self._lastJob = 0
+        self._now = 0.0
+        self._ends: Deadlines[tuple[str, int]] = Deadlines()
+        self._changes: list[Change] = []
+        self._outcomes: list[Outcome] = []
+
+    # What has come of it
+
+    def changes(self) -> list[Change]:
+        """
+        What has changed since this was called last.
+        """
+        changes, self._changes = self._changes, []
+        return changes
+
+    def outcomes(self) -> list[Outcome]:
+        """
+        The jobs that wait no longer since this was called last.
+        """
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    @property
+    def next(self) -> float | None:
+        """
+        When L{tick} has something to do; None for never.
+        """
+        due = [each for each in (self._roster.first, self._ends.first) if each is not None]
+        return min(due, default=None)
+
+    def snapshot(self) -> Snapshot:
+        """
+        All that there is now.
+        """
+        return Snapshot(
+            revision=self.revision,
+            hosts=tuple(self._roster.hosts),
+            phones=tuple(self._roster.visible.values()),
+            reservations=tuple(held.reservation for held in self._held.values()),
+            draining=frozenset(self._draining),
+        )
+
+    def waiting(self, now: float) -> list[Waiting]:
+        """
+        The queue, the job that has waited for the longest first.
+        """
+        return [
+            Waiting(
+                user=job.request.user,
+                requirement=str(job.request.requirement),
+                reason=job.request.reason,
+                left=max(0.0, self._ends.of(("job", job.number)) - now),
+            )
+            for job in self._jobs.values()
+        ]
+
+    def left(self, now: float, token: int) -> float | None:
+        """
+        For how many seconds a reservation goes on; None if it is over.
+        """
+        return self._ends.of(("held", token)) - now if token in self._byToken else None
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """
+        Do what is due.
+        """
+        self._now = now
+        self._roster.lapse(now)
+        for kind, number in self._ends.due(now):
+            if kind == "job":
+                job = self._jobs[number]
+                self._finishJob(job, Event.SILENCE, FleetError(Why.WAITED))
+            else:
+                self._end(self._byToken[number], Event.SILENCE)
+
+    # Hosts
+
+    def announce(self, now: float, host: HostRecord, term: float) -> int | None:
+        """
+        See L{Roster.announce}.
+        """
+        self.tick(now)
+        return self._roster.announce(now, host, term)
+
+    def keepAlive(self, now: float, lease: int) -> bool:
+        """
+        See L{Roster.keepAlive}.
+        """
+        self.tick(now)
+        return self._roster.keepAlive(now, lease)
+
+    def leave(self, now: float, lease: int) -> bool:
+        """
+        See L{Roster.leave}.
+        """
+        self.tick(now)
+        return self._roster.leave(lease)
+
+    def tell(
+        self, now: float, lease: int, phones: Iterable[PhoneRecord], isComplete: bool = False
+    ) -> bool:
+        """
+        See L{Roster.tell}.
+        """
+        self.tick(now)
+        return self._roster.tell(lease, phones, isComplete)
+
+    def untell(self, now: float, lease: int, udids: Iterable[str]) -> bool:
+        """
+        See L{Roster.untell}.
+        """
+        self.tick(now)
+        return self._roster.untell(lease, map(udidKey, udids))
+
+    def drain(self, now: float, host: str, isDraining: bool) -> None:
+        """
+        Give no more of a host's phones to jobs, or give them again.  Jobs that have one keep it.
+        """
+        self.tick(now)
+        if isDraining:
+            self._draining.add(host)
+        else:
+            self._draining.discard(host)
+        for phone in [one for one in self._roster.visible.values() if one.host == host]:
+            self._settle(phone.key)
+
+    # Reservations
+
+    def adopt(self, now: float, reservation: Reservation) -> None:
+        """
+        A reservation is in force from before: it has its whole term again.
+        """
+        self._hold(now, reservation)
+
+    def ask(self, now: float, request: Request) -> int:
+        """
+        A job wants a phone.
+
+        @return: Its number in L{outcomes}.
+        """
+        self.tick(now)
+        self._lastJob += 1
+        job = _Job(self._lastJob, request)
+        # Those that it waits for count, so that none of them finds that there is no room.
+        if self._heldBy[request.user] + self._waitingOf[request.user] >= MOST_HELD_PER_USER:
+            return self._answer(job, FleetError(Why.TOO_MANY))
+        phone = self._freeFor(request)
+        if phone is None and request.take:
+            phone = self._taken(request)
+        if phone is not None:
+            return self._answer(job, self._grant(now, phone, request))
+        if request.wait <= 0:
+            return self._answer(job, self._whyNot(request))
+        isFull = len(self._jobs) >= MOST_WAITING
+        if isFull or self._waitingOf[request.user] >= MOST_WAITING_PER_USER:
+            return self._answer(job, FleetError(Why.TOO_MANY))
+        self._jobs[job.number] = job
+        self._waitingOf[request.user] += 1
+        self._ends.set(("job", job.number), now + request.wait)
+        return job.number
+
+    def withdraw(self, now: float, number: int) -> None:
+        """
+        A job does not want a phone any more.  Harmless if it waits no longer.
+        """
+        self.tick(now)
+        job = self._jobs.get(number)
+        if job is not None:
+            self._finishJob(job, Event.LEAVE, None)
+
+    def renew(self, now: float, token: int, key: str) -> Reservation | None:
+        """
+        A job goes on.
+
+        @return: What it has; None if that is over, or not its own.
+        """
+        self.tick(now)
+        held = self._byToken.get(token)
+        if held is None or not compare_digest(held.reservation.key.encode(), key.encode()):
+            return None
+        held.state = step(RESERVATIONS, held.state, Event.RENEW)
+        self._ends.set(("held", token), now + held.reservation.term)
+        return held.reservation
+
+    def release(self, now: float, token: int, key: str) -> bool:
+        """
+        A job is done.
+
+        @return: Whether it still had its phone.
+        """
+        self.tick(now)
+        held = self._byToken.get(token)
+        if held is None or not compare_digest(held.reservation.key.encode(), key.encode()):
+            return False
+        self._end(held, Event.RELEASE)
+        return True
+
+    # Within
+
+    def _next(self) -> int:
+        self.revision += 1
+        return self.revision
+
+    def _emit(self, what: What) -> None:
+        self._changes.append(Change(self._next(), what))
+        match what:
+            case PhoneCame(phone):
+                self._settle(phone.key)
+            case PhoneGone(phone):
+                self._free.pop(phone.key, None)
+
+    def _settle(self, key: str) -> None:
+        """
+        A phone may have become free, or be another one in some way: give it to the first job
+        that it will do for.
+        """
+        phone = self._roster.visible.get(key)
+        if phone is None or key in self._held or phone.host in self._draining:
+            self._free.pop(key, None)
+            return
+        self._free.setdefault(key)
+        for job in self._jobs.values():
+            if job.request.requirement.fits(phone):
+                reservation = self._grant(self._now, phone, job.request)
+                self._finishJob(job, Event.GRANT, reservation)
+                return
+
+    def _freeFor(self, request: Request) -> PhoneRecord | None:
+        only = request.requirement.udid
+        keys = self._free if only is None else [only] if only in self._free else []
+        phones = (self._roster.visible[key] for key in keys)
+        return next((one for one in phones if request.requirement.fits(one)), None)
+
+    def _taken(self, request: Request) -> PhoneRecord | None:
+        """
+        Take a phone from a job, if it is one that it may be taken from.
+        """
+        for key, held in self._held.items():
+            phone = self._roster.visible.get(key)
+            mayTake = request.isAdmin or held.reservation.user == request.user
+            if phone is None or not mayTake or phone.host in self._draining:
+                continue
+            if request.requirement.fits(phone):
+                self._strike(held, Event.REVOKE)
+                return phone
+        return None
+
+    def _whyNot(self, request: Request) -> FleetError:
+        fitting = [one for one in self._roster.visible.values() if request.requirement.fits(one)]
+        if not fitting:
+            return FleetError(Why.NO_SUCH_PHONE, str(request.requirement))
+        held = [self._held[one.key].reservation for one in fitting if one.key in self._held]
+        return FleetError(Why.TAKEN, f"{held[0].udid} by {held[0].user}" if held else "draining")
+
+    def _grant(self, now: float, phone: PhoneRecord, request: Request) -> Reservation:
+        reservation = Reservation(
+            token=self._next(),
+            key=self._makeKey(),
+            udid=phone.udid,
+            host=phone.host,
+            user=request.user,
+            reason=request.reason,
+            term=request.term,
+        )
+        self._hold(now, reservation)
+        self._changes.append(Change(reservation.token, Granted(reservation)))
+        return reservation
+
+    def _hold(self, now: float, reservation: Reservation) -> None:
+        key = udidKey(reservation.udid)
+        held = _Held(reservation)
+        self._held[key] = self._byToken[reservation.token] = held
+        self._heldBy[reservation.user] += 1
+        self._free.pop(key, None)
+        self._ends.set(("held", reservation.token), now + reservation.term)
+
+    def _end(self, held: _Held, event: Event) -> None:
+        """
+        End a reservation, and give its phone to the next job.
+        """
+        self._strike(held, event)
+        self._settle(udidKey(held.reservation.udid))
+
+    def _strike(self, held: _Held, event: Event) -> None:
+        reservation = held.reservation
+        held.state = step(RESERVATIONS, held.state, event)
+        del self._held[udidKey(reservation.udid)]
+        del self._byToken[reservation.token]
+        _count(self._heldBy, reservation.user)
+        self._ends.discard(("held", reservation.token))
+        self._changes.append(Change(self._next(), Ended(reservation, _HOW[held.state])))
+
+    def _answer(self, job: _Job, result: Reservation | FleetError) -> int:
+        """
+        A job need not wait.
+        """
+        event = Event.GRANT if isinstance(result, Reservation) else Event.REFUSE
+        job.state = step(JOBS, job.state, event)
+        self._outcomes.append(Outcome(job.number, result))
+        return job.number
+
+    def _finishJob(self, job: _Job, event: Event, result: Reservation | FleetError | None) -> None:
+        job.state = step(JOBS, job.state, event)
+        del self._jobs[job.number]
+        _count(self._waitingOf, job.request.user)
+        self._ends.discard(("job", job.number))
+        if result is not None:
+            self._outcomes.append(Outcome(job.number, result))
+
+
+def _count(counter: Counter[str], user: str) -> None:
+    """
+    One less.
+    """
+    counter[user] -= 1
+    if not counter[user]:
+        del counter[user]

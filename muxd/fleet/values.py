@@ -1,0 +1,295 @@
+# -*- test-case-name: tests.fleet.test_values -*-
+"""
+What a fleet is made of, as values: hosts, their doors, phones, reservations, and changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from muxd.fleet.requirement import ANY_PHONE, Requirement
+from muxd.identity import udidKey
+
+
+class DoorKind(Enum):
+    """
+    How a host's door is reached.
+    """
+
+    UNIX = "unix"
+    TCP = "tcp"
+    TLS = "tls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """
+    Where a host lets in what is meant for its phones.
+
+    It has no description of an endpoint: what a host says is never parsed as one, or it could
+    have others start programs.
+
+    @ivar where: A host's name or address; of a UNIX socket its path.
+    """
+
+    kind: DoorKind
+    where: str
+    port: int = 0
+
+    def __str__(self) -> str:
+        return self.where if self.kind is DoorKind.UNIX else f"{self.where}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostRecord:
+    """
+    A host.
+
+    @ivar name: That of its certificate, if it has one.
+    @ivar door: Where its phones are reached.
+    """
+
+    name: str
+    door: Door
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneRecord:
+    """
+    A phone, as its host has announced it.
+
+    @ivar labels: What its host's operator calls it.
+    @ivar version: Of iOS; empty if the phone has not said it yet.
+    @ivar model: Such as C{iPhone14,5}; empty as well.
+    @ivar name: What its owner calls it; empty as well.
+    """
+
+    udid: str
+    host: str
+    labels: tuple[str, ...] = ()
+    version: str = ""
+    model: str = ""
+    name: str = ""
+    productID: int = 0
+    locationID: int = 0
+    speed: int = 0
+
+    @property
+    def key(self) -> str:
+        """
+        The UDID as it is compared.
+        """
+        return udidKey(self.udid)
+
+    def of(self, host: str) -> PhoneRecord:
+        """
+        The same phone as one of another host.
+        """
+        return replace(self, host=host)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """
+    What a job wants.
+
+    @ivar user: Whose job it is: the name in its certificate, if it has one.
+    @ivar term: Seconds that a reservation lasts unless it is renewed.
+    @ivar wait: Seconds that the job waits for a phone; 0 for not at all.
+    @ivar take: Whether to take it from another job of the same user.
+    @ivar isAdmin: Whether to take it from whichever job has it.
+    """
+
+    user: str
+    requirement: Requirement = ANY_PHONE
+    reason: str = ""
+    term: float = 30.0
+    wait: float = 0.0
+    take: bool = False
+    isAdmin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """
+    A phone that a job has for itself.
+
+    @ivar token: The fencing token: higher than that of every reservation before it.
+    @ivar key: What the job proves itself by; tokens can be guessed.
+    @ivar term: Seconds that it lasts unless it is renewed.
+    """
+
+    token: int
+    key: str
+    udid: str
+    host: str
+    user: str
+    reason: str
+    term: float
+
+    def __repr__(self) -> str:
+        """
+        Without the key, as this may be logged.
+        """
+        return f"<reservation {self.token} of {self.udid} at {self.host} by {self.user}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """
+    A job in the queue, as it is shown.
+
+    @ivar left: Seconds that it goes on waiting.
+    """
+
+    user: str
+    requirement: str
+    reason: str
+    left: float
+
+
+class Why(Enum):
+    """
+    Why a job has no phone, or has it no longer.
+    """
+
+    NO_SUCH_PHONE = "no such phone is in the fleet"
+    TAKEN = "every such phone is reserved"
+    WAITED = "no such phone has become free in time"
+    TOO_MANY = "too many jobs wait, or this user has too many reservations"
+    OVER = "the reservation is over"
+    STALE = "the registry cannot be relied on at present"
+    HOST_SILENT = "the phone's host does not answer"
+    STOPPED = "the hub is stopping"
+    NOT_ALLOWED = "this is not allowed to this user"
+
+
+class FleetError(Exception):
+    """
+    A job cannot have what it wants.
+
+    @ivar why: The kind of reason.
+    """
+
+    def __init__(self, why: Why, detail: str = "") -> None:
+        super().__init__(f"{why.value}{': ' if detail else ''}{detail}")
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class HostCame:
+    """
+    A host has announced itself, or its door is another one.
+    """
+
+    host: HostRecord
+
+
+@dataclass(frozen=True, slots=True)
+class HostGone:
+    """
+    A host has left, or was silent for too long.  Its phones have gone before it.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneCame:
+    """
+    A phone is there, or there is more to say of it.
+    """
+
+    phone: PhoneRecord
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneGone:
+    """
+    A phone is no longer there.
+    """
+
+    phone: PhoneRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """
+    A job has a phone.
+    """
+
+    reservation: Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """
+    It has it no longer.
+    """
+
+    reservation: Reservation
+    how: str
+
+
+What = HostCame | HostGone | PhoneCame | PhoneGone | Granted | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    Something that has happened.
+
+    @ivar revision: Higher than that of everything before it.
+    """
+
+    revision: int
+    what: What
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """
+    A fleet at some moment: changes with higher revisions follow.
+
+    @ivar draining: The names of hosts whose phones are not given to jobs any more.
+    """
+
+    revision: int
+    hosts: tuple[HostRecord, ...] = ()
+    phones: tuple[PhoneRecord, ...] = ()
+    reservations: tuple[Reservation, ...] = ()
+    draining: frozenset[str] = frozenset()
+
+
+def after(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
+    """
+    A fleet after more changes: what a watcher knows.
+    """
+    hosts = {host.name: host for host in snapshot.hosts}
+    phones = {phone.key: phone for phone in snapshot.phones}
+    reservations = {one.token: one for one in snapshot.reservations}
+    revision = snapshot.revision
+    for change in changes:
+        revision = change.revision
+        match change.what:
+            case HostCame(host):
+                hosts[host.name] = host
+            case HostGone(name):
+                hosts.pop(name, None)
+            case PhoneCame(phone):
+                phones[phone.key] = phone
+            case PhoneGone(phone):
+                phones.pop(phone.key, None)
+            case Granted(reservation):
+                reservations[reservation.token] = reservation
+            case Ended(reservation, _):
+                reservations.pop(reservation.token, None)
+    return Snapshot(
+        revision=revision,
+        hosts=tuple(hosts.values()),
+        phones=tuple(phones.values()),
+        reservations=tuple(reservations.values()),
+        draining=snapshot.draining,
+    )
