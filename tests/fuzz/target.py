@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from tests.fuzz.metering import confirmed
+
 CORPUS = Path(__file__).parent / "corpus"
 
 
@@ -33,10 +35,10 @@ class Target:
     def load(self) -> Callable[[bytes], None]:
         """
         The function that takes an input, and raises if something happens that
-        should not.
+        should not.  What an input costs is held against it only if it costs that again.
         """
         run: Callable[[bytes], None] = import_module(f"tests.fuzz.{self.name}").run
-        return run
+        return confirmed(run)
 
     @property
     def corpus(self) -> Path:

@@ -17,14 +17,27 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from muxd.server import protocol
 from muxd.server.output import OutputQueue
 from tests.fuzz import clients
-from tests.fuzz.metering import BOUNDS, FUZZING, SAMPLE, Bounds, Meter, metering
+from tests.fuzz.metering import (
+    BOUNDS,
+    FUZZING,
+    SAMPLE,
+    TRIES,
+    Bounds,
+    Expense,
+    Meter,
+    confirmed,
+    metering,
+)
 from tests.fuzz.requests import REQUESTS
+from tests.fuzz.target import targetNamed
 from tests.fuzz.watching import Violation
 
 CONNECT = bytes([0, clients.STEPS.index(clients.World.connect), 0])
 ASK = bytes([clients.STEPS.index(clients.World.request), 0, REQUESTS.index("ListDevices"), 0])
-ASKING = CONNECT + 900 * ASK
+ASKING = CONNECT + 400 * ASK
 """A client that asks what is there, again and again, and reads the answers."""
+
+RUN = targetNamed("clients").load()
 
 
 class PlantedTests(SynchronousTestCase):
@@ -36,28 +49,28 @@ class PlantedTests(SynchronousTestCase):
         """
         What is said of it.
         """
-        return str(self.assertRaises(Violation, clients.run, ASKING))
+        return str(self.assertRaises(Expense, RUN, ASKING))
 
     def test_none(self) -> None:
         """
         There is nothing to object to without one.
         """
-        clients.run(ASKING)
+        RUN(ASKING)
 
     def test_copies(self) -> None:
         """
-        Answers of which a copy stays somewhere that no bound knows of: some kilobytes for
+        Answers of which copies stay somewhere that no bound knows of: some kilobytes for
         a request of which the script says four bytes.
         """
         kept: list[bytearray] = []
         write = OutputQueue.write
 
         def keep(queue: OutputQueue, *parts: bytes) -> None:
-            kept.append(bytearray(b"".join(parts)))
+            kept.append(bytearray(4 * b"".join(parts)))
             write(queue, *parts)
 
         self.patch(OutputQueue, "write", keep)
-        self.assertRegex(self.objection(), "^[0-9]{7} bytes are held for 3603 bytes")
+        self.assertRegex(self.objection(), "^[0-9]{7} bytes are held for 1603 bytes")
 
     def test_largeForAMoment(self) -> None:
         """
@@ -70,7 +83,7 @@ class PlantedTests(SynchronousTestCase):
             return parse(body)
 
         self.patch(protocol, "parseRequest", blowUp)
-        self.assertRegex(self.objection(), "^a turn needs 2[0-9]{7} bytes for 3603 bytes")
+        self.assertRegex(self.objection(), "^a turn needs 2[0-9]{7} bytes for 1603 bytes")
 
     def test_slow(self) -> None:
         """
@@ -82,12 +95,65 @@ class PlantedTests(SynchronousTestCase):
 
         def slowly(body: bytes) -> Any:
             for one in body:
-                for other in range(2000):
+                for other in range(1000):
                     _ = one == other
             return parse(body)
 
         self.patch(protocol, "parseRequest", slowly)
         self.assertRegex(self.objection(), "^a turn has [0-9]{6} lines of Python")
+
+
+class ConfirmedTests(SynchronousTestCase):
+    """
+    Tests for L{confirmed}.
+    """
+
+    def tried(self, *outcomes: BaseException | None) -> list[bytes]:
+        """
+        Run something that raises these, one after the other.
+
+        @return: The inputs that it was given.
+        """
+        tried: list[bytes] = []
+        coming = iter(outcomes)
+
+        def run(data: bytes) -> None:
+            tried.append(data)
+            error = next(coming)
+            if error is not None:
+                raise error
+
+        try:
+            confirmed(run)(b"input")
+        finally:
+            self.assertIsNone(next(coming, None))
+        return tried
+
+    def test_good(self) -> None:
+        """
+        An input that costs little is tried once.
+        """
+        self.assertEqual(self.tried(None), [b"input"])
+
+    def test_onlyOnce(self) -> None:
+        """
+        An input that is expensive at first only is none.
+        """
+        self.assertEqual(self.tried(Expense("1"), Expense("2"), None), 3 * [b"input"])
+
+    def test_always(self) -> None:
+        """
+        One that is expensive each time is reported, as it was at last.
+        """
+        errors = [Expense(str(number)) for number in range(TRIES)]
+        self.assertIs(self.assertRaises(Expense, self.tried, *errors), errors[-1])
+
+    def test_otherwise(self) -> None:
+        """
+        What else is wrong is reported at once.
+        """
+        error = Violation("wrong")
+        self.assertIs(self.assertRaises(Violation, self.tried, error), error)
 
 
 class MeterTests(SynchronousTestCase):
@@ -105,7 +171,7 @@ class MeterTests(SynchronousTestCase):
         meter = Meter(10, BOUNDS, False, lambda: next(times))
         with meter.turn():
             pass
-        error = self.assertRaises(Violation, self._turn, meter)
+        error = self.assertRaises(Expense, self._turn, meter)
         self.assertEqual(str(error), "a turn takes 0.50 s of the CPU")
 
     def _turn(self, meter: Meter) -> None:
@@ -120,7 +186,7 @@ class MeterTests(SynchronousTestCase):
         with metering(bytes(1000), bounds) as meter, meter.turn():
             kept = bytearray(50_000)
         with metering(bytes(100), bounds) as meter:
-            error = self.assertRaises(Violation, self._keep, meter, kept)
+            error = self.assertRaises(Expense, self._keep, meter, kept)
         self.assertIn("bytes are held for 100 bytes", str(error))
 
     def _keep(self, meter: Meter, kept: bytearray) -> None:
