@@ -25,7 +25,7 @@ PROJECT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("MUXD_DEBIAN", Path.home() / ".cache" / "muxd-debian"))
 REQUIRED = "MUXD_REQUIRE_INTEGRATION"
-PATIENCE = 600.0
+PATIENCE = 300.0
 """Seconds for all steps on one machine."""
 
 SUITES = ("bookworm", "trixie")
@@ -44,8 +44,11 @@ def probe(debian: Debian, package: Path) -> list[str]:
     shutil.copy(HERE / "probe.sh", directory)
     shutil.copy(package, directory)
     with debian.booted(directory) as enter:
-        subprocess.run([*enter, "bash", "/probe/probe.sh"], timeout=PATIENCE, check=False)
+        words = ["timeout", "--signal=KILL", str(PATIENCE), *enter, "bash", "/probe/probe.sh"]
+        status = subprocess.run(words, check=False).returncode
     lines = (directory / "out" / "results").read_text().splitlines()
+    if status:
+        lines.append(f"FAIL: {shlex.join(words)} ended with status {status}")
     if all(line.startswith(("pass", "done")) for line in lines):
         shutil.rmtree(directory)
     else:

@@ -28,6 +28,9 @@ CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 BOOTING = 180.0
 """Seconds until a machine has booted, which takes it one where nothing else runs."""
 
+BOUNDED = ("timeout", "--kill-after=10", "900")
+"""Before what downloads, or builds: a network that answers no more is an error in the end."""
+
 
 class NotPossible(Exception):
     """
@@ -74,9 +77,10 @@ class Debian:
         unfinished = self.root.with_name(f"{self.suite}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.parent.mkdir(parents=True, exist_ok=True)
-        words = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", self.suite]
+        packages = f"--include={','.join(PACKAGES)}"
+        words = ["debootstrap", "--variant=minbase", packages, self.suite, str(unfinished)]
         done = subprocess.run(
-            [*words, str(unfinished)],
+            [*BOUNDED, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -145,6 +149,7 @@ class Debian:
         """
         return subprocess.run(
             [
+                *BOUNDED,
                 *("systemd-nspawn", "-q", "-D", str(root), "--register=no", "--keep-unit"),
                 *("--as-pid2", "--console=pipe", "--resolv-conf=replace-host", *options),
                 "--",

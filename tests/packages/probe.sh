@@ -38,6 +38,10 @@ until_() {
 property() { systemctl show -P "$2" "$1"; }
 is() { [ "$(property usbmuxd.service "$1")" = "$2" ]; }
 pid() { property usbmuxd.service MainPID; }
+# Starts so close to each other are no trouble with the service: it is not to be given up.
+again() { systemctl reset-failed usbmuxd.service && systemctl "$@"; }
+# signal NAME PID: to one process; 0 would be this script and all that it has started.
+signal() { [ "$2" -gt 1 ] && kill "-$1" "$2"; }
 phones() { [ "$(muxctl --json --timeout 20 list | grep -c udid)" = "$1" ]; }
 echoes() { [ "$(echo "hello $1" | muxctl --timeout 20 -u "$UDID" connect 7)" = "hello $1" ]; }
 owner() { [ "$(stat -c '%U:%G %a' "$1")" = "$2" ]; }
@@ -94,9 +98,10 @@ check others-no-records refuse runuser -u nobody -- ls /var/lib/lockdown
 check stop systemctl stop usbmuxd.service
 check stopped-cleanly is Result success
 check socket-stays test -S /run/usbmuxd
+systemctl reset-failed usbmuxd.service
 check activated echoes activated
 check active-again systemctl is-active -q usbmuxd.service
-check restart systemctl restart usbmuxd.service
+check restart again restart usbmuxd.service
 check echo-after-restart echoes restarted
 
 # Its configuration, read again; without one, that is said, and nothing happens to it.
@@ -110,7 +115,7 @@ status = "systemd:domain=UNIX:name=status"
 endpoint = "systemd:domain=UNIX:name=mux"
 END
 printf 'MUXD_OPTIONS="--config /etc/muxd.toml"\nMUXD_PLACES=""\n' >/etc/default/muxd
-check config-restart systemctl restart usbmuxd.service
+check config-restart again restart usbmuxd.service
 check config-echo until_ 20 echoes configured
 before=$(pid)
 echo "only = [\"$UDID\"]" >>/etc/muxd.toml
@@ -119,22 +124,22 @@ check reload-view until_ 10 phones 1
 check reload-same-process is MainPID "$before"
 check reload-said sh -c "journalctl -b -u usbmuxd.service | grep -q 'configuration read again'"
 printf 'MUXD_OPTIONS="--source simulated:2"\n' >/etc/default/muxd
-systemctl restart usbmuxd.service
+again restart usbmuxd.service
 
 # Killed, stuck: it comes back, and what connects meanwhile waits.
 before=$(pid)
-kill -KILL "$before"
+check killed signal KILL "$before"
 check killed-comes-back until_ 20 sh -c "test \$(systemctl show -P MainPID usbmuxd.service) != $before -a \$(systemctl show -P MainPID usbmuxd.service) != 0"
 check echo-after-kill echoes killed
 mkdir -p /run/systemd/system/usbmuxd.service.d
 printf '[Service]\nWatchdogSec=3\nTimeoutAbortSec=1\n' >/run/systemd/system/usbmuxd.service.d/probe.conf
 systemctl daemon-reload
-systemctl restart usbmuxd.service
-until_ 20 is SubState running
+again restart usbmuxd.service
+check watchdog-running until_ 20 is SubState running
 before=$(pid)
 sleep 5
 check watchdog-patient is MainPID "$before"
-kill -STOP "$before"
+check stopped signal STOP "$before"
 check watchdog-kills until_ 30 sh -c "test \$(systemctl show -P MainPID usbmuxd.service) != $before -a \$(systemctl show -P MainPID usbmuxd.service) != 0"
 check watchdog-said sh -c "journalctl -b -u usbmuxd.service | grep -q 'Watchdog timeout'"
 check echo-after-watchdog echoes watchdog
@@ -147,7 +152,7 @@ printf '[Socket]\nSocketMode=0660\nSocketGroup=plugdev\n' >/etc/systemd/system/u
 systemctl daemon-reload
 systemctl stop usbmuxd.service
 systemctl restart usbmuxd.socket
-systemctl start usbmuxd.service
+again start usbmuxd.service
 check group-socket owner /run/usbmuxd "root:plugdev 660"
 check group-no-others refuse runuser -u nobody -- muxctl --timeout 20 list
 check group-root phones 2
@@ -155,7 +160,7 @@ rm -r /etc/systemd/system/usbmuxd.socket.d
 systemctl daemon-reload
 systemctl stop usbmuxd.service
 systemctl restart usbmuxd.socket
-systemctl start usbmuxd.service
+again start usbmuxd.service
 
 # Upgraded while a session is open: that ends, and what connects meanwhile waits.
 sleep 60 | muxctl -u "$UDID" connect 7 >/dev/null &
