@@ -1,5 +1,5 @@
 # make run    a daemon on run/usbmuxd.sock, with a simulated phone to play with
-# make unit   the tests that start no process, in less than a minute
+# make unit   the tests that start no process and are no load, in less than a minute
 # make test   everything that must hold: style, types, tests, coverage
 # make test TESTS="tests.wire tests.device.test_window"   these tests alone
 # MUXD_PURE=1 make ...   the same without compiled code
@@ -50,7 +50,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo "make run               start a daemon on $(SOCKET) and port $(PORT), USB and one simulated phone"
-	@echo "make unit              the tests that start no process, without coverage (TESTS= WORKERS=auto)"
+	@echo "make unit              the tests that start no process and are no load, without coverage (TESTS= WORKERS=auto)"
 	@echo "make test              lint, types, tests with coverage, and a closing line of counts (WORKERS=auto)"
 	@echo "make test TESTS=...    some tests alone, such as tests.wire or tests.device.test_window"
 	@echo "make fuzz              hostile input, chosen by coverage (SECONDS=60 JOBS=1 SEED=0 TARGETS=)"

@@ -27,10 +27,10 @@ import muxd
 from muxd.build import VARIABLE, description, isPureWanted, staleModules
 from tests.running.batches import Batches
 from tests.running.pool import Pool
-from tests.running.processes import mayStartProcesses
 from tests.running.properties import settle
 from tests.running.recorder import recording
 from tests.running.report import Report
+from tests.running.unit import isUnit
 
 
 class Options(usage.Options):
@@ -42,7 +42,7 @@ class Options(usage.Options):
     longdesc = "Run the tests."
     optFlags = [
         ["coverage", None, "Have the jobs measure coverage."],
-        ["unit", None, "Leave out the tests that start processes."],
+        ["unit", None, "Leave out the tests that start processes or take seconds."],
     ]
     optParameters = [
         ["jobs", "j", 0, "Run so many processes; auto is one more than there are CPUs.", str],
@@ -126,7 +126,7 @@ def main(arguments: list[str]) -> int:
     # What could not be loaded is told by this process.
     broken = [test for test in tests if not isinstance(test, TestCase)]
     if options["unit"]:
-        tests = [test for test in tests if not mayStartProcesses(test.id())]
+        tests = [test for test in tests if isUnit(test.id())]
     report = Report((test.id() for test in tests), sys.stdout)
     if options["jobs"] == 0:
         runHere(tests, report, options["deadline"])
@@ -139,7 +139,7 @@ def main(arguments: list[str]) -> int:
         groups = itertools.groupby((test for test in tests if test not in broken), key=type)
         batches = [[test.id() for test in group] for _, group in groups]
         # What takes longest comes first, so that all workers end at about the same time.
-        batches.sort(key=lambda batch: not any(map(mayStartProcesses, batch)))
+        batches.sort(key=lambda batch: all(map(isUnit, batch)))
         Pool(command, options["deadline"], report.add).run(batches, options["jobs"])
     good = report.finish()
     if options["summary"]:

@@ -52,7 +52,7 @@ class SilenceTests(UsbipTestCase):
         """
         for _ in range(10_000):
             self.silent("192.0.2.1")
-        self.clock.turn()
+            self.clock.turn()
         self.assertEqual(len(self.factory.connections), self.limits.usbipConnections)
         self.assertLessEqual(len(self.complaints()), 5)
         self.assertLessEqual(len(self.clock.getDelayedCalls()), self.limits.usbipConnections + 1)

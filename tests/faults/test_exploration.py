@@ -20,6 +20,7 @@ from tests.faults.clients import End
 from tests.faults.exploration import Exploration
 from tests.faults.findings import explore
 from tests.faults.scenarios import phonePorts
+from tests.running.unit import takesSeconds
 
 PLANS = 300
 CAPTURED = 40
@@ -30,6 +31,7 @@ class ExplorationTests(SynchronousTestCase):
     Tests of the daemon by L{tests.faults.exploration}.
     """
 
+    @takesSeconds
     def test_plans(self) -> None:
         """
         Whatever goes wrong on one phone's cable, streams are right as far as they come, end,

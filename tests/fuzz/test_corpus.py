@@ -13,11 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.fuzz import repeat, seeds
 from tests.fuzz.target import CORPUS, TARGETS, targetNamed
+from tests.running.unit import takesSeconds
 
 MOST_INPUTS = 600
 LARGEST = 16384
 
 
+@takesSeconds
 class CorpusTests(SynchronousTestCase):
     """
     Nothing that was ever found may happen again.

@@ -31,6 +31,7 @@ from tests.fuzz.metering import (
 from tests.fuzz.requests import REQUESTS
 from tests.fuzz.target import targetNamed
 from tests.fuzz.watching import Violation
+from tests.running.unit import takesSeconds
 
 CONNECT = bytes([0, clients.STEPS.index(clients.World.connect), 0])
 ASK = bytes([clients.STEPS.index(clients.World.request), 0, REQUESTS.index("ListDevices"), 0])
@@ -40,6 +41,7 @@ ASKING = CONNECT + 400 * ASK
 RUN = targetNamed("clients").load()
 
 
+@takesSeconds
 class PlantedTests(SynchronousTestCase):
     """
     Defects in the server, seen by the target of clients.

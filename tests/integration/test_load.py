@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from tests.integration.inprocess import PhoneStream, ServiceTestCase
 from tests.integration.test_tools import ECHO
+from tests.running.unit import takesSeconds
 
 MIB = 1 << 20
 SESSIONS = 64
@@ -94,6 +95,7 @@ def residentMemory() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+@takesSeconds
 class LoadTests(ServiceTestCase):
     """
     64 sessions on four phones.

@@ -18,6 +18,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.running.batches import SHARED
 from tests.running.processes import startsProcesses
+from tests.running.unit import takesSeconds
 
 
 class Sound(TestCase):
@@ -51,6 +52,18 @@ class Sound(TestCase):
         """
         print("a line of output")
         warnings.warn("a warning", stacklevel=1)
+
+
+@takesSeconds
+class Loading(TestCase):
+    """
+    This is a load.
+    """
+
+    def test_marked(self) -> None:
+        """
+        It would take long.
+        """
 
 
 class Failing(TestCase):

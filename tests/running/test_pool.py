@@ -231,9 +231,10 @@ class CommandTests(SynchronousTestCase):
 
     def test_unit(self) -> None:
         """
-        Tests that start processes are left out on request.
+        Tests that start processes, or are marked as a load, are left out on request.
         """
-        names = [f"{SAMPLES}.{name}" for name in ("Sound", "Inheriting", "Starting.test_marked")]
+        cases = ("Sound", "Inheriting", "Loading", "Starting.test_marked")
+        names = [f"{SAMPLES}.{name}" for name in cases]
         for how in ([], ["--jobs", "2"]):
             status, printed = self.command("--unit", *how, *names)
             self.assertEqual((status, printed[-1]), (0, "3 passed, 0 failed, 1 skipped"))
