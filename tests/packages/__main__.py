@@ -67,6 +67,8 @@ def image(debian: Debian, package: Path) -> list[str]:
     last = text[text.rindex("\nFROM ") :]
     [health, command] = re.findall(r"^(?:HEALTHCHECK )?CMD (.*)", last, re.MULTILINE)
     steps = [
+        # The image that it begins with has none.
+        "apt-get purge -qq -y --auto-remove --allow-remove-essential systemd systemd-sysv",
         "mkdir /tmp/muxd && cp /package/*.deb /tmp/muxd",
         *re.findall(r"^RUN (.*)", last, re.MULTILINE),
         f"{shlex.join([*json.loads(command), '--source', 'simulated:1'])} >/tmp/log 2>&1 &",
