@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.isolation import withPrivateMounts
 from bench.rig import Phones, stop
 from bench.subjects import Command, Subject
+from muxd.phone.examine.mounts import withPrivateMounts
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_DEADLINE = 60.0

@@ -3,9 +3,8 @@
 A place where daemons find the stand-in bus and nothing of the machine's own.
 
 The whole run has a network namespace of its own, in which the simulated phones
-play the kernel's part and announce themselves.  Each daemon has private mounts:
-its C{/run} (the C daemon cannot be told another socket or lock file), its pair
-records, and a C{/sys} that shows the stand-in bus.
+play the kernel's part and announce themselves.  Each daemon has private mounts besides
+(L{muxd.phone.examine.mounts}).
 """
 
 from __future__ import annotations
@@ -17,21 +16,9 @@ import socket
 import struct
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 MARK = "MUXD_BENCH_ISOLATED"
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
-
-_MOUNTS = """\
-set -e
-mount --bind "$0/run" /run
-mount -t tmpfs none /var/lib
-mkdir /var/lib/lockdown
-mount -t tmpfs none /sys
-mkdir -p /sys/bus/usb
-ln -s "$0/sys" /sys/bus/usb/devices
-exec "$@"
-"""
 
 
 class CannotIsolate(Exception):
@@ -70,13 +57,3 @@ def _raiseLoopback() -> None:
         request = fcntl.ioctl(one, _SIOCGIFFLAGS, struct.pack("16sH14x", name, 0))
         flags = struct.unpack("16sH14x", request)[1]
         fcntl.ioctl(one, _SIOCSIFFLAGS, struct.pack("16sH14x", name, flags | _IFF_UP))
-
-
-def withPrivateMounts(directory: Path, command: Sequence[str]) -> list[str]:
-    """
-    Return the command that runs a command with private mounts.
-
-    @param directory: Where C{run} and C{sys} are.
-    """
-    unshare = ["unshare", "--mount", "--propagation", "private", "--"]
-    return [*unshare, "/bin/sh", "-c", _MOUNTS, str(directory), *command]

@@ -18,6 +18,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
 from muxd.muxctl.options import Usage, parse
+from muxd.phone.examine import commandline as examine
 from muxd.tap import iphone, tcprelay, usbmuxd
 from muxd.tap.script import ScriptOptions
 from tests.running.processes import startsProcesses
@@ -25,6 +26,7 @@ from tests.running.processes import startsProcesses
 PROJECT = Path(muxd.__file__).parents[1]
 
 COMMANDS = {"usbmuxd": usbmuxd, "tcprelay": tcprelay, "iphone": iphone}
+EXAMINE = "muxd.phone.examine"
 PROGRAMS = {"twistd", "twist", "muxctl", "usbmuxd"}
 
 _SEPARATORS = {"&", "&&", "|", "||", ";"}
@@ -56,7 +58,9 @@ def commands(line: str) -> Iterator[list[str]]:
         if word in _SEPARATORS:
             while command and (re.match(r"[A-Z_]+=", command[0]) or command[0] in ("sudo", "exec")):
                 command.pop(0)
-            if command and os.path.basename(command[0]) in PROGRAMS:
+            if command[1:3] == ["-m", EXAMINE]:
+                yield command[2:]
+            elif command and os.path.basename(command[0]) in PROGRAMS:
                 yield command
             command = []
         elif not word.startswith(">"):
@@ -79,6 +83,8 @@ class ShownCommandTests(SynchronousTestCase):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             if name == "muxctl":
                 parse(arguments)
+            elif name == EXAMINE:
+                examine.Options().parseOptions(arguments)
             elif name == "usbmuxd":
                 ScriptOptions().parseOptions(arguments)
             else:
@@ -140,6 +146,7 @@ class ShownCommandTests(SynchronousTestCase):
             "twistd -n usbmuxd --colour",
             "A=1 muxctl dance",
             "usbmuxd --nothing && true",
+            "python -m muxd.phone.examine --edges 100 daemon",
         ):
             [words] = commands(line)
             self.assertRaises((usage.UsageError, Usage, SystemExit), self.understand, words)

@@ -20,8 +20,8 @@ from bench.daemons import (
     freePort,
     listening,
 )
-from bench.isolation import withPrivateMounts
 from bench.subjects import Command, Subject
+from muxd.phone.examine.mounts import withPrivateMounts
 from tests.running.processes import startsProcesses
 
 

@@ -21,9 +21,9 @@ from typing import Any
 
 from bench.bus import UNPACED
 from bench.daemons import Daemon
-from bench.isolation import withPrivateMounts
 from bench.rig import Phones, build
 from bench.subjects import Command, Subject, named
+from muxd.phone.examine.mounts import withPrivateMounts
 from tests.differential.exchange import perform
 from tests.differential.grammar import Case, Piece
 from tests.differential.kept import framed, plist

@@ -37,6 +37,7 @@ class Faults:
     @ivar refusals: Ports that refuse, and the text they do it with.
     @ivar skipCounter: How far tx_seq jumps before the next packet.
     @ivar skipSequence: How far the seq of the next payload is off.
+    @ivar firstSequence: The seq of its SYN|ACK.
     """
 
     silent: bool = False
@@ -45,3 +46,4 @@ class Faults:
     refusals: dict[int, bytes] = field(default_factory=dict)
     skipCounter: int = 0
     skipSequence: int = 0
+    firstSequence: int = 0

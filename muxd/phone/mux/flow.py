@@ -176,6 +176,13 @@ class Outgoing:
     acknowledged: int = 0
     window: int = 0
 
+    def begin(self, sequence: int, window: int) -> None:
+        """
+        The SYN|ACK is next.
+        """
+        self.sequence = self.acknowledged = sequence
+        self.window = window
+
     @property
     def room(self) -> int:
         """

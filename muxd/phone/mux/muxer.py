@@ -69,6 +69,8 @@ class PhoneMuxer:
     @ivar largestReceived: The largest of them, in bytes.
     @ivar packetsSent: Packets to the host.
     @ivar acknowledgementsReceived: Segments of the host without a payload.
+    @ivar observe: Called with each packet that is sent, and each transfer that has come, and
+        whether it has come from the host.
     """
 
     _log = Logger()
@@ -107,6 +109,7 @@ class PhoneMuxer:
         self.largestReceived = 0
         self.packetsSent = 0
         self.acknowledgementsReceived = 0
+        self.observe: Callable[[bytes, bool], object] = lambda packet, isHosts: None
         self._mux = mux
         self._sendRaw = send
         self._hasRoom = hasRoom or (lambda: True)
@@ -180,6 +183,7 @@ class PhoneMuxer:
         """
         Check the framing and dispatch.
         """
+        self.observe(data, True)
         self.packetsReceived += 1
         self.largestReceived = max(self.largestReceived, len(data))
         packet = self._framing.decode(data)
@@ -215,8 +219,7 @@ class PhoneMuxer:
             return
         self.handshakes += 1
         self.state = MuxState.VERSION_AGREED if version >= 2 else MuxState.ACTIVE
-        self.packetsSent += 1
-        self._sendRaw(encodeVersion(version))
+        self._send(encodeVersion(version))
 
     def _setupReceived(self, body: memoryview) -> None:
         if self.version < 2:
@@ -362,5 +365,9 @@ class PhoneMuxer:
         Send any packet, framed as agreed.
         """
         self._framing.skip, self.faults.skipCounter = self.faults.skipCounter, 0
+        self._send(self._framing.encode(protocol, body))
+
+    def _send(self, packet: bytes) -> None:
         self.packetsSent += 1
-        self._sendRaw(self._framing.encode(protocol, body))
+        self.observe(packet, False)
+        self._sendRaw(packet)

@@ -33,7 +33,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.phone.mux.behaviour import Expectations
+from muxd.phone.mux.behaviour import Expectations, Faults
 from muxd.phone.mux.flow import Inflow, Objection, Outflow, Outgoing, objection
 from muxd.wire.mux import Flags
 from muxd.wire.sequence import advance
@@ -59,6 +59,10 @@ class SessionOwner(TypingProtocol):
     @property
     def expectations(self) -> Expectations:
         """What the phone insists on."""
+
+    @property
+    def faults(self) -> Faults:
+        """How the phone misbehaves."""
 
     @property
     def payloadSize(self) -> int:
@@ -153,7 +157,7 @@ class PhoneSession:
         Agree to a session.
         """
         self._inflow.begin(seq)
-        self._outgoing.window = window
+        self._outgoing.begin(self._muxer.faults.firstSequence, window)
         self._send(Flags.SYN | Flags.ACK)
 
     def segmentReceived(
