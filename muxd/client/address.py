@@ -15,9 +15,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from muxd.description import Description
+from muxd.net.tlstarget import TLSTarget
+
 VARIABLE = "USBMUXD_SOCKET_ADDRESS"
 
-SPELLINGS = "UNIX:/path, unix:///path, /path, host:port, [IPv6]:port or tcp://host:port"
+SPELLINGS = (
+    "UNIX:/path, unix:///path, /path, host:port, [IPv6]:port, tcp://host:port or"
+    " mutualtls:host:port:files=directory"
+)
 
 
 class InvalidAddress(ValueError):
@@ -66,7 +72,27 @@ class TCPAddress:
         return f"tcp:host={_quote(self.host)}:port={self.port}"
 
 
-Address = UnixAddress | TCPAddress
+@dataclass(frozen=True, slots=True)
+class TLSAddress:
+    """
+    A TCP port with TLS, where both sides show a certificate.
+
+    @ivar target: What is shown to whom.
+    """
+
+    target: TLSTarget
+
+    def __str__(self) -> str:
+        return self.endpointDescription()
+
+    def endpointDescription(self) -> str:
+        """
+        The same for C{twisted.internet.endpoints.clientFromString}.
+        """
+        return self.target.description()
+
+
+Address = UnixAddress | TCPAddress | TLSAddress
 
 UNIX_DEFAULT = UnixAddress("/var/run/usbmuxd")
 WINDOWS_DEFAULT = TCPAddress("127.0.0.1", 27015)
@@ -103,6 +129,8 @@ def parseAddress(text: str) -> Address:
             return _unixAddress(text, rest)
         case "tcp":
             return _tcpAddress(text, rest.removeprefix("//"))
+        case "mutualtls":
+            return _tlsAddress(text)
         case _ if "/" in scheme:
             return _unixAddress(text, text)
         case _:
@@ -132,6 +160,14 @@ def _tcpAddress(text: str, hostAndPort: str) -> TCPAddress:
     if not (re.fullmatch("[0-9]{1,5}", digits) and 0 < int(digits) < 65536):
         raise _invalid(text, f"expected a port from 1 to 65535, got {digits!r}")
     return TCPAddress(host, int(digits))
+
+
+def _tlsAddress(text: str) -> TLSAddress:
+    try:
+        parsed = Description.fromString(text)
+        return TLSAddress(TLSTarget.fromArguments(parsed.positional, parsed.keywords))
+    except ValueError as error:
+        raise _invalid(text, str(error)) from error
 
 
 def _invalid(text: str, why: str) -> InvalidAddress:

@@ -38,6 +38,7 @@ from muxd.client.address import (
     Address,
     InvalidAddress,
     TCPAddress,
+    TLSAddress,
     UnixAddress,
     daemonAddress,
     parseAddress,
@@ -79,7 +80,15 @@ from muxd.client.socketerrors import (
     TimedOut,
     UsbmuxError,
 )
-from muxd.client.socketio import BACKLOG_PAUSE, CHUNK, MessagePatience, unixSocket, unreachable
+from muxd.client.socketio import (
+    BACKLOG_PAUSE,
+    CHUNK,
+    Deadline,
+    MessagePatience,
+    openSocket,
+    unixSocket,
+    unreachable,
+)
 from muxd.limits import LIMITS, Limits
 from muxd.net.nodelay import sendAtOnce
 
@@ -452,6 +461,8 @@ class _Daemon:
         try:
             if isinstance(self._address, UnixAddress):
                 return await _openUnix(self._address)
+            if isinstance(self._address, TLSAddress):
+                return await _openTLS(self._address)
             return await _openTCP(self._address)
         except OSError as error:
             raise NoDaemon(self.where, unreachable(error)) from error
@@ -499,7 +510,7 @@ class _Connection:
             async with within.watching(request.stage, subject):
                 data = await self._read(min(exchange.wanted, CHUNK))
             if not data:
-                raise exchange.lost()
+                raise exchange.lost(getattr(self._socket, "trouble", ""))
             answer = exchange.receive(data)
             if answer is not None:
                 return answer
@@ -584,6 +595,31 @@ async def _openTCP(address: TCPAddress) -> socket.socket:
             sendAtOnce(sock)
             return sock
     raise refusal or OSError("the name has no address")
+
+
+async def _openTLS(address: TLSAddress) -> socket.socket:
+    """
+    Connect in a thread, as the blocking client does.
+    """
+    loop = asyncio.get_running_loop()
+    opening = loop.run_in_executor(
+        None, openSocket, address, Deadline(float(address.target.timeout))
+    )
+    try:
+        sock = await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_closeUnwanted)
+        raise
+    sock.setblocking(False)
+    return sock
+
+
+def _closeUnwanted(opening: asyncio.Future[socket.socket]) -> None:
+    """
+    It has come too late.
+    """
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 async def _resolved(address: TCPAddress) -> list[Any]:

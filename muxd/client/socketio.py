@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from typing import Protocol as TypingProtocol
 
 from muxd.client import socketerrors
-from muxd.client.address import Address, TCPAddress, UnixAddress
+from muxd.client.address import Address, TLSAddress, UnixAddress
 from muxd.client.answers import Answer, DeviceTable, Event
 from muxd.client.exchange import EventStream, Exchange
 from muxd.client.problems import Stage
@@ -24,6 +24,7 @@ from muxd.client.requests import Dialect, Request
 from muxd.client.socketerrors import NoDaemon, TimedOut
 from muxd.limits import LIMITS, Limits
 from muxd.net.nodelay import sendAtOnce
+from muxd.net.tlsreasons import tlsReason
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
@@ -207,7 +208,7 @@ class DaemonConnection:
             within = patience.of(deadline)
             data = self._read(min(exchange.wanted, CHUNK), within, request.stage, subject)
             if not data:
-                raise exchange.lost()
+                raise exchange.lost(getattr(self._socket, "trouble", ""))
             answer = exchange.receive(data)
             if answer is not None:
                 return answer
@@ -271,7 +272,9 @@ def openSocket(address: Address, deadline: Deadline, sleep: Sleep = time.sleep) 
     try:
         if isinstance(address, UnixAddress):
             return _openUnix(address, deadline, subject, sleep)
-        return _openTCP(address, deadline, subject)
+        if isinstance(address, TLSAddress):
+            return _openTLS(address, deadline, subject)
+        return _openTCP(address.host, address.port, deadline, subject)
     except TimedOut:
         raise
     except OSError as error:
@@ -293,9 +296,22 @@ def _openUnix(
             sleep(deadline.atMost(BACKLOG_PAUSE))
 
 
-def _openTCP(address: TCPAddress, deadline: Deadline, subject: str) -> socket.socket:
+def _openTLS(address: TLSAddress, deadline: Deadline, subject: str) -> socket.socket:
+    from muxd.client.tlssocket import secured
+
+    target = address.target
+    sock = _openTCP(target.host, target.port, deadline, subject)
+    try:
+        sock.settimeout(deadline.remaining(Stage.REACH, subject))
+        return secured(sock, target)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _openTCP(host: str, port: int, deadline: Deadline, subject: str) -> socket.socket:
     refusal: OSError | None = None
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     for family, kind, protocol, _, destination in found:
         try:
             sock = socket.socket(family, kind, protocol)
@@ -345,7 +361,7 @@ def unreachable(error: OSError) -> str:
     """
     Why a daemon cannot be reached, for L{NoDaemon}.
     """
-    text = error.strerror or str(error)
+    text = tlsReason(error) or error.strerror or str(error)
     if isinstance(error, PermissionError):
         return f"{text}; you need the right to read and write this socket"
     return text

@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Any
 
-from muxd.client.address import Address, UnixAddress
+from muxd.client.address import Address, TCPAddress, TLSAddress, UnixAddress
 from muxd.client.problems import Stage
 from muxd.client.socketerrors import TimedOut, UsbmuxError
+from muxd.client.socketio import Deadline, openSocket
 from muxd.muxctl.statuserrors import NoStatus, StatusNonsense, StatusRefused
 from muxd.wire.text import printable
 
@@ -150,8 +151,8 @@ class _Connection(HTTPConnection):
 
     def __init__(self, address: Address, timeout: float) -> None:
         # What the request says it is for: a name that no web page can have led here.
-        name = "localhost" if isinstance(address, UnixAddress) else str(address).rpartition(":")[0]
-        super().__init__(name.strip("[]"), 80, timeout=timeout)
+        name = address.host if isinstance(address, TCPAddress) else "localhost"
+        super().__init__(name, 80, timeout=timeout)
         self._address = address
         self._connected: socket.socket | None = None
 
@@ -163,6 +164,9 @@ class _Connection(HTTPConnection):
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(self.timeout)
             self.sock.connect(self._address.path)
+        elif isinstance(self._address, TLSAddress):
+            self.sock = openSocket(self._address, Deadline(self.timeout))
+            self.sock.settimeout(self.timeout)
         else:
             place = self._address.host, self._address.port
             self.sock = socket.create_connection(place, self.timeout)

@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from muxd.net.tlsfiles import TLSFiles
+from muxd.net.tlstarget import TLSTarget
 
 MISSING = "mutualtls: needs libraries that are not installed; pip install 'muxd[pairing]'"
 
@@ -68,24 +69,18 @@ class MutualClientEndpoint:
     A server that wants a certificate, and shows one.
     """
 
-    def __init__(
-        self, reactor: Any, host: str, port: int, files: TLSFiles, server: str, timeout: int
-    ) -> None:
-        """
-        @param server: The name that its certificate has to have.
-        """
+    def __init__(self, reactor: Any, target: TLSTarget) -> None:
         try:
             from muxd.net.mutualtls import MutualClient
         except ImportError as error:
             raise ValueError(MISSING) from error
-        self._client = MutualClient(files, server)
-        self._where = f"{host}:{port}"
-        self._endpoint = wrapClientTLS(
-            self._client, HostnameEndpoint(reactor, host, port, timeout=timeout)
-        )
+        self._client = MutualClient(target.files, target.server)
+        self._target = target
+        reached = HostnameEndpoint(reactor, target.host, target.port, timeout=target.timeout)
+        self._endpoint = wrapClientTLS(self._client, reached)
 
     def __repr__(self) -> str:
-        return f"<mutual TLS to {self._where}>"
+        return f"<{self._target}>"
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """

@@ -21,11 +21,10 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from muxd.net.tlsfiles import OPTIONS, TLSFiles
+from muxd.net.tlstarget import PREFIX, TLSTarget, namedArguments, numberFrom
 
 if TYPE_CHECKING:
     from muxd.net.tlsendpoints import MutualClientEndpoint, MutualServerEndpoint
-
-PREFIX = "mutualtls"
 
 LOOPBACK = "127.0.0.1"
 
@@ -36,8 +35,6 @@ SERVER_USAGE = f"mutualtls:PORT:{FILES}[:interface=ADDRESS][:names=NAME,NAME...]
 CLIENT_USAGE = f"mutualtls:HOST:PORT:{FILES}[:server=NAME][:timeout=SECONDS]"
 
 _OF_SERVER = frozenset({"port", "interface", "names", "backlog", *OPTIONS})
-
-_OF_CLIENT = frozenset({"host", "port", "server", "timeout", *OPTIONS})
 
 
 @implementer(IPlugin, IStreamServerEndpointStringParser)
@@ -62,13 +59,13 @@ class MutualServerParser:
         @raise ValueError: The description makes no sense.
         """
         try:
-            given = _named(("port",), args, kwargs, _OF_SERVER)
+            given = namedArguments(("port",), args, kwargs, _OF_SERVER)
             names = [name.strip() for name in given.get("names", "").split(",")]
             allowed = frozenset(filter(None, names))
             if "names" in given and not allowed:
                 raise ValueError("names: expected names; leave it out to let in all")
-            port = _number("port", given.get("port", ""), 65535)
-            backlog = _number("backlog", given.get("backlog", "256"), 65535)
+            port = numberFrom("port", given.get("port", ""), 65535)
+            backlog = numberFrom("backlog", given.get("backlog", "256"), 65535)
             files = TLSFiles.fromOptions(given)
         except ValueError as error:
             raise ValueError(f"{error}; usage: {SERVER_USAGE}") from error
@@ -98,37 +95,9 @@ class MutualClientParser:
         @raise ValueError: The description makes no sense.
         """
         try:
-            given = _named(("host", "port"), args, kwargs, _OF_CLIENT)
-            if not given.get("host"):
-                raise ValueError("expected a host")
-            port = _number("port", given.get("port", ""), 65535)
-            timeout = _number("timeout", given.get("timeout", "30"), 3600)
-            files = TLSFiles.fromOptions(given)
+            target = TLSTarget.fromArguments(args, kwargs)
         except ValueError as error:
             raise ValueError(f"{error}; usage: {CLIENT_USAGE}") from error
         from muxd.net.tlsendpoints import MutualClientEndpoint
 
-        host = given["host"]
-        return MutualClientEndpoint(reactor, host, port, files, given.get("server", host), timeout)
-
-
-def _named(
-    names: tuple[str, ...], args: tuple[str, ...], kwargs: dict[str, str], known: frozenset[str]
-) -> dict[str, str]:
-    """
-    All arguments by their names.
-    """
-    positional = dict(zip(names, args, strict=False))
-    if len(args) > len(names) or positional.keys() & kwargs.keys():
-        raise ValueError(f"expected {' and '.join(names)}, and the rest by name")
-    given = {**positional, **kwargs}
-    if unknown := sorted(given.keys() - known):
-        raise ValueError(f"there is no {unknown[0]!r:.80}")
-    return given
-
-
-def _number(name: str, text: str, most: int) -> int:
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else -1
-    if not 0 <= number <= most:
-        raise ValueError(f"{name}: expected a number up to {most}, got {text!r:.80}")
-    return number
+        return MutualClientEndpoint(reactor, target)

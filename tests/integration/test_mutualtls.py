@@ -6,6 +6,8 @@ with the certificates that C{muxctl cert} makes.
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -99,6 +101,47 @@ class MutualTLSTests(DaemonTestCase):
         """
         stream.socket.sendall(data)
         return stream.exactly(len(data))
+
+    def test_programs(self) -> None:
+        """
+        C{muxctl} and a relay reach the phones of the host without a daemon of their own.
+        """
+        at = f"mutualtls:127.0.0.1:{self.port}:files={self.certified / 'desk'}"
+        (udid, _) = sorted(self.rack.devices(PHONES))
+        self.assertIn(udid, self.muxctl("-s", at, "list"))
+        for options in (("-s", at), ()):
+            said = self.muxctl(*options, "-u", udid, "connect", "7", stdin=b"hello", at=at)
+            self.assertEqual(said, "hello")
+        relay = self.makeDaemon()
+        place = relay.directory / "echo"
+        via = at.replace(":", "\\:")
+        relay.run(
+            *("tcprelay", "--from", f"unix:{place}"),
+            *("--to", f"usbmux:port={ECHO}:udid={udid}:via={via}"),
+        )
+        self.waitFor(relay, f"listening on {place}")
+        with socket.socket(socket.AF_UNIX) as stream:
+            stream.settimeout(60)
+            stream.connect(str(place))
+            stream.sendall(b"hello")
+            self.assertEqual(stream.recv(5), b"hello")
+
+    def muxctl(self, *words: str, stdin: bytes = b"", at: str = "") -> str:
+        """
+        What C{muxctl} says.
+
+        @param at: Where the daemon is, as the environment has it.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "muxd.muxctl", *words],
+            cwd=PROJECT,
+            env={**os.environ, "USBMUXD_SOCKET_ADDRESS": at or "/none"},
+            input=stdin,
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        return done.stdout.decode()
 
     def test_refused(self) -> None:
         """

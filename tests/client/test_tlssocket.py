@@ -1,0 +1,205 @@
+# -*- test-case-name: tests.client.test_tlssocket -*-
+"""
+Tests of L{muxd.client.tlssocket}, and of blocking clients of a daemon with mutual TLS.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from muxd.client.address import TLSAddress, parseAddress
+from muxd.client.requests import Dialect, listenRequest
+from muxd.client.socketerrors import DaemonLost, NoDaemon
+from muxd.client.socketio import DaemonConnection, Deadline, openSocket
+
+try:
+    from tests.net.tlsfarm import TLSFarm
+except ImportError:
+    TLSFarm = None  # type: ignore[assignment,misc]
+
+PATIENCE = 30.0
+
+
+class SocketTests(SynchronousTestCase):
+    """
+    Tests of sockets to a server in a thread.
+    """
+
+    def setUp(self) -> None:
+        """
+        Certify a server and a client, and listen.
+        """
+        if TLSFarm is None:
+            raise SkipTest("cryptography is not installed")
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        self.farm = TLSFarm(directory)
+        self.farm.host("127.0.0.1")
+        self.files = self.farm.issue("ci")
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(self.listening.close)
+        self.heard = b""
+
+    def serve(self, name: str, talk: Callable[[ssl.SSLSocket], None]) -> Thread:
+        """
+        Have a server with a name's certificate talk to one client.
+        """
+        files = self.farm.filesOf(name)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(files.ca)
+        context.load_cert_chain(files.cert, files.key)
+
+        def run() -> None:
+            accepted, _ = self.listening.accept()
+            accepted.settimeout(PATIENCE)
+            try:
+                with context.wrap_socket(accepted, server_side=True) as protected:
+                    talk(protected)
+            except OSError:
+                # It is the client's to say what is wrong.
+                accepted.close()
+
+        thread = Thread(target=run)
+        thread.start()
+        self.addCleanup(thread.join)
+        return thread
+
+    def address(self, **changes: str) -> TLSAddress:
+        """
+        Where it is.
+        """
+        port = self.listening.getsockname()[1]
+        address = parseAddress(f"mutualtls:127.0.0.1:{port}:files={self.farm.directoryOf('ci')}")
+        assert isinstance(address, TLSAddress)
+        return TLSAddress(replace(address.target, **changes))  # type: ignore[arg-type]
+
+    def open(self) -> socket.socket:
+        """
+        Connect.
+        """
+        sock = openSocket(self.address(), Deadline(PATIENCE))
+        self.addCleanup(sock.close)
+        return sock
+
+    def until(self, protected: ssl.SSLSocket, size: int) -> bytes:
+        """
+        So much of what a client sends.
+        """
+        data = b""
+        while len(data) < size and (more := protected.recv(65536)):
+            data += more
+        return data
+
+    def test_bothWays(self) -> None:
+        """
+        Bytes go both ways, megabytes also while none are read, and its end is an end.
+        """
+        size = 2_000_000
+        data = bytes(range(250)) * (size // 250)
+
+        def talk(protected: ssl.SSLSocket) -> None:
+            protected.sendall(self.until(protected, size))
+
+        self.serve("127.0.0.1", talk)
+        sock = self.open()
+        sending = Thread(target=sock.sendall, args=(data,))
+        sending.start()
+        self.assertEqual(self.received(sock), data)
+        sending.join()
+
+    def received(self, sock: socket.socket) -> bytes:
+        """
+        All that comes.
+        """
+        sock.settimeout(PATIENCE)
+        parts = []
+        while part := sock.recv(65536):
+            parts.append(part)
+        return b"".join(parts)
+
+    def test_halfClosed(self) -> None:
+        """
+        A client that has finished sending hears the rest.
+        """
+
+        def talk(protected: ssl.SSLSocket) -> None:
+            self.heard = self.until(protected, 5)
+            protected.sendall(b"the rest")
+
+        self.serve("127.0.0.1", talk)
+        sock = self.open()
+        sock.sendall(b"hello")
+        sock.shutdown(socket.SHUT_WR)
+        self.assertEqual(self.received(sock), b"the rest")
+        self.assertEqual(self.heard, b"hello")
+
+    def test_closed(self) -> None:
+        """
+        What was sent before a client has closed arrives, and then the end.
+        """
+
+        def talk(protected: ssl.SSLSocket) -> None:
+            self.heard = self.until(protected, 2_000_000)
+
+        thread = self.serve("127.0.0.1", talk)
+        sock = self.open()
+        sock.sendall(bytes(1_000_000))
+        sock.close()
+        thread.join(PATIENCE)
+        self.assertEqual(len(self.heard), 1_000_000)
+
+    def test_wrongServer(self) -> None:
+        """
+        A server that has another name, or poses as one with a client's certificate, is none.
+        """
+        self.farm.issue("client")
+        for name, changes in (("127.0.0.1", {"server": "rack2"}), ("client", {})):
+            self.serve(name, lambda protected: None)
+            error = self.assertRaises(
+                NoDaemon, openSocket, self.address(**changes), Deadline(PATIENCE)
+            )
+            self.assertIn("its certificate is not believed", str(error))
+
+    def test_revokedServer(self) -> None:
+        """
+        A server on the client's list is none.
+        """
+        self.farm.revoke("127.0.0.1", "ci")
+        self.serve("127.0.0.1", lambda protected: None)
+        error = self.assertRaises(NoDaemon, self.open)
+        self.assertIn("its certificate is not believed", str(error))
+
+    def test_refused(self) -> None:
+        """
+        A client that the server does not let in is told why.
+        """
+        self.farm.issue("ci", days=-1)
+        self.serve("127.0.0.1", lambda protected: None)
+        with DaemonConnection(self.open(), "there", "tests") as connection:
+            error = self.assertRaises(
+                DaemonLost, connection.ask, listenRequest(), Dialect.PLIST, Deadline(PATIENCE)
+            )
+        self.assertIn("our certificate has expired", str(error))
+
+    def test_unusable(self) -> None:
+        """
+        Files that cannot be used are named.
+        """
+        (self.farm.directoryOf("ci") / "key.pem").write_text("nothing")
+        error = self.assertRaises(NoDaemon, self.open)
+        self.assertIn("cert.pem and the files beside it", str(error))
+
+    def test_address(self) -> None:
+        """
+        An address's own spelling means that address again.
+        """
+        address = self.address(server="rack:1")
+        self.assertEqual(parseAddress(str(address)), address)
