@@ -54,7 +54,7 @@ def _defaultDirectory(environ: Mapping[str, str]) -> str:
 def _init(options: Namespace, terminal: Terminal, directory: Path) -> None:
     from muxd.muxctl.authority import CertificateAuthority
 
-    name = _only(options.names) if options.names else "muxd farm"
+    name: str = options.name
     CertificateAuthority.create(directory, name, datetime.now(UTC))
     _tell(
         terminal,
@@ -66,8 +66,6 @@ def _init(options: Namespace, terminal: Terminal, directory: Path) -> None:
 def _issue(options: Namespace, terminal: Terminal, directory: Path) -> None:
     from muxd.muxctl.authority import Purpose
 
-    if not options.names:
-        raise ValueError(f"cert {options.action}: expected a name")
     to = Path(options.output or options.names[0])
     ends = _open(directory).issue(
         options.names, Purpose(options.action), options.days, datetime.now(UTC), to
@@ -81,7 +79,7 @@ def _issue(options: Namespace, terminal: Terminal, directory: Path) -> None:
 
 def _revoke(options: Namespace, terminal: Terminal, directory: Path) -> None:
     authority = _open(directory)
-    which = _only(options.names)
+    which: str = options.which
     ended = authority.revoke(which, datetime.now(UTC))
     if not ended:
         raise ValueError(
@@ -122,12 +120,6 @@ def _open(directory: Path) -> CertificateAuthority:
     from muxd.muxctl.authority import CertificateAuthority
 
     return CertificateAuthority(directory)
-
-
-def _only(names: list[str]) -> str:
-    if len(names) != 1:
-        raise ValueError(f"expected one name, got {len(names)}")
-    return names[0]
 
 
 def _tell(terminal: Terminal, values: Mapping[str, object], text: str) -> None:

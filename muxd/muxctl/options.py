@@ -209,28 +209,39 @@ def _addRecord(parser: argparse.ArgumentParser) -> None:
 
 
 def _addCertificates(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("init", "host", "client", "revoke", "list"))
-    parser.add_argument(
+    actions = parser.add_subparsers(
+        dest="action", metavar="ACTION", required=True, parser_class=_Parser
+    )
+    for name, text in _CERTIFICATES.items():
+        action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        _addCommon(action, argparse.SUPPRESS)
+        action.add_argument(
+            "--ca", metavar="DIRECTORY", help="the authority [default: ~/.config/muxd/ca]"
+        )
+        if name == "init":
+            action.add_argument("--name", default="muxd farm", help="what it is called")
+        elif name == "revoke":
+            action.add_argument("which", metavar="NAME", help="whose, or the number of one")
+        elif name != "list":
+            _addCertified(action)
+
+
+def _addCertified(action: argparse.ArgumentParser) -> None:
+    action.add_argument(
         "names",
         metavar="NAME",
-        nargs="*",
-        help="of the host or client, and further names of it; hosts' may be IP addresses",
+        nargs="+",
+        help="what it is called, and further names; hosts' may be IP addresses",
     )
-    parser.add_argument(
-        "--ca", metavar="DIRECTORY", help="the authority [default: ~/.config/muxd/ca]"
+    action.add_argument(
+        "-o", "--output", metavar="DIRECTORY", help="where its files go [default: its NAME]"
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="DIRECTORY",
-        help="where the files of a host or client go [default: its NAME]",
-    )
-    parser.add_argument(
+    action.add_argument(
         "--days",
         type=_days,
         default=30.0,
         metavar="N",
-        help="how long a certificate is good [default: 30]",
+        help="how long the certificate is good [default: 30]",
     )
 
 
@@ -289,6 +300,14 @@ def _addNothing(parser: argparse.ArgumentParser) -> None:
     The common options are all there is.
     """
 
+
+_CERTIFICATES = {
+    "init": "make the authority of a farm",
+    "host": "certify a host, or renew its certificate",
+    "client": "certify a client, or renew its certificate",
+    "revoke": "believe a certificate no more",
+    "list": "show what was certified",
+}
 
 _COMMANDS = {
     "list": ("show the phones that are there", _addList),

@@ -29,7 +29,7 @@ _muxctl() {
                     ((i += 2))
                 done
                 ;;
-            -u | --udid | --status | --timeout | --count | --lines | -w | --wait | --linger | -p | --port | --write | --ca | -o | --output | --days) ((i++)) ;;
+            -u | --udid | --status | --timeout | --count | --lines | -w | --wait | --linger | -p | --port | --write | --ca | -o | --output | --days | --name) ((i++)) ;;
             -*) ;;
             *)
                 if [[ -z $command ]]; then
@@ -46,7 +46,7 @@ _muxctl() {
             COMPREPLY=($(compgen -f -- "$current"))
             return
             ;;
-        --timeout | --count | --lines | -w | --wait | --linger | -p | --port | --days) return ;;
+        --timeout | --count | --lines | -w | --wait | --linger | -p | --port | --days | --name) return ;;
         *)
             case $current:$command:$action in
                 -*) words=$(_muxctl_options $command) ;;
