@@ -284,6 +284,19 @@ class Limits:
     """How long the reader of a stream may take nothing, while some waits for it."""
     actionTimeout: float = 60.0
     """How long an operator waits for what was asked for to be done."""
+    tunnelSessions: int = 1024
+    """TCP connections in one tunnel at once."""
+    tunnelWindow: int = 1 << 20
+    """
+    Bytes that each of them offers the other end; it holds no more of what has come, in order or
+    not.
+    """
+    tunnelInFlight: int = 1 << 20
+    """Bytes of each that have been sent and are not acknowledged yet."""
+    tunnelSendBuffer: int = 1 << 18
+    """Bytes written to one of them, and not sent, at which a registered producer is paused."""
+    tunnelTimeout: float = 10.0
+    """From the opening of a tunnel's stream to the end of its handshake, and that of RSD's."""
 
 
 LIMITS = Limits()

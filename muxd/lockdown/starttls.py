@@ -236,7 +236,11 @@ class _SecuredServices(WrappingFactory):
 
 
 def securedFactory(
-    factory: Any, context: SSL.Context, clock: IReactorTime, isClient: bool = False
+    factory: Any,
+    context: SSL.Context,
+    clock: IReactorTime,
+    isClient: bool = False,
+    isBuffered: bool = True,
 ) -> TLSMemoryBIOFactory:
     """
     A factory whose protocols speak TLS from the first byte on; they are connected when the
@@ -244,7 +248,10 @@ def securedFactory(
 
     @param clock: Small writes go out together in its next turn.
     @param isClient: Whether they are clients, and not servers.
+    @param isBuffered: Whether that is so; each is a record of its own otherwise, at once.
     """
     secured = TLSMemoryBIOFactory(_Contexts(context), isClient, _SecuredServices(factory), clock)
+    if not isBuffered:
+        secured.protocol = TLSMemoryBIOProtocol
     secured.noisy = False
     return secured
