@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory
+from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 
 from muxd.identity import serialFromUDID, udidFromSerial
@@ -40,6 +41,7 @@ from muxd.phone.lockdown.trust import Owner, Trust
 from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.mux.behaviour import STRICT, Expectations, Faults
 from muxd.phone.mux.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
+from muxd.phone.services.coredevice import PROXY, TunnelServices, hasTunnels, tunnelService
 from muxd.phone.services.inet import inetServices
 from muxd.phone.services.logbook import SyslogBook
 from muxd.phone.services.notices import NoticeCentre
@@ -178,6 +180,9 @@ class Phone(Gadget):
         if extra:
             own = {name: NamedService(make(self), ssl=True) for name, make in extra.items()}
             named = {**named, **own}
+        if hasTunnels(self.values):
+            inside = TunnelServices(self.values, named, self._remoteLockdown)
+            named = {**named, PROXY: tunnelService(reactor, inside)}
         self.services: dict[int, IProtocolFactory] = dict(
             inetServices() if services is None else services
         )
@@ -265,6 +270,12 @@ class Phone(Gadget):
         if path is None and state is not None:
             return Storage(os.path.join(state, f"{self.udid}.{what}"), isOurs=True, folders=folders)
         return Storage(path, folders=folders)
+
+    def _remoteLockdown(self, isTrusted: bool) -> Protocol:
+        """
+        A conversation with its lockdownd in a tunnel.
+        """
+        return self.lockdown.remoteConversation(isTrusted)
 
     def shutDown(self) -> None:
         """

@@ -93,6 +93,14 @@ class LockdownState:
         """
         return ServiceFactory(self._conversation)
 
+    def remoteConversation(self, isTrusted: bool) -> RemoteLockdownd:
+        """
+        One within a tunnel.
+
+        @param isTrusted: Whether the host has a session from the beginning, which needs no TLS.
+        """
+        return RemoteLockdownd(self, isTrusted)
+
     def _conversation(self) -> Any:
         lockdownd = Lockdownd(self)
         try:
@@ -275,6 +283,20 @@ class Lockdownd(AnsweringProtocol):
         if service.ssl and pairing is not None:
             answer["EnableServiceSSL"] = True
         return answer
+
+
+class RemoteLockdownd(Lockdownd):
+    """
+    A conversation within a tunnel, where hosts find services by RSD.
+    """
+
+    def __init__(self, state: LockdownState, isTrusted: bool) -> None:
+        super().__init__(state)
+        if isTrusted:
+            self._session = Pairing("", "", b"", b"")
+        elsewhere = ("Pair", "StartSession", "StopSession", "StartService", "Unpair")
+        for name in elsewhere:
+            self._answers[name] = lambda _: {"Error": "InvalidRequest"}
 
 
 def _named(request: Message) -> Message:
