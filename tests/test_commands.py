@@ -19,13 +19,13 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 import muxd
 from muxd.muxctl.options import Usage, parse
 from muxd.phone.examine import commandline as examine
-from muxd.tap import iphone, tcprelay, usbmuxd
+from muxd.tap import iphone, muxhub, tcprelay, usbmuxd
 from muxd.tap.script import ScriptOptions
 from tests.running.processes import startsProcesses
 
 PROJECT = Path(muxd.__file__).parents[1]
 
-COMMANDS = {"usbmuxd": usbmuxd, "tcprelay": tcprelay, "iphone": iphone}
+COMMANDS = {"usbmuxd": usbmuxd, "tcprelay": tcprelay, "iphone": iphone, "muxhub": muxhub}
 EXAMINE = "muxd.phone.examine"
 PROGRAMS = {"twistd", "twist", "muxctl", "usbmuxd"}
 

@@ -173,7 +173,13 @@ class WheelTests(PackagingTestCase):
         self.assertIn("twisted/plugins/muxd_plugin.py", names)
         self.assertIn("muxd/usb/source.py", names)
         data = [name for name in names if ".data/" in name]
-        for page in ("man8/usbmuxd.8", "man1/iphone.1", "man1/muxctl.1", "man1/tcprelay.1"):
+        for page in (
+            "man8/usbmuxd.8",
+            "man8/muxhub.8",
+            "man1/iphone.1",
+            "man1/muxctl.1",
+            "man1/tcprelay.1",
+        ):
             self.assertTrue(any(name.endswith(f"share/man/{page}") for name in data), data)
         for script in ("bash-completion/completions/muxctl.bash", "zsh/site-functions/_muxctl"):
             self.assertIn(f"muxd/muxctl/shell/{script.rpartition('/')[2]}", names)

@@ -26,6 +26,7 @@ from muxd.client.socketerrors import (
     UsbmuxError,
 )
 from muxd.muxctl.completion import showCompletion
+from muxd.muxctl.fleeterrors import FleetProblem
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.phones import listListeners, listPhones, showBUID, watchPhones
 from muxd.muxctl.records import useRecord
@@ -124,6 +125,14 @@ def _command(name: str) -> Command:
             from muxd.muxctl.capture import capture
 
             return capture
+        case "fleet":
+            from muxd.muxctl.fleet import fleet
+
+            return fleet
+        case "reserve":
+            from muxd.muxctl.reserve import reserve
+
+            return reserve
         case "release":
             from muxd.muxctl.operations import release
 
@@ -160,6 +169,8 @@ def _command(name: str) -> Command:
 
 def _status(error: OSError) -> int:
     match error:
+        case FleetProblem(status=status):
+            return status
         case NoStatus():
             return NO_DAEMON
         case StatusRefused():

@@ -6,6 +6,7 @@ What may stand on C{muxctl}'s command line.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -26,6 +27,7 @@ examples:
   muxctl capture -w - | wireshark -k -i -    what programs and phones say, as they say it
   muxctl release UDID               let a virtual machine have it, until muxctl take UDID
   muxctl cert host rack1.example.org    what rack1 needs for mutualtls: endpoints
+  muxctl reserve --phone label=fast --wait 10m -- make test    a phone of a fleet, for itself
   muxctl relay 22:2222              port 22 of the phone as localhost:2222
 
 exit status:
@@ -42,6 +44,8 @@ environment:
 """
 
 CONNECT = "connect"
+FLEET = "fleet"
+RESERVE = "reserve"
 RELAY = "relay"
 
 
@@ -64,7 +68,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     Understand a command line.
 
     @return: C{command} and what belongs to it; C{relay}'s own words, which it
-        reads by itself, are C{arguments}.
+        reads by itself, are C{arguments}, and so is C{reserve}'s command.
     @raise Usage: There is nothing to be done but to print something.
     """
     words = list(argv)
@@ -72,8 +76,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if RELAY in words and COMMANDS.isdisjoint(words[: words.index(RELAY)]):
         split = words.index(RELAY) + 1
         words, theirs = words[:split], words[split:]
+    elif RESERVE in words and "--" in words:
+        split = words.index("--")
+        words, theirs = words[:split], words[split + 1 :]
     options = _parser().parse_args(words)
     options.arguments = theirs
+    if options.command == FLEET:
+        _checkHost(options)
     if options.command == CONNECT:
         options.network = _network(options)
     if options.command is None:
@@ -271,6 +280,79 @@ def _addCapture(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _addHub(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--hub",
+        metavar="ENDPOINT",
+        help="the hub, as a Twisted client endpoint [default: MUXD_HUB, else tcp:127.0.0.1:7300]",
+    )
+    parser.add_argument(
+        "--name",
+        metavar="NAME",
+        help="what this job is called; with mutualtls:, a name of its certificate [default: the"
+        " user's]",
+    )
+
+
+def _addFleet(parser: argparse.ArgumentParser) -> None:
+    _addHub(parser)
+    parser.add_argument(
+        "action",
+        choices=("list", "status", "drain", "undrain"),
+        help="show phones; show hosts and jobs that wait; give no more of a host's phones to"
+        " jobs; give them again",
+    )
+    parser.add_argument("host", metavar="HOST", nargs="?", help="for drain and undrain")
+
+
+def _checkHost(options: argparse.Namespace) -> None:
+    isNeeded = options.action in ("drain", "undrain")
+    if isNeeded != (options.host is not None):
+        expected = "expected a HOST" if isNeeded else "expected no HOST"
+        raise Usage(2, f"muxctl fleet {options.action}: {expected} (see muxctl fleet --help)\n")
+
+
+def _addReserve(parser: argparse.ArgumentParser) -> None:
+    _addHub(parser)
+    parser.usage = "muxctl reserve [options] -- COMMAND [ARGUMENT...]"
+    parser.add_argument(
+        "-p",
+        "--phone",
+        metavar="CONDITIONS",
+        default="",
+        help="a UDID, or conditions such as label=fast,version>=17,host=rack1; of label, host,"
+        " model and name with * and ?; of version with = != > < >= <= [default: any]",
+    )
+    parser.add_argument(
+        "-w",
+        "--wait",
+        metavar="TIME",
+        type=_duration,
+        default=0.0,
+        help="wait so long for one, such as 90, 10m or 2h [default: not at all]",
+    )
+    parser.add_argument(
+        "--reason", metavar="TEXT", default="", help="what for, for others that want it"
+    )
+    parser.add_argument(
+        "--term",
+        metavar="TIME",
+        type=_duration,
+        default=30.0,
+        help="how long the phone stays reserved when nothing is heard of this job [default: 30]",
+    )
+    parser.add_argument(
+        "--take", action="store_true", help="take it from another job of the same name"
+    )
+
+
+def _duration(text: str) -> float:
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smhd]?)", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"expected a time such as 90, 10m or 2h, got {text!r}")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+
+
 def _addConnect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("port", metavar="PORT", type=_port, help="a TCP port of the phone")
     parser.add_argument(
@@ -326,6 +408,8 @@ _COMMANDS = {
     "cert": ("make, list and revoke the certificates of a farm", _addCertificates),
     "capture": ("write what phones and programs say to each other, for Wireshark", _addCapture),
     CONNECT: ("join standard input and output to a port of a phone", _addConnect),
+    FLEET: ("show the phones and hosts of a fleet, or drain a host", _addFleet),
+    RESERVE: ("run a command that has a phone of a fleet for itself", _addReserve),
     "completion": ("print what makes a shell complete our words", _addCompletion),
     RELAY: ("make ports of phones ports of this machine (relay --help)", _addNothing),
 }

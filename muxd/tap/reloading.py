@@ -27,6 +27,7 @@ NAMES = {
     "configDir": "config-dir",
     "preflight": "no-preflight",
     "limits": "limits",
+    "fleet": "hub",
 }
 """What a service is made of, and the keys of a file for what changes at the next start."""
 

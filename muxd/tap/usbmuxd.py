@@ -29,6 +29,7 @@ from muxd.service import MuxService, defaultConfigDir
 from muxd.sources import sourceParsers
 from muxd.tap.capturefile import CapturingService, captureFromOption
 from muxd.tap.configuration import LISTEN, NO_FILE, Configuration
+from muxd.tap.fleeted import FleetedService, placeFromOptions
 from muxd.tap.master import ProcessMaster
 from muxd.tap.observed import ObservedService, StatusPlace
 from muxd.tap.options import (
@@ -116,6 +117,10 @@ class Options(CommandOptions):
         self["grace"] = LIMITS.halfCloseGrace
         self["capture"] = None
         self["status"] = None
+        self["hub"] = None
+        self["door"] = None
+        self["door-address"] = None
+        self["fleet-name"] = None
         self["log-format"] = None
 
     def opt_listen(self, endpoint: str) -> None:
@@ -190,6 +195,32 @@ class Options(CommandOptions):
         /var/run/usbmuxd.status, mode 600]
         """
         self["status"] = endpoint
+
+    def opt_hub(self, endpoint: str) -> None:
+        """
+        Be a host of a fleet: announce the phones to the hub at this Twisted client endpoint,
+        such as tcp:127.0.0.1:7300.
+        """
+        self["hub"] = endpoint
+
+    def opt_door(self, endpoint: str) -> None:
+        """
+        Where jobs of the fleet reach the phones, as a Twisted server endpoint.
+        """
+        self["door"] = endpoint
+
+    def opt_door_address(self, address: str) -> None:
+        """
+        HOST or HOST:PORT by which they find it. [default: where it listens]
+        """
+        self["door-address"] = address
+
+    def opt_fleet_name(self, name: str) -> None:
+        """
+        What this host is called in the fleet; with mutualtls:, a name of its certificate.
+        [default: the machine's name]
+        """
+        self["fleet-name"] = name
 
     def opt_config(self, path: str) -> None:
         """
@@ -308,6 +339,13 @@ class Options(CommandOptions):
                 "preflight": self["preflight"],
                 "limits": self._limits(),
                 "labels": self.configuration.labels,
+                "fleet": placeFromOptions(
+                    self.reactor,
+                    self["hub"],
+                    self["door"],
+                    self["fleet-name"],
+                    self["door-address"],
+                ),
             }
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
@@ -439,7 +477,7 @@ def describeSettings(settings: Mapping[str, Any]) -> str:
             name = "" if address.view.isOfPlace else f" {address.view.name}"
             lines.append(f"  view{name}: {describeView(address.view.view)}")
     status = settings["status"]
-    limits = settings["limits"]
+    limits, fleet = settings["limits"], settings["fleet"]
     changed = [
         f"{one.name} = {getattr(limits, one.name)}"
         for one in fields(Limits)
@@ -448,6 +486,7 @@ def describeSettings(settings: Mapping[str, Any]) -> str:
     lines += [
         f"status     {'none' if status is None else status.description}",
         *(f"source     {source}" for source in settings["sources"]),
+        *([] if fleet is None else [f"fleet      {fleet.name} at hub {fleet.hub}"]),
         f"records    {settings['configDir'] or defaultConfigDir()}",
         f"preflight  {'yes' if settings['preflight'] else 'no'}",
         *(f"limit      {each}" for each in changed),
@@ -519,7 +558,12 @@ class LockedService(MuxService):
 
 
 class UsbmuxdService(
-    ProcessMaster, ReloadingService, LockedService, CapturingService, ObservedService
+    ProcessMaster,
+    ReloadingService,
+    LockedService,
+    FleetedService,
+    CapturingService,
+    ObservedService,
 ):
     """
     The daemon as the master of its process.

@@ -112,6 +112,7 @@ class ParseTests(SynchronousTestCase):
             "phone": ("stats",),
             "connect": ("7",),
             "completion": ("bash",),
+            "fleet": ("list",),
         }
         for command in COMMANDS - {"relay"}:
             words = needed.get(command, ())

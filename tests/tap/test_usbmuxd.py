@@ -76,6 +76,7 @@ class OptionsTests(UsbmuxdTestCase):
                 "limits": LIMITS,
                 "labels": {},
                 "status": StatusPlace.chosen(None, [place]),
+                "fleet": None,
             },
         )
 

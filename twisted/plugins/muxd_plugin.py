@@ -34,6 +34,12 @@ iphone = ServiceMaker(
     "Simulated iPhones for any usbmuxd: on this machine's USB bus, or over USB/IP.",
     "iphone",
 )
+muxhub = ServiceMaker(
+    "muxhub",
+    "muxd.tap.muxhub",
+    "The hub of a fleet: the phones of many hosts, and their reservations.",
+    "muxhub",
+)
 usbmux = UsbmuxClientParser()
 mutualServer = MutualServerParser()
 mutualClient = MutualClientParser()

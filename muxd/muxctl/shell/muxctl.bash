@@ -16,7 +16,7 @@ _muxctl_phones() {
 _muxctl() {
     local current=$2 previous=$3 command='' action='' words='' i
     local -a daemon=()
-    local commands='list watch wait listeners status top log release take phone reload buid record cert capture connect completion relay'
+    local commands='list watch wait listeners status top log release take phone reload buid record cert capture connect fleet reserve completion relay'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
@@ -29,7 +29,7 @@ _muxctl() {
                     ((i += 2))
                 done
                 ;;
-            -u | --udid | --status | --timeout | --count | --lines | -w | --wait | --linger | -p | --port | --write | --ca | -o | --output | --days | --name) ((i++)) ;;
+            -u | --udid | --status | --timeout | --count | --lines | -w | --wait | --linger | -p | --port | --write | --ca | -o | --output | --days | --hub | --name | --phone | --reason | --term) ((i++)) ;;
             -*) ;;
             *)
                 if [[ -z $command ]]; then
@@ -46,11 +46,12 @@ _muxctl() {
             COMPREPLY=($(compgen -f -- "$current"))
             return
             ;;
-        --timeout | --count | --lines | -w | --wait | --linger | -p | --port | --days | --name) return ;;
+        --timeout | --count | --lines | -w | --wait | --linger | -p | --port | --days | --hub | --name | --phone | --reason | --term) return ;;
         *)
             case $current:$command:$action in
                 -*) words=$(_muxctl_options $command) ;;
                 *:record:) words='show delete' ;;
+                *:fleet:) words='list status drain undrain' ;;
                 *:cert:) words='init host client revoke list' ;;
                 *:release: | *:take:) words=$(_muxctl_phones "${daemon[@]}") ;;
                 *:record:*) words=$(_muxctl_phones "${daemon[@]}") ;;

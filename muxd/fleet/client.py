@@ -1,0 +1,427 @@
+# -*- test-case-name: tests.fleet.test_client -*-
+"""
+For programs that want phones of a fleet::
+
+    client = FleetClient(reactor, "tcp:127.0.0.1:7300", "nightly")
+    session = await client.connect()
+    reserved = await session.reserve("label=fast,version>=17", wait=600)
+    holding = Holding(client, session, reserved)
+    holding.start()                        # renews it, also over another connection
+    phone = client.phone(reserved)         # an IDevice: phone.endpoint(62078)
+    ...
+    await holding.release()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from muxd.fleet.frames import FrameProtocol
+from muxd.fleet.messages import (
+    FROM_HUB,
+    LONGEST_OF_HUB,
+    TO_HUB,
+    VERSION,
+    Alive,
+    Done,
+    Drain,
+    Hello,
+    HostLine,
+    Leave,
+    Over,
+    Page,
+    PhoneLine,
+    Refused,
+    Release,
+    Renew,
+    Reserve,
+    Reserved,
+    Role,
+    Show,
+    WaitLine,
+    Welcome,
+    Withdraw,
+)
+from muxd.fleet.phone import FleetPhone
+from muxd.fleet.values import FleetError, Why
+from muxd.fleet.ways import Ways, clientTo
+
+TERM = 30.0
+"""Seconds that a reservation lasts unless it is renewed."""
+
+PATIENCE = 10.0
+"""Seconds in which a hub has to answer hello."""
+
+RETRY = 1.0
+"""Seconds until a reservation is renewed again after that has failed."""
+
+
+class HubLost(Exception):
+    """
+    The connection to the hub is over.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetView:
+    """
+    What there is, as it is shown.
+    """
+
+    hosts: tuple[HostLine, ...]
+    phones: tuple[PhoneLine, ...]
+    waiting: tuple[WaitLine, ...]
+
+
+class FleetSession(FrameProtocol):
+    """
+    A job's connection to its hub.
+
+    @ivar ready: Fires with this when the hub has said welcome.
+    @ivar holdings: Those that are told when they are over, by token.
+    """
+
+    reads = FROM_HUB
+    writes = TO_HUB
+    MAX_LENGTH = LONGEST_OF_HUB
+
+    def __init__(self, clock: Any, name: str) -> None:
+        super().__init__(clock, PATIENCE)
+        self.ready: Deferred[FleetSession] = Deferred()
+        self.holdings: dict[int, Holding] = {}
+        self._name = name
+        self._asked: dict[int, Deferred[Any]] = {}
+        self._number = 0
+        self._problem = ""
+        self._living = LoopingCall(self.send, Alive())
+        self._living.clock = clock
+
+    def __str__(self) -> str:
+        return "the hub"
+
+    def reserve(
+        self,
+        phone: str = "",
+        *,
+        reason: str = "",
+        term: float = TERM,
+        wait: float = 0.0,
+        take: bool = False,
+    ) -> Deferred[Reserved]:
+        """
+        Have a phone for oneself.  Cancelling it gives up waiting.
+
+        @param phone: What it has to be, such as C{label=fast,version>=17}; any if empty.
+        @param term: Seconds that it lasts unless it is renewed.
+        @param wait: Seconds to wait for one.
+        @param take: Whether to take it from another job of the same name.
+        @return: fires with it.  It fails with a L{FleetError} or L{HubLost}.
+        """
+        return self._ask(Reserve, phone=phone, reason=reason, term=term, wait=wait, take=take)
+
+    def renew(self, reserved: Reserved) -> Deferred[None]:
+        """
+        Go on for another term.
+        """
+        return self._ask(Renew, token=reserved.token, key=reserved.key).addCallback(_nothing)
+
+    def release(self, reserved: Reserved) -> Deferred[None]:
+        """
+        Be done with it.
+        """
+        return self._ask(Release, token=reserved.token, key=reserved.key).addCallback(_nothing)
+
+    def drain(self, host: str, isDraining: bool = True) -> Deferred[None]:
+        """
+        Have no more of a host's phones given to jobs, or have them given again.
+        """
+        return self._ask(Drain, host=host, isDraining=isDraining).addCallback(_nothing)
+
+    def fleet(self) -> Deferred[FleetView]:
+        """
+        See what there is.
+        """
+        return Deferred.fromCoroutine(self._fleet())
+
+    def close(self) -> None:
+        """
+        Go.
+        """
+        self.finish(Leave())
+
+    async def _fleet(self) -> FleetView:
+        first: Page | None = None
+        phones: list[PhoneLine] = []
+        after = ""
+        while True:
+            page: Page = await self._ask(Show, after=after)
+            first = first or page
+            phones += page.phones
+            # A hub that goes in circles is not followed.
+            if not page.after or page.after <= after:
+                return FleetView(hosts=first.hosts, phones=tuple(phones), waiting=first.waiting)
+            after = page.after
+
+    def _ask(self, kind: Any, **fields: Any) -> Deferred[Any]:
+        if self.isOver or self.transport is None:
+            return fail(HubLost(self._problem or "the hub is lost"))
+        self._number += 1
+        number = self._number
+        asked: Deferred[Any] = Deferred(lambda _: self.send(Withdraw(number=number)))
+        self._asked[number] = asked
+        self.send(kind(number=number, **fields))
+        return asked
+
+    def connectionMade(self) -> None:
+        """
+        Say what this is.
+        """
+        super().connectionMade()
+        self.send(Hello(version=VERSION, role=Role.JOB, name=self._name))
+
+    def badMessage(self, problem: str) -> None:
+        """
+        The hub says what makes no sense.
+        """
+        super().badMessage(problem)
+        self._problem = f"the hub says what makes no sense: {problem}"
+
+    def messageReceived(self, message: Any) -> None:
+        """
+        The hub says something.
+        """
+        match message:
+            case Welcome() if not self.ready.called:
+                self.patience = 3 * message.term
+                self._living.start(message.term / 2, now=False)
+                self.ready.callback(self)
+            case Refused(number=0):
+                self._problem = message.detail or message.why.value
+                self.finish()
+            case Refused(number=number):
+                self._answered(number, FleetError(message.why, _bare(message)))
+            case Reserved(number=number) | Done(number=number) | Page(number=number):
+                self._answered(number, message)
+            case Over(token=token):
+                holding = self.holdings.get(token)
+                if holding is not None:
+                    holding.ended(message.detail)
+            case Alive():
+                pass
+            case _:
+                self._refuse("this is nothing that a hub says to a job")
+
+    def _answered(self, number: int, answer: Any) -> None:
+        asked = self._asked.pop(number, None)
+        if asked is None:
+            return
+        if asked.called:
+            # It was cancelled, and the hub had said yes by then.
+            if isinstance(answer, Reserved):
+                self.release(answer).addErrback(lambda _: None)
+        elif isinstance(answer, FleetError):
+            asked.errback(answer)
+        else:
+            asked.callback(answer)
+
+    def ended(self, reason: Failure) -> None:
+        """
+        The hub is lost.
+        """
+        if self._living.running:
+            self._living.stop()
+        lost = HubLost(self._problem or "the hub is lost")
+        asked, self._asked = self._asked, {}
+        for each in asked.values():
+            if not each.called:
+                each.errback(lost)
+        if not self.ready.called:
+            self.ready.errback(lost)
+
+
+class _SessionFactory(Factory):
+    noisy = False
+
+    def __init__(self, clock: Any, name: str) -> None:
+        self._clock = clock
+        self._name = name
+
+    def buildProtocol(self, addr: IAddress | None) -> FleetSession:
+        return FleetSession(self._clock, self._name)
+
+
+class FleetClient:
+    """
+    A hub, for a job.
+    """
+
+    def __init__(self, reactor: Any, hub: str, name: str) -> None:
+        """
+        @param hub: The description of a client endpoint, such as C{tcp:127.0.0.1:7300}.
+        @param name: What the job is called; where there are certificates, one of its names.
+        @raise ValueError: The description makes no sense.
+        """
+        self.clock = reactor
+        self._endpoint = clientTo(reactor, hub)
+        self._ways = Ways(reactor, hub)
+        self._name = name
+
+    def connect(self) -> Deferred[FleetSession]:
+        """
+        Connect.
+
+        @return: fires with a session that is welcome.  It fails with L{HubLost} if it is not,
+            or as the endpoint does.
+        """
+        return Deferred.fromCoroutine(self._connect())
+
+    async def _connect(self) -> FleetSession:
+        session: Any = await self._endpoint.connect(_SessionFactory(self.clock, self._name))
+        ready: FleetSession = await session.ready
+        return ready
+
+    def phone(self, reserved: Reserved) -> FleetPhone:
+        """
+        The phone of a reservation, by way of its host.
+
+        @raise FleetError: It is gone, or its host's door is not to be used.
+        """
+        if reserved.door is None or reserved.phone is None:
+            raise FleetError(Why.NO_SUCH_PHONE, "it was unplugged, or its host has gone")
+        try:
+            way = self._ways.to(reserved.door)
+        except ValueError as error:
+            raise FleetError(Why.NOT_ALLOWED, str(error)) from error
+        return FleetPhone(self.clock, way, reserved.phone, reserved.key)
+
+
+class Holding:
+    """
+    A reservation that is renewed as long as it is wanted.
+
+    @ivar over: Fires with why it is over, if it ends before it is released.
+    """
+
+    _log = Logger()
+
+    def __init__(self, client: FleetClient, session: FleetSession, reserved: Reserved) -> None:
+        """
+        @param session: That it was made in, which is this one's from now on.
+        """
+        self.over: Deferred[str] = Deferred()
+        self._client = client
+        self._clock = client.clock
+        self._session: FleetSession | None = None
+        self._reserved = reserved
+        self._deadline = self._clock.seconds() + reserved.term
+        self._timer: IDelayedCall | None = None
+        self._renewing: Deferred[None] | None = None
+        self._isDone = False
+        self._use(session)
+
+    def start(self) -> None:
+        """
+        Begin to renew it.
+        """
+        self._schedule(self._reserved.term / 3)
+
+    def ended(self, why: str) -> None:
+        """
+        It is over.
+        """
+        if not self._isDone:
+            self._finish()
+            self.over.callback(why)
+
+    def release(self) -> Deferred[None]:
+        """
+        Be done with it, and with the connection.
+
+        @return: fires when the hub knows, or cannot be reached, in which case it is over by
+            itself.
+        """
+        wasDone = self._isDone
+        self._finish()
+        return Deferred.fromCoroutine(self._release(wasDone))
+
+    async def _release(self, wasDone: bool) -> None:
+        session = self._session
+        if session is None:
+            return
+        try:
+            if not wasDone:
+                await session.release(self._reserved).addTimeout(PATIENCE, self._clock)
+        except Exception as error:
+            self._log.debug("the hub does not know of a release: {error}", error=error)
+        session.close()
+
+    def _use(self, session: FleetSession) -> None:
+        self._session = session
+        session.holdings[self._reserved.token] = self
+
+    def _finish(self) -> None:
+        self._isDone = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        if self._renewing is not None:
+            self._renewing.cancel()
+        if self._session is not None:
+            self._session.holdings.pop(self._reserved.token, None)
+
+    def _schedule(self, seconds: float) -> None:
+        left = max(0.0, self._deadline - self._clock.seconds())
+        self._timer = self._clock.callLater(min(seconds, left), self._renew)
+
+    def _renew(self) -> None:
+        if self._clock.seconds() >= self._deadline:
+            self.ended("it could not be renewed in time")
+            return
+        left = self._deadline - self._clock.seconds()
+        renewing = Deferred.fromCoroutine(self._renewOnce())
+        self._renewing = renewing.addTimeout(left, self._clock)
+        self._renewing.addCallbacks(self._renewed, self._notRenewed)
+
+    async def _renewOnce(self) -> None:
+        if self._session is None or self._session.isOver:
+            self._use(await self._client.connect())
+        assert self._session is not None
+        began = self._clock.seconds()
+        await self._session.renew(self._reserved)
+        self._deadline = began + self._reserved.term
+
+    def _renewed(self, _: None) -> None:
+        self._renewing = None
+        if not self._isDone:
+            self._schedule(self._reserved.term / 3)
+
+    def _notRenewed(self, failure: Failure) -> None:
+        self._renewing = None
+        if self._isDone:
+            return
+        error = failure.value
+        if isinstance(error, FleetError) and error.why is Why.OVER:
+            self.ended(str(error))
+            return
+        self._log.debug("not renewed, trying again: {error}", error=failure.getErrorMessage())
+        self._schedule(min(RETRY, self._reserved.term / 3))
+
+
+def _bare(refused: Refused) -> str:
+    """
+    The detail without the words that the kind of reason has anyway.
+    """
+    return refused.detail.removeprefix(refused.why.value).removeprefix(": ")
+
+
+def _nothing(_: object) -> None:
+    """
+    What is done has no result.
+    """

@@ -1,0 +1,323 @@
+# -*- test-case-name: tests.fleet.test_hub -*-
+"""
+The hub: what hosts and jobs connect to.
+
+It keeps nothing of its own but what is connected.  What there is, and which job has it, is
+the registry's, which it watches; and it tells each host of the reservations of its phones.  No
+job hears of a reservation before the phone's host has confirmed that it enforces it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from secrets import token_bytes
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from muxd.fleet.interfaces import IFleetRegistry, IFleetWatcher
+from muxd.fleet.messages import Grant
+from muxd.fleet.values import (
+    Change,
+    Door,
+    Ended,
+    Granted,
+    HostCame,
+    HostGone,
+    PhoneCame,
+    PhoneGone,
+    PhoneRecord,
+    Reservation,
+    Snapshot,
+)
+from muxd.identity import udidKey
+
+TERM = 10.0
+"""Seconds that a host's lease lasts, and a job may be silent."""
+
+CONFIRM = 5.0
+"""Seconds in which a host has to confirm a reservation."""
+
+
+class HostLink(Protocol):
+    """
+    A host that is connected.
+    """
+
+    def grant(self, grant: Grant) -> None:
+        """
+        It has a reservation to enforce.
+        """
+
+    def revoke(self, token: int) -> None:
+        """
+        It has it no longer.
+        """
+
+    def dismiss(self) -> None:
+        """
+        It has a newer connection.
+        """
+
+    def stop(self) -> None:
+        """
+        The hub is stopping.
+        """
+
+
+class JobLink(Protocol):
+    """
+    A job that is connected.
+    """
+
+    def over(self, token: int, how: str) -> None:
+        """
+        A reservation is over; perhaps one of this job's.
+        """
+
+    def stop(self) -> None:
+        """
+        The hub is stopping.
+        """
+
+
+@implementer(IFleetWatcher)
+class Hub:
+    """
+    What all that have connected share.
+
+    @ivar registry: What there is.
+    @ivar term: Seconds that a host's lease lasts.
+    @ivar admins: The names that may take phones from every job, and drain hosts.
+    @ivar hosts: Those that are connected here, by name.
+    @ivar doors: Of all hosts that there are.
+    @ivar phones: All that there are, by L{PhoneRecord.key}.
+    @ivar revision: Of the last change.
+    @ivar isFresh: Whether all this is true at present.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        registry: IFleetRegistry,
+        term: float = TERM,
+        admins: frozenset[str] = frozenset(),
+        secret: Callable[[int], bytes] = token_bytes,
+    ) -> None:
+        """
+        @param secret: Makes bytes that cannot be guessed.
+        """
+        self.clock = clock
+        self.registry = registry
+        self.term = term
+        self.admins = admins
+        self.hosts: dict[str, HostLink] = {}
+        self.jobs: set[JobLink] = set()
+        self.doors: dict[str, Door] = {}
+        self.phones: dict[str, PhoneRecord] = {}
+        self.holders: dict[str, Reservation] = {}
+        self.draining: frozenset[str] = frozenset()
+        self.revision = 0
+        self.isFresh = False
+        self.connections = 0
+        self._secret = secret(32)
+        self._ends: dict[int, float] = {}
+        self._reservations: dict[int, Reservation] = {}
+        self._confirming: dict[int, list[Deferred[bool]]] = {}
+        self._order: list[str] | None = None
+
+    def start(self) -> Deferred[None]:
+        """
+        Begin to watch.
+        """
+        return self.registry.watch(self)
+
+    def stop(self) -> None:
+        """
+        Have all go, and watch no more.
+        """
+        self.registry.unwatch(self)
+        for host in tuple(self.hosts.values()):
+            host.stop()
+        for job in tuple(self.jobs):
+            job.stop()
+        for token in list(self._confirming):
+            self._confirmed(token, False)
+
+    def keyOf(self, host: str) -> str:
+        """
+        What this hub knocks with at a host's door: another one for each, so that no host can
+        knock at another's.
+        """
+        return hmac.new(self._secret, host.encode(), "sha256").hexdigest()[:32]
+
+    def order(self) -> list[str]:
+        """
+        The keys of all phones, sorted.
+        """
+        if self._order is None:
+            self._order = sorted(self.phones)
+        return self._order
+
+    # Reservations
+
+    def tokensOf(self, host: str) -> tuple[int, ...]:
+        """
+        The reservations of a host's phones.
+        """
+        return tuple(one.token for one in self._reservations.values() if one.host == host)
+
+    def grantsOf(self, host: str) -> list[Grant]:
+        """
+        What a host has to enforce.
+        """
+        return [self._grant(one) for one in self._reservations.values() if one.host == host]
+
+    def renewed(self, reservation: Reservation) -> Deferred[bool]:
+        """
+        A reservation goes on: its host is told.
+
+        @return: fires with whether it has confirmed.
+        """
+        self._ends[reservation.token] = self.clock.seconds() + reservation.term
+        confirmed = self.confirmation(reservation)
+        self._tellHost(reservation)
+        return confirmed
+
+    def confirmation(self, reservation: Reservation) -> Deferred[bool]:
+        """
+        Wait until a host has confirmed what it has been told of, or will be when it is back.
+
+        @return: fires with whether it has; it has not if nothing is heard of it.
+        """
+        if reservation.token not in self._reservations:
+            return succeed(False)
+        confirmed: Deferred[bool] = Deferred()
+        self._confirming.setdefault(reservation.token, []).append(confirmed)
+
+        def silent(result: object, seconds: float) -> bool:
+            self._log.warn("{host} does not confirm {it}", host=reservation.host, it=reservation)
+            return False
+
+        return confirmed.addTimeout(CONFIRM, self.clock, silent)
+
+    def confirmed(self, host: str, token: int, does: bool) -> None:
+        """
+        A host enforces a reservation, or does not.
+        """
+        reservation = self._reservations.get(token)
+        if reservation is None or reservation.host != host:
+            return
+        self._confirmed(token, does)
+        if not does:
+            self._log.warn("{host} denies {it}", host=host, it=reservation)
+            self.giveUp(reservation)
+
+    def giveUp(self, reservation: Reservation) -> None:
+        """
+        End a reservation.
+        """
+        self.registry.release(reservation.token, reservation.key).addErrback(
+            lambda failure: self._log.failure("{it} is not released", failure, it=reservation)
+        )
+
+    def _confirmed(self, token: int, does: bool) -> None:
+        for each in self._confirming.pop(token, ()):
+            if not each.called:
+                each.callback(does)
+
+    def _grant(self, one: Reservation) -> Grant:
+        left = max(0.0, self._ends[one.token] - self.clock.seconds())
+        return Grant(
+            token=one.token,
+            key=one.key,
+            udid=one.udid,
+            user=one.user,
+            reason=one.reason,
+            term=min(one.term, left),
+        )
+
+    def _tellHost(self, reservation: Reservation) -> None:
+        peer = self.hosts.get(reservation.host)
+        if peer is not None:
+            peer.grant(self._grant(reservation))
+
+    # IFleetWatcher
+
+    def began(self, snapshot: Snapshot) -> None:
+        """
+        See L{IFleetWatcher}.
+        """
+        now = self.clock.seconds()
+        self.doors = {host.name: host.door for host in snapshot.hosts}
+        self.phones = {phone.key: phone for phone in snapshot.phones}
+        self._reservations = {one.token: one for one in snapshot.reservations}
+        self.holders = {_keyOf(one): one for one in snapshot.reservations}
+        self._ends = {one.token: now + one.term for one in snapshot.reservations}
+        self.draining = snapshot.draining
+        self.revision = snapshot.revision
+        self._order = None
+        for host, peer in self.hosts.items():
+            for grant in self.grantsOf(host):
+                peer.grant(grant)
+
+    def changed(self, change: Change) -> None:
+        """
+        See L{IFleetWatcher}.
+        """
+        self.revision = change.revision
+        match change.what:
+            case HostCame(host):
+                self.doors[host.name] = host.door
+            case HostGone(name):
+                self.doors.pop(name, None)
+            case PhoneCame(phone):
+                if self.phones.get(phone.key) is None:
+                    self._order = None
+                self.phones[phone.key] = phone
+            case PhoneGone(phone):
+                del self.phones[phone.key]
+                self._order = None
+            case Granted(reservation):
+                self._reservations[reservation.token] = reservation
+                self.holders[_keyOf(reservation)] = reservation
+                self._ends[reservation.token] = self.clock.seconds() + reservation.term
+                self._tellHost(reservation)
+            case Ended(reservation, how):
+                self._end(reservation, how)
+
+    def stale(self, why: str) -> None:
+        """
+        See L{IFleetWatcher}.
+        """
+        self.isFresh = False
+        self._log.warn("the fleet's registry cannot be relied on: {why}", why=why)
+
+    def fresh(self) -> None:
+        """
+        See L{IFleetWatcher}.
+        """
+        self.isFresh = True
+
+    def _end(self, reservation: Reservation, how: str) -> None:
+        token = reservation.token
+        self._reservations.pop(token, None)
+        self._ends.pop(token, None)
+        if self.holders.get(_keyOf(reservation)) == reservation:
+            del self.holders[_keyOf(reservation)]
+        self._confirmed(token, False)
+        peer = self.hosts.get(reservation.host)
+        if peer is not None:
+            peer.revoke(token)
+        for job in tuple(self.jobs):
+            job.over(token, how)
+
+
+def _keyOf(reservation: Reservation) -> str:
+    return udidKey(reservation.udid)

@@ -1,0 +1,548 @@
+# -*- test-case-name: tests.fleet.test_hub -*-
+"""
+The connections of a hub: each a host's or a job's, once it has said which.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from muxd.fleet.frames import FrameProtocol
+from muxd.fleet.hub import Hub
+from muxd.fleet.identify import checkName, isProved
+from muxd.fleet.messages import (
+    FROM_HUB,
+    LONGEST_HELLO,
+    LONGEST_OF_HOST,
+    LONGEST_OF_JOB,
+    LONGEST_REASON,
+    MOST_WAITING_SHOWN,
+    PHONES_AT_ONCE,
+    TO_HUB,
+    VERSION,
+    Alive,
+    Confirm,
+    Deny,
+    Done,
+    Drain,
+    Gone,
+    Grant,
+    Hello,
+    HostLine,
+    Leave,
+    Over,
+    Page,
+    PhoneLine,
+    Phones,
+    Refused,
+    Release,
+    Renew,
+    Reserve,
+    Reserved,
+    Revoke,
+    Role,
+    Show,
+    WaitLine,
+    Welcome,
+    Withdraw,
+)
+from muxd.fleet.requirement import Requirement
+from muxd.fleet.values import Door, FleetError, HostRecord, Request, Reservation, Why
+from muxd.identity import udidKey
+
+HELLO_PATIENCE = 10.0
+"""Seconds in which something that has connected has to say what it is."""
+
+JOB_PATIENCE = 60.0
+"""Seconds that a job may be silent."""
+
+MOST_CONNECTIONS = 8192
+
+MOST_ASKED = 64
+"""Requests of one connection that have no answer yet."""
+
+
+class PeerState(Enum):
+    """
+    What a connection is.
+
+    @cvar HELLO: It has not said so yet.
+    """
+
+    HELLO = "hello"
+    HOST = "host"
+    JOB = "job"
+    CLOSED = "closed"
+
+
+TRANSITIONS: dict[PeerState, frozenset[PeerState]] = {
+    PeerState.HELLO: frozenset({PeerState.HOST, PeerState.JOB, PeerState.CLOSED}),
+    PeerState.HOST: frozenset({PeerState.CLOSED}),
+    PeerState.JOB: frozenset({PeerState.CLOSED}),
+    PeerState.CLOSED: frozenset(),
+}
+
+
+class HubFactory(Factory):
+    """
+    Makes a connection of a hub's of whatever connects.
+    """
+
+    noisy = False
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+
+    def buildProtocol(self, addr: IAddress | None) -> HubProtocol | None:
+        """
+        Something has connected.
+        """
+        if self.hub.connections >= MOST_CONNECTIONS:
+            return None
+        protocol = HubProtocol(self.hub)
+        protocol.factory = self
+        return protocol
+
+
+class HubProtocol(FrameProtocol):
+    """
+    A connection.
+
+    @ivar state: See L{PeerState}.
+    """
+
+    reads = TO_HUB
+    writes = FROM_HUB
+    MAX_LENGTH = LONGEST_HELLO
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub.clock, HELLO_PATIENCE)
+        self.state = PeerState.HELLO
+        self._hub = hub
+        self._peer: HostPeer | JobPeer | None = None
+
+    def __str__(self) -> str:
+        return "a connection" if self._peer is None else str(self._peer)
+
+    def connectionMade(self) -> None:
+        """
+        Something has connected.
+        """
+        self._hub.connections += 1
+        super().connectionMade()
+
+    def messageReceived(self, message: Any) -> None:
+        """
+        A message has come.
+        """
+        if self._peer is not None:
+            self._peer.received(message)
+        elif isinstance(message, Hello):
+            self._greeted(message)
+        else:
+            self.refuse(Why.NOT_ALLOWED, "expected hello first")
+
+    def badMessage(self, problem: str) -> None:
+        """
+        Something has come that makes no sense.
+        """
+        super().badMessage(problem)
+        self.refuse(Why.NOT_ALLOWED, problem)
+
+    def refuse(self, why: Why, detail: str) -> None:
+        """
+        Say why the connection ends, and end it.
+        """
+        shown = "".join(each if each.isprintable() else "?" for each in detail)
+        self.finish(Refused(why=why, detail=shown[:400]))
+
+    def ended(self, reason: Failure) -> None:
+        """
+        It is over.
+        """
+        self._hub.connections -= 1
+        self._enter(PeerState.CLOSED)
+        if self._peer is not None:
+            self._peer.ended()
+
+    def _greeted(self, hello: Hello) -> None:
+        if hello.version != VERSION:
+            self.refuse(Why.NOT_ALLOWED, f"this hub speaks version {VERSION}")
+            return
+        try:
+            checkName(self.transport, hello)
+        except FleetError as error:
+            self._log.warn("refused {name}: {error}", name=hello.name, error=error)
+            self.refuse(error.why, str(error))
+            return
+        if hello.role is Role.JOB:
+            self._enter(PeerState.JOB)
+            self.MAX_LENGTH, self.patience = LONGEST_OF_JOB, JOB_PATIENCE
+            self._peer = JobPeer(self._hub, self, hello.name, isProved(self.transport))
+            self._peer.begin()
+        elif hello.door is None:
+            self.refuse(Why.NOT_ALLOWED, "expected a host's door")
+        else:
+            self._enter(PeerState.HOST)
+            self.MAX_LENGTH, self.patience = LONGEST_OF_HOST, self._hub.term
+            self._peer = HostPeer(self._hub, self, hello.name, hello.door)
+            self._peer.begin()
+
+    def _enter(self, state: PeerState) -> None:
+        assert state in TRANSITIONS[self.state], (self.state, state)
+        self.state = state
+
+
+class _Peer:
+    """
+    What hosts and jobs have in common: what they say is done in the order of their saying it.
+    """
+
+    _log = Logger()
+
+    def __init__(self, hub: Hub, connection: HubProtocol, name: str) -> None:
+        self.hub = hub
+        self.name = name
+        self._connection = connection
+
+    def stop(self) -> None:
+        """
+        The hub is stopping.
+        """
+        self._connection.refuse(Why.STOPPED, "")
+
+    def _start(self, work: Awaitable[None]) -> Deferred[None]:
+        """
+        Do something; what goes wrong ends the connection.
+        """
+
+        async def run() -> None:
+            try:
+                await work
+            except FleetError as error:
+                self._connection.refuse(error.why, str(error))
+
+        done = Deferred.fromCoroutine(run())
+        return done.addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("{it} cannot be served", failure, it=self)
+        self._connection.abort()
+
+
+class HostPeer(_Peer):
+    """
+    A host.
+    """
+
+    def __init__(self, hub: Hub, connection: HubProtocol, name: str, door: Door) -> None:
+        super().__init__(hub, connection, name)
+        self._record = HostRecord(name=name, door=door)
+        self._lease = 0
+        self._last: Deferred[None] | None = None
+
+    def __str__(self) -> str:
+        return f"host {self.name}"
+
+    def begin(self) -> None:
+        """
+        It has said what it is.
+        """
+        before = self.hub.hosts.get(self.name)
+        if before is not None:
+            # The same host, which has lost that connection, or will have.
+            before.dismiss()
+        self.hub.hosts[self.name] = self
+        self._next(self._begin)
+
+    def dismiss(self) -> None:
+        """
+        It has a newer connection.
+        """
+        self._connection.refuse(Why.OVER, "this host has another connection")
+
+    def ended(self) -> None:
+        """
+        The connection is over; the lease goes on for its time.
+        """
+        if self.hub.hosts.get(self.name) is self:
+            del self.hub.hosts[self.name]
+            self._log.info("host {name} is not connected any more", name=self.name)
+
+    def grant(self, grant: Grant) -> None:
+        """
+        It has a reservation to enforce.
+        """
+        self._connection.send(grant)
+
+    def revoke(self, token: int) -> None:
+        """
+        It has it no longer.
+        """
+        self._connection.send(Revoke(token=token))
+
+    def received(self, message: Any) -> None:
+        """
+        It says something.
+        """
+        match message:
+            case Confirm(token=token):
+                self.hub.confirmed(self.name, token, True)
+            case Deny(token=token):
+                self.hub.confirmed(self.name, token, False)
+            case Alive() | Phones() | Gone() | Leave():
+                self._next(lambda: self._perform(message))
+            case _:
+                self._connection.refuse(Why.NOT_ALLOWED, "this is nothing that a host says")
+
+    def _next(self, work: Callable[[], Awaitable[None]]) -> None:
+        """
+        Do something when what came before is done.
+        """
+        if self._last is None or self._last.called:
+            self._last = self._start(work())
+        else:
+            self._last.addCallback(lambda _: self._start(work()))
+
+    async def _begin(self) -> None:
+        hub = self.hub
+        self._lease = await hub.registry.announce(self._record, hub.term)
+        welcome = Welcome(
+            name=self.name,
+            term=hub.term,
+            key=hub.keyOf(self.name),
+            tokens=hub.tokensOf(self.name),
+        )
+        self._connection.send(welcome)
+        for grant in hub.grantsOf(self.name):
+            self.grant(grant)
+        self._log.info(
+            "host {name} is connected, its door is {door}", name=self.name, door=self._record.door
+        )
+
+    async def _perform(self, message: Alive | Phones | Gone | Leave) -> None:
+        registry = self.hub.registry
+        match message:
+            case Alive():
+                goesOn = await registry.keepAlive(self._lease)
+                self._connection.send(Alive())
+            case Phones(phones=phones, isComplete=isComplete):
+                told = [each.of(self.name) for each in phones]
+                goesOn = await registry.tell(self._lease, told, isComplete)
+            case Gone(udids=udids):
+                goesOn = await registry.untell(self._lease, udids)
+            case Leave():
+                await registry.leave(self._lease)
+                goesOn = True
+                self._connection.finish()
+        if not goesOn:
+            self._connection.refuse(Why.OVER, "the lease is over; connect again")
+
+
+class JobPeer(_Peer):
+    """
+    A job, or an operator.
+    """
+
+    def __init__(self, hub: Hub, connection: HubProtocol, name: str, isProved: bool) -> None:
+        """
+        @param isProved: Whether a certificate says that this is its name.
+        """
+        super().__init__(hub, connection, name)
+        self._isProved = isProved
+        self._asked: dict[int, Deferred[Any]] = {}
+        self._holds: dict[int, Reservation] = {}
+        self._isOver = False
+
+    def __str__(self) -> str:
+        return f"job of {self.name}"
+
+    def begin(self) -> None:
+        """
+        It has said what it is.
+        """
+        self.hub.jobs.add(self)
+        self._connection.send(Welcome(name=self.name, term=self.hub.term))
+
+    def ended(self) -> None:
+        """
+        The connection is over: it waits no longer.  What it has goes on for its time, as it may
+        be back.
+        """
+        self._isOver = True
+        self.hub.jobs.discard(self)
+        for asked in list(self._asked.values()):
+            asked.cancel()
+
+    def over(self, token: int, how: str) -> None:
+        """
+        A reservation is over; perhaps one of this job's.
+        """
+        if self._holds.pop(token, None) is not None:
+            self._connection.send(Over(token=token, detail=how))
+
+    def received(self, message: Any) -> None:
+        """
+        It says something.
+        """
+        match message:
+            case Alive():
+                self._connection.send(Alive())
+            case Withdraw(number=number):
+                if number in self._asked:
+                    self._asked[number].cancel()
+            case Leave():
+                self._connection.finish()
+            case Reserve() | Renew() | Release() | Drain() | Show():
+                self._ask(message)
+            case _:
+                self._connection.refuse(Why.NOT_ALLOWED, "this is nothing that a job says")
+
+    def _ask(self, message: Reserve | Renew | Release | Drain | Show) -> None:
+        number = message.number
+        if len(self._asked) >= MOST_ASKED or number in self._asked:
+            self._refused(number, FleetError(Why.TOO_MANY, "ask for less at once"))
+            return
+        asked = Deferred.fromCoroutine(self._perform(message))
+        self._asked[number] = asked
+
+        def done(result: Any) -> None:
+            del self._asked[number]
+            if not isinstance(result, Failure):
+                self._connection.send(result)
+            elif result.check(FleetError):
+                self._refused(number, result.value)
+            elif result.check(CancelledError):
+                self._refused(number, FleetError(Why.WAITED, "withdrawn"))
+            else:
+                self._failed(result)
+
+        asked.addBoth(done)
+
+    def _refused(self, number: int, error: Any) -> None:
+        shown = "".join(each if each.isprintable() else "?" for each in str(error))
+        self._connection.send(Refused(number=number, why=error.why, detail=shown[:400]))
+
+    async def _perform(self, message: Reserve | Renew | Release | Drain | Show) -> Any:
+        registry = self.hub.registry
+        match message:
+            case Reserve():
+                return await self._reserve(message)
+            case Renew(number=number, token=token, key=key):
+                reservation = await registry.renew(token, key)
+                self._holds[token] = reservation
+                if not await self.hub.renewed(reservation):
+                    raise FleetError(Why.HOST_SILENT, reservation.host)
+            case Release(number=number, token=token, key=key):
+                self._holds.pop(token, None)
+                await registry.release(token, key)
+            case Drain(number=number, host=host, isDraining=isDraining):
+                if not self._mayDrain():
+                    raise FleetError(Why.NOT_ALLOWED, f"{self.name} is no --admin of this hub")
+                await registry.drain(host, isDraining)
+                others = self.hub.draining - {host}
+                self.hub.draining = others | {host} if isDraining else others
+            case Show(number=number, after=after):
+                return await self._page(number, after)
+        return Done(number=number)
+
+    def _isAdmin(self) -> bool:
+        return self.name in self.hub.admins
+
+    def _mayDrain(self) -> bool:
+        """
+        Without certificates, and without admins, all are of one mind.
+        """
+        return self._isAdmin() or not (self.hub.admins or self._isProved)
+
+    async def _reserve(self, message: Reserve) -> Reserved:
+        try:
+            requirement = Requirement.fromString(message.phone)
+        except ValueError as error:
+            raise FleetError(Why.NO_SUCH_PHONE, str(error)) from error
+        request = Request(
+            user=self.name,
+            requirement=requirement,
+            reason=message.reason,
+            term=message.term,
+            wait=message.wait,
+            take=message.take,
+            isAdmin=self._isAdmin(),
+        )
+        reservation = await self.hub.registry.reserve(request)
+        isConfirmed = False
+        try:
+            isConfirmed = await self.hub.confirmation(reservation)
+        finally:
+            if not isConfirmed or self._isOver:
+                self.hub.giveUp(reservation)
+        if not isConfirmed:
+            raise FleetError(Why.HOST_SILENT, reservation.host)
+        self._holds[reservation.token] = reservation
+        return Reserved(
+            number=message.number,
+            token=reservation.token,
+            key=reservation.key,
+            term=reservation.term,
+            door=self.hub.doors.get(reservation.host),
+            phone=self.hub.phones.get(udidKey(reservation.udid)),
+        )
+
+    async def _page(self, number: int, after: str) -> Page:
+        hub = self.hub
+        order = hub.order()
+        start = _behind(order, after)
+        keys = order[start : start + PHONES_AT_ONCE]
+        hosts: tuple[HostLine, ...] = ()
+        waiting: tuple[WaitLine, ...] = ()
+        if not after:
+            count = Counter(phone.host for phone in hub.phones.values())
+            hosts = tuple(
+                HostLine(
+                    name=name,
+                    door=str(door),
+                    phones=count[name],
+                    isDraining=name in hub.draining,
+                )
+                for name, door in sorted(hub.doors.items())
+            )
+            queue = await hub.registry.waiting()
+            waiting = tuple(
+                WaitLine(
+                    user=one.user,
+                    phone=one.requirement[:LONGEST_REASON],
+                    reason=one.reason,
+                    left=int(one.left),
+                )
+                for one in queue[:MOST_WAITING_SHOWN]
+            )
+        return Page(
+            number=number,
+            revision=hub.revision,
+            hosts=hosts,
+            phones=tuple(self._line(key) for key in keys if key in hub.phones),
+            waiting=waiting,
+            after=keys[-1] if start + PHONES_AT_ONCE < len(order) else "",
+        )
+
+    def _line(self, key: str) -> PhoneLine:
+        held = self.hub.holders.get(key)
+        return PhoneLine(
+            phone=self.hub.phones[key],
+            user="" if held is None else held.user,
+            reason="" if held is None else held.reason,
+        )
+
+
+def _behind(order: list[str], after: str) -> int:
+    return bisect_right(order, after) if after else 0

@@ -1,0 +1,125 @@
+# -*- test-case-name: tests.fleet.test_service -*-
+"""
+A hub put together: its registry, the place that hosts and jobs connect to, and the sockets
+that look like one usbmuxd with every phone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+
+from muxd.fleet.embedded import EmbeddedRegistry
+from muxd.fleet.hub import TERM, Hub
+from muxd.fleet.peers import HubFactory
+from muxd.fleet.source import FleetSource
+from muxd.fleet.state import CannotRemember, StateDirectory
+from muxd.fleet.ways import Ways, isPlain, listeningAt
+from muxd.limits import LIMITS, Limits
+from muxd.net.socketfile import CannotListen
+from muxd.ratelimit import RateLimit
+from muxd.service import MuxService
+
+
+class HubService(Service):
+    """
+    The hub, while it runs.
+
+    @ivar hub: What hosts and jobs share.
+    @ivar mux: The daemon whose phones are those of the fleet.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        fleet: str,
+        state: str,
+        listen: Iterable[Any] = (),
+        admins: frozenset[str] = frozenset(),
+        term: float = TERM,
+        limits: Limits = LIMITS,
+    ) -> None:
+        """
+        @param fleet: The server endpoint's description of where hosts and jobs connect.
+        @param state: The directory of what is remembered.
+        @param listen: Where clients connect, as for a L{MuxService}.
+        @param admins: The names that may take phones from every job, and drain hosts.
+        @raise ValueError: A description makes no sense.
+        """
+        self.reactor = reactor
+        self._fleet = listeningAt(reactor, fleet, "--fleet")
+        self._isPlain = isPlain(fleet)
+        self.registry = EmbeddedRegistry(reactor, StateDirectory(state))
+        self.hub = Hub(reactor, self.registry, term, admins)
+        ways = Ways(reactor, fleet)
+        self.mux = MuxService(
+            reactor,
+            listen=listen,
+            sources=[lambda receiver: FleetSource(reactor, receiver, self.hub, ways)],
+            configDir=f"{state}/lockdown",
+            limits=limits,
+        )
+        self._limit = RateLimit(reactor, lambda kind, count: None, burst=1)
+
+    def privilegedStartService(self) -> None:
+        """
+        Open the places.
+
+        @raise CannotListen: One of them cannot be opened, or the directory not be used.
+        """
+        super().privilegedStartService()
+        try:
+            self.registry.start()
+        except CannotRemember as error:
+            raise CannotListen(str(error)) from error
+        self.hub.start()
+        try:
+            self._fleet.takePlace(HubFactory(self.hub), self._acceptFailed)
+            self.mux.privilegedStartService()
+        except CannotListen:
+            self._fleet.close()
+            self.registry.stop()
+            raise
+        if self._isPlain:
+            self._log.warn(
+                "nothing is encrypted or proved at {place}: all that reaches it can be any host"
+                " or job",
+                place=self._fleet.description,
+            )
+
+    def startService(self) -> None:
+        """
+        Begin.
+        """
+        super().startService()
+        self.mux.startService()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Have all go.  Reservations stay in force.
+        """
+        super().stopService()
+        closed = self._fleet.close()
+        self.hub.stop()
+        stopped = self.mux.stopService()
+        self.registry.stop()
+        self._limit.stop()
+        return gatherResults([closed, stopped]).addCallback(lambda _: None)
+
+    @property
+    def portNumber(self) -> int | None:
+        """
+        The port that hosts and jobs connect to, if it is one.
+        """
+        return self._fleet.portNumber
+
+    def _acceptFailed(self, error: OSError) -> None:
+        if self._limit.admit("accept"):
+            self._log.error("hosts and jobs cannot connect at present: {error}", error=error)

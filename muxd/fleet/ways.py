@@ -1,0 +1,142 @@
+# -*- test-case-name: tests.fleet.test_ways -*-
+"""
+The ways to a hub and to hosts' doors, and what may be listened on.
+
+An operator describes endpoints in Twisted's way; a host says where its door is in words of its
+own, and can choose nothing but that.  What is reached over TLS leads to TLS alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    UNIXClientEndpoint,
+    clientFromString,
+    quoteStringArgument,
+)
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from muxd.description import Description
+from muxd.fleet.values import Door, DoorKind
+from muxd.net.listening import ListeningEndpoint
+from muxd.net.serverstrings import forOwnerAlone
+
+TIMEOUT = 10.0
+"""Seconds for a connection."""
+
+INSECURE = "insecure"
+MUTUAL = "mutualtls"
+
+_TLS = frozenset({MUTUAL})
+_FILES = ("files", "cert", "key", "ca", "crl")
+
+
+def listeningAt(reactor: Any, description: str, what: str) -> ListeningEndpoint:
+    """
+    A place that hosts or jobs connect to.
+
+    @param what: The option that says so, for complaints.
+    @raise ValueError: It makes no sense, or other machines could read all that is said there.
+    """
+    try:
+        parsed = Description.fromString(description)
+        kept = {key: value for key, value in parsed.keywords.items() if key != INSECURE}
+        isMeant = parsed.keywords.get(INSECURE) == "yes"
+        plain = forOwnerAlone(str(Description(parsed.name, parsed.positional, kept)))
+        place = ListeningEndpoint.fromDescription(reactor, plain)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from error
+    kind = parsed.name.lower()
+    if place.isExposed and kind not in _TLS and not isMeant:
+        raise ValueError(
+            f"{what} {description!r:.200}: other machines can reach it, and nothing is encrypted"
+            f" or proved there; use {MUTUAL}:, or say insecure=yes"
+        )
+    return place
+
+
+def isPlain(description: str) -> bool:
+    """
+    Whether what is said there can be read on the way.
+    """
+    return Description.fromString(description).name.lower() not in _TLS
+
+
+def doorOf(description: str, port: int | None, said: str | None) -> Door:
+    """
+    How others reach a door that is listened on.
+
+    @param description: What is listened on.
+    @param port: The port that it is, if it is one.
+    @param said: C{HOST} or C{HOST:PORT}, if an operator has said where others find it.
+    @raise ValueError: It makes no sense, or an operator has to say it.
+    """
+    parsed = Description.fromString(description)
+    kind = parsed.name.lower()
+    if kind == "unix":
+        path = (*parsed.positional, parsed.keywords.get("address", ""))[0]
+        return Door(kind=DoorKind.UNIX, where=path)
+    if kind not in ("tcp", "tcp6", *_TLS):
+        raise ValueError(f"a door is unix:, tcp: or {MUTUAL}:, got {kind!r:.80}")
+    where = parsed.keywords.get("interface", "127.0.0.1" if kind != "tcp6" else "::1")
+    if said is not None:
+        host, colon, number = said.rpartition(":")
+        if colon and number.isdecimal() and (":" not in host or host.startswith("[")):
+            where, port = host.strip("[]"), int(number)
+        else:
+            where = said
+    if where in ("", "0.0.0.0", "::"):
+        raise ValueError(
+            f"{description!r:.200} is every address of this machine: say by which others find it"
+        )
+    return Door(kind=DoorKind.TLS if kind in _TLS else DoorKind.TCP, where=where, port=port or 0)
+
+
+class Ways:
+    """
+    How something reaches hosts' doors.
+    """
+
+    def __init__(self, reactor: Any, description: str) -> None:
+        """
+        @param description: How the hub is reached, or listened on: with the same files its
+            hosts' doors are reached.
+        """
+        self._reactor = reactor
+        parsed = Description.fromString(description)
+        self._kind = parsed.name.lower()
+        self._files = {key: parsed.keywords[key] for key in _FILES if key in parsed.keywords}
+
+    def to(self, door: Door) -> IStreamClientEndpoint:
+        """
+        The way to a door.
+
+        @raise ValueError: It is one that is not to be used.
+        """
+        if (self._kind in _TLS) != (door.kind is DoorKind.TLS):
+            raise ValueError(f"the door {door} is {door.kind.value}, and the hub is {self._kind}")
+        if door.kind is DoorKind.TLS:
+            words = Description(MUTUAL, (door.where, str(door.port)), self._files)
+            endpoint: IStreamClientEndpoint = clientFromString(self._reactor, str(words))
+            return endpoint
+        if door.kind is DoorKind.UNIX:
+            return UNIXClientEndpoint(self._reactor, door.where, timeout=TIMEOUT)
+        return HostnameEndpoint(self._reactor, door.where.encode(), door.port, timeout=TIMEOUT)
+
+
+def clientTo(reactor: Any, description: str) -> IStreamClientEndpoint:
+    """
+    The way to a hub.
+
+    @raise ValueError: It makes no sense.
+    """
+    text = description
+    if description.startswith("/"):
+        text = f"unix:{quoteStringArgument(description)}"
+    try:
+        endpoint: IStreamClientEndpoint = clientFromString(reactor, text)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{description!r:.200} is no client endpoint: {error}") from error
+    return endpoint

@@ -1,0 +1,205 @@
+# -*- test-case-name: tests.muxctl.test_fleet -*-
+"""
+C{muxctl fleet}: what a hub knows; and what all commands have in common that speak to one.
+"""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Callable, Coroutine, Mapping
+from getpass import getuser
+from typing import TYPE_CHECKING, Any
+
+from muxd.muxctl.columns import jsonLine, table
+from muxd.muxctl.fleeterrors import FAILED, NO_HUB, NOT_THERE, TIME_OUT, FleetProblem
+from muxd.muxctl.quantities import duration
+from muxd.muxctl.terminal import Terminal
+
+if TYPE_CHECKING:
+    from muxd.fleet.client import FleetClient, FleetView
+
+HUB = "tcp:127.0.0.1:7300"
+VARIABLE = "MUXD_HUB"
+INTERRUPTED = 130
+
+
+def fleet(options: Namespace, terminal: Terminal) -> int:
+    """
+    C{muxctl fleet}.
+
+    @raise FleetProblem: It has not been done.
+    """
+
+    async def work(reactor: Any) -> int:
+        session = await clientFor(options, reactor).connect()
+        try:
+            if options.action in ("drain", "undrain"):
+                await session.drain(options.host, options.action == "drain")
+                return 0
+            view = await session.fleet()
+        finally:
+            session.close()
+        (_showPhones if options.action == "list" else _showHosts)(view, terminal)
+        return 0
+
+    return run(work)
+
+
+def clientFor(
+    options: Namespace, reactor: Any, environ: Mapping[str, str] = os.environ
+) -> FleetClient:
+    """
+    The hub that the command line or the environment names.
+
+    @raise ValueError: It is no endpoint.
+    """
+    from muxd.fleet.client import FleetClient
+
+    hub = options.hub or environ.get(VARIABLE) or HUB
+    return FleetClient(reactor, hub, options.name or getuser())
+
+
+def run(work: Callable[[Any], Coroutine[Any, Any, int]]) -> int:
+    """
+    Do something on the reactor.  An interrupt cancels it, and what it does about that is
+    waited for.
+
+    @raise FleetProblem: It has failed.
+    """
+    from twisted.internet import reactor
+    from twisted.internet.defer import CancelledError, Deferred
+
+    anyReactor: Any = reactor
+    outcome: list[Any] = []
+    working: list[Deferred[None]] = []
+
+    def done(result: Any) -> None:
+        isStopping = bool(outcome)
+        outcome[:] = [result]
+        if not isStopping:
+            anyReactor.stop()
+
+    def begin() -> None:
+        working.append(Deferred.fromCoroutine(work(anyReactor)).addBoth(done))
+
+    def end() -> Deferred[None] | None:
+        if outcome or not working:
+            return None
+        outcome.append(INTERRUPTED)
+        working[0].cancel()
+        return working[0]
+
+    anyReactor.callWhenRunning(begin)
+    anyReactor.addSystemEventTrigger("before", "shutdown", end)
+    anyReactor.run()
+    (result,) = outcome
+    if isinstance(result, int):
+        return result
+    if result.check(CancelledError):
+        return INTERRUPTED
+    raise problemOf(result.value) from result.value
+
+
+def problemOf(error: Exception) -> Exception:
+    """
+    What has gone wrong, with this program's exit status for it.
+    """
+    from twisted.internet.error import ConnectError
+    from twisted.internet.error import TimeoutError as ConnectTimeout
+
+    from muxd.fleet.client import HubLost
+    from muxd.fleet.values import FleetError, Why
+
+    match error:
+        case FleetError(why=Why.NO_SUCH_PHONE | Why.TAKEN | Why.TOO_MANY | Why.NOT_ALLOWED):
+            return FleetProblem(str(error), NOT_THERE)
+        case FleetError(why=Why.WAITED):
+            return FleetProblem(str(error), TIME_OUT)
+        case HubLost() | ConnectError() | ConnectTimeout():
+            return FleetProblem(f"no hub: {error}", NO_HUB)
+        case FleetError() | ValueError():
+            return FleetProblem(str(error), FAILED)
+        case _:
+            return error
+
+
+def _showPhones(view: FleetView, terminal: Terminal) -> None:
+    lines = view.phones
+    if terminal.json:
+        terminal.show(
+            jsonLine(
+                {
+                    "udid": line.phone.udid,
+                    "host": line.phone.host,
+                    "labels": list(line.phone.labels),
+                    "model": line.phone.model,
+                    "version": line.phone.version,
+                    "name": line.phone.name,
+                    "user": line.user,
+                    "reason": line.reason,
+                }
+            )
+            for line in lines
+        )
+        return
+    heading = ("UDID", "HOST", "NAME", "MODEL", "IOS", "LABELS", "RESERVED BY")
+    rows = [
+        (
+            line.phone.udid,
+            line.phone.host,
+            *(part or "-" for part in (line.phone.name, line.phone.model, line.phone.version)),
+            ",".join(line.phone.labels) or "-",
+            f"{line.user}: {line.reason}" if line.reason else line.user or "-",
+        )
+        for line in lines
+    ]
+    terminal.show(table(heading, rows))
+    if not rows:
+        terminal.remark("no phone is in the fleet")
+
+
+def _showHosts(view: FleetView, terminal: Terminal) -> None:
+    reserved = sum(1 for line in view.phones if line.user)
+    if terminal.json:
+        terminal.show(
+            [
+                jsonLine(
+                    {
+                        "hosts": [
+                            {
+                                "name": host.name,
+                                "door": host.door,
+                                "phones": host.phones,
+                                "draining": host.isDraining,
+                            }
+                            for host in view.hosts
+                        ],
+                        "phones": len(view.phones),
+                        "reserved": reserved,
+                        "waiting": [
+                            {
+                                "user": one.user,
+                                "phone": one.phone,
+                                "reason": one.reason,
+                                "left": one.left,
+                            }
+                            for one in view.waiting
+                        ],
+                    }
+                )
+            ]
+        )
+        return
+    rows = [
+        (host.name, host.door, str(host.phones), "drained" if host.isDraining else "-")
+        for host in view.hosts
+    ]
+    terminal.show(table(("HOST", "DOOR", "PHONES", "STATE"), rows))
+    jobs = [
+        (one.user, one.phone or "any", one.reason or "-", duration(one.left))
+        for one in view.waiting
+    ]
+    terminal.show(table(("WAITING", "PHONE", "REASON", "FOR"), jobs))
+    phones = f"{len(view.phones)} phones, {reserved} reserved"
+    terminal.show([f"{len(rows)} hosts, {phones}, {len(jobs)} jobs wait"])
