@@ -67,50 +67,52 @@ def commands(line: str) -> Iterator[list[str]]:
             command.append(word)
 
 
+def understand(words: list[str]) -> None:
+    """
+    Parse a command line as its program does.
+
+    @raise usage.UsageError: It is refused.
+    """
+    program, *arguments = words
+    name = os.path.basename(program)
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        if name == "muxctl":
+            parse(arguments)
+        elif name == EXAMINE:
+            examine.Options().parseOptions(arguments)
+        elif name == "usbmuxd":
+            ScriptOptions().parseOptions(arguments)
+        else:
+            understandRunner(arguments)
+
+
+def understandRunner(arguments: list[str]) -> None:
+    """
+    Parse the part of a command of C{twistd} that is ours.
+    """
+    while arguments and arguments[0] not in COMMANDS:
+        word = arguments.pop(0)
+        if word.startswith("-") and not word.startswith("--") and word.endswith("y"):
+            word = "-y"
+        if word in _TWISTD_VALUES:
+            value = arguments.pop(0)
+            if value.startswith("-"):
+                raise usage.UsageError(f"{word} takes {value} for its value")
+            if word == "-y" and not (PROJECT / value).exists():
+                raise usage.UsageError(f"there is no {value}")
+        elif not word.startswith("-"):
+            raise usage.UsageError(f"unknown command {word}")
+    if not arguments:
+        return
+    options = COMMANDS[arguments.pop(0)].Options()
+    options.reactor = MemoryReactorClock()
+    options.parseOptions(arguments)
+
+
 class ShownCommandTests(SynchronousTestCase):
     """
     The commands in the README and the pages of F{docs/}.
     """
-
-    def understand(self, words: list[str]) -> None:
-        """
-        Parse a command line as its program does.
-
-        @raise usage.UsageError: It is refused.
-        """
-        program, *arguments = words
-        name = os.path.basename(program)
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            if name == "muxctl":
-                parse(arguments)
-            elif name == EXAMINE:
-                examine.Options().parseOptions(arguments)
-            elif name == "usbmuxd":
-                ScriptOptions().parseOptions(arguments)
-            else:
-                self.understandRunner(arguments)
-
-    def understandRunner(self, arguments: list[str]) -> None:
-        """
-        Parse the part of a command of C{twistd} that is ours.
-        """
-        while arguments and arguments[0] not in COMMANDS:
-            word = arguments.pop(0)
-            if word.startswith("-") and not word.startswith("--") and word.endswith("y"):
-                word = "-y"
-            if word in _TWISTD_VALUES:
-                value = arguments.pop(0)
-                if value.startswith("-"):
-                    raise usage.UsageError(f"{word} takes {value} for its value")
-                if word == "-y" and not (PROJECT / value).exists():
-                    raise usage.UsageError(f"there is no {value}")
-            elif not word.startswith("-"):
-                raise usage.UsageError(f"unknown command {word}")
-        if not arguments:
-            return
-        options = COMMANDS[arguments.pop(0)].Options()
-        options.reactor = MemoryReactorClock()
-        options.parseOptions(arguments)
 
     # zeroconf, which the source wifi imports, asks ldconfig where the C library is.
     @startsProcesses
@@ -127,7 +129,7 @@ class ShownCommandTests(SynchronousTestCase):
                 for words in commands(line):
                     found += 1
                     try:
-                        self.understand(list(words))
+                        understand(list(words))
                     except (usage.UsageError, Usage, SystemExit, ValueError, IndexError) as error:
                         if str(error) != "0":
                             wrong.append(f"{document.name}: {shlex.join(words)}: {error}")
@@ -149,4 +151,4 @@ class ShownCommandTests(SynchronousTestCase):
             "python -m muxd.phone.examine --edges 100 daemon",
         ):
             [words] = commands(line)
-            self.assertRaises((usage.UsageError, Usage, SystemExit), self.understand, words)
+            self.assertRaises((usage.UsageError, Usage, SystemExit), understand, words)
