@@ -72,7 +72,10 @@ class Laboratory:
     def __init__(self, niceness: int = 19) -> None:
         self._niceness = niceness
         self.directory = Path(tempfile.mkdtemp(prefix="muxd-mutants-"))
-        for path in (PROJECT / "muxd").rglob("*.py"):
+        for path in (PROJECT / "muxd").rglob("*"):
+            # Compiled code would be found before the module that is another.
+            if path.is_dir() or path.suffix in (".so", ".pyc"):
+                continue
             there = self.directory / path.relative_to(PROJECT)
             there.parent.mkdir(parents=True, exist_ok=True)
             there.symlink_to(path)
