@@ -7,6 +7,7 @@ try again.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,7 @@ def explain(
     location: Location,
     nodes: Path = DEVICE_NODES,
     processes: Path = PROCESSES,
+    openFile: Callable[[Path, int], int] = os.open,
 ) -> str:
     """
     One line: why a phone cannot be opened, and what to do.
@@ -133,7 +135,25 @@ def explain(
             f"there is no {node}: if this is a container, give it the host's /dev/bus/usb "
             "(docker run -v /dev/bus/usb:/dev/bus/usb --device-cgroup-rule='c 189:* rmw')"
         )
+    if error.errno == errno.EIO and _isForbidden(node, openFile):
+        return (
+            f"{node} is forbidden to this process, whatever its permissions: a unit of systemd "
+            "needs DeviceAllow=char-usb_device rw, and a container the right to use it "
+            "(docker run --device-cgroup-rule='c 189:* rmw')"
+        )
     return str(error)
+
+
+def _isForbidden(node: Path, openFile: Callable[[Path, int], int]) -> bool:
+    """
+    Whether rules for devices, such as a control group has, keep this process from a device.
+    libusb makes an EIO of the EPERM that it gets then.
+    """
+    try:
+        os.close(openFile(node, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno == errno.EPERM
+    return False
 
 
 def holders(node: Path, processes: Path = PROCESSES) -> list[str]:

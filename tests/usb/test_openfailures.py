@@ -166,6 +166,23 @@ class ExplainTests(SynchronousTestCase):
         self.assertIn("if this is a container", self.explain(errno.ENODEV))
         self.assertIn("if this is a container", self.explain(errno.ENOENT))
 
+    def test_forbidden(self) -> None:
+        """
+        A device that a control group withholds is an input error of libusb; the kernel says
+        which it is.
+        """
+
+        def forbid(path: Path, flags: int) -> int:
+            asked.append((path, flags & os.O_ACCMODE))
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        asked: list[tuple[Path, int]] = []
+        error = OSError(errno.EIO, "Input/Output Error")
+        text = explain(error, HERE, self.nodes, self.processes, forbid)
+        self.assertIn("is forbidden to this process", text)
+        self.assertIn("DeviceAllow=char-usb_device rw", text)
+        self.assertEqual(asked, [(self.node, os.O_RDWR)])
+
     def test_others(self) -> None:
         """
         Other errors speak for themselves.
