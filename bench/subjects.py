@@ -140,24 +140,27 @@ def _script(name: str) -> str:
     return str(beside if beside.exists() else name)
 
 
-def _muxd(build: Build | None) -> Subject:
+def _muxd(build: Build | None, key: str = "muxd", name: str = "muxd", more: str = "") -> Subject:
     """
     Make the subject of a build of this tree's muxd, without preflight, as the C daemon.
 
     @param build: None: whichever there is, without goals.
+    @param key: Of one without goals.
+    @param name: The same for the table.
+    @param more: Options of its own.
     """
     choice = "MUXD_PURE=1 " if build is Build.PURE else ""
     daemon = (
         f"{choice}{shlex.quote(_script('twistd'))} --nodaemon --pidfile= usbmuxd --no-preflight"
-        " --listen unix:{socket} --source {source} --config-dir {directory}/lockdown"
+        f" --listen unix:{{socket}} --source {{source}} --config-dir {{directory}}/lockdown{more}"
     )
     relay = (
         f"{choice}{shlex.quote(_script('muxctl'))} relay --socket UNIX:{{socket}}"
         " 7:{echo} 9:{discard} 19:{chargen}"
     )
     return Subject(
-        key=build.value if build else "muxd",
-        name=f"muxd, {build.value}" if build else "muxd",
+        key=build.value if build else key,
+        name=f"muxd, {build.value}" if build else name,
         daemon=Command(daemon),
         overTCP=Command(f"{daemon} --listen tcp:{{port}}:interface=127.0.0.1"),
         relay=Command(relay),
@@ -191,6 +194,8 @@ BUILT_IN: Mapping[str, Callable[[], Subject]] = {
     "compiled": lambda: _muxd(Build.COMPILED),
     "pure": lambda: _muxd(Build.PURE),
     "muxd": lambda: _muxd(None),
+    # What it costs that operators may look: the others have a status socket, and this has none.
+    "unobserved": lambda: _muxd(None, "unobserved", "muxd, no status", " --status none"),
     "c": _usbmuxd,
 }
 USUAL = ("compiled", "pure", "c")

@@ -103,6 +103,15 @@ class NamedTests(SynchronousTestCase):
         self.assertEqual(subject.daemon, named("compiled").daemon)
         self.assertIsNone(subject.build)
 
+    def test_unobserved(self) -> None:
+        """
+        What may be seen of a daemon has a price only where operators can look: without a
+        status socket there is nothing else that differs.
+        """
+        words = self.filled(named("unobserved"))
+        self.assertEqual(words[-2:], ["--status", "none"])
+        self.assertEqual(words[:-2], self.filled(named("muxd")))
+
     def test_overTCP(self) -> None:
         """
         Over TCP muxd listens on the same socket, and on a port of this machine alone.
