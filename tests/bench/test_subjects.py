@@ -147,7 +147,7 @@ class NamedTests(SynchronousTestCase):
         """
         for text in ("nonsense", "=daemon"):
             error = self.assertRaises(SubjectError, named, text)
-            self.assertIn("compiled, pure, muxd, c", str(error))
+            self.assertIn("compiled, pure, muxd, unobserved, c", str(error))
         self.assertRaises(SubjectError, named, "mine=")
 
 
