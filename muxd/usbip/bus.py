@@ -14,11 +14,10 @@ import array
 import errno
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-import usb.backend
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.error import ConnectError, ConnectionClosed
@@ -28,14 +27,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from usb.core import USBError, USBTimeoutError
 
+from muxd.usb.describedbackend import DescribedBackend, placeAnswer
 from muxd.usb.products import APPLE
 from muxd.usbip.descriptors import (
     LONGEST,
     ConfigurationDescriptor,
     DescriptorKind,
     DeviceDescriptor,
-    EndpointDescriptor,
-    InterfaceDescriptor,
     InvalidDescriptor,
     parseConfiguration,
     parseDevice,
@@ -121,7 +119,7 @@ class _Located:
         return getattr(self.descriptor, name)
 
 
-class UsbipBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no annotations
+class UsbipBus(DescribedBackend):
     """
     The devices that one machine exports.
 
@@ -357,30 +355,9 @@ class UsbipBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no anno
             SPEEDS.get(exported.speed, 3),
         )
 
-    def get_configuration_descriptor(self, dev: Place, config: int) -> ConfigurationDescriptor:
-        """
-        By index, not by value.
-        """
+    def _configurations(self, dev: Place) -> Sequence[ConfigurationDescriptor]:
         assert dev.descriptor is not None
-        return dev.descriptor.configurations[config]
-
-    def get_interface_descriptor(
-        self, dev: Place, intf: int, alt: int, config: int
-    ) -> InterfaceDescriptor:
-        """
-        By indices.
-
-        @raise IndexError: There is none, which ends pyusb's loops.
-        """
-        return self.get_configuration_descriptor(dev, config).interfaces[intf][alt]
-
-    def get_endpoint_descriptor(
-        self, dev: Place, ep: int, intf: int, alt: int, config: int
-    ) -> EndpointDescriptor:
-        """
-        By indices.
-        """
-        return self.get_interface_descriptor(dev, intf, alt, config).endpoints[ep]
+        return dev.descriptor.configurations
 
     def open_device(self, dev: Place) -> Handle:
         """
@@ -455,9 +432,7 @@ class UsbipBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no anno
         )
         if not isInput:
             return length
-        with memoryview(data).cast("B") as view:
-            view[: len(answer)] = answer
-        return len(answer)
+        return placeAnswer(data, answer)
 
     def clear_halt(self, dev_handle: Handle, ep: int) -> None:
         """

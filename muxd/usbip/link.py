@@ -16,14 +16,12 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.interfaces import Buffer, IPacketReceiver
+from muxd.interfaces import Buffer
 from muxd.limits import LIMITS, Limits
 from muxd.usb.engines import (
     SMALL_PACKET,
@@ -31,24 +29,20 @@ from muxd.usb.engines import (
     IUSBLink,
     LinkState,
     assemblerFor,
-    mayFollow,
 )
-from muxd.usb.identification import HIGH_SPEED
 from muxd.usb.opening import OpenedPhone
+from muxd.usb.transferlink import TransferLink
 from muxd.usbip.bus import CLEAR_FEATURE, ENDPOINT_HALT, Handle, UsbipBus
 from muxd.usbip.transfers import SETUP, Transfer
-from muxd.wire.mux import BULK_PAYLOAD
 
 READS = 8
 READ_SIZE = 32768
 
 
 @implementer(IUSBLink)
-class UsbipLink:
+class UsbipLink(TransferLink[Transfer]):
     """
     A link to one phone of a L{UsbipBus}.
-
-    @ivar state: Where it is in its life.
     """
 
     _log = Logger()
@@ -59,40 +53,17 @@ class UsbipLink:
         """
         if not isinstance(phone.device.backend, UsbipBus):
             raise EngineError(f"expected a device by USB/IP, got one of {phone.device.backend!r}")
-        self.maxPacketSize = phone.interface.maxPacketSize
-        self.isFast = phone.identity.speed > HIGH_SPEED
-        self.bulkPayload = BULK_PAYLOAD
-        self.state = LinkState.IDLE
-        self._reactor = reactor
-        self._phone = phone
-        self._limits = limits
+        super().__init__(reactor, phone, limits)
         # pyusb shows its handle to no caller; this is where it keeps it.
         handle: Handle = phone.device._ctx.managed_open()
         self._connection = handle.connection
         self._connection.batchEnded = self._batchEnded
-        self._receiver: IPacketReceiver | None = None
         self._assembler = assemblerFor(phone.identity.udid, self._log)
         self._packets: list[memoryview] = []
         self._hasWritten = False
-        self._isCleared = False
         self._isClearing = False
-        self._reads: set[Transfer] = set()
-        self._writes: set[Transfer] = set()
-        self._bulk = 0
-        self._closed: list[Deferred[None]] = []
-        self._deadline: IDelayedCall | None = None
 
     # IPacketLink
-
-    def start(self, receiver: IPacketReceiver) -> None:
-        """
-        Begin to read.
-        """
-        if self.state is not LinkState.IDLE:
-            raise RuntimeError(f"a link is started once, and this one is {self.state.name}")
-        self.state = LinkState.RUNNING
-        self._receiver = receiver
-        self._readOn()
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """
@@ -108,46 +79,6 @@ class UsbipLink:
         self._bulk += len(packet) > SMALL_PACKET
         self._connection.submit(transfer)
 
-    def hasRoom(self, size: int) -> bool:
-        """
-        Whether few enough packets are on their way.
-        """
-        return mayFollow(size, len(self._writes), self._bulk, self._limits)
-
-    def close(self) -> Deferred[None]:
-        """
-        Finish writing, stop reading, give the phone back.
-        """
-        done: Deferred[None] = Deferred()
-        self._closed.append(done)
-        if self.state is LinkState.CLOSED:
-            self._fireClosed()
-        elif self.state is not LinkState.CLOSING:
-            self.state = LinkState.CLOSING
-            self._receiver = None
-            self._withdraw(self._reads)
-            if self._writes:
-                timeout = self._limits.linkFlushTimeout
-                self._deadline = self._reactor.callLater(timeout, self._release)
-            else:
-                self._release()
-        return done
-
-    # IUSBLink
-
-    def lose(self, reason: Failure) -> None:
-        """
-        End now.
-        """
-        if self.state is not LinkState.RUNNING:
-            return
-        self.state = LinkState.LOST
-        self._withdraw(self._reads)
-        self._withdraw(self._writes)
-        receiver, self._receiver = self._receiver, None
-        assert receiver is not None
-        receiver.linkLost(reason)
-
     # Transfers
 
     def _readOn(self) -> None:
@@ -159,14 +90,8 @@ class UsbipLink:
             self._reads.add(transfer)
             self._connection.submit(transfer)
 
-    def _withdraw(self, transfers: set[Transfer]) -> None:
-        """
-        Take back what has not ended, and forget all of them.
-        """
-        forgotten = tuple(transfers)
-        transfers.clear()
-        for transfer in forgotten:
-            self._connection.withdraw(transfer)
+    def _takeBack(self, transfer: Transfer) -> None:
+        self._connection.withdraw(transfer)
 
     def _read(self, transfer: Transfer) -> None:
         if transfer not in self._reads:
@@ -222,23 +147,3 @@ class UsbipLink:
     def _failed(self, number: int) -> None:
         reason = self._connection.lost or f"a transfer failed: {os.strerror(number).lower()}"
         self.lose(Failure(ConnectionLost(reason)))
-
-    # Closing
-
-    def _release(self) -> None:
-        """
-        Written or not, that was it.
-        """
-        if self.state is LinkState.CLOSED:
-            return
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
-        self._withdraw(self._writes)
-        self._phone.dispose()
-        self.state = LinkState.CLOSED
-        self._fireClosed()
-
-    def _fireClosed(self) -> None:
-        waiting, self._closed = self._closed, []
-        for each in waiting:
-            each.callback(None)

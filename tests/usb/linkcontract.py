@@ -20,9 +20,7 @@ from muxd.limits import LIMITS
 from muxd.phone.bus.descriptors import MUX_IN, MUX_OUT
 from muxd.phone.bus.simulated import usbError
 from muxd.usb.engines import SMALL_PACKET, IUSBLink, LinkState
-from muxd.usb.opening import OpenedPhone, PhoneOpener
-from muxd.usb.settings import USBSettings
-from tests.usb.devices import deviceOn
+from muxd.usb.opening import OpenedPhone
 from tests.usb.links import BULK, LinkTestCase, packet
 
 
@@ -194,7 +192,7 @@ class OpenLinks(LinkTestCase):
         self.link.send((packet(20),))
         self.reactor.pumpUntil(lambda: self.receiver.losses)
         self.close()
-        self.opened = PhoneOpener(USBSettings()).open(deviceOn(self.bus))
+        self.opened = self.open()
         self.link = self.makeLink()
         self.link.start(self.receiver)
         self.link.send((packet(30),))
@@ -254,7 +252,7 @@ class ClosedLinks(LinkTestCase):
         self.close()
         self.assertIs(LinkState.CLOSED, self.link.state)
         self.assertEqual(([], []), (self.receiver.packets, self.receiver.losses))
-        PhoneOpener(USBSettings()).open(deviceOn(self.bus)).dispose()
+        self.open().dispose()
 
     def test_closedLinkKeepsNoDevice(self) -> None:
         """
@@ -282,7 +280,7 @@ class ClosedLinks(LinkTestCase):
         A link that was never started releases the phone all the same.
         """
         self.close()
-        PhoneOpener(USBSettings()).open(deviceOn(self.bus)).dispose()
+        self.open().dispose()
 
     def test_closeByTheReceiver(self) -> None:
         """

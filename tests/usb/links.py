@@ -21,10 +21,11 @@ from muxd.phone.bus.profiles import iPhone
 from muxd.phone.bus.simulated import SimulatedBus
 from muxd.testing.gadgets import RecordingGadget
 from muxd.usb.engines import SMALL_PACKET
-from muxd.usb.opening import PhoneOpener
+from muxd.usb.opening import OpenedPhone, PhoneOpener
 from muxd.usb.settings import USBSettings
 from muxd.usb.threaded import link as threads
 from muxd.usb.threaded.link import ThreadedLink
+from muxd.usbip.link import UsbipLink
 from tests.usb.devices import deviceOn
 from tests.usb.reactors import DEADLINE, ThreadedClock
 
@@ -84,13 +85,19 @@ class LinkTestCase(SynchronousTestCase):
         self.bus = SimulatedBus()
         self.phone = RecordingGadget(iPhone())
         self.attachment = self.bus.plug(self.phone)
-        self.opened = PhoneOpener(USBSettings()).open(deviceOn(self.bus))
+        self.opened = self.open()
         self.reactor = ThreadedClock()
         self.receiver = Receiver()
         self.link = self.makeLink()
         self.addCleanup(self.close)
 
-    def makeLink(self) -> ThreadedLink | BusLink:
+    def open(self) -> OpenedPhone:
+        """
+        The phone, opened, also once more after a link has given it back.
+        """
+        return PhoneOpener(USBSettings()).open(deviceOn(self.bus))
+
+    def makeLink(self) -> ThreadedLink | BusLink | UsbipLink:
         """
         A link to the phone that is open.
         """

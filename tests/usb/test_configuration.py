@@ -266,7 +266,8 @@ class ConfigureTests(SynchronousTestCase):
         def failAtLast(dev: Any, index: int) -> ConfigurationDescriptor:
             if index == 3:
                 raise usbError(errno.EIO)
-            return original(dev, index)
+            found: ConfigurationDescriptor = original(dev, index)
+            return found
 
         self.patch(bus, "get_configuration_descriptor", failAtLast)
         self.assertEqual([3], [each.configuration for each in candidates(device, 1)])

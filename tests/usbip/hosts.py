@@ -84,6 +84,12 @@ class Exporter:
         raise AssertionError("it does not come to rest")
 
 
+class ImportedDevice(SimpleNamespace):
+    """
+    What there is of pyusb's device: its backend, and where its handle is.
+    """
+
+
 def openedPhone(exporter: Exporter, connection: DeviceConnection) -> OpenedPhone:
     """
     A phone that is open by a connection.
@@ -97,7 +103,7 @@ def openedPhone(exporter: Exporter, connection: DeviceConnection) -> OpenedPhone
 
     context = SimpleNamespace(managed_open=lambda: handle, dispose=dispose)
     return OpenedPhone(
-        device=SimpleNamespace(backend=bus, _ctx=context),
+        device=ImportedDevice(backend=bus, _ctx=context),
         identity=DeviceIdentity(udid="phone", serial="phone", productID=0x12A8, locationID=1),
         interface=INTERFACE,
         location=(1, 2),

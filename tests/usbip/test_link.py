@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.error import ConnectionLost
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -20,9 +23,11 @@ from muxd.phone.bus.descriptors import MUX_IN, MUX_OUT
 from muxd.phone.bus.profiles import iPhone
 from muxd.testing.gadgets import RecordingGadget
 from muxd.usb.engines import SMALL_PACKET, EngineError, IUSBLink, LinkState
+from muxd.usb.opening import OpenedPhone
 from muxd.usbip.link import READS, UsbipLink
 from muxd.usbip.transfers import Transfer
-from tests.usb.links import BULK, Receiver, packet
+from tests.usb import linkcontract
+from tests.usb.links import BULK, LinkTestCase, Receiver, packet
 from tests.usbip.hosts import Exporter, openedPhone
 
 
@@ -239,3 +244,130 @@ class LinkTests(SynchronousTestCase):
         transfer.ended(transfer)
         (loss,) = self.receiver.losses
         self.assertIn(os.strerror(errno.EIO).lower(), loss.getErrorMessage())
+
+
+class Settling:
+    """
+    The reactor of a link, whose turn is that of both machines.
+    """
+
+    def __init__(self, exporter: Exporter) -> None:
+        self._exporter = exporter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._exporter.clock, name)
+
+    def pumpUntil(self, until: Callable[[], object]) -> None:
+        """
+        Let everything happen that can, after which a condition has to hold.
+        """
+        self._exporter.settle()
+        assert until(), "it came to rest, and the test waits for more"
+
+
+class Cable:
+    """
+    The phone's place over there, as contracts pull it out.
+    """
+
+    def __init__(self, exporter: Exporter) -> None:
+        self._exporter = exporter
+
+    def unplug(self, phone: RecordingGadget, error: int = 0) -> None:
+        """
+        Pull it out.
+        """
+        self._exporter.settle()
+        self._exporter.exports.unplug(phone, error)
+
+
+class ContractTestCase(LinkTestCase):
+    """
+    A phone on another machine and a link to it, for what every engine does.
+    """
+
+    def setUp(self) -> None:
+        """
+        The phone, opened, and a link to it.
+        """
+        self.events = self.enterContext(capturedLogs())
+        self.exporter = Exporter()
+        self.phone = RecordingGadget(iPhone())
+        self.exporter.plug(self.phone)
+        self.bus: Any = Cable(self.exporter)
+        self.reactor: Any = Settling(self.exporter)
+        self.opened = self.open()
+        self.receiver = Receiver()
+        self.link = self.makeLink()
+        self.addCleanup(self.close)
+
+    def open(self) -> OpenedPhone:
+        """
+        Import it, and set its configuration.
+        """
+        self.exporter.settle()
+        self.connection = self.exporter.take()
+        setup = bytes.fromhex("0009040000000000")
+        self.connection.submit(Transfer(0, 0, lambda transfer: None, setup=setup))
+        self.exporter.settle()
+        export = self.exporter.exports.find("1-1")
+        assert export is not None and export._attachment is not None
+        self.attachment: Any = Settled(self.exporter, export._attachment)
+        return openedPhone(self.exporter, self.connection)
+
+    def makeLink(self) -> UsbipLink:
+        """
+        A link to it.
+        """
+        return UsbipLink(self.exporter.clock, self.opened)
+
+    def close(self) -> None:
+        """
+        Close the link and see that nothing of it is left.
+        """
+        closed = self.link.close()
+        self.attachment.release()
+        self.exporter.settle()
+        self.successResultOf(closed)
+        self.assertEqual([], self.exporter.clock.getDelayedCalls())
+
+    def arrived(self, count: int) -> list[bytes]:
+        """
+        The phone's first messages.
+        """
+        self.exporter.settle()
+        self.assertGreaterEqual(len(self.phone.received), count)
+        return self.phone.received[:count]
+
+    def untilUnread(self, count: int) -> None:
+        """
+        Let everything be read.
+        """
+        self.exporter.settle()
+        self.assertLessEqual(self.attachment.unread(MUX_IN), count)
+
+
+class Settled:
+    """
+    The phone's attachment, once all that a test has done before has reached it.
+    """
+
+    def __init__(self, exporter: Exporter, attachment: Attachment) -> None:
+        self._exporter = exporter
+        self._attachment = attachment
+
+    def __getattr__(self, name: str) -> Any:
+        self._exporter.settle()
+        return getattr(self._attachment, name)
+
+
+class OpenContractTests(ContractTestCase, linkcontract.OpenLinks):
+    """
+    What every engine does while it is open.
+    """
+
+
+class ClosedContractTests(ContractTestCase, linkcontract.ClosedLinks):
+    """
+    What every engine does when it is closed.
+    """

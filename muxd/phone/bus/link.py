@@ -22,15 +22,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from usb.core import USBError
 from zope.interface import implementer
 
-from muxd.interfaces import Buffer, IPacketReceiver
+from muxd.interfaces import Buffer
 from muxd.limits import LIMITS, Limits
 from muxd.net.wakeup import WakeUp
 from muxd.phone.bus.handles import Handle
@@ -42,11 +39,9 @@ from muxd.usb.engines import (
     IUSBLink,
     LinkState,
     assemblerFor,
-    mayFollow,
 )
-from muxd.usb.identification import HIGH_SPEED
 from muxd.usb.opening import OpenedPhone
-from muxd.wire.mux import BULK_PAYLOAD
+from muxd.usb.transferlink import TransferLink
 
 READS = 2
 """One can be filled while the other is looked at; there is no latency to be hidden."""
@@ -91,11 +86,9 @@ class BusTransfer(Transfer):
 
 
 @implementer(IUSBLink)
-class BusLink:
+class BusLink(TransferLink[BusTransfer]):
     """
     A link to one phone on a L{SimulatedBus}.
-
-    @ivar state: Where it is in its life.
     """
 
     _log = Logger()
@@ -107,39 +100,15 @@ class BusLink:
         backend = phone.device.backend
         if not isinstance(backend, SimulatedBus):
             raise EngineError(f"expected a device of a simulated bus, got one of {backend!r}")
-        self.maxPacketSize = phone.interface.maxPacketSize
-        self.isFast = phone.identity.speed > HIGH_SPEED
-        self.bulkPayload = BULK_PAYLOAD
-        self.state = LinkState.IDLE
-        self._reactor = reactor
-        self._phone = phone
-        self._limits = limits
+        super().__init__(reactor, phone, limits)
         # pyusb shows its handle to no caller; this is where it keeps it.
         self._handle: Handle = phone.device._ctx.managed_open()
         self._attachment = self._handle.attachment
-        self._receiver: IPacketReceiver | None = None
         self._assembler = assemblerFor(phone.identity.udid, self._log)
-        self._isCleared = False
         self._ended: deque[BusTransfer] = deque()
         self._wakeUp = WakeUp(reactor.callFromThread, self._transfersEnded)
-        self._reads: set[BusTransfer] = set()
-        self._writes: set[BusTransfer] = set()
-        self._bulk = 0
-        self._closed: list[Deferred[None]] = []
-        self._deadline: IDelayedCall | None = None
 
     # IPacketLink
-
-    def start(self, receiver: IPacketReceiver) -> None:
-        """
-        Begin to read.
-        """
-        if self.state is not LinkState.IDLE:
-            raise RuntimeError(f"a link is started once, and this one is {self.state.name}")
-        self.state = LinkState.RUNNING
-        self._receiver = receiver
-        for _ in range(READS):
-            self._read(memoryview(bytearray(READ_SIZE)))
 
     def send(self, parts: Sequence[Buffer]) -> None:
         """
@@ -153,47 +122,14 @@ class BusLink:
         self._bulk += transfer.isBulk
         self._submit(transfer)
 
-    def hasRoom(self, size: int) -> bool:
-        """
-        Whether few enough packets are on their way.
-        """
-        return mayFollow(size, len(self._writes), self._bulk, self._limits)
-
-    def close(self) -> Deferred[None]:
-        """
-        Finish writing, stop reading, release the interface.
-        """
-        done: Deferred[None] = Deferred()
-        self._closed.append(done)
-        if self.state is LinkState.CLOSED:
-            self._fireClosed()
-        elif self.state is not LinkState.CLOSING:
-            self.state = LinkState.CLOSING
-            self._receiver = None
-            self._withdraw(self._reads)
-            if self._writes:
-                timeout = self._limits.linkFlushTimeout
-                self._deadline = self._reactor.callLater(timeout, self._release)
-            else:
-                self._release()
-        return done
-
-    # IUSBLink
-
-    def lose(self, reason: Failure) -> None:
-        """
-        End now.
-        """
-        if self.state is not LinkState.RUNNING:
-            return
-        self.state = LinkState.LOST
-        self._withdraw(self._reads)
-        self._withdraw(self._writes)
-        receiver, self._receiver = self._receiver, None
-        assert receiver is not None
-        receiver.linkLost(reason)
-
     # Transfers
+
+    def _readOn(self) -> None:
+        for _ in range(READS):
+            self._read(memoryview(bytearray(READ_SIZE)))
+
+    def _takeBack(self, transfer: BusTransfer) -> None:
+        self._attachment.withdraw(transfer.endpoint, transfer)
 
     def _read(self, buffer: memoryview) -> None:
         transfer = BusTransfer(self._phone.interface.input, buffer, self._handle, self._note)
@@ -215,15 +151,6 @@ class BusLink:
         """
         self._ended.append(transfer)
         self._wakeUp()
-
-    def _withdraw(self, transfers: set[BusTransfer]) -> None:
-        """
-        Take back what has not ended, and forget all of them.
-        """
-        forgotten = tuple(transfers)
-        transfers.clear()
-        for transfer in forgotten:
-            self._attachment.withdraw(transfer.endpoint, transfer)
 
     def _transfersEnded(self) -> None:
         """
@@ -297,22 +224,3 @@ class BusLink:
     def _failed(self, number: int) -> None:
         _, text = LIBUSB.get(number, LIBUSB[errno.EIO])
         self.lose(Failure(ConnectionLost(f"a transfer failed: {text.lower()}")))
-
-    # Closing
-
-    def _release(self) -> None:
-        """
-        Written or not, that was it.
-        """
-        if self._deadline is not None and self._deadline.active():
-            self._deadline.cancel()
-        self._withdraw(self._writes)
-        with suppress(USBError):  # it is gone, and its claim with it
-            self._phone.dispose()
-        self.state = LinkState.CLOSED
-        self._fireClosed()
-
-    def _fireClosed(self) -> None:
-        waiting, self._closed = self._closed, []
-        for each in waiting:
-            each.callback(None)

@@ -11,22 +11,20 @@ from __future__ import annotations
 import array
 import errno
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import usb.backend
 from usb.core import USBError, USBTimeoutError
 from zope.interface import implementer
 
 from muxd.phone.bus.control import DIRECTION_IN, ControlRequest
 from muxd.phone.bus.descriptors import (
     ConfigurationDescriptor,
-    EndpointDescriptor,
-    InterfaceDescriptor,
 )
 from muxd.phone.bus.handles import Handle, OpenableAttachment
 from muxd.phone.bus.interfaces import CannotPlug, IBus, IGadget
+from muxd.usb.describedbackend import DescribedBackend, placeAnswer
 from muxd.usb.hotplug import PolledBus
 
 LIBUSB = {
@@ -102,7 +100,7 @@ class _Located:
 
 
 @implementer(IBus)
-class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no annotations
+class SimulatedBus(DescribedBackend):
     """
     A bus, and the library that programs reach it by.
 
@@ -210,31 +208,8 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         """
         return _Located(dev)
 
-    def get_configuration_descriptor(
-        self, dev: OpenableAttachment, config: int
-    ) -> ConfigurationDescriptor:
-        """
-        By index, not by value.
-        """
-        return dev.descriptor.configurations[config]
-
-    def get_interface_descriptor(
-        self, dev: OpenableAttachment, intf: int, alt: int, config: int
-    ) -> InterfaceDescriptor:
-        """
-        By indices.
-
-        @raise IndexError: There is none, which ends pyusb's loops.
-        """
-        return self.get_configuration_descriptor(dev, config).interfaces[intf][alt]
-
-    def get_endpoint_descriptor(
-        self, dev: OpenableAttachment, ep: int, intf: int, alt: int, config: int
-    ) -> EndpointDescriptor:
-        """
-        By indices.
-        """
-        return self.get_interface_descriptor(dev, intf, alt, config).endpoints[ep]
+    def _configurations(self, dev: OpenableAttachment) -> Sequence[ConfigurationDescriptor]:
+        return dev.descriptor.configurations
 
     def open_device(self, dev: OpenableAttachment) -> Handle:
         """
@@ -332,9 +307,7 @@ class SimulatedBus(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
             answer = dev_handle.attachment.control(request)
         if not incoming:
             return length
-        with memoryview(data).cast("B") as view:
-            view[: len(answer)] = answer
-        return len(answer)
+        return placeAnswer(data, answer)
 
     def clear_halt(self, dev_handle: Handle, ep: int) -> None:
         """
