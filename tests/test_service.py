@@ -62,9 +62,16 @@ class EmbeddedTests(SynchronousTestCase):
 
     def test_exposed(self) -> None:
         """
-        A listening address that other machines can reach is warned of, and no other.
+        A listening address that other machines can reach is warned of, and no other; in plain
+        text it has to be said that this is meant.
         """
-        for place, isExposed in (("tcp:1", False), ("tcp:1:interface=0.0.0.0", True)):
+        exposed = "tcp:1:interface=0.0.0.0"
+        for isWrong in (exposed, f"{exposed}:insecure=no", "tcp6:1:interface=\\:\\:"):
+            error = self.assertRaises(
+                ValueError, MuxService, MemoryReactorClock(), listen=[isWrong]
+            )
+            self.assertIn("plain text, keys to phones included; use mutualtls:", str(error))
+        for place, isExposed in (("tcp:1", False), (f"{exposed}:insecure=yes", True)):
             before = len(self.log)
             service = MuxService(MemoryReactorClock(), listen=[place], configDir=self.mktemp())
             service.privilegedStartService()

@@ -48,6 +48,8 @@ class ListeningEndpoint:
 
     @ivar description: As it was typed.
     @ivar isExposed: Whether other machines can reach it.
+    @ivar isOpen: Whether they can, and need no certificate.
+    @ivar complaint: Why clients should not connect there; nothing if they may.
     @ivar takeOver: If there is one, it is called with each port that has been opened, and
         with what to call when a client cannot be let in: it returns a port that lets
         clients in in its place, or None.
@@ -72,6 +74,8 @@ class ListeningEndpoint:
         self.description = description
         self.path = path
         self.isExposed = place is not None and place.isExposed
+        self.isOpen = self.isExposed and place is not None and not place.asksCertificates
+        self.complaint = "" if place is None else place.complaint
         self._owner = Owner() if place is None else place.owner
         self.takeOver: TakeOver | None = None
         self._endpoint = endpoint

@@ -46,6 +46,11 @@ _INTERFACES = {
 }
 """By kind of endpoint: which positional argument is the interface, and our default."""
 
+INSECURE = "insecure"
+"""The argument that permits plain text where other machines can reach it."""
+
+_PLAIN = frozenset({"tcp", "tcp6"})
+
 _OWNER = frozenset({"user", "group"})
 
 
@@ -69,6 +74,9 @@ class Place:
     @ivar owner: Whose the file is to be.
     @ivar mode: The file's permissions; -1 if nothing is said of them.
     @ivar isExposed: Whether other machines can reach it.
+    @ivar isPlain: Whether what goes there can be read on the way, and changed.
+    @ivar asksCertificates: Whether clients without a certificate are refused.
+    @ivar mayBeInsecure: Whether it was said that it may be both exposed and plain.
     """
 
     endpoint: IStreamServerEndpoint
@@ -76,6 +84,21 @@ class Place:
     owner: Owner = Owner()
     isExposed: bool = False
     mode: int = -1
+    isPlain: bool = False
+    asksCertificates: bool = False
+    mayBeInsecure: bool = False
+
+    @property
+    def complaint(self) -> str:
+        """
+        Why a daemon should not have its clients connect there; nothing if it may.
+        """
+        if not (self.isExposed and self.isPlain) or self.mayBeInsecure:
+            return ""
+        return (
+            "other machines can reach it, and what goes there is plain text, keys to phones"
+            " included; use mutualtls:, or add insecure=yes"
+        )
 
 
 def placeFromString(reactor: Any, description: str) -> Place:
@@ -87,16 +110,16 @@ def placeFromString(reactor: Any, description: str) -> Place:
     try:
         given = Description.fromString(onLoopback(description))
         kind = given.name.lower()
-        parsed = given
+        parsed, mayBeInsecure = _insecure(given)
         owner = Owner()
         if kind == "unix":
-            keywords = given.keywords
+            keywords = parsed.keywords
             owner = Owner(
                 uidOf(keywords["user"]) if "user" in keywords else -1,
                 gidOf(keywords["group"]) if "group" in keywords else -1,
             )
-            kept = {key: value for key, value in given.keywords.items() if key not in _OWNER}
-            parsed = Description(given.name, given.positional, kept)
+            kept = {key: value for key, value in keywords.items() if key not in _OWNER}
+            parsed = Description(parsed.name, parsed.positional, kept)
         if kind == "ssl" and "clients" in parsed.keywords:
             endpoint = _askingForCertificates(reactor, parsed)
         else:
@@ -114,7 +137,31 @@ def placeFromString(reactor: Any, description: str) -> Place:
         if path.startswith("\0"):
             path = None
     mode = int(parsed.keywords["mode"], 8) if kind == "unix" and "mode" in parsed.keywords else -1
-    return Place(endpoint, path, owner, _isExposed(parsed), mode)
+    return Place(
+        endpoint,
+        path,
+        owner,
+        _isExposed(parsed),
+        mode,
+        isPlain=kind in _PLAIN,
+        asksCertificates=kind == "mutualtls" or (kind == "ssl" and "clients" in parsed.keywords),
+        mayBeInsecure=mayBeInsecure,
+    )
+
+
+def _insecure(given: Description) -> tuple[Description, bool]:
+    """
+    Take what is said of plain text out of a description.
+
+    @raise ValueError: It is neither yes nor no.
+    """
+    if INSECURE not in given.keywords:
+        return given, False
+    kept = dict(given.keywords)
+    said = kept.pop(INSECURE)
+    if said not in ("yes", "no"):
+        raise ValueError(f"{INSECURE}: expected yes or no, got {said!r:.80}")
+    return Description(given.name, given.positional, kept), said == "yes"
 
 
 _ASKING = frozenset({"clients", "privateKey", "certKey", "interface", "backlog"})

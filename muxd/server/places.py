@@ -212,6 +212,8 @@ class ListeningPlaces:
     def _made(self, address: ListeningAddress) -> _Place:
         """
         A place that is not open yet.
+
+        @raise ValueError: It cannot be one, or should not.
         """
         place = address.place
         listening = (
@@ -219,6 +221,8 @@ class ListeningPlaces:
             if isinstance(place, str)
             else ListeningEndpoint(place, repr(place), None)
         )
+        if listening.complaint:
+            raise ValueError(f"cannot listen on {place!r}: {listening.complaint}")
         return _Place(address, listening, Entrance(self._server, self._server.entrance.audience))
 
     def _add(self, place: _Place) -> None:
@@ -288,7 +292,7 @@ class ListeningPlaces:
             raise
 
     def _warnIfExposed(self, place: _Place) -> None:
-        if place.listening.isExposed:
+        if place.listening.isOpen:
             self._log.warn(
                 "{place} can be reached from other machines, whose users can connect to"
                 " every phone{ofView} and read its pair record, which is a key to it; without"

@@ -45,6 +45,35 @@ class PlaceTests(SynchronousTestCase):
         ):
             self.assertIs(self.place(text).isExposed, isExposed, text)
 
+    def test_plain(self) -> None:
+        """
+        Where other machines can reach what is not encrypted, it has to be said that it may be
+        so; a daemon complains otherwise.
+        """
+        for text, complains in (
+            ("tcp:1", False),
+            ("tcp:1:interface=0.0.0.0", True),
+            ("tcp:1:interface=0.0.0.0:insecure=no", True),
+            ("tcp:1:interface=0.0.0.0:insecure=yes", False),
+            ("tcp6:1:interface=\\:\\:", True),
+            ("unix:/x", False),
+        ):
+            self.assertIs("insecure=yes" in self.place(text).complaint, complains, text)
+        error = self.assertRaises(ValueError, self.place, "tcp:1:insecure=maybe")
+        self.assertIn("insecure: expected yes or no, got 'maybe'", str(error))
+
+    def test_certificates(self) -> None:
+        """
+        At mutual TLS clients show a certificate, and nothing is plain.
+        """
+        place = self.place("mutualtls:1:interface=0.0.0.0:files=/d")
+        self.assertEqual(
+            (place.isExposed, place.isPlain, place.asksCertificates, place.complaint),
+            (True, False, True, ""),
+        )
+        self.assertFalse(self.place("tcp:1").asksCertificates)
+        self.assertFalse(self.place("mutualtls:1:files=/d").isExposed)
+
     def test_owner(self) -> None:
         """
         A UNIX socket is given to a user and a group, by name or by number.

@@ -353,6 +353,6 @@ class PlacesTests(TestCase):
         That other machines see the phones of a view is said.
         """
         told = observeLog(self)
-        await self.start(f"tcp:0:interface=0.0.0.0:only={FIRST}")
+        await self.start(f"tcp:0:interface=0.0.0.0:insecure=yes:only={FIRST}")
         (line,) = [formatEvent(event) for event in told if "ofView" in event]
         self.assertIn("can connect to every phone of its view and read", str(line))

@@ -215,7 +215,7 @@ class OptionsTests(UsbmuxdTestCase):
         """
         values = {
             "listen": '["tcp:5"]',
-            "socket": '["h:3"]',
+            "socket": '["localhost:3"]',
             "source": '["simulated:2", "usb:poll=2"]',
             "libusb": f'"{self.path}"',
             "config-dir": '"/records"',
@@ -229,7 +229,7 @@ class OptionsTests(UsbmuxdTestCase):
         missing = {name.rstrip("=") for name in Options().longOpt} - set(values)
         self.assertEqual(missing, {"config", "check-config", "help", "version"})
         made = self.made("\n".join(f"{key} = {value}" for key, value in values.items()))
-        self.assertEqual(made["listen"], ["tcp:3:interface=h", "tcp:5"])
+        self.assertEqual(made["listen"], ["tcp:3:interface=localhost", "tcp:5"])
         self.assertEqual(len(made["sources"]), 2)
         self.assertEqual((made["configDir"], made["preflight"]), ("/records", False))
         self.assertEqual(made["limits"].halfCloseGrace, 2.5)

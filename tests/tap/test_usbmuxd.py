@@ -92,9 +92,12 @@ class OptionsTests(UsbmuxdTestCase):
         """
         Places to connect add up, in either spelling.
         """
-        arguments = self.parsed("-l", "tcp:1", "--listen=tcp:2", "-S", "h:3", "--socket", "h:4")
+        arguments = self.parsed(
+            "-l", "tcp:1", "--listen=tcp:2", "-S", "127.0.0.3:3", "--socket", "localhost:4"
+        )
         self.assertEqual(
-            arguments["listen"], ["tcp:1", "tcp:2", "tcp:3:interface=h", "tcp:4:interface=h"]
+            arguments["listen"],
+            ["tcp:1", "tcp:2", "tcp:3:interface=127.0.0.3", "tcp:4:interface=localhost"],
         )
 
     def test_sources(self) -> None:
