@@ -413,6 +413,21 @@ class IPairRecordStore(Interface):
         @raise OSError: ENOENT, EINVAL for an id that is none.
         """
 
+    def remember(recordID: str, serviceName: str) -> None:
+        """
+        Keep beside a record by which name its phone announces itself on networks, until another
+        name is told or the record is deleted; nothing if there is no record.
+
+        @raise OSError: As C{save}.
+        """
+
+    def serviceNames() -> dict[str, str]:
+        """
+        These names, by the ids of their records.
+
+        @raise OSError: They cannot be told.
+        """
+
     def delete(recordID: str) -> None:
         """
         Forget a record.
@@ -462,6 +477,16 @@ class IPairRecords(Interface):
     def readPrevious(recordID: str) -> Deferred[bytes]:
         """
         The record that another took the place of and that was kept.
+        """
+
+    def remember(recordID: str, serviceName: str) -> Deferred[None]:
+        """
+        Keep by which name a phone announces itself on networks.
+        """
+
+    def serviceNames() -> Deferred[dict[str, str]]:
+        """
+        These names, by the ids of their records.
         """
 
     def delete(recordID: str) -> Deferred[None]:

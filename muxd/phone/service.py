@@ -31,7 +31,7 @@ from muxd.phone.pluggedphone import CannotNow, PluggedPhone
 from muxd.phone.usbip.exports import Exports, IRemoteBus
 from muxd.phone.usbip.server import UsbipFactory
 from muxd.phone.usbip.vhci import VirtualController
-from muxd.phone.wireless import WirelessAccess
+from muxd.phone.wireless import Style, WirelessAccess
 
 
 class PhoneService(Service):
@@ -52,6 +52,7 @@ class PhoneService(Service):
         controller: VirtualController | None = None,
         control: Iterable[str] = (),
         wifi: Iterable[str] = (),
+        wifiStyle: Style = Style.TAGS,
         plugged: bool = True,
         quit: Callable[[], object] | None = None,
         limits: Limits = LIMITS,
@@ -62,6 +63,7 @@ class PhoneService(Service):
         @param control: Where programs connect that give commands, likewise; a UNIX socket
             is its owner's alone unless it says mode=.
         @param wifi: Addresses of this machine, one for each phone that is on a network, too.
+        @param wifiStyle: How these announce themselves.
         @param plugged: Whether the phones are plugged in at the start.
         @param quit: What ends the process, for the command of that name.
 
@@ -83,7 +85,8 @@ class PhoneService(Service):
         self._doors.add(map(forOwnerAlone, control), self._console)
         phonesOnNetwork = list(zip(phones, wifi, strict=False))
         self._wireless = [
-            WirelessAccess(reactor, phone, address) for phone, address in phonesOnNetwork
+            WirelessAccess(reactor, phone, address, style=wifiStyle)
+            for phone, address in phonesOnNetwork
         ]
         self._open = False
 

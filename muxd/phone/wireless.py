@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import socket
+from enum import Enum
 from typing import Any
 
 from twisted.application.service import Service
@@ -26,8 +27,22 @@ from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT
 from muxd.wifi.adverts import SERVICE, authTag
 
-PRIVATE_MAC = "02:00:00:5e:00:53"
-"""A random address of an interface, as phones use on most networks."""
+PRIVATE_MAC = "02:00:00:5e"
+"""What random addresses of an interface begin with here; phones use such on most networks."""
+
+
+class Style(Enum):
+    """
+    How a phone announces itself.
+
+    @cvar TAGS: As since iOS 26.4: under a random address, with a tag for each host.
+    @cvar PRIVATE: As before: under a random address, and nothing more.
+    @cvar MAC: Under the address that it has told its hosts.
+    """
+
+    TAGS = "tags"
+    PRIVATE = "private"
+    MAC = "mac"
 
 
 class WirelessAccess(Service):
@@ -37,13 +52,28 @@ class WirelessAccess(Service):
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, phone: Phone, address: str, announce: bool = True) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        phone: Phone,
+        address: str,
+        announce: bool = True,
+        style: Style = Style.TAGS,
+    ) -> None:
         """
         @param address: One of this machine's, for this phone alone.
         @param announce: Whether it announces itself.
+        @param style: How.
         @raise ValueError: That is no address.
         """
         self._address = str(ipaddress.ip_address(address))
+        self._style = style
+        mac = phone.values.get("WiFiAddress")
+        if style is not Style.MAC or not isinstance(mac, str):
+            tail = phone.serial[-4:].lower().rjust(4, "0")
+            mac = f"{PRIVATE_MAC}:{tail[:2]}:{tail[2:]}"
+        self._name = f"{mac}@fe80::{phone.serial[-4:].lower()}.{SERVICE}"
+        phone.values.announces(self._name)
         self._reactor = reactor
         self._phone = phone
         self._announce = announce
@@ -100,10 +130,10 @@ class WirelessAccess(Service):
         family = socket.AF_INET if version == 4 else socket.AF_INET6
         info = ServiceInfo(
             SERVICE,
-            f"{PRIVATE_MAC}@fe80::{self._phone.serial[-4:].lower()}.{SERVICE}",
+            self._name,
             # Phones announce a port on which nothing listens.
             port=32498,
-            properties=announced(self._phone),
+            properties=announced(self._phone) if self._style is Style.TAGS else {},
             addresses=[socket.inet_pton(family, self._address)],
         )
 

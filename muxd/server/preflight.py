@@ -56,6 +56,9 @@ The first versions that show a dialog, and that want to know which host asks.  A
 here is younger than all of these: RealityDevice, AudioAccessory, Mac.
 """
 
+WIRELESS = "com.apple.mobile.wireless_lockdown"
+"""The domain of what has to do with networks."""
+
 MAX_RECORDS_TRIED = 3
 """At most this many records are tried, if new ones keep being stored."""
 
@@ -428,6 +431,7 @@ class Preflight:
                 return Outcome.UNSURE
             if isProved:
                 self._proved()
+                await self._remember(self._lockdown)
             return Outcome.TRUSTED
         self._reason = "there is always another one, which the phone does not know"
         return Outcome.UNSURE
@@ -501,7 +505,33 @@ class Preflight:
         self._paired()
         if not isModern:
             await lockdown.validatePair(record)
+        elif await self._isKnown(lockdown, record):
+            await self._remember(lockdown)
         return Outcome.TRUSTED
+
+    async def _isKnown(self, lockdown: ILockdown, record: PairRecord) -> bool:
+        """
+        Whether a session with a record that is new does well; the pairing is made in any case.
+        """
+        try:
+            return await self._startSession(lockdown, record)
+        except EXPECTED_ERRORS as error:
+            self._log.debug("{udid}: {error}", udid=self._udid, error=str(error))
+            return False
+
+    async def _remember(self, lockdown: ILockdown) -> None:
+        """
+        Keep by which name the phone announces itself on networks: nothing else tells of one with
+        a random address, before iOS 26.4.  It is no matter if it does not say.
+        """
+        if self._device.identity.connectionType != "USB":
+            return
+        try:
+            name = await lockdown.getValue("BonjourFullServiceName", WIRELESS)
+            if isinstance(name, str):
+                await self._shop.records.remember(self._udid, name)
+        except EXPECTED_ERRORS as error:
+            self._log.debug("{udid}: {error}", udid=self._udid, error=str(error))
 
     async def _isDisputed(self) -> bool:
         """

@@ -48,6 +48,11 @@ SUFFIX = ".plist"
 PREVIOUS = ".previous"
 """After the name of a record's file: the one before it.  No id leads there."""
 
+WIRELESS = ".wireless"
+"""After the name of a record's file: how its phone announces itself on networks."""
+
+LONGEST_SERVICE_NAME = 255
+
 LONG_IN_USE = 7 * 86400.0
 """
 Seconds after which a record is worth keeping in place of one that is kept already.  A
@@ -253,6 +258,44 @@ class PairRecordStore:
             )
         return True
 
+    def remember(self, recordID: str, serviceName: str) -> None:
+        """
+        Keep beside a record by which name its phone announces itself on networks.
+
+        @raise OSError: EINVAL for what can be none; else as L{save}.
+        """
+        name = self._name(recordID)
+        if not 0 < len(serviceName) <= LONGEST_SERVICE_NAME or not serviceName.isprintable():
+            raise OSError(EINVAL, f"not the name of a service: {serviceName[:80]!r}")
+        if not self._files.exists(name) or self._remembered(name) == serviceName:
+            return
+        content = serviceName.encode()
+        self._room.check(self._files.size(name + WIRELESS), len(content))
+        self._write(name + WIRELESS, content)
+
+    def serviceNames(self) -> dict[str, str]:
+        """
+        These names, by the ids of their records.
+
+        @raise OSError: They cannot be listed.
+        """
+        try:
+            names = set(self._files.names())
+        except FileNotFoundError:
+            return {}
+        found = {}
+        for name in names:
+            if name.endswith(SUFFIX) and name + WIRELESS in names:
+                serviceName = self._remembered(name)
+                if serviceName:
+                    found[name.removesuffix(SUFFIX)] = serviceName
+        return found
+
+    def _remembered(self, name: str) -> str:
+        with suppress(OSError, UnicodeDecodeError):
+            return self._files.read(name + WIRELESS)[:LONGEST_SERVICE_NAME].decode()
+        return ""
+
     def delete(self, recordID: str) -> None:
         """
         Forget a record.
@@ -264,6 +307,10 @@ class PairRecordStore:
         try:
             self._files.remove(name)
             self._room.changed(before, None)
+            with suppress(OSError):
+                size = self._files.size(name + WIRELESS)
+                self._files.remove(name + WIRELESS)
+                self._room.changed(size, None)
         except FileNotFoundError:
             raise
         except OSError as error:

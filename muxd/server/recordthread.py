@@ -68,6 +68,18 @@ class RecordCalls(ABC):
         """
         return self.run(self.store.readPrevious, recordID)
 
+    def remember(self, recordID: str, serviceName: str) -> Deferred[None]:
+        """
+        Keep by which name a phone announces itself on networks.
+        """
+        return self.run(self.store.remember, recordID, serviceName)
+
+    def serviceNames(self) -> Deferred[dict[str, str]]:
+        """
+        These names, by the ids of their records.
+        """
+        return self.run(self.store.serviceNames)
+
     def delete(self, recordID: str) -> Deferred[None]:
         """
         Forget a record.

@@ -23,6 +23,7 @@ from muxd.phone.parser import BUID, MOST_PHONES, TRUST, number, serialOption, se
 from muxd.phone.service import PhoneService
 from muxd.phone.services.own import parseServices
 from muxd.phone.usbip.vhci import VirtualController
+from muxd.phone.wireless import Style
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions
 from muxd.tap.servicemanager import ServiceManager
@@ -89,6 +90,7 @@ Examples:
         self["usbip"] = []
         self["control"] = []
         self["wifi"] = []
+        self["wifiStyle"] = Style.TAGS
         self["serial"] = []
         self["tolerate"] = []
         self["service"] = {}
@@ -117,6 +119,17 @@ Examples:
         announces itself; repeat it, one for each phone.
         """
         self["wifi"].append(address)
+
+    def opt_wifi_style(self, style: str) -> None:
+        """
+        How it does that: tags, as since iOS 26.4; private, under a random address alone; or
+        mac, under the one that pair records have. [default: tags]
+        """
+        try:
+            self["wifiStyle"] = Style(style)
+        except ValueError:
+            expected = " or ".join(each.value for each in Style)
+            raise usage.UsageError(f"--wifi-style: expected {expected}, got {style!r}") from None
 
     def opt_serial(self, serial: str) -> None:
         """
@@ -167,6 +180,7 @@ Examples:
                 controller=VirtualController(self.reactor) if self["vhci"] else None,
                 control=self["control"],
                 wifi=self["wifi"],
+                wifiStyle=self["wifiStyle"],
                 plugged=not self["unplugged"],
                 quit=self._quit,
             )

@@ -24,6 +24,7 @@ class MemoryRecordStore:
     Pair records that are on no disk.
 
     @ivar records: By id.
+    @ivar wireless: How phones announce themselves, by id.
     @ivar previous: Those that were superseded, by id.
     @ivar buid: The host's identity.
     @ivar trouble: What every method raises, if anything.
@@ -32,6 +33,7 @@ class MemoryRecordStore:
     def __init__(self, buid: str = "30142955-444094379208051516") -> None:
         self.records: dict[str, bytes] = {}
         self.previous: dict[str, bytes] = {}
+        self.wireless: dict[str, str] = {}
         self.buid = buid
         self.trouble: Exception | None = None
 
@@ -77,6 +79,22 @@ class MemoryRecordStore:
         """
         self.read(recordID)
         del self.records[recordID]
+        self.wireless.pop(recordID, None)
+
+    def remember(self, recordID: str, serviceName: str) -> None:
+        """
+        Keep how a phone announces itself.
+        """
+        self._check(recordID)
+        if recordID in self.records:
+            self.wireless[recordID] = serviceName
+
+    def serviceNames(self) -> dict[str, str]:
+        """
+        How phones do.
+        """
+        self._check("all")
+        return dict(self.wireless)
 
     def names(self) -> list[str]:
         """

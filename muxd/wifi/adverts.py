@@ -3,7 +3,8 @@
 What phones announce of themselves on a network, and whose they may be.
 
 A phone with Wi-Fi connections switched on announces C{_apple-mobdev2._tcp}.  Its instance is
-named by the address of its interface, which is a random one on most networks; since iOS 26.4
+named by the address of its interface, which is a random one on most networks; on a cable it says
+by which name it does, until that changes with the network or in time.  Since iOS 26.4
 there is also one tag for each host that it is paired with, made of the pairing's HostID.  All
 of this is a hint: what proves which phone it is, is a session in TLS with its record.
 
@@ -132,11 +133,21 @@ def authTag(hostID: str, identifier: str) -> bytes:
     return hmac.digest(key, identifier.encode(), "sha256")[:TAG_SIZE]
 
 
-def candidates(advert: Advert, records: Mapping[str, PairRecord]) -> list[str]:
+def candidates(
+    advert: Advert, records: Mapping[str, PairRecord], names: Mapping[str, str] | None = None
+) -> list[str]:
     """
     The UDIDs of the phones that an announcement may be of, of those that have a record; none
     if it is not one of ours, as far as can be told.
+
+    @param names: By which each said, when it was last on a cable, that it announces itself.
     """
+    own = _plainName(advert.fullName)
+    same = [
+        udid for udid, name in (names or {}).items() if udid in records and _plainName(name) == own
+    ]
+    if same:
+        return same
     if advert.mac:
         same = [udid for udid, record in records.items() if _mac(record) == advert.mac]
         if same:
@@ -153,3 +164,10 @@ def candidates(advert: Advert, records: Mapping[str, PairRecord]) -> list[str]:
 def _mac(record: PairRecord) -> str:
     mac = record.values.get("WiFiMACAddress")
     return mac.lower() if isinstance(mac, str) else ""
+
+
+def _plainName(name: str) -> str:
+    """
+    A name as it is compared: names in DNS have no case, and may end with a dot.
+    """
+    return name.lower().rstrip(".")

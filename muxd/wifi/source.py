@@ -175,12 +175,13 @@ class WifiSource(Service):
 
     async def _match(self, store: IPairRecords) -> None:
         records = await self._readRecords(store)
+        names = await self._readNames(store)
         places: dict[str, dict[str, tuple[str, ...]]] = {}
         for advert in self._adverts.values():
             if advert.instance == STATIC:
                 udids, name = list(records), ""
             else:
-                udids, name = candidates(advert, records), advert.fullName
+                udids, name = candidates(advert, records, names), advert.fullName
             for udid in udids:
                 places.setdefault(udid, {})[name] = advert.addresses
         for udid, found in places.items():
@@ -214,6 +215,16 @@ class WifiSource(Service):
                         error=error,
                     )
         return records
+
+    async def _readNames(self, store: IPairRecords) -> dict[str, str]:
+        """
+        By which name each phone announces itself, if it has told.
+        """
+        try:
+            return await store.serviceNames()
+        except OSError:
+            # It is one hint of several.
+            return {}
 
     def _idle(self, phone: WifiPhone) -> None:
         """

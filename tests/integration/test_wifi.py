@@ -91,9 +91,37 @@ class WifiTests(DaemonTestCase):
         network, and reached there by a program that dials its address; when it goes it is
         gone.
         """
+        udid, phone, daemon = self.cutLoose("tags")
+        self.assertEqual(self.askIn(self.here, daemon, "idevice_id", "-n").split(), [udid])
+        self.assertEqual(self.askIn(self.here, daemon, "idevice_id", "-l"), "")
+        told = self.askIn(self.here, daemon, "ideviceinfo", "-n", "-k", "UniqueDeviceID")
+        self.assertEqual(told.strip(), udid)
+        self.stop(phone)
+        end = time.monotonic() + PATIENCE
+        while daemon.devices(0) and time.monotonic() < end:
+            time.sleep(0.5)
+        self.assertEqual(daemon.devices(0), {})
+        self.stop(daemon)
+
+    def test_private(self) -> None:
+        """
+        One from before iOS 26.4, under a random address that no record has, is found by the
+        name that it told on the cable.
+        """
+        udid, _, daemon = self.cutLoose("private")
+        self.assertEqual(self.askIn(self.here, daemon, "idevice_id", "-n").split(), [udid])
+
+    def cutLoose(self, style: str) -> tuple[str, Daemon, Daemon]:
+        """
+        Have a phone pair by a cable, and then be on the network alone.
+
+        @param style: How it announces itself.
+        @return: its UDID, it, and the daemon.
+        """
         phone, daemon = self.makeDaemon(), self.makeDaemon()
         cable = str(phone.directory / "usbip")
-        announcing = ("--wifi", THEIRS, "--state", str(self.makeDirectory()))
+        announcing = ["--wifi", THEIRS, "--wifi-style", style]
+        announcing += ["--state", str(self.makeDirectory())]
         self.runIn(self.there, phone, "iphone", "--usbip", f"unix:{cable}", *announcing)
         self.waitFor(phone, "listening on unix")
         self.runIn(
@@ -111,13 +139,4 @@ class WifiTests(DaemonTestCase):
         loose = str(phone.directory / "usbip")
         self.runIn(self.there, phone, "iphone", "--usbip", f"unix:{loose}", *announcing)
         self.waitFor(daemon, f"attached as device [0-9]+: phone at {THEIRS}")
-        self.assertEqual(self.askIn(self.here, daemon, "idevice_id", "-n").split(), [udid])
-        self.assertEqual(self.askIn(self.here, daemon, "idevice_id", "-l"), "")
-        told = self.askIn(self.here, daemon, "ideviceinfo", "-n", "-k", "UniqueDeviceID")
-        self.assertEqual(told.strip(), udid)
-        self.stop(phone)
-        end = time.monotonic() + PATIENCE
-        while daemon.devices(0) and time.monotonic() < end:
-            time.sleep(0.5)
-        self.assertEqual(daemon.devices(0), {})
-        self.stop(daemon)
+        return udid, phone, daemon

@@ -16,9 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from muxd.lockdown.client import LOCKDOWN_PORT
 from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.trust import Owner, Pairing
+from muxd.phone.lockdown.values import WIRELESS
 from muxd.phone.services.inet import ServiceFactory
-from muxd.phone.wireless import WirelessAccess, announced
-from muxd.wifi.adverts import authTag, candidates, readAdvert
+from muxd.phone.wireless import PRIVATE_MAC, Style, WirelessAccess, announced
+from muxd.wifi.adverts import SERVICE, authTag, candidates, readAdvert
 from tests.lockdown.phones import recordOf
 
 ADDRESS = "127.0.0.15"
@@ -49,6 +50,23 @@ class AnnouncementTests(SynchronousTestCase):
         advert = readAdvert("02:00:00:00:00:01@fe80::1", [], properties)
         self.assertEqual(candidates(advert, records), ["a", "b"])
         self.assertEqual(candidates(advert, {"c": recordOf("HOST-c")}), [])
+
+    def test_styles(self) -> None:
+        """
+        The name by which it announces itself is told on a cable as well: that of a random
+        address, or of the one in its values.
+        """
+        for style, begins in (
+            (Style.TAGS, PRIVATE_MAC),
+            (Style.PRIVATE, PRIVATE_MAC),
+            (Style.MAC, None),
+        ):
+            phone = Phone(MemoryReactorClock())
+            self.addCleanup(phone.stop)
+            WirelessAccess(MemoryReactorClock(), phone, ADDRESS, style=style)
+            told = phone.values.domain(WIRELESS, isTrusted=True)["BonjourFullServiceName"]
+            self.assertTrue(told.startswith(begins or phone.values.get("WiFiAddress")), told)
+            self.assertTrue(told.endswith(f".{SERVICE}"), told)
 
 
 class AccessTests(TestCase):

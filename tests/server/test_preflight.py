@@ -79,6 +79,28 @@ class TrustTests(PreflightCase):
         self.assertEqual(phone.device.phone.trust.dialogs, 0)
         self.assertOver(phone)
 
+    def test_remembered(self) -> None:
+        """
+        By which name a phone announces itself on networks is kept, when it is known by its
+        record and when it has paired; one that does not say it is as good.
+        """
+        for isPaired in (True, False):
+            phone = self.plugged(Owner.ACCEPT)
+            if isPaired:
+                phone.paired()
+            phone.device.phone.values.announces("phone._apple-mobdev2._tcp.local.")
+            phone.plug()
+            phone.wait(10)
+            self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+            self.assertEqual(phone.store.wireless, {phone.udid: "phone._apple-mobdev2._tcp.local."})
+        phone.unplug()
+        phone.device.phone.values.announces("")
+        phone.store.wireless.clear()
+        phone.plug()
+        phone.wait(10)
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+        self.assertOver(phone)
+
     def test_denied(self) -> None:
         """
         Who is denied does not ask again before the phone is plugged in anew.

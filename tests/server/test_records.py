@@ -184,6 +184,40 @@ class PairRecordTests(RecordTestCase):
         self.assertErrno(ENOENT, self.store.read, UDID)
         self.assertErrno(ENOENT, self.store.delete, UDID)
 
+    def test_remembered(self) -> None:
+        """
+        How a phone announces itself is kept beside its record, which is not touched, until it is
+        deleted; of a phone without one, or what can be no name, nothing is kept.
+        """
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        path = self.directory.child(f"{UDID}.plist")
+        os.utime(path.path, (1, 1))
+        for name in ("a@fe80::1._apple-mobdev2._tcp.local.", "b"):
+            self.store.remember(UDID, name)
+            self.store.remember(UDID, name)
+            self.assertEqual(self.store.serviceNames(), {UDID: name})
+        self.assertEqual(path.getModificationTime(), 1)
+        self.store.remember("OTHER", "c")
+        for name in ("", "x" * 256, "a\n"):
+            self.assertErrno(EINVAL, self.store.remember, UDID, name)
+        self.assertEqual(self.store.serviceNames(), {UDID: "b"})
+        self.assertEqual(self.store.names(), [UDID])
+        self.store.delete(UDID)
+        self.assertEqual((self.store.serviceNames(), self.names()), ({}, []))
+
+    def test_rememberedNonsense(self) -> None:
+        """
+        What is no name, or lies elsewhere, is none.
+        """
+        self.assertEqual(self.store.serviceNames(), {})
+        self.store.save(UDID, plistlib.dumps(RECORD))
+        kept = self.directory.child(f"{UDID}.plist.wireless")
+        kept.setContent(b"\xff")
+        self.assertEqual(self.store.serviceNames(), {})
+        kept.remove()
+        os.symlink("/etc/hostname", kept.path)
+        self.assertEqual(self.store.serviceNames(), {})
+
     def test_superseded(self) -> None:
         """
         A record that another takes the place of is kept beside it, as its owner's alone,

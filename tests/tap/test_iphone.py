@@ -22,6 +22,7 @@ from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.trust import Owner
 from muxd.phone.mux.behaviour import Expectations
 from muxd.phone.usbip.vhci import CONTROLLER
+from muxd.phone.wireless import Style
 from muxd.tap.iphone import IphoneService, Options, makeService
 from muxd.tap.process import StartFailure
 from muxd.tap.servicemanager import ServiceManager
@@ -159,6 +160,14 @@ class PhoneTests(IphoneTestCase):
             ("--udid a/b", "udid: expected letters, digits and dashes"),
         ):
             self.assertIn(expected, self.refused(*words.split()))
+
+    def test_wifi(self) -> None:
+        """
+        How a phone announces itself is one of three ways.
+        """
+        self.options.parseOptions(["--wifi", "127.0.0.9", "--wifi-style", "private"])
+        self.assertIs(self.options["wifiStyle"], Style.PRIVATE)
+        self.assertIn("expected tags or private or mac", self.refused("--wifi-style", "x"))
 
 
 class PlaceTests(IphoneTestCase):

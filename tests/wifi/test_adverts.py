@@ -132,9 +132,25 @@ class CandidateTests(SynchronousTestCase):
             {b"identifier": IDENTIFIER.encode(), b"authTag": b"P0xE8A3IQp0="},
         )
 
+    def test_told(self) -> None:
+        """
+        What a phone has told while it was on a cable comes first, whatever its case; what one
+        has told that has no record speaks for none.
+        """
+        name = INSTANCE.upper() + "._Apple-MobDev2._tcp.local"
+        for names, expected in (
+            ({"B": name, "C": "x"}, ["B"]),
+            ({"B": "x"}, ["A"]),
+            ({"D": name}, ["A"]),
+        ):
+            found = candidates(readAdvert(INSTANCE, [], {}), self.records, names)
+            self.assertEqual(found, expected, names)
+        private = readAdvert("02:00:00:00:00:01@fe80::1", [], {})
+        self.assertEqual(candidates(private, self.records, {"C": private.fullName}), ["C"])
+
     def test_mac(self) -> None:
         """
-        The address of the interface that is in a record comes first.
+        Then the address of the interface that is in a record.
         """
         self.assertEqual(candidates(readAdvert(INSTANCE, [], {}), self.records), ["A"])
 

@@ -153,6 +153,22 @@ class SourceTests(TestCase):
         self.assertEqual(identity.networkAddress[4:8], bytes((127, 0, 0, 12)))
         self.assertEqual(identity.serviceName, self.advert().fullName)
 
+    async def test_remembered(self) -> None:
+        """
+        A phone under a random address, without tags, is known by the name that it told when it
+        was on a cable; without that it is not.
+        """
+        self.pair(self.phones[0])
+        private = readAdvert("02:00:00:00:00:07@fe80::7", [ADDRESSES[0]], {})
+        source = self.start()
+        source.advertFound(private)
+        await deferLater(self.reactor, 0.3)
+        self.assertEqual(source.phones, [])
+        self.store.remember(self.phones[0].udid, private.fullName.upper())
+        await self.attendance.count(1)
+        (attached,) = self.registry.attached()
+        self.assertEqual(attached.device.identity.serviceName, private.fullName)
+
     async def test_connects(self) -> None:
         """
         Its ports are reached at its address.

@@ -91,6 +91,7 @@ MOST_KEYS = 256
 
 OWN = "muxd."
 
+_SERVICE_NAME = "BonjourFullServiceName"
 _CLOCK = "TimeIntervalSince1970"
 
 Changes = dict[str, dict[str, Any]]
@@ -171,9 +172,7 @@ class PhoneValues:
             own["DeviceName"] = name or "iPhone"
         wireless = self._values.get(WIRELESS)
         if wireless is not None:
-            wireless["BonjourFullServiceName"] = (
-                f"{own['WiFiAddress']}@fe80::1._apple-mobdev2._tcp.local."
-            )
+            wireless[_SERVICE_NAME] = f"{own['WiFiAddress']}@fe80::1._apple-mobdev2._tcp.local."
         self._store = store
         self._changed: Changes = {}
         self._removed: dict[str, list[str]] = {}
@@ -184,6 +183,12 @@ class PhoneValues:
         for domain, removed in self._removed.items():
             for key in removed:
                 self._values.get(domain, {}).pop(key, None)
+
+    def announces(self, serviceName: str) -> None:
+        """
+        It announces itself on a network by this name.
+        """
+        self._values.setdefault(WIRELESS, {})[_SERVICE_NAME] = serviceName
 
     def hidden(self, domain: str) -> Mapping[str, Any]:
         """
