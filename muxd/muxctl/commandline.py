@@ -117,6 +117,10 @@ def _command(name: str) -> Command:
             return useRecord
         case "connect":
             return connectPort
+        case "wifi":
+            from muxd.muxctl.wireless import switchWireless
+
+            return switchWireless
         case "cert":
             from muxd.muxctl.certificates import useCertificates
 

@@ -258,6 +258,11 @@ def _addPhone(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("phone", metavar="UDID", type=_udid, help="which phone")
 
 
+def _addWireless(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("on", "off"))
+    parser.add_argument("phone", metavar="UDID", type=_udid, help="which phone")
+
+
 def _addWords(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words",
@@ -405,6 +410,7 @@ _COMMANDS = {
     "reload": ("have the daemon read its configuration file again", _addNothing),
     "buid": ("print the identity of the daemon's host", _addNothing),
     "record": ("show or delete a pair record", _addRecord),
+    "wifi": ("have a phone be reached by the network, or not any more", _addWireless),
     "cert": ("make, list and revoke the certificates of a farm", _addCertificates),
     "capture": ("write what phones and programs say to each other, for Wireshark", _addCapture),
     CONNECT: ("join standard input and output to a port of a phone", _addConnect),

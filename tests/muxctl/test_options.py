@@ -106,6 +106,7 @@ class ParseTests(SynchronousTestCase):
         """
         needed = {
             "record": ("show", "U"),
+            "wifi": ("on", "U"),
             "cert": ("host", "NAME"),
             "release": ("U",),
             "take": ("U",),
