@@ -22,7 +22,7 @@ from muxd.wifi.settings import USUAL, AddressLayout, WifiSettings
 if TYPE_CHECKING:
     from muxd.wifi.adverts import AdvertObserver
 
-OPTIONS = ("host", "udid", "as", "address", "only", "deny")
+OPTIONS = ("host", "udid", "as", "address", "awake", "only", "deny")
 AS_USB = "usb"
 AS_NETWORK = "network"
 
@@ -35,8 +35,8 @@ class WifiSourceParser:
 
     prefix = "wifi"
     usage = (
-        "wifi[:HOST][:udid=UDID][:as=usb|network][:address=bsd|linux][:only=UDID,...]"
-        "[:deny=UDID,...]"
+        "wifi[:HOST][:udid=UDID][:as=usb|network][:address=bsd|linux][:awake=yes|no]"
+        "[:only=UDID,...][:deny=UDID,...]"
     )
 
     def parseDeviceSource(
@@ -59,6 +59,7 @@ class WifiSourceParser:
                 _choice("address", kwargs.get("address", USUAL.value), ("bsd", "linux"))
             ),
             asUSB=_choice("as", kwargs.get("as", AS_NETWORK), (AS_USB, AS_NETWORK)) == AS_USB,
+            awake=_choice("awake", kwargs.get("awake", "no"), ("yes", "no")) == "yes",
             only=_udids(kwargs.get("only", "")),
             deny=_udids(kwargs.get("deny", "")),
         )

@@ -30,6 +30,7 @@ from zope.interface import implementer
 from muxd.identity import DeviceIdentity, serialFromUDID
 from muxd.interfaces import IDevice, IDeviceReceiver, IWirelessDevice
 from muxd.lockdown.errors import LockdownError, LockdownUnavailable, UnknownHost, UnprovedPhone
+from muxd.wifi.awake import Wakefulness
 from muxd.wifi.heartbeat import HeartbeatClient
 from muxd.wifi.session import PhoneReach
 from muxd.wifi.settings import WifiSettings
@@ -115,6 +116,11 @@ class WifiPhone:
         self._trying: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
         self._tries = 0
+        self._wakefulness: Wakefulness | None = None
+        if settings.awake:
+            self._wakefulness = Wakefulness(
+                clock, self.udid, lambda: self._reach.keepAwake(self._address)
+            )
 
     @property
     def isListed(self) -> bool:
@@ -268,11 +274,16 @@ class WifiPhone:
     def _connect(self, port: int, factory: IProtocolFactory) -> Deferred[IProtocol]:
         if self.state is PhoneState.ASLEEP:
             return fail(ConnectionRefusedError(string="the phone is asleep"))
-        return self._reach.endpoint(self._address, port).connect(factory)
+        connecting = self._reach.endpoint(self._address, port).connect(factory)
+        if self._wakefulness is not None:
+            connecting.addCallback(self._wakefulness.opened)
+        return connecting
 
     def _detach(self) -> None:
         device, self._device = self._device, None
         self._address = ""
+        if self._wakefulness is not None:
+            self._wakefulness.stop()
         if device is not None:
             self._receiver.deviceDetached(device)
 

@@ -14,15 +14,18 @@ from twisted.internet.protocol import Factory, Protocol
 
 from muxd.identity import sameUDID
 from muxd.lockdown.certificates import clientContext
-from muxd.lockdown.client import LOCKDOWN_PORT, TIMEOUT, connectLockdown
+from muxd.lockdown.client import LOCKDOWN_PORT, TIMEOUT, ServiceAddress, connectLockdown
 from muxd.lockdown.errors import LockdownUnavailable, UnprovedPhone
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.lockdown.starttls import securedFactory
+from muxd.wifi.awake import AssertionClient
 from muxd.wifi.heartbeat import HeartbeatClient
 from muxd.wifi.racing import AddressRace
 from muxd.wire.text import printable
 
 HEARTBEAT = "com.apple.mobile.heartbeat"
+
+ASSERTIONS = "com.apple.mobile.assertion_agent"
 
 Reach = Callable[[int], IStreamClientEndpoint]
 """The way to a port of the phone."""
@@ -40,6 +43,34 @@ async def openHeartbeat(
     first thing that it is asked to start.
 
     @param build: Makes the heartbeat's protocol.
+    @raise UnprovedPhone: As L{startProved}, and L{LockdownError} and L{LockdownUnavailable}.
+    """
+    service = await startProved(clock, reach, udid, record, HEARTBEAT)
+    heartbeat = build()
+    await _joined(clock, reach, service, record, heartbeat, heartbeat.begun)
+    return heartbeat
+
+
+async def openAssertion(
+    clock: IReactorTime, reach: Reach, udid: str, record: PairRecord
+) -> AssertionClient:
+    """
+    Keep a phone from sleep, until the connection is closed.
+
+    @raise UnprovedPhone: As L{startProved}, and L{LockdownError} and L{LockdownUnavailable}.
+    """
+    service = await startProved(clock, reach, udid, record, ASSERTIONS)
+    assertion = AssertionClient()
+    await _joined(clock, reach, service, record, assertion, assertion.held)
+    return assertion
+
+
+async def startProved(
+    clock: IReactorTime, reach: Reach, udid: str, record: PairRecord, name: str
+) -> ServiceAddress:
+    """
+    See that a phone is the one that a record is of, and start a service.
+
     @raise UnprovedPhone: It is another phone, or does not prove that it is this one.
     @raise LockdownError: It refuses.
     @raise LockdownUnavailable: It does not answer.
@@ -51,21 +82,33 @@ async def openHeartbeat(
         told = await lockdown.getValue("UniqueDeviceID")
         if not isinstance(told, str) or not sameUDID(told, udid):
             raise UnprovedPhone(f"it says that it is {printable(repr(told))}")
-        service = await lockdown.startService(HEARTBEAT, record)
+        service = await lockdown.startService(name, record)
     finally:
         lockdown.close()
     if not service.ssl:
-        raise LockdownUnavailable("its heartbeat is without TLS")
-    heartbeat = build()
-    factory = securedFactory(_Only(heartbeat), clientContext(record), clock, isClient=True)
+        raise LockdownUnavailable(f"its {name} is without TLS")
+    return service
+
+
+async def _joined(
+    clock: IReactorTime,
+    reach: Reach,
+    service: ServiceAddress,
+    record: PairRecord,
+    protocol: Protocol,
+    begun: Deferred[None],
+) -> None:
+    """
+    Connect a protocol to a service, and wait until it has begun.
+    """
+    factory = securedFactory(_Only(protocol), clientContext(record), clock, isClient=True)
     connecting: Deferred[Any] = reach(service.port).connect(factory)
     connection = await connecting
     try:
-        await heartbeat.begun.addTimeout(TIMEOUT, clock)
+        await begun.addTimeout(TIMEOUT, clock)
     except BaseException:
         connection.transport.abortConnection()
         raise
-    return heartbeat
 
 
 class PhoneReach:
@@ -119,6 +162,16 @@ class PhoneReach:
             build,
         )
         return address, heart
+
+    async def keepAwake(self, address: str) -> AssertionClient:
+        """
+        Keep the phone at an address from sleep, until what this gives is closed.
+
+        @raise LockdownError: As L{openAssertion}, or L{LockdownUnavailable}.
+        """
+        return await openAssertion(
+            self._clock, lambda port: self._endpoint(address, port), self.udid, self._record
+        )
 
 
 class _Only(Factory):

@@ -36,6 +36,7 @@ class WifiSettings:
     @ivar udid: Which phone that is, if it is known.
     @ivar layout: Of their addresses.
     @ivar asUSB: Whether they are listed as phones on a cable.
+    @ivar awake: Whether they are kept from sleep while there are streams to them.
     @ivar only: The phones to use, in L{udidKey} form; all when empty.
     @ivar deny: Phones that are not to be used.
     """
@@ -44,6 +45,7 @@ class WifiSettings:
     udid: str = ""
     layout: AddressLayout = USUAL
     asUSB: bool = False
+    awake: bool = False
     only: frozenset[str] = frozenset()
     deny: frozenset[str] = frozenset()
 

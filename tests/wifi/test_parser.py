@@ -49,12 +49,13 @@ class ParserTests(SynchronousTestCase):
         Everything can be said.
         """
         self.assertEqual(
-            self.settings("wifi:192.0.2.1:udid=A-B:as=usb:address=bsd:only=A-B,C:deny=D"),
+            self.settings("wifi:192.0.2.1:udid=A-B:as=usb:address=bsd:awake=yes:only=A-B,C:deny=D"),
             WifiSettings(
                 host="192.0.2.1",
                 udid="A-B",
                 layout=AddressLayout.BSD,
                 asUSB=True,
+                awake=True,
                 only=frozenset({"ab", "c"}),
                 deny=frozenset({"d"}),
             ),

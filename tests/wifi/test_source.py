@@ -183,6 +183,21 @@ class SourceTests(TestCase):
         self.assertEqual(await lockdown.getValue("UniqueDeviceID"), self.phones[0].udid)
         lockdown.close()
 
+    async def test_awake(self) -> None:
+        """
+        While a stream is open a phone is kept from sleep.
+        """
+        self.pair(self.phones[0])
+        source = self.start(awake=True)
+        source.advertFound(self.advert())
+        await self.attendance.count(1)
+        (attached,) = self.registry.attached()
+        (phone,) = source.phones
+        assert phone._wakefulness is not None
+        lockdown = await connectLockdown(attached.device.endpoint(LOCKDOWN_PORT), self.reactor)
+        await self.until(lambda: phone._wakefulness.isHeld)
+        lockdown.close()
+
     async def test_othersPhones(self) -> None:
         """
         A phone that is not ours is not even connected to.
