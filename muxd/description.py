@@ -10,8 +10,10 @@ of a listening address as well.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+from muxd.identity import udidKey
 
 
 class DescriptionError(ValueError):
@@ -66,6 +68,67 @@ class Description:
             raise DescriptionError(f"{text!r:.200}: there is no name before the first colon")
         name, *rest = positional
         return cls(name, tuple(rest), keywords)
+
+
+def expectKnown(given: Collection[str], known: Iterable[str]) -> None:
+    """
+    Refuse arguments that there are not.
+
+    @param given: The names of those that are there.
+    @raise ValueError: One of them is none of those that are known.
+    """
+    names = tuple(known)
+    if unknown := sorted(set(given).difference(names)):
+        raise ValueError(f"no such argument: {unknown[0]!r:.80}; expected {', '.join(names)}")
+
+
+def choiceFrom(name: str, text: str, choices: Collection[str]) -> str:
+    """
+    A word of which there are some.
+
+    @raise ValueError: It is none of them.
+    """
+    if text not in choices:
+        raise ValueError(f"{name}: expected {', '.join(choices)}, got {text!r:.80}")
+    return text
+
+
+def secondsFrom(name: str, text: str, least: float, most: float) -> float:
+    """
+    A time.
+
+    @raise ValueError: It is none, or not within these bounds.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    # Written so that "nan" is refused as well.
+    if not least <= seconds <= most:
+        raise ValueError(f"{name}: expected seconds from {least:g} to {most:g}, got {text!r:.80}")
+    return seconds
+
+
+def udidsFrom(name: str, given: Mapping[str, str]) -> frozenset[str]:
+    """
+    The UDIDs of an argument, in L{udidKey} form; none if it is not there.
+
+    @raise ValueError: It is there, and names none.
+    """
+    if name not in given:
+        return frozenset()
+    udids = frozenset(udidKey(part) for part in given[name].split(",") if part.strip())
+    if not udids:
+        raise ValueError(nothingNamed(name, "UDIDs"))
+    return udids
+
+
+def nothingNamed(name: str, expected: str) -> str:
+    """
+    What is wrong with an argument that names no phone.
+    """
+    every = "all phones" if name == "only" else "none"
+    return f"{name}: expected {expected}, got none; leave {name}= out for {every}"
 
 
 def _quoted(text: str) -> str:

@@ -4,12 +4,21 @@ Tests of L{muxd.description}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.description import Description, DescriptionError
+from muxd.description import (
+    Description,
+    DescriptionError,
+    choiceFrom,
+    expectKnown,
+    secondsFrom,
+    udidsFrom,
+)
 
 
 class DescriptionTests(SynchronousTestCase):
@@ -100,3 +109,57 @@ class DescriptionTests(SynchronousTestCase):
         """
         description = Description(name, tuple(positional), keywords)
         self.assertEqual(Description.fromString(str(description)), description)
+
+
+class ArgumentTests(SynchronousTestCase):
+    """
+    What arguments of several descriptions have in common.
+    """
+
+    def wrong(self, make: Callable[..., object], *arguments: object) -> str:
+        """
+        What is said of an argument.
+        """
+        return str(self.assertRaises(ValueError, make, *arguments))
+
+    def test_known(self) -> None:
+        """
+        An argument that there is not is named, with those that there are.
+        """
+        expectKnown({"a": "1"}, ("a", "b"))
+        self.assertEqual(
+            self.wrong(expectKnown, {"c": "1", "a": "2"}, ("a", "b")),
+            "no such argument: 'c'; expected a, b",
+        )
+
+    def test_choice(self) -> None:
+        """
+        A word is one of those that there are.
+        """
+        self.assertEqual(choiceFrom("as", "usb", ("usb", "network")), "usb")
+        self.assertEqual(
+            self.wrong(choiceFrom, "as", "x", ("usb", "network")),
+            "as: expected usb, network, got 'x'",
+        )
+
+    def test_seconds(self) -> None:
+        """
+        A time is within its bounds, and a number.
+        """
+        self.assertEqual(secondsFrom("poll", "0.5", 0, 3600), 0.5)
+        for text in ("-1", "3601", "nan", "inf", "x", ""):
+            self.assertIn(
+                "poll: expected seconds from 0 to 3600, got",
+                self.wrong(secondsFrom, "poll", text, 0, 3600),
+            )
+
+    def test_udids(self) -> None:
+        """
+        UDIDs are compared however they were typed; to name none is a mistake.
+        """
+        self.assertEqual(udidsFrom("only", {"only": "A-B, c,"}), {"ab", "c"})
+        self.assertEqual(udidsFrom("only", {}), frozenset())
+        self.assertIn(
+            "leave only= out for all phones", self.wrong(udidsFrom, "only", {"only": ","})
+        )
+        self.assertIn("leave deny= out for none", self.wrong(udidsFrom, "deny", {"deny": " "}))

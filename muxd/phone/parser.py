@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from muxd.description import Description
+from muxd.description import Description, choiceFrom, expectKnown
 from muxd.identity import serialFromUDID, udidFromSerial
 from muxd.interfaces import (
     IDeviceReceiver,
@@ -137,10 +137,7 @@ class SimulatedSourceParser:
 
         @raise ValueError: An argument is wrong.
         """
-        unknown = sorted(kwargs.keys() - set(ARGUMENTS))
-        if unknown:
-            expected = ", ".join(ARGUMENTS)
-            raise ValueError(f"no such argument: {unknown[0]!r}; expected {expected}")
+        expectKnown(kwargs, ARGUMENTS)
         if len(args) > 1 or (args and "count" in kwargs):
             raise ValueError(f"expected one count, got {args[-1]!r} as well")
         count = number("count", args[0] if args else kwargs.get("count", "1"), MOST_PHONES)
@@ -151,9 +148,9 @@ class SimulatedSourceParser:
             if count != 1:
                 raise ValueError(f"udid is for one phone, and count is {count}")
             chosen = (serialOption(kwargs["udid"]),)
-        trust = _choice("trust", kwargs.get("trust", "accept"), TRUST)
-        buid = _choice("buid", kwargs.get("buid", BUID[0]), BUID)
-        engine = _choice("engine", kwargs.get("engine", ENGINES[0]), ENGINES)
+        trust = choiceFrom("trust", kwargs.get("trust", "accept"), TRUST)
+        buid = choiceFrom("buid", kwargs.get("buid", BUID[0]), BUID)
+        engine = choiceFrom("engine", kwargs.get("engine", ENGINES[0]), ENGINES)
         files = kwargs.get("files")
         apps = kwargs.get("apps")
         for key, place in (("files", files), ("apps", apps)):
@@ -192,17 +189,6 @@ class SimulatedSourceParser:
             threads=engine == "threads",
             control=[kwargs["control"]] if "control" in kwargs else (),
         )
-
-
-def _choice(name: str, text: str, choices: Sequence[str]) -> str:
-    """
-    One of several words.
-
-    @raise ValueError: It is none of them.
-    """
-    if text not in choices:
-        raise ValueError(f"{name}: expected {', '.join(choices)}, got {text!r}")
-    return text
 
 
 def number(name: str, text: str, most: int) -> int:

@@ -10,8 +10,7 @@ from __future__ import annotations
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from muxd.description import Description
-from muxd.identity import udidKey
+from muxd.description import Description, secondsFrom, udidsFrom
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.remote.settings import GRACE, RemoteSettings
 
@@ -50,9 +49,9 @@ class RemoteSourceParser:
         endpoint = str(Description(kind, tuple(rest), given))
         settings = RemoteSettings(
             name=_parseName(kwargs.get("name", _nameOf(rest, given, endpoint))),
-            only=_parseUDIDs("only", kwargs),
-            deny=_parseUDIDs("deny", kwargs),
-            grace=_parseGrace(kwargs.get("grace", str(GRACE))),
+            only=udidsFrom("only", kwargs),
+            deny=udidsFrom("deny", kwargs),
+            grace=secondsFrom("grace", kwargs.get("grace", str(GRACE)), 0, LONGEST_GRACE),
         )
         from muxd.client.client import UsbmuxClient
         from muxd.remote.source import RemoteSource
@@ -77,24 +76,3 @@ def _parseName(text: str) -> str:
     if not text.strip() or len(text) > 64 or not text.isprintable():
         raise ValueError(f"name: expected up to 64 printable characters, got {text!r:.80}")
     return text
-
-
-def _parseUDIDs(key: str, kwargs: dict[str, str]) -> frozenset[str]:
-    if key not in kwargs:
-        return frozenset()
-    udids = frozenset(udidKey(part) for part in kwargs[key].split(",") if part.strip())
-    if not udids:
-        every = "all phones" if key == "only" else "none"
-        raise ValueError(f"{key}: expected UDIDs, got none; leave {key}= out for {every}")
-    return udids
-
-
-def _parseGrace(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    # Written so that "nan" is refused as well.
-    if not 0 <= seconds <= LONGEST_GRACE:
-        raise ValueError(f"grace: expected seconds from 0 to {LONGEST_GRACE:.0f}, got {text!r}")
-    return seconds

@@ -15,11 +15,13 @@ from functools import partial
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
+from muxd.description import choiceFrom, expectKnown, nothingNamed, secondsFrom
 from muxd.identity import Selection, joinPorts
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.usb.settings import ENGINES, USBSettings
 
 SHORTEST_POLL = 0.05
+LONGEST_POLL = 3600.0
 MODES = range(1, 6)
 OPTIONS = ("poll", "libusb", "only", "deny", "products", "mode", "engine")
 
@@ -73,16 +75,14 @@ def parseSettings(args: Sequence[str], kwargs: Mapping[str, str]) -> USBSettings
     args, kwargs = joinPorts(args, kwargs, ("only", "deny"))
     if args:
         raise ValueError(f"expected only arguments with a name, got {args[0]!r}")
-    unknown = sorted(kwargs.keys() - OPTIONS)
-    if unknown:
-        raise ValueError(f"no such argument: {unknown[0]!r}; expected {', '.join(OPTIONS)}")
+    expectKnown(kwargs, OPTIONS)
     return USBSettings(
-        poll=_parsePoll(kwargs.get("poll", "1")),
+        poll=secondsFrom("poll", kwargs.get("poll", "1"), SHORTEST_POLL, LONGEST_POLL),
         only=_parseSelection("only", kwargs),
         deny=_parseSelection("deny", kwargs),
         products=_parseProducts(kwargs.get("products")),
         mode=_parseMode(kwargs.get("mode", "")),
-        engine=_parseEngine(kwargs.get("engine", "auto")),
+        engine=choiceFrom("engine", kwargs.get("engine", "auto"), ENGINES),
         libusb=kwargs.get("libusb") or None,
     )
 
@@ -92,10 +92,7 @@ def _parseSelection(name: str, kwargs: Mapping[str, str]) -> Selection:
         return Selection()
     words = [word for word in kwargs[name].split(",") if word.strip()]
     if not words:
-        raise ValueError(
-            f"{name}: expected UDIDs or port:BUS-PORT.PORT, got none; leave {name}= out "
-            f"for {'all phones' if name == 'only' else 'none'}"
-        )
+        raise ValueError(nothingNamed(name, "UDIDs or port:BUS-PORT.PORT"))
     try:
         return Selection.fromWords(words)
     except ValueError as error:
@@ -117,26 +114,9 @@ def _parseProducts(text: str | None) -> tuple[range, ...]:
     return tuple(found)
 
 
-def _parsePoll(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    # Written so that "nan" is refused as well.
-    if not SHORTEST_POLL <= seconds <= 3600:
-        raise ValueError(f"poll: expected seconds from {SHORTEST_POLL} to 3600, got {text!r}")
-    return seconds
-
-
 def _parseMode(text: str) -> int | None:
     if not text:
         return None
     if not text.isdecimal() or int(text) not in MODES:
         raise ValueError(f"mode: expected a number from {MODES[0]} to {MODES[-1]}, got {text!r}")
     return int(text)
-
-
-def _parseEngine(text: str) -> str:
-    if text not in ENGINES:
-        raise ValueError(f"engine: expected {', '.join(ENGINES)}, got {text!r}")
-    return text

@@ -13,7 +13,7 @@ import re
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from muxd.description import Description
+from muxd.description import Description, expectKnown
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.usb.parser import parseSettings
 
@@ -50,10 +50,7 @@ class UsbipSourceParser:
         """
         own = {key: kwargs[key] for key in kwargs if key in OWN}
         shared = {key: kwargs[key] for key in kwargs if key in SHARED}
-        unknown = sorted(kwargs.keys() - set(OWN) - set(SHARED))
-        if unknown:
-            expected = ", ".join((*OWN, *SHARED))
-            raise ValueError(f"no such argument: {unknown[0]!r}; expected {expected}")
+        expectKnown(kwargs, (*OWN, *SHARED))
         places = list(args)
         # The colon of port:3-1.4 has made one argument more of it.
         rest = [places.pop() for _ in range(_lostPorts(shared)) if places]

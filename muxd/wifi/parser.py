@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from muxd.description import Description
-from muxd.identity import udidKey
+from muxd.description import Description, choiceFrom, expectKnown, udidsFrom
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.wifi.settings import USUAL, AddressLayout, WifiSettings
 
@@ -47,21 +46,19 @@ class WifiSourceParser:
 
         @raise ValueError: An argument is wrong, or the extra C{wifi} is not installed.
         """
-        unknown = sorted(kwargs.keys() - set(OPTIONS))
-        if unknown:
-            raise ValueError(f"no such argument: {unknown[0]!r}; expected {', '.join(OPTIONS)}")
+        expectKnown(kwargs, OPTIONS)
         if len(args) > 1 or (args and "host" in kwargs):
             raise ValueError(f"expected one host, got {args[-1]!r} as well")
         settings = WifiSettings(
             host=args[0] if args else kwargs.get("host", ""),
             udid=kwargs.get("udid", ""),
             layout=AddressLayout(
-                _choice("address", kwargs.get("address", USUAL.value), ("bsd", "linux"))
+                choiceFrom("address", kwargs.get("address", USUAL.value), ("bsd", "linux"))
             ),
-            asUSB=_choice("as", kwargs.get("as", AS_NETWORK), (AS_USB, AS_NETWORK)) == AS_USB,
-            awake=_choice("awake", kwargs.get("awake", "no"), ("yes", "no")) == "yes",
-            only=_udids(kwargs.get("only", "")),
-            deny=_udids(kwargs.get("deny", "")),
+            asUSB=choiceFrom("as", kwargs.get("as", AS_NETWORK), (AS_USB, AS_NETWORK)) == AS_USB,
+            awake=choiceFrom("awake", kwargs.get("awake", "no"), ("yes", "no")) == "yes",
+            only=udidsFrom("only", kwargs),
+            deny=udidsFrom("deny", kwargs),
         )
         if settings.udid and not settings.host:
             raise ValueError("udid= says which phone a HOST is; for some of those found, only=")
@@ -88,13 +85,3 @@ class WifiSourceParser:
             lambda address, port: HostnameEndpoint(reactor, address.encode(), port),
             makeBrowser,
         )
-
-
-def _choice(name: str, text: str, choices: tuple[str, ...]) -> str:
-    if text not in choices:
-        raise ValueError(f"{name}: expected {' or '.join(choices)}, got {text!r}")
-    return text
-
-
-def _udids(text: str) -> frozenset[str]:
-    return frozenset(udidKey(part) for part in text.split(",") if part.strip())

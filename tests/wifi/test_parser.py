@@ -76,8 +76,10 @@ class ParserTests(SynchronousTestCase):
         for text, said in (
             ("wifi:a:b", "expected one host"),
             ("wifi:a:host=b", "expected one host"),
-            ("wifi:as=cable", "as: expected usb or network, got 'cable'"),
-            ("wifi:address=sun", "address: expected bsd or linux"),
+            ("wifi:as=cable", "as: expected usb, network, got 'cable'"),
+            ("wifi:address=sun", "address: expected bsd, linux"),
+            ("wifi:only=,", "only: expected UDIDs, got none; leave only= out for all phones"),
+            ("wifi:awake=maybe", "awake: expected yes, no"),
             ("wifi:udid=A", "udid= says which phone a HOST is"),
             ("wifi:poll=2", "no such argument: 'poll'"),
         ):
