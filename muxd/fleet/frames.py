@@ -2,25 +2,62 @@
 """
 One end of a connection that messages of a fleet go over.
 
-What the other end sends is read no faster than it takes what is sent to it: so one that
-asks and never reads costs a socket's buffers and no more.
+One that asks on and on, and does not take the answers, is disconnected.  Reading less of it
+would do as well, but not over TLS, which has to read before it can write.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import Int32StringReceiver
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from muxd.fleet.codec import BadMessage, Codec
 from muxd.net.nodelay import sendAtOnceOver
 
 LAST_PATIENCE = 5.0
 """Seconds in which the other end may take a last message."""
+
+
+MOST_UNTAKEN = 256
+"""Messages that may come from the other end while it does not take what is sent to it."""
+
+
+@implementer(IPushProducer)
+class _Taking:
+    """
+    Whether the other end takes what is sent to it, as its transport says.
+
+    @ivar isFull: Whether more waits for it than should.
+    @ivar untaken: How many messages have come from it since.
+    """
+
+    def __init__(self) -> None:
+        self.isFull = False
+        self.untaken = 0
+
+    def pauseProducing(self) -> None:
+        """
+        It does not.
+        """
+        self.isFull = True
+
+    def resumeProducing(self) -> None:
+        """
+        It does.
+        """
+        self.isFull = False
+        self.untaken = 0
+
+    def stopProducing(self) -> None:
+        """
+        It never will again.
+        """
 
 
 class FrameProtocol(Int32StringReceiver):
@@ -45,6 +82,7 @@ class FrameProtocol(Int32StringReceiver):
         self.patience = patience
         self.isOver = False
         self._silence: IDelayedCall | None = None
+        self._taking = _Taking()
 
     def messageReceived(self, message: Any) -> None:
         """
@@ -55,6 +93,12 @@ class FrameProtocol(Int32StringReceiver):
     def badMessage(self, problem: str) -> None:
         """
         Something has come that makes no sense; the connection ends.
+        """
+        self.complain(problem)
+
+    def complain(self, problem: str) -> None:
+        """
+        Tell the operator.
         """
         self._log.warn("{it}: {problem}", it=self, problem=problem)
 
@@ -100,7 +144,7 @@ class FrameProtocol(Int32StringReceiver):
         Begin.
         """
         sendAtOnceOver(self.transport)
-        self._stream.registerProducer(self._stream, True)
+        self._stream.registerProducer(self._taking, True)
         self._listen(self.patience)
 
     def stringReceived(self, string: bytes) -> None:
@@ -109,13 +153,20 @@ class FrameProtocol(Int32StringReceiver):
         """
         if self.isOver:
             return
-        self._listen(self.patience)
+        if self._taking.isFull:
+            self._taking.untaken += 1
+            if self._taking.untaken > MOST_UNTAKEN:
+                self._refuse("it asks and does not take the answers")
+                return
         try:
             message = self.reads.decode(string)
         except BadMessage as error:
             self._refuse(str(error))
             return
         self.messageReceived(message)
+        if not self.isOver:
+            # It may have more of it by now.
+            self._listen(self.patience)
 
     def lengthLimitExceeded(self, length: int) -> None:
         """
@@ -157,5 +208,5 @@ class FrameProtocol(Int32StringReceiver):
     def _silent(self) -> None:
         self._silence = None
         if not self.isOver:
-            self._log.warn("{it} has been silent for {seconds} s", it=self, seconds=self.patience)
+            self.complain(f"silent for {self.patience} s")
         self.abort()

@@ -35,6 +35,7 @@ from muxd.fleet.values import (
     Snapshot,
 )
 from muxd.identity import udidKey
+from muxd.ratelimit import RateLimit
 
 TERM = 10.0
 """Seconds that a host's lease lasts, and a job may be silent."""
@@ -98,6 +99,7 @@ class Hub:
     @ivar phones: All that there are, by L{PhoneRecord.key}.
     @ivar revision: Of the last change.
     @ivar isFresh: Whether all this is true at present.
+    @ivar limit: Of complaints about what connects.
     """
 
     _log = Logger()
@@ -126,6 +128,7 @@ class Hub:
         self.revision = 0
         self.isFresh = False
         self.connections = 0
+        self.limit = RateLimit(clock, self._summarise)
         self._secret = secret(32)
         self._ends: dict[int, float] = {}
         self._reservations: dict[int, Reservation] = {}
@@ -149,6 +152,10 @@ class Hub:
             job.stop()
         for token in list(self._confirming):
             self._confirmed(token, False)
+        self.limit.stop()
+
+    def _summarise(self, kind: str, count: int) -> None:
+        self._log.warn("{count} more {kind}", count=count, kind=kind)
 
     def keyOf(self, host: str) -> str:
         """

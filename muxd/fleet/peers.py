@@ -59,6 +59,7 @@ from muxd.fleet.messages import (
 from muxd.fleet.requirement import Requirement
 from muxd.fleet.values import Door, FleetError, HostRecord, Request, Reservation, Why
 from muxd.identity import udidKey
+from muxd.net.credentials import ownerOf
 
 HELLO_PATIENCE = 10.0
 """Seconds in which something that has connected has to say what it is."""
@@ -159,6 +160,14 @@ class HubProtocol(FrameProtocol):
         super().badMessage(problem)
         self.refuse(Why.NOT_ALLOWED, problem)
 
+    def complain(self, problem: str) -> None:
+        """
+        Tell the operator, a few times a minute.
+        """
+        kind = "connections that are refused or disconnected"
+        if self._hub.limit.admit(kind, ownerOf(self.transport)):
+            super().complain(problem)
+
     def refuse(self, why: Why, detail: str) -> None:
         """
         Say why the connection ends, and end it.
@@ -182,7 +191,7 @@ class HubProtocol(FrameProtocol):
         try:
             checkName(self.transport, hello)
         except FleetError as error:
-            self._log.warn("refused {name}: {error}", name=hello.name, error=error)
+            self.complain(f"refused {hello.name}: {error}")
             self.refuse(error.why, str(error))
             return
         if hello.role is Role.JOB:

@@ -272,6 +272,16 @@ class World:
             self.reactor.advance(min(step, end - self.reactor.seconds()))
         self.settle()
 
+    def join(self, path: str, client: IProtocol) -> None:
+        """
+        Connect something to what listens at a path.
+        """
+        served = self.listeners[path].buildProtocol(None)
+        if served is None:
+            client.connectionLost(Failure(ConnectError()))
+        else:
+            self._join(path, client, served)
+
     def _accept(self) -> bool:
         clients, self.reactor.unixClients = self.reactor.unixClients, []
         connectors, self.reactor.connectors = self.reactor.connectors, []

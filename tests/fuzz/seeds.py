@@ -20,6 +20,7 @@ from muxd.wire.mux import encodePacketV1, encodeVersion
 from tests.differential.kept import writings
 from tests.fuzz import (
     clients,
+    fleet,
     hosts,
     lockdown,
     messages,
@@ -488,6 +489,31 @@ def ofStatus() -> Iterator[tuple[str, bytes]]:
     )
 
 
+def ofFleet() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.fleet}.
+    """
+    world = fleet.Fleet
+
+    def step(function: Callable[..., None], *arguments: int, more: bytes = b"") -> bytes:
+        return bytes([fleet.STEPS.index(function), *arguments]) + more
+
+    def say(at: int, connection: int = 0, times: int = 0) -> bytes:
+        return step(world.say, at, 0, times, connection)
+
+    hub, door = step(world.connect, 0, 0), step(world.connect, 1, 0)
+    job = hub + hub + say(0) + say(5) + say(2, 1)
+    for at in range(len(fleet.MESSAGES)):
+        yield f"host{at}", hub + say(0) + say(at)
+        yield f"job{at}", job + say(at, 1)
+        yield f"door{at}", door + say(at)
+    yield "reserved", job + say(11, 1) + say(9) + say(14, 1) + say(15, 1)
+    yield "silent", job + say(11, 1) + step(world.time, 1) * 2 + step(world.time, 3)
+    yield "denied", job + say(12, 1) + say(10) + step(world.lose, 1)
+    yield "unread", step(world.connect, 0, 2) + say(2) + say(18, 0, 3) * 90 + say(4, 0, 3) * 90
+    yield "long", hub + step(world.raw, 0, more=bytes([4, 0x7F, 255, 255, 255, 0]))
+
+
 SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "calls": ofCalls,
     "configuration": ofConfiguration,
@@ -499,6 +525,7 @@ SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "status": ofStatus,
     "lockdown": ofLockdown,
     "hosts": ofHosts,
+    "fleet": ofFleet,
 }
 
 

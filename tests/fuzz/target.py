@@ -68,6 +68,7 @@ TARGETS = (
         about="descriptions of addresses and views, and configuration files",
     ),
     Target(name="status", longest=4096, about="programs and pages, to the status socket"),
+    Target(name="fleet", longest=4096, about="hosts and jobs, to a hub and a host's door"),
     Target(
         name="calls",
         longest=1024,

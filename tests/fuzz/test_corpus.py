@@ -71,6 +71,12 @@ class CorpusTests(SynchronousTestCase):
         """
         self.replay("status")
 
+    def test_fleet(self) -> None:
+        """
+        Hosts, jobs, and what knocks at a door.
+        """
+        self.replay("fleet")
+
     def test_calls(self) -> None:
         """
         Rules that are wrong.
