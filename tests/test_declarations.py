@@ -53,7 +53,9 @@ def declared(text: str) -> dict[str, Declared]:
         if match := CLASS.match(line):
             current = found[match[1]] = Declared(match[2])
         elif match := METHOD.match(line):
-            current.methods[match[1]] = [part.split()[-1] for part in match[2].split(",")]
+            current.methods[match[1]] = [
+                part.split()[-1].removesuffix("=*") for part in match[2].split(",")
+            ]
         elif match := ATTRIBUTES.match(line):
             first, *others = match[1].split(",")
             current.attributes |= {first.split()[-1], *map(str.strip, others)} - IMPLIED

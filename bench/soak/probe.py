@@ -24,7 +24,6 @@ from twisted.protocols.basic import LineOnlyReceiver
 from bench.soak.exchange import EXCHANGE, Exchange
 from bench.soak.memory import blocks, giveBack, growInternedStrings, mallocBytes, objects
 from bench.soak.stalls import Ticker, threadClocks
-from muxd.device.counters import MuxerCounters
 from muxd.device.device import MuxedDevice
 from muxd.device.muxer import Muxer
 from muxd.net.eventloop import loopOf
@@ -151,7 +150,7 @@ class Probe(Service):
                 + len(self._reactor.getWriters())
                 + len(loop.owners if loop else ()),
                 "counters": _numbers(factory.counters),
-                "muxers": [_numbers(muxer.counters) for muxer in muxers],
+                "muxers": [muxer.counters.values() for muxer in muxers],
             }
         finally:
             self._ticker.start()
@@ -164,7 +163,7 @@ class Probe(Service):
         ]
 
 
-def _numbers(counters: ServerCounters | MuxerCounters) -> dict[str, Any]:
+def _numbers(counters: ServerCounters) -> dict[str, Any]:
     return {one.name: getattr(counters, one.name) for one in fields(counters)}
 
 

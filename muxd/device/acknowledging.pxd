@@ -16,3 +16,5 @@ cdef class DelayedAcknowledgements:
     cdef public double _delay
     cdef object __weakref__
     cpdef owes(self, Debtor session, long long size)
+    cpdef forget(self, Debtor session)
+    cpdef _wait(self, Debtor session)

@@ -7,13 +7,12 @@ each costs one addition.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import assert_never
 
 
 class Breach(enum.Enum):
     """
-    A rule of the protocol that a phone has broken; its value is the name for logs.
+    A rule of the protocol that a phone has broken; its value is its name in logs, and that
+    of its counter.
     """
 
     MALFORMED = "malformed"
@@ -25,7 +24,6 @@ class Breach(enum.Enum):
     UNEXPECTED_FLAGS = "unexpectedFlags"
 
 
-@dataclass(slots=True)
 class MuxerCounters:
     """
     One phone's totals since it was attached.
@@ -49,42 +47,75 @@ class MuxerCounters:
     @ivar straysUnanswered: Those not even answered, the link being full.
     """
 
-    packetsReceived: int = 0
-    packetsSent: int = 0
-    bytesReceived: int = 0
-    bytesSent: int = 0
-    acknowledgements: int = 0
-    sessionsOpened: int = 0
-    sessionsRefused: int = 0
-    connectTimeouts: int = 0
-    malformed: int = 0
-    counterGaps: int = 0
-    duplicates: int = 0
-    sequenceGaps: int = 0
-    overruns: int = 0
-    badAcknowledgements: int = 0
-    unexpectedFlags: int = 0
-    strays: int = 0
-    straysUnanswered: int = 0
+    __slots__ = (
+        "acknowledgements",
+        "badAcknowledgements",
+        "bytesReceived",
+        "bytesSent",
+        "connectTimeouts",
+        "counterGaps",
+        "duplicates",
+        "malformed",
+        "overruns",
+        "packetsReceived",
+        "packetsSent",
+        "sequenceGaps",
+        "sessionsOpened",
+        "sessionsRefused",
+        "strays",
+        "straysUnanswered",
+        "unexpectedFlags",
+    )
+
+    def __init__(self) -> None:
+        self.packetsReceived = 0
+        self.packetsSent = 0
+        self.bytesReceived = 0
+        self.bytesSent = 0
+        self.acknowledgements = 0
+        self.sessionsOpened = 0
+        self.sessionsRefused = 0
+        self.connectTimeouts = 0
+        self.malformed = 0
+        self.counterGaps = 0
+        self.duplicates = 0
+        self.sequenceGaps = 0
+        self.overruns = 0
+        self.badAcknowledgements = 0
+        self.unexpectedFlags = 0
+        self.strays = 0
+        self.straysUnanswered = 0
+
+    def values(self) -> dict[str, int]:
+        """
+        All of them, by name.
+        """
+        return {name: getattr(self, name) for name in COUNTERS}
 
     def breached(self, breach: Breach) -> None:
         """
         The phone has broken a rule: count it.
         """
-        match breach:
-            case Breach.MALFORMED:
-                self.malformed += 1
-            case Breach.COUNTER_GAP:
-                self.counterGaps += 1
-            case Breach.DUPLICATE:
-                self.duplicates += 1
-            case Breach.SEQUENCE_GAP:
-                self.sequenceGaps += 1
-            case Breach.OVERRUN:
-                self.overruns += 1
-            case Breach.BAD_ACKNOWLEDGEMENT:
-                self.badAcknowledgements += 1
-            case Breach.UNEXPECTED_FLAGS:
-                self.unexpectedFlags += 1
-            case _:
-                assert_never(breach)
+        setattr(self, breach.value, getattr(self, breach.value) + 1)
+
+
+COUNTERS = (
+    "packetsReceived",
+    "packetsSent",
+    "bytesReceived",
+    "bytesSent",
+    "acknowledgements",
+    "sessionsOpened",
+    "sessionsRefused",
+    "connectTimeouts",
+    "malformed",
+    "counterGaps",
+    "duplicates",
+    "sequenceGaps",
+    "overruns",
+    "badAcknowledgements",
+    "unexpectedFlags",
+    "strays",
+    "straysUnanswered",
+)
+"""The names of what is counted."""

@@ -5,3 +5,4 @@ cdef class Deadlines:
     cdef object __weakref__
     cpdef add(self, one, double began)
     cpdef remove(self, one)
+    cpdef stop(self)

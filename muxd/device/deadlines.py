@@ -25,6 +25,8 @@ class Deadlines:
     """
     All have as long, so the first that comes is the first that is due, and one timer does
     for all of them: most are met, and then a timer each would have been made for nothing.
+    It is not cancelled either when the last one is met, as the next may follow at once: it
+    finds nothing to do when its time comes.
     """
 
     def __init__(self, clock: IReactorTime, seconds: float) -> None:
@@ -49,7 +51,13 @@ class Deadlines:
         One has no deadline any more.  Harmless if it had none.
         """
         self._began.pop(one, None)
-        if not self._began and self._timer is not None:
+
+    def stop(self) -> None:
+        """
+        None has one any more, nor will have: leave no timer behind.
+        """
+        self._began.clear()
+        if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 

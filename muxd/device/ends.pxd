@@ -6,4 +6,5 @@ cdef class SessionEnd:
     cpdef long long waiting(self) except -1
     cpdef sent(self)
     cpdef bint isFinished(self) except -1
+    cpdef lost(self, reason, bint later)
     cpdef deliver(self, PacketMemory memory, long long start, long long size)

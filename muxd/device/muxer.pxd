@@ -1,16 +1,18 @@
 from muxd.net.packetmemory cimport PacketMemory
 from muxd.device.acknowledging cimport Debtor, DelayedAcknowledgements
 from muxd.device.framing cimport Framing
-from muxd.device.outbound cimport Outbound
+from muxd.device.opening cimport PendingSession as Opening
+from muxd.device.outbound cimport Ported
+from muxd.device.owner cimport SessionOwner
+from muxd.device.ports cimport SourcePorts
 from muxd.device.session cimport Session
 from muxd.device.windowsharing cimport WindowSharing
 cimport cython
 
-cdef class Muxer:
-    cdef public object clock, label, limits, state, counters, phoneLog, times, observer, openings
-    cdef public object _link, _ports, _ready, _handshakeTimer, _waiting, _lost
-    cdef public Outbound outbound
-    cdef public DelayedAcknowledgements delayed
+cdef class Muxer(SessionOwner):
+    cdef public object state, observer
+    cdef public SourcePorts _ports
+    cdef public object _link, _ready, _handshakeTimer, _waiting, _lost
     cdef public int version
     cdef public PacketMemory _memory
     cdef public Framing _framing
@@ -21,6 +23,13 @@ cdef class Muxer:
     cpdef _packetReceived(self, PacketMemory memory, long long start, long long size)
     @cython.locals(session=Session)
     cpdef _segmentReceived(self, PacketMemory memory, long long start, long long size)
+    cpdef open(self, long long port, request)
+    @cython.locals(ports=SourcePorts, most=cython.longlong)
+    cpdef _portFor(self)
+    cpdef _open(self, long long sourcePort, long long port, request)
+    cpdef sessionOpened(self, Ported session)
+    @cython.locals(ended=Session)
+    cpdef sessionEnded(self, Ported session)
     @cython.locals(sharing=WindowSharing)
     cpdef touch(self, Debtor session, long long size)
     @cython.locals(touched=list, one=Debtor, delayed=DelayedAcknowledgements)

@@ -32,8 +32,8 @@ from muxd.device.framing import COUNTER, Framing
 from muxd.device.lending import lender
 from muxd.device.observing import SegmentObserver
 from muxd.device.opening import PendingSession, SessionRequest
-from muxd.device.outbound import Outbound
-from muxd.device.owner import Addressee
+from muxd.device.outbound import Outbound, Ported
+from muxd.device.owner import Addressee, SessionOwner
 from muxd.device.phonelog import PhoneLog
 from muxd.device.ports import SourcePorts
 from muxd.device.session import Session
@@ -81,7 +81,7 @@ ACTIVE = MuxerState.ACTIVE
 ENDED = MuxerState.ENDED
 
 
-class Muxer:
+class Muxer(SessionOwner):
     """
     One phone's sessions on one link.
 
@@ -96,9 +96,6 @@ class Muxer:
     @ivar openings: The deadlines of sessions that the phone has not answered.
     @ivar observer: Is shown all segments; None if nothing looks (see L{observe}).
     """
-
-    outbound: Outbound
-    delayed: DelayedAcknowledgements
 
     def __init__(self, clock: IReactorTime, label: str, limits: Limits = LIMITS) -> None:
         self.clock = clock
@@ -182,6 +179,7 @@ class Muxer:
         for key, session in list(self._sessions.items()):
             if self._sessions.get(key) is session:
                 session.ended(lost, reset=reset)
+        self.openings.stop()
         if self.version:
             self.delayed.stop()
             if reset:
@@ -245,12 +243,13 @@ class Muxer:
         if self.state is not ACTIVE:
             text = "has not answered yet" if self._lost is None else "is not there any more"
             return ConnectionLost(f"{self.label} {text}")
+        ports = self._ports
         most = self.limits.sessionsPerPhone
         if self.outbound.backlog >= most:
             return ConnectError(string=f"{self.label} takes no packets")
-        sourcePort = self._ports.take() if len(self._ports) < most else None
+        sourcePort = ports.take() if len(ports) < most else None
         if sourcePort is None:
-            return NoFreePort(string=f"{self.label} has {len(self._ports)} sessions already")
+            return NoFreePort(string=f"{self.label} has {len(ports)} sessions already")
         return sourcePort
 
     def observe(self, observer: SegmentObserver | None) -> None:
@@ -268,22 +267,24 @@ class Muxer:
         self._sessions[port << 16 | sourcePort] = opening
         return opening
 
-    def sessionOpened(self, session: Addressee) -> None:
+    def sessionOpened(self, session: Ported) -> None:
         """
         An L{PendingSession} has become a session.
         """
+        assert isinstance(session, Session)
         self._sessions[session.port << 16 | session.sourcePort] = session
 
-    def sessionEnded(self, session: Addressee) -> None:
+    def sessionEnded(self, session: Ported) -> None:
         """
         Its ports are free, after a rest; packets for it are strays.
         """
         if self._sessions.pop(session.port << 16 | session.sourcePort, None) is not None:
             self._ports.release(session.sourcePort)
             if isinstance(session, Session):
-                session.touched = False
-                self.delayed.forget(session)
-                self.outbound.forget(session)
+                ended = session
+                ended.touched = False
+                self.delayed.forget(ended)
+                self.outbound.forget(ended)
 
     def touch(self, session: Debtor, size: int) -> None:
         """

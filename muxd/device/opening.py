@@ -16,6 +16,7 @@ from twisted.internet.error import ConnectionRefusedError, TimeoutError
 from twisted.python.failure import Failure
 
 from muxd.device.counters import Breach
+from muxd.device.outbound import Ported
 from muxd.device.session import Session
 from muxd.device.window import ReceiveWindow, SendWindow
 from muxd.net.packetmemory import PacketMemory
@@ -53,23 +54,12 @@ class SessionRequest(Protocol):
         """
 
 
-class PendingSession:
+class PendingSession(Ported):
     """
     A SYN and what is waiting for its answer.
-
-    @ivar sourcePort: Our port.
-    @ivar port: The phone's port.
     """
 
-    __slots__ = (
-        "_began",
-        "_owner",
-        "_request",
-        "_send",
-        "_session",
-        "port",
-        "sourcePort",
-    )
+    __slots__ = ("_began", "_owner", "_request", "_send", "_session")
 
     def __init__(
         self, owner: SessionOwner, sourcePort: int, port: int, request: SessionRequest

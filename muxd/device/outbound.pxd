@@ -1,27 +1,34 @@
 from muxd.net.packetmemory cimport PacketMemory
+from muxd.device.counters cimport MuxerCounters
 from muxd.device.ends cimport SessionEnd
 from muxd.device.framing cimport Framing
 from muxd.device.lending cimport Lender
 cimport cython
 
-cdef class Sender:
+cdef class Ported:
     cdef public long long sourcePort, port
+
+cdef class Sender(Ported):
     cdef public SessionEnd end
     cdef public bint waiting
     cpdef long long sendable(self, long long most) except -1
     cpdef bint isQuiet(self) except -1
-    cpdef tuple advance(self, long long size)
+    cpdef long long sequence(self) except -1
+    cpdef long long acknowledged(self) except -1
+    cpdef advance(self, long long size)
     cpdef bint isSmall(self, long long limit) except -1
     cpdef ranDry(self)
-    cpdef tuple acknowledgement(self)
+    cpdef bint acknowledge(self) except -1
 
 cdef class Outbound:
-    cdef public object observer, _counters, _control, _owing, _ready, _strays
+    cdef public object observer, _control, _owing, _ready, _strays
+    cdef public MuxerCounters _counters
     cdef public Framing _framing
     cdef public Lender _lender
     cdef public long long _window, _smallWrite, _controlQueue, _endedReady
     cdef object __weakref__
     cpdef control(self, long long source, long long destination, long long seq, long long ack, long long flags, long long window)
+    cpdef segment(self, Ported session, long long flags, long long seq, long long ack)
     cpdef acknowledge(self, Sender session)
     @cython.locals(lender=Lender, size=cython.longlong, most=cython.longlong, overhead=cython.longlong, isDry=cython.bint)
     cpdef ready(self, Sender session)
@@ -29,9 +36,9 @@ cdef class Outbound:
     cpdef bint _mayOvertake(self, Sender session, long long size) except -1
     @cython.locals(lender=Lender, session=Sender, size=cython.longlong, most=cython.longlong, overhead=cython.longlong, isDry=cython.bint)
     cpdef flush(self)
+    cpdef forget(self, Sender session)
     @cython.locals(framing=Framing, lender=Lender, memory=PacketMemory, size=cython.longlong)
-    cpdef _transmit(self, tuple segment)
-    @cython.locals(numbers=tuple)
+    cpdef _transmit(self, long long source, long long destination, long long seq, long long ack, long long flags, long long window)
     cpdef _acknowledge(self, Sender session)
-    @cython.locals(framing=Framing, lender=Lender, end=SessionEnd, memory=PacketMemory, overhead=cython.longlong, size=cython.longlong, length=cython.longlong)
+    @cython.locals(framing=Framing, lender=Lender, end=SessionEnd, memory=PacketMemory, overhead=cython.longlong, size=cython.longlong, length=cython.longlong, seq=cython.longlong, counters=MuxerCounters)
     cpdef long long _send(self, Sender session, long long most) except -1

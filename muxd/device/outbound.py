@@ -40,7 +40,6 @@ order on the bus.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from typing import Protocol
 
 from muxd.device.counters import MuxerCounters
 from muxd.device.ends import SessionEnd
@@ -54,30 +53,31 @@ ACK = int(Flags.ACK)
 RST = int(Flags.RST)
 
 
-class Ported(Protocol):
+class Ported:
     """
-    Whatever has a port at either end.
+    Whatever has a port at either end.  All are subclasses, so that compiled code asks them
+    without asking Python what they have; and so it is with those below, and elsewhere.
+
+    @ivar sourcePort: Our port, which tells this session from the phone's others.
+    @ivar port: The phone's port.
     """
+
+    __slots__ = ("port", "sourcePort")
 
     sourcePort: int
     port: int
 
 
-class Sender:
+class Sender(Ported):
     """
-    A session, to what sends for it.  All are subclasses, so that compiled code calls them
-    without asking Python what they have.
+    A session, to what sends for it.
 
-    @ivar sourcePort: Our port, which tells this session from the phone's others.
-    @ivar port: The phone's port.
     @ivar waiting: Whether it is among those that wait for their turn.
     @ivar end: Where its bytes come from and go to.
     """
 
-    __slots__ = ("end", "port", "sourcePort", "waiting")
+    __slots__ = ("end", "waiting")
 
-    sourcePort: int
-    port: int
     waiting: bool
     end: SessionEnd
 
@@ -95,11 +95,22 @@ class Sender:
         """
         raise NotImplementedError
 
-    def advance(self, size: int) -> tuple[int, int]:
+    def sequence(self) -> int:
         """
-        A segment of this many bytes is being sent.
+        The sequence number of what it sends next.
+        """
+        raise NotImplementedError
 
-        @return: Its sequence number and acknowledgement.
+    def acknowledged(self) -> int:
+        """
+        The acknowledgement that it has given last.
+        """
+        raise NotImplementedError
+
+    def advance(self, size: int) -> None:
+        """
+        A segment of this many bytes is being sent, which acknowledges what may be
+        acknowledged.
         """
         raise NotImplementedError
 
@@ -115,9 +126,11 @@ class Sender:
         """
         raise NotImplementedError
 
-    def acknowledgement(self) -> tuple[int, int] | None:
+    def acknowledge(self) -> bool:
         """
-        The numbers of an acknowledgement, if one is owed and may be given.
+        Acknowledge what was taken.
+
+        @return: Whether that is owed, and may be done.
         """
         raise NotImplementedError
 
@@ -170,11 +183,10 @@ class Outbound:
         """
         Send a segment without payload, ahead of all data.
         """
-        segment = (source, destination, seq, ack, flags, window)
         if self._control or not self._lender.hasRoom(self._framing.overhead):
-            self._control.append(segment)
+            self._control.append((source, destination, seq, ack, flags, window))
         else:
-            self._transmit(segment)
+            self._transmit(source, destination, seq, ack, flags, window)
 
     def answerStray(self, source: int, destination: int, ack: int) -> bool:
         """
@@ -188,7 +200,7 @@ class Outbound:
                 return False
             waits = strays or self._control or self._owing or self._ready
             if not waits and self._lender.hasRoom(self._framing.overhead):
-                self._transmit((source, destination, 0, ack, RST, 0))
+                self._transmit(source, destination, 0, ack, RST, 0)
                 return True
         strays[source, destination] = ack
         return True
@@ -283,7 +295,7 @@ class Outbound:
         overhead = self._framing.overhead
         control = self._control
         while control and lender.hasRoom(overhead):
-            self._transmit(control.popleft())
+            self._transmit(*control.popleft())
         if control:
             return
         owing = self._owing
@@ -320,11 +332,12 @@ class Outbound:
         after.
         """
         while self._control:
-            self._transmit(self._control.popleft())
+            self._transmit(*self._control.popleft())
 
-    def _transmit(self, segment: tuple[int, int, int, int, int, int]) -> None:
+    def _transmit(
+        self, source: int, destination: int, seq: int, ack: int, flags: int, window: int
+    ) -> None:
         framing, lender = self._framing, self._lender
-        source, destination, seq, ack, flags, window = segment
         memory = lender.borrow(framing.overhead)
         size = framing.write(memory, 0, source, destination, seq, ack, flags, window)
         self._counters.packetsSent += 1
@@ -341,14 +354,19 @@ class Outbound:
 
     def _answerStray(self) -> None:
         (source, destination), ack = self._strays.popitem(last=False)
-        self._transmit((source, destination, 0, ack, RST, 0))
+        self._transmit(source, destination, 0, ack, RST, 0)
 
     def _acknowledge(self, session: Sender) -> None:
-        numbers = session.acknowledgement()
-        if numbers is not None:
-            seq, ack = numbers
+        if session.acknowledge():
             self._counters.acknowledgements += 1
-            self._transmit((session.sourcePort, session.port, seq, ack, ACK, self._window))
+            self._transmit(
+                session.sourcePort,
+                session.port,
+                session.sequence(),
+                session.acknowledged(),
+                ACK,
+                self._window,
+            )
 
     def _send(self, session: Sender, most: int) -> int:
         """
@@ -364,9 +382,17 @@ class Outbound:
         if size <= 0:
             lender.giveBack(memory)
             return 0
-        seq, ack = session.advance(size)
+        seq = session.sequence()
+        session.advance(size)
         length = framing.write(
-            memory, size, session.sourcePort, session.port, seq, ack, ACK, self._window
+            memory,
+            size,
+            session.sourcePort,
+            session.port,
+            seq,
+            session.acknowledged(),
+            ACK,
+            self._window,
         )
         counters = self._counters
         counters.packetsSent += 1

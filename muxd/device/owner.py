@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from muxd.device.times import SessionTimes
 
 
-class Addressee(Ported, Protocol):
+class Addressee(Protocol):
     """
     What segments with its ports are for: a session, or one that is being opened.
     """
+
+    sourcePort: int
+    port: int
 
     def segmentReceived(
         self,
@@ -57,9 +60,10 @@ class Addressee(Ported, Protocol):
         """
 
 
-class SessionOwner(Protocol):
+class SessionOwner:
     """
-    What a session belongs to.
+    What a session belongs to.  All are subclasses, so that compiled code calls them without
+    asking Python what they have.
 
     @ivar clock: Makes all timers.
     @ivar label: What the phone is called in logs: its UDID.
@@ -82,17 +86,20 @@ class SessionOwner(Protocol):
     delayed: DelayedAcknowledgements
     openings: Deadlines
 
-    def sessionOpened(self, session: Addressee) -> None:
+    def sessionOpened(self, session: Ported) -> None:
         """
         The phone has accepted.
         """
+        raise NotImplementedError
 
-    def sessionEnded(self, session: Addressee) -> None:
+    def sessionEnded(self, session: Ported) -> None:
         """
         Its ports are free, after a rest; packets for it are strays.
         """
+        raise NotImplementedError
 
     def touch(self, session: Debtor, size: int) -> None:
         """
         A segment brought bytes: see to their acknowledgement after the batch.
         """
+        raise NotImplementedError

@@ -1,11 +1,14 @@
 from muxd.net.packetmemory cimport PacketMemory
 from muxd.device.acknowledging cimport Debtor
+from muxd.device.ends cimport SessionEnd
 from muxd.device.outbound cimport Outbound
+from muxd.device.owner cimport SessionOwner
 from muxd.device.window cimport SendWindow, ReceiveWindow
 cimport cython
 
 cdef class Session(Debtor):
-    cdef public object owner, state, _reason, _timer
+    cdef public SessionOwner owner
+    cdef public object state, _reason, _timer
     cdef public Outbound outbound
     cdef public long long available, bytesSent, stalls
     cdef public double since, stalledSince
@@ -19,15 +22,26 @@ cdef class Session(Debtor):
     cpdef bint isSmall(self, long long limit) except -1
     cpdef ranDry(self)
     cpdef offer(self)
-    @cython.locals(seq=cython.longlong)
-    cpdef tuple advance(self, long long size)
-    cpdef bint acknowledgeable(self)
-    cpdef tuple acknowledgement(self)
-    @cython.locals(owed=cython.longlong)
+    cpdef long long sequence(self) except -1
+    cpdef advance(self, long long size)
+    cpdef bint acknowledgeable(self) except -1
+    cpdef bint acknowledge(self) except -1
+    cpdef long long acknowledged(self) except -1
+    @cython.locals(owed=cython.longlong, receive=ReceiveWindow)
     cpdef long long owed(self) except -1
+    @cython.locals(receive=ReceiveWindow)
     cpdef taken(self, long long size)
     cpdef stalled(self)
-    cpdef bint isHolding(self)
-    @cython.locals(behind=cython.longlong, known=cython.longlong)
+    cpdef bint isHolding(self) except -1
+    @cython.locals(behind=cython.longlong, known=cython.longlong, owner=SessionOwner, receive=ReceiveWindow)
     cpdef segmentReceived(self, long long seq, long long ack, int flags, long long window, PacketMemory memory, long long start, long long size)
     cpdef reserve(self, long long size)
+    cpdef resumed(self)
+    cpdef close(self)
+    cpdef closeHalf(self)
+    cpdef checkFlushed(self, bint later=*)
+    @cython.locals(timer=object)
+    cpdef _enter(self, state, delay=*, expired=*)
+    cpdef _reset(self)
+    @cython.locals(end=SessionEnd)
+    cpdef _finish(self, reason, bint reset, bint later)

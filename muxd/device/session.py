@@ -163,21 +163,22 @@ class Session(Debtor):
         """
         return self.end.waiting() <= limit
 
-    def advance(self, size: int) -> tuple[int, int]:
+    def sequence(self) -> int:
         """
-        A segment of this many bytes is being sent.
+        The sequence number of what it sends next.
+        """
+        return self.send.next
 
-        @return: Its sequence number and acknowledgement.
+    def advance(self, size: int) -> None:
         """
-        send = self.send
-        seq = send.next
-        send.next = (seq + size) & 0xFFFFFFFF
+        A segment of this many bytes is being sent, which acknowledges what may be
+        acknowledged.
+        """
+        self.send.sent(size)
         self.bytesSent += size
-        receive = self.receive
-        # Nearly all are, and this is done for every segment.
+        # Nearly all may be, and this is done for every segment.
         if (self.state is ESTABLISHED and not self.isWithheld) or self.acknowledgeable():
-            receive.acknowledge()
-        return seq, receive.acknowledged
+            self.receive.acknowledge()
 
     def ranDry(self) -> None:
         """
@@ -196,14 +197,19 @@ class Session(Debtor):
             return False
         return not self.isWithheld or state is FLUSHING
 
-    def acknowledgement(self) -> tuple[int, int] | None:
+    def acknowledge(self) -> bool:
         """
-        The numbers of an acknowledgement, if one is owed and may be given.
+        Acknowledge what was taken.
+
+        @return: Whether that is owed, and may be done.
         """
-        receive = self.receive
-        if not (self.acknowledgeable() and receive.acknowledge()):
-            return None
-        return self.send.next, receive.acknowledged
+        return self.acknowledgeable() and self.receive.acknowledge()
+
+    def acknowledged(self) -> int:
+        """
+        The acknowledgement that it has given last.
+        """
+        return self.receive.acknowledged
 
     def owed(self) -> int:
         """
@@ -359,7 +365,7 @@ class Session(Debtor):
         @param reset: Whether the phone is to be told.
         """
         if self.state is FLUSHING or not self.isHolding():
-            self._finish(reason, reset=reset)
+            self._finish(reason, reset, False)
             return
         self._reason = reason
         self.available = 0
@@ -376,12 +382,12 @@ class Session(Debtor):
         """
         state = self.state
         if state is DRAINING:
-            self._endDraining(later=True)
+            self._endDraining(True)
         elif state is not FLUSHING and state is not CLOSED:
             self.end.forgetHeld()
             self.receive.delivered = self.receive.expected
             self._enter(FLUSHING)
-            self.checkFlushed(later=True)
+            self.checkFlushed(True)
             if self.state is FLUSHING:
                 self._awaitFlush()
                 self.owner.delayed.owes(self, self.owed())
@@ -394,7 +400,7 @@ class Session(Debtor):
         """
         if self.state is ESTABLISHED:
             self._enter(HALF_CLOSING)
-            self.checkFlushed(later=True)
+            self.checkFlushed(True)
 
     def abort(self, reason: Failure | None = None, *, later: bool = True) -> None:
         """
@@ -404,9 +410,9 @@ class Session(Debtor):
         """
         if reason is None:
             reason = Failure(ConnectionAborted())
-        self._finish(reason, reset=True, later=later)
+        self._finish(reason, True, later)
 
-    def checkFlushed(self, *, later: bool = False) -> None:
+    def checkFlushed(self, later: bool = False) -> None:
         """
         Go on with closing, if that is what the session does and everything has
         been taken.
@@ -419,7 +425,7 @@ class Session(Debtor):
         if self.available or not self.isQuiet() or not self.end.isFinished():
             return
         if state is FLUSHING:
-            self._finish(connectionDone, reset=True, later=later)
+            self._finish(connectionDone, True, later)
         else:
             self._enter(HALF_CLOSED)
             self.end.writeFinished(later)
@@ -438,9 +444,9 @@ class Session(Debtor):
         else:
             self._endDraining()
 
-    def _endDraining(self, *, later: bool = False) -> None:
+    def _endDraining(self, later: bool = False) -> None:
         assert self._reason is not None
-        self._finish(self._reason, reset=False, later=later)
+        self._finish(self._reason, False, later)
 
     def _awaitFlush(self) -> None:
         """
@@ -459,7 +465,7 @@ class Session(Debtor):
 
     def _flushExpired(self) -> None:
         text = f"the phone did not take the last {self.unacknowledged()} bytes in time"
-        self._finish(Failure(ConnectionLost(text)), reset=True)
+        self._finish(Failure(ConnectionLost(text)), True, False)
 
     def _enter(
         self,
@@ -484,11 +490,12 @@ class Session(Debtor):
     def _reset(self) -> None:
         self.outbound.segment(self, RST, self.send.next, self.receive.delivered)
 
-    def _finish(self, reason: Failure, *, reset: bool, later: bool = False) -> None:
+    def _finish(self, reason: Failure, reset: bool, later: bool) -> None:
         """
         The one way to CLOSED.  Everything is put in order before the end hears
         of it, last.
 
+        @param reset: Whether the phone is to be told.
         @param later: It hears of it from the reactor, as it is calling us and
             does not expect to be called before we return.
         """

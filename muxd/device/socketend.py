@@ -21,8 +21,6 @@ still sent to the phone, as slowly as that takes it; the session is closed like 
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
@@ -52,30 +50,37 @@ of those that are partly read.  With 15 s in between, 600 bytes a second are see
 EVENTS = READABLE | PEER_ENDED | ON_CHANGE
 
 
-class SocketOwner(Protocol):
+class SocketOwner:
     """
-    What has asked for a session for its socket.
+    What has asked for a session for its socket.  All are subclasses, so that compiled code
+    calls them without asking Python what they have.
     """
+
+    __slots__ = ()
 
     def sessionOpened(self) -> None:
         """
         The phone has accepted; nothing has been read or written yet.
         """
+        raise NotImplementedError
 
     def sessionRefused(self, reason: Failure) -> None:
         """
         It has not, and the socket is the owner's again: L{SocketEnd.socket}.
         """
+        raise NotImplementedError
 
     def requestCancelled(self) -> None:
         """
         The client has gone before the phone has answered, and its socket is closed.
         """
+        raise NotImplementedError
 
     def socketClosed(self) -> None:
         """
         The socket is closed; the session may still be giving the phone its last bytes.
         """
+        raise NotImplementedError
 
     def streamEnded(self, sent: int, received: int) -> None:
         """
@@ -84,6 +89,7 @@ class SocketOwner(Protocol):
         @param sent: How many bytes have gone to the phone.
         @param received: How many have come from it.
         """
+        raise NotImplementedError
 
 
 class SocketEnd(SessionEnd):

@@ -189,7 +189,7 @@ class SessionTransport(SessionEnd):
         Forget the producer; idempotent.
         """
         self._gate.unregister()
-        self.session.checkFlushed(later=True)
+        self.session.checkFlushed(True)
 
     # What the protocol receives
 

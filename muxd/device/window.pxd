@@ -1,14 +1,17 @@
+cimport cython
+
 cdef class SendWindow:
     cdef public long long next, acknowledged, size
-    cpdef long long room(self)
-    cpdef long long inFlight(self)
+    cpdef long long room(self) except -1
+    cpdef long long inFlight(self) except -1
     cpdef sent(self, long long count)
-    cpdef bint acknowledge(self, long long ack, long long size)
+    cpdef bint acknowledge(self, long long ack, long long size) except -1
 
 cdef class ReceiveWindow:
     cdef public long long expected, delivered, acknowledged, reserve, size
     cpdef begin(self, long long seq)
-    cpdef long long owed(self)
-    cpdef bint acknowledge(self)
+    cpdef long long owed(self) except -1
+    @cython.locals(count=cython.longlong)
+    cpdef bint acknowledge(self) except -1
     cpdef long long behind(self, long long seq)
-    cpdef bint admits(self, long long count)
+    cpdef bint admits(self, long long count) except -1

@@ -4,3 +4,4 @@ cdef class WindowSharing:
     cdef object __weakref__
     cpdef saw(self, long long size)
     cpdef received(self, session, long long size)
+    cpdef forget(self, session)

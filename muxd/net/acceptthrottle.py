@@ -141,13 +141,18 @@ class AcceptThrottle:
 
         @param transport: If it has no descriptor, it takes none from the others.
         """
+        fileno: Callable[[], int] | None = getattr(transport, "fileno", None)
+        if fileno is not None:
+            self.descriptorTaken(fileno())
+
+    def descriptorTaken(self, descriptor: int) -> None:
+        """
+        A client has been accepted that takes this descriptor.
+        """
         if self._highest is None or self.isClosed:
             return
-        fileno: Callable[[], int] | None = getattr(transport, "fileno", None)
-        if fileno is None:
-            return
         # A new connection gets the lowest free descriptor, so its number alone says little.
-        number = self._lowestFree() if self._wary else fileno()
+        number = self._lowestFree() if self._wary else descriptor
         if number >= self._highest and not self.makeRoom():
             self._close()
             self._tellReserve()

@@ -7,7 +7,9 @@ cdef class EventLoop:
     cdef public dict _watched, _last
     cdef public bint _isAround
     cdef object __weakref__
-    cpdef change(self, descriptor, events)
+    cpdef watch(self, int descriptor, long long events, owner)
+    cpdef change(self, int descriptor, long long events)
+    cpdef forget(self, int descriptor)
     cpdef afterwards(self, owner)
     @cython.locals(place=int, ready=list, events=list)
     cpdef _handle(self, Poller poller)

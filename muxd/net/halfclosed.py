@@ -137,6 +137,8 @@ class HalfClosedWatch:
         """
         Leave no timer behind.
         """
+        if self._look is None and self._graceLook is None and not len(self):
+            return  # nearly always, and this is asked for often
         for peer in (*self._unknown, *self._unix, *self._tcp):
             self.remove(peer)
         for timer in (self._look, self._graceLook):

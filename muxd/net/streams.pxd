@@ -13,5 +13,5 @@ cdef class StreamSocket:
 
 cdef class Acceptor:
     cdef object listening
-    cdef readonly int error
+    cdef public int error
     cpdef StreamSocket accept(self)

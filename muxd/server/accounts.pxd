@@ -5,6 +5,7 @@ cdef class Account:
     cdef public long long connections, held, listeners, orphans, streams
     cdef object __weakref__
     cpdef forget(self, client)
+    cpdef silent(self, client, double now)
 
 cdef class Accounts:
     cdef public object _clock, _limits
@@ -14,3 +15,4 @@ cdef class Accounts:
     @cython.locals(account=Account)
     cpdef enter(self, owner)
     cpdef leave(self, Account account)
+    cpdef _forget(self, Account account)

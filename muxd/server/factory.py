@@ -6,7 +6,6 @@ What all clients of a listening address share.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
 from typing import Protocol as TypingProtocol
 from weakref import WeakSet
 
@@ -27,6 +26,7 @@ from muxd.net.turns import Turns
 from muxd.ratelimit import RateLimit
 from muxd.server.access import Access
 from muxd.server.accounts import Account, Accounts
+from muxd.server.attendance import Attendance
 from muxd.server.audience import Audience
 from muxd.server.budget import UnreadBudget
 from muxd.server.commands import Commands
@@ -128,7 +128,8 @@ class ControlFactory(Factory):
     @ivar turns: Whose requests are performed when.
     @ivar accounts: What clients have, by user.
     @ivar unread: What waits for them, by user.
-    @ivar clients: All that are connected.
+    @ivar attendance: Which clients are there.
+    @ivar clients: All of them.
     @ivar connectWatchers: Called with each Connect, before the phone is asked: the
         transport of its client, the device and the port.  To find out which client costs as
         much as a Connect, so they are for operators that look for a fault.
@@ -161,7 +162,8 @@ class ControlFactory(Factory):
         self.accounts = Accounts(clock, limits)
         self.throttle.makeRoom = self.accounts.dropSilent
         self.unread = UnreadBudget(limits.unreadBytes, limits.unreadPerUser)
-        self.clients: set[Client] = set()
+        self.attendance = Attendance(self.accounts, self.throttle, self._emptied)
+        self.clients: set[Client] = self.attendance.clients
         self.connectWatchers: list[ConnectWatcher] = []
         self.teller = Teller(self.turns)
         self.desk = RecordDesk(clock, limits.absentRecordsPerUser)
@@ -266,7 +268,7 @@ class ControlFactory(Factory):
         A client is here.
         """
         self.counters.connections += 1
-        self.socketTaken(client, client.transport)
+        self.attendance.come(client, client.transport)
 
     def enter(self, owner: Hashable) -> Account | None:
         """
@@ -276,16 +278,22 @@ class ControlFactory(Factory):
         """
         account = self.accounts.enter(owner)
         if account is None:
-            self.counters.refusedClients += 1
-            if self._limit.admit("clients closed because their user has too many", owner):
-                self._log.warn(
-                    "closing a client: its user ({owner}) has {limit} connections already, or wants"
-                    " records read or written for clients that have left; see which program opens"
-                    " so many, or raise the limit",
-                    owner=owner,
-                    limit=self.limits.connectionsPerUser,
-                )
+            self.clientRefused(owner)
         return account
+
+    def clientRefused(self, owner: Hashable) -> None:
+        """
+        A client of some user is one too many, and has to go.
+        """
+        self.counters.refusedClients += 1
+        if self._limit.admit("clients closed because their user has too many", owner):
+            self._log.warn(
+                "closing a client: its user ({owner}) has {limit} connections already, or wants"
+                " records read or written for clients that have left; see which program opens"
+                " so many, or raise the limit",
+                owner=owner,
+                limit=self.limits.connectionsPerUser,
+            )
 
     def mayStream(self, account: Account) -> bool:
         """
@@ -318,47 +326,23 @@ class ControlFactory(Factory):
                 listeners=account.listeners,
             )
 
-    def socketTaken(self, client: Client, transport: Any) -> None:
-        """
-        A client's socket takes a descriptor.
-        """
-        self.clients.add(client)
-        self.throttle.clientConnected(transport)
-
     def clientGone(self, client: ControlProtocol) -> None:
         """
         A client is gone.
         """
         client.audience.feed.remove(client)
-        self.socketGone(client, client.account)
+        self.attendance.gone(client, client.account)
 
-    def socketGone(self, client: Client, account: Account | None) -> None:
+    def _emptied(self) -> None:
         """
-        Its descriptor is free.
-
-        @param account: The user's, which has one client less; C{None} if it was never let in.
+        The last client has gone.
         """
-        self.clients.discard(client)
-        if account is not None:
-            self.accounts.leave(account)
-        self.throttle.clientGone()
-        self._checkEmpty()
-
-    def clientReplaced(self, client: Client) -> None:
-        """
-        Its descriptor has been taken over by another client of ours.
-        """
-        self.clients.discard(client)
-        self._checkEmpty()
-
-    def _checkEmpty(self) -> None:
-        if not self.clients:
-            self.hangUps.stop()
-            self.halfClosed.stop()
+        self.hangUps.stop()
+        self.halfClosed.stop()
+        if self._whenEmpty:
             waiting, self._whenEmpty = self._whenEmpty, []
-            if waiting:
-                # It may have been needed since the last port was closed.
-                self._limit.stop()
+            # It may have been needed since the last port was closed.
+            self._limit.stop()
             for empty in waiting:
                 empty.callback(None)
 

@@ -1,27 +1,35 @@
-from muxd.device.socketend cimport SocketEnd
+from muxd.device.socketend cimport SocketEnd, SocketOwner
+from muxd.device.muxer cimport Muxer
+from muxd.net.eventloop cimport EventLoop
 from muxd.net.packetmemory cimport PacketMemory
-from muxd.net.streams cimport StreamSocket
-from muxd.server.accounts cimport Account
+from muxd.net.streams cimport Acceptor, StreamSocket
+from muxd.net.turns cimport Turns
+from muxd.server.accounts cimport Account, Accounts
+from muxd.server.attendance cimport Attendance
 cimport cython
 
 cdef class FastLane:
-    cdef public object loop
-    cdef public object server, _reactor, _known
+    cdef public EventLoop loop
+    cdef public Accounts accounts
+    cdef public Attendance attendance
+    cdef public Turns turns
+    cdef public object counters, server, _reactor, _known
     cdef public PacketMemory memory
     cdef object __weakref__
     cpdef target(self, bytes body)
 
 cdef class LanePort:
-    cdef public object numberAccepts, _entrance, _port, _acceptFailed
+    cdef public long long numberAccepts
+    cdef public object _entrance, _port, _acceptFailed
     cdef public FastLane _lane
     cdef public bint _isReading
     cdef public int _family
-    cdef public object _acceptor
+    cdef public Acceptor _acceptor
     cdef object __weakref__
-    @cython.locals(client=StreamSocket, error=cython.int)
+    @cython.locals(client=StreamSocket, error=cython.int, one=LaneClient)
     cpdef happened(self, long long events)
 
-cdef class LaneClient:
+cdef class LaneClient(SocketOwner):
     cdef public object _attached, entrance
     cdef public FastLane _lane
     cdef public Account _account
@@ -33,17 +41,15 @@ cdef class LaneClient:
     cdef public long long _port, _tag
     cdef object __weakref__
     cpdef int fileno(self)
+    @cython.locals(account=Account, lane=FastLane)
     cpdef begin(self)
-    @cython.locals(count=cython.longlong, memory=PacketMemory, lane=FastLane)
+    @cython.locals(count=cython.longlong, memory=PacketMemory, lane=FastLane, turns=Turns)
     cpdef _read(self)
     cpdef _leave(self)
     @cython.locals(lane=FastLane, account=Account, body=bytes)
     cpdef _requested(self, bytes data)
-    @cython.locals(lane=FastLane)
+    @cython.locals(lane=FastLane, end=SocketEnd, muxer=Muxer)
     cpdef _connect(self, attached, device, long long port, long long tag)
-    cpdef sessionOpened(self)
-    cpdef socketClosed(self)
     cpdef _streamOver(self)
     @cython.locals(account=Account)
     cpdef _gone(self)
-    cpdef streamEnded(self, sent, received)

@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from muxd.device.device import MuxedDevice
-from muxd.device.socketend import SocketEnd
+from muxd.device.socketend import SocketEnd, SocketOwner
 from muxd.interfaces import AttachedDevice
 from muxd.net.accepting import SHORT
 from muxd.net.credentials import UNKNOWN, ownerOfSocket
@@ -57,6 +57,10 @@ from muxd.wire.messages import (
 if TYPE_CHECKING:
     from muxd.server.factory import ControlFactory, Entrance
     from muxd.server.protocol import ControlProtocol
+
+# A member of an enumeration is slow to look up, and these are needed for each client.
+PLIST = int(MessageType.PLIST)
+OK = int(Result.OK)
 
 AT_ONCE = 16
 """How many clients are let in before everything else has its turn."""
@@ -81,6 +85,10 @@ class FastLane:
         """
         self.loop = loop
         self.server = server
+        self.attendance = server.attendance
+        self.accounts = server.accounts
+        self.turns = server.turns
+        self.counters = server.counters
         self.memory = PacketMemory(READ_SIZE)
         self._reactor = reactor
         self._known: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
@@ -262,7 +270,8 @@ class LanePort:
                 if error in SHORT:
                     self._acceptFailed(OSError(error, os.strerror(error)))
                 return
-            LaneClient(self._lane, client, self._family, self._entrance).begin()
+            one = LaneClient(self._lane, client, self._family, self._entrance)
+            one.begin()
             if not self._isReading:
                 return
 
@@ -295,7 +304,7 @@ class _Described:
         return kind("TCP", host, port)
 
 
-class LaneClient:
+class LaneClient(SocketOwner):
     """
     A client that has come in on the lane, until it has gone or become an ordinary one.
     """
@@ -339,18 +348,19 @@ class LaneClient:
         """
         Hear what it wants, if its user may have one more.
         """
-        server = self._lane.server
+        lane = self._lane
         owner: Hashable = -1
         if self._family == AF_UNIX:
             owner = self._socket.peerUser()
         if owner == -1:
             owner = ownerOfSocket(self._socket.fileno(), self._family)
-        self._account = server.enter(owner)
-        if self._account is None:
-            server.counters.connections += 1
+        self._account = account = lane.accounts.enter(owner)
+        if account is None:
+            lane.server.clientRefused(owner)
+            lane.counters.connections += 1
             self._socket.close()
             return
-        server.socketTaken(self, self._socket)
+        lane.attendance.comeOnSocket(self, self._socket.fileno())
         self._read()
 
     def disconnect(self) -> None:
@@ -361,7 +371,7 @@ class LaneClient:
             self._end.cut()
         else:
             self._leave()
-            self._lane.server.turns.forget(self)
+            self._lane.turns.forget(self)
             self._socket.close()
             self._gone()
 
@@ -375,7 +385,7 @@ class LaneClient:
 
     def _gone(self) -> None:
         account, self._account = self._account, None
-        self._lane.server.socketGone(self, account)
+        self._lane.attendance.gone(self, account)
 
     # Its request
 
@@ -404,7 +414,7 @@ class LaneClient:
         count = memory.receive(self._socket, 0, READ_SIZE)
         if count > 0:
             self._leave()
-            data, turns = memory.read(0, count), lane.server.turns
+            data, turns = memory.read(0, count), lane.turns
             if turns.isBusy:
                 self._body = data
                 turns.wait(self)
@@ -412,7 +422,7 @@ class LaneClient:
                 self._requested(data)
         elif count != BLOCKED:
             # It has gone without a word, as those do that look whether we are here.
-            lane.server.counters.connections += 1
+            lane.counters.connections += 1
             self.disconnect()
         elif not self._isWatched:
             lane.loop.watch(self._socket.fileno(), READABLE | PEER_ENDED, self)
@@ -432,7 +442,7 @@ class LaneClient:
         It has waited long enough, with others of its user.
         """
         data, self._body = self._body, b""
-        turns = self._lane.server.turns
+        turns = self._lane.turns
         if turns.begin():
             try:
                 self._requested(data)
@@ -443,7 +453,7 @@ class LaneClient:
         lane = self._lane
         if len(data) > HEADER.size:
             length, version, kind, tag = HEADER.unpack_from(data)
-            if length == len(data) and version == PLIST_VERSION and kind == MessageType.PLIST:
+            if length == len(data) and version == PLIST_VERSION and kind == PLIST:
                 body = data[HEADER.size :]
                 target = lane.target(body)
                 if target is not None:
@@ -454,7 +464,7 @@ class LaneClient:
                         and self._isPermitted(attached, target[1])
                     ):
                         account = self._account
-                        if account is None or account.streams >= lane.server.accounts.mostStreams:
+                        if account is None or account.streams >= lane.accounts.mostStreams:
                             self._becomeOrdinary(data)
                             return
                         account.streams += 1
@@ -504,15 +514,15 @@ class LaneClient:
         # It is there twice meanwhile, and must not be taken for the last one to go.
         account, self._account = self._account, None
         if lane.handOver(self._socket, self._family, self.entrance, data, answered, account):
-            lane.server.clientReplaced(self)
+            lane.attendance.replaced(self)
         else:
-            lane.server.socketGone(self, account)
+            lane.attendance.gone(self, account)
 
     # Its stream
 
     def _connect(self, attached: AttachedDevice, device: MuxedDevice, port: int, tag: int) -> None:
         lane = self._lane
-        counters = lane.server.counters
+        counters = lane.counters
         counters.connections += 1
         counters.commands["Connect"] += 1
         self._attached, self._port, self._tag = attached, port, tag
@@ -520,8 +530,9 @@ class LaneClient:
             with self._described() as described:
                 lane.server.connecting(described, attached, port)
         self._end = end = SocketEnd(self._socket, lane.loop, lane.server.halfClosed, self)
+        muxer = device.muxer
         try:
-            opening = device.muxer.open(port, end)
+            opening = muxer.open(port, end)
         except Exception:
             self.sessionRefused(Failure())
             return
@@ -534,10 +545,10 @@ class LaneClient:
         """
         Tell it, before anything that the phone says.
         """
-        self._lane.server.counters.connects += 1
+        self._lane.counters.connects += 1
         self._body = b""
         # There is always room for the first words to a client.
-        self._socket.send(encodeResult(PLIST_VERSION, self._tag, Result.OK))
+        self._socket.send(encodeResult(PLIST_VERSION, self._tag, OK))
 
     def sessionRefused(self, reason: Failure) -> None:
         """
@@ -549,7 +560,7 @@ class LaneClient:
         lane.server.connectRefused(self._attached, self._port, reason, self.owner)
         self._socket.send(encodeResult(PLIST_VERSION, self._tag, resultOf(reason)))
         # It has been counted, and will be once more.
-        lane.server.counters.connections -= 1
+        lane.counters.connections -= 1
         self._streamOver()
         self._becomeOrdinary(b"", self._body)
 
@@ -557,7 +568,7 @@ class LaneClient:
         """
         It has gone before the phone has answered.
         """
-        self._lane.server.counters.cancelledConnects += 1
+        self._lane.counters.cancelledConnects += 1
 
     def socketClosed(self) -> None:
         """

@@ -151,7 +151,7 @@ class Overview:
             muxer = attached.device.muxer
             values["sessions"] = sum(1 for _ in muxer.sessions)
             values["mux"] = muxer.version
-            values["counters"] = asdict(muxer.counters)
+            values["counters"] = muxer.counters.values()
         return values
 
     def listening(self) -> list[dict[str, Any]]:

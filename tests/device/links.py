@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.internet.interfaces import IDelayedCall, IProtocol, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -246,6 +246,14 @@ class ScriptedPhone:
         phone.deliver(encodeVersion(version))
         phone.link.sent.clear()
         return phone
+
+    def timers(self) -> list[IDelayedCall]:
+        """
+        Those that run, but for the one that looks for openings that are late: it stays when
+        the last has been answered, and finds nothing to do.
+        """
+        late = self.muxer.openings._timer
+        return [one for one in self.clock.getDelayedCalls() if one is not late]
 
     def deliver(self, *packets: bytes) -> None:
         """

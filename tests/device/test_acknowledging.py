@@ -43,7 +43,7 @@ class DelayedAcknowledgementsTests(SynchronousTestCase):
         self.side.say(b"x" * 32768)
         self.side.session.resumeProducing()
         self.assertEqual(self.acknowledged(self.side), [32769])
-        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+        self.assertEqual(self.phone.timers(), [])
 
     def test_few(self) -> None:
         """
@@ -56,7 +56,7 @@ class DelayedAcknowledgementsTests(SynchronousTestCase):
         self.assertEqual(self.acknowledged(self.side), [])
         self.phone.clock.advance(0.015)
         self.assertEqual(self.acknowledged(self.side), [32768])
-        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+        self.assertEqual(self.phone.timers(), [])
 
     def test_companion(self) -> None:
         """
@@ -103,7 +103,7 @@ class DelayedAcknowledgementsTests(SynchronousTestCase):
         self.side.say(b"abc")
         self.side.session.resumeProducing()
         self.phone.muxer.stop()
-        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+        self.assertEqual(self.phone.timers(), [])
 
 
 class BatchTests(SynchronousTestCase):
@@ -129,7 +129,7 @@ class BatchTests(SynchronousTestCase):
         self.assertEqual(self.side.take(), [])
         self.phone.clock.advance(0.010)
         self.assertEqual([one.ack for one in self.side.take()], [201])
-        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+        self.assertEqual(self.phone.timers(), [])
 
     def test_manyInSeveralBatches(self) -> None:
         """

@@ -356,6 +356,7 @@ class ConversationTests(SynchronousTestCase):
             (reason,) = recorder.lost
             reason.trap(ConnectionDone)
         self.assertEqual(talk.phone.violations, [])
+        talk.clock.advance(60)
         self.assertEqual(talk.clock.getDelayedCalls(), [])
 
     @given(scripts)

@@ -45,7 +45,7 @@ class DrainingTests(SynchronousTestCase):
         self.recorder.lost[0].trap(ConnectionDone)
         self.assertEqual(self.side.factory.stops, 1)
         self.assertEqual(self.phone.take(), [])
-        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+        self.assertEqual(self.phone.timers(), [])
 
     def test_linkLost(self) -> None:
         """

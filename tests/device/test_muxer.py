@@ -327,7 +327,7 @@ class EndTests(SynchronousTestCase):
         phone.deliver(first.packet(b"x"), last.packet(b"y"))
         self.assertEqual([each.flags for each in phone.take()], [RST, RST])
         phone.clock.advance(0)
-        self.assertEqual(phone.clock.getDelayedCalls(), [])
+        self.assertEqual(phone.timers(), [])
 
     def test_endWithLastBytes(self) -> None:
         """
@@ -344,7 +344,7 @@ class EndTests(SynchronousTestCase):
             held.session.resumeProducing()
         delayed = phone.muxer.delayed
         self.assertEqual((dict(delayed._owing), dict(delayed.sharing._next)), ({}, {}))
-        self.assertEqual(phone.clock.getDelayedCalls(), [])
+        self.assertEqual(phone.timers(), [])
 
 
 class LimitTests(SynchronousTestCase):

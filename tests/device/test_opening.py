@@ -133,6 +133,26 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(self.phone.clock.getDelayedCalls(), [])
         self.assertEqual(self.phone.muxer.counters.connectTimeouts, 2)
 
+    def test_metDeadlines(self) -> None:
+        """
+        The timer of those that are met finds nothing to do, and is not made anew; it is
+        there for those that come meanwhile, and is gone when the muxer has ended.
+        """
+        _, opening = self.open()
+        self.accept(opening)
+        (timer,) = self.phone.clock.getDelayedCalls()
+        self.phone.clock.advance(6)
+        late, _ = self.open()
+        self.assertEqual(self.phone.clock.getDelayedCalls(), [timer])
+        self.phone.clock.advance(9.75)
+        self.assertEqual(late.told, [])
+        self.phone.clock.advance(0.25)
+        self.assertEqual([told[0] for told in late.told], ["TimeoutError"])
+        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+        self.open()
+        self.phone.muxer.stop()
+        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+
     def test_deadlineRaises(self) -> None:
         """
         A request that raises when it is told takes no other's deadline away.
@@ -179,7 +199,7 @@ class OpeningTests(SynchronousTestCase):
         Nothing is left of the attempt.
         """
         self.assertEqual((self.factory.starts, self.factory.stops), (1, 1))
-        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+        self.assertEqual(self.phone.timers(), [])
         self.assertEqual(len(self.phone.muxer._sessions), 0)
         self.assertEqual(len(self.phone.muxer._ports), 0)
 
@@ -206,7 +226,7 @@ class OpeningTests(SynchronousTestCase):
         (ack,) = self.phone.take()
         self.assertEqual((ack.seq, ack.ack, ack.flags, ack.payload), (1, 1, ACK, b""))
         self.assertEqual(self.counters.sessionsOpened, 1)
-        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+        self.assertEqual(self.phone.timers(), [])
 
     def test_initialSequence(self) -> None:
         """

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.device.acknowledging import Debtor
 from muxd.device.muxer import Muxer
+from muxd.device.outbound import Ported
 from muxd.device.owner import SessionOwner
 from muxd.device.session import Session
 from muxd.device.window import ReceiveWindow, SendWindow
@@ -15,7 +17,7 @@ from tests.device.links import ACK, ScriptedPhone
 from tests.device.sessionends import RecordingEnd
 
 
-class Narrow:
+class Narrow(SessionOwner):
     """
     What L{SessionOwner} names of a muxer, and nothing else.
     """
@@ -30,9 +32,25 @@ class Narrow:
         self.openings = muxer.openings
         self.outbound = muxer.outbound
         self.delayed = muxer.delayed
-        self.sessionOpened = muxer.sessionOpened
-        self.sessionEnded = muxer.sessionEnded
-        self.touch = muxer.touch
+        self._muxer = muxer
+
+    def sessionOpened(self, session: Ported) -> None:
+        """
+        As the muxer does.
+        """
+        self._muxer.sessionOpened(session)
+
+    def sessionEnded(self, session: Ported) -> None:
+        """
+        As the muxer does.
+        """
+        self._muxer.sessionEnded(session)
+
+    def touch(self, session: Debtor, size: int) -> None:
+        """
+        As the muxer does.
+        """
+        self._muxer.touch(session, size)
 
 
 class OwnerTests(SynchronousTestCase):

@@ -4,8 +4,6 @@ Tests of L{muxd.device.phonelog}.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import LogLevel, globalLogPublisher
@@ -59,11 +57,11 @@ class PhoneLogTests(SynchronousTestCase):
         A breach is counted by the counter of its name, and by no other.
         """
         for breach in Breach:
-            before = asdict(self.counters)
+            before = self.counters.values()
             self.phoneLog.add(breach, "something")
             changed = {
                 name: count - before[name]
-                for name, count in asdict(self.counters).items()
+                for name, count in self.counters.values().items()
                 if count != before[name]
             }
             self.assertEqual(changed, {breach.value: 1})

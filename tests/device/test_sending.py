@@ -93,7 +93,7 @@ class WritingTests(SynchronousTestCase):
         """
         self.side.say(window=0)
         self.session.write(b"hello")
-        self.assertEqual((self.payloads(), self.phone.clock.getDelayedCalls()), ([], []))
+        self.assertEqual((self.payloads(), self.phone.timers()), ([], []))
         self.side.say(window=256)
         self.assertEqual(self.payloads(), [b"hello"])
 

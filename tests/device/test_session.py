@@ -58,7 +58,7 @@ class SessionCase(SynchronousTestCase):
         self.clock.advance(0)
         (failure,) = self.lost
         failure.trap(reason)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.phone.timers(), [])
         self.assertEqual(list(self.phone.muxer.sessions), [])
         self.assertEqual(self.side.factory.stops, 1)
         self.assertIs(self.session.state, SessionState.CLOSED)

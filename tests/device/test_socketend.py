@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.device.lending import CopyingLender
-from muxd.device.socketend import PLENTY, SocketEnd
+from muxd.device.socketend import PLENTY, SocketEnd, SocketOwner
 from muxd.device.states import CLOSED, DRAINING, ESTABLISHED, FLUSHING, HALF_CLOSED, HALF_CLOSING
 from muxd.limits import LIMITS
 from muxd.net import halfclosed
@@ -33,7 +33,7 @@ from tests.net.eventloops import handDrivenLoop
 EVERYTHING = 1 << 20
 
 
-class Owner:
+class Owner(SocketOwner):
     """
     Writes down what it is told.
     """

@@ -172,7 +172,7 @@ class SessionTests(SynchronousTestCase):
         for _ in range(3):
             self.phone.clock.advance(0.030)
         self.assertEqual(self.ahead(), [WINDOW] * 2)
-        self.assertEqual(self.phone.clock.getDelayedCalls(), [])
+        self.assertEqual(self.phone.timers(), [])
 
     def test_goesOnSharing(self) -> None:
         """

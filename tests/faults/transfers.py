@@ -12,11 +12,11 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from muxd.net.packetmemory import PacketMemory
 from muxd.phone.bus.attachment import Attachment
 from muxd.phone.bus.handles import Handle
 from muxd.phone.bus.pipes import Transfer
 from muxd.usb.asynchronous.context import NO_DEVICE, NO_MEMORY, TransferStatus
+from muxd.usb.asynchronous.transfers import BusMemory
 
 STATUS = {
     0: TransferStatus.COMPLETED,
@@ -28,28 +28,17 @@ STATUS = {
 }
 
 
-class BusTransfer(PacketMemory):
+class BusTransfer(BusMemory):
     """
     One transfer, used again and again.
     """
 
-    __slots__ = (
-        "_context",
-        "_endpoint",
-        "_isCancelled",
-        "isBulk",
-        "isFreed",
-        "isIn",
-        "length",
-        "pending",
-    )
+    __slots__ = ("_context", "_endpoint", "_isCancelled", "isFreed", "pending")
 
     def __init__(self, context: BusContext, endpoint: int, size: int) -> None:
         super().__init__(size)
         self.isIn = bool(endpoint & 0x80)
-        self.isBulk = False
         self.isFreed = False
-        self.length = 0
         self.pending: Transfer | None = None
         self._context = context
         self._endpoint = endpoint
@@ -85,21 +74,14 @@ class BusTransfer(PacketMemory):
         self._isCancelled = not self.pending.done.is_set()
         self._context.attachment.withdraw(self._endpoint, self.pending)
 
-    @property
-    def status(self) -> int:
+    def end(self) -> None:
         """
-        How it has ended.
-        """
-        assert self.pending is not None
-        return TransferStatus.CANCELLED if self._isCancelled else STATUS[self.pending.error]
-
-    @property
-    def actualLength(self) -> int:
-        """
-        How many bytes were moved.
+        It has come back: say how, and how many bytes were moved.
         """
         assert self.pending is not None
-        return self.pending.count
+        cancelled = TransferStatus.CANCELLED
+        self.status = cancelled if self._isCancelled else STATUS[self.pending.error]
+        self.actualLength = self.pending.count
 
     def free(self) -> None:
         """
@@ -173,6 +155,7 @@ class BusContext:
             del ended[self.random.randrange(len(ended)) + 1 :]
         for transfer in ended:
             self.inFlight.remove(transfer)
+            transfer.end()
         return ended
 
     def forgetDescriptors(self) -> None:

@@ -72,7 +72,7 @@ class PhoneTestCase(SynchronousTestCase):
         self.assertEqual(self.factory.clients, set())
         self.assertEqual(len(self.phone.muxer._sessions), 0)
         self.assertEqual(len(self.phone.muxer._ports), 0)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.phone.timers(), [])
 
     def flagsOf(self, sent: list[Segment], port: int) -> list[int]:
         """

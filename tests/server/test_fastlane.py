@@ -27,7 +27,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from muxd.device.device import MuxedDevice
 from muxd.limits import LIMITS
 from muxd.net.eventloop import loopOf
-from muxd.net.streams import StreamSocket
+from muxd.net.streams import Acceptor, StreamSocket
 from muxd.server.factory import ControlFactory, Entrance
 from muxd.server.fastlane import FastLane, LaneClient, LanePort
 from muxd.server.quickplist import KEPT
@@ -616,13 +616,11 @@ class PortTests(TestCase):
         port = listening._port
         assert isinstance(port, LanePort)
 
-        class Short:
-            error = EMFILE
-
+        class Short(Acceptor):
             def accept(self) -> None:
-                return None
+                self.error = EMFILE
 
-        port._acceptor = Short()
+        port._acceptor = Short(socket.socket())
         port.happened(1)
         self.assertTrue(service._factory.throttle.isClosed)
         self.assertFalse(port._isReading)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 
+from muxd.device import socketend
 from muxd.device.device import MuxedDevice
 from muxd.device.session import Session
 from muxd.device.socketend import SocketEnd
@@ -22,7 +23,7 @@ from tests.server.serving import connectRequest
 from tests.status.asking import StatusTestCase
 
 
-class SocketOwner:
+class SocketOwner(socketend.SocketOwner):
     """
     What asks for a session for a socket, and does not care.
     """

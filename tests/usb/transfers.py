@@ -20,9 +20,9 @@ from zope.interface import implementer
 from muxd.identity import DeviceIdentity
 from muxd.interfaces import IPacketReceiver
 from muxd.limits import Limits
-from muxd.net.packetmemory import PacketMemory
 from muxd.usb.asynchronous.context import TransferStatus
 from muxd.usb.asynchronous.link import AsynchronousLink
+from muxd.usb.asynchronous.transfers import BusMemory
 from muxd.usb.configuration import MuxInterface
 from muxd.usb.opening import OpenedPhone
 
@@ -131,7 +131,7 @@ class HeldThread:
         thread._run()
 
 
-class FakeTransfer(PacketMemory):
+class FakeTransfer(BusMemory):
     """
     A transfer that the test ends.
     """
@@ -140,9 +140,6 @@ class FakeTransfer(PacketMemory):
         super().__init__(size)
         self.context = context
         self.isIn = bool(endpoint & 0x80)
-        self.isBulk = False
-        self.status = 0
-        self.actualLength = 0
         self.length = -1
         self.freed = False
         self.cancelled = False

@@ -2,13 +2,15 @@ from muxd.device.lending cimport Lender
 from muxd.usb.asynchronous.pacing cimport BusPace
 from muxd.usb.asynchronous.pollfds cimport LibusbDescriptors
 from muxd.usb.asynchronous.reads cimport Reads
+from muxd.usb.asynchronous.stalls cimport Stalls
+from muxd.usb.asynchronous.transfers cimport BusMemory
 from muxd.usb.asynchronous.writes cimport Writes
 cimport cython
 
 cdef class AsynchronousLink:
     cdef public object state
     cdef public Lender lender
-    cdef public object _context, _phone, _reactor, _limits, _receiver, _showPlaced, _stalls, _watchable
+    cdef public object _context, _phone, _reactor, _limits, _receiver, _showPlaced, _watchable
     cdef public object _deadline, _retry
     cdef public long long maxPacketSize
     cdef public bint isFast, _cancelling, _handling, _memoryReported
@@ -16,10 +18,11 @@ cdef class AsynchronousLink:
     cdef public LibusbDescriptors _descriptors
     cdef public BusPace _pace
     cdef public Reads _reads
+    cdef public Stalls _stalls
     cdef public Writes _writes
     cdef object __weakref__
     cpdef handleEvents(self)
-    @cython.locals(status=cython.int, failed=cython.int, wrote=cython.bint, isIn=cython.bint)
+    @cython.locals(status=cython.int, failed=cython.int, wrote=cython.bint, transfer=BusMemory)
     cpdef _transfersEnded(self, list ended)
     cpdef _deliver(self, list packets)
     cpdef _goOn(self)

@@ -58,7 +58,7 @@ from muxd.usb.asynchronous.pacing import BusPace
 from muxd.usb.asynchronous.pollfds import LibusbDescriptors
 from muxd.usb.asynchronous.reads import Reads
 from muxd.usb.asynchronous.stalls import Stalls
-from muxd.usb.asynchronous.transfers import Transfer
+from muxd.usb.asynchronous.transfers import BusMemory
 from muxd.usb.asynchronous.writes import Writes
 from muxd.usb.engines import EngineError, IUSBLink, LinkState, assemblerFor
 from muxd.usb.identification import HIGH_SPEED
@@ -258,7 +258,7 @@ class AsynchronousLink:
         self.handleEvents()
         self.lose(Failure(ConnectionLost("libusb's file descriptor has hung up")))
 
-    def _transfersEnded(self, ended: list[Transfer]) -> None:
+    def _transfersEnded(self, ended: Sequence[BusMemory]) -> None:
         """
         Packets go up in one batch, then their memory is submitted again, and
         then there is room for more packets down.
@@ -286,7 +286,7 @@ class AsynchronousLink:
         if failed != COMPLETED:
             self._fail(TransferStatus(failed).name.replace("_", " "))
         # Those that wait for memory come before the reads that would take it again.
-        if self.state in (RUNNING, CLOSING):
+        if self.state is RUNNING or self.state is CLOSING:
             self._writes.resume()
         self._read()
         if wrote and self._receiver is not None:
@@ -304,7 +304,7 @@ class AsynchronousLink:
                 [memory.view[start : start + size] for memory, start, size in packets]
             )
 
-    def _recovered(self, transfer: Transfer, status: int) -> bool:
+    def _recovered(self, transfer: BusMemory, status: int) -> bool:
         """
         A stall may be cleared, once for each endpoint; what was not read is
         read then, unless a part of it was.  A packet that was stalled is lost,

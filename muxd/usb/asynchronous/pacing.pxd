@@ -1,10 +1,10 @@
 cimport cython
 
 cdef class BusPace:
-    cdef public long long depth, payload
-    cdef public object _seconds, _limits
-    cdef public double _since, _time, _bytes
+    cdef public long long depth, payload, _most
+    cdef public object _seconds
+    cdef public double _queueTime, _since, _time, _bytes
     cdef object __weakref__
     cpdef began(self)
-    @cython.locals(now=double)
+    @cython.locals(now=double, depth=cython.longlong)
     cpdef ended(self, long long size)

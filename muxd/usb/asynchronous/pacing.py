@@ -46,7 +46,8 @@ class BusPace:
         self.depth = 0
         self.payload = BULK_PAYLOAD
         self._seconds = seconds
-        self._limits = limits
+        self._queueTime = limits.bulkQueueTime
+        self._most = limits.bulkBytesInFlight
         self._since = 0.0
         self._time = 0.0
         self._bytes = 0.0
@@ -67,7 +68,6 @@ class BusPace:
         self._since = now
         if self._time <= 0:
             return
-        limits = self._limits
-        depth = int(self._bytes / self._time * limits.bulkQueueTime)
-        self.depth = min(depth, limits.bulkBytesInFlight)
+        depth = int(self._bytes / self._time * self._queueTime)
+        self.depth = depth if depth < self._most else self._most
         self.payload = LARGE_PAYLOAD if depth >= LARGE_FROM else BULK_PAYLOAD

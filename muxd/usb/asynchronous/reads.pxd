@@ -1,3 +1,4 @@
+from muxd.usb.asynchronous.transfers cimport BusMemory
 cimport cython
 
 cdef class Reads:
@@ -6,7 +7,7 @@ cdef class Reads:
     cdef public list _unread
     cdef object __weakref__
     @cython.locals(size=cython.longlong)
-    cpdef ended(self, transfer, int status, list packets)
-    @cython.locals(code=cython.int)
+    cpdef ended(self, BusMemory transfer, int status, list packets)
+    @cython.locals(code=cython.int, transfer=BusMemory, unread=list)
     cpdef submit(self)
-    cpdef bint isSurplus(self, transfer) except -1
+    cpdef bint isSurplus(self, BusMemory transfer) except -1

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from muxd.interfaces import PlacedPacket
 from muxd.net.packetmemory import PacketMemory
 from muxd.usb.asynchronous.context import NO_MEMORY, TransferContext, TransferStatus, refusal
-from muxd.usb.asynchronous.transfers import Transfer
+from muxd.usb.asynchronous.transfers import BusMemory, Transfer
 from muxd.usb.configuration import MuxInterface
 from muxd.wire.assembly import PacketAssembler
 from muxd.wire.mux import V1_HEADER
@@ -61,7 +61,7 @@ class Reads:
         self._assembler = assembler
         self._noMemory = noMemory
         self._failed = failed
-        self._unread: list[Transfer] = []
+        self._unread: list[BusMemory] = []
         self._surplus: Transfer | None = None
 
     def prepare(self, count: int) -> None:
@@ -71,7 +71,7 @@ class Reads:
         for _ in range(count):
             self._unread.append(self._context.transfer(self._interface.input, READ_SIZE))
 
-    def ended(self, transfer: Transfer, status: int, packets: list[PlacedPacket]) -> None:
+    def ended(self, transfer: BusMemory, status: int, packets: list[PlacedPacket]) -> None:
         """
         A transfer has come back.
 
@@ -132,7 +132,7 @@ class Reads:
             self._surplus = next(transfer for transfer in newestFirst if transfer.isIn)
             self._surplus.cancel()
 
-    def isSurplus(self, transfer: Transfer) -> bool:
+    def isSurplus(self, transfer: BusMemory) -> bool:
         """
         Whether this one has been taken back to give way.
         """

@@ -18,7 +18,7 @@ from typing import Any
 from usb.core import USBError
 
 from muxd.usb.asynchronous.pollfds import LibusbDescriptors
-from muxd.usb.asynchronous.transfers import Transfer
+from muxd.usb.asynchronous.transfers import BusMemory
 from muxd.usb.asynchronous.writes import Writes
 from muxd.usb.opening import OpenedPhone
 
@@ -79,7 +79,7 @@ class Stalls:
         """
         return self._thread is not None
 
-    def isFirst(self, transfer: Transfer) -> bool:
+    def isFirst(self, transfer: BusMemory) -> bool:
         """
         A transfer was stalled.
 

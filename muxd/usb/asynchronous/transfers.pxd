@@ -63,16 +63,17 @@ cdef class Transfers:
     cpdef list handleEvents(self)
     cpdef close(self)
 
-cdef class Transfer(PacketMemory):
+cdef class BusMemory(PacketMemory):
+    cdef public bint isIn, isBulk
+    cdef public int status
+    cdef public Py_ssize_t length, actualLength
+    cpdef int submit(self, Py_ssize_t length) except? -99
+
+cdef class Transfer(BusMemory):
     cdef usb_transfer *structure
     cdef Transfers transfers
     cdef void *previous
     cdef void *next
     cdef void *nextEnded
     cdef bint hasEnded
-    cdef readonly bint isIn
-    cdef public bint isBulk
-    cdef readonly int status
-    cdef readonly Py_ssize_t length, actualLength
-    cpdef int submit(self, Py_ssize_t length) except? -99
     cpdef int cancel(self)

@@ -171,7 +171,7 @@ class Transfers:
             structure = transfer._structure
             transfer.status = structure.status
             # More than was asked for is what no library says, and no memory has.
-            transfer.actualLength = min(max(structure.actualLength, 0), transfer.length)
+            transfer.actualLength = min(max(structure.actualLength, 0), structure.length)
             transfer.isInFlight = False
             ended.append(transfer)
         addresses.clear()
@@ -192,11 +192,11 @@ class Transfers:
         self.close()
 
 
-class Transfer(PacketMemory):
+class BusMemory(PacketMemory):
     """
-    One bulk transfer, used again and again.
+    A transfer, to what uses it.  All are subclasses, so that compiled code uses them without
+    asking Python what they have.
 
-    @ivar address: Where libusb has it; 0 when it has been freed.
     @ivar isIn: Whether it reads.
     @ivar isBulk: For the use of its owner.
     @ivar length: How many bytes were to be moved the last time.
@@ -205,16 +205,30 @@ class Transfer(PacketMemory):
         stall is one.
     """
 
-    __slots__ = (
-        "_structure",
-        "_transfers",
-        "actualLength",
-        "address",
-        "isBulk",
-        "isIn",
-        "length",
-        "status",
-    )
+    __slots__ = ("actualLength", "isBulk", "isIn", "length", "status")
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.isIn = self.isBulk = False
+        self.length = self.actualLength = self.status = 0
+
+    def submit(self, length: int) -> int:
+        """
+        Send the first C{length} bytes of the memory, or read up to as many.
+
+        @return: 0, or libusb's number for why it was not submitted.
+        """
+        raise NotImplementedError
+
+
+class Transfer(BusMemory):
+    """
+    One bulk transfer, used again and again.
+
+    @ivar address: Where libusb has it; 0 when it has been freed.
+    """
+
+    __slots__ = ("_structure", "_transfers", "address")
 
     def __init__(self, transfers: Transfers, endpoint: int, size: int) -> None:
         """
@@ -228,8 +242,6 @@ class Transfer(PacketMemory):
         self.address = address
         self._transfers = transfers
         self.isIn = bool(endpoint & 0x80)
-        self.isBulk = False
-        self.length = self.actualLength = self.status = 0
         structure = _TransferStructure.from_address(address)
         structure.handle = transfers._device
         structure.endpoint = endpoint

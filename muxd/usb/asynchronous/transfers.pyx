@@ -113,7 +113,9 @@ cdef class Transfers:
             transfer.isInFlight = transfer.hasEnded = False
             transfer.status = transfer.structure.status
             # More than was asked for is what no library says, and no memory has.
-            transfer.actualLength = min(max(transfer.structure.actual_length, 0), transfer.length)
+            transfer.actualLength = min(
+                max(transfer.structure.actual_length, 0), transfer.structure.length
+            )
             Py_DECREF(transfer)
         return ended
 
@@ -123,11 +125,20 @@ cdef class Transfers:
 
 
 @cython.no_gc_clear
-cdef class Transfer(PacketMemory):
+cdef class BusMemory(PacketMemory):
+    def __init__(self, Py_ssize_t size):
+        PacketMemory.__init__(self, size)
+
+    cpdef int submit(self, Py_ssize_t length) except? -99:
+        raise NotImplementedError
+
+
+@cython.no_gc_clear
+cdef class Transfer(BusMemory):
     def __init__(self, Transfers transfers not None, Py_ssize_t endpoint, Py_ssize_t size):
         if transfers.isClosed:
             raise RuntimeError("these transfers are closed")
-        PacketMemory.__init__(self, size)
+        BusMemory.__init__(self, size)
         self.structure = transfers.allocateTransfer(0)
         if self.structure == NULL:
             raise MemoryError("libusb_alloc_transfer")

@@ -1,18 +1,24 @@
 from muxd.device.lending cimport Lender
 from muxd.net.packetmemory cimport PacketMemory
 from muxd.usb.asynchronous.pacing cimport BusPace
+from muxd.usb.asynchronous.transfers cimport BusMemory
 cimport cython
 
 cdef class Writes(Lender):
     cdef public long long bulk, small, _bulkBytes, _endedBytes, _mostInFlight, _capacity, _endpoint, _packetSize
+    cdef public long long _bulkInFlight, _packetsInFlight
     cdef public bint isOpen
-    cdef public object _context, _limits, _noMemory, _failed, _backlog
+    cdef public object _context, _noMemory, _failed, _backlog
     cdef public BusPace _pace
     cdef public list _freeBulk, _freeSmall
     cdef object __weakref__
     cpdef bint isIdle(self) except -1
     cpdef resume(self)
-    cpdef ended(self, transfer)
+    @cython.locals(transfer=BusMemory)
+    cpdef transmit(self, PacketMemory memory, long long size)
+    @cython.locals(status=cython.int)
+    cpdef int ended(self, BusMemory transfer) except -99
     cpdef measure(self)
-    cpdef _free(self, transfer)
-    cpdef bint _submit(self, transfer, long long size) except -1
+    cpdef _free(self, BusMemory transfer)
+    @cython.locals(code=cython.int)
+    cpdef bint _submit(self, BusMemory transfer, long long size) except -1

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import cast
 
 from muxd.device.lending import Lender
 from muxd.interfaces import Buffer
@@ -15,7 +14,7 @@ from muxd.limits import Limits
 from muxd.net.packetmemory import PacketMemory
 from muxd.usb.asynchronous.context import NO_MEMORY, TransferContext, TransferStatus, refusal
 from muxd.usb.asynchronous.pacing import BusPace
-from muxd.usb.asynchronous.transfers import Transfer
+from muxd.usb.asynchronous.transfers import BusMemory
 from muxd.usb.configuration import MuxInterface
 from muxd.usb.engines import SMALL_PACKET
 from muxd.wire.mux import DEVICE_MRU
@@ -56,14 +55,15 @@ class Writes(Lender):
         self._context = context
         self._endpoint = interface.output
         self._packetSize = interface.maxPacketSize
-        self._limits = limits
+        self._bulkInFlight = limits.bulkInFlight
+        self._packetsInFlight = limits.packetsInFlight
         self._pace = pace
         self._bulkBytes = 0
         self._endedBytes = 0
         self._noMemory = noMemory
         self._failed = failed
-        self._freeBulk: list[Transfer] = []
-        self._freeSmall: list[Transfer] = []
+        self._freeBulk: list[BusMemory] = []
+        self._freeSmall: list[BusMemory] = []
         self._backlog: deque[bytes] = deque()
         self._mostInFlight = limits.packetsInFlight + limits.bulkInFlight
         self._capacity = self._mostInFlight
@@ -77,7 +77,7 @@ class Writes(Lender):
         else:
             self._write(parts)
 
-    def borrow(self, size: int) -> Transfer:
+    def borrow(self, size: int) -> BusMemory:
         """
         A transfer that is not in flight, with memory for as many bytes.
         """
@@ -91,14 +91,16 @@ class Writes(Lender):
         """
         That transfer is not needed.
         """
-        self._free(cast("Transfer", memory))
+        # What is lent here is nothing else.
+        assert isinstance(memory, BusMemory)
+        self._free(memory)
 
     def transmit(self, memory: PacketMemory, size: int) -> None:
         """
         Submit the packet that is in a borrowed transfer, behind those that wait.
         """
-        # What is lent here is nothing else.
-        transfer = cast("Transfer", memory)
+        assert isinstance(memory, BusMemory)
+        transfer = memory
         if not self.isOpen:
             self._free(transfer)
         elif self._backlog or self.bulk + self.small >= self._capacity:
@@ -122,10 +124,8 @@ class Writes(Lender):
         if self._backlog:
             return False
         if size > SMALL_PACKET:
-            return (
-                self.bulk < self._limits.bulkInFlight or self._bulkBytes + size <= self._pace.depth
-            )
-        return self.bulk + self.small < self._limits.packetsInFlight
+            return self.bulk < self._bulkInFlight or self._bulkBytes + size <= self._pace.depth
+        return self.bulk + self.small < self._packetsInFlight
 
     def isIdle(self) -> bool:
         """
@@ -155,7 +155,7 @@ class Writes(Lender):
         self._capacity = self._mostInFlight
         self.resume()
 
-    def ended(self, transfer: Transfer) -> int:
+    def ended(self, transfer: BusMemory) -> int:
         """
         A transfer has come back.
 
@@ -195,7 +195,7 @@ class Writes(Lender):
         for transfer in (*self._freeBulk, *self._freeSmall):
             transfer.free()
 
-    def _free(self, transfer: Transfer) -> None:
+    def _free(self, transfer: BusMemory) -> None:
         """
         It may be used again.
         """
@@ -216,7 +216,7 @@ class Writes(Lender):
             return self._submit(self.borrow(0), 0)
         return True
 
-    def _submit(self, transfer: Transfer, size: int) -> bool:
+    def _submit(self, transfer: BusMemory, size: int) -> bool:
         code = transfer.submit(size)
         if code:
             self._free(transfer)
