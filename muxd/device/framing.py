@@ -68,7 +68,7 @@ class Framing:
         @return: How many bytes the packet has.
         """
         transmitted = self.transmitted
-        self.transmitted = (transmitted + 1) & COUNTER
+        self.transmitted = (transmitted + 1) & 0xFFFF
         return memory.writeSegment(
             self.version,
             size,

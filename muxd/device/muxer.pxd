@@ -9,6 +9,9 @@ from muxd.device.session cimport Session
 from muxd.device.windowsharing cimport WindowSharing
 cimport cython
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long COUNTER, DATA_OFFSET, RST, TCP, V2_SEGMENT
+
 cdef class Muxer(SessionOwner):
     cdef public object state, observer
     cdef public SourcePorts _ports

@@ -6,6 +6,9 @@ from muxd.device.owner cimport SessionOwner
 from muxd.device.window cimport SendWindow as Sending, ReceiveWindow
 cimport cython
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long ACK, RST, SYN, SYN_ACK
+
 cdef class PendingSession(Ported):
     cdef public SessionOwner _owner
     cdef public object _request

@@ -5,6 +5,9 @@ from muxd.device.framing cimport Framing
 from muxd.device.lending cimport Lender
 cimport cython
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long ACK, RST
+
 cdef class Ported:
     cdef public long long sourcePort, port
 

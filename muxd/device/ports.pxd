@@ -1,3 +1,5 @@
+cimport cython
+
 cdef class SourcePorts:
     cdef public object _clock, _since
     cdef public double _rest
@@ -6,5 +8,7 @@ cdef class SourcePorts:
     cdef object __weakref__
     cpdef take(self)
     cpdef release(self, long long port)
+    @cython.locals(before=double)
     cpdef _wake(self)
+    @cython.locals(port=cython.longlong)
     cpdef long long _next(self) except -1

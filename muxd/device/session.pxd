@@ -6,6 +6,9 @@ from muxd.device.owner cimport SessionOwner
 from muxd.device.window cimport SendWindow, ReceiveWindow
 cimport cython
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long ACK, RST, MASK
+
 cdef class Session(Debtor):
     cdef public SessionOwner owner
     cdef public object state, _reason, _timer

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 ACK = int(Flags.ACK)
 RST = int(Flags.RST)
+MASK = 0xFFFFFFFF
 
 # In compiled code it cannot see where it is.
 _log = Logger(__name__)
@@ -281,7 +282,7 @@ class Session(Debtor):
                     f"expected at most {receive.size} bytes unacknowledged, got {size} more",
                 )
                 return
-            receive.expected = (receive.expected + size) & 0xFFFFFFFF
+            receive.expected = (receive.expected + size) & MASK
             self.bytesReceived += size
             owner.touch(self, size)
             if self.state is FLUSHING:
@@ -329,7 +330,7 @@ class Session(Debtor):
         The end has taken this many bytes.
         """
         receive = self.receive
-        receive.delivered = (receive.delivered + size) & 0xFFFFFFFF
+        receive.delivered = (receive.delivered + size) & MASK
 
     def stalled(self) -> None:
         """

@@ -6,6 +6,9 @@ from muxd.net.eventloop cimport EventLoop
 from muxd.device.session cimport Session
 cimport cython
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long BLOCKED, EVENTS, GONE, PEER_ENDED, READABLE, WRITABLE
+
 cdef class SocketOwner:
     cpdef sessionOpened(self)
     cpdef sessionRefused(self, reason)

@@ -7,6 +7,9 @@ Numbers are sequence numbers modulo 2^32; sizes are bytes.
 
 from __future__ import annotations
 
+MASK = 0xFFFFFFFF
+HALF = 1 << 31
+
 
 class SendWindow:
     """
@@ -31,20 +34,20 @@ class SendWindow:
         A phone may shrink its window below what is in flight: that is no room,
         not a negative one.
         """
-        room = self.size - ((self.next - self.acknowledged) & 0xFFFFFFFF)
+        room = self.size - ((self.next - self.acknowledged) & MASK)
         return room if room > 0 else 0
 
     def inFlight(self) -> int:
         """
         How many bytes were sent and are not acknowledged.
         """
-        return (self.next - self.acknowledged) & 0xFFFFFFFF
+        return (self.next - self.acknowledged) & MASK
 
     def sent(self, count: int) -> None:
         """
         This many bytes (or a SYN, which counts as one) have gone.
         """
-        self.next = (self.next + count) & 0xFFFFFFFF
+        self.next = (self.next + count) & MASK
 
     def acknowledge(self, ack: int, size: int) -> bool:
         """
@@ -54,7 +57,7 @@ class SendWindow:
             is then ignored, the window is not.
         """
         self.size = size
-        if (ack - self.acknowledged) & 0xFFFFFFFF <= (self.next - self.acknowledged) & 0xFFFFFFFF:
+        if (ack - self.acknowledged) & MASK <= (self.next - self.acknowledged) & MASK:
             self.acknowledged = ack
             return True
         return False
@@ -86,13 +89,13 @@ class ReceiveWindow:
         """
         The phone's SYN had this sequence number, and counts as one byte.
         """
-        self.expected = self.delivered = self.acknowledged = (seq + 1) & 0xFFFFFFFF
+        self.expected = self.delivered = self.acknowledged = (seq + 1) & MASK
 
     def owed(self) -> int:
         """
         How many bytes have been delivered and not yet acknowledged.
         """
-        return (self.delivered - self.acknowledged) & 0xFFFFFFFF
+        return (self.delivered - self.acknowledged) & MASK
 
     def acknowledge(self) -> bool:
         """
@@ -100,10 +103,10 @@ class ReceiveWindow:
 
         @return: Whether there was anything.
         """
-        count = ((self.delivered - self.acknowledged) & 0xFFFFFFFF) - self.reserve
+        count = ((self.delivered - self.acknowledged) & MASK) - self.reserve
         if count <= 0:
             return False
-        self.acknowledged = (self.acknowledged + count) & 0xFFFFFFFF
+        self.acknowledged = (self.acknowledged + count) & MASK
         return True
 
     def behind(self, seq: int) -> int:
@@ -111,11 +114,11 @@ class ReceiveWindow:
         How far C{seq} lies before what is expected; negative if it lies ahead,
         which means that something was lost.
         """
-        distance = (self.expected - seq) & 0xFFFFFFFF
-        return distance if distance < 0x80000000 else distance - 0x100000000
+        distance = (self.expected - seq) & MASK
+        return distance if distance < HALF else distance - 2 * HALF
 
     def admits(self, count: int) -> bool:
         """
         Whether this many more bytes are within the offered window.
         """
-        return ((self.expected - self.acknowledged) & 0xFFFFFFFF) + count <= self.size
+        return ((self.expected - self.acknowledged) & MASK) + count <= self.size

@@ -8,6 +8,9 @@ from muxd.server.accounts cimport Account, Accounts
 from muxd.server.attendance cimport Attendance
 cimport cython
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long AF_UNIX, AT_ONCE, BLOCKED, PEER_ENDED, PLIST, READABLE, READ_SIZE
+
 cdef class FastLane:
     cdef public EventLoop loop
     cdef public Accounts accounts

@@ -7,6 +7,9 @@ from muxd.usb.asynchronous.transfers cimport BusMemory
 from muxd.usb.asynchronous.writes cimport Writes
 cimport cython
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long CANCELLED, COMPLETED, STALL
+
 cdef class AsynchronousLink:
     cdef public object state
     cdef public Lender lender

@@ -1,5 +1,9 @@
 cimport cython
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long BULK_PAYLOAD, LARGE_FROM, LARGE_PAYLOAD
+cdef double MEMORY
+
 cdef class BusPace:
     cdef public long long depth, payload, _most
     cdef public object _seconds

@@ -1,5 +1,8 @@
 from muxd.net.eventloop cimport EventLoop
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long GONE, READABLE, WRITABLE
+
 cdef class LibusbDescriptor:
     cdef public bint isReadable
     cdef public int _fd

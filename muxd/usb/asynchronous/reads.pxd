@@ -1,6 +1,9 @@
 from muxd.usb.asynchronous.transfers cimport BusMemory
 cimport cython
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long CANCELLED, COMPLETED, NO_MEMORY, SHORTEST
+
 cdef class Reads:
     cdef public long long waiting
     cdef public object _context, _interface, _assembler, _noMemory, _failed, _surplus

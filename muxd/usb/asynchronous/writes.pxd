@@ -4,6 +4,9 @@ from muxd.usb.asynchronous.pacing cimport BusPace
 from muxd.usb.asynchronous.transfers cimport BusMemory
 cimport cython
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long COMPLETED, DEVICE_MRU, ERROR, NO_MEMORY, SMALL_PACKET
+
 cdef class Writes(Lender):
     cdef public long long bulk, small, _bulkBytes, _endedBytes, _mostInFlight, _capacity, _endpoint, _packetSize
     cdef public long long _bulkInFlight, _packetsInFlight
