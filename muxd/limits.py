@@ -180,7 +180,7 @@ class Limits:
     The same in time, for an engine that measures the bus: as much as it carries meanwhile
     may be on its way, if that is more.
     """
-    bulkBytesInFlight: int = 12 * 49152
+    bulkBytesInFlight: int = 6 * 49152
     """The most bytes of bulk packets on their way, whatever the bus carries."""
     packetsInFlight: int = 32
     """
