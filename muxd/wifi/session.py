@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory, Protocol
 from muxd.identity import sameUDID
 from muxd.lockdown.certificates import clientContext
 from muxd.lockdown.client import LOCKDOWN_PORT, TIMEOUT, ServiceAddress, connectLockdown
-from muxd.lockdown.errors import LockdownUnavailable, UnprovedPhone
+from muxd.lockdown.errors import LockdownUnavailable, UnknownHost, UnprovedPhone
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.lockdown.starttls import securedFactory
 from muxd.wifi.awake import AssertionClient
@@ -150,18 +150,28 @@ class PhoneReach:
         @raise ConnectError: No address leads to anything.
         @raise LockdownError: As L{openHeartbeat}, or L{LockdownUnavailable}.
         """
-        race = AddressRace(
-            self._clock, addresses, lambda address: self._endpoint(address, LOCKDOWN_PORT)
-        )
-        address = await race.run()
-        heart = await openHeartbeat(
+        left = list(addresses)
+        while True:
+            race = AddressRace(
+                self._clock, left, lambda address: self._endpoint(address, LOCKDOWN_PORT)
+            )
+            address = await race.run()
+            try:
+                return address, await self._openAt(address, build)
+            except (UnprovedPhone, UnknownHost):
+                # Two phones may have one name, on two networks.
+                left.remove(address)
+                if not left:
+                    raise
+
+    async def _openAt(self, address: str, build: Callable[[], HeartbeatClient]) -> HeartbeatClient:
+        return await openHeartbeat(
             self._clock,
             lambda port: self._endpoint(address, port),
             self.udid,
             self._record,
             build,
         )
-        return address, heart
 
     async def keepAwake(self, address: str) -> AssertionClient:
         """

@@ -245,6 +245,25 @@ class SourceTests(TestCase):
         (attached,) = self.registry.attached()
         self.assertEqual(attached.device.identity.networkAddress[7], 12)
 
+    async def test_oneName(self) -> None:
+        """
+        Two phones under one name, as two networks may have them, do not hide each other: each
+        is found where it is.
+        """
+        for phone, hostID in zip(self.phones, ("A-HOST", "B-HOST"), strict=True):
+            self.pair(phone, hostID)
+        source = self.start()
+        name = self.advert().fullName
+        for phone in self.phones:
+            self.store.remember(phone.udid, name)
+        source.advertFound(self.advert(0, *reversed(ADDRESSES)))
+        await self.attendance.count(2)
+        found = {
+            each.device.identity.udid: each.device.identity.networkAddress[7]
+            for each in self.registry.attached()
+        }
+        self.assertEqual(found, {self.phones[0].udid: 12, self.phones[1].udid: 13})
+
     async def test_goodbye(self) -> None:
         """
         A phone whose announcement ends stays while its heart beats.
