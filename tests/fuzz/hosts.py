@@ -34,7 +34,7 @@ from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, settle, watching
 from tests.lockdown.phones import anyRecord
 
-SERVICES = (
+FIRST = (
     "lockdown",
     "com.apple.afc",
     "com.apple.mobile.heartbeat",
@@ -42,6 +42,8 @@ SERVICES = (
     "com.apple.mobile.insecure_notification_proxy",
     "com.apple.syslog_relay",
 )
+"""What scripts that are kept know by these numbers; all other services come after them."""
+
 MOST_CLIENTS = 4
 BUDGETS = (None, 0, 500)
 TIMES = (0.0, 0.3, 5.0, 10.0, 16.0, 31.0)
@@ -61,6 +63,68 @@ REQUESTS = (
     "PostNotification",
     "Shutdown",
     "Polo",
+    "Browse",
+    "Lookup",
+    "Install",
+    "Upgrade",
+    "Uninstall",
+    "Archive",
+    "CheckCapabilitiesMatch",
+    "VendContainer",
+    "VendDocuments",
+    "IORegistry",
+    "MobileGestalt",
+    "GasGauge",
+    "All",
+    "Sleep",
+    "Restart",
+    "LookupImage",
+    "CopyDevices",
+    "ReceiveBytes",
+    "MountImage",
+    "UnmountImage",
+    "QueryNonce",
+    "QueryPersonalizationIdentifiers",
+    "QueryDeveloperModeStatus",
+    "Copy",
+    "CopyAll",
+    "Remove",
+    "getIconState",
+    "setIconState",
+    "getIconPNGData",
+    "getInterfaceOrientation",
+    "getHomeScreenWallpaperPNGData",
+    "GetDeviceRegistry",
+    "GetValueFromRegistry",
+    "StartListeningForDevices",
+    "CommandCreateAssertion",
+    "PidList",
+    "StartActivity",
+    "CreateArchive",
+    "_rpc_reportIdentifier:",
+    "_rpc_getConnectedApplications:",
+    "_rpc_forwardGetListing:",
+)
+NAMES = ("Request", "Command", "MessageType", "command", "CommandKey", "__selector", "MessageName")
+"""What services call a request's kind."""
+
+LINKED = (
+    "DLMessageVersionExchange",
+    "DLMessageProcessMessage",
+    "DLMessageStatusResponse",
+    "DLMessageDisconnect",
+    "DLMessagePing",
+)
+"""Messages of services that begin theirs with a list: backups and screenshots."""
+
+LINKED_REQUESTS = (
+    "Hello",
+    "Backup",
+    "Restore",
+    "Info",
+    "Unback",
+    "EraseDevice",
+    "ScreenShotRequest",
 )
 KEYS = (
     "Key",
@@ -72,6 +136,32 @@ KEYS = (
     "Service",
     "Name",
     "Label",
+    "Identifier",
+    "ApplicationIdentifier",
+    "PackagePath",
+    "ClientOptions",
+    "EntryClass",
+    "CurrentPlane",
+    "MobileGestaltKeys",
+    "ImageType",
+    "ImageSize",
+    "ImageSignature",
+    "MountPath",
+    "Profile",
+    "ProfileID",
+    "ProfileType",
+    "format",
+    "bundleId",
+    "wallpaperName",
+    "iconState",
+    "AssertionTypeKey",
+    "AssertionTimeoutKey",
+    "Pid",
+    "Special",
+    "__argument",
+    "TargetIdentifier",
+    "SupportedProtocolVersions",
+    "Options",
 )
 VALUES: tuple[Any, ...] = (
     "DeviceName",
@@ -94,6 +184,15 @@ VALUES: tuple[Any, ...] = (
     {},
     b"x",
     plistlib.UID(3),
+    "../../outside",
+    "PublicStaging/x.ipa",
+    "com.example.app",
+    "Developer",
+    1 << 40,
+    {"BundleIDs": ["a", 1], "ReturnAttributes": [], "ApplicationType": "Any"},
+    {"WIRConnectionIdentifierKey": "C", "WIRApplicationIdentifierKey": "PID:1"},
+    [[["com.example.app"]]],
+    [2.0, 2.1],
 )
 PATHS = (
     "/",
@@ -157,6 +256,7 @@ class World:
         )
         self.factories: dict[str, Any] = {name: one.factory for name, one in named.items()}
         self.factories["lockdown"] = self.lockdown.factory()
+        self.services = (*FIRST, *sorted(set(self.factories) - set(FIRST)))
         self.clients: list[tuple[str, BudgetTransport]] = []
 
     def step(self, script: Script) -> None:
@@ -176,7 +276,7 @@ class World:
         """
         Connect to a service.
         """
-        name, budget = script.choose(SERVICES), script.choose(BUDGETS)
+        name, budget = script.choose(self.services), script.choose(BUDGETS)
         if len(self.clients) < MOST_CLIENTS:
             protocol = self.factories[name].buildProtocol(FakeAddress())
             transport = BudgetTransport(self.clock, budget, protocol)
@@ -210,21 +310,46 @@ class World:
         Say something that makes sense, or nearly.
         """
         client, request = self.client(script), script.choose(REQUESTS)
-        values: dict[str, Any] = {"Request": request, "Command": request}
+        values: dict[str, Any] = {**dict.fromkeys(NAMES, request), **self.keys(script)}
+        if script.byte() & 1:
+            values["PairRecord"] = {**anyRecord().public(), "HostID": "HOST", "SystemBUID": "BUID"}
+        self.say(script, client, values)
+
+    def keys(self, script: Script) -> dict[str, Any]:
+        """
+        Some of a request's keys.
+        """
+        values: dict[str, Any] = {}
         for _ in range(script.byte() % 5):
             key, value = script.choose(KEYS), script.choose((*VALUES, None, None))
             if value is None:
                 value = script.piece() if script.byte() & 1 else script.piece().decode("latin-1")
             values[key] = value
-        if script.byte() & 1:
-            values["PairRecord"] = {**anyRecord().public(), "HostID": "HOST", "SystemBUID": "BUID"}
+        return values
+
+    def say(self, script: Script, client: BudgetTransport | None, value: Any) -> None:
+        """
+        Say a property list.
+        """
         form = plistlib.FMT_BINARY if script.byte() & 1 else plistlib.FMT_XML
         try:
-            body = plistlib.dumps(values, fmt=form)
-        except (TypeError, ValueError):
+            body = plistlib.dumps(value, fmt=form)
+        except (TypeError, ValueError, OverflowError):
             return
         if client is not None:
             client.deliver(pack(">I", len(body)) + body)
+
+    def link(self, script: Script) -> None:
+        """
+        Say something to a service that begins its messages with a list.
+        """
+        client, kind = self.client(script), script.choose(LINKED)
+        name = script.choose(LINKED_REQUESTS)
+        first: object = {"MessageName": name, "MessageType": name, **self.keys(script)}
+        if script.byte() & 1:
+            first = script.choose(VALUES)
+        rest = [script.choose(VALUES) for _ in range(script.byte() % 4)]
+        self.say(script, client, [kind, first, *rest])
 
     def file(self, script: Script) -> None:
         """
@@ -297,6 +422,17 @@ class World:
         shutil.rmtree(self.above)
 
 
+def services() -> tuple[str, ...]:
+    """
+    All that there are, by their numbers.
+    """
+    world = World(Owner.ACCEPT)
+    try:
+        return world.services
+    finally:
+        world.remove()
+
+
 STEPS: tuple[Callable[[World, Script], None], ...] = (
     World.connect,
     World.ask,
@@ -307,6 +443,7 @@ STEPS: tuple[Callable[[World, Script], None], ...] = (
     World.time,
     World.tap,
     World.lose,
+    World.link,
 )
 
 

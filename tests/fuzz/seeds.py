@@ -379,11 +379,23 @@ def ofHosts() -> Iterator[tuple[str, bytes]]:
     def step(function: Callable[..., None], *arguments: int, more: bytes = b"") -> bytes:
         return bytes([hosts.STEPS.index(function), *arguments]) + more
 
-    for at, name in enumerate(hosts.SERVICES):
+    names = hosts.services()
+    for at, name in enumerate(names):
         begin = b"\1" + step(world.connect, at, 0)
-        for number in range(len(hosts.REQUESTS)):
+        for number in range(15 if at < len(hosts.FIRST) else 0):
             if at == 0 or (at == 3 and 11 <= number <= 13) or number == 14:
                 yield f"{name.split('.')[-1]}-{number}", begin + step(world.ask, 0, number, 0, 1, 0)
+    # Each of the other services is asked everything that any of them is, in one conversation.
+    asked = b"".join(
+        step(world.ask, 0, number, 0, 0, 0) for number in range(15, len(hosts.REQUESTS))
+    )
+    linked = b"".join(step(world.link, 0, 1, number, 0, 0, 0, 0) for number in range(7))
+    for at in range(len(hosts.FIRST), len(names)):
+        begin = b"\1" + step(world.connect, at, 0)
+        yield f"asked-{names[at].removeprefix('com.apple.')}", begin + asked
+        if names[at].endswith(("mobilebackup2", "screenshotr")):
+            begin += step(world.link, 0, 0, 0, 0, 0, 0, 0)
+            yield f"linked-{names[at].removeprefix('com.apple.')}", begin + linked
     pair = step(world.ask, 0, 5, 0, 1, 0)
     session = step(world.ask, 0, 3, 2, 3, 7, 4, 8, 0, 0)
     start = step(world.ask, 0, 8, 1, 6, 9, 0, 0)

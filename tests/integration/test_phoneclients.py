@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import plistlib
 import subprocess
+from pathlib import Path
 
 from tests.integration.conversation import PATIENCE
 from tests.integration.phoneclients import ONE, PICTURE, TWO, ClientCase
@@ -97,6 +98,34 @@ class IdeviceTests(ClientCase):
         C{idevicecrashreport} copies crash reports, of which there are none.
         """
         self.says("Done.", "idevicecrashreport", "-k", str(self.here))
+
+    def test_companion_proxy(self) -> None:
+        """
+        The library, which has no tool that does, asks for the phone's watches and is told that
+        there are none.
+        """
+        program = self.here / "companion"
+        source = Path(__file__).parent / "services" / "companion.c"
+        words = [self.tool("gcc"), "-o", str(program), str(source)]
+        done = subprocess.run(
+            [*words, "-limobiledevice-1.0", "-lplist-2.0"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        if done.returncode:
+            self.missing(f"it does not compile: apt install libimobiledevice-dev\n{done.stderr}")
+        said = subprocess.run(
+            [str(program)],
+            env=self.daemon.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        self.assertEqual(said.returncode, 0, said.stdout)
+        self.assertIn("NoPairedWatches", said.stdout)
 
 
 class IdeviceBackupTests(ClientCase):

@@ -22,11 +22,14 @@ def plainPNG(width: int, height: int, colour: bytes = b"\x20\x60\xa0") -> bytes:
     """
     width, height = (min(max(size, 1), MOST_PIXELS) for size in (width, height))
     row = b"\0" + colour * width
+    # Row by row: all of them would be megabytes, for a request of a few bytes.
+    packer = zlib.compressobj(9)
+    rows = [packer.compress(row) for _ in range(height)]
     return b"".join(
         (
             _SIGNATURE,
             _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
-            _chunk(b"IDAT", zlib.compress(row * height, 9)),
+            _chunk(b"IDAT", b"".join((*rows, packer.flush()))),
             _chunk(b"IEND", b""),
         )
     )
