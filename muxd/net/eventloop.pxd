@@ -4,7 +4,8 @@ cimport cython
 cdef class EventLoop:
     cdef public object _reactor, _reactorTurn, _doPoll
     cdef public Poller _poller
-    cdef public dict _watched, _last
+    cdef public dict _watched
+    cdef public list _last
     cdef public bint _isAround
     cdef object __weakref__
     cpdef watch(self, int descriptor, long long events, owner)

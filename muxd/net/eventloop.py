@@ -156,7 +156,7 @@ class EventLoop:
         self._reactor = reactor
         self._poller: Poller | None = None
         self._watched: dict[int, Watched] = {}
-        self._last: dict[WatchedLast, None] = {}
+        self._last: list[WatchedLast] = []
         self._isAround = False
         self._reactorTurn = _Reactor()
         self._doPoll: Callable[[float | None], None] = reactor.doPoll
@@ -205,7 +205,8 @@ class EventLoop:
         """
         Have C{owner.finishTurn} called when all that is ready in this turn has been told.
         """
-        self._last[owner] = None
+        if owner not in self._last:
+            self._last.append(owner)
 
     def goAround(self) -> bool:
         """
@@ -266,8 +267,7 @@ class EventLoop:
                 except Exception:
                     self._failed(owner)
         while self._last:
-            last = next(iter(self._last))
-            del self._last[last]
+            last = self._last.pop(0)
             try:
                 last.finishTurn()
             except Exception:
