@@ -12,9 +12,9 @@ The speed is taken from transfers as they come back, while there are always some
 under way; time in which there were none says nothing of the bus.  Older
 measurements count less and less.
 
-Where much is under way, packets are as large as they may be: a quarter of the
-processor's time for a byte is gone with that, and on such a bus it costs no session a
-noticeable wait.
+Where the bus carries a packet of the largest size within that time, packets are that large:
+a third of the processor's time for a byte is gone with that, and on such a bus it costs no
+session a noticeable wait.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from muxd.wire.mux import BULK_PAYLOAD, LARGE_PAYLOAD, USB_MTU
 MEMORY = 0.875
 """What is left of the weight of a measurement with the next one."""
 
-LARGE_FROM = 4 * USB_MTU
-"""As much under way makes packets large."""
+LARGE_FROM = USB_MTU
+"""As much under way makes packets large: never on USB 2, with the usual limits."""
 
 
 class BusPace:

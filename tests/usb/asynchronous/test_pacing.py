@@ -53,10 +53,21 @@ class BusPaceTests(SynchronousTestCase):
         """
         USB 2 carries 53 kB in a millisecond.
         """
+        self.pace = BusPace(self.clock.seconds, Limits())
         self.pace.began()
         self.carry(53_000, 0.001, 20)
-        self.assertAlmostEqual(self.pace.depth, 53_000, delta=1)
+        self.assertAlmostEqual(self.pace.depth, 26_500, delta=1)
         self.assertEqual(self.pace.payload, BULK_PAYLOAD)
+
+    def test_largeFrom(self) -> None:
+        """
+        Packets are large where the bus carries one of them within the time of the queue.
+        """
+        self.pace.began()
+        self.carry(49_100, 0.001, 20)
+        self.assertEqual(self.pace.payload, BULK_PAYLOAD)
+        self.carry(49_500, 0.001, 60)
+        self.assertEqual(self.pace.payload, LARGE_PAYLOAD)
 
     def test_fast(self) -> None:
         """
