@@ -117,7 +117,14 @@ class CertificateAuthority:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (directory / _ISSUED).mkdir(mode=0o700, exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:LONGEST_NAME])])
+        # One with the name of its authority would be taken for one that has signed itself, so
+        # that of the authority has a part more.
+        subject = x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "authority"),
+                x509.NameAttribute(NameOID.COMMON_NAME, name[:LONGEST_NAME]),
+            ]
+        )
         certificate = (
             _builder(subject, subject, key.public_key(), now, VALIDITY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

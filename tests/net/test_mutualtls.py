@@ -151,6 +151,12 @@ class MutualTests(SynchronousTestCase):
             self.assertIsNone(client.ended)
         self.assertEqual(self.refusals(), [])
 
+    def test_nameOfAuthority(self) -> None:
+        """
+        A client may be called as its authority is.
+        """
+        self.assertEqual(self.talk(self.farm.issue("farm"))[1].heard, b"hello")
+
     def test_version(self) -> None:
         """
         Nothing older than TLS 1.3 is spoken.
