@@ -101,8 +101,8 @@ class StatusServer(Service):
         """
         Let operators do something: C{POST /api/NAME}.
         """
-        if self._listening.isExposed:
-            # No password guards it.
+        if self._listening.isOpen:
+            # Neither password nor certificate guards it.
             action = _refused(action)
         self._actions[action.name] = action
         self.addResource(
@@ -140,7 +140,7 @@ class StatusServer(Service):
         super().privilegedStartService()
         self._listening.takePlace(self.site, self._acceptFailed)
         self.isOpen = True
-        if self._listening.isExposed:
+        if self._listening.isOpen:
             self._log.warn(
                 "{place} can be reached from other machines, whose users can see every phone"
                 " and which programs use it; without interface= it is this machine alone",

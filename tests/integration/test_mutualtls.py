@@ -40,11 +40,12 @@ class MutualTLSTests(DaemonTestCase):
         self.cert("init")
         self.cert("host", "rack1", "127.0.0.1")
         self.cert("client", "desk")
-        self.port = freePort()
+        self.port, self.status = freePort(), freePort()
         self.rack = self.makeDaemon()
         self.rack.run(
             *("usbmuxd", "--source", f"simulated:{PHONES}", *self.rack.arguments),
             *("--listen", f"mutualtls:{self.port}:files={self.certified / 'rack1'}:names=desk"),
+            *("--status", f"mutualtls:{self.status}:files={self.certified / 'rack1'}:names=desk"),
         )
         self.waitFor(self.rack, "listening on mutualtls")
 
@@ -112,6 +113,11 @@ class MutualTLSTests(DaemonTestCase):
         for options in (("-s", at), ()):
             said = self.muxctl(*options, "-u", udid, "connect", "7", stdin=b"hello", at=at)
             self.assertEqual(said, "hello")
+        status = f"mutualtls:127.0.0.1:{self.status}:files={self.certified / 'desk'}"
+        self.assertIn(udid, self.muxctl("--status", status, "status"))
+        self.assertIn("is released", self.muxctl("--status", status, "release", udid))
+        self.muxctl("--status", status, "take", udid)
+        self.rack.devices(PHONES)
         relay = self.makeDaemon()
         place = relay.directory / "echo"
         via = at.replace(":", "\\:")

@@ -187,9 +187,25 @@ class ExposedTests(StatusTestCase):
 
     def test_refused(self) -> None:
         """
-        Nothing is done for them, since no password guards it.
+        Nothing is done for them, since nothing guards it.
         """
         self.server.addAction(Action(name="need", summary="need", takes=("udid",), perform=need))
         reply = self.ask(posted("/api/need", {"udid": "x"}))
         self.assertEqual(reply.status, 403)
         self.assertIn("ssh -L", reply.values["remedy"])
+
+
+class GuardedTests(StatusTestCase):
+    """
+    One that other machines can reach that have a certificate.
+    """
+
+    place = "mutualtls:27016:interface=0.0.0.0:files=/none"
+
+    def test_done(self) -> None:
+        """
+        What they ask for is done.
+        """
+        self.server.addAction(Action(name="need", summary="need", takes=("udid",), perform=need))
+        reply = self.ask(posted("/api/need", {"udid": "x"}))
+        self.assertEqual((reply.status, reply.values), (200, {"udid": "x"}))
