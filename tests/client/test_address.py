@@ -157,7 +157,15 @@ class SpellingTests(SynchronousTestCase):
             self.assertIn(reason, str(self.assertRaises(InvalidAddress, parseAddress, text)))
 
     @settings(deadline=None, max_examples=100)
-    @given(st.text(alphabet="unixtcp:/[].1a\0 \\=", max_size=20))
+    @given(
+        st.text(alphabet="unixtcp:/[].1a\0 \\=", max_size=20)
+        | st.lists(
+            st.sampled_from(
+                ["h", "1", "::1", "\\:", "", "files=/d", "cert=c", "key=k:", "ca=", "server=s\\:1"]
+            ),
+            max_size=6,
+        ).map(lambda parts: ":".join(["mutualtls", *parts]))
+    )
     def test_anything(self, text: str) -> None:
         """
         Any text is an address or an error, and an address's own spelling means
@@ -167,7 +175,7 @@ class SpellingTests(SynchronousTestCase):
             address = parseAddress(text)
         except InvalidAddress:
             return
-        again = str(address) if isinstance(address, TCPAddress) else f"UNIX:{address}"
+        again = f"UNIX:{address}" if isinstance(address, UnixAddress) else str(address)
         if not again.startswith("UNIX://"):
             self.assertEqual(address, parseAddress(again))
 

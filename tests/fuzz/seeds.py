@@ -132,6 +132,7 @@ def ofConfiguration() -> Iterator[tuple[str, bytes]]:
             "ssl:1:certificate=ci.example.org:ports=0-65535",
             "unix:/a:view=ci",
             "unix:/a:onyl=rack",
+            r"mutualtls:1:interface=\:\::files=/d:names=ci,a:certificate=ci:only=rack:insecure=no",
         )
     ):
         yield f"address{at}", b"\0" + text.encode()
