@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -58,6 +59,9 @@ here is younger than all of these: RealityDevice, AudioAccessory, Mac.
 
 WIRELESS = "com.apple.mobile.wireless_lockdown"
 """The domain of what has to do with networks."""
+
+NAME_PATIENCE = 3.0
+"""Seconds for a value that is not needed: until then the phone is not listed."""
 
 MAX_RECORDS_TRIED = 3
 """At most this many records are tried, if new ones keep being stored."""
@@ -527,10 +531,11 @@ class Preflight:
         if self._device.identity.connectionType != "USB":
             return
         try:
-            name = await lockdown.getValue("BonjourFullServiceName", WIRELESS)
+            asked = lockdown.getValue("BonjourFullServiceName", WIRELESS)
+            name = await asked.addTimeout(NAME_PATIENCE, self._shop.clock)
             if isinstance(name, str):
                 await self._shop.records.remember(self._udid, name)
-        except EXPECTED_ERRORS as error:
+        except (*EXPECTED_ERRORS, TimedOut) as error:
             self._log.debug("{udid}: {error}", udid=self._udid, error=str(error))
 
     async def _isDisputed(self) -> bool:

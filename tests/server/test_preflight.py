@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.lockdown.lockdownd import Lockdownd
 from muxd.phone.lockdown.trust import Owner
+from muxd.server.preflight import NAME_PATIENCE
 from muxd.server.preflightmachine import Stage
 from tests.lockdown.phones import recordOf
 from tests.server.laterecords import LateRecords
@@ -99,6 +100,25 @@ class TrustTests(PreflightCase):
         phone.plug()
         phone.wait(10)
         self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+        self.assertOver(phone)
+
+    def test_namelessSilently(self) -> None:
+        """
+        One that does not answer the question for its name is trusted all the same, soon.
+        """
+        answer = Lockdownd.plistReceived
+
+        def plistReceived(lockdownd: Lockdownd, message: Any) -> None:
+            if message.get("Key") != "BonjourFullServiceName":
+                answer(lockdownd, message)
+
+        self.patch(Lockdownd, "plistReceived", plistReceived)
+        phone = self.plugged(Owner.ASK)
+        phone.paired()
+        phone.plug()
+        phone.wait(NAME_PATIENCE + 1)
+        self.assertIs(phone.preflight.stage, Stage.TRUSTED)
+        self.assertEqual((self.told(phone), phone.store.wireless), (["Attached"], {}))
         self.assertOver(phone)
 
     def test_denied(self) -> None:
