@@ -26,7 +26,7 @@ from muxd.client import errors, problems, socketerrors
 from muxd.faces import lazyFace
 from tests.running.processes import startsProcesses
 
-FACES = ("muxd", "muxd.client", "muxd.phone", "muxd.testing")
+FACES = ("muxd", "muxd.client", "muxd.phone", "muxd.testing", "muxd.tunnel")
 """Packages that show names of the modules below them."""
 
 PLUGIN = "muxd.testing.pytestplugin"
@@ -115,7 +115,7 @@ class FaceTests(SynchronousTestCase):
         that they show; the blocking client's names come without Twisted.
         """
         code = (
-            "import sys, muxd, muxd.client, muxd.phone, muxd.testing\n"
+            "import sys, muxd, muxd.client, muxd.phone, muxd.testing, muxd.tunnel\n"
             "print(sorted(n for n in sys.modules if n.startswith(('muxd', 'twisted', 'zope'))))\n"
             "from muxd.client import Device, NoPhone, connect, devices, watch\n"
             "print([n for n in sys.modules if n.split('.')[0] in ('twisted', 'zope', 'usb')])\n"

@@ -153,6 +153,10 @@ def _command(name: str) -> Command:
             from muxd.muxctl.operations import reload
 
             return reload
+        case "tunnel":
+            from muxd.muxctl.tunnel import tunnel
+
+            return tunnel
         case "status":
             from muxd.muxctl.status import showStatus
 

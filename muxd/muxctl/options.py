@@ -28,6 +28,8 @@ examples:
   muxctl release UDID               let a virtual machine have it, until muxctl take UDID
   muxctl cert host rack1.example.org    what rack1 needs for mutualtls: endpoints
   muxctl reserve --phone label=fast --wait 10m -- make test    a phone of a fleet, for itself
+  muxctl tunnel                     the services in the tunnel of a phone with iOS 17.4
+  muxctl relay rsd:com.apple.afc:9000   one of them as localhost:9000
   muxctl relay 22:2222              port 22 of the phone as localhost:2222
 
 exit status:
@@ -47,6 +49,8 @@ CONNECT = "connect"
 FLEET = "fleet"
 RESERVE = "reserve"
 RELAY = "relay"
+LIST_PORT = 49151
+"""Where C{pymobiledevice3 remote tunneld} lists its tunnels."""
 
 
 class Usage(Exception):
@@ -382,6 +386,18 @@ def _addConnect(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _addTunnel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--serve",
+        type=_port,
+        nargs="?",
+        const=LIST_PORT,
+        metavar="PORT",
+        help="keep the tunnel for other programs, and list it by HTTP on this port of 127.0.0.1 "
+        f"[default: {LIST_PORT}], until interrupted",
+    )
+
+
 def _addNothing(parser: argparse.ArgumentParser) -> None:
     """
     The common options are all there is.
@@ -416,6 +432,7 @@ _COMMANDS = {
     CONNECT: ("join standard input and output to a port of a phone", _addConnect),
     FLEET: ("show the phones and hosts of a fleet, or drain a host", _addFleet),
     RESERVE: ("run a command that has a phone of a fleet for itself", _addReserve),
+    "tunnel": ("show the services in the tunnel of a phone with iOS 17.4 or later", _addTunnel),
     "completion": ("print what makes a shell complete our words", _addCompletion),
     RELAY: ("make ports of phones ports of this machine (relay --help)", _addNothing),
 }

@@ -5,13 +5,19 @@ Ports of phones and the ports of this machine that lead to them, as they are typ
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NoReturn
 
 FORWARD = "REMOTE[:LOCAL]"
 EACH = "REMOTE:FIRST+"
 
+RSD = "rsd:"
+SERVICE = f"{RSD}NAME[:LOCAL]"
+
 LAST_PORT = 65535
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,34 @@ class EachForward:
     remote: int
     first: int
     last: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceForward:
+    """
+    A service in a phone's tunnel, and the port of this machine that leads to it.
+
+    @ivar local: 0 for any that is free.
+    """
+
+    name: str
+    local: int
+
+
+def serviceForward(word: str) -> ServiceForward:
+    """
+    Understand C{rsd:NAME[:LOCAL]}.
+
+    @raise ValueError: It is none; the text says what was expected.
+    """
+    name, colon, local = word.removeprefix(RSD).partition(":")
+    ours = _ports(local) if colon else range(1)
+    if not _NAME.fullmatch(name) or ours is None or len(ours) > 1:
+        raise ValueError(
+            f"expected {SERVICE}, such as rsd:com.apple.afc:9000, ports up to {LAST_PORT}, "
+            f"got {word!r}"
+        )
+    return ServiceForward(name, ours[0])
 
 
 def forwards(word: str) -> list[Forward]:

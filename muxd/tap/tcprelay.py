@@ -28,7 +28,7 @@ from muxd.limits import LIMITS
 from muxd.net.localport import LocalPort, localAddresses
 from muxd.net.loopreactor import onLoop
 from muxd.relay import BUFFER, RelayEndpoint, RelayService, Route
-from muxd.tap.forwards import FORWARD, eachForward, forwards
+from muxd.tap.forwards import FORWARD, RSD, eachForward, forwards, serviceForward
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions, graceFromOption
 from muxd.tap.phoneports import PhonePorts
@@ -45,13 +45,14 @@ class Options(CommandOptions):
     """
 
     synopsis = (
-        "[options] REMOTE[:LOCAL]... [--each REMOTE:FIRST+]... [--from ENDPOINT --to ENDPOINT]..."
+        "[options] REMOTE[:LOCAL]... [rsd:NAME[:LOCAL]]... [--each REMOTE:FIRST+]... "
+        "[--from ENDPOINT --to ENDPOINT]..."
     )
     longdesc = (
         "Make ports of phones ports of this machine.  REMOTE is the phone's port, LOCAL "
         "this machine's: the same if left out, any free one if 0.  Both may be ranges, as in "
-        "7:9000-9010.  The phone is looked for at each connection.  Options may stand "
-        "in any place."
+        "7:9000-9010.  The phone is looked for at each connection.  rsd:NAME[:LOCAL] is a "
+        "service in the phone's tunnel, from iOS 17.4 on.  Options may stand in any place."
     )
     optFlags = [
         ["threaded", "t", "Nothing: connections never wait for each other."],
@@ -77,6 +78,8 @@ Examples:
       port 22 of the phone: ssh -p 2222 root@localhost
   twistd -n tcprelay -u UDID 22:0
       the same on any free port, which the log tells
+  twistd -n tcprelay rsd:com.apple.afc:9000
+      the service com.apple.afc of the phone's tunnel, from iOS 17.4 on
   twistd -n tcprelay --each 8100:9000+
       port 8100 of every phone that is there or comes, from port 9000 on
   twistd -n tcprelay --from ssl:4443:privateKey=key.pem:interface=0.0.0.0 --to usbmux:port=8100
@@ -89,6 +92,7 @@ Examples:
     def __init__(self) -> None:
         super().__init__()
         self["forwards"] = []
+        self["services"] = []
         self["pairs"] = []
         self["each"] = []
         self["address"] = []
@@ -155,10 +159,12 @@ Examples:
 
     def parseArgs(self, *words: str) -> None:
         """
-        @raise usage.UsageError: One of them is no C{REMOTE[:LOCAL]}.
+        @raise usage.UsageError: One of them is no C{REMOTE[:LOCAL]}, and no C{rsd:NAME[:LOCAL]}.
         """
+        ports = [word for word in words if not word.startswith(RSD)]
         try:
-            self["forwards"] = [forward for word in words for forward in forwards(word)]
+            self["forwards"] = [forward for word in ports for forward in forwards(word)]
+            self["services"] = [serviceForward(word) for word in words if word.startswith(RSD)]
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
 
@@ -171,7 +177,7 @@ Examples:
         """
         if self._from is not None:
             raise usage.UsageError(f"--from {self._from}: a --to is missing")
-        if not (self["forwards"] or self["each"] or self["pairs"]):
+        if not any(self[what] for what in ("forwards", "services", "each", "pairs")):
             raise usage.UsageError(
                 f"expected {FORWARD}, --each, or --from and --to: nothing to relay"
             )
@@ -180,7 +186,10 @@ Examples:
         self.chooseReactor()
         try:
             self.service = TcprelayService(
-                self.reactor, [*self._forwards(), *self._pairs()], limits=limits, buffer=buffer
+                self.reactor,
+                [*self._forwards(), *self._pairs(), *self._services()],
+                limits=limits,
+                buffer=buffer,
             )
             self.service.isTelling = bool(self["json"])
             self.service.phonePorts = self._each()
@@ -204,7 +213,8 @@ Examples:
         @raise ValueError: What is said of the phone or the daemon is wrong.
         """
         if not self["forwards"]:
-            self._refuseUnused()
+            if not self["services"]:
+                self._refuseUnused()
             return []
         udid = self["udid"]
         if udid == "":
@@ -223,6 +233,33 @@ Examples:
                 one.remote,
             )
             for one in self["forwards"]
+        ]
+
+    def _services(self) -> list[Route]:
+        """
+        The routes to services in a phone's tunnel, which is opened by the first client.
+
+        @raise ValueError: What is said of the phone or the daemon is wrong.
+        """
+        if not self["services"]:
+            return []
+        try:
+            from muxd.tunnel.opening import SharedTunnel, TunnelledService, openTunnel
+        except ImportError as missing:
+            raise ValueError(f"{RSD} needs the extra, pip install 'muxd[tunnel]'") from missing
+
+        udid, reactor, access = self["udid"] or None, onLoop(self.reactor), self._access()
+        network = Network.fromWord(self["network"])
+        tunnel = SharedTunnel(lambda: openTunnel(reactor, udid, access, network))
+        addresses = self._addresses()
+        return [
+            Route(
+                LocalPort(one.local, addresses),
+                TunnelledService(tunnel, one.name),
+                f"{one.name} of {udid or 'the only phone'}",
+                udid,
+            )
+            for one in self["services"]
         ]
 
     def _refuseUnused(self) -> None:

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.tap.forwards import EachForward, Forward, eachForward, forwards
+from muxd.tap.forwards import (
+    EachForward,
+    Forward,
+    ServiceForward,
+    eachForward,
+    forwards,
+    serviceForward,
+)
 
 
 class ForwardsTests(SynchronousTestCase):
@@ -90,3 +97,36 @@ class EachForwardTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ValueError, eachForward, word)
             self.assertIn("expected REMOTE:FIRST+ or REMOTE:FIRST-LAST", str(error), word)
+
+
+class ServiceForwardTests(SynchronousTestCase):
+    """
+    Tests of L{serviceForward}.
+    """
+
+    def test_words(self) -> None:
+        """
+        A service's name, or a port in the tunnel, and a port of this machine, any if none is said.
+        """
+        for word, expected in (
+            ("rsd:com.apple.afc:9000", ServiceForward("com.apple.afc", 9000)),
+            ("rsd:com.apple.afc", ServiceForward("com.apple.afc", 0)),
+            ("rsd:50000:0", ServiceForward("50000", 0)),
+        ):
+            self.assertEqual(serviceForward(word), expected)
+
+    def test_wrong(self) -> None:
+        """
+        Anything else is an error that shows how it is written.
+        """
+        for word in (
+            "rsd:",
+            "rsd::1",
+            "rsd:a b:1",
+            "rsd:a:65536",
+            "rsd:a:1-2",
+            "rsd:a:b:1",
+            "rsd:a:",
+        ):
+            error = self.assertRaises(ValueError, serviceForward, word)
+            self.assertIn("rsd:NAME[:LOCAL]", str(error))

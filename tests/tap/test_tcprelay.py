@@ -10,6 +10,7 @@ import io
 import json
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from twisted.application.service import IService
@@ -257,6 +258,30 @@ class ForwardTests(TcprelayTestCase):
             self.options = Options()
             self.options.reactor = self.reactor
             self.assertIn(expected, self.refused(*words))
+
+
+class TunnelledTests(TcprelayTestCase):
+    """
+    Tests of C{rsd:NAME[:LOCAL]}.
+    """
+
+    def test_listens(self) -> None:
+        """
+        A service is a port of this machine; its tunnel is opened for the first client, which is
+        let go if that cannot be.
+        """
+        if find_spec("hyperframe") is None:
+            raise SkipTest("this needs the extra tunnel")
+        self.start("--socket", "/nonexistent/usbmuxd", "rsd:com.apple.afc:9000", "22:2222")
+        self.assertEqual({port for port, _ in self.listening()}, {9000, 2222})
+        self.assertIn("com.apple.afc of the only phone", self.destinations())
+
+    def test_wrong(self) -> None:
+        """
+        What is no service is a usage error.
+        """
+        for word in ("rsd:", "rsd:a b", "rsd:a:x"):
+            self.assertIn("rsd:NAME", self.refused(word))
 
 
 class PairTests(TcprelayTestCase):

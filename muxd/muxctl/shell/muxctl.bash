@@ -16,7 +16,7 @@ _muxctl_phones() {
 _muxctl() {
     local current=$2 previous=$3 command='' action='' words='' i
     local -a daemon=()
-    local commands='list watch wait listeners status top log release take phone reload buid record wifi cert capture connect fleet reserve completion relay'
+    local commands='list watch wait listeners status top log release take phone reload buid record wifi cert capture connect fleet reserve tunnel completion relay'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in

@@ -1,0 +1,130 @@
+# -*- test-case-name: tests.muxctl.test_tunnel -*-
+"""
+C{muxctl tunnel}: the services in a phone's tunnel, and the tunnel for other programs.
+
+It needs a reactor and the extra C{tunnel}, so it alone imports them, when it is used.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from muxd.client.problems import NoDaemon, TimedOut, UsbmuxError
+from muxd.muxctl.columns import jsonLine
+from muxd.muxctl.options import Usage
+from muxd.muxctl.terminal import Terminal
+from muxd.wire.text import printable
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from muxd.tunnel.host import Tunnel
+
+REFUSED, NO_DAEMON, TIME_OUT, FAILED = 1, 3, 4, 5
+
+
+def tunnel(options: Namespace, terminal: Terminal) -> int:
+    """
+    Show the services, and with C{--serve} go on until interrupted.
+
+    @raise Usage: The extra is not installed.
+    """
+    try:
+        from muxd.client.access import accessAt
+        from muxd.tap.tunnels import TunnelDoors
+        from muxd.tunnel.opening import SharedTunnel, openTunnel
+    except ImportError as missing:
+        text = f"muxctl tunnel: pip install 'muxd[tunnel]': {missing}\n"
+        raise Usage(2, text) from missing
+    from twisted.internet import reactor
+
+    timeout = 30.0 if options.timeout is None else options.timeout
+
+    def open() -> Deferred[Tunnel]:
+        access = accessAt(reactor, terminal.address)
+        opening = openTunnel(reactor, options.udid, access)
+        return opening.addTimeout(timeout, reactor)
+
+    shared = SharedTunnel(open)
+    doors = None if options.serve is None else TunnelDoors(reactor, shared, options.serve)
+    return _run(reactor, lambda: _show(shared, doors, terminal), terminal)
+
+
+async def _show(shared: Any, doors: Any, terminal: Terminal) -> None:
+    from twisted.internet.defer import Deferred
+
+    tunnel = await shared.get()
+    terminal.show(_lines(tunnel, terminal.json))
+    if doors is None:
+        await shared.stop()
+        return
+    doors.startService()
+    terminal.remark(
+        f"the list is at http://127.0.0.1:{doors.listPort}/, the door at port {doors.doorPort}"
+    )
+    try:
+        await Deferred()
+    finally:
+        await doors.stopService()
+
+
+def _lines(tunnel: Tunnel, isJSON: bool) -> list[str]:
+    services = sorted(tunnel.services.values(), key=lambda each: each.name)
+    if isJSON:
+        return [
+            jsonLine({"name": each.name, "port": each.port, "remotexpc": each.isRemoteXPC})
+            for each in services
+        ]
+    return [f"{each.port:5}  {printable(each.name)}" for each in services]
+
+
+def _run(reactor: Any, work: Callable[[], Any], terminal: Terminal) -> int:
+    """
+    Run a coroutine on the reactor.
+    """
+    from twisted.internet.defer import CancelledError, Deferred
+    from twisted.python.failure import Failure
+
+    status = 0
+    running: list[Deferred[None]] = []
+    unread: list[BrokenPipeError] = []
+
+    def failed(reason: Failure) -> None:
+        nonlocal status
+        if isinstance(reason.value, BrokenPipeError):
+            unread.append(reason.value)
+        elif reason.check(CancelledError) is None:
+            status = _status(reason.value)
+            terminal.error(Exception(reason.getErrorMessage()), status)
+
+    def begin() -> None:
+        done = Deferred.fromCoroutine(work()).addErrback(failed)
+        running.append(done)
+        done.addBoth(lambda _: reactor.running and reactor.stop())
+
+    def end() -> Deferred[None]:
+        running[0].cancel()
+        return running[0]
+
+    reactor.callWhenRunning(begin)
+    reactor.addSystemEventTrigger("before", "shutdown", end)
+    reactor.run()
+    if unread:
+        raise unread[0]
+    return status
+
+
+def _status(error: BaseException | None) -> int:
+    from twisted.internet.defer import TimeoutError
+
+    match error:
+        case NoDaemon():
+            return NO_DAEMON
+        case TimedOut() | TimeoutError():
+            return TIME_OUT
+        case UsbmuxError():
+            return REFUSED
+        case _:
+            return FAILED

@@ -1,0 +1,294 @@
+# -*- test-case-name: tests.tap.test_tunnels -*-
+"""
+A phone's tunnel for other programs of this machine: a list by HTTP, in the forms in which
+C{pymobiledevice3 remote tunneld} and C{ios tunnel start --userspace} have theirs, and a door, which
+is how go-ios' programs reach what is in a tunnel of another process.
+
+At the door a program says which address and port it wants, in twenty bytes, and has a stream.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IListeningPort
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+from zope.interface import implementer
+
+from muxd.limits import LIMITS, Limits
+from muxd.net.serverstrings import LOOPBACK
+from muxd.tunnel.host import Tunnel
+from muxd.tunnel.opening import SharedTunnel
+
+_ADDRESS = 16
+_ASKED = 20
+
+
+def listed(tunnel: Tunnel) -> dict[str, Any]:
+    """
+    A tunnel as C{tunneld} lists it.
+    """
+    parameters = tunnel.parameters
+    return {
+        "tunnel-address": str(parameters.phone),
+        "tunnel-port": parameters.rsdPort,
+        "interface": "muxd",
+        "auxiliary-metadata": {},
+        "origin": None,
+    }
+
+
+def described(tunnel: Tunnel, door: int) -> dict[str, Any]:
+    """
+    A tunnel as go-ios describes its own.
+
+    @param door: The port of the door.
+    """
+    parameters = tunnel.parameters
+    return {
+        "address": str(parameters.phone),
+        "rsdPort": parameters.rsdPort,
+        "udid": str(tunnel.properties.get("UniqueDeviceID")),
+        "userspaceTun": True,
+        "userspaceTunPort": door,
+    }
+
+
+class TunnelList(Resource):
+    """
+    The list.
+    """
+
+    isLeaf = True
+
+    def __init__(self, tunnels: TunnelDoors) -> None:
+        super().__init__()
+        self._tunnels = tunnels
+
+    def render_GET(self, request: Request) -> int:
+        """
+        Answer when there is a tunnel.
+        """
+        found = self._tunnels.tunnel.get()
+        request.notifyFinish().addErrback(lambda _: found.cancel())
+        found.addCallback(self._answer, request).addErrback(self._sorry, request)
+        return NOT_DONE_YET
+
+    def _answer(self, tunnel: Tunnel, request: Request) -> None:
+        path = b"/".join(request.postpath or []).decode("ascii", "replace")
+        own = described(tunnel, self._tunnels.doorPort)
+        answers: dict[str, Any] = {
+            "": {own["udid"]: [listed(tunnel)]},
+            "tunnels": [own],
+            f"tunnel/{own['udid']}": own,
+            "services": {each.name: each.port for each in tunnel.services.values()},
+        }
+        self._send(request, 200 if path in answers else 404, answers.get(path, {}))
+
+    def _sorry(self, reason: Failure, request: Request) -> None:
+        if reason.check(CancelledError) is None:
+            self._send(request, 503, {"error": reason.getErrorMessage()})
+
+    def _send(self, request: Request, status: int, answer: Any) -> None:
+        request.setResponseCode(status)
+        request.setHeader(b"content-type", b"application/json")
+        request.write(json.dumps(answer).encode())
+        request.finish()
+
+
+@implementer(IHalfCloseableProtocol)
+class _Half(Protocol):
+    """
+    One of two ends that are joined: what comes at one goes out at the other.
+    """
+
+    other: _Half | None = None
+
+    def join(self, other: _Half) -> None:
+        """
+        Join two ends that are connected.
+        """
+        self.other, other.other = other, self
+        for one, two in ((self, other), (other, self)):
+            transport: Any = one.transport
+            transport.registerProducer(two.transport, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Pass it on.
+        """
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.write(data)
+
+    def readConnectionLost(self) -> None:
+        """
+        Pass on the end of one direction.
+        """
+        if self.other is not None:
+            transport: Any = self.other.transport
+            transport.unregisterProducer()
+            transport.loseWriteConnection()
+
+    def writeConnectionLost(self) -> None:
+        """
+        The other end has said everything.
+        """
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        With one end the other ends, after what was said.
+        """
+        other, self.other = self.other, None
+        if other is not None:
+            other.other = None
+            transport: Any = other.transport
+            transport.unregisterProducer()
+            transport.loseConnection()
+
+
+class Visitor(_Half):
+    """
+    A program at the door.
+    """
+
+    _log = Logger()
+
+    def __init__(self, tunnels: TunnelDoors) -> None:
+        self._tunnels = tunnels
+        self._asked = b""
+        self._connecting: Deferred[Any] | None = None
+
+    def connectionMade(self) -> None:
+        """
+        One more.
+        """
+        self._tunnels.visitors += 1
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Hear what it wants, and then pass on what it says.
+        """
+        if self.other is not None or self._connecting is not None:
+            super().dataReceived(data)
+            return
+        self._asked += data
+        if len(self._asked) >= _ASKED:
+            transport: Any = self.transport
+            transport.pauseProducing()
+            self._connecting = Deferred.fromCoroutine(self._connect())
+            self._connecting.addErrback(self._refused)
+
+    async def _connect(self) -> None:
+        asked, rest = self._asked[:_ASKED], self._asked[_ASKED:]
+        self._asked = b""
+        tunnel = await self._tunnels.tunnel.get()
+        port = int.from_bytes(asked[_ADDRESS:], "little")
+        if asked[:_ADDRESS] != tunnel.parameters.phone.packed or not 0 < port < 65536:
+            raise ValueError("it asks for an address that is not in the tunnel")
+        far: Any = await tunnel.endpoint(port).connect(Factory.forProtocol(_Half))
+        self._connecting = None
+        self.join(far)
+        if rest:
+            super().dataReceived(rest)
+        transport: Any = self.transport
+        transport.resumeProducing()
+
+    def _refused(self, reason: Failure) -> None:
+        self._log.info("a program at the door: {why}", why=reason.getErrorMessage())
+        transport: Any = self.transport
+        transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        One less.
+        """
+        self._tunnels.visitors -= 1
+        if self._connecting is not None:
+            self._connecting.cancel()
+        super().connectionLost(reason)
+
+
+class _Door(Factory):
+    """
+    Lets programs in.
+    """
+
+    noisy = False
+
+    def __init__(self, tunnels: TunnelDoors) -> None:
+        self._tunnels = tunnels
+
+    def buildProtocol(self, addr: IAddress | None) -> Visitor | None:
+        """
+        One of them, unless there are too many.
+        """
+        if self._tunnels.visitors >= self._tunnels.limits.tunnelSessions:
+            return None
+        return Visitor(self._tunnels)
+
+
+class TunnelDoors(Service):
+    """
+    The list and the door of one phone's tunnel, for the programs of this machine.
+
+    @ivar tunnel: The tunnel.
+    @ivar visitors: How many programs are at the door or have gone through.
+    @ivar doorPort: Where it is.
+    """
+
+    def __init__(
+        self, reactor: Any, tunnel: SharedTunnel, port: int, limits: Limits = LIMITS
+    ) -> None:
+        """
+        @param port: Of the list; the door has any that is free.
+        """
+        self.tunnel = tunnel
+        self.limits = limits
+        self.visitors = 0
+        self.doorPort = 0
+        self._reactor = reactor
+        self._port = port
+        self._listening: list[IListeningPort] = []
+
+    @property
+    def listPort(self) -> int:
+        """
+        Where the list is.
+        """
+        host: Any = self._listening[0].getHost()
+        port: int = host.port
+        return port
+
+    def startService(self) -> None:
+        """
+        Listen.
+
+        @raise CannotListenError: Another program does already.
+        """
+        super().startService()
+        site = Site(TunnelList(self))
+        site.noisy = False
+        self._listening.append(self._reactor.listenTCP(self._port, site, interface=LOOPBACK))
+        door = self._reactor.listenTCP(0, _Door(self), interface=LOOPBACK)
+        self._listening.append(door)
+        self.doorPort = door.getHost().port
+
+    def stopService(self) -> Deferred[Any]:
+        """
+        Listen no more, and close the tunnel.
+
+        @return: fires when that is done.
+        """
+        super().stopService()
+        listening, self._listening = self._listening, []
+        stopped: list[Deferred[Any]] = [
+            one for one in (port.stopListening() for port in listening) if one is not None
+        ]
+        return gatherResults([*stopped, self.tunnel.stop()])

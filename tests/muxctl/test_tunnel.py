@@ -1,0 +1,162 @@
+# -*- test-case-name: tests.muxctl.test_tunnel -*-
+"""
+Tests of L{muxd.muxctl.tunnel}.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+if find_spec("hyperframe") is None:
+    raise SkipTest("these tests need the extra tunnel")
+
+from muxd.client import errors
+from muxd.muxctl import tunnel
+from muxd.muxctl.options import Usage, parse
+from muxd.muxctl.terminal import Terminal
+from muxd.tunnel.opening import SharedTunnel
+from muxd.tunnel.rsd import RemoteService
+
+
+class FakeReactor:
+    """
+    A reactor that runs what it is told to, and stops when it is told to.
+    """
+
+    running = False
+
+    def __init__(self) -> None:
+        self._starts: list[Callable[[], object]] = []
+        self._ends: list[Callable[[], object]] = []
+
+    def callWhenRunning(self, function: Callable[[], object]) -> None:
+        """
+        At the start.
+        """
+        self._starts.append(function)
+
+    def addSystemEventTrigger(self, *words: Any) -> None:
+        """
+        At the end.
+        """
+        self._ends.append(words[-1])
+
+    def run(self) -> None:
+        """
+        Run; a program that would go on is interrupted.
+        """
+        self.running = True
+        for start in self._starts:
+            start()
+        if self.running:
+            self.stop()
+
+    def stop(self) -> None:
+        """
+        Stop.
+        """
+        self.running = False
+        for end in self._ends:
+            end()
+
+
+class FakeTunnel:
+    """
+    A tunnel with two services.
+    """
+
+    services = {
+        "b": RemoteService("b", 2, isRemoteXPC=True),
+        "a": RemoteService("a", 50000),
+    }
+
+    def __init__(self) -> None:
+        self.whenLost: Deferred[None] = Deferred()
+
+    def close(self) -> Deferred[None]:
+        """
+        It is no more.
+        """
+        self.whenLost.callback(None)
+        return self.whenLost
+
+
+class TunnelTests(SynchronousTestCase):
+    """
+    C{muxctl tunnel}.
+    """
+
+    def run_(
+        self, opened: Deferred[Any], doors: Any = None, json: bool = False
+    ) -> tuple[int, str, str]:
+        """
+        The status, and what is printed.
+        """
+        out, err = io.StringIO(), io.StringIO()
+        terminal = Terminal(stdin=None, stdout=out, stderr=err, json=json)
+        shared = SharedTunnel(lambda: opened)
+        status = tunnel._run(FakeReactor(), lambda: tunnel._show(shared, doors, terminal), terminal)
+        return status, out.getvalue(), err.getvalue()
+
+    def test_services(self) -> None:
+        """
+        It shows the services by name, and closes the tunnel.
+        """
+        near = FakeTunnel()
+        self.assertEqual(self.run_(succeed(near)), (0, "50000  a\n    2  b\n", ""))
+        self.assertTrue(near.whenLost.called)
+
+    def test_json(self) -> None:
+        """
+        The same for programs.
+        """
+        _, text, _ = self.run_(succeed(FakeTunnel()), json=True)
+        self.assertEqual(text.splitlines()[0], '{"name": "a", "port": 50000, "remotexpc": false}')
+
+    def test_failed(self) -> None:
+        """
+        What keeps it from opening is the exit status.
+        """
+        for error, expected in (
+            (errors.NoDaemon("here", OSError("none")), 3),
+            (errors.NoPhone("here", "phone", []), 1),
+            (ValueError("odd"), 5),
+        ):
+            status, text, complaint = self.run_(fail(error))
+            self.assertEqual((status, text), (expected, ""))
+            self.assertIn("muxctl: ", complaint)
+
+    def test_served(self) -> None:
+        """
+        With doors it goes on until it is interrupted, and closes them.
+        """
+        happened: list[str] = []
+
+        class Doors:
+            listPort, doorPort = 49151, 7
+
+            def startService(self) -> None:
+                happened.append("start")
+
+            def stopService(self) -> Deferred[None]:
+                happened.append("stop")
+                return succeed(None)
+
+        status, _, remark = self.run_(succeed(FakeTunnel()), Doors())
+        self.assertEqual((status, happened), (0, ["start", "stop"]))
+        self.assertIn("http://127.0.0.1:49151/", remark)
+
+    def test_port(self) -> None:
+        """
+        The list has a port that others know, unless another one is named.
+        """
+        self.assertIsNone(parse(["tunnel"]).serve)
+        self.assertEqual(parse(["tunnel", "--serve"]).serve, 49151)
+        self.assertEqual(parse(["tunnel", "--serve", "8000"]).serve, 8000)
+        self.assertRaises(Usage, parse, ["tunnel", "--serve", "x"])
