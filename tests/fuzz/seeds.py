@@ -12,9 +12,15 @@ from base64 import encodebytes
 from collections.abc import Callable, Iterator, Sequence
 from struct import pack
 from typing import Any
+from uuid import UUID
+
+from twisted.internet.testing import StringTransport
 
 from muxd.lockdown.pairrecord import KNOWN
 from muxd.phone.lockdown.key import PUBLIC_KEY
+from muxd.phone.services.rsdserver import RSDServer
+from muxd.tunnel.rsdclient import RSDClient
+from muxd.tunnel.xpc import Unsigned, writeObject
 from muxd.wire.messages import Message, connectMessage, plistMessage
 from muxd.wire.mux import encodePacketV1, encodeVersion
 from tests.differential.kept import writings
@@ -29,6 +35,7 @@ from tests.fuzz import (
     requests,
     sockets,
     status,
+    tunnels,
 )
 from tests.fuzz.apps import ACTIONS
 from tests.fuzz.bombs import binaryPlist, bombs
@@ -527,6 +534,50 @@ def ofFleet() -> Iterator[tuple[str, bytes]]:
     yield "long", hub + step(world.raw, 0, more=bytes([4, 0x7F, 255, 255, 255, 0]))
 
 
+def ofTunnels() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.tunnels}.
+    """
+
+    def step(function: Callable[..., None], *numbers: int, more: bytes = b"") -> bytes:
+        return bytes([tunnels.KINDS.index(function), *numbers]) + more
+
+    world = tunnels.World
+    begin = bytes([tunnels.PARTS.index(tunnels.tunnel), 1, 0])
+
+    def segment(flags: int, ahead: int = 0, data: bytes = b"") -> bytes:
+        return step(world.segment, 0, flags, ahead, 0, 0x40, 0, more=piece(data))
+
+    opened = step(world.connect, 0, 0) + segment(0x12 | 0xC0) + b"\4\xc4\5" + segment(0x10)
+    yield "opened", begin + opened + segment(0x18, data=b"hello") + step(world.act, 0, 0)
+    yield "closed", begin + opened + step(world.act, 3, 0) + segment(0x11) + step(world.time, 4)
+    yield "gap", begin + opened + segment(0x18, 5, b"later") + segment(0x18, 0, b"first")
+    yield "reset", begin + opened + segment(4)
+    yield "paused", begin + opened + step(world.act, 1, 0) + segment(0x18, data=b"x" * 999) * 9
+    service = step(world.connect, 2, 0) + segment(0x12)
+    yield "service", begin + service + segment(0x18, data=bytes(9))
+    yield "refused", begin + step(world.connect, 1, 1) + segment(0x14)
+    yield "silent", begin + step(world.connect, 0, 0) + step(world.time, 4) * 3
+    full = step(world.room, 1) + segment(0x18, data=b"x") + step(world.room, 0)
+    yield "full", begin + opened + full
+    text = b'CDTunnel\0\x10{"type": "other"}'
+    yield "other", bytes([0, 0]) + step(world.raw, more=piece(text))
+    yield "garbage", begin + step(world.raw, more=piece(bytes(200)))
+    server = StringTransport()
+    told = {"MessageType": "Handshake", "Properties": {}, "Services": {"a": {"Port": "1"}}}
+    phone = RSDServer(lambda: told)
+    client = StringTransport()
+    RSDClient(UUID(int=1)).makeConnection(client)
+    phone.makeConnection(server)
+    phone.dataReceived(client.value())
+    yield "rsd", bytes([tunnels.PARTS.index(tunnels.rsd)]) + piece(server.value())
+    objects: dict[str, Any] = {
+        "all": {"a": [None, True, -1, Unsigned(1), 0.5, "x", b"x", UUID(int=1)], "b": {"c": []}}
+    }
+    for name, value in objects.items():
+        yield f"xpc-{name}", bytes([tunnels.PARTS.index(tunnels.xpc)]) + writeObject(value)
+
+
 SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "calls": ofCalls,
     "configuration": ofConfiguration,
@@ -539,6 +590,7 @@ SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "lockdown": ofLockdown,
     "hosts": ofHosts,
     "fleet": ofFleet,
+    "tunnels": ofTunnels,
 }
 
 

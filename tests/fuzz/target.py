@@ -59,6 +59,7 @@ TARGETS = (
     Target(name="phones", longest=4096, about="a phone's packets, to a muxer with sessions open"),
     Target(name="sockets", longest=4096, about="clients on plain sockets, and their phone"),
     Target(name="lockdown", longest=8192, about="a phone's lockdownd, to preflight"),
+    Target(name="tunnels", longest=8192, about="a phone in its tunnel, to a host's end"),
     Target(name="hosts", longest=8192, about="a host, to the simulated lockdownd and services"),
     Target(name="messages", longest=4096, about="messages and property lists, to their codec"),
     Target(name="packets", longest=4096, about="transfers, to the codec of packets"),

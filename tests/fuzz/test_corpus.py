@@ -77,6 +77,12 @@ class CorpusTests(SynchronousTestCase):
         """
         self.replay("fleet")
 
+    def test_tunnels(self) -> None:
+        """
+        A phone in its tunnel.
+        """
+        self.replay("tunnels")
+
     def test_calls(self) -> None:
         """
         Rules that are wrong.

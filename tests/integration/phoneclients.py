@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from unittest import SkipTest
@@ -20,6 +21,8 @@ from tests.integration.daemon import Daemon, DaemonTestCase
 from tests.phone.services.packages import makePackage
 
 PLACE = Path(os.environ.get("MUXD_CLIENTS", os.path.expanduser("~/.cache/muxd-clients")))
+
+OWN = Path(sys.executable).parent / "muxctl"
 
 PROGRAMS = {
     "pymobiledevice3": "pymobiledevice3/bin/pymobiledevice3",
@@ -46,7 +49,10 @@ class ClientCase(DaemonTestCase):
     @ivar daemon: The daemon.
     @ivar phone: The directory with what the phone has.
     @ivar here: A directory of the test's.
+    @cvar system: What it runs; C{""} for what the usual model does.
     """
+
+    system = ""
 
     def setUp(self) -> None:
         """
@@ -71,7 +77,8 @@ class ClientCase(DaemonTestCase):
         )
         (phone / "log").write_text(LOG)
         places = "".join(f":{what}={phone / what}" for what in ("files", "apps", "log"))
-        daemon.run("usbmuxd", *daemon.arguments, "--source", f"simulated{places}")
+        version = f":version={self.system}" if self.system else ""
+        daemon.run("usbmuxd", *daemon.arguments, "--source", f"simulated{version}{places}")
         daemon.devices()
         self.waitFor(daemon, "trusts this computer")
 
@@ -79,6 +86,8 @@ class ClientCase(DaemonTestCase):
         """
         The path of a client.
         """
+        if name == OWN.name:
+            return str(OWN)
         if name not in PROGRAMS:
             return self.tool(name)
         path = PLACE / PROGRAMS[name]
@@ -112,6 +121,18 @@ class ClientCase(DaemonTestCase):
         """
         process = self._begin(name, *words)
         assert process.stdout is not None
+        try:
+            self.hears(process, expected)
+        finally:
+            process.terminate()
+            process.stdout.close()
+            process.wait(PATIENCE)
+
+    def hears(self, process: subprocess.Popen[bytes], expected: str) -> None:
+        """
+        Wait until a client prints something with this in it.
+        """
+        assert process.stdout is not None
         text = b""
         timer = threading.Timer(PATIENCE, process.kill)
         timer.start()
@@ -119,13 +140,10 @@ class ClientCase(DaemonTestCase):
             while expected.encode() not in text:
                 piece = process.stdout.read1(1 << 16)  # type: ignore[attr-defined]
                 if not piece:
-                    self.fail(f"{name} {' '.join(words)}: {text.decode('utf-8', 'replace')}")
+                    self.fail(f"{process.args!r}: {text.decode('utf-8', 'replace')}")
                 text += piece
         finally:
             timer.cancel()
-            process.terminate()
-            process.stdout.close()
-            process.wait(PATIENCE)
 
     def _begin(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         path = self.program(name)
@@ -143,7 +161,7 @@ class ClientCase(DaemonTestCase):
             command += ["--socket", self.daemon.socket]
         elif name in PROGRAMS:
             environment["USBMUXD_SOCKET_ADDRESS"] = self.daemon.socket
-        else:
+        elif name != OWN.name:
             # As to a terminal: a line at once.
             command = [self.program("stdbuf"), "-oL", path]
         return subprocess.Popen(

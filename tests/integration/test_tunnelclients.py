@@ -1,0 +1,125 @@
+# -*- test-case-name: tests.integration.test_tunnelclients -*-
+"""
+Clients in the tunnel of a simulated phone: those that were written elsewhere, and ours.
+"""
+
+from __future__ import annotations
+
+import plistlib
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.integration.conversation import PATIENCE
+from tests.integration.phoneclients import ClientCase
+
+
+class TunnelCase(ClientCase):
+    """
+    A phone that has tunnels.
+    """
+
+    system = "17.6"
+
+    @contextmanager
+    def meanwhile(self, expected: str, name: str, *words: str) -> Iterator[None]:
+        """
+        A client that goes on meanwhile, and has begun when it prints something with this in it.
+        """
+        process = self._begin(name, *words)
+        try:
+            self.hears(process, expected)
+            yield
+        finally:
+            process.terminate()
+            process.communicate(timeout=PATIENCE)
+
+
+def freePort() -> int:
+    """
+    A port of this machine that nothing listens on.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+class PymobiledeviceTunnelTests(TunnelCase):
+    """
+    pymobiledevice3, whose TCP is PyTCP.
+    """
+
+    def test_rsd(self) -> None:
+        """
+        It shows what the phone tells of itself and its services.
+        """
+        text = self.run_("pymobiledevice3", "remote", "rsd-info", "--userspace")
+        self.assertIn('"OSVersion": "17.6"', text)
+        self.assertIn("com.apple.afc.shim.remote", text)
+
+    def test_afc(self) -> None:
+        """
+        It fetches a file.
+        """
+        self.run_("pymobiledevice3", "afc", "pull", "--userspace", "DCIM/picture", ".")
+        self.assertFetched("picture")
+
+    def test_diagnostics_relay(self) -> None:
+        """
+        It shows the battery.
+        """
+        self.says("Voltage", "pymobiledevice3", "diagnostics", "battery", "single", "--userspace")
+
+
+class GoTunnelTests(TunnelCase):
+    """
+    go-ios, whose TCP is gVisor's, and which reaches the services in our tunnel as well as in its
+    own.
+    """
+
+    def test_own(self) -> None:
+        """
+        It opens a tunnel and lists the services.
+        """
+        port = f"--tunnel-info-port={freePort()}"
+        start = ("tunnel", "start", "--userspace", port)
+        with self.meanwhile("userspace tunnel negotiated", "ios", *start):
+            self.says("com.apple.afc.shim.remote", "ios", "rsd", "ls", port)
+
+    def test_ours(self) -> None:
+        """
+        It lists those in the tunnel that C{muxctl tunnel --serve} keeps.
+        """
+        number = str(freePort())
+        with self.meanwhile("the door at port", "muxctl", "tunnel", "--serve", number):
+            port = f"--tunnel-info-port={number}"
+            self.says("com.apple.afc.shim.remote", "ios", "rsd", "ls", port)
+
+
+class OwnTunnelTests(TunnelCase):
+    """
+    C{muxctl}, whose TCP is ours, as the phone's is.
+    """
+
+    def test_services(self) -> None:
+        """
+        It lists the services.
+        """
+        self.says("50000  com.apple.afc.shim.remote", "muxctl", "tunnel")
+
+    def test_relay(self) -> None:
+        """
+        A service is a port of this machine.
+        """
+        number = freePort()
+        word = f"rsd:com.apple.mobile.diagnostics_relay:{number}"
+        with (
+            self.meanwhile(f"listening on 127.0.0.1:{number}", "muxctl", "relay", word),
+            socket.create_connection(("127.0.0.1", number), PATIENCE) as service,
+        ):
+            request = plistlib.dumps({"Request": "GasGauge"})
+            service.sendall(len(request).to_bytes(4) + request)
+            heard = b""
+            while b"</plist>" not in heard:
+                heard += service.recv(4096) or self.fail("it has closed")
+            self.assertIn(b"CycleCount", heard)
