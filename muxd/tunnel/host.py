@@ -190,9 +190,9 @@ async def _connect(
         factory = securedFactory(
             factory, clientContext(record), clock, isClient=True, isBuffered=False
         )
-    await endpointOf(address.port).connect(factory)
-    await carrier.whenOpen.addTimeout(limits.tunnelTimeout, clock)
+    connected: Any = await endpointOf(address.port).connect(factory)
     try:
+        await carrier.whenOpen.addTimeout(limits.tunnelTimeout, clock)
         assert carrier.stack is not None and carrier.parameters is not None
         rsd = RSDClient(_identityOf(record))
         endpoint = TunnelEndpoint(carrier.stack, carrier.parameters.rsdPort)
@@ -200,6 +200,8 @@ async def _connect(
         info = await rsd.whenTold.addTimeout(limits.tunnelTimeout, clock)
     except BaseException:
         carrier.close()
+        # Also if TLS has never come about.
+        connected.transport.abortConnection()
         raise
     return Tunnel(clock, carrier, rsd, info, limits)
 

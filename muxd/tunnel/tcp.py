@@ -58,6 +58,9 @@ DUPLICATES = 3
 MOST_TRIES = 8
 """Times that a segment is sent again before the other side is given up."""
 
+MOST_SMALL = 64
+"""Segments under way with which what does not fill another one waits."""
+
 _MASK = 0xFFFF
 
 
@@ -576,12 +579,19 @@ class TCPConnection:
         while buffer.size and not carrier.isHeld:
             room = most - self._underWay()
             size = min(self._mss, buffer.size, room)
-            if size <= 0 or (size < self._mss and size < buffer.size and self._flight):
+            if size <= 0 or (size < self._mss and self._isUnwise(size)):
                 break
             self._transmit(ACK | PSH if size == buffer.size else ACK, b"".join(buffer.take(size)))
             isSent = True
         if isSent:
             self._user.drained(buffer.size)
+
+    def _isUnwise(self, size: int) -> bool:
+        """
+        Whether a segment that is not a whole one should wait: there is more that will fill it, or
+        many are under way already.
+        """
+        return bool(self._flight) and (size < self.buffer.size or len(self._flight) >= MOST_SMALL)
 
     def flush(self) -> None:
         """

@@ -24,7 +24,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from muxd.device.chunks import SMALL, joined
 from muxd.device.producing import ProducerGate
+from muxd.interfaces import Buffer
 from muxd.tunnel.states import CLOSED
 from muxd.tunnel.tcp import ITCPUser, TCPConnection
 
@@ -62,7 +64,7 @@ class TunnelTransport:
         self._ended = ended
         self._gate = gate(self._blame)
         self.protocol: IProtocol | None = None
-        self._held: deque[bytes] = deque()
+        self._held: deque[Buffer] = deque()
         self._isPaused = False
         self._isDelivering = False
         self._isFinished = False
@@ -159,7 +161,7 @@ class TunnelTransport:
                 data = self._held.popleft()
                 self.connection.taken(len(data))
                 try:
-                    self.protocol.dataReceived(data)
+                    self.protocol.dataReceived(bytes(data))
                 except Exception:
                     self._blame()
         finally:
@@ -240,7 +242,11 @@ class TunnelTransport:
         if self._isClosing:
             self.connection.taken(len(data))
             return
-        self._held.append(data)
+        held = self._held
+        if held and len(data) < SMALL and len(data) + len(held[-1]) <= SMALL:
+            held[-1] = joined(held[-1], data)
+        else:
+            held.append(data)
         if not self._isPaused:
             self._deliver()
 

@@ -190,6 +190,21 @@ class NoTunnelTests(TunnelCase):
         del self.device.phone.ports._services[PROXY]  # type: ignore[attr-defined]
         self.failureResultOf(self.open(), LockdownError)
 
+    def test_noTLS(self) -> None:
+        """
+        A service that says nothing is not waited for, nor left open.
+        """
+        ports: Any = self.device.phone.ports
+        silent, open = Making(Talker), ports.open
+        ports.open = lambda _: open(silent)
+        opening = connectTunnel(self.clock, self.device.endpoint, anyRecord(), random=zeros)
+        self.run_()
+        self.assertNoResult(opening)
+        self.clock.advance(LIMITS.tunnelTimeout)
+        self.device.flush()
+        self.failureResultOf(opening)
+        self.assertIsNotNone(silent.made[0].lost)
+
     def test_smallPackets(self) -> None:
         """
         A host may ask for small packets.

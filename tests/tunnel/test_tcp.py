@@ -187,6 +187,22 @@ class StreamTests(SynchronousTestCase):
         ends.run(30.0, lambda: len(phone.heard) == len(BYTES))
         self.assertEqual(phone.heard, BYTES)
 
+    def test_small(self) -> None:
+        """
+        Many small writes cost few segments if they are not acknowledged, and little memory if they
+        are not taken.
+        """
+        ends = Ends(Slow)
+        host, phone = ends.connect()
+        for _ in range(1000):
+            host.wire.write(b"x")
+        (connection,) = ends.host.connections.values()
+        self.assertEqual(len(connection._flight), 64)
+        ends.run(1.0)
+        self.assertEqual(len(phone.transport._held), 1)
+        phone.wire.resumeProducing()
+        self.assertEqual(phone.heard, b"x" * 1000)
+
     def test_pausedWithin(self) -> None:
         """
         A protocol may pause in the middle of what it is given.
