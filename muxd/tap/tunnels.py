@@ -14,7 +14,12 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IListeningPort
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IListeningPort,
+)
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,6 +31,9 @@ from muxd.limits import LIMITS, Limits
 from muxd.net.serverstrings import LOOPBACK
 from muxd.tunnel.host import Tunnel
 from muxd.tunnel.opening import SharedTunnel
+
+HOSTS = frozenset({b"127.0.0.1", b"localhost"})
+"""What programs of this machine call it."""
 
 _ADDRESS = 16
 _ASKED = 20
@@ -74,8 +82,12 @@ class TunnelList(Resource):
 
     def render_GET(self, request: Request) -> int:
         """
-        Answer when there is a tunnel.
+        Answer when there is a tunnel; not to a page whose site has led a browser here.
         """
+        if request.getRequestHostname() not in HOSTS:
+            request.setResponseCode(403)
+            request.finish()
+            return NOT_DONE_YET
         found = self._tunnels.tunnel.get()
         request.notifyFinish().addErrback(lambda _: found.cancel())
         found.addCallback(self._answer, request).addErrback(self._sorry, request)
@@ -164,12 +176,15 @@ class Visitor(_Half):
         self._tunnels = tunnels
         self._asked = b""
         self._connecting: Deferred[Any] | None = None
+        self._timer: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """
-        One more.
+        One more, which is not waited for long.
         """
         self._tunnels.visitors += 1
+        timeout = self._tunnels.limits.tunnelTimeout
+        self._timer = self._tunnels.reactor.callLater(timeout, self._silent)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -180,6 +195,7 @@ class Visitor(_Half):
             return
         self._asked += data
         if len(self._asked) >= _ASKED:
+            self._stopTimer()
             transport: Any = self.transport
             transport.pauseProducing()
             self._connecting = Deferred.fromCoroutine(self._connect())
@@ -200,6 +216,16 @@ class Visitor(_Half):
         transport: Any = self.transport
         transport.resumeProducing()
 
+    def _silent(self) -> None:
+        self._timer = None
+        transport: Any = self.transport
+        transport.abortConnection()
+
+    def _stopTimer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
     def _refused(self, reason: Failure) -> None:
         self._log.info("a program at the door: {why}", why=reason.getErrorMessage())
         transport: Any = self.transport
@@ -210,6 +236,7 @@ class Visitor(_Half):
         One less.
         """
         self._tunnels.visitors -= 1
+        self._stopTimer()
         if self._connecting is not None:
             self._connecting.cancel()
         super().connectionLost(reason)
@@ -238,6 +265,7 @@ class TunnelDoors(Service):
     """
     The list and the door of one phone's tunnel, for the programs of this machine.
 
+    @ivar reactor: What all of it lives on.
     @ivar tunnel: The tunnel.
     @ivar visitors: How many programs are at the door or have gone through.
     @ivar doorPort: Where it is.
@@ -253,7 +281,7 @@ class TunnelDoors(Service):
         self.limits = limits
         self.visitors = 0
         self.doorPort = 0
-        self._reactor = reactor
+        self.reactor = reactor
         self._port = port
         self._listening: list[IListeningPort] = []
 
@@ -275,8 +303,8 @@ class TunnelDoors(Service):
         super().startService()
         site = Site(TunnelList(self))
         site.noisy = False
-        self._listening.append(self._reactor.listenTCP(self._port, site, interface=LOOPBACK))
-        door = self._reactor.listenTCP(0, _Door(self), interface=LOOPBACK)
+        self._listening.append(self.reactor.listenTCP(self._port, site, interface=LOOPBACK))
+        door = self.reactor.listenTCP(0, _Door(self), interface=LOOPBACK)
         self._listening.append(door)
         self.doorPort = door.getHost().port
 

@@ -19,6 +19,7 @@ from twisted.web.test.requesthelper import DummyRequest
 if find_spec("hyperframe") is None:
     raise SkipTest("these tests need the extra tunnel")
 
+from muxd.limits import LIMITS
 from muxd.tap.tunnels import TunnelDoors, TunnelList, Visitor
 from muxd.tunnel.cdtunnel import TunnelParameters
 from muxd.tunnel.opening import SharedTunnel
@@ -83,9 +84,8 @@ class DoorCase(SynchronousTestCase):
         """
         self.ends = Ends(Echo)
         self.near: Any = NearTunnel(self.ends)
-        self.doors = TunnelDoors(
-            MemoryReactorClock(), SharedTunnel(lambda: succeed(self.near)), 49151
-        )
+        self.reactor = MemoryReactorClock()
+        self.doors = TunnelDoors(self.reactor, SharedTunnel(lambda: succeed(self.near)), 49151)
         self.doors.doorPort = 7777
 
 
@@ -99,6 +99,7 @@ class ListTests(DoorCase):
         What is answered.
         """
         request: Any = DummyRequest(list(path))
+        request.getRequestHostname = lambda: b"127.0.0.1"
         TunnelList(self.doors).render_GET(request)
         return request.responseCode, json.loads(b"".join(request.written))
 
@@ -119,6 +120,15 @@ class ListTests(DoorCase):
         self.assertEqual(self.get(b"tunnel", b"0000"), (200, own))
         self.assertEqual(self.get(b"services"), (200, {"a": 1}))
         self.assertEqual(self.get(b"else"), (404, {}))
+
+    def test_elsewhere(self) -> None:
+        """
+        A page that calls this machine by another name is told nothing.
+        """
+        request: Any = DummyRequest([b"tunnels"])
+        request.getRequestHostname = lambda: b"example.org"
+        TunnelList(self.doors).render_GET(request)
+        self.assertEqual((request.responseCode, request.written), (403, []))
 
     def test_none(self) -> None:
         """
@@ -174,6 +184,16 @@ class VisitorTests(DoorCase):
         ):
             _, wire = self.visit(asked)
             self.assertTrue(wire.disconnecting, asked)
+
+    def test_silent(self) -> None:
+        """
+        One that does not say what it wants is sent away in time.
+        """
+        visitor, wire = self.visit(b"")
+        self.reactor.advance(LIMITS.tunnelTimeout)
+        self.assertTrue(wire.disconnecting)
+        visitor.connectionLost()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_gone(self) -> None:
         """
