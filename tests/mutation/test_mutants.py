@@ -84,13 +84,13 @@ class TrialTests(MutantCase):
         module itself is left as it is.
         """
         from tests.mutation.mutants import mutantsOf
-        from tests.mutation.trial import PROJECT, Laboratory, Verdict, testsOf
+        from tests.mutation.trial import ATTACKS, PROJECT, Laboratory, Verdict, testsOf
 
         module = PROJECT / "muxd" / "wire" / "sequence.py"
         before = module.read_text()
         laboratory = Laboratory()
         self.addCleanup(laboratory.close)
-        self.assertEqual(testsOf(module)[-1], ["tests.wire"])
+        self.assertEqual(testsOf(module)[-2:], [["tests.wire"], [ATTACKS]])
         self.assertIs(laboratory.run(["tests.wire.test_sequence"], 120), True)
         mutant = next(each for each in mutantsOf(module) if "Add_Sub" in each.operator)
         self.assertIs(laboratory.attempt(mutant, 120).verdict, Verdict.NOTICED)

@@ -4,7 +4,7 @@ Trials of mutants: whether the tests notice one.
 
 Each is tried in a directory of its own, which has everything but the one module by
 reference, by the tests that the module names in its first line, and if these do not notice
-it by all of its package.
+it by all of its package, and then by those for attacks, whatever they are on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from pathlib import Path
 from tests.mutation.mutants import Mutant
 
 PROJECT = Path(__file__).parents[2]
+
+ATTACKS = "tests.attacks"
 
 _TESTS = re.compile(r"# -\*- test-case-name: ([\w.,]+) -\*-")
 
@@ -61,7 +63,7 @@ def testsOf(module: Path) -> list[list[str]]:
     named = found[1].split(",") if found else []
     package = ".".join(("tests", *module.relative_to(PROJECT / "muxd").parts[:1]))
     named = [name for name in named if not (package + ".").startswith(name + ".")]
-    return [named, [package]] if named else [[package]]
+    return [*([named] if named else []), [package], [ATTACKS]]
 
 
 class Laboratory:
