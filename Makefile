@@ -46,7 +46,7 @@ FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run deb unit test fuzz mutation compare system-test lint types check-packaging apidocs bench bench-report attack soak clean distclean
+.PHONY: help run deb unit test fuzz mutation compare system-test lint types check-packaging apidocs bench bench-report attack fleet-sim soak clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET) and port $(PORT), USB and one simulated phone"
@@ -65,6 +65,7 @@ help:
 	@echo "make bench             measure the speed; ARGS='--quick', '--only PATTERN', CPUS='all 1'"
 	@echo "make bench-report      measure everything, and renew docs/performance.md with it"
 	@echo "make attack            flood the daemon, and the C daemon, beside a client of another user (KINDS=)"
+	@echo "make fleet-sim         100 hosts with 100 phones each, and 50 jobs: a hub's figures"
 	@echo "make soak MINUTES=10   load the daemon, break what is around it, see whether it grows"
 	@echo "make clean             remove everything that make has made but $(VENV)"
 	@echo "make distclean         remove that too"
@@ -152,6 +153,10 @@ bench-report: $(DEVELOPED)
 # Floods by one user beside a client of another, and the C daemon beside ours: KINDS="unread keys".
 attack: $(DEVELOPED)
 	$(BIN)/python -m bench.attack --json bench/results/attack.json $(KINDS)
+
+# 100 hosts with 100 phones each, and 50 jobs: about a minute.
+fleet-sim: $(DEVELOPED)
+	$(BIN)/python -m bench.fleetsim
 
 # BUS=simulated: phones of our own, which pair, behind the other engine.
 soak: $(DEVELOPED)

@@ -43,6 +43,13 @@ LOWEST = BLOCK // 10
 """Revisions left at which nothing is done any more, if no more can be set aside."""
 
 
+LOOK = 1.0
+"""Seconds between two looks at the time, while there is something that ends."""
+
+STALL = 1.0
+"""Seconds by which a look has to be late for this process to have done nothing meanwhile."""
+
+
 def makeKey() -> str:
     """
     A key that cannot be guessed.
@@ -77,6 +84,15 @@ class EmbeddedRegistry:
         self._jobs: dict[int, Deferred[Reservation]] = {}
         self._timer: IDelayedCall | None = None
         self._isFlushing = False
+        self._stalled = 0.0
+        self._expected = 0.0
+
+    def _now(self) -> float:
+        """
+        The time, without that in which this process did nothing: what was said to it then has
+        not been read yet, and nothing is over because of that.
+        """
+        return self._clock.seconds() - self._stalled
 
     @property
     def isFresh(self) -> bool:
@@ -92,7 +108,7 @@ class EmbeddedRegistry:
         @raise CannotRemember: The directory cannot be used.
         """
         self._ledger = Ledger(self._state.open(), self._makeKey)
-        now = self._clock.seconds()
+        now = self._now()
         for reservation in self._state.reservations:
             self._ledger.adopt(now, reservation)
         for host in self._state.draining:
@@ -240,7 +256,7 @@ class EmbeddedRegistry:
             return fail(FleetError(Why.STALE, "the registry is not running"))
         try:
             self._extend()
-            result = act(self._clock.seconds())
+            result = act(self._now())
         except FleetError:
             return fail(Failure())
         finally:
@@ -276,12 +292,16 @@ class EmbeddedRegistry:
         """
         for number in numbers:
             if self._jobs.pop(number, None) is not None and self._isRunning:
-                self._ledger.withdraw(self._clock.seconds(), number)
+                self._ledger.withdraw(self._now(), number)
                 self._flush()
 
     def _tick(self) -> None:
         self._timer = None
-        self._ledger.tick(self._clock.seconds())
+        late = self._now() - self._expected
+        if late > STALL:
+            self._log.warn("nothing was done here for {late:.1f} s", late=late)
+            self._stalled += late
+        self._ledger.tick(self._now())
         self._flush()
 
     def _flush(self) -> None:
@@ -302,7 +322,7 @@ class EmbeddedRegistry:
         changes, outcomes = self._ledger.changes(), self._ledger.outcomes()
         failed = [one for one in map(self._remember, changes) if one is not None]
         for reservation in failed:
-            self._ledger.release(self._clock.seconds(), reservation.token, reservation.key)
+            self._ledger.release(self._now(), reservation.token, reservation.key)
         for watcher in tuple(self._watchers):
             for change in changes:
                 if change.revision > self._watchers.get(watcher, change.revision):
@@ -319,7 +339,7 @@ class EmbeddedRegistry:
             elif waiting is not None:
                 waiting.callback(result)
             else:
-                self._ledger.release(self._clock.seconds(), result.token, result.key)
+                self._ledger.release(self._now(), result.token, result.key)
         return bool(changes or outcomes)
 
     def _remember(self, change: Change) -> Reservation | None:
@@ -347,13 +367,14 @@ class EmbeddedRegistry:
     def _schedule(self) -> None:
         due = self._ledger.next if self._isRunning else None
         if self._timer is not None:
-            if due is not None and self._timer.getTime() == due:
+            if due is not None and self._expected <= due:
                 return
             self._timer.cancel()
             self._timer = None
         if due is not None:
-            delay = max(0.0, due - self._clock.seconds())
-            self._timer = self._clock.callLater(delay, self._tick)
+            now = self._now()
+            self._expected = max(now, min(due, now + LOOK))
+            self._timer = self._clock.callLater(self._expected - now, self._tick)
 
 
 def _nothing(_: object) -> None:

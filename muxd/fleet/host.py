@@ -350,7 +350,8 @@ class HostProtocol(FrameProtocol):
                 self.finish()
             case Welcome() if not self.isWelcome:
                 self.isWelcome = True
-                self.patience = message.term
+                # A hub that is busy for a while is none that is lost.
+                self.patience = 3 * message.term
                 self._living.start(message.term / 4, now=False)
                 self._host.welcomed(self, message)
             case Grant() if self.isWelcome:

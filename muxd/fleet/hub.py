@@ -130,7 +130,6 @@ class Hub:
         self.connections = 0
         self.limit = RateLimit(clock, self._summarise)
         self._secret = secret(32)
-        self._ends: dict[int, float] = {}
         self._reservations: dict[int, Reservation] = {}
         self._confirming: dict[int, list[Deferred[bool]]] = {}
         self._order: list[str] | None = None
@@ -192,7 +191,6 @@ class Hub:
 
         @return: fires with whether it has confirmed.
         """
-        self._ends[reservation.token] = self.clock.seconds() + reservation.term
         confirmed = self.confirmation(reservation)
         self._tellHost(reservation)
         return confirmed
@@ -240,14 +238,15 @@ class Hub:
                 each.callback(does)
 
     def _grant(self, one: Reservation) -> Grant:
-        left = max(0.0, self._ends[one.token] - self.clock.seconds())
+        # A host that hears of it again has it for a whole term: when it is over before, the host
+        # is told, and until then no other job gets the phone.
         return Grant(
             token=one.token,
             key=one.key,
             udid=one.udid,
             user=one.user,
             reason=one.reason,
-            term=min(one.term, left),
+            term=one.term,
         )
 
     def _tellHost(self, reservation: Reservation) -> None:
@@ -261,12 +260,10 @@ class Hub:
         """
         See L{IFleetWatcher}.
         """
-        now = self.clock.seconds()
         self.doors = {host.name: host.door for host in snapshot.hosts}
         self.phones = {phone.key: phone for phone in snapshot.phones}
         self._reservations = {one.token: one for one in snapshot.reservations}
         self.holders = {_keyOf(one): one for one in snapshot.reservations}
-        self._ends = {one.token: now + one.term for one in snapshot.reservations}
         self.draining = snapshot.draining
         self.revision = snapshot.revision
         self._order = None
@@ -294,7 +291,6 @@ class Hub:
             case Granted(reservation):
                 self._reservations[reservation.token] = reservation
                 self.holders[_keyOf(reservation)] = reservation
-                self._ends[reservation.token] = self.clock.seconds() + reservation.term
                 self._tellHost(reservation)
             case Ended(reservation, how):
                 self._end(reservation, how)
@@ -315,7 +311,6 @@ class Hub:
     def _end(self, reservation: Reservation, how: str) -> None:
         token = reservation.token
         self._reservations.pop(token, None)
-        self._ends.pop(token, None)
         if self.holders.get(_keyOf(reservation)) == reservation:
             del self.holders[_keyOf(reservation)]
         self._confirmed(token, False)

@@ -203,7 +203,8 @@ class HubProtocol(FrameProtocol):
             self.refuse(Why.NOT_ALLOWED, "expected a host's door")
         else:
             self._enter(PeerState.HOST)
-            self.MAX_LENGTH, self.patience = LONGEST_OF_HOST, self._hub.term
+            # Its lease says when it is gone; this is for what never closes.
+            self.MAX_LENGTH, self.patience = LONGEST_OF_HOST, 3 * self._hub.term
             self._peer = HostPeer(self._hub, self, hello.name, hello.door)
             self._peer.begin()
 

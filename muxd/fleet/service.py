@@ -7,6 +7,7 @@ that look like one usbmuxd with every phone.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from twisted.application.service import Service
@@ -23,6 +24,9 @@ from muxd.limits import LIMITS, Limits
 from muxd.net.socketfile import CannotListen
 from muxd.ratelimit import RateLimit
 from muxd.service import MuxService
+
+HUB_LIMITS = replace(LIMITS, clientQueue=16 << 20, unreadPerUser=64 << 20)
+"""A client that begins to listen hears of 10,000 phones in 8 MB."""
 
 
 class HubService(Service):
@@ -44,7 +48,7 @@ class HubService(Service):
         listen: Iterable[Any] = (),
         admins: frozenset[str] = frozenset(),
         term: float = TERM,
-        limits: Limits = LIMITS,
+        limits: Limits = HUB_LIMITS,
     ) -> None:
         """
         @param fleet: The server endpoint's description of where hosts and jobs connect.

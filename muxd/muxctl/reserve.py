@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.muxctl.test_reserve -*-
+# -*- test-case-name: tests.muxctl.test_fleet -*-
 """
 C{muxctl reserve}: a command that has a phone of a fleet for itself.
 """

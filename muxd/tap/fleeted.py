@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.tap.test_fleeted -*-
+# -*- test-case-name: tests.tap.test_muxhub -*-
 """
 The daemon as a host of a fleet.
 """

@@ -176,6 +176,20 @@ class EmbeddedTests(RegistryContract, TestCase):
         await self.registry.reserve(wants()).addCallback(again)
         self.assertEqual(got, [udid(1), udid(2)])
 
+    async def test_stalled(self) -> None:
+        """
+        What was not read because this process did nothing for a while is no silence: nothing is
+        over for that.
+        """
+        lease = await self.join("a", 1)
+        held = await self.registry.reserve(wants(term=self.term))
+        await self.passTime(1)
+        self.clock.advance(self.term * 3)
+        self.assertTrue(await self.registry.keepAlive(lease))
+        self.assertEqual(await self.registry.renew(held.token, held.key), held)
+        await self.passTime(self.term * 1.5)
+        self.assertFalse(await self.registry.keepAlive(lease))
+
     async def test_restarted(self) -> None:
         """
         One that is started again begins anew for those that watch it.

@@ -1,0 +1,149 @@
+# -*- test-case-name: tests.muxctl.test_fleet -*-
+"""
+Tests of L{muxd.muxctl.fleet} and L{muxd.muxctl.reserve}: their words and their tables.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+
+from twisted.internet.error import ConnectError
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.fleet.client import FleetView, HubLost
+from muxd.fleet.messages import HostLine, PhoneLine, WaitLine
+from muxd.fleet.values import FleetError, Why
+from muxd.muxctl.fleet import _showHosts, _showPhones, problemOf
+from muxd.muxctl.fleeterrors import FleetProblem
+from muxd.muxctl.options import Usage, parse
+from muxd.muxctl.terminal import Terminal
+from tests.fleet.fleets import phone, udid
+from tests.muxctl.console import muxctl
+
+VIEW = FleetView(
+    hosts=(HostLine(name="a", door="a:1", phones=2, isDraining=True),),
+    phones=(
+        PhoneLine(phone=phone(1, labels=("x",), version="17.1"), user="ann", reason="tests"),
+        PhoneLine(phone=phone(2)),
+    ),
+    waiting=(WaitLine(user="bob", phone="label=x", left=90),),
+)
+
+
+class WordsTests(SynchronousTestCase):
+    """
+    Tests of what may be typed.
+    """
+
+    def refused(self, *words: str) -> str:
+        """
+        Why something is not understood.
+        """
+        return str(self.assertRaises(Usage, parse, list(words)).text)
+
+    def test_reserve(self) -> None:
+        """
+        The command is what is behind the two dashes, whatever it looks like.
+        """
+        options = parse(
+            [
+                "--json",
+                "reserve",
+                "-p",
+                "label=x",
+                "--wait",
+                "10m",
+                "--",
+                "x",
+                "--",
+                "-p",
+                "reserve",
+            ]
+        )
+        self.assertEqual(options.arguments, ["x", "--", "-p", "reserve"])
+        self.assertEqual((options.phone, options.wait, options.term), ("label=x", 600.0, 30.0))
+
+    def test_times(self) -> None:
+        """
+        A time has a unit, or is seconds.
+        """
+        for text, seconds in {"90": 90, "1.5s": 1.5, "2m": 120, "1h": 3600, "1d": 86400}.items():
+            self.assertEqual(parse(["reserve", "--wait", text, "--", "x"]).wait, seconds)
+        for text in ("", "m", "-1", "1w", "1e3"):
+            self.assertIn("expected a time", self.refused("reserve", f"--wait={text}", "--", "x"))
+
+    def test_noCommand(self) -> None:
+        """
+        Without a command there is nothing to reserve for.
+        """
+        for words in (("reserve",), ("reserve", "--")):
+            outcome = muxctl(*words)
+            self.assertEqual(outcome.status, 2)
+            self.assertIn("expected -- and a command", outcome.err)
+
+    def test_host(self) -> None:
+        """
+        A host is named where one is meant, and nowhere else.
+        """
+        self.assertEqual(parse(["fleet", "drain", "a"]).host, "a")
+        self.assertIn("expected a HOST", self.refused("fleet", "drain"))
+        self.assertIn("expected no HOST", self.refused("fleet", "list", "a"))
+
+
+class ShownTests(SynchronousTestCase):
+    """
+    Tests of what is printed.
+    """
+
+    def shown(self, show: object, json: bool = False) -> list[str]:
+        """
+        The lines.
+        """
+        out = io.StringIO()
+        terminal = Terminal(stdin=None, stdout=out, stderr=io.StringIO(), json=json)
+        show(VIEW, terminal)  # type: ignore[operator]
+        return out.getvalue().splitlines()
+
+    def test_phones(self) -> None:
+        """
+        A phone, its host, and which job has it.
+        """
+        _, first, second = self.shown(_showPhones)
+        self.assertEqual(first.split(), [udid(1), "a", "-", "-", "17.1", "x", "ann:", "tests"])
+        self.assertEqual(second.split()[-2:], ["-", "-"])
+        line = json.loads(self.shown(_showPhones, json=True)[0])
+        self.assertEqual((line["udid"], line["labels"], line["user"]), (udid(1), ["x"], "ann"))
+
+    def test_hosts(self) -> None:
+        """
+        Hosts, and jobs that wait.
+        """
+        lines = self.shown(_showHosts)
+        self.assertEqual(lines[1].split(), ["a", "a:1", "2", "drained"])
+        self.assertEqual(lines[3].split(), ["bob", "label=x", "-", "1", "min", "30", "s"])
+        self.assertEqual(lines[-1], "1 hosts, 2 phones, 1 reserved, 1 jobs wait")
+        (line,) = self.shown(_showHosts, json=True)
+        said = json.loads(line)
+        self.assertEqual((said["phones"], said["reserved"]), (2, 1))
+        self.assertEqual(said["waiting"][0]["left"], 90)
+
+    def test_problems(self) -> None:
+        """
+        Each has the exit status that other commands have for its kind.
+        """
+        for error, status in (
+            (FleetError(Why.NO_SUCH_PHONE), 1),
+            (FleetError(Why.TAKEN), 1),
+            (FleetError(Why.NOT_ALLOWED), 1),
+            (HubLost("x"), 3),
+            (ConnectError(), 3),
+            (FleetError(Why.WAITED), 4),
+            (FleetError(Why.HOST_SILENT), 5),
+            (ValueError("x"), 5),
+        ):
+            problem = problemOf(error)
+            assert isinstance(problem, FleetProblem)
+            self.assertEqual(problem.status, status, error)
+        other = KeyError()
+        self.assertIs(problemOf(other), other)
