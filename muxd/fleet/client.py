@@ -354,14 +354,16 @@ class Holding:
 
     async def _release(self, wasDone: bool) -> None:
         session = self._session
-        if session is None:
-            return
         try:
-            if not wasDone:
+            if not wasDone and (session is None or session.isOver):
+                # The hub may have been started anew since it was renewed last.
+                session = await self._client.connect().addTimeout(PATIENCE, self._clock)
+            if not wasDone and session is not None:
                 await session.release(self._reserved).addTimeout(PATIENCE, self._clock)
         except Exception as error:
             self._log.debug("the hub does not know of a release: {error}", error=error)
-        session.close()
+        if session is not None:
+            session.close()
 
     def _use(self, session: FleetSession) -> None:
         self._session = session

@@ -217,6 +217,23 @@ class HubTests(WorldCase):
         self.world.result(holding.release())
         self.assertGreater(self.world.result(other.reserve()).token, reserved.token)
 
+    def test_releasedLater(self) -> None:
+        """
+        A job that ends while its connection is lost, and the hub is there again, releases its
+        phone all the same.
+        """
+        self.world.addHost("a", 1)
+        client = self.world.client()
+        session = self.world.result(client.connect())
+        holding = Holding(client, session, self.world.result(session.reserve(term=600)))
+        holding.start()
+        self.world.killHub()
+        self.world.startHub()
+        self.world.advance(3)
+        self.world.result(holding.release())
+        self.world.result(self.world.session("bob").reserve())
+        self.assertEqual(len(self.world.hub.jobs), 1)
+
     def test_partitionedHost(self) -> None:
         """
         A host that the hub cannot reach cuts a job at the end of its term, although the job
