@@ -23,6 +23,7 @@ cdef class Session(Debtor):
     cpdef long long sendable(self, long long most) except -1
     cpdef bint isQuiet(self) except -1
     cpdef bint isSmall(self, long long limit) except -1
+    @cython.locals(end=SessionEnd)
     cpdef ranDry(self)
     cpdef offer(self)
     cpdef long long sequence(self) except -1
@@ -36,7 +37,7 @@ cdef class Session(Debtor):
     cpdef taken(self, long long size)
     cpdef stalled(self)
     cpdef bint isHolding(self) except -1
-    @cython.locals(behind=cython.longlong, known=cython.longlong, owner=SessionOwner, receive=ReceiveWindow)
+    @cython.locals(behind=cython.longlong, known=cython.longlong, owner=SessionOwner, receive=ReceiveWindow, end=SessionEnd)
     cpdef segmentReceived(self, long long seq, long long ack, int flags, long long window, PacketMemory memory, long long start, long long size)
     cpdef reserve(self, long long size)
     cpdef resumed(self)

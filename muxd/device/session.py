@@ -185,7 +185,9 @@ class Session(Debtor):
         """
         The end had nothing to send after all.
         """
-        self.end.ranDry()
+        # It may let go of the end, which has to be there until it returns.
+        end = self.end
+        end.ranDry()
 
     # Acknowledging
 
@@ -288,7 +290,9 @@ class Session(Debtor):
             if self.state is FLUSHING:
                 receive.delivered = receive.expected
             else:
-                self.end.deliver(memory, start, size)
+                # As with L{ranDry}.
+                end = self.end
+                end.deliver(memory, start, size)
         if self.available:
             self.outbound.ready(self)
         elif self.state is not ESTABLISHED:

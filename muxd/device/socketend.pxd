@@ -36,7 +36,7 @@ cdef class SocketEnd(SessionEnd):
     cpdef _peerGone(self)
     @cython.locals(session=Session)
     cpdef lost(self, reason, bint later)
-    @cython.locals(descriptor=cython.int)
+    @cython.locals(descriptor=cython.int, owner=SocketOwner)
     cpdef _close(self)
     @cython.locals(count=cython.longlong, session=Session)
     cpdef long long fill(self, PacketMemory memory, long long start, long long most) except -1

@@ -475,4 +475,6 @@ class SocketEnd(SessionEnd):
                 self._halfClosed.remove(self)
             self._loop.forget(descriptor)
             self.socket.close()
-            self._owner.socketClosed()
+            # It may let go of this end, and so of itself.
+            owner = self._owner
+            owner.socketClosed()

@@ -10,6 +10,7 @@ import random
 import select
 import socket
 import sys
+from types import SimpleNamespace
 from unittest import skipUnless
 
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError
@@ -722,6 +723,15 @@ class EndTests(SocketEndCase):
         self.client.shutdown(socket.SHUT_WR)
         self.turn()
         self.assertIs(self.session.state, CLOSED)
+
+    def test_foundGoneByTheLast(self) -> None:
+        """
+        A session is the last that has its end when the phone's bytes find the client gone.
+        """
+        self.end = SimpleNamespace(socket=self.end.socket)  # type: ignore[assignment]
+        self.client.close()
+        self.say(b"hello")
+        self.assertEqual((self.owner.closed, self.owner.ends), (1, [(0, 5)]))
 
     def test_foundGone(self) -> None:
         """
