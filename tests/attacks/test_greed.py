@@ -13,7 +13,6 @@ from unittest import skipUnless
 from OpenSSL import crypto
 from twisted.internet.address import IPv4Address
 
-from muxd.server.accounts import Accounts
 from muxd.server.factory import ControlFactory
 from muxd.server.fastlane import LaneClient
 from muxd.testing import BudgetTransport, ImmediateRecords
@@ -300,12 +299,13 @@ class LaneQuotaTests(LaneCase):
     The same for clients on the short way.
     """
 
+    limits = LIMITS
+
     def setUp(self) -> None:
         """
-        Let each user have little.
+        Have a request.
         """
         super().setUp()
-        self.server.accounts = Accounts(self.clock, LIMITS)
         self.request = connectRequest(1, LOCKDOWN).encode()
 
     def test_streams(self) -> None:

@@ -27,8 +27,6 @@ from muxd.device.muxer import Muxer
 from muxd.device.window import SendWindow
 from muxd.interfaces import Buffer, IPacketLink, IPacketReceiver
 from muxd.limits import Limits
-from muxd.phone.mux import session as phonesession
-from muxd.phone.mux.flow import Outgoing
 from muxd.phone.mux.muxer import PhoneMuxer
 from muxd.phone.mux.session import PhoneSession
 from muxd.wire.assembly import PacketAssembler
@@ -152,6 +150,7 @@ class Conversation:
             window=WINDOW,
             packetSize=1400,
         )
+        self.phone.faults.firstSequence = NEAR_WRAP
         limits = Limits(receiveWindow=WINDOW, sendBuffer=4096, acknowledgeAt=2048)
         self.host = Muxer(self.clock, "phone", limits)
         self.hosts = [Recorder() for _ in PORTS]
@@ -264,7 +263,6 @@ class ConversationTests(SynchronousTestCase):
                 window.next = window.acknowledged = NEAR_WRAP
 
         self.patch(opening, "SendWindow", LateWindow)
-        self.patch(phonesession, "Outgoing", lambda: Outgoing(NEAR_WRAP, NEAR_WRAP))
 
     def test_nearWrap(self) -> None:
         """

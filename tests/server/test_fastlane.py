@@ -86,6 +86,8 @@ class LaneCase(SynchronousTestCase):
     A lane with one phone, which has the number 1.
     """
 
+    limits = LIMITS
+
     def setUp(self) -> None:
         """
         Make it.
@@ -94,7 +96,7 @@ class LaneCase(SynchronousTestCase):
         self.clock = self.phone.clock
         self.registry = DeviceRegistry()
         records = ImmediateRecords(MemoryRecordStore())
-        self.server = ControlFactory(self.clock, self.registry, records)
+        self.server = ControlFactory(self.clock, self.registry, records, limits=self.limits)
         self.counters = self.server.counters
         self.entrance = self.server.entrance
         self.device = MuxedDevice(fakeIdentity(), self.phone.muxer)

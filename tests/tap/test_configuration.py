@@ -222,6 +222,10 @@ class OptionsTests(UsbmuxdTestCase):
             "grace": "2.5",
             "capture": f'"{os.path.abspath(self.path)}.pcapng"',
             "status": '"none"',
+            "hub": '"unix:/hub"',
+            "door": '"tcp:5000:interface=127.0.0.1"',
+            "door-address": '"tcp:host:5000"',
+            "fleet-name": '"host"',
             "log-format": '"text"',
             "no-preflight": "true",
             "verbose": "true",
@@ -234,6 +238,7 @@ class OptionsTests(UsbmuxdTestCase):
         self.assertEqual((made["configDir"], made["preflight"]), ("/records", False))
         self.assertEqual(made["limits"].halfCloseGrace, 2.5)
         self.assertIsNone(made["status"])
+        self.assertEqual((made["fleet"].name, made["fleet"].hub), ("host", "unix:/hub"))
         self.assertEqual(self.options["verbose"], 1)
 
     def test_commandLine(self) -> None:
