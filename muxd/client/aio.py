@@ -88,6 +88,7 @@ from muxd.client.socketio import (
     openSocket,
     unixSocket,
     unreachable,
+    whyEnded,
 )
 from muxd.limits import LIMITS, Limits
 from muxd.net.nodelay import sendAtOnce
@@ -503,14 +504,14 @@ class _Connection:
         except TimedOut:
             raise
         except OSError as error:
-            raise exchange.lost() from error
+            raise exchange.lost(whyEnded(self._socket)) from error
         patience = MessagePatience(exchange, self._limits)
         while True:
             within = patience.of(deadline)
             async with within.watching(request.stage, subject):
                 data = await self._read(min(exchange.wanted, CHUNK))
             if not data:
-                raise exchange.lost(getattr(self._socket, "trouble", ""))
+                raise exchange.lost(whyEnded(self._socket))
             answer = exchange.receive(data)
             if answer is not None:
                 return answer
@@ -533,7 +534,7 @@ class _Connection:
             async with within.watching(Stage.EVENT, f"usbmuxd at {self._where}"):
                 data = await self._read(CHUNK)
             if not data:
-                raise events.lost()
+                raise events.lost(whyEnded(self._socket))
             events.feed(data)
         return event
 

@@ -292,11 +292,13 @@ class EventStream:
                 if event is not None:
                     return event
 
-    def lost(self) -> DaemonLost:
+    def lost(self, reason: str = "") -> DaemonLost:
         """
         What it means that the daemon has closed the connection.
+
+        @param reason: Why, if it is known.
         """
-        return self._errors.DaemonLost(self._where, "events", "")
+        return self._errors.DaemonLost(self._where, "events", reason)
 
     def _count(self, error: MalformedMessage) -> None:
         self.malformed += 1

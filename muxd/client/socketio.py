@@ -145,6 +145,14 @@ class MessagePatience:
         return within
 
 
+def whyEnded(sock: socket.socket) -> str:
+    """
+    Why a daemon's connection has ended, as far as that is known: with TLS it may be.
+    """
+    reason: str = getattr(sock, "trouble", "")
+    return reason
+
+
 class DaemonConnection:
     """
     One connection to a daemon while it still speaks in messages.
@@ -208,7 +216,7 @@ class DaemonConnection:
             within = patience.of(deadline)
             data = self._read(min(exchange.wanted, CHUNK), within, request.stage, subject)
             if not data:
-                raise exchange.lost(getattr(self._socket, "trouble", ""))
+                raise exchange.lost(whyEnded(self._socket))
             answer = exchange.receive(data)
             if answer is not None:
                 return answer
@@ -235,7 +243,7 @@ class DaemonConnection:
             within = patience.of(deadline)
             data = self._read(CHUNK, within, Stage.EVENT, f"usbmuxd at {self.where}")
             if not data:
-                raise events.lost()
+                raise events.lost(whyEnded(self._socket))
             events.feed(data)
         return event
 
@@ -247,7 +255,7 @@ class DaemonConnection:
         except OSError as error:
             if tookAllTime(error):
                 raise deadline.error(stage, subject) from None
-            raise self._exchange.lost() from error
+            raise self._exchange.lost(whyEnded(self._socket)) from error
 
     def _read(self, atMost: int, deadline: Deadline, stage: Stage, subject: str) -> bytes:
         """

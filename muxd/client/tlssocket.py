@@ -17,6 +17,7 @@ import socket
 import ssl
 from contextlib import suppress
 from threading import Thread
+from time import monotonic
 
 from muxd.net.tlsreasons import tlsReason
 from muxd.net.tlstarget import TLSTarget
@@ -24,7 +25,10 @@ from muxd.net.tlstarget import TLSTarget
 CHUNK = 65536
 
 LINGER = 15_000
-"""Milliseconds for which a server may take nothing of what was sent before the end."""
+"""
+Milliseconds for which a server may take nothing of what was sent before the end, and then
+until it has closed.
+"""
 
 
 class TLSSocket(socket.socket):
@@ -108,10 +112,10 @@ class _Pump(Thread):
         except OSError as error:
             self._users.trouble = tlsReason(error)
         finally:
+            self._plain.close()
             with suppress(OSError):
                 self._protected.unwrap()
-            self._protected.close()
-            self._plain.close()
+            _end(self._protected)
 
     def _mayMove(self) -> bool:
         if self._isGone:
@@ -194,3 +198,18 @@ class _Pump(Thread):
             self._isGone = True
             self._down = b""
         return bool(found)
+
+
+def _end(protected: ssl.SSLSocket) -> None:
+    """
+    Close a connection, on which everything was sent.  A socket that is closed with something
+    unread in it, and be it a ticket of TLS that has just come, resets its connection, and the
+    server's kernel throws away what the server has not read yet.  So its end is waited for.
+    """
+    with socket.socket(fileno=protected.detach()) as sock, suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        deadline = monotonic() + LINGER / 1000
+        while (left := deadline - monotonic()) > 0:
+            sock.settimeout(left)
+            if not sock.recv(CHUNK):
+                break

@@ -5,6 +5,7 @@ Tests of L{muxd.client.tlssocket}, and of blocking clients of a daemon with mutu
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
@@ -60,12 +61,18 @@ class SocketTests(SynchronousTestCase):
         def run() -> None:
             accepted, _ = self.listening.accept()
             accepted.settimeout(PATIENCE)
-            try:
-                with context.wrap_socket(accepted, server_side=True) as protected:
-                    talk(protected)
-            except OSError:
-                # It is the client's to say what is wrong.
-                accepted.close()
+            protected = context.wrap_socket(
+                accepted, server_side=True, do_handshake_on_connect=False
+            )
+            with contextlib.suppress(OSError):
+                protected.do_handshake()
+                talk(protected)
+                protected.unwrap()
+            # What is wrong is the client's to say, for which it has to hear of it: a socket
+            # that is closed with something unread in it takes back what it sent.
+            with socket.socket(fileno=protected.detach()) as plain, contextlib.suppress(OSError):
+                plain.shutdown(socket.SHUT_WR)
+                self.received(plain)
 
         thread = Thread(target=run)
         thread.start()
