@@ -27,6 +27,7 @@ from bench.soak.presence import Presence
 from muxd.limits import LIMITS
 from muxd.phone.services.inet import ServiceFactory
 from tests.integration.inprocess import ServiceTestCase
+from tests.running.unit import takesSeconds
 
 ENDED = {"listener"}
 """Jobs whose end is that the client is killed."""
@@ -99,6 +100,7 @@ class JobTests(ClientsTestCase):
     Each job on a real service.
     """
 
+    @takesSeconds
     async def test_everyJob(self) -> None:
         """
         All of them can be done, and there is nothing to complain of; no client

@@ -26,6 +26,7 @@ from muxd.phone.source import SimulatedSource
 from muxd.service import MuxService
 from tests.faults.programs import PATTERN
 from tests.integration.inprocess import Attendance, PhoneStream
+from tests.running.unit import takesSeconds
 
 SIZE = 200000
 PATIENCE = 2.0
@@ -188,6 +189,7 @@ def _test(kind: FaultKind) -> Any:
     return test
 
 
+@takesSeconds
 class ThreadedTests(EngineTestCase):
     """
     Faults that the engine C{threads} meets.
@@ -196,6 +198,7 @@ class ThreadedTests(EngineTestCase):
     engine = "threads"
 
 
+@takesSeconds
 class ReactorTests(EngineTestCase):
     """
     Faults that the links of L{muxd.phone.bus.link} meet.

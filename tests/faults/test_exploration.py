@@ -146,6 +146,7 @@ class NoticingTests(SynchronousTestCase):
         self.patch(PipeEnd, "dataReceived", lambda end, data: received(end, data[::-1]))
         self.assertNoticed("are not the right ones")
 
+    @takesSeconds
     def test_lostEnd(self) -> None:
         """
         A stream that nobody closes.

@@ -102,6 +102,7 @@ class CaptureTests(DaemonTestCase):
         self.echo(daemon, data)
         self.output(daemon, "idevice_id", "-l")
         [udid, *_] = sorted(daemon.devices(2))
+        self.waitFor(daemon, f"{udid} trusts this computer")
         self.output(daemon, "ideviceinfo", "-u", udid)
         deviceIDs = daemon.devices(2).values()
         with daemon.conversation() as refused:
@@ -154,6 +155,7 @@ class CaptureTests(DaemonTestCase):
         self.waitFor(daemon, "captures what each phone says")
         data = random.Random(4).randbytes(SIZE)
         self.echo(daemon, data)
+        self.waitFor(daemon, f"{other} trusts this computer")
         self.output(daemon, "ideviceinfo", "-u", other)
         seen = []
         for line in reader.stdout:

@@ -20,6 +20,7 @@ from tests.integration.daemon import Daemon, DaemonTestCase
 FIRST = udidFromSerial(FIRST_SERIAL)
 SOURCE = ("--source", "simulated:state=")
 """A phone that keeps nothing beside the records."""
+WIRELESS_END = b"._apple-mobdev2._tcp.local."
 TRUSTED = "trusts this computer"
 FEWEST = 20
 """What has to be done to store an identity and a record: less is not all."""
@@ -80,6 +81,9 @@ class KilledTests(DaemonTestCase):
         found = {path.stem: path.read_bytes() for path in names}
         identity = found.pop("SystemConfiguration", None)
         record = found.pop(FIRST, None)
+        # What the phone calls itself on networks is kept beside its record.
+        name = found.pop(f"{FIRST}.plist", WIRELESS_END)
+        self.assertTrue(name.endswith(WIRELESS_END), name)
         self.assertEqual(found, {})
         buid = None if identity is None else plistlib.loads(identity)["SystemBUID"]
         if record is not None:

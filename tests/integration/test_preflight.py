@@ -24,6 +24,7 @@ from muxd.phone.source import SimulatedSource
 from muxd.service import MuxService
 from muxd.tap.process import takeTurns
 from tests.running.processes import startsProcesses
+from tests.running.unit import takesSeconds
 
 TICK = 0.001
 
@@ -131,6 +132,7 @@ class PreflightTests(TestCase):
         (path,) = (self.directory / "lockdown").glob("0*.plist")
         return PairRecord.fromBytes(path.read_bytes())
 
+    @takesSeconds
     async def test_thirty(self) -> None:
         """
         Thirty phones that are plugged in at once are all visible and paired, and

@@ -15,6 +15,7 @@ from twisted.internet.defer import gatherResults
 
 from tests.integration.inprocess import PhoneStream, ServiceTestCase
 from tests.integration.test_tools import CHARGEN, DISCARD, ECHO
+from tests.running.unit import takesSeconds
 
 TIMES = 200
 WARM_UP = 10
@@ -83,6 +84,7 @@ class ReplugTests(ServiceTestCase):
         phone.plug(self.bus)
         await self.attendance.count(1)
 
+    @takesSeconds
     async def test_nothingLeft(self) -> None:
         """
         After 200 times there are no more threads, file descriptors or objects

@@ -37,6 +37,7 @@ from muxd.net.loopreactor import onLoop
 from muxd.relay import RelayService, Route
 from muxd.service import MuxService
 from muxd.testing import BudgetTransport, FakeDevice
+from tests.running.unit import takesSeconds
 
 PORT = 7
 LOOPBACK = "tcp:0:interface=127.0.0.1"
@@ -187,6 +188,7 @@ class StreamEndTests(TestCase):
             if way.relay is not None:
                 self.assertEqual(way.relay.connections, set(), way.name)
 
+    @takesSeconds
     async def test_finished(self) -> None:
         """
         A client that has finished sending gets its answer however late it comes, whatever

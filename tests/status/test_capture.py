@@ -17,6 +17,7 @@ from muxd.status.capture import CaptureResource, peerOfRequest
 from muxd.testing import BudgetTransport
 from tests.capture.reader import CaptureFile
 from tests.device.links import LOCKDOWN, ScriptedPhone
+from tests.running.unit import takesSeconds
 from tests.status.asking import Reply, StatusTestCase, request
 
 UDID = "00008030-00000000000000AA"
@@ -112,6 +113,7 @@ class CaptureTests(StatusTestCase):
         client.lose()
         other.lose()
 
+    @takesSeconds
     def test_slow(self) -> None:
         """
         A reader that does not read loses packets of the capture, and costs the daemon no more
