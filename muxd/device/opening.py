@@ -121,12 +121,13 @@ class PendingSession(Ported):
         """
         What has asked for it does not want it any more.
         """
-        if self._session is None:
+        session = self._session
+        if session is None:
             self._forget(reset=True)
             self._request.refused(Failure(CancelledError()))
         else:
             # While it is being given its end.
-            self._session.abort()
+            session.abort()
 
     def _establish(self, receive: ReceiveWindow) -> None:
         owner = self._owner

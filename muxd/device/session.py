@@ -374,7 +374,8 @@ class Session(Debtor):
             return
         self._reason = reason
         self.available = 0
-        self.end.forgetUnsent()
+        end = self.end
+        end.forgetUnsent()
         self.owner.sessionEnded(self)
         if reset:
             self._reset()
@@ -389,7 +390,8 @@ class Session(Debtor):
         if state is DRAINING:
             self._endDraining(True)
         elif state is not FLUSHING and state is not CLOSED:
-            self.end.forgetHeld()
+            end = self.end
+            end.forgetHeld()
             self.receive.delivered = self.receive.expected
             self._enter(FLUSHING)
             self.checkFlushed(True)
@@ -427,13 +429,14 @@ class Session(Debtor):
         state = self.state
         if state is not FLUSHING and state is not HALF_CLOSING:
             return
-        if self.available or not self.isQuiet() or not self.end.isFinished():
+        end = self.end
+        if self.available or not self.isQuiet() or not end.isFinished():
             return
         if state is FLUSHING:
             self._finish(connectionDone, True, later)
         else:
             self._enter(HALF_CLOSED)
-            self.end.writeFinished(later)
+            end.writeFinished(later)
 
     # Waiting
 
@@ -444,7 +447,8 @@ class Session(Debtor):
         self._enter(DRAINING, self.owner.limits.flushTimeout, self._drainingExpired)
 
     def _drainingExpired(self) -> None:
-        if self.end.isTaking():
+        end = self.end
+        if end.isTaking():
             self._awaitDraining()
         else:
             self._endDraining()

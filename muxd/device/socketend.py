@@ -201,8 +201,9 @@ class SocketEnd(SessionEnd):
         The client will not use the session.
         """
         self._isCancelled = True
-        if self._opening is not None:
-            self._opening.cancel()
+        opening = self._opening
+        if opening is not None:
+            opening.cancel()
 
     # Events
 
@@ -231,10 +232,11 @@ class SocketEnd(SessionEnd):
         """
         A mistake of ours ends this session, and nothing else.
         """
-        if self._session is None:
+        session = self._session
+        if session is None:
             self._cancel()
         else:
-            self._session.abort(failure)
+            session.abort(failure)
 
     def _happenedEarly(self, events: int) -> None:
         """

@@ -367,8 +367,9 @@ class LaneClient(SocketOwner):
         """
         The daemon wants it to go.
         """
-        if self._end is not None:
-            self._end.cut()
+        end = self._end
+        if end is not None:
+            end.cut()
         else:
             self._leave()
             self._lane.turns.forget(self)
