@@ -44,6 +44,7 @@ from muxd.testing import (
     MemoryRecordStore,
 )
 from muxd.wire.messages import Result, plistMessage
+from tests.running.unit import takesSeconds
 from tests.server.serving import Client, connectRequest, plist
 from tests.server.test_access import RECORD
 from tests.server.viewing import identity, listed, udid, view
@@ -397,6 +398,7 @@ class ViewMachine(RuleBasedStateMachine):
         assert all(one.client.transport.disconnected for one in self.streams)
 
 
+@takesSeconds
 class ViewMachineTests(SynchronousTestCase):
     """
     Runs of the machine.

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.wire.measure import DEEPEST, measure
+from tests.running.unit import takesSeconds
 
 scalars = st.one_of(
     st.integers(-(1 << 63), (1 << 64) - 1),
@@ -47,6 +48,7 @@ class MeasureTests(SynchronousTestCase):
         """
         return str(self.assertRaises(ValueError, measure, values, size))
 
+    @takesSeconds
     @given(trees, st.sampled_from((plistlib.FMT_XML, plistlib.FMT_BINARY)))
     def test_honest(self, values: dict[str, Any], form: Any) -> None:
         """
