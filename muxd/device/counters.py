@@ -24,6 +24,25 @@ class Breach(enum.Enum):
     UNEXPECTED_FLAGS = "unexpectedFlags"
 
 
+BREACHES = tuple(breach.value for breach in Breach)
+"""The names of the counters of broken rules."""
+
+COUNTERS = (
+    "packetsReceived",
+    "packetsSent",
+    "bytesReceived",
+    "bytesSent",
+    "acknowledgements",
+    "sessionsOpened",
+    "sessionsRefused",
+    "connectTimeouts",
+    *BREACHES,
+    "strays",
+    "straysUnanswered",
+)
+"""The names of what is counted."""
+
+
 class MuxerCounters:
     """
     One phone's totals since it was attached.
@@ -47,25 +66,7 @@ class MuxerCounters:
     @ivar straysUnanswered: Those not even answered, the link being full.
     """
 
-    __slots__ = (
-        "acknowledgements",
-        "badAcknowledgements",
-        "bytesReceived",
-        "bytesSent",
-        "connectTimeouts",
-        "counterGaps",
-        "duplicates",
-        "malformed",
-        "overruns",
-        "packetsReceived",
-        "packetsSent",
-        "sequenceGaps",
-        "sessionsOpened",
-        "sessionsRefused",
-        "strays",
-        "straysUnanswered",
-        "unexpectedFlags",
-    )
+    __slots__ = COUNTERS
 
     def __init__(self) -> None:
         self.packetsReceived = 0
@@ -97,25 +98,3 @@ class MuxerCounters:
         The phone has broken a rule: count it.
         """
         setattr(self, breach.value, getattr(self, breach.value) + 1)
-
-
-COUNTERS = (
-    "packetsReceived",
-    "packetsSent",
-    "bytesReceived",
-    "bytesSent",
-    "acknowledgements",
-    "sessionsOpened",
-    "sessionsRefused",
-    "connectTimeouts",
-    "malformed",
-    "counterGaps",
-    "duplicates",
-    "sequenceGaps",
-    "overruns",
-    "badAcknowledgements",
-    "unexpectedFlags",
-    "strays",
-    "straysUnanswered",
-)
-"""The names of what is counted."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.web.server import Request
 
+from muxd.device.counters import BREACHES
 from muxd.device.device import MuxedDevice
 from muxd.device.times import Histogram
 from muxd.interfaces import AttachedDevice
@@ -75,16 +76,7 @@ _PHONE = {
 }
 """The same of each phone; what breaks a rule is counted by kind besides."""
 
-_BREACHES = (
-    "malformed",
-    "counterGaps",
-    "duplicates",
-    "sequenceGaps",
-    "overruns",
-    "badAcknowledgements",
-    "unexpectedFlags",
-    "strays",
-)
+_BREACHES = (*BREACHES, "strays")
 
 
 def placeOf(attached: AttachedDevice) -> str:

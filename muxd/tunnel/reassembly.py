@@ -5,7 +5,7 @@ Pieces of a stream that have overtaken others.
 
 from __future__ import annotations
 
-from muxd.wire.sequence import distance
+from muxd.wire.sequence import MODULUS, distance
 
 MOST_PIECES = 256
 """Pieces that are held; one more is dropped, and will be sent again."""
@@ -18,7 +18,7 @@ def signed(start: int, end: int) -> int:
     How far it is from one sequence number to another, forward or, below 0, back.
     """
     found = distance(start, end)
-    return found if found < _HALF else found - (1 << 32)
+    return found if found < _HALF else found - MODULUS
 
 
 class Reassembly:

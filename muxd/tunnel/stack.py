@@ -35,6 +35,7 @@ from muxd.limits import LIMITS, Limits
 from muxd.tunnel.packets import ACK, RST, SYN, MalformedPacket, Segment, readPacket, writePacket
 from muxd.tunnel.tcp import TCPConnection
 from muxd.tunnel.transport import TunnelTransport
+from muxd.wire.sequence import advance
 
 FIRST_PORT = 49152
 LAST_PORT = 65535
@@ -213,7 +214,7 @@ class TunnelStack:
             sequence, acknowledgement, flags = segment.acknowledgement, 0, RST
         else:
             sequence, flags = 0, RST | ACK
-            acknowledgement = (segment.sequence + segment.length) & 0xFFFFFFFF
+            acknowledgement = advance(segment.sequence, segment.length)
         self.send(Segment(segment.destination, segment.source, sequence, acknowledgement, flags, 0))
 
     # What carries the connections
