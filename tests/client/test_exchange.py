@@ -185,6 +185,13 @@ class EventStreamTests(SynchronousTestCase):
     Tests for L{EventStream}.
     """
 
+    def test_lostWhy(self) -> None:
+        """
+        What is known of the end of a feed is in its error.
+        """
+        error = EventStream("here", socketerrors).lost("our certificate has expired")
+        self.assertIn("waiting for events: our certificate has expired", str(error))
+
     def test_events(self) -> None:
         """
         Events come one by one, when they are complete.
