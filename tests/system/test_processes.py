@@ -24,3 +24,13 @@ class FootprintTests(SynchronousTestCase):
         self.assertTrue(Footprint(("socket:",), threads=1, resident=9).isWithin(before))
         self.assertFalse(Footprint(("pipe:", "pipe:"), threads=2, resident=1).isWithin(before))
         self.assertFalse(Footprint((), threads=3, resident=1).isWithin(before))
+
+    def test_isLike(self) -> None:
+        """
+        As many of each kind is alike, whatever the memory; less or more is not.
+        """
+        before = Footprint(("pipe:", "socket:", "socket:"), threads=2, resident=1)
+        self.assertTrue(Footprint(("pipe:", "socket:", "socket:"), 2, 9).isLike(before))
+        self.assertFalse(Footprint(("pipe:", "socket:"), 2, 1).isLike(before))
+        self.assertFalse(before.isLike(Footprint(("pipe:", "socket:"), 2, 1)))
+        self.assertFalse(Footprint(("pipe:", "socket:", "socket:"), 1, 1).isLike(before))

@@ -136,6 +136,12 @@ class Footprint:
         more = Counter(self.descriptors) - Counter(other.descriptors)
         return not more and self.threads <= other.threads
 
+    def isLike(self, other: Footprint) -> bool:
+        """
+        Whether there are as many files of each kind, and as many threads, as there.
+        """
+        return self.isWithin(other) and other.isWithin(self)
+
     @classmethod
     def of(cls, process: Process) -> Footprint:
         """

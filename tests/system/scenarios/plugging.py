@@ -25,6 +25,12 @@ FLAPS = 40
 FLAP = 0.08
 """Seconds."""
 
+SYSTEM = "/sys/"
+"""Where the kernel tells of its buses."""
+
+RESTING = 8
+"""So many looks at what a daemon holds, more than a second in all, see the same at rest."""
+
 
 def pull(phone: Phone, way: int) -> None:
     """
@@ -145,15 +151,21 @@ def _unused(stage: Stage, phone: Phone, listener: Listener) -> Footprint:
 def _atRest(stage: Stage) -> Footprint:
     """
     What the daemon holds when it has given back the last phone, which is some time
-    after clients were told that it is gone.
+    after clients were told that it is gone, and has nothing to do: at several looks the
+    same, none of which saw it reading what the kernel knows of a bus.
     """
+    looks: list[Footprint] = []
 
-    def withoutPhone() -> Footprint | None:
+    def atRest() -> Footprint | None:
         footprint = stage.daemon.footprint()
-        held = any(each.startswith(str(NODES)) for each in footprint.descriptors)
-        return None if held else footprint
+        if looks and not footprint.isLike(looks[-1]):
+            looks.clear()
+        if any(each.startswith((str(NODES), SYSTEM)) for each in footprint.descriptors):
+            return None
+        looks.append(footprint)
+        return footprint if len(looks) > RESTING else None
 
-    return waitFor("the daemon to let go of the phone", withoutPhone)
+    return waitFor("the daemon to let go of the phone and rest", atRest)
 
 
 def _settled(stage: Stage, before: Footprint) -> Footprint:
