@@ -33,6 +33,10 @@ JOBS ?= 1
 SEED ?= 0
 TARGETS ?=
 
+# Whether tests that fail have a second try.
+AGAIN ?=
+TRIES := $(if $(filter-out 0,$(AGAIN)),--again)
+
 # Of a soak.
 MINUTES ?= 10
 BUS ?= rig
@@ -53,6 +57,7 @@ help:
 	@echo "make unit              the tests that start no process and are no load, without coverage (TESTS= WORKERS=auto)"
 	@echo "make test              lint, types, tests with coverage, and a closing line of counts (WORKERS=auto)"
 	@echo "make test TESTS=...    some tests alone, such as tests.wire or tests.device.test_window"
+	@echo "make test AGAIN=1      what fails has a second try, alone; it counts, and is told"
 	@echo "make fuzz              hostile input, chosen by coverage (SECONDS=60 JOBS=1 SEED=0 TARGETS=)"
 	@echo "make mutation          small defects, and whether the tests notice (TARGETS=muxd/wire/mux.py COUNT=0)"
 	@echo "make compare           odd requests, to the C daemon and to ours (SECONDS=60 COUNT=0 SEED=0)"
@@ -79,11 +84,11 @@ deb:
 
 # Tests that start processes are marked with @startsProcesses; others cannot start one.
 unit: $(DEVELOPED)
-	@$(BIN)/python -m tests --jobs $(WORKERS) --unit $(TESTS)
+	@$(BIN)/python -m tests --jobs $(WORKERS) $(TRIES) --unit $(TESTS)
 
 ifneq ($(TESTS),)
 test: $(DEVELOPED)
-	@$(BIN)/python -m tests --jobs $(WORKERS) $(TESTS)
+	@$(BIN)/python -m tests --jobs $(WORKERS) $(TRIES) $(TESTS)
 else
 # All parts run even if one fails, so that one run tells everything.  In compiled code no
 # coverage can be seen: this is the pure build.
@@ -93,7 +98,7 @@ test: $(DEVELOPED)
 	$(MAKE) --no-print-directory types || status=1; \
 	rm -f $(SUMMARY); mkdir -p $(dir $(SUMMARY)); \
 	$(BIN)/coverage erase; \
-	MUXD_PURE=1 $(BIN)/python -m tests --jobs $(WORKERS) --coverage --summary $(SUMMARY) || status=1; \
+	MUXD_PURE=1 $(BIN)/python -m tests --jobs $(WORKERS) $(TRIES) --coverage --summary $(SUMMARY) || status=1; \
 	$(BIN)/coverage combine --quiet; \
 	$(BIN)/coverage report --skip-covered || status=1; \
 	for package in $(COVERED); do \

@@ -32,6 +32,9 @@ from tests.running.recorder import recording
 from tests.running.report import Report
 from tests.running.unit import isUnit
 
+UNSTEADY = 10
+"""Where more tests than that have failed, it is not for a want of time."""
+
 
 class Options(usage.Options):
     """
@@ -43,6 +46,7 @@ class Options(usage.Options):
     optFlags = [
         ["coverage", None, "Have the jobs measure coverage."],
         ["unit", None, "Leave out the tests that start processes or take seconds."],
+        ["again", None, "With jobs: try what failed once more, alone; that counts, and is told."],
     ]
     optParameters = [
         ["jobs", "j", 0, "Run so many processes; auto is one more than there are CPUs.", str],
@@ -141,6 +145,10 @@ def main(arguments: list[str]) -> int:
         # What takes longest comes first, so that all workers end at about the same time.
         batches.sort(key=lambda batch: all(map(isUnit, batch)))
         Pool(command, options["deadline"], report.add).run(batches, options["jobs"])
+        known = set(itertools.chain.from_iterable(batches))
+        again = [[failed.test] for failed in report.failed() if failed.test in known]
+        if options["again"] and len(again) <= UNSTEADY:
+            Pool(command, options["deadline"], report.addAgain).run(again, 1)
     good = report.finish()
     if options["summary"]:
         Path(options["summary"]).write_text(f"{report.summary}\n")

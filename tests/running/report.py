@@ -21,11 +21,13 @@ class Report:
 
     @ivar expected: The ids of the tests that were loaded.
     @ivar outcomes: What has come of them so far.
+    @ivar unsteady: What came first of the tests that have passed when they were tried again.
     """
 
     def __init__(self, expected: Iterable[str], stream: TextIO) -> None:
         self.expected = list(expected)
         self.outcomes: list[Outcome] = []
+        self.unsteady: list[Outcome] = []
         self._stream = stream
 
     def add(self, outcome: Outcome) -> None:
@@ -39,6 +41,23 @@ class Report:
             if text:
                 self._print(text.rstrip("\n"))
 
+    def addAgain(self, outcome: Outcome) -> None:
+        """
+        A test that had failed was tried once more: what counts is what has come of it now.
+        What came first is told at the end all the same.
+        """
+        for first in (each for each in self.failed() if each.test == outcome.test):
+            self.outcomes.remove(first)
+            if outcome.verdict is not Verdict.FAILED:
+                self.unsteady.append(first)
+        self.add(outcome)
+
+    def failed(self) -> list[Outcome]:
+        """
+        What counts as failed so far.
+        """
+        return [outcome for outcome in self.outcomes if outcome.verdict is Verdict.FAILED]
+
     def finish(self) -> bool:
         """
         No more will be run.  Those that should have been are failures.
@@ -48,13 +67,15 @@ class Report:
         ended = Counter(outcome.test for outcome in self.outcomes)
         for test in (Counter(self.expected) - ended).elements():
             self.add(Outcome(test, Verdict.FAILED, reason="it was not run\n"))
-        failed = [outcome for outcome in self.outcomes if outcome.verdict is Verdict.FAILED]
-        for outcome in failed:
+        failed = self.failed()
+        for outcome in [*self.unsteady, *failed]:
             self._print(f"{'=' * 79}\n{outcome.test}\n{outcome.reason}{outcome.output}")
         slowest = sorted(self.outcomes, key=lambda outcome: -outcome.seconds)[:SLOWEST]
         self._print(f"{'-' * 79}\nThe slowest:")
         for outcome in slowest:
             self._print(f"{outcome.seconds:8.2f} s  {outcome.test}")
+        for outcome in self.unsteady:
+            self._print(f"passed at a second try: {outcome.test}")
         for outcome in failed:
             self._print(f"failed: {outcome.test}")
         return not failed

@@ -54,6 +54,20 @@ class Sound(TestCase):
         warnings.warn("a warning", stacklevel=1)
 
 
+class Unsteady(TestCase):
+    """
+    What fails now and then.
+    """
+
+    def test_firstTime(self) -> None:
+        """
+        It fails the first time, which a file remembers.
+        """
+        with open(os.environ["MUXD_TEST_UNSTEADY"], "ab") as file:
+            file.write(b".")
+            self.assertGreater(file.tell(), 1)
+
+
 @takesSeconds
 class Loading(TestCase):
     """

@@ -6,6 +6,7 @@ Tests for running tests in several processes.
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -189,14 +190,16 @@ class CommandTests(SynchronousTestCase):
     Tests for C{python -m tests}.
     """
 
-    def command(self, *words: str) -> tuple[int, list[str]]:
+    def command(self, *words: str, **variables: str) -> tuple[int, list[str]]:
         """
         Run it.
 
+        @param variables: More of its environment.
         @return: Its status, and what it has printed.
         """
         done = subprocess.run(
             [sys.executable, "-m", "tests", *words],
+            env={**os.environ, **variables},
             check=False,
             capture_output=True,
             text=True,
@@ -211,6 +214,24 @@ class CommandTests(SynchronousTestCase):
         for how in ([], ["--jobs", "2"]):
             status, printed = self.command(*how, f"{SAMPLES}.Sound", f"{SAMPLES}.Marked")
             self.assertEqual((status, printed[-1]), (0, "3 passed, 0 failed, 1 skipped"))
+
+    def test_again(self) -> None:
+        """
+        With C{--again}, a test that passes at a second try has passed, and is named; without, it
+        has failed.
+        """
+        test = f"{SAMPLES}.Unsteady.test_firstTime"
+        for options, status, lines in (
+            ((), 1, [f"failed: {test}", "0 passed, 1 failed, 0 skipped"]),
+            (
+                ("--again",),
+                0,
+                [f"passed at a second try: {test}", "1 passed, 0 failed, 0 skipped"],
+            ),
+        ):
+            file = os.path.abspath(self.mktemp())
+            ended, printed = self.command("--jobs", "1", *options, test, MUXD_TEST_UNSTEADY=file)
+            self.assertEqual((ended, printed[-2:]), (status, lines))
 
     def test_failures(self) -> None:
         """
@@ -278,6 +299,22 @@ class ReportTests(SynchronousTestCase):
         self.assertFalse(self.report.finish())
         self.assertEqual(self.report.summary, "2 passed, 1 failed, 0 skipped")
         self.assertIn("failed: b\n", self.printed.getvalue())
+
+    def test_secondTry(self) -> None:
+        """
+        Of a test that was tried again counts what came of it then.  If it has passed, it is
+        named all the same, and why it had failed is printed at the end.
+        """
+        self.report.add(Outcome("a", Verdict.FAILED, reason="too late\n"))
+        self.report.add(Outcome("b", Verdict.FAILED, reason="wrong\n"))
+        self.report.add(Outcome("c", Verdict.PASSED))
+        self.report.addAgain(Outcome("a", Verdict.PASSED))
+        self.report.addAgain(Outcome("b", Verdict.FAILED, reason="wrong again\n"))
+        self.assertFalse(self.report.finish())
+        self.assertEqual(self.report.summary, "2 passed, 1 failed, 0 skipped")
+        _, _, end = self.printed.getvalue().partition("=" * 79)
+        self.assertEqual(end.splitlines()[:3], ["", "a", "too late"])
+        self.assertEqual(end.splitlines()[-2:], ["passed at a second try: a", "failed: b"])
 
     def test_outsideOfTests(self) -> None:
         """

@@ -18,12 +18,15 @@ from tests.system.campaign import Campaign
 from tests.system.contenders import Contender, Model
 from tests.system.guest.daemons import PROJECT
 from tests.system.laboratory import Laboratory, Unavailable
-from tests.system.plan import divide
+from tests.system.plan import Share, divide
 from tests.system.report import Report
 from tests.system.scenario import Scenario
 from tests.system.scenarios import CATALOGUE
 
 MACHINES = 2
+
+UNSTEADY = 4
+"""Where more scenarios than that have failed, it is not for a want of time."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -51,6 +54,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         default=Model.STANDALONE,
         metavar="{standalone,muxd}",
         help="the simulated phone: one that shares no code with muxd (default), or muxd's own",
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="try once more, each on a machine of its own, what muxd has failed;"
+        " that counts, and is told",
     )
     parser.add_argument("--machines", type=int, default=MACHINES, help="how many at a time")
     parser.add_argument(
@@ -91,6 +100,10 @@ def main(arguments: Sequence[str]) -> int:
         compileall.compile_dir(PROJECT / package, quiet=2)
     campaign = Campaign(parts, options.out, say, options.verbose)
     campaign.run(divide(scenarios, contenders, options.phone, options.machines), options.machines)
+    first = [cell.outcome.trial for cell in campaign.cells if cell.isFailure]
+    if options.again and len(first) <= UNSTEADY:
+        say(f"once more: {', '.join(map(str, first)) or 'nothing'}")
+        campaign.run([Share(options.phone, (trial,)) for trial in first], options.machines)
     report = Report(scenarios, contenders, options.phone, campaign.cells)
     print("", report.table(), "", report.details(), "", sep="\n")
     print(report.summary())

@@ -38,6 +38,13 @@ class Cell:
     outcome: Outcome
     directory: Path
 
+    @property
+    def isFailure(self) -> bool:
+        """
+        Whether muxd has failed; the C daemon may.
+        """
+        return self.outcome.verdict is Verdict.FAILED and self.outcome.trial.contender.isMuxd
+
 
 class Campaign:
     """

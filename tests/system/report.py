@@ -32,7 +32,9 @@ class Report:
         self._scenarios = scenarios
         self._contenders = contenders
         self._model = model
+        # What was tried once more counts by what came of it last.
         self._cells = {cell.outcome.trial: cell for cell in cells}
+        self._first = [cell for cell in cells if cell is not self._cells[cell.outcome.trial]]
 
     def table(self) -> str:
         """
@@ -69,6 +71,10 @@ class Report:
                     lines.append(f"{where}: not applicable: {reason}")
                 elif cell is not None and cell.outcome.verdict is Verdict.FAILED:
                     lines.append(f"{where}: FAILED: {cell.outcome.reason}\n  see {cell.directory}")
+        lines += [
+            f"{cell.outcome.trial}: at the first try: {cell.outcome.reason}\n  see {cell.directory}"
+            for cell in self._first
+        ]
         return "\n".join(lines)
 
     @property

@@ -179,3 +179,18 @@ class ReportTests(SynchronousTestCase):
         )
         self.assertEqual(report.summary(), "3 passed, 1 failed, 0 skipped")
         self.assertEqual(report.failed, 1)
+
+    def test_secondTry(self) -> None:
+        """
+        Of a scenario that was run twice counts what came of it last; why it had failed at
+        first is told.
+        """
+        report = self.report(
+            passed(ONE),
+            Outcome(trial=TWO, verdict=Verdict.FAILED, reason="too late"),
+            passed(Trial(Contender.THREADS, "one")),
+            passed(Trial(Contender.THREADS, "two")),
+            passed(TWO),
+        )
+        self.assertEqual(report.summary(), "4 passed, 0 failed, 0 skipped")
+        self.assertIn("async:two: at the first try: too late\n  see /logs", report.details())
