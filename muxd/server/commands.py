@@ -61,9 +61,9 @@ class Requester(TypingProtocol):
         Answer with a Result.
         """
 
-    def sendPlist(self, tag: int, body: bytes) -> None:
+    def sendPlist(self, tag: int, *body: bytes) -> None:
         """
-        Answer with a property list.
+        Answer with a property list, which may be in parts.
         """
 
     def startWaiting(self, tag: int, working: Deferred[Reply]) -> None:
@@ -238,7 +238,7 @@ class Commands:
 
     def _listDevices(self, requester: Requester, tag: int, values: Values) -> None:
         self._afterFirstLook(
-            requester, tag, lambda: requester.sendPlist(tag, self._feed.deviceListBody())
+            requester, tag, lambda: requester.sendPlist(tag, *self._feed.deviceListBody())
         )
 
     def _afterFirstLook(self, requester: Requester, tag: int, reply: Reply) -> None:

@@ -2,17 +2,16 @@
 """
 An attached device in the words of the protocol (protocol 4.2, 4.9).
 
-A thousand listeners are told of the same device, most of them in the same
-format: each event is made at most once per format.
+Ten thousand devices may be listed, and a thousand listeners be told of each: what the list says of
+one is made once, and kept; events are made of it.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from muxd.interfaces import AttachedDevice
-from muxd.server.replies import EVENT_TAG, encode, encodePlist
+from muxd.server.replies import EVENT_TAG, encode, encodePlist, listedAlone, listEntry
 from muxd.wire.messages import (
     BINARY_VERSION,
     DEVICE_ID_BODY,
@@ -31,13 +30,16 @@ class DeviceDescription:
     What clients are told of one attached device.
 
     @ivar deviceID: Its number.
+    @ivar entry: What the list of devices says of it.
     """
 
     def __init__(self, attached: AttachedDevice) -> None:
         self.deviceID = attached.deviceID
         self._identity = attached.device.identity
+        # At once: the first list would otherwise have ten thousand to describe.
+        self.entry = listEntry(self.values)
 
-    @cached_property
+    @property
     def values(self) -> dict[str, Any]:
         """
         The C{Attached} dictionary, which is also an entry of C{ListDevices}.
@@ -72,7 +74,7 @@ class DeviceDescription:
             "USBSerialNumber": printable(identity.serial),
         }
         if identity.portPath:
-            place["MuxdPortPath"] = identity.portPath
+            place["MuxdPortPath"] = printable(identity.portPath)
         if identity.host:
             place["MuxdHost"] = printable(identity.host)
         return place
@@ -93,7 +95,14 @@ class DeviceDescription:
         values = self.values
         return {**values, "Properties": {**values["Properties"], "MuxdDoubtful": True}}
 
-    @cached_property
+    @property
+    def doubtfulEntry(self) -> bytes:
+        """
+        What the list says of a device that has a rival and has proved nothing.
+        """
+        return listEntry(self.doubtfulValues)
+
+    @property
     def record(self) -> DeviceRecord:
         """
         The binary form.
@@ -110,15 +119,10 @@ class DeviceDescription:
         """
         The whole event in a connection's format.
         """
-        return self._binaryAttached if version == BINARY_VERSION else self._plistAttached
-
-    @cached_property
-    def _binaryAttached(self) -> bytes:
-        return encode(BINARY_VERSION, MessageType.DEVICE_ADD, EVENT_TAG, self.record.encode())
-
-    @cached_property
-    def _plistAttached(self) -> bytes:
-        return encodePlist(EVENT_TAG, writePlist(self.values))
+        if version == BINARY_VERSION:
+            body = self.record.encode()
+            return encode(BINARY_VERSION, MessageType.DEVICE_ADD, EVENT_TAG, body)
+        return encodePlist(EVENT_TAG, listedAlone(self.entry))
 
 
 def encodeDetached(deviceID: int, version: int) -> bytes:

@@ -6,7 +6,6 @@ The event feed: every client in Listen mode, and what all of them are told.
 from __future__ import annotations
 
 from typing import Protocol as TypingProtocol
-from xml.sax.saxutils import escape
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -14,28 +13,13 @@ from zope.interface import implementer
 from muxd.interfaces import AttachedDevice, IDeviceListener
 from muxd.server.clients import ClientDetails
 from muxd.server.descriptions import DeviceDescription, encodeDetached, encodePaired
+from muxd.server.devicelist import DeviceList
+from muxd.server.replies import listEntry
 from muxd.server.telling import Teller
 from muxd.wire.messages import BINARY_VERSION, writePlist
 
 _BEFORE, _AFTER = writePlist({"ListenerList": [""]}).split(b"\n\t\t<string></string>")
 """The list of listeners, but for them."""
-
-
-def _listEntry(listener: Listener) -> bytes:
-    """
-    What the list of listeners says of one.  plistlib takes ten times as long.
-    """
-    lines = ["\n\t\t<dict>"]
-    for key, value in sorted(listener.details.listenerValues(listener.number).items()):
-        if isinstance(value, bool):
-            said = f"<{str(value).lower()}/>"
-        elif isinstance(value, int):
-            said = f"<integer>{value}</integer>"
-        else:
-            said = f"<string>{escape(value)}</string>"
-        lines.append(f"\t\t\t<key>{key}</key>\n\t\t\t{said}")
-    lines.append("\t\t</dict>")
-    return "\n".join(lines).encode()
 
 
 class Listener(TypingProtocol):
@@ -57,7 +41,7 @@ class Listener(TypingProtocol):
 
     def sendEvent(self, event: bytes) -> None:
         """
-        Queue a whole event; never blocks and never raises.
+        Queue a whole event, or several; never blocks and never raises.
         """
 
 
@@ -110,9 +94,10 @@ class EventBroadcaster:
         self._teller = teller
         self._listeners: dict[Listener, bytes | None] = {}
         self._present: tuple[Listener, ...] | None = None
-        self._devices = {one.deviceID: DeviceDescription(one) for one in registry.attached()}
-        self._deviceList: bytes | None = None
-        self._proofs = registry.proofs
+        self._devices = DeviceList()
+        for attached in registry.attached():
+            self._devices.add(DeviceDescription(attached))
+        self._proofs = -1
         self._listenerList: bytes | None = None
         registry.subscribe(self)
 
@@ -128,8 +113,8 @@ class EventBroadcaster:
         """
         self._listeners[listener] = None
         self._listenerList = self._present = None
-        for description in self._inOrder():
-            listener.sendEvent(description.attachedEvent(listener.version))
+        for events in self._devices.events(listener.version):
+            listener.sendEvent(events)
 
     def remove(self, listener: Listener) -> None:
         """
@@ -145,30 +130,17 @@ class EventBroadcaster:
         """
         return list(self._listeners)
 
-    def deviceListBody(self) -> bytes:
+    def deviceListBody(self) -> tuple[bytes, ...]:
         """
-        The body of the answer to C{ListDevices}, made once per change.
+        The body of the answer to C{ListDevices}, in parts.
 
         A device that only claims to be the phone whose UDID it shows is marked, for clients
         that choose by UDID.
         """
-        if self._deviceList is None or self._proofs != self._registry.proofs:
+        if self._proofs != self._registry.proofs:
             self._proofs = self._registry.proofs
-            values = [
-                description.doubtfulValues
-                if self._registry.isDoubtful(description.deviceID)
-                else description.values
-                for description in self._inOrder()
-            ]
-            self._deviceList = writePlist({"DeviceList": values})
-        return self._deviceList
-
-    def _inOrder(self) -> list[DeviceDescription]:
-        """
-        The devices in the order of their numbers, those on the network last: some programs
-        take the first of a UDID's entries.
-        """
-        return sorted(self._devices.values(), key=lambda each: each.isOnNetwork)
+            self._devices.doubt(self._registry.isDoubtful)
+        return self._devices.listed()
 
     def listenerListBody(self) -> bytes:
         """
@@ -179,7 +151,8 @@ class EventBroadcaster:
         if self._listenerList is None:
             for listener, entry in self._listeners.items():
                 if entry is None:
-                    self._listeners[listener] = _listEntry(listener)
+                    values = listener.details.listenerValues(listener.number)
+                    self._listeners[listener] = listEntry(values)
             entries = [entry for entry in self._listeners.values() if entry is not None]
             self._listenerList = b"".join((_BEFORE, *entries, _AFTER))
         return self._listenerList
@@ -190,17 +163,16 @@ class EventBroadcaster:
         """
         if attached.deviceID in self._devices:
             return
-        description = self._devices[attached.deviceID] = DeviceDescription(attached)
-        self._deviceList = None
+        description = DeviceDescription(attached)
+        self._devices.add(description)
         self._teller.tell(self._all(), self._listeners, description.attachedEvent)
 
     def deviceDetached(self, attached: AttachedDevice) -> None:
         """
         A visible device is gone.
         """
-        if self._devices.pop(attached.deviceID, None) is None:
+        if not self._devices.remove(attached.deviceID):
             return
-        self._deviceList = None
         self._teller.tell(
             self._all(),
             self._listeners,

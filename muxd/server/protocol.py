@@ -232,15 +232,15 @@ class ControlProtocol(Protocol):
         """
         self._output.write(encodeResult(self.version, tag, number))
 
-    def sendPlist(self, tag: int, body: bytes) -> None:
+    def sendPlist(self, tag: int, *body: bytes) -> None:
         """
-        Answer with a property list.
+        Answer with a property list, which may be in parts.
         """
-        self._output.write(*plistParts(tag, body))
+        self._output.write(*plistParts(tag, *body))
 
     def sendEvent(self, event: bytes) -> None:
         """
-        Send a whole event.
+        Send a whole event, or several.
         """
         self._output.write(event)
 

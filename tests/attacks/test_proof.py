@@ -158,7 +158,7 @@ class ProofTests(ClaimCase):
         feed = EventBroadcaster(self.registry, Teller(Turns(self.clock, 1.0)))
 
         def listed() -> list[Device]:
-            return devicesFrom(parsePlist(feed.deviceListBody()))
+            return devicesFrom(parsePlist(b"".join(feed.deviceListBody())))
 
         self.hostile(makeKey())
         self.plug(self.victim)

@@ -92,14 +92,6 @@ class DeviceDescriptionTests(SynchronousTestCase):
             DeviceRecord(7, 0x12A8, "00008030-0000000000000003", 0x10003),
         )
 
-    def test_madeOnce(self) -> None:
-        """
-        An event is encoded once, however many are told.
-        """
-        description = describe(fakeIdentity())
-        for version in (0, 1):
-            self.assertIs(description.attachedEvent(version), description.attachedEvent(version))
-
     def test_numbersThatDoNotFit(self) -> None:
         """
         A location of more than 32 bits and a product of more than 16 are cut:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDeviceListener
-from muxd.server import descriptions
+from muxd.server import descriptions, replies
 from muxd.testing import FakeDevice, fakeIdentity
 from muxd.wire import messages as wire
 from muxd.wire.messages import Message, MessageReader, MessageType, plistMessage, writePlist
@@ -209,9 +209,14 @@ class ListenTests(ServingTestCase):
             made.append(1)
             return wire.writePlist(values)
 
+        def listEntry(values: dict[str, object]) -> bytes:
+            made.append(1)
+            return replies.listEntry(values)
+
         listeners = [self.listener() for _ in range(50)]
         binary = [self.binaryListener() for _ in range(50)]
         self.patch(descriptions, "writePlist", writePlist)
+        self.patch(descriptions, "listEntry", listEntry)
         device = self.attach(2)
         self.registry.deviceDetached(device)
         self.assertEqual(len(made), 2)
