@@ -8,6 +8,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from unittest import SkipTest
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,6 +16,7 @@ from tests.fuzz import __main__ as fuzz
 from tests.fuzz.progress import Progress
 from tests.fuzz.target import TARGETS, targetNamed
 from tests.running.processes import startsProcesses
+from tests.sanitized import SanitizedTree
 
 SAID = """\
 INFO: Loaded 1 modules
@@ -31,6 +33,9 @@ Traceback (most recent call last):
     #0 0x7f in something
 artifact_prefix='out/'; Test unit written to out/crash-da39a3
 """
+
+REPEATS = "import os, sys; print(sys.argv[1], os.environ['WHERE'], len(sys.argv) - 2);"
+"""Instead of L{tests.fuzz.repeat}: says what it was told."""
 
 
 class ProgressTests(SynchronousTestCase):
@@ -88,10 +93,17 @@ class MainTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Pretend that it is there.
+        Pretend that it is there, and that no compiler is.
         """
         self.directory = self.mktemp()
         self.patch(fuzz, "find_spec", lambda name: self)
+        self.patch(fuzz, "sanitizedTree", self.notBuilt)
+
+    def notBuilt(self) -> SanitizedTree:
+        """
+        There are no compiled modules that notice accesses.
+        """
+        raise SkipTest("no compiler")
 
     def run_(self, text: str, status: int, *arguments: str) -> tuple[int, str]:
         """
@@ -113,6 +125,28 @@ class MainTests(SynchronousTestCase):
         self.assertEqual(status, 0)
         for target in TARGETS:
             self.assertRegex(said, rf"(?m)^{target.name} +1999 +\d+ +90 +314 +42 +0$")
+        self.assertIn("calls: without AddressSanitizer: no compiler\n", said)
+
+    @startsProcesses
+    def test_sanitized(self) -> None:
+        """
+        All inputs of a target that is about memory are tried once more in the other tree, with
+        its environment; what goes wrong there is a failure.
+        """
+        for script, status, words in (
+            (REPEATS, 0, r"calls, with AddressSanitizer: calls there \d+\n"),
+            (REPEATS + "sys.exit(1)", 1, r"(?s)\ncalls failed:\n.*calls there \d+"),
+        ):
+            place = Path(self.mktemp())
+            (place / "tests" / "fuzz").mkdir(parents=True)
+            (place / "tests" / "__init__.py").touch()
+            (place / "tests" / "fuzz" / "__init__.py").touch()
+            (place / "tests" / "fuzz" / "repeat.py").write_text(script)
+            tree = SanitizedTree(place, {"WHERE": "there"})
+            self.patch(fuzz, "sanitizedTree", lambda tree=tree: tree)
+            ended, said = self.run_(SAID.split("\n\n")[0], 0, "calls")
+            self.assertEqual(ended, status)
+            self.assertRegex(said, words)
 
     @startsProcesses
     def test_crash(self) -> None:

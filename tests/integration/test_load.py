@@ -21,8 +21,8 @@ from tests.running.unit import takesSeconds
 
 MIB = 1 << 20
 SESSIONS = 64
-SIZE = 16 * MIB
-"""Of each session, each way: 1 GiB in all."""
+SIZE = 8 * MIB
+"""Of each session, each way: 512 MiB in all, eight times what memory may grow."""
 
 LONGEST_CHUNK = 100_000
 MEMORY = 64 * MIB
@@ -101,7 +101,8 @@ class LoadTests(ServiceTestCase):
     64 sessions on four phones.
     """
 
-    timeout = 300
+    # It is for a pure build that is measured, on a machine with other things to do.
+    timeout = 580
     phoneCount = 4
     if not os.path.exists("/proc/self/statm"):
         skip = "there is no /proc to read the size of the process from"
