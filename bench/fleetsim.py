@@ -231,6 +231,8 @@ class Simulation:
         )
         await self.contend(hub.pid)
         feed.stopService()
+        await self.crowd()
+        figures["hub, with them: MB"] = _megabytes(hub.pid)
         delays = _delays(self.logs[1], seen, since)
         figures["events in that time, host to a listener at the hub's socket"] = len(delays)
         figures["the same: ms p50, p99"] = _spread(delays)
@@ -246,6 +248,15 @@ class Simulation:
         name = f"seconds until a killed process's hosts are gone (term {TERM})"
         figures[name] = round(await self.until(areGone, 60), 2)
         session.close()
+
+    async def crowd(self) -> None:
+        """
+        Have many clients at the hub's socket.
+        """
+        crowd = self.start("-m", "bench.fleetcrowd", f"{self.directory}/all", str(self.logs[1]))
+        while crowd.poll() is None:
+            await deferLater(self.reactor, 0.2)
+        self.figures |= json.loads(self.logs[-1].read_text())
 
     async def contend(self, hub: int) -> None:
         """
