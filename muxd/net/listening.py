@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Self
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from muxd.limits import LIMITS, Limits
 from muxd.net.accepting import watchAccept
+from muxd.net.announcing import Announcing
 from muxd.net.nodelay import sendAtOnce
 from muxd.net.serverstrings import Owner, Place, placeAt, placeFromString
 from muxd.net.socketfile import (
@@ -86,18 +87,29 @@ class ListeningEndpoint:
         self._clock = clock
         self._watch: SocketWatch | None = None
         self._clients: tuple[IProtocolFactory, Callable[[OSError], object]] | None = None
+        self._announcing: Announcing | None = None
+        if place is not None and place.isAnnounced:
+            self._announcing = Announcing(clock, description)
         if path is not None and clock is not None:
             self._watch = SocketWatch(clock, limits.socketLook, path, self._listenAgain)
 
     @classmethod
-    def fromDescription(cls, reactor: Any, description: str, limits: Limits = LIMITS) -> Self:
+    def fromDescription(
+        cls, reactor: Any, description: str, limits: Limits = LIMITS, mayAnnounce: bool = False
+    ) -> Self:
         """
         From what a person typed, such as C{unix:/var/run/usbmuxd:mode=666}.
 
         @param reactor: Provides C{IReactorTime} and what the endpoint needs.
+        @param mayAnnounce: Whether it is a place of the kind that is announced.
         @raise ValueError: It is not a server endpoint's description.
         """
         place = placeFromString(reactor, description)
+        if place.isAnnounced and not mayAnnounce:
+            raise ValueError(
+                f"cannot listen on {description!r}: only where clients of a usbmuxd connect can be"
+                " announced; leave out announce=yes"
+            )
         return cls(place.endpoint, description, place.path, reactor, limits, place)
 
     @classmethod
@@ -217,6 +229,9 @@ class ListeningEndpoint:
         if self._isPaused:
             self._tell("stopReading")
         self.announce(port)
+        if self._announcing is not None:
+            address: Any = port.getHost()
+            self._announcing.start(address.host, address.port)
         return port
 
     def _giveAway(self) -> None:
@@ -299,7 +314,11 @@ class ListeningEndpoint:
             self._cannotRemove(error)
         opening, self._opening = self._opening, None
         self._port = None
-        return Deferred.fromCoroutine(self._close(opening))
+        closed = Deferred.fromCoroutine(self._close(opening))
+        if self._announcing is None:
+            return closed
+        ended = gatherResults([closed, self._announcing.stop()])
+        return ended.addCallback(lambda _: None)
 
     async def _close(self, opening: Deferred[IListeningPort | None] | None) -> None:
         """

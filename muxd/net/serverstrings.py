@@ -24,6 +24,7 @@ from twisted.internet.endpoints import (
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from muxd.description import Description
+from muxd.net.announcing import ANNOUNCE, checkAnnouncing
 from muxd.net.inherited import leavingFile
 from muxd.net.tlsfiles import certificatesIn, contentOf
 
@@ -77,6 +78,7 @@ class Place:
     @ivar isPlain: Whether what goes there can be read on the way, and changed.
     @ivar asksCertificates: Whether clients without a certificate are refused.
     @ivar mayBeInsecure: Whether it was said that it may be both exposed and plain.
+    @ivar isAnnounced: Whether other machines are to be told of it.
     """
 
     endpoint: IStreamServerEndpoint
@@ -87,6 +89,7 @@ class Place:
     isPlain: bool = False
     asksCertificates: bool = False
     mayBeInsecure: bool = False
+    isAnnounced: bool = False
 
     @property
     def complaint(self) -> str:
@@ -110,7 +113,10 @@ def placeFromString(reactor: Any, description: str) -> Place:
     try:
         given = Description.fromString(onLoopback(description))
         kind = given.name.lower()
-        parsed, mayBeInsecure = _insecure(given)
+        parsed, mayBeInsecure = _taken(given, INSECURE)
+        parsed, isAnnounced = _taken(parsed, ANNOUNCE)
+        if isAnnounced:
+            checkAnnouncing(kind in _PLAIN)
         owner = Owner()
         if kind == "unix":
             keywords = parsed.keywords
@@ -146,21 +152,22 @@ def placeFromString(reactor: Any, description: str) -> Place:
         isPlain=kind in _PLAIN,
         asksCertificates=kind == "mutualtls" or (kind == "ssl" and "clients" in parsed.keywords),
         mayBeInsecure=mayBeInsecure,
+        isAnnounced=isAnnounced,
     )
 
 
-def _insecure(given: Description) -> tuple[Description, bool]:
+def _taken(given: Description, name: str) -> tuple[Description, bool]:
     """
-    Take what is said of plain text out of a description.
+    Take an argument of ours out of a description.
 
     @raise ValueError: It is neither yes nor no.
     """
-    if INSECURE not in given.keywords:
+    if name not in given.keywords:
         return given, False
     kept = dict(given.keywords)
-    said = kept.pop(INSECURE)
+    said = kept.pop(name)
     if said not in ("yes", "no"):
-        raise ValueError(f"{INSECURE}: expected yes or no, got {said!r:.80}")
+        raise ValueError(f"{name}: expected yes or no, got {said!r:.80}")
     return Description(given.name, given.positional, kept), said == "yes"
 
 

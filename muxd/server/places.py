@@ -217,7 +217,7 @@ class ListeningPlaces:
         """
         place = address.place
         listening = (
-            ListeningEndpoint.fromDescription(self._reactor, place, self._limits)
+            ListeningEndpoint.fromDescription(self._reactor, place, self._limits, mayAnnounce=True)
             if isinstance(place, str)
             else ListeningEndpoint(place, repr(place), None)
         )

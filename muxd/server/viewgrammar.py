@@ -34,7 +34,7 @@ _OF_ENDPOINTS = frozenset(
     {"address", "backlog", "caCertsDir", "certKey", "clients", "dhParameters", "domain", "fileno"}
     | {"extraCertChain", "group", "index", "interface", "lockfile", "mode", "name", "port"}
     | {"privateKey", "sslmethod", "user", "wantPID"}
-    | {"files", "cert", "key", "ca", "crl", "names", "insecure"}
+    | {"files", "cert", "key", "ca", "crl", "names", "insecure", "announce"}
 )
 """Arguments of descriptions that are none of a view's."""
 

@@ -73,9 +73,9 @@ class WifiSourceParser:
             if settings.host:
                 return Browser()
             # Its import alone starts processes, to find libraries.
-            from muxd.wifi.browser import MulticastBrowser
+            from muxd.wifi.browser import PhoneBrowser
 
-            return MulticastBrowser(reactor, observer)
+            return PhoneBrowser(reactor, observer)
 
         return WifiSource(
             reactor,

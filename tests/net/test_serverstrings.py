@@ -62,6 +62,24 @@ class PlaceTests(SynchronousTestCase):
         error = self.assertRaises(ValueError, self.place, "tcp:1:insecure=maybe")
         self.assertIn("insecure: expected yes or no, got 'maybe'", str(error))
 
+    def test_announced(self) -> None:
+        """
+        A place in plain text can be announced, and no other.
+        """
+        for text, isAnnounced in (
+            ("tcp:1", False),
+            ("tcp:1:announce=no", False),
+            ("tcp:1:announce=yes", True),
+            ("tcp6:1:announce=yes", True),
+        ):
+            self.assertIs(self.place(text).isAnnounced, isAnnounced, text)
+        for text, said in (
+            ("tcp:1:announce=", "announce: expected yes or no, got ''"),
+            ("unix:/x:announce=yes", "announce=yes is for tcp: and tcp6: alone"),
+            ("mutualtls:1:files=/d:announce=yes", "announce=yes is for tcp: and tcp6: alone"),
+        ):
+            self.assertIn(said, str(self.assertRaises(ValueError, self.place, text)), text)
+
     def test_certificates(self) -> None:
         """
         At mutual TLS clients show a certificate, and nothing is plain.

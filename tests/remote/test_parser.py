@@ -12,6 +12,7 @@ from zope.interface.verify import verifyObject
 
 from muxd.identity import udidKey
 from muxd.interfaces import IDeviceSourceParser
+from muxd.remote.discovered import DiscoveredHosts
 from muxd.remote.parser import RemoteSourceParser
 from muxd.remote.settings import GRACE, RemoteSettings
 from muxd.remote.source import RemoteSource
@@ -119,6 +120,26 @@ class ParserTests(SynchronousTestCase):
         """
         text = "remote:tcp:192.0.2.1:5000:name=a"
         self.assertEqual(self.parse(text).description, text)
+
+    def test_discovered(self) -> None:
+        """
+        All hosts that announce themselves can be asked for, where plain text is permitted.
+        """
+        text = f"remote:mdns:insecure=yes:only={UDID}:grace=60"
+        source = sourceFromString(self.reactor, Recorder(), text)
+        assert isinstance(source, DiscoveredHosts)
+        self.assertEqual(source.description, text)
+        self.assertEqual(
+            source._settings,
+            RemoteSettings(name="mdns", only=frozenset({udidKey(UDID)}), grace=60.0),
+        )
+        for text, said in (
+            ("remote:mdns", "add insecure=yes"),
+            ("remote:mdns:insecure=no", "add insecure=yes"),
+            ("remote:mdns:insecure=1", "insecure: expected yes, no, got '1'"),
+            ("remote:mdns:insecure=yes:name=a", "name"),
+        ):
+            self.assertIn(said, self.wrong(text), text)
 
     def test_wrong(self) -> None:
         """
