@@ -5,6 +5,7 @@ Daemons that are killed while they pair.
 
 from __future__ import annotations
 
+import itertools
 import plistlib
 import signal
 import sys
@@ -22,14 +23,22 @@ SOURCE = ("--source", "simulated:state=")
 """A phone that keeps nothing beside the records."""
 WIRELESS_END = b"._apple-mobdev2._tcp.local."
 TRUSTED = "trusts this computer"
-FEWEST = 20
-"""What has to be done to store an identity and a record: less is not all."""
+SHARES = 3
+"""What a daemon does is divided among so many classes of tests, which may run at once."""
+
+FEWEST = 6
+"""What has to be done to store an identity and a record, of each share: less is not all."""
 
 
-class KilledTests(DaemonTestCase):
+class KilledFirstTests(DaemonTestCase):
     """
-    Pair records of a daemon that had no time to tidy up.
+    Pair records of a daemon that had no time to tidy up: killed at the first thing that it
+    does to their directory, and at each third one after that.
+
+    @cvar first: The number of the first.
     """
+
+    first = 1
 
     if not sys.platform.startswith("linux"):
         skip = "what a descriptor is of is looked up in /proc"
@@ -41,9 +50,9 @@ class KilledTests(DaemonTestCase):
         the next daemon can go on with them.
         """
         killed = wholeRecords = 0
-        while True:
+        for number in itertools.count(self.first, SHARES):
             daemon = self.makeDaemon()
-            if not self.isKilled(daemon, killed + 1):
+            if not self.isKilled(daemon, number):
                 break
             killed += 1
             wholeRecords += self.assertWhole(daemon)
@@ -103,3 +112,19 @@ class KilledTests(DaemonTestCase):
         store.save(FIRST, record)
         self.assertEqual(PairRecordStore(str(daemon.records)).readBUID(), buid)
         self.assertEqual(store.read(FIRST), record)
+
+
+class KilledSecondTests(KilledFirstTests):
+    """
+    The same from the second on.
+    """
+
+    first = 2
+
+
+class KilledThirdTests(KilledFirstTests):
+    """
+    The same from the third on.
+    """
+
+    first = 3
