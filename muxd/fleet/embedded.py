@@ -111,8 +111,7 @@ class EmbeddedRegistry:
         now = self._now()
         for reservation in self._state.reservations:
             self._ledger.adopt(now, reservation)
-        for host in self._state.draining:
-            self._ledger.drain(now, host, True)
+        self._ledger.adoptDraining(self._state.draining)
         self._isRunning = True
         for watcher in self._watchers:
             watcher.began(self._ledger.snapshot())
@@ -233,6 +232,12 @@ class EmbeddedRegistry:
             return reservation
 
         return self._do(renew)
+
+    def confirm(self, token: int) -> Deferred[None]:
+        """
+        See L{IFleetRegistry}.
+        """
+        return self._do(lambda now: self._ledger.confirm(now, token))
 
     def release(self, token: int, key: str) -> Deferred[None]:
         """

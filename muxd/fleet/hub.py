@@ -10,6 +10,7 @@ job hears of a reservation before the phone's host has confirmed that it enforce
 from __future__ import annotations
 
 import hmac
+from collections import Counter
 from collections.abc import Callable
 from secrets import token_bytes
 from typing import Protocol
@@ -17,22 +18,28 @@ from typing import Protocol
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.fleet.interfaces import IFleetRegistry, IFleetWatcher
 from muxd.fleet.messages import Grant
 from muxd.fleet.values import (
     Change,
+    Confirmed,
     Door,
+    Drained,
     Ended,
+    FleetError,
     Granted,
     HostCame,
     HostGone,
     PhoneCame,
     PhoneGone,
     PhoneRecord,
+    Renewed,
     Reservation,
     Snapshot,
+    Why,
 )
 from muxd.identity import udidKey
 from muxd.ratelimit import RateLimit
@@ -132,6 +139,8 @@ class Hub:
         self._secret = secret(32)
         self._reservations: dict[int, Reservation] = {}
         self._confirming: dict[int, list[Deferred[bool]]] = {}
+        # How often a host has confirmed a reservation, by whichever hub.
+        self._heard: Counter[int] = Counter()
         self._order: list[str] | None = None
 
     def start(self) -> Deferred[None]:
@@ -185,24 +194,29 @@ class Hub:
         """
         return [self._grant(one) for one in self._reservations.values() if one.host == host]
 
-    def renewed(self, reservation: Reservation) -> Deferred[bool]:
+    async def renew(self, token: int, key: str) -> Reservation:
         """
-        A reservation goes on: its host is told.
+        A job goes on with its phone.
 
-        @return: fires with whether it has confirmed.
+        @raise FleetError: It has none, or the phone's host does not confirm that.
         """
-        confirmed = self.confirmation(reservation)
-        self._tellHost(reservation)
-        return confirmed
+        heard = self._heard[token]
+        reservation = await self.registry.renew(token, key)
+        if not await self.confirmation(reservation, heard):
+            raise FleetError(Why.HOST_SILENT, reservation.host)
+        return reservation
 
-    def confirmation(self, reservation: Reservation) -> Deferred[bool]:
+    def confirmation(self, reservation: Reservation, heard: int = 0) -> Deferred[bool]:
         """
         Wait until a host has confirmed what it has been told of, or will be when it is back.
 
+        @param heard: How often it had done so before.
         @return: fires with whether it has; it has not if nothing is heard of it.
         """
         if reservation.token not in self._reservations:
             return succeed(False)
+        if self._heard[reservation.token] > heard:
+            return succeed(True)
         confirmed: Deferred[bool] = Deferred()
         self._confirming.setdefault(reservation.token, []).append(confirmed)
 
@@ -219,18 +233,32 @@ class Hub:
         reservation = self._reservations.get(token)
         if reservation is None or reservation.host != host:
             return
-        self._confirmed(token, does)
-        if not does:
+        if does:
+            self._quietly(self.registry.confirm(token), "{it} is not confirmed", reservation)
+        else:
             self._log.warn("{host} denies {it}", host=host, it=reservation)
+            self._confirmed(token, False)
             self.giveUp(reservation)
 
     def giveUp(self, reservation: Reservation) -> None:
         """
         End a reservation.
         """
-        self.registry.release(reservation.token, reservation.key).addErrback(
-            lambda failure: self._log.failure("{it} is not released", failure, it=reservation)
-        )
+        released = self.registry.release(reservation.token, reservation.key)
+        self._quietly(released, "{it} is not released", reservation)
+
+    def _quietly(self, done: Deferred[None], complaint: str, it: Reservation) -> None:
+        """
+        What is not done now ends by itself: it is not renewed.
+        """
+
+        def failed(failure: Failure) -> None:
+            if not failure.check(FleetError):
+                self._log.failure(complaint, failure, it=it)
+            elif self.limit.admit("reservations that are not confirmed or released"):
+                self._log.warn(complaint + ": {error}", error=failure.value, it=it)
+
+        done.addErrback(failed)
 
     def _confirmed(self, token: int, does: bool) -> None:
         for each in self._confirming.pop(token, ()):
@@ -262,11 +290,19 @@ class Hub:
         """
         self.doors = {host.name: host.door for host in snapshot.hosts}
         self.phones = {phone.key: phone for phone in snapshot.phones}
+        if snapshot.secret:
+            self._secret = snapshot.secret
+        before = self._reservations
         self._reservations = {one.token: one for one in snapshot.reservations}
         self.holders = {_keyOf(one): one for one in snapshot.reservations}
         self.draining = snapshot.draining
         self.revision = snapshot.revision
         self._order = None
+        for token in before.keys() - self._reservations.keys():
+            self._end(before[token], "it is over")
+        for token in snapshot.confirmed:
+            self._heard[token] += 1
+            self._confirmed(token, True)
         for host, peer in self.hosts.items():
             for grant in self.grantsOf(host):
                 peer.grant(grant)
@@ -292,8 +328,16 @@ class Hub:
                 self._reservations[reservation.token] = reservation
                 self.holders[_keyOf(reservation)] = reservation
                 self._tellHost(reservation)
+            case Renewed(reservation):
+                self._tellHost(reservation)
+            case Confirmed(token):
+                self._heard[token] += 1
+                self._confirmed(token, True)
             case Ended(reservation, how):
                 self._end(reservation, how)
+            case Drained(host=name, isDraining=isDraining):
+                others = self.draining - {name}
+                self.draining = others | {name} if isDraining else others
 
     def stale(self, why: str) -> None:
         """
@@ -311,6 +355,7 @@ class Hub:
     def _end(self, reservation: Reservation, how: str) -> None:
         token = reservation.token
         self._reservations.pop(token, None)
+        self._heard.pop(token, None)
         if self.holders.get(_keyOf(reservation)) == reservation:
             del self.holders[_keyOf(reservation)]
         self._confirmed(token, False)

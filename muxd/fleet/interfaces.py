@@ -128,6 +128,12 @@ class IFleetRegistry(Interface):
         @return: fires with it.  It fails with C{Why.OVER} if it is over, or not this job's.
         """
 
+    def confirm(token: int) -> Deferred[None]:
+        """
+        A phone's host enforces a reservation, as it was granted or renewed last: watchers are
+        told.  Harmless if it is over.
+        """
+
     def release(token: int, key: str) -> Deferred[None]:
         """
         A job is done.  Harmless if its reservation is over.

@@ -31,6 +31,8 @@ from muxd.fleet.states import (
 )
 from muxd.fleet.values import (
     Change,
+    Confirmed,
+    Drained,
     Ended,
     FleetError,
     Granted,
@@ -38,6 +40,7 @@ from muxd.fleet.values import (
     PhoneCame,
     PhoneGone,
     PhoneRecord,
+    Renewed,
     Request,
     Reservation,
     Snapshot,
@@ -62,10 +65,13 @@ _HOW = {
 class _Held:
     """
     A reservation that is in force.
+
+    @ivar isConfirmed: Whether its host has said that it enforces it, since it was renewed.
     """
 
     reservation: Reservation
     state: ReservationState = ReservationState.HELD
+    isConfirmed: bool = False
 
 
 @dataclass(slots=True)
@@ -155,6 +161,7 @@ class Ledger:
             phones=tuple(self._roster.visible.values()),
             reservations=tuple(held.reservation for held in self._held.values()),
             draining=frozenset(self._draining),
+            confirmed=frozenset(token for token, held in self._byToken.items() if held.isConfirmed),
         )
 
     def waiting(self, now: float) -> list[Waiting]:
@@ -236,10 +243,13 @@ class Ledger:
         Give no more of a host's phones to jobs, or give them again.  Jobs that have one keep it.
         """
         self.tick(now)
+        if isDraining == (host in self._draining):
+            return
         if isDraining:
             self._draining.add(host)
         else:
             self._draining.discard(host)
+        self._emit(Drained(host, isDraining))
         for phone in [one for one in self._roster.visible.values() if one.host == host]:
             self._settle(phone.key)
 
@@ -250,6 +260,12 @@ class Ledger:
         A reservation is in force from before: it has its whole term again.
         """
         self._hold(now, reservation)
+
+    def adoptDraining(self, hosts: Iterable[str]) -> None:
+        """
+        Hosts are drained from before.
+        """
+        self._draining.update(hosts)
 
     def ask(self, now: float, request: Request) -> int:
         """
@@ -299,7 +315,19 @@ class Ledger:
             return None
         held.state = step(RESERVATIONS, held.state, Event.RENEW)
         self._ends.set(("held", token), now + held.reservation.term)
+        held.isConfirmed = False
+        self._emit(Renewed(held.reservation))
         return held.reservation
+
+    def confirm(self, now: float, token: int) -> None:
+        """
+        A host enforces a reservation.  Harmless if it is over.
+        """
+        self.tick(now)
+        held = self._byToken.get(token)
+        if held is not None and not held.isConfirmed:
+            held.isConfirmed = True
+            self._emit(Confirmed(token))
 
     def release(self, now: float, token: int, key: str) -> bool:
         """

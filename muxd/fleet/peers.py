@@ -344,7 +344,7 @@ class HostPeer(_Peer):
         registry = self.hub.registry
         match message:
             case Alive():
-                goesOn = await registry.keepAlive(self._lease)
+                goesOn = await self._keepAlive()
                 self._connection.send(Alive())
             case Phones(phones=phones, isComplete=isComplete):
                 told = [each.of(self.name) for each in phones]
@@ -357,6 +357,15 @@ class HostPeer(_Peer):
                 self._connection.finish()
         if not goesOn:
             self._connection.refuse(Why.OVER, "the lease is over; connect again")
+
+    async def _keepAlive(self) -> bool:
+        try:
+            return await self.hub.registry.keepAlive(self._lease)
+        except FleetError as error:
+            if error.why is not Why.STALE:
+                raise
+            # The host could do no better elsewhere; what becomes of its lease is seen later.
+            return True
 
 
 class JobPeer(_Peer):
@@ -449,10 +458,7 @@ class JobPeer(_Peer):
             case Reserve():
                 return await self._reserve(message)
             case Renew(number=number, token=token, key=key):
-                reservation = await registry.renew(token, key)
-                self._holds[token] = reservation
-                if not await self.hub.renewed(reservation):
-                    raise FleetError(Why.HOST_SILENT, reservation.host)
+                self._holds[token] = await self.hub.renew(token, key)
             case Release(number=number, token=token, key=key):
                 self._holds.pop(token, None)
                 await registry.release(token, key)
@@ -460,8 +466,6 @@ class JobPeer(_Peer):
                 if not self._mayDrain():
                     raise FleetError(Why.NOT_ALLOWED, f"{self.name} is no --admin of this hub")
                 await registry.drain(host, isDraining)
-                others = self.hub.draining - {host}
-                self.hub.draining = others | {host} if isDraining else others
             case Show(number=number, after=after):
                 return await self._page(number, after)
         return Done(number=number)

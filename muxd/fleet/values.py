@@ -6,7 +6,7 @@ What a fleet is made of, as values: hosts, their doors, phones, reservations, an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from muxd.fleet.requirement import ANY_PHONE, Requirement
@@ -233,7 +233,35 @@ class Ended:
     how: str
 
 
-What = HostCame | HostGone | PhoneCame | PhoneGone | Granted | Ended
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """
+    It has it for its whole term again.
+    """
+
+    reservation: Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """
+    The phone's host enforces a reservation, as it was granted or renewed last.
+    """
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """
+    A host's phones are given to jobs no more, or again.
+    """
+
+    host: str
+    isDraining: bool
+
+
+What = HostCame | HostGone | PhoneCame | PhoneGone | Granted | Ended | Renewed | Confirmed | Drained
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +282,9 @@ class Snapshot:
     A fleet at some moment: changes with higher revisions follow.
 
     @ivar draining: The names of hosts whose phones are not given to jobs any more.
+    @ivar confirmed: The tokens of those reservations that hosts have confirmed since they were
+        granted or renewed.
+    @ivar secret: What all hubs of this fleet make their keys from; empty if each has its own.
     """
 
     revision: int
@@ -261,6 +292,8 @@ class Snapshot:
     phones: tuple[PhoneRecord, ...] = ()
     reservations: tuple[Reservation, ...] = ()
     draining: frozenset[str] = frozenset()
+    confirmed: frozenset[int] = frozenset()
+    secret: bytes = field(default=b"", repr=False)
 
 
 def after(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
@@ -270,6 +303,7 @@ def after(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
     hosts = {host.name: host for host in snapshot.hosts}
     phones = {phone.key: phone for phone in snapshot.phones}
     reservations = {one.token: one for one in snapshot.reservations}
+    draining, confirmed = set(snapshot.draining), set(snapshot.confirmed)
     revision = snapshot.revision
     for change in changes:
         revision = change.revision
@@ -286,10 +320,21 @@ def after(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
                 reservations[reservation.token] = reservation
             case Ended(reservation, _):
                 reservations.pop(reservation.token, None)
-    return Snapshot(
+                confirmed.discard(reservation.token)
+            case Confirmed(token):
+                confirmed.add(token)
+            case Renewed(reservation):
+                confirmed.discard(reservation.token)
+            case Drained(host=name, isDraining=True):
+                draining.add(name)
+            case Drained(host=name):
+                draining.discard(name)
+    return replace(
+        snapshot,
         revision=revision,
         hosts=tuple(hosts.values()),
         phones=tuple(phones.values()),
         reservations=tuple(reservations.values()),
-        draining=snapshot.draining,
+        draining=frozenset(draining),
+        confirmed=frozenset(confirmed),
     )

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from muxd.fleet.interfaces import IFleetRegistry, IFleetWatcher
-from muxd.fleet.values import FleetError, Reservation, Why
+from muxd.fleet.values import Confirmed, Drained, FleetError, Renewed, Reservation, Why
 from tests.fleet.fleets import host, phone, udid, wants
 from tests.fleet.watching import Watcher
 
@@ -356,3 +356,43 @@ class RegistryContract:
         await self.join("a", 1)
         await self.passTime(0)
         assert watcher.changes == []
+
+    async def test_renewalTold(self) -> None:
+        """
+        Watchers hear that a reservation goes on, as its host has to.
+        """
+        await self.join("a", 1)
+        held = await self.registry.reserve(wants())
+        watcher = await self.watcher()
+        await self.registry.renew(held.token, held.key)
+        await self.passTime(0)
+        assert [one.what for one in watcher.changes] == [Renewed(held)]
+
+    async def test_confirmed(self) -> None:
+        """
+        Watchers hear that a host enforces a reservation, and those that come later as well;
+        nothing comes of it if it is over.
+        """
+        await self.join("a", 1)
+        held = await self.registry.reserve(wants())
+        watcher = await self.watcher()
+        await self.registry.confirm(held.token)
+        await self.passTime(0)
+        assert [one.what for one in watcher.changes] == [Confirmed(held.token)]
+        assert (await self.watcher()).known.confirmed == {held.token}
+        await self.registry.release(held.token, held.key)
+        await self.registry.confirm(held.token)
+        assert (await self.watcher()).known.confirmed == set()
+        await self.passTime(0)
+        assert watcher.known.confirmed == set()
+
+    async def test_drainTold(self) -> None:
+        """
+        Watchers hear, once, that a host is drained, and that it is so no longer.
+        """
+        watcher = await self.watcher()
+        await self.registry.drain("a", True)
+        await self.registry.drain("a", True)
+        await self.registry.drain("a", False)
+        await self.passTime(0)
+        assert [one.what for one in watcher.changes] == [Drained("a", True), Drained("a", False)]

@@ -197,8 +197,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for reservation in held.values():
             self.ledger.adopt(self.now, reservation)
             self.deadlines[reservation.token] = self.now + reservation.term
-        for name in draining:
-            self.ledger.drain(self.now, name, True)
+        self.ledger.adoptDraining(draining)
         self.waiting.clear()
         self.known = self.ledger.snapshot()
         assert {one.token for one in self.known.reservations} == set(held)
