@@ -11,10 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import Logger
 
 from muxd.fleet.embedded import EmbeddedRegistry
+from muxd.fleet.etcd.place import EtcdPlace
+from muxd.fleet.etcd.registry import EtcdRegistry
 from muxd.fleet.hub import TERM, Hub
 from muxd.fleet.peers import HubFactory
 from muxd.fleet.source import FleetSource
@@ -27,6 +29,9 @@ from muxd.service import MuxService
 
 HUB_LIMITS = replace(LIMITS, clientQueue=16 << 20, unreadPerUser=64 << 20)
 """A client that begins to listen hears of 10,000 phones in 8 MB."""
+
+EMBEDDED = "embedded"
+"""A registry in the hub's own process."""
 
 
 class HubService(Service):
@@ -48,9 +53,11 @@ class HubService(Service):
         listen: Iterable[Any] = (),
         admins: frozenset[str] = frozenset(),
         term: float = TERM,
+        registry: str = EMBEDDED,
         limits: Limits = HUB_LIMITS,
     ) -> None:
         """
+        @param registry: Where the registry is: L{EMBEDDED}, or a description of etcd.
         @param fleet: The server endpoint's description of where hosts and jobs connect.
         @param state: The directory of what is remembered.
         @param listen: Where clients connect, as for a L{MuxService}.
@@ -60,7 +67,8 @@ class HubService(Service):
         self.reactor = reactor
         self._fleet = listeningAt(reactor, fleet, "--fleet")
         self._isPlain = isPlain(fleet)
-        self.registry = EmbeddedRegistry(reactor, StateDirectory(state))
+        self._place = None if registry == EMBEDDED else EtcdPlace.fromString(registry)
+        self.registry = self._makeRegistry(StateDirectory(state))
         self.hub = Hub(reactor, self.registry, term, admins)
         ways = Ways(reactor, fleet)
         self.mux = MuxService(
@@ -80,9 +88,13 @@ class HubService(Service):
         """
         super().privilegedStartService()
         try:
+            if self._place is not None:
+                self._place.check()
             self.registry.start()
         except CannotRemember as error:
             raise CannotListen(str(error)) from error
+        except (OSError, ValueError) as error:
+            raise CannotListen(f"--registry: {error}") from error
         self.hub.start()
         try:
             self._fleet.takePlace(HubFactory(self.hub), self._acceptFailed)
@@ -113,9 +125,10 @@ class HubService(Service):
         closed = self._fleet.close()
         self.hub.stop()
         stopped = self.mux.stopService()
-        self.registry.stop()
+        left: Deferred[Any] = maybeDeferred(self.registry.stop)
         self._limit.stop()
-        return gatherResults([closed, stopped]).addCallback(lambda _: None)
+        ended: list[Deferred[Any]] = [closed, stopped, left]
+        return gatherResults(ended).addCallback(lambda _: None)
 
     @property
     def portNumber(self) -> int | None:
@@ -123,6 +136,11 @@ class HubService(Service):
         The port that hosts and jobs connect to, if it is one.
         """
         return self._fleet.portNumber
+
+    def _makeRegistry(self, state: StateDirectory) -> EmbeddedRegistry | EtcdRegistry:
+        if self._place is None:
+            return EmbeddedRegistry(self.reactor, state)
+        return self._place.registry(self.reactor)
 
     def _acceptFailed(self, error: OSError) -> None:
         if self._limit.admit("accept"):

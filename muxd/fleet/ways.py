@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import (
     HostnameEndpoint,
     UNIXClientEndpoint,
     clientFromString,
     quoteStringArgument,
 )
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from zope.interface import implementer
 
 from muxd.description import Description
 from muxd.fleet.values import Door, DoorKind
@@ -105,7 +107,8 @@ class Ways:
             hosts' doors are reached.
         """
         self._reactor = reactor
-        parsed = Description.fromString(description)
+        first = (description.split() or [description])[0]
+        parsed = Description.fromString(first)
         self._kind = parsed.name.lower()
         self._files = {key: parsed.keywords[key] for key in _FILES if key in parsed.keywords}
 
@@ -126,12 +129,49 @@ class Ways:
         return HostnameEndpoint(self._reactor, door.where.encode(), door.port, timeout=TIMEOUT)
 
 
+@implementer(IStreamClientEndpoint)
+class _OneOf:
+    """
+    Whichever hub answers: that one first which did so the last time.
+    """
+
+    def __init__(self, endpoints: list[IStreamClientEndpoint]) -> None:
+        self._endpoints = endpoints
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Connect.  It fails as the last one does.
+        """
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
+        left = len(self._endpoints)
+        while True:
+            left -= 1
+            try:
+                return await self._endpoints[0].connect(protocolFactory)
+            except CancelledError:
+                raise
+            except Exception:
+                self._endpoints.append(self._endpoints.pop(0))
+                if not left:
+                    raise
+
+
 def clientTo(reactor: Any, description: str) -> IStreamClientEndpoint:
     """
     The way to a hub.
 
+    @param description: Of several hubs, all descriptions with spaces between them: they are
+        tried in turn.
     @raise ValueError: It makes no sense.
     """
+    several = description.split()
+    if len(several) > 1:
+        kinds = {Description.fromString(each).name.lower() for each in several}
+        if len(kinds) > 1:
+            raise ValueError(f"expected hubs that are reached in the same way, got {kinds}")
+        return _OneOf([clientTo(reactor, each) for each in several])
     text = description
     if description.startswith("/"):
         text = f"unix:{quoteStringArgument(description)}"

@@ -12,7 +12,7 @@ from twisted.logger import LogLevel
 from twisted.python import usage
 
 from muxd.fleet.messages import LONGEST_TERM, SHORTEST_TERM
-from muxd.fleet.service import HubService
+from muxd.fleet.service import EMBEDDED, HubService
 from muxd.server.places import ListeningAddress
 from muxd.tap.master import ProcessMaster
 from muxd.tap.options import CommandOptions
@@ -35,6 +35,13 @@ class Options(CommandOptions):
     )
     optParameters = [
         ["fleet", "f", FLEET, "Where hosts and jobs connect, as a Twisted server endpoint."],
+        [
+            "registry",
+            None,
+            EMBEDDED,
+            "Where hosts, phones and reservations are known: embedded, in this hub, or"
+            " etcd:HOST:PORT, for hubs that are several.",
+        ],
         ["state", None, None, "The directory of what is remembered. [default: /var/lib/muxhub]"],
         ["term", None, "10", "Seconds of silence after which a host counts as gone."],
     ]
@@ -44,6 +51,8 @@ Examples:
       for hosts and jobs of this machine, with USBMUXD_SOCKET_ADDRESS=UNIX:/tmp/fleet
   twistd -n muxhub --fleet mutualtls:7300:interface=0.0.0.0:files=/etc/muxd/tls
       for hosts and jobs with certificates of muxctl cert
+  twistd -n muxhub --registry etcd:127.0.0.1:2379 --fleet tcp:7301
+      one of several hubs, which have their registry together
   twistd -n muxhub -l unix:/run/fleet-a:mode=660:only=UDID,UDID
       a socket for some of the phones alone
 """
@@ -97,6 +106,7 @@ Examples:
                 listen=[ListeningAddress.fromString(each) for each in self["listen"]],
                 admins=frozenset(self["admin"]),
                 term=term,
+                registry=self["registry"],
             )
         except ValueError as error:
             raise usage.UsageError(str(error)) from error

@@ -9,6 +9,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python import usage
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.fleet.embedded import EmbeddedRegistry
+from muxd.fleet.etcd.registry import EtcdRegistry
 from muxd.fleet.host import FleetPlace
 from muxd.fleet.service import HubService
 from muxd.tap.fleeted import placeFromOptions
@@ -61,6 +63,16 @@ class MuxhubTests(SynchronousTestCase):
         self.assertIn("insecure=yes", self.refused("--fleet", "tcp:1:interface=0.0.0.0"))
         self.assertIn("--fleet", self.refused("--fleet", "no such:thing"))
         self.assertIn("unexpected argument", self.refused("x"))
+
+    def test_registry(self) -> None:
+        """
+        The registry is in the hub, or where it is said to be.
+        """
+        self.assertIsInstance(self.parsed().service.registry, EmbeddedRegistry)
+        etcd = self.parsed("--registry", "etcd:127.0.0.1:2379:prefix=/a")
+        self.assertIsInstance(etcd.service.registry, EtcdRegistry)
+        self.assertIn("insecure=yes", self.refused("--registry", "etcd:10.0.0.1:2379"))
+        self.assertIn("etcd:HOST:PORT", self.refused("--registry", "zookeeper"))
 
 
 class FleetedTests(SynchronousTestCase):

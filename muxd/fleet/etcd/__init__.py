@@ -1,0 +1,3 @@
+"""
+A fleet's registry in etcd, for two hubs and more.
+"""
