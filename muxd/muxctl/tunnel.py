@@ -87,7 +87,7 @@ def _run(reactor: Any, work: Callable[[], Any], terminal: Terminal) -> int:
     from twisted.internet.defer import CancelledError, Deferred
     from twisted.python.failure import Failure
 
-    status = 0
+    status, isEnding = 0, False
     running: list[Deferred[None]] = []
     unread: list[BrokenPipeError] = []
 
@@ -102,9 +102,15 @@ def _run(reactor: Any, work: Callable[[], Any], terminal: Terminal) -> int:
     def begin() -> None:
         done = Deferred.fromCoroutine(work()).addErrback(failed)
         running.append(done)
-        done.addBoth(lambda _: reactor.running and reactor.stop())
+        done.addBoth(lambda _: stop())
+
+    def stop() -> None:
+        if not isEnding:
+            reactor.stop()
 
     def end() -> Deferred[None]:
+        nonlocal isEnding
+        isEnding = True
         running[0].cancel()
         return running[0]
 

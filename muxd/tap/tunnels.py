@@ -4,7 +4,8 @@ A phone's tunnel for other programs of this machine: a list by HTTP, in the form
 C{pymobiledevice3 remote tunneld} and C{ios tunnel start --userspace} have theirs, and a door, which
 is how go-ios' programs reach what is in a tunnel of another process.
 
-At the door a program says which address and port it wants, in twenty bytes, and has a stream.
+At the door a program says which address and port it wants, in twenty bytes, and has a stream. At
+the list's port it has one by a WebSocket as well (L{muxd.tap.tunnelsockets}), as C{tunneld} has it.
 """
 
 from __future__ import annotations
@@ -14,26 +15,19 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IHalfCloseableProtocol,
-    IListeningPort,
-)
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
-from zope.interface import implementer
 
 from muxd.limits import LIMITS, Limits
 from muxd.net.serverstrings import LOOPBACK
+from muxd.tap.halves import Half
+from muxd.tap.tunnelsockets import HOSTS, ListPort
 from muxd.tunnel.host import Tunnel
 from muxd.tunnel.opening import SharedTunnel
-
-HOSTS = frozenset({b"127.0.0.1", b"localhost"})
-"""What programs of this machine call it."""
 
 _ADDRESS = 16
 _ASKED = 20
@@ -115,57 +109,7 @@ class TunnelList(Resource):
         request.finish()
 
 
-@implementer(IHalfCloseableProtocol)
-class _Half(Protocol):
-    """
-    One of two ends that are joined: what comes at one goes out at the other.
-    """
-
-    other: _Half | None = None
-
-    def join(self, other: _Half) -> None:
-        """
-        Join two ends that are connected.
-        """
-        self.other, other.other = other, self
-        for one, two in ((self, other), (other, self)):
-            transport: Any = one.transport
-            transport.registerProducer(two.transport, True)
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        Pass it on.
-        """
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.write(data)
-
-    def readConnectionLost(self) -> None:
-        """
-        Pass on the end of one direction.
-        """
-        if self.other is not None:
-            transport: Any = self.other.transport
-            transport.unregisterProducer()
-            transport.loseWriteConnection()
-
-    def writeConnectionLost(self) -> None:
-        """
-        The other end has said everything.
-        """
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        With one end the other ends, after what was said.
-        """
-        other, self.other = self.other, None
-        if other is not None:
-            other.other = None
-            transport: Any = other.transport
-            transport.unregisterProducer()
-            transport.loseConnection()
-
-
-class Visitor(_Half):
+class Visitor(Half):
     """
     A program at the door.
     """
@@ -208,7 +152,7 @@ class Visitor(_Half):
         port = int.from_bytes(asked[_ADDRESS:], "little")
         if asked[:_ADDRESS] != tunnel.parameters.phone.packed or not 0 < port < 65536:
             raise ValueError("it asks for an address that is not in the tunnel")
-        far: Any = await tunnel.endpoint(port).connect(Factory.forProtocol(_Half))
+        far: Any = await tunnel.endpoint(port).connect(Factory.forProtocol(Half))
         self._connecting = None
         self.join(far)
         if rest:
@@ -303,7 +247,8 @@ class TunnelDoors(Service):
         super().startService()
         site = Site(TunnelList(self))
         site.noisy = False
-        self._listening.append(self.reactor.listenTCP(self._port, site, interface=LOOPBACK))
+        listed = ListPort(self, site)
+        self._listening.append(self.reactor.listenTCP(self._port, listed, interface=LOOPBACK))
         door = self.reactor.listenTCP(0, _Door(self), interface=LOOPBACK)
         self._listening.append(door)
         self.doorPort = door.getHost().port

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.integration.conversation import PATIENCE
-from tests.integration.phoneclients import ClientCase
+from tests.integration.phoneclients import UDID, ClientCase
 
 
 class TunnelCase(ClientCase):
@@ -69,6 +69,16 @@ class PymobiledeviceTunnelTests(TunnelCase):
         It shows the battery.
         """
         self.says("Voltage", "pymobiledevice3", "diagnostics", "battery", "single", "--userspace")
+
+    def test_ours(self) -> None:
+        """
+        It fetches a file by way of the tunnel that C{muxctl tunnel --serve} keeps.
+        """
+        number = str(freePort())
+        with self.meanwhile("the door at port", "muxctl", "tunnel", "--serve", number):
+            by = ("--tunnel", f"{UDID}@127.0.0.1:{number}")
+            self.run_("pymobiledevice3", "afc", "pull", *by, "DCIM/picture", ".")
+        self.assertFetched("picture")
 
 
 class GoTunnelTests(TunnelCase):

@@ -27,11 +27,14 @@ from muxd.tunnel.rsd import RemoteService
 class FakeReactor:
     """
     A reactor that runs what it is told to, and stops when it is told to.
+
+    @ivar stops: How often it was.
     """
 
     running = False
 
     def __init__(self) -> None:
+        self.stops = 0
         self._starts: list[Callable[[], object]] = []
         self._ends: list[Callable[[], object]] = []
 
@@ -54,16 +57,18 @@ class FakeReactor:
         self.running = True
         for start in self._starts:
             start()
-        if self.running:
+        if not self.stops:
             self.stop()
 
     def stop(self) -> None:
         """
-        Stop.
+        Stop, which may be said once, and is so only at the end.
         """
+        self.stops += 1
+        if self.stops == 1:
+            for end in self._ends:
+                end()
         self.running = False
-        for end in self._ends:
-            end()
 
 
 class FakeTunnel:
@@ -101,7 +106,9 @@ class TunnelTests(SynchronousTestCase):
         out, err = io.StringIO(), io.StringIO()
         terminal = Terminal(stdin=None, stdout=out, stderr=err, json=json)
         shared = SharedTunnel(lambda: opened)
-        status = tunnel._run(FakeReactor(), lambda: tunnel._show(shared, doors, terminal), terminal)
+        reactor = FakeReactor()
+        status = tunnel._run(reactor, lambda: tunnel._show(shared, doors, terminal), terminal)
+        self.assertEqual(reactor.stops, 1)
         return status, out.getvalue(), err.getvalue()
 
     def test_services(self) -> None:

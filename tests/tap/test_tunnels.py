@@ -16,7 +16,7 @@ from twisted.protocols.wire import Echo
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 from twisted.web.test.requesthelper import DummyRequest
 
-if find_spec("hyperframe") is None:
+if find_spec("hyperframe") is None or find_spec("wsproto") is None:
     raise SkipTest("these tests need the extra tunnel")
 
 from muxd.limits import LIMITS
