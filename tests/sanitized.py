@@ -23,6 +23,9 @@ import muxd
 
 PROJECT = Path(muxd.__file__).resolve().parent.parent
 
+GENERATED = Path("build", "cython")
+"""Where F{setup.py} has Cython put its C."""
+
 
 def required(tool: str, package: str) -> str:
     """
@@ -124,12 +127,17 @@ def _renew(path: Path) -> None:
     for name in ("tests", "bench", "twisted"):
         if not (path / name).exists():
             (path / name).symlink_to(PROJECT / name)
+    # The C of this tree is that of the other, where it is as new.
+    if (PROJECT / GENERATED).is_dir():
+        shutil.copytree(
+            PROJECT / GENERATED, path / GENERATED, copy_function=_copy, dirs_exist_ok=True
+        )
     options = "-fsanitize=address -fno-omit-frame-pointer"
     environment = {name: value for name, value in os.environ.items() if name != "MUXD_PURE"}
     built = subprocess.run(
         [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
         cwd=path,
-        env={**environment, "CFLAGS": f"-O1 -g {options}", "LDFLAGS": options},
+        env={**environment, "CFLAGS": f"-O0 -g1 {options}", "LDFLAGS": options},
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
