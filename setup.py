@@ -53,6 +53,7 @@ CORE = (
     "muxd.net.turns",
     "muxd.server.accounts",
     "muxd.server.attendance",
+    "muxd.server.counters",
     "muxd.server.fastlane",
 )
 """What is written once: NAME.py is compiled, and NAME.pxd says of which C types it is."""

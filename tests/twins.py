@@ -45,6 +45,7 @@ CORE = (
     "muxd.net.turns",
     "muxd.server.accounts",
     "muxd.server.attendance",
+    "muxd.server.counters",
     "muxd.server.fastlane",
     "muxd.usb.asynchronous.link",
     "muxd.usb.asynchronous.pacing",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 from twisted.application.service import Application, Service
@@ -30,7 +30,7 @@ from muxd.net.eventloop import loopOf
 from muxd.phone.iphone import Phone
 from muxd.phone.services.inet import ServiceFactory
 from muxd.phone.source import SimulatedSource
-from muxd.server.counters import ServerCounters
+from muxd.server.counters import COUNTERS, ServerCounters
 from muxd.service import MuxService
 from muxd.tap.usbmuxd import Options
 
@@ -164,7 +164,7 @@ class Probe(Service):
 
 
 def _numbers(counters: ServerCounters) -> dict[str, Any]:
-    return {one.name: getattr(counters, one.name) for one in fields(counters)}
+    return {name: getattr(counters, name) for name in COUNTERS}
 
 
 def observed(reactor: Any, environment: Mapping[str, str]) -> Any:

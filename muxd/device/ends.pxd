@@ -7,4 +7,5 @@ cdef class SessionEnd:
     cpdef sent(self)
     cpdef bint isFinished(self) except -1
     cpdef lost(self, reason, bint later)
+    cpdef forgetHeld(self)
     cpdef deliver(self, PacketMemory memory, long long start, long long size)

@@ -24,7 +24,7 @@ cdef class Muxer(SessionOwner):
     cdef object __weakref__
     @cython.locals(counter=cython.longlong, framing=Framing)
     cpdef _packetReceived(self, PacketMemory memory, long long start, long long size)
-    @cython.locals(session=Session)
+    @cython.locals(found=Ported)
     cpdef _segmentReceived(self, PacketMemory memory, long long start, long long size)
     cpdef open(self, long long port, request)
     @cython.locals(ports=SourcePorts, most=cython.longlong)

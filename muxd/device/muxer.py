@@ -33,7 +33,7 @@ from muxd.device.lending import lender
 from muxd.device.observing import SegmentObserver
 from muxd.device.opening import PendingSession, SessionRequest
 from muxd.device.outbound import Outbound, Ported
-from muxd.device.owner import Addressee, SessionOwner
+from muxd.device.owner import SessionOwner
 from muxd.device.phonelog import PhoneLog
 from muxd.device.ports import SourcePorts
 from muxd.device.session import Session
@@ -111,7 +111,7 @@ class Muxer(SessionOwner):
         self._framing = Framing(OUR_MAJOR)
         self._ports = SourcePorts(clock, limits.portReuseDelay)
         self.openings = Deadlines(clock, limits.connectTimeout)
-        self._sessions: dict[int, Addressee] = {}
+        self._sessions: dict[int, Ported] = {}
         self._touched: list[Debtor] = []
         self._ready: Deferred[None] | None = None
         self._handshakeTimer: IDelayedCall | None = None
@@ -347,13 +347,7 @@ class Muxer(SessionOwner):
             header = TCP_HEADER.size
             self.observer.segmentReceived(memory, start - header, header + size)
         found = self._sessions.get(memory.sourcePort << 16 | memory.destinationPort)
-        if isinstance(found, Session):
-            # Nearly always; compiled, this calls no Python.
-            session = found
-            session.segmentReceived(
-                memory.seq, memory.ack, memory.flags, memory.window, memory, start, size
-            )
-        elif found is not None:
+        if found is not None:
             found.segmentReceived(
                 memory.seq, memory.ack, memory.flags, memory.window, memory, start, size
             )

@@ -74,8 +74,9 @@ class PendingSession(Ported):
         self._began = owner.clock.seconds()
         self._send = SendWindow()
         self._session: Session | None = None
-        owner.openings.add(self, self._began)
-        owner.outbound.segment(self, SYN, self._send.next, 0)
+        # In compiled code the owner is of a known class where it is an attribute.
+        self._owner.openings.add(self, self._began)
+        self._owner.outbound.segment(self, SYN, self._send.next, 0)
         self._send.sent(1)
 
     def segmentReceived(

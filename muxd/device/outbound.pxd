@@ -10,6 +10,7 @@ cdef long long ACK, RST
 
 cdef class Ported:
     cdef public long long sourcePort, port
+    cpdef segmentReceived(self, long long seq, long long ack, int flags, long long window, PacketMemory memory, long long start, long long size)
 
 cdef class Sender(Ported):
     cdef public SessionEnd end

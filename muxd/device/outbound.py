@@ -41,6 +41,8 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
+from twisted.python.failure import Failure
+
 from muxd.device.counters import MuxerCounters
 from muxd.device.ends import SessionEnd
 from muxd.device.framing import Framing
@@ -55,8 +57,9 @@ RST = int(Flags.RST)
 
 class Ported:
     """
-    Whatever has a port at either end.  All are subclasses, so that compiled code asks them
-    without asking Python what they have; and so it is with those below, and elsewhere.
+    Whatever has a port at either end: a session, or one that is being opened.  All are
+    subclasses, so that compiled code asks them without asking Python what they have; and
+    so it is with those below, and elsewhere.
 
     @ivar sourcePort: Our port, which tells this session from the phone's others.
     @ivar port: The phone's port.
@@ -66,6 +69,34 @@ class Ported:
 
     sourcePort: int
     port: int
+
+    def segmentReceived(
+        self,
+        seq: int,
+        ack: int,
+        flags: int,
+        window: int,
+        memory: PacketMemory,
+        start: int,
+        size: int,
+    ) -> None:
+        """
+        A segment with these ports has come.
+
+        @param window: In bytes.
+        @param memory: The link's, good for this call only.
+        @param start: Where its payload begins there.
+        @param size: How many bytes that has.
+        """
+        raise NotImplementedError
+
+    def ended(self, reason: Failure, *, reset: bool) -> None:
+        """
+        There is no more to come.
+
+        @param reset: Whether the phone is to be told.
+        """
+        raise NotImplementedError
 
 
 class Sender(Ported):
@@ -276,7 +307,8 @@ class Outbound:
         ready, whose turns are to cost little: they are gone through when as
         many have ended as may be left.
         """
-        self._owing.pop(session, None)
+        if self._owing:
+            self._owing.pop(session, None)
         if session.waiting:
             session.waiting = False
             self._endedReady += 1

@@ -8,56 +8,19 @@ import the other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
 
 from muxd.device.acknowledging import Debtor, DelayedAcknowledgements
 from muxd.device.outbound import Outbound, Ported
 from muxd.limits import Limits
-from muxd.net.packetmemory import PacketMemory
 
 if TYPE_CHECKING:
     from muxd.device.counters import MuxerCounters
     from muxd.device.deadlines import Deadlines
     from muxd.device.phonelog import PhoneLog
     from muxd.device.times import SessionTimes
-
-
-class Addressee(Protocol):
-    """
-    What segments with its ports are for: a session, or one that is being opened.
-    """
-
-    sourcePort: int
-    port: int
-
-    def segmentReceived(
-        self,
-        seq: int,
-        ack: int,
-        flags: int,
-        window: int,
-        memory: PacketMemory,
-        start: int,
-        size: int,
-    ) -> None:
-        """
-        A segment has come.
-
-        @param window: In bytes.
-        @param memory: The link's, good for this call only.
-        @param start: Where its payload begins there.
-        @param size: How many bytes that has.
-        """
-
-    def ended(self, reason: Failure, *, reset: bool) -> None:
-        """
-        There is no more to come.
-
-        @param reset: Whether the phone is to be told.
-        """
 
 
 class SessionOwner:

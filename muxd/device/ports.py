@@ -42,10 +42,10 @@ class SourcePorts:
         """
         A port that is not in use, or None when all are.
         """
-        if len(self._used) >= HIGHEST:
+        highest = HIGHEST
+        if len(self._used) >= highest:
             return None
-        self._wake()
-        if len(self._used) + len(self._resting) >= HIGHEST:
+        if len(self._used) + len(self._resting) >= highest:
             port, _ = self._since.popleft()
             self._resting.discard(port)
         else:
@@ -57,21 +57,28 @@ class SourcePorts:
         """
         The session has ended.
         """
+        now = self._clock.seconds()
+        self._wake(now)
         self._used.discard(port)
         self._resting.add(port)
-        self._since.append((port, self._clock.seconds()))
+        self._since.append((port, now))
 
-    def _wake(self) -> None:
+    def _wake(self, now: float) -> None:
+        """
+        Have those rest no longer that have rested for long enough: when others begin, and
+        when it matters.
+        """
         since = self._since
-        if since:
-            before = self._clock.seconds() - self._rest
-            while since and since[0][1] <= before:
-                self._resting.discard(since.popleft()[0])
+        while since and since[0][1] <= now - self._rest:
+            self._resting.discard(since.popleft()[0])
 
     def _next(self) -> int:
+        highest = HIGHEST
         port = self._last
         while True:
-            port = port % HIGHEST + 1
+            port = port + 1 if port < highest else 1
+            if port in self._resting:
+                self._wake(self._clock.seconds())
             if port not in self._used and port not in self._resting:
                 self._last = port
                 return port

@@ -101,7 +101,8 @@ class Session(Debtor):
         receive: ReceiveWindow,
     ) -> None:
         self.owner = owner
-        self.outbound = owner.outbound
+        # In compiled code the owner is of a known class where it is an attribute.
+        self.outbound = self.owner.outbound
         self.sourcePort = sourcePort
         self.port = port
         self.send = send
@@ -113,7 +114,7 @@ class Session(Debtor):
         self.touched = False
         self.bytesSent = 0
         self.bytesReceived = 0
-        self.since = owner.clock.seconds()
+        self.since = self.owner.clock.seconds()
         self.stalls = 0
         self.stalledSince = -1.0
         self._reason: Failure | None = None

@@ -44,6 +44,7 @@ cdef class SocketEnd(SessionEnd):
     cpdef ranDry(self)
     cpdef long long waiting(self) except -1
     cpdef sent(self)
+    cpdef forgetHeld(self)
     cpdef bint isFinished(self) except -1
     @cython.locals(count=cython.longlong, session=Session)
     cpdef deliver(self, PacketMemory memory, long long start, long long size)

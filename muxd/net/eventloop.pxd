@@ -1,8 +1,17 @@
 from muxd.net.polling cimport Poller
 cimport cython
 
+# In compiled code this is no name of the module's, but a number.
+cdef double NEVER
+
+cdef class _Reactor:
+    cdef public bint isReady
+    cpdef happened(self, long long events)
+
 cdef class EventLoop:
-    cdef public object _reactor, _reactorTurn, _doPoll
+    cdef public object _reactor, _doPoll
+    cdef public _Reactor _reactorTurn
+    cdef public long long turns
     cdef public Poller _poller
     cdef public dict _watched
     cdef public list _last
@@ -14,5 +23,5 @@ cdef class EventLoop:
     cpdef afterwards(self, owner)
     @cython.locals(place=int, ready=list, events=list)
     cpdef _handle(self, Poller poller)
-    @cython.locals(poller=Poller, known=Py_ssize_t, seconds=double, end=double, newCalls=list)
+    @cython.locals(poller=Poller, reactorTurn=_Reactor, known=Py_ssize_t, seconds=double, end=double, newCalls=list)
     cpdef _doIteration(self, timeout)

@@ -24,7 +24,6 @@ other systems, everything is the reactor's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -56,6 +55,8 @@ READY = 256
 How many descriptors of the reactor's are handled in a turn: when a program with thousands of
 connections ends, all of them are ready at once, and each takes a twentieth of a millisecond.
 """
+
+NEVER = float("inf")
 
 TIMERS = 256
 """
@@ -145,6 +146,8 @@ class EventLoop:
     Descriptors and their owners.
 
     Nothing is open as long as nothing is watched.
+
+    @ivar turns: How often owners have been told.
     """
 
     _log = Logger()
@@ -153,6 +156,7 @@ class EventLoop:
         """
         @param reactor: One for C{epoll}.
         """
+        self.turns = 0
         self._reactor = reactor
         self._poller: Poller | None = None
         self._watched: dict[int, Watched] = {}
@@ -258,6 +262,7 @@ class EventLoop:
         """
         Tell the owners.
         """
+        self.turns += 1
         ready, events = poller.ready, poller.events
         for place in range(poller.count):
             owner: Any = ready[place]
@@ -295,19 +300,19 @@ class EventLoop:
         known = 0
         seconds = -1.0 if timeout is None else timeout
         now = reactor.seconds
-        end = inf if timeout is None else now() + timeout
+        end = NEVER if timeout is None else now() + timeout
         while poller.wait(seconds):
             self._handle(poller)
             if reactorTurn.isReady or reactor._justStopped or self._poller is not poller:
                 break
             if len(newCalls) > known:
                 for call in newCalls[known:]:
-                    if call.active():
-                        end = min(end, call.getTime())
+                    if call.active() and call.getTime() < end:
+                        end = call.getTime()
                 known = len(newCalls)
                 if known >= TIMERS:
                     break
-            if end is not inf:
+            if end < NEVER:
                 seconds = end - now()
                 if seconds <= 0:
                     break

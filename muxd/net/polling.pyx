@@ -8,11 +8,11 @@ from libc.errno cimport EINTR, errno
 from libc.math cimport ceil, isnan
 
 import os
-from time import monotonic
 
 cdef extern from *:
     """
     #include <sys/epoll.h>
+    #include <time.h>
     #include <unistd.h>
 
     #define PLACES 64
@@ -21,6 +21,13 @@ cdef extern from *:
     {
         struct epoll_event event = {.events = events, .data = {.fd = fd}};
         return epoll_ctl(epoll, operation, fd, &event);
+    }
+
+    static double now(void)
+    {
+        struct timespec time;
+        clock_gettime(CLOCK_MONOTONIC, &time);
+        return time.tv_sec + time.tv_nsec * 1e-9;
     }
 
     static int wait_for(int epoll, int *descriptors, unsigned *events, int milliseconds)
@@ -38,6 +45,7 @@ cdef extern from *:
     const int EPOLL_CTL_ADD
     const int EPOLL_CTL_MOD
     const int EPOLL_CTL_DEL
+    double now()
     int epoll_create1(int flags)
     int control(int epoll, int operation, int descriptor, unsigned int events)
     int wait_for(int epoll, int *descriptors, unsigned int *events, int milliseconds) nogil
@@ -123,7 +131,7 @@ cdef class Poller:
         else:
             if seconds > 0:
                 seconds = min(seconds, 86400.0)
-                end = monotonic() + seconds
+                end = now() + seconds
                 milliseconds = <int> ceil(seconds * 1000)
             while True:
                 with nogil:
@@ -134,7 +142,7 @@ cdef class Poller:
                 if self.epoll != epoll:
                     raise ValueError("this poller is closed")
                 if milliseconds >= 0:
-                    milliseconds = <int> ceil(max(end - <double> monotonic(), 0.0) * 1000)
+                    milliseconds = <int> ceil(max(end - now(), 0.0) * 1000)
         if found < 0:
             if errno != EINTR:
                 _raise()

@@ -92,12 +92,15 @@ class Account:
         self.listeners = 0
         self.held = 0
         self.orphans = 0
-        self._silent: OrderedDict[SilentClient, float] = OrderedDict()
+        # Most say what they want as soon as they come.
+        self._silent: OrderedDict[SilentClient, float] | None = None
 
     def silent(self, client: SilentClient, now: float) -> None:
         """
         A client has said something, or has come, and is silent from now on.
         """
+        if self._silent is None:
+            self._silent = OrderedDict()
         self._silent[client] = now
         self._silent.move_to_end(client)
 
@@ -105,7 +108,8 @@ class Account:
         """
         A client is silent no longer.  Harmless for one that is not.
         """
-        self._silent.pop(client, None)
+        if self._silent is not None:
+            self._silent.pop(client, None)
 
     def uses(self, client: SilentClient, before: State, after: State, now: float) -> None:
         """
@@ -117,7 +121,7 @@ class Account:
         elif was is Use.LISTENER:
             self.listeners -= 1
         else:
-            self._silent.pop(client, None)
+            self.forget(client)
         if becomes is Use.STREAM:
             self.streams += was is not Use.STREAM
         elif becomes is Use.LISTENER:
@@ -129,7 +133,7 @@ class Account:
         """
         The client that has been silent for the longest, if it has been so since some time.
         """
-        for client, began in self._silent.items():
+        for client, began in (self._silent or {}).items():
             return client if began <= since else None
         return None
 

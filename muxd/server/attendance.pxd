@@ -5,9 +5,10 @@ cdef class Attendance:
     cdef public set clients
     cdef public Accounts _accounts
     cdef public AcceptThrottle _throttle
-    cdef public object _emptied
+    cdef public object emptied
     cdef object __weakref__
     cpdef come(self, client, transport)
     cpdef comeOnSocket(self, client, int descriptor)
     cpdef gone(self, client, Account account)
     cpdef replaced(self, client)
+    cpdef _lookWhetherEmpty(self)

@@ -17,20 +17,18 @@ class Attendance:
     The clients of one server.  What is done for each that comes and goes is done here.
 
     @ivar clients: All that are connected.
+    @ivar emptied: Called when the last one has gone, if anything awaits that.
     """
 
-    def __init__(
-        self, accounts: Accounts, throttle: AcceptThrottle, emptied: Callable[[], None]
-    ) -> None:
+    def __init__(self, accounts: Accounts, throttle: AcceptThrottle) -> None:
         """
         @param accounts: What clients have, by user.
         @param throttle: Lets clients in while there is room for them.
-        @param emptied: Called when the last one has gone.
         """
         self.clients: set[Any] = set()
         self._accounts = accounts
         self._throttle = throttle
-        self._emptied = emptied
+        self.emptied: Callable[[], None] | None = None
 
     def come(self, client: Hashable, transport: Any) -> None:
         """
@@ -58,13 +56,15 @@ class Attendance:
         if account is not None:
             self._accounts.leave(account)
         self._throttle.clientGone()
-        if not self.clients:
-            self._emptied()
+        self._lookWhetherEmpty()
 
     def replaced(self, client: Hashable) -> None:
         """
         Its descriptor has been taken over by another client of ours.
         """
         self.clients.discard(client)
-        if not self.clients:
-            self._emptied()
+        self._lookWhetherEmpty()
+
+    def _lookWhetherEmpty(self) -> None:
+        if self.emptied is not None and not self.clients:
+            self.emptied()

@@ -5,11 +5,32 @@ Plain integers that say what a listening address has been doing.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+
+COUNTERS = (
+    "connections",
+    "commands",
+    "denials",
+    "malformedMessages",
+    "badVersions",
+    "timeouts",
+    "droppedClients",
+    "clientsOverBudget",
+    "refusedClients",
+    "refusedStreams",
+    "refusedListeners",
+    "refusedSaves",
+    "droppedSilent",
+    "flushTimeouts",
+    "connects",
+    "refusedConnects",
+    "cancelledConnects",
+    "bytesToPhones",
+    "bytesFromPhones",
+)
+"""The names of what is counted."""
 
 
-@dataclass(slots=True, kw_only=True)
 class ServerCounters:
     """
     Counted since the factory was made; rates are differences.
@@ -40,22 +61,32 @@ class ServerCounters:
     @ivar bytesFromPhones: Bytes of finished streams, from phones.
     """
 
-    connections: int = 0
-    commands: Counter[str] = field(default_factory=Counter)
-    denials: Counter[str] = field(default_factory=Counter)
-    malformedMessages: int = 0
-    badVersions: int = 0
-    timeouts: int = 0
-    droppedClients: int = 0
-    clientsOverBudget: int = 0
-    refusedClients: int = 0
-    refusedStreams: int = 0
-    refusedListeners: int = 0
-    refusedSaves: int = 0
-    droppedSilent: int = 0
-    flushTimeouts: int = 0
-    connects: int = 0
-    refusedConnects: int = 0
-    cancelledConnects: int = 0
-    bytesToPhones: int = 0
-    bytesFromPhones: int = 0
+    __slots__ = COUNTERS
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.commands: defaultdict[str, int] = defaultdict(int)
+        self.denials: Counter[str] = Counter()
+        self.malformedMessages = 0
+        self.badVersions = 0
+        self.timeouts = 0
+        self.droppedClients = 0
+        self.clientsOverBudget = 0
+        self.refusedClients = 0
+        self.refusedStreams = 0
+        self.refusedListeners = 0
+        self.refusedSaves = 0
+        self.droppedSilent = 0
+        self.flushTimeouts = 0
+        self.connects = 0
+        self.refusedConnects = 0
+        self.cancelledConnects = 0
+        self.bytesToPhones = 0
+        self.bytesFromPhones = 0
+
+    def moved(self, toPhone: int, fromPhone: int) -> None:
+        """
+        A stream is over that has carried so many bytes.
+        """
+        self.bytesToPhones += toPhone
+        self.bytesFromPhones += fromPhone

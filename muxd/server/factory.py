@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable
 from typing import Protocol as TypingProtocol
 from weakref import WeakSet
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
@@ -162,7 +162,8 @@ class ControlFactory(Factory):
         self.accounts = Accounts(clock, limits)
         self.throttle.makeRoom = self.accounts.dropSilent
         self.unread = UnreadBudget(limits.unreadBytes, limits.unreadPerUser)
-        self.attendance = Attendance(self.accounts, self.throttle, self._emptied)
+        self.attendance = Attendance(self.accounts, self.throttle)
+        self.attendance.emptied = self._emptied
         self.clients: set[Client] = self.attendance.clients
         self.connectWatchers: list[ConnectWatcher] = []
         self.teller = Teller(self.turns)
@@ -237,12 +238,22 @@ class ControlFactory(Factory):
             return self.entrance
         return factory if isinstance(factory, Entrance) and factory.server is self else None
 
+    def startFactory(self) -> None:
+        """
+        A port listens: the last client that goes is not the last one to come.
+        """
+        if not self._whenEmpty:
+            self.attendance.emptied = None
+
     def stopFactory(self) -> None:
         """
         No port listens with this factory any more: leave no timer behind.
         """
         self._limit.stop()
         self.throttle.stop()
+        self.attendance.emptied = self._emptied
+        if not self.clients:
+            self._emptied()
 
     def stop(self) -> Deferred[None]:
         """
@@ -254,11 +265,11 @@ class ControlFactory(Factory):
         self.teller.finish()
         for client in tuple(self.clients):
             client.disconnect()
-        if not self.clients:
-            self._limit.stop()
-            return succeed(None)
         empty: Deferred[None] = Deferred()
         self._whenEmpty.append(empty)
+        self.attendance.emptied = self._emptied
+        if not self.clients:
+            self._emptied()
         return empty
 
     # What protocols tell.
@@ -335,7 +346,7 @@ class ControlFactory(Factory):
 
     def _emptied(self) -> None:
         """
-        The last client has gone.
+        The last client has gone, and no other is awaited.
         """
         self.hangUps.stop()
         self.halfClosed.stop()
@@ -447,14 +458,7 @@ class ControlFactory(Factory):
         """
         A stream between a client and a phone is over.
         """
-        self.bytesMoved(pipe.first.received, pipe.second.received)
-
-    def bytesMoved(self, toPhone: int, fromPhone: int) -> None:
-        """
-        A stream is over that has carried so many bytes.
-        """
-        self.counters.bytesToPhones += toPhone
-        self.counters.bytesFromPhones += fromPhone
+        self.counters.moved(pipe.first.received, pipe.second.received)
 
     def _summarise(self, kind: str, count: int) -> None:
         self._log.info("... and {count} more {kind}.", count=count, kind=kind)

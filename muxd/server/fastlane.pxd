@@ -6,6 +6,7 @@ from muxd.net.streams cimport Acceptor, StreamSocket
 from muxd.net.turns cimport Turns
 from muxd.server.accounts cimport Account, Accounts
 from muxd.server.attendance cimport Attendance
+from muxd.server.counters cimport ServerCounters
 cimport cython
 
 # In compiled code these are no names of the module's, but numbers.
@@ -16,27 +17,31 @@ cdef class FastLane:
     cdef public Accounts accounts
     cdef public Attendance attendance
     cdef public Turns turns
-    cdef public object counters, server, _reactor, _known
+    cdef public ServerCounters counters
+    cdef public object server, _reactor, _known
+    cdef public long long device, port, tag
+    cdef public bytes _request
     cdef public PacketMemory memory
     cdef object __weakref__
+    cpdef bint understands(self, bytes request) except -1
     cpdef target(self, bytes body)
 
 cdef class LanePort:
-    cdef public long long numberAccepts
+    cdef public long long numberAccepts, _expected, _turn
     cdef public object _entrance, _port, _acceptFailed
     cdef public FastLane _lane
     cdef public bint _isReading
     cdef public int _family
     cdef public Acceptor _acceptor
     cdef object __weakref__
-    @cython.locals(client=StreamSocket, error=cython.int, one=LaneClient)
+    @cython.locals(client=StreamSocket, error=cython.int, one=LaneClient, most=cython.longlong, before=cython.longlong, expected=cython.longlong, count=cython.longlong)
     cpdef happened(self, long long events)
 
 cdef class LaneClient(SocketOwner):
     cdef public object _attached, entrance
     cdef public FastLane _lane
     cdef public Account _account
-    cdef public bytes _body
+    cdef public bytes _request
     cdef public SocketEnd _end
     cdef public StreamSocket _socket
     cdef public bint _isWatched
@@ -49,9 +54,10 @@ cdef class LaneClient(SocketOwner):
     @cython.locals(count=cython.longlong, memory=PacketMemory, lane=FastLane, turns=Turns)
     cpdef _read(self)
     cpdef _leave(self)
-    @cython.locals(lane=FastLane, account=Account, body=bytes)
+    @cython.locals(lane=FastLane, account=Account, port=cython.longlong, tag=cython.longlong)
     cpdef _requested(self, bytes data)
-    @cython.locals(lane=FastLane, end=SocketEnd, muxer=Muxer)
+    cpdef bint _isPermitted(self, attached, long long port) except -1
+    @cython.locals(lane=FastLane, end=SocketEnd, muxer=Muxer, counters=ServerCounters)
     cpdef _connect(self, attached, device, long long port, long long tag)
     cpdef _streamOver(self)
     @cython.locals(account=Account)

@@ -74,6 +74,11 @@ READ_SIZE = 4096
 class FastLane:
     """
     The lane of one daemon, which may have several listening sockets.
+
+    @ivar device: Which device the request was for that has been L{understood<understands>}
+        last.
+    @ivar port: Which port of it.
+    @ivar tag: The request's.
     """
 
     _log = Logger()
@@ -90,6 +95,8 @@ class FastLane:
         self.turns = server.turns
         self.counters = server.counters
         self.memory = PacketMemory(READ_SIZE)
+        self.device = self.port = self.tag = 0
+        self._request = b""
         self._reactor = reactor
         self._known: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
 
@@ -107,6 +114,25 @@ class FastLane:
         if entrance is None:
             return None
         return LanePort(self, port, acceptFailed, entrance)
+
+    def understands(self, request: bytes) -> bool:
+        """
+        Whether a request is one whole Connect; then L{device}, L{port} and L{tag} are what
+        it says.
+        """
+        if request == self._request:
+            return True  # it is like the last one, and nothing needs to be looked at
+        if len(request) <= HEADER.size:
+            return False
+        length, version, kind, tag = HEADER.unpack_from(request)
+        if length != len(request) or version != PLIST_VERSION or kind != PLIST:
+            return False
+        target = self.target(request[HEADER.size :])
+        if target is None:
+            return False
+        self.device, self.port = target
+        self.tag, self._request = tag, request
+        return True
 
     def target(self, body: bytes) -> tuple[int, int] | None:
         """
@@ -201,7 +227,10 @@ class LanePort:
     """
     A port whose clients are let in here.
 
-    @ivar numberAccepts: How many clients are let in the next time.
+    As many are let in at once as waited the last time: to look for another one costs as much
+    as to find one.
+
+    @ivar numberAccepts: How many clients are let in the next time, at most.
     """
 
     def __init__(
@@ -212,6 +241,8 @@ class LanePort:
         entrance: Entrance,
     ) -> None:
         self.numberAccepts = AT_ONCE
+        self._expected = 1
+        self._turn = 0
         self._entrance = entrance
         self._lane = lane
         self._port = port
@@ -262,18 +293,24 @@ class LanePort:
         """
         Clients wait.
         """
-        count, self.numberAccepts = self.numberAccepts, AT_ONCE
-        for _ in range(count):
+        most, self.numberAccepts = self.numberAccepts, AT_ONCE
+        before, self._turn = self._turn, self._lane.loop.turns
+        # If it was left off too early the last time, the loop has said so at once.
+        expected = self._expected if self._turn > before + 1 else AT_ONCE
+        count = 0
+        while count < expected and count < most:
             client = self._acceptor.accept()
             if client is None:
                 error = self._acceptor.error
                 if error in SHORT:
                     self._acceptFailed(OSError(error, os.strerror(error)))
-                return
+                break
+            count += 1
             one = LaneClient(self._lane, client, self._family, self._entrance)
             one.begin()
             if not self._isReading:
                 return
+        self._expected = max(count, 1)
 
     def failed(self, failure: Failure) -> None:
         """
@@ -312,12 +349,12 @@ class LaneClient(SocketOwner):
     __slots__ = (
         "_account",
         "_attached",
-        "_body",
         "_end",
         "_family",
         "_isWatched",
         "_lane",
         "_port",
+        "_request",
         "_socket",
         "_tag",
         "entrance",
@@ -334,8 +371,8 @@ class LaneClient(SocketOwner):
         self._account: Account | None = None
         self._end: SocketEnd | None = None
         self._attached: AttachedDevice | None = None
-        self._body = b""
         self._port = 0
+        self._request = b""
         self._tag = 0
 
     def fileno(self) -> int:
@@ -417,7 +454,7 @@ class LaneClient(SocketOwner):
             self._leave()
             data, turns = memory.read(0, count), lane.turns
             if turns.isBusy:
-                self._body = data
+                self._request = data
                 turns.wait(self)
             else:
                 self._requested(data)
@@ -442,7 +479,7 @@ class LaneClient(SocketOwner):
         """
         It has waited long enough, with others of its user.
         """
-        data, self._body = self._body, b""
+        data, self._request = self._request, b""
         turns = self._lane.turns
         if turns.begin():
             try:
@@ -451,27 +488,21 @@ class LaneClient(SocketOwner):
                 turns.end()
 
     def _requested(self, data: bytes) -> None:
-        lane = self._lane
-        if len(data) > HEADER.size:
-            length, version, kind, tag = HEADER.unpack_from(data)
-            if length == len(data) and version == PLIST_VERSION and kind == PLIST:
-                body = data[HEADER.size :]
-                target = lane.target(body)
-                if target is not None:
-                    attached = self.entrance.audience.devices.find(target[0])
-                    if (
-                        attached is not None
-                        and isinstance(attached.device, MuxedDevice)
-                        and self._isPermitted(attached, target[1])
-                    ):
-                        account = self._account
-                        if account is None or account.streams >= lane.accounts.mostStreams:
-                            self._becomeOrdinary(data)
-                            return
-                        account.streams += 1
-                        self._body = body
-                        self._connect(attached, attached.device, target[1], tag)
-                        return
+        lane, account = self._lane, self._account
+        if lane.understands(data):
+            port, tag = lane.port, lane.tag
+            attached = self.entrance.audience.devices.find(lane.device)
+            if (
+                attached is not None
+                and isinstance(attached.device, MuxedDevice)
+                and self._isPermitted(attached, port)
+                and account is not None
+                and account.streams < lane.accounts.mostStreams
+            ):
+                account.streams += 1
+                self._request = data
+                self._connect(attached, attached.device, port, tag)
+                return
         self._becomeOrdinary(data)
 
     def _isPermitted(self, attached: AttachedDevice, port: int) -> bool:
@@ -547,7 +578,7 @@ class LaneClient(SocketOwner):
         Tell it, before anything that the phone says.
         """
         self._lane.counters.connects += 1
-        self._body = b""
+        self._request = b""
         # There is always room for the first words to a client.
         self._socket.send(encodeResult(PLIST_VERSION, self._tag, OK))
 
@@ -563,7 +594,7 @@ class LaneClient(SocketOwner):
         # It has been counted, and will be once more.
         lane.counters.connections -= 1
         self._streamOver()
-        self._becomeOrdinary(b"", self._body)
+        self._becomeOrdinary(b"", self._request[HEADER.size :])
 
     def requestCancelled(self) -> None:
         """
@@ -587,4 +618,4 @@ class LaneClient(SocketOwner):
         """
         So much has been said.
         """
-        self._lane.server.bytesMoved(sent, received)
+        self._lane.counters.moved(sent, received)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -21,6 +21,7 @@ from muxd.device.device import MuxedDevice
 from muxd.device.muxer import Muxer
 from muxd.interfaces import AttachedDevice, IDeviceSource, ISourceHealth, SourceHealth
 from muxd.net.acceptthrottle import filesAllowed
+from muxd.server.counters import COUNTERS
 from muxd.server.viewgrammar import describeView
 from muxd.service import MuxService
 from muxd.status.heartbeat import Heartbeat
@@ -185,9 +186,7 @@ class Overview:
         What clients have done, and what has been carried for them.
         """
         server = self.service.server
-        counters: dict[str, Any] = {
-            field.name: getattr(server.counters, field.name) for field in fields(server.counters)
-        }
+        counters: dict[str, Any] = {name: getattr(server.counters, name) for name in COUNTERS}
         counters["commands"] = dict(server.counters.commands)
         for view in self.sessions.look():
             if view.isClient:

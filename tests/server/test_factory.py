@@ -5,6 +5,8 @@ Tests of L{muxd.server.factory}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 
@@ -84,6 +86,41 @@ class ControlFactoryTests(ServingTestCase):
             self.settle()
             self.successResultOf(done)
             self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_timersWhilePortsListen(self) -> None:
+        """
+        While a port listens, the last client's going ends no timer, since others will come;
+        when none listens any more, or the last client goes after that, it does.
+        """
+        for isLast in (True, False):
+            self.factory.doStart()
+            client = self.client()
+            paused: Any = client.protocol
+            self.factory.hangUps.add(paused)
+            if isLast:
+                client.transport.lose()
+                self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+                self.factory.doStop()
+            else:
+                self.factory.doStop()
+                self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+                client.transport.lose()
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_startedWhileStopping(self) -> None:
+        """
+        A port that begins to listen meanwhile does not make the end of the clients be missed.
+        """
+        self.factory.doStart()
+        slow = self.client(budget=0)
+        slow.send(Message(0, 99, 1))
+        done = self.factory.stop()
+        self.factory.doStop()
+        self.factory.doStart()
+        self.assertNoResult(done)
+        slow.transport.allow()
+        self.settle()
+        self.successResultOf(done)
 
     def test_stopLetsLastBytesThrough(self) -> None:
         """

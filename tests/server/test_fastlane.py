@@ -215,6 +215,24 @@ class ConnectTests(LaneCase):
         self.assertEqual(self.counters.commands["Connect"], 2 * (2 * KEPT + 1))
         self.phone.take()
 
+    def test_again(self) -> None:
+        """
+        The very same request once more gets what the first has got, and its answer has the tag
+        of its own.
+        """
+        clients = [
+            (tag, self.client(connectRequest(1, port, tag).encode()))
+            for port, tag in ((22, 7), (22, 7), (22, 8), (80, 8), (80, 8), (22, 7))
+        ]
+        synced = self.phone.take()
+        self.assertEqual([one.destinationPort for one in synced], [22, 22, 22, 80, 80, 22])
+        for syn in synced:
+            self.phone.deliver(
+                self.phone.segment(syn.destinationPort, syn.sourcePort, 0, 1, SYN_ACK)
+            )
+        for tag, client in clients:
+            self.assertEqual(self.result(client), (tag, Result.OK))
+
     def test_unplugged(self) -> None:
         """
         What was remembered does not outlive the phone.
@@ -608,6 +626,47 @@ class PortTests(TestCase):
         self.assertEqual(
             [type(listening._port) for listening in service._places.listening], [Port, LanePort]
         )
+
+    async def test_asManyAsWaited(self) -> None:
+        """
+        As many are let in at once as waited the last time, and all of those that wait when the
+        loop says at once that there are more: one that comes alone is not followed by a look
+        for another.
+        """
+        service = self.start(f"unix:{self.path}")
+        (listening,) = service._places.listening
+        port = listening._port
+        assert isinstance(port, LanePort)
+        listening.pause()
+        looked = []
+
+        class Looking(Acceptor):
+            def accept(self) -> StreamSocket | None:
+                found = super().accept()
+                looked.append(found is not None)
+                return found
+
+        port._acceptor = Looking(port._port.socket)
+        port._isReading = True
+        clients = []
+        for count, turns, expected in (
+            (1, 5, [True]),
+            (3, 5, [True]),
+            (0, 1, [True, True, False]),
+            (3, 5, [True, True]),
+            (0, 1, [True, False]),
+            (1, 5, [True]),
+        ):
+            for _ in range(count):
+                clients.append(self.enterContext(socket.socket(socket.AF_UNIX)))
+                clients[-1].connect(self.path)
+            port._lane.loop.turns += turns
+            port.happened(1)
+            self.assertEqual(looked, expected)
+            looked.clear()
+        self.assertEqual(len(service._factory.clients), len(clients))
+        port._isReading = False
+        await service.stopService()
 
     async def test_short(self) -> None:
         """

@@ -15,6 +15,8 @@ cdef class Writes(Lender):
     cdef public BusPace _pace
     cdef public list _freeBulk, _freeSmall
     cdef object __weakref__
+    @cython.locals(free=list)
+    cpdef PacketMemory borrow(self, long long size)
     cpdef bint isIdle(self) except -1
     cpdef resume(self)
     @cython.locals(transfer=BusMemory)
@@ -22,6 +24,7 @@ cdef class Writes(Lender):
     @cython.locals(status=cython.int)
     cpdef int ended(self, BusMemory transfer) except -99
     cpdef measure(self)
+    @cython.locals(free=list)
     cpdef _free(self, BusMemory transfer)
     @cython.locals(code=cython.int)
     cpdef bint _submit(self, BusMemory transfer, long long size) except -1

@@ -199,7 +199,8 @@ class Writes(Lender):
         """
         It may be used again.
         """
-        (self._freeBulk if transfer.size > SMALL_PACKET else self._freeSmall).append(transfer)
+        free = self._freeBulk if transfer.size > SMALL_PACKET else self._freeSmall
+        free.append(transfer)
 
     def _write(self, parts: Sequence[Buffer]) -> bool:
         """
