@@ -2,6 +2,7 @@ from muxd.net.packetmemory cimport PacketMemory
 
 cdef class Lender:
     cpdef long long payload(self) except -1
+    cpdef long long lonePayload(self) except -1
     cpdef bint hasRoom(self, long long size) except -1
     cpdef PacketMemory borrow(self, long long size)
     cpdef transmit(self, PacketMemory memory, long long size)

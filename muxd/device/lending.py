@@ -26,6 +26,12 @@ class Lender:
         """
         raise NotImplementedError
 
+    def lonePayload(self) -> int:
+        """
+        The same for a session that has been the only one to send for a while.
+        """
+        return self.payload()
+
     def hasRoom(self, size: int) -> bool:
         """
         Whether a packet of this many bytes should be sent now: as

@@ -29,13 +29,15 @@ cdef class Outbound:
     cdef public MuxerCounters _counters
     cdef public Framing _framing
     cdef public Lender _lender
-    cdef public long long _window, _smallWrite, _controlQueue, _endedReady
+    cdef public long long _window, _smallWrite, _controlQueue, _endedReady, _row
+    cdef public Sender _latest
     cdef object __weakref__
     cpdef control(self, long long source, long long destination, long long seq, long long ack, long long flags, long long window)
     cpdef segment(self, Ported session, long long flags, long long seq, long long ack)
     cpdef acknowledge(self, Sender session)
     @cython.locals(lender=Lender, size=cython.longlong, most=cython.longlong, overhead=cython.longlong, isDry=cython.bint)
     cpdef ready(self, Sender session)
+    cpdef long long _most(self, Sender session) except -1
     @cython.locals(small=cython.longlong)
     cpdef bint _mayOvertake(self, Sender session, long long size) except -1
     @cython.locals(lender=Lender, session=Sender, size=cython.longlong, most=cython.longlong, overhead=cython.longlong, isDry=cython.bint)

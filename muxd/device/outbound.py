@@ -33,6 +33,10 @@ One exception makes an interactive session feel as if it were alone: a small
 write of a session with nothing in flight does not wait for its turn.  It can do
 that once a round trip, so it cannot starve the others.
 
+Segments are small where others have to wait for them.  A session that has sent L{LONE} of
+them and no other one any in between lets nothing wait, and its next are larger; with
+keystrokes in between, or an echo, they stay small.
+
 Counters are put into the header at the last moment, as they must follow the
 order on the bus.
 """
@@ -53,6 +57,12 @@ from muxd.wire.mux import TCP_HEADER, Flags
 
 ACK = int(Flags.ACK)
 RST = int(Flags.RST)
+
+LONE = 16
+"""
+So many segments in a row make a session the only one: 8 ms of a USB 2 bus, and an echo beside
+it is there and back in two.
+"""
 
 
 class Ported:
@@ -198,6 +208,8 @@ class Outbound:
         self._owing: OrderedDict[Sender, None] = OrderedDict()
         self._ready: deque[Sender] = deque()
         self._endedReady = 0
+        self._latest: Sender | None = None
+        self._row = 0
         self._strays: OrderedDict[tuple[int, int], int] = OrderedDict()
         self.observer: SegmentObserver | None = None
 
@@ -261,7 +273,7 @@ class Outbound:
         if session.waiting:
             return
         lender = self._lender
-        most = lender.payload()
+        most = self._most(session)
         size = session.sendable(most)
         if not size:
             return
@@ -288,6 +300,14 @@ class Outbound:
             if isDry:
                 session.ranDry()
 
+    def _most(self, session: Sender) -> int:
+        """
+        What its largest segment should carry.
+        """
+        if session is self._latest and self._row >= LONE:
+            return self._lender.lonePayload()
+        return self._lender.payload()
+
     def _mayOvertake(self, session: Sender, size: int) -> bool:
         """
         Whether what the session has is little, and need not wait for its turn.
@@ -309,6 +329,8 @@ class Outbound:
         """
         if self._owing:
             self._owing.pop(session, None)
+        if session is self._latest:
+            self._latest = None
         if session.waiting:
             session.waiting = False
             self._endedReady += 1
@@ -335,9 +357,9 @@ class Outbound:
             self._acknowledge(owing.popitem(last=False)[0])
         ready = self._ready
         strays = self._strays
-        most = lender.payload()
         while ready:
             session = ready[0]
+            most = self._most(session)
             size = session.sendable(most)
             isDry = False
             if size:
@@ -414,6 +436,10 @@ class Outbound:
         if size <= 0:
             lender.giveBack(memory)
             return 0
+        if session is self._latest:
+            self._row += 1
+        else:
+            self._latest, self._row = session, 1
         seq = session.sequence()
         session.advance(size)
         length = framing.write(

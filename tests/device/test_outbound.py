@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.device.lending import CopyingLender
+from muxd.device.outbound import LONE
 from muxd.testing.packets import Packet
-from muxd.wire.mux import BULK_PAYLOAD
+from muxd.wire.mux import BULK_PAYLOAD, LONE_PAYLOAD
 from tests.device.links import (
     ACK,
     LOCKDOWN,
@@ -20,6 +22,18 @@ from tests.device.links import (
 )
 
 BULK = b"x" * 200_000
+
+
+class Roomy(CopyingLender):
+    """
+    What lends for a link that carries larger segments of a session that is the only one.
+    """
+
+    def lonePayload(self) -> int:
+        """
+        As much as there is.
+        """
+        return LONE_PAYLOAD
 
 
 class OutboundCase(SynchronousTestCase):
@@ -72,6 +86,37 @@ class OutboundTests(OutboundCase):
         self.assertEqual([port for port, _ in self.ports()], [1, 2, 3, 1, 2, 3, 1])
         self.link.makeRoom()
         self.assertEqual([port for port, _ in self.ports()], [2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3])
+
+    def test_lone(self) -> None:
+        """
+        A session that no other one has interrupted for a while is sent in larger segments,
+        where the link has such; it is not when another has sent something, and no other one
+        has its place when it has ended.
+        """
+        outbound = self.phone.muxer.outbound
+        outbound._lender = Roomy(self.link)
+        first, second = self.sides[:2]
+
+        def sizes(count: int) -> list[int]:
+            found: list[int] = []
+            while len(found) < count:
+                self.link.makeRoom(1)
+                (one,) = self.phone.take()
+                found.append(len(one.payload))
+                side = self.sides[one.destinationPort - 1]
+                side.acknowledge(found[-1])
+            return found
+
+        first.session.write(BULK * 8)
+        self.assertEqual(sizes(LONE + 3), [BULK_PAYLOAD] * LONE + [LONE_PAYLOAD] * 3)
+        second.session.write(b"key")
+        self.assertEqual(sizes(4), [LONE_PAYLOAD, 3, BULK_PAYLOAD, BULK_PAYLOAD])
+        self.assertEqual(sizes(LONE), [BULK_PAYLOAD] * (LONE - 2) + [LONE_PAYLOAD] * 2)
+        first.session.abortConnection()
+        second.session.write(BULK)
+        self.link.makeRoom(1)
+        self.assertEqual([one.flags for one in self.phone.take()], [RST])
+        self.assertEqual(sizes(2), [BULK_PAYLOAD] * 2)
 
     def test_noStarvation(self) -> None:
         """

@@ -13,6 +13,7 @@ from muxd.testing.packets import MalformedPacket, Packet, Segment
 from muxd.wire.mux import (
     BULK_PAYLOAD,
     LARGE_PAYLOAD,
+    LONE_PAYLOAD,
     MAGIC,
     MAX_PAYLOAD,
     SETUP_BODY,
@@ -62,7 +63,7 @@ class NumberTests(SynchronousTestCase):
         than one may be, under both versions; and it is nearly as large.
         """
         self.assertEqual((USB_MTU, MAX_PAYLOAD), (49152, 49116))
-        for payload in (LARGE_PAYLOAD, BULK_PAYLOAD):
+        for payload in (LARGE_PAYLOAD, LONE_PAYLOAD, BULK_PAYLOAD):
             for header in (V1_TCP, V2_TCP):
                 size = header.size + payload
                 self.assertLessEqual(size, USB_MTU)

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from muxd.limits import Limits
-from muxd.wire.mux import BULK_PAYLOAD, LARGE_PAYLOAD, USB_MTU
+from muxd.wire.mux import BULK_PAYLOAD, LARGE_PAYLOAD, LONE_PAYLOAD, USB_MTU
 
 MEMORY = 0.875
 """What is left of the weight of a measurement with the next one."""
@@ -37,6 +37,7 @@ class BusPace:
 
     @ivar depth: How many bytes may be under way.
     @ivar payload: What the largest segment should carry.
+    @ivar lonePayload: The same, where nothing else is likely to wait for it.
     """
 
     def __init__(self, seconds: Callable[[], float], limits: Limits) -> None:
@@ -45,6 +46,7 @@ class BusPace:
         """
         self.depth = 0
         self.payload = BULK_PAYLOAD
+        self.lonePayload = LONE_PAYLOAD
         self._seconds = seconds
         self._queueTime = limits.bulkQueueTime
         self._most = limits.bulkBytesInFlight
@@ -70,4 +72,7 @@ class BusPace:
             return
         depth = int(self._bytes / self._time * self._queueTime)
         self.depth = depth if depth < self._most else self._most
-        self.payload = LARGE_PAYLOAD if depth >= LARGE_FROM else BULK_PAYLOAD
+        if depth >= LARGE_FROM:
+            self.payload = self.lonePayload = LARGE_PAYLOAD
+        else:
+            self.payload, self.lonePayload = BULK_PAYLOAD, LONE_PAYLOAD

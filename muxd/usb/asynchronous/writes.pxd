@@ -15,6 +15,8 @@ cdef class Writes(Lender):
     cdef public BusPace _pace
     cdef public list _freeBulk, _freeSmall
     cdef object __weakref__
+    cpdef long long payload(self) except -1
+    cpdef long long lonePayload(self) except -1
     @cython.locals(free=list)
     cpdef PacketMemory borrow(self, long long size)
     cpdef bint isIdle(self) except -1

@@ -117,6 +117,12 @@ class Writes(Lender):
         """
         return self._pace.payload
 
+    def lonePayload(self) -> int:
+        """
+        Likewise.
+        """
+        return self._pace.lonePayload
+
     def hasRoom(self, size: int) -> bool:
         """
         Whether few enough packets are on their way.

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.limits import Limits
 from muxd.usb.asynchronous.pacing import BusPace
-from muxd.wire.mux import BULK_PAYLOAD, LARGE_PAYLOAD, encodePacketV1
+from muxd.wire.mux import BULK_PAYLOAD, LARGE_PAYLOAD, LONE_PAYLOAD, encodePacketV1
 from tests.usb.transfers import AsynchronousTestCase
 
 LIMITS = Limits(bulkQueueTime=0.001, bulkBytesInFlight=500_000)
@@ -65,9 +65,9 @@ class BusPaceTests(SynchronousTestCase):
         """
         self.pace.began()
         self.carry(49_100, 0.001, 20)
-        self.assertEqual(self.pace.payload, BULK_PAYLOAD)
+        self.assertEqual((self.pace.payload, self.pace.lonePayload), (BULK_PAYLOAD, LONE_PAYLOAD))
         self.carry(49_500, 0.001, 60)
-        self.assertEqual(self.pace.payload, LARGE_PAYLOAD)
+        self.assertEqual((self.pace.payload, self.pace.lonePayload), (LARGE_PAYLOAD,) * 2)
 
     def test_fast(self) -> None:
         """
