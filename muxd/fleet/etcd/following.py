@@ -145,6 +145,7 @@ class Following:
         self._canary = keys.of(Kind.CANARY, makeName())
         self._cluster = 0
         self._isKnown = False
+        self._isResuming = False
         self._seen = 0.0
         self._stream: EtcdStream | None = None
         self._ended: Deferred[str] | None = None
@@ -255,6 +256,7 @@ class Following:
         Have a lease, know what there is, and listen.
         """
         await self._haveLease()
+        self._isResuming = self._isKnown
         if not self._isKnown:
             await self._load()
         created: Deferred[None] = Deferred()
@@ -318,9 +320,13 @@ class Following:
                 self._isKnown = False
             self._cut(answer.trouble)
             return
-        if answer.cluster != self._cluster:
+        isBefore = answer.isCreated and self._isResuming
+        if answer.cluster != self._cluster or (
+            # It goes on from a backup; or this node is behind, which is not worth knowing better.
+            isBefore and answer.revision < self._mirror.revision
+        ):
             self._isKnown = False
-            self._cut("this is another cluster than before")
+            self._cut("what was known is not its past")
             return
         if answer.isCreated and self._created is not None:
             created, self._created = self._created, None
@@ -382,7 +388,7 @@ class Following:
                 self._isKnown = False
             self._cut(f"expected to hear of a change within {MISSED * BEAT:.0f} s")
             return
-        if self._beating is None:
+        if self._beating is None or self._beating.called:
             self._beating = Deferred.fromCoroutine(self._beatOnce())
             self._beating.addErrback(self._beatFailed)
 
@@ -400,8 +406,6 @@ class Following:
         except (EtcdError, BadAnswer) as error:
             if self._limit.admit("beat"):
                 self._log.warn("etcd: {error}", error=error)
-        finally:
-            self._beating = None
 
     def _beatFailed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):

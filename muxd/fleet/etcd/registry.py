@@ -199,7 +199,6 @@ class EtcdRegistry:
         """
         self._watchers[watcher] = self._revision
         if not self._isLoaded:
-            watcher.stale(self._trouble)
             begun: Deferred[None] = Deferred(self._beginning.remove)
             self._beginning.append(begun)
             return begun.addErrback(lambda _: None)

@@ -1,0 +1,90 @@
+"""
+Hubs' registries with an etcd in memory, for tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from twisted.internet.defer import succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import TestCase
+
+from muxd.fleet.etcd.gateway import Gateway
+from muxd.fleet.etcd.keys import Keys
+from muxd.fleet.etcd.registry import EtcdRegistry
+from tests.fleet.etcd.engine import FakeEtcd
+
+NODES = ("http://a:2379", "http://b:2379")
+
+
+class Names:
+    """
+    Makes names, each another one.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> str:
+        """
+        The next one.
+        """
+        self.count += 1
+        return f"{self.count:016x}{self.count:016x}"
+
+
+class EtcdCase(TestCase):
+    """
+    Hubs' registries with one etcd in memory.
+
+    @ivar registry: The first one.
+    """
+
+    registry: EtcdRegistry
+
+    def setUp(self) -> None:
+        """
+        Start it.
+        """
+        self.clock = Clock()
+        self.etcd = FakeEtcd(self.clock)
+        self.names = Names()
+        self.started: list[EtcdRegistry] = []
+        self.registry = self.start()
+        self.addCleanup(self.stop)
+
+    def start(self) -> EtcdRegistry:
+        """
+        One more hub's.
+        """
+        gateway = Gateway(self.clock, self.etcd, NODES)
+        registry = EtcdRegistry(self.clock, gateway, Keys("/t"), makeName=self.names)
+        self.started.append(registry)
+        registry.start()
+        return registry
+
+    def stop(self) -> None:
+        """
+        Stop all: no timer is left, other than the leases' of etcd.
+        """
+        for registry in self.started:
+            registry.stop()
+        left = [one for one in self.clock.getDelayedCalls() if one not in self.etcd.timers]
+        self.assertEqual(left, [])
+
+    def passTime(self, seconds: float) -> Awaitable[None]:
+        """
+        In small steps, as timers come late otherwise.
+        """
+        for _ in range(10):
+            self.clock.advance(seconds / 10)
+        return succeed(None)
+
+    def reopen(self) -> Awaitable[None]:
+        """
+        One hub is gone, and another one there.
+        """
+        self.registry.stop()
+        self.registry = self.start()
+        return succeed(None)
