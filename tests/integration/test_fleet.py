@@ -8,21 +8,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 from tests.integration.browser import freePort
-from tests.integration.conversation import PATIENCE
-from tests.integration.daemon import PROJECT, DaemonTestCase
+from tests.integration.fleetjobs import FleetCase
 
 TERM = 2
 """Seconds of a host's lease."""
 
 
-class FleetTests(DaemonTestCase):
+class FleetTests(FleetCase):
     """
     A hub, and a host with one phone.
     """
@@ -54,69 +51,18 @@ class FleetTests(DaemonTestCase):
             *("--state", str(self.state), "-l", f"unix:{self.hub.socket}"),
         )
 
-    def words(self, *words: str) -> list[str]:
+    @property
+    def hubWords(self) -> str:
         """
-        A command of C{muxctl}.
+        Where the hub is.
         """
-        hub = f"tcp:127.0.0.1:{self.port}"
-        return [sys.executable, "-m", "muxd.muxctl", *words[:1], "--hub", hub, *words[1:]]
-
-    def muxctl(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """
-        Run one to its end.
-        """
-        return subprocess.run(
-            self.words(*words),
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        return f"tcp:127.0.0.1:{self.port}"
 
     def phones(self) -> list[dict[str, Any]]:
         """
-        What C{muxctl fleet list} says.
+        What the hub says of phones.
         """
-        lines = self.muxctl("fleet", "list", "--json").stdout.splitlines()
-        return [json.loads(line) for line in lines]
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        """
-        Wait until something is so.
-        """
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            self.assertLess(time.monotonic(), end, "it does not become so")
-            time.sleep(0.05)
-
-    def job(self, *words: str) -> subprocess.Popen[str]:
-        """
-        A job that has the phone, and goes on until its standard input ends.
-        """
-        script = 'echo "$USBMUXD_SOCKET_ADDRESS"; read line; exit 7'
-        job = subprocess.Popen(
-            self.words("reserve", *words, "--", "sh", "-c", script),
-            cwd=PROJECT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.addCleanup(self.endJob, job)
-        assert job.stdout is not None
-        self.assertIn("UNIX:", job.stdout.readline())
-        return job
-
-    def endJob(self, job: subprocess.Popen[str]) -> int:
-        """
-        Let a job end.
-
-        @return: its exit status.
-        """
-        assert job.stdin is not None and job.stdout is not None
-        job.stdin.close()
-        job.stdout.close()
-        return job.wait(PATIENCE)
+        return self.listed(self.hubWords)
 
     def test_reserve(self) -> None:
         """
@@ -124,14 +70,16 @@ class FleetTests(DaemonTestCase):
         status is ours.
         """
         list_ = [sys.executable, "-m", "muxd.muxctl", "list", "-l", "--json"]
-        done = self.muxctl("reserve", "--phone", "host=rack1", "--", *list_)
+        done = self.muxctl(self.hubWords, "reserve", "--phone", "host=rack1", "--", *list_)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         (phone,) = map(json.loads, done.stdout.splitlines())
         self.assertEqual(phone["host"], "rack1")
-        job = self.job("--reason", "tests")
+        job = self.job(self.hubWords, "--reason", "tests")
         self.assertEqual([one["reason"] for one in self.phones()], ["tests"])
-        self.assertEqual(self.muxctl("reserve", "--", "true").returncode, 1)
-        self.assertEqual(self.muxctl("reserve", "--wait", "0.2", "--", "true").returncode, 4)
+        self.assertEqual(self.muxctl(self.hubWords, "reserve", "--", "true").returncode, 1)
+        self.assertEqual(
+            self.muxctl(self.hubWords, "reserve", "--wait", "0.2", "--", "true").returncode, 4
+        )
         self.assertEqual(self.endJob(job), 7)
         self.assertEqual([one["user"] for one in self.phones()], [""])
 
@@ -140,12 +88,12 @@ class FleetTests(DaemonTestCase):
         A hub that is killed and started again still has the job's reservation, and no other job
         gets the phone.
         """
-        job = self.job("--term", "120")
+        job = self.job(self.hubWords, "--term", "120")
         self.hub.kill()
         self.startHub()
         self.until(lambda: len(self.phones()) == 1)
         self.assertNotEqual([one["user"] for one in self.phones()], [""])
-        self.assertEqual(self.muxctl("reserve", "--", "true").returncode, 1)
+        self.assertEqual(self.muxctl(self.hubWords, "reserve", "--", "true").returncode, 1)
         self.assertEqual(self.endJob(job), 7)
         self.until(lambda: [one["user"] for one in self.phones()] == [""])
 
@@ -153,16 +101,18 @@ class FleetTests(DaemonTestCase):
         """
         A job that is killed keeps its phone for its term, and no longer.
         """
-        job = self.job("--term", "2")
+        job = self.job(self.hubWords, "--term", "2")
         job.kill()
-        self.assertEqual(self.muxctl("reserve", "--wait", "30", "--", "true").returncode, 0)
+        self.assertEqual(
+            self.muxctl(self.hubWords, "reserve", "--wait", "30", "--", "true").returncode, 0
+        )
 
     def test_frozenHost(self) -> None:
         """
         A host that is frozen for longer than its lease is off the list; when it is awake again
         it has cut the job whose reservation is over, and is back.
         """
-        job = self.job("--term", "2")
+        job = self.job(self.hubWords, "--term", "2")
         process = self.host.process
         assert process is not None
         os.kill(process.pid, signal.SIGSTOP)
@@ -174,7 +124,9 @@ class FleetTests(DaemonTestCase):
             os.kill(process.pid, signal.SIGCONT)
         self.until(lambda: len(self.phones()) == 1)
         self.waitFor(self.host, "has 00008110.* no longer")
-        self.assertEqual(self.muxctl("reserve", "--wait", "30", "--", "true").returncode, 0)
+        self.assertEqual(
+            self.muxctl(self.hubWords, "reserve", "--wait", "30", "--", "true").returncode, 0
+        )
 
     def test_killedHost(self) -> None:
         """
@@ -183,4 +135,4 @@ class FleetTests(DaemonTestCase):
         """
         self.host.kill()
         self.until(lambda: self.phones() == [])
-        self.assertEqual(self.muxctl("reserve", "--", "true").returncode, 1)
+        self.assertEqual(self.muxctl(self.hubWords, "reserve", "--", "true").returncode, 1)
