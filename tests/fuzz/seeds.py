@@ -26,6 +26,7 @@ from muxd.wire.mux import encodePacketV1, encodeVersion
 from tests.differential.kept import writings
 from tests.fuzz import (
     clients,
+    etcd,
     fleet,
     hosts,
     lockdown,
@@ -534,6 +535,33 @@ def ofFleet() -> Iterator[tuple[str, bytes]]:
     yield "long", hub + step(world.raw, 0, more=bytes([4, 0x7F, 255, 255, 255, 0]))
 
 
+def ofEtcd() -> Iterator[tuple[str, bytes]]:
+    """
+    Of L{tests.fuzz.etcd}.
+    """
+    world = etcd.World
+
+    def step(function: Callable[..., None], *arguments: int) -> bytes:
+        return bytes([etcd.STEPS.index(function), *arguments])
+
+    fleetOfTwo = step(world.act, 0) + step(world.act, 1)
+    held = fleetOfTwo + step(world.act, 3) + step(world.act, 3) + step(world.act, 4)
+    yield "served", held + step(world.act, 8) + step(world.act, 9) + step(world.act, 10)
+    yield "late", held + step(world.time, 2) + step(world.act, 2) + step(world.time, 2) * 3
+    for said in range(len(etcd.SAID)):
+        keys = (step(world.write, at, said, 0, 1) for at in range(len(etcd.NAMES)))
+        yield f"keys{said}", held + b"".join(keys) + held
+    for at in range(len(etcd.PATHS)):
+        said = at % len(etcd.ANSWERS)
+        wrong = step(world.answer, at, at % 4, said, 1, 1)
+        yield f"answer{at}", held + wrong + step(world.end, 0) + step(world.time, 2) + held
+    for at in range(len(etcd.ANSWERS)):
+        yield f"line{at}", held + step(world.say, 1, at) + step(world.time, 1) + held
+    frozen = step(world.answer, 0, 0, 0, 1, 0, 0)
+    yield "frozen", held + frozen + step(world.end, 0) + step(world.time, 2) * 2 + held
+    yield "leases", held + b"".join(step(world.end, 1, at) for at in range(6)) + held
+
+
 def ofTunnels() -> Iterator[tuple[str, bytes]]:
     """
     Of L{tests.fuzz.tunnels}.
@@ -590,6 +618,7 @@ SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "lockdown": ofLockdown,
     "hosts": ofHosts,
     "fleet": ofFleet,
+    "etcd": ofEtcd,
     "tunnels": ofTunnels,
 }
 

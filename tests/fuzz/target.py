@@ -70,6 +70,7 @@ TARGETS = (
     ),
     Target(name="status", longest=4096, about="programs and pages, to the status socket"),
     Target(name="fleet", longest=4096, about="hosts and jobs, to a hub and a host's door"),
+    Target(name="etcd", longest=2048, about="an etcd that lies, to a hub's registry"),
     Target(
         name="calls",
         longest=1024,

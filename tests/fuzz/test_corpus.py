@@ -77,6 +77,12 @@ class CorpusTests(SynchronousTestCase):
         """
         self.replay("fleet")
 
+    def test_etcd(self) -> None:
+        """
+        An etcd that lies.
+        """
+        self.replay("etcd")
+
     def test_tunnels(self) -> None:
         """
         A phone in its tunnel.
