@@ -41,11 +41,14 @@ from muxd.phone.lockdown.trust import Owner, Trust
 from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.mux.behaviour import STRICT, Expectations, Faults
 from muxd.phone.mux.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
+from muxd.phone.services.apps import Apps
 from muxd.phone.services.coredevice import PROXY, TunnelServices, hasTunnels, tunnelService
+from muxd.phone.services.features import AppService, DeviceInfo
 from muxd.phone.services.inet import inetServices
 from muxd.phone.services.logbook import SyslogBook
 from muxd.phone.services.notices import NoticeCentre
 from muxd.phone.services.ports import NamedService, ServicePorts
+from muxd.phone.services.processes import Processes
 from muxd.phone.services.standard import FOLDERS, Interior, Storage, standardServices
 
 PACKETS_PER_TURN = 64
@@ -162,6 +165,7 @@ class Phone(Gadget):
             "apps": self._storageOf(apps, state, "apps", ()),
             "crashes": self._storageOf(None, state, "crashes", ()),
         }
+        installed, self._processes = Apps(self._storages["apps"].directory), Processes()
         if named is None:
             named = standardServices(
                 Interior(
@@ -169,7 +173,7 @@ class Phone(Gadget):
                     notices=self.notices,
                     syslog=self.syslog,
                     storage=self._storages["files"],
-                    packages=self._storages["apps"],
+                    apps=installed,
                     crashes=self._storages["crashes"],
                     values=self.values,
                     trust=self.trust,
@@ -181,7 +185,11 @@ class Phone(Gadget):
             own = {name: NamedService(make(self), ssl=True) for name, make in extra.items()}
             named = {**named, **own}
         if hasTunnels(self.values):
-            inside = TunnelServices(self.values, named, self._remoteLockdown)
+            features = (
+                DeviceInfo(self.values, self.trust),
+                AppService(installed, self._processes, self.notices.post),
+            )
+            inside = TunnelServices(self.values, named, self._remoteLockdown, features)
             named = {**named, PROXY: tunnelService(reactor, inside)}
         self.services: dict[int, IProtocolFactory] = dict(
             inetServices() if services is None else services
@@ -295,6 +303,7 @@ class Phone(Gadget):
 
     def _restart(self, recovery: bool, absence: float | None) -> None:
         self._leaving = None
+        self._processes.restart()
         self.isInRecovery = recovery
         self.mode = 1
         self.descriptor = self._describe()

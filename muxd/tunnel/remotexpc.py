@@ -29,6 +29,7 @@ from twisted.logger import Logger
 from muxd.tunnel.xpc import (
     ALWAYS,
     INIT_HANDSHAKE,
+    IS_REPLY,
     ROOT_TERMINATOR,
     MalformedXPC,
     Message,
@@ -107,6 +108,12 @@ class RemoteXPC(Protocol):
         self._sendMessage(ROOT, Message(ALWAYS | flags, self._number, body))
         # Each end has numbers of its own.
         self._number += 2
+
+    def reply(self, message: Message, body: Any) -> None:
+        """
+        Answer a message that wants that, in the stream for replies, under its number.
+        """
+        self._sendMessage(REPLY, Message(ALWAYS | IS_REPLY, message.number, body))
 
     def close(self, reason: str = "") -> None:
         """

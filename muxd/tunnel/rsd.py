@@ -31,11 +31,13 @@ class RemoteService:
 
     @ivar port: Where it is.
     @ivar isRemoteXPC: Whether it speaks RemoteXPC, and not what it speaks by way of lockdownd.
+    @ivar features: What it does, in the words of CoreDevice, where it says that.
     """
 
     name: str
     port: int
     isRemoteXPC: bool = False
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,21 @@ def writePeerInfo(info: PeerInfo, identity: UUID) -> dict[str, Any]:
             each.name: {
                 "Entitlement": "com.apple.mobile.lockdown.remote.trusted",
                 "Port": str(each.port),
-                "Properties": {"UsesRemoteXPC": True} if each.isRemoteXPC else {},
+                "Properties": _written(each),
             }
             for each in info.services.values()
         },
         "UUID": identity,
     }
+
+
+def _written(service: RemoteService) -> dict[str, Any]:
+    if not service.isRemoteXPC:
+        return {}
+    told: dict[str, Any] = {"UsesRemoteXPC": True}
+    if service.features:
+        told |= {"Features": list(service.features), "ServiceVersion": Unsigned(1)}
+    return told
 
 
 def parsePeerInfo(body: Any) -> PeerInfo:
@@ -97,10 +108,16 @@ def _service(name: str, entry: Any) -> RemoteService | None:
     """
     A service; C{None} for one that cannot be reached.
     """
-    if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME or not isinstance(entry, dict):
+    if not _isName(name) or not isinstance(entry, dict):
         return None
     port, more = str(entry.get("Port")), entry.get("Properties")
     if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536):
         return None
     isRemoteXPC = isinstance(more, dict) and more.get("UsesRemoteXPC") is True
-    return RemoteService(name, int(port), isRemoteXPC)
+    told = more.get("Features") if isinstance(more, dict) else None
+    features = tuple(filter(_isName, told)) if isinstance(told, list) else ()
+    return RemoteService(name, int(port), isRemoteXPC, features)
+
+
+def _isName(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= LONGEST_NAME

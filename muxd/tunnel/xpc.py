@@ -244,6 +244,7 @@ class _ObjectReader:
         raise MalformedXPC(f"an object of kind {kind:#x}")
 
     def _many(self, kind: int, depth: int) -> Any:
+        # The size has the number of objects in it, but for go-ios, whose hosts phones understand.
         size = self._number(_U32)
         end = self.at + size
         if end > len(self._data):
@@ -256,12 +257,12 @@ class _ObjectReader:
             for _ in range(count):
                 key = self._key()
                 found[key] = self._within(end, depth)
-        if self.at != end:
+        if self.at not in (end, end + _U32.size):
             raise MalformedXPC(f"objects end at {self.at}, expected {end}")
         return found
 
     def _within(self, end: int, depth: int) -> Any:
-        if self.at >= end:
+        if self.at >= end + _U32.size:
             raise MalformedXPC("fewer objects than were announced")
         return self.object(depth + 1)
 

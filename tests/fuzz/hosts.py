@@ -22,6 +22,7 @@ from muxd.phone.lockdown.lockdownd import LockdownState
 from muxd.phone.lockdown.trust import Owner, Trust
 from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.services.afcpackets import HEADER, MAGIC, Operation
+from muxd.phone.services.apps import Apps
 from muxd.phone.services.logbook import SyslogBook
 from muxd.phone.services.notices import NoticeCentre
 from muxd.phone.services.ports import ServicePorts
@@ -235,7 +236,7 @@ class World:
                 notices=notices,
                 syslog=syslog,
                 storage=Storage(str(self.above / "files")),
-                packages=Storage(str(self.above / "apps")),
+                apps=Apps(Storage(str(self.above / "apps")).directory),
                 crashes=Storage(str(self.above / "crashes")),
                 values=values,
                 trust=self.trust,

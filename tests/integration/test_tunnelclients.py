@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.integration.conversation import PATIENCE
-from tests.integration.phoneclients import UDID, ClientCase
+from tests.integration.phoneclients import ONE, UDID, ClientCase
 
 
 class TunnelCase(ClientCase):
@@ -70,6 +70,22 @@ class PymobiledeviceTunnelTests(TunnelCase):
         """
         self.says("Voltage", "pymobiledevice3", "diagnostics", "battery", "single", "--userspace")
 
+    def test_deviceinfo(self) -> None:
+        """
+        It asks CoreDevice what the phone is.
+        """
+        by = ("developer", "core-device", "get-device-info", "--userspace")
+        self.says('"osVersionNumber": "17.6"', "pymobiledevice3", *by)
+
+    def test_appservice(self) -> None:
+        """
+        It launches an app by CoreDevice, and lists apps and processes.
+        """
+        by = ("pymobiledevice3", "developer", "core-device")
+        self.says('"processIdentifier": 35', *by, "launch-application", "--userspace", ONE)
+        self.says("/App.app/App", *by, "list-processes", "--userspace")
+        self.says('"name": "One"', *by, "list-apps", "--userspace")
+
     def test_ours(self) -> None:
         """
         It fetches a file by way of the tunnel that C{muxctl tunnel --serve} keeps.
@@ -104,6 +120,14 @@ class GoTunnelTests(TunnelCase):
         with self.meanwhile("the door at port", "muxctl", "tunnel", "--serve", number):
             port = f"--tunnel-info-port={number}"
             self.says("com.apple.afc.shim.remote", "ios", "rsd", "ls", port)
+
+    def test_deviceinfo(self) -> None:
+        """
+        It asks CoreDevice for the size of the screen.
+        """
+        number = str(freePort())
+        with self.meanwhile("the door at port", "muxctl", "tunnel", "--serve", number):
+            self.says("2532", "ios", "info", "display", f"--tunnel-info-port={number}")
 
 
 class OwnTunnelTests(TunnelCase):

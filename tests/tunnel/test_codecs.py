@@ -265,6 +265,20 @@ class XPCTests(SynchronousTestCase):
         identity = UUID(int=7)
         self.assertEqual(readObject(writeObject(identity)), identity)
 
+    def test_withoutCount(self) -> None:
+        """
+        Sizes of lists and dictionaries that leave out the number of objects, as go-ios has them,
+        are understood; smaller ones are not.
+        """
+        value = {"a": [1, 2]}
+        data = bytearray(writeObject(value))
+        for start, less in ((0, 4), (16, 4)):
+            (size,) = struct.unpack_from("<I", data, start + 4)
+            struct.pack_into("<I", data, start + 4, size - less)
+        self.assertEqual(readObject(bytes(data)), value)
+        data[4] -= 1
+        self.assertRaises(MalformedXPC, readObject, bytes(data))
+
     def test_unsayable(self) -> None:
         """
         What XPC has no way to say is an error.

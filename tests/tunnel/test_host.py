@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionLost
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
@@ -20,15 +21,20 @@ from muxd.limits import LIMITS
 from muxd.lockdown.errors import LockdownError
 from muxd.phone.iphone import Phone
 from muxd.phone.services.coredevice import PROXY, TRUSTED, UNTRUSTED
+from muxd.phone.services.features import FEATURE
 from muxd.tunnel.carrier import HostTunnel, PhoneTunnel
 from muxd.tunnel.cdtunnel import hostHandshake, writeHandshake
 from muxd.tunnel.host import NoService, Tunnel, connectTunnel
+from muxd.tunnel.xpc import WANTS_REPLY, Message
 from tests.lockdown.phones import Conversation, NearDevice, anyRecord
 from tests.phone.services.hosts import frame
 from tests.tunnel.ends import Making, Talker
 
 if find_spec("hyperframe") is None:
     raise SkipTest("these tests need the extra tunnel")
+
+from muxd.phone.services.featureserver import OUTPUT
+from muxd.tunnel.remotexpc import RemoteXPC
 
 
 def zeros(count: int) -> bytes:
@@ -118,6 +124,28 @@ class TunnelTests(TunnelCase):
         self.assertNotIn(PROXY + ".shim.remote", tunnel.services)
         self.assertEqual(tunnel.parameters.mtu, 16000)
         self.assertGreater(tunnel.counters.received, 5)
+
+    def test_features(self) -> None:
+        """
+        Services that speak RemoteXPC are told of with their features, and answer.
+        """
+        name, feature = "com.apple.coredevice.deviceinfo", f"{FEATURE}getdeviceinfo"
+        told = self.tunnel.services[name]
+        self.assertTrue(told.isRemoteXPC)
+        self.assertIn(feature, told.features)
+        self.assertEqual(self.tunnel.services["com.apple.afc.shim.remote"].features, ())
+        heard: list[Message] = []
+
+        class Host(RemoteXPC):
+            def ready(self) -> None:
+                self.send({"CoreDevice.featureIdentifier": feature}, WANTS_REPLY)
+
+            def messageReceived(self, message: Message) -> None:
+                heard.append(message)
+
+        self.tunnel.service(name).connect(Factory.forProtocol(Host))
+        self.run_(lambda: bool(heard))
+        self.assertEqual(heard[0].body[OUTPUT]["udid"], self.device.phone.udid)
 
     def test_service(self) -> None:
         """

@@ -38,6 +38,7 @@ INFO = PeerInfo(
     {
         "com.apple.afc.shim.remote": RemoteService("com.apple.afc.shim.remote", 50000),
         "com.apple.other": RemoteService("com.apple.other", 50001, isRemoteXPC=True),
+        "com.apple.some": RemoteService("com.apple.some", 50002, True, ("one", "two")),
     },
 )
 TOLD = writePeerInfo(INFO, UUID(int=1))

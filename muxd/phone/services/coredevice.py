@@ -1,13 +1,14 @@
 # -*- test-case-name: tests.tunnel.test_host -*-
 """
 C{com.apple.internal.devicecompute.CoreDeviceProxy}: the phone's end of a tunnel, from iOS 17.4 on,
-and what is in it: RSD, and the phone's services once more, without lockdownd and without TLS.
+and what is in it: RSD, the phone's services once more, without lockdownd and without TLS, and those
+that speak RemoteXPC themselves.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
@@ -17,6 +18,7 @@ from twisted.internet.protocol import Protocol
 
 from muxd.limits import LIMITS
 from muxd.phone.lockdown.values import PhoneValues
+from muxd.phone.services.features import AppService, DeviceInfo
 from muxd.phone.services.inet import ServiceFactory
 from muxd.phone.services.ports import NamedService
 from muxd.tunnel.carrier import PhoneTunnel
@@ -78,11 +80,13 @@ class TunnelServices:
         values: PhoneValues,
         named: Mapping[str, NamedService],
         lockdown: Callable[[bool], Protocol],
+        features: Iterable[DeviceInfo | AppService] = (),
     ) -> None:
         """
         @param named: The phone's services.
         @param lockdown: Makes a conversation with lockdownd in the tunnel, for a host that is
             trusted or not.
+        @param features: Services of CoreDevice, which speak RemoteXPC themselves.
         """
         self._values = values
         factories = {name + SHIM: service.factory for name, service in named.items()}
@@ -93,6 +97,10 @@ class TunnelServices:
         for port, name in enumerate(sorted(factories), FIRST_PORT):
             self.listening[port] = _checkedIn(name, factories[name])
             services[name] = RemoteService(name, port)
+        for port, service in enumerate(features, FIRST_PORT + len(factories)):
+            self.listening[port] = _featured(service)
+            told = tuple(service.features)
+            services[service.name] = RemoteService(service.name, port, True, told)
         self._services = services
 
     @property
@@ -118,6 +126,15 @@ class TunnelServices:
     def _tell(self) -> dict[str, Any]:
         udid = str(self._values.get("UniqueDeviceID"))
         return writePeerInfo(self.info, uuid5(NAMESPACE_DNS, f"phone.{udid}"))
+
+
+def _featured(service: DeviceInfo | AppService) -> IProtocolFactory:
+    def make() -> Protocol:
+        from muxd.phone.services.featureserver import FeatureServer
+
+        return FeatureServer(service.features)
+
+    return ServiceFactory(make)
 
 
 def _checkedIn(name: str, factory: IProtocolFactory) -> IProtocolFactory:

@@ -111,7 +111,7 @@ class Interior:
     What a phone's services have to do with.
 
     @ivar storage: Its files.
-    @ivar packages: Its apps.
+    @ivar apps: Its apps.
     @ivar crashes: Its crash reports.
     @ivar restart: Restarts it.
     @ivar shutDown: Has it leave its bus until it is plugged in again.
@@ -121,7 +121,7 @@ class Interior:
     notices: NoticeCentre
     syslog: SyslogBook
     storage: Storage
-    packages: Storage
+    apps: Apps
     crashes: Storage
     values: PhoneValues
     trust: Trust
@@ -134,7 +134,7 @@ def standardServices(inside: Interior) -> dict[str, NamedService]:
     By name.
     """
     notices, syslog, values = inside.notices, inside.syslog, inside.values
-    apps = Apps(inside.packages.directory)
+    apps = inside.apps
     places = Places(inside.storage.directory, apps)
     images, profiles, screen = Images(values, inside.trust), Profiles(), HomeScreen(apps)
 
