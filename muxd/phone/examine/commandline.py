@@ -25,6 +25,8 @@ from muxd.phone.usbip.vhci import VirtualController
 
 LIBRARY = Path("bench") / "rig" / "build" / "lib" / "libusb-1.0.so.0"
 
+MOST_PATIENCE = 100
+
 FAILED = 1
 WRONG = 2
 
@@ -48,6 +50,7 @@ class Options(usage.Options):
         ["markdown", "m", None, "Write the report into this file, too."],
         ["title", None, None, "Of that report; the daemon's command line is the usual one."],
         ["speed", None, "high", "Of the bus: high, or super."],
+        ["patience", "p", "1", "How many times as long as usual to wait, where a machine is slow."],
     ]
     optFlags = [
         ["vhci", None, "Use the kernel's vhci_hcd as the bus, and not the stand-in: as root."],
@@ -87,6 +90,22 @@ class Options(usage.Options):
             raise usage.UsageError(f"--speed: expected high or super, got {text!r}")
         self["speed"] = text
 
+    def opt_patience(self, text: str) -> None:
+        """
+        How many times as long as usual to wait, where a machine is slow.
+        """
+        try:
+            factor = float(text)
+        except ValueError:
+            factor = 0.0
+        if not 1 <= factor <= MOST_PATIENCE:
+            raise usage.UsageError(
+                f"--patience: expected a number from 1 to {MOST_PATIENCE}, got {text!r}"
+            )
+        self["patience"] = factor
+
+    opt_p = opt_patience
+
     def library(self) -> Path:
         """
         The stand-in for libusb.
@@ -113,7 +132,15 @@ async def run(reactor: Any, options: Options, out: TextIO) -> int:
     bus: IBus | None = VirtualController(reactor) if options["vhci"] else None
     library = None if options["vhci"] else options.library()
     directory = Path(tempfile.mkdtemp(prefix="examine-"))
-    stage = DaemonStage(reactor, options.daemon, directory, library=library, bus=bus, speed=speed)
+    stage = DaemonStage(
+        reactor,
+        options.daemon,
+        directory,
+        library=library,
+        bus=bus,
+        speed=speed,
+        patience=float(options["patience"]),
+    )
 
     def found(finding: Finding) -> None:
         print(*lines(finding), sep="\n", file=out, flush=True)

@@ -87,6 +87,7 @@ class DaemonStage(Stage):
         library: Path | None = None,
         bus: IBus | None = None,
         speed: Speed = Speed.HIGH,
+        patience: float = 1.0,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         """
@@ -94,6 +95,7 @@ class DaemonStage(Stage):
         @param directory: Where everything of it is.
         @param library: The stand-in for libusb that it is to load, for phones on a L{StandInBus}.
         @param bus: Where the phone is otherwise.
+        @param patience: How many times as long as usual it is waited for.
         @param environment: Which it has, but for what says where the library and the bus are.
         """
         for name in ("bus", "run", RECORDS):
@@ -116,6 +118,7 @@ class DaemonStage(Stage):
             directory, self._words, asRoot=os.geteuid() != 0, withBus=library is None
         )
         self._log = directory / "daemon.log"
+        self.patience = patience
         self._reactor = reactor
         self._process: _Process | None = None
         self._transport: IProcessTransport | None = None
@@ -142,13 +145,14 @@ class DaemonStage(Stage):
                 self._environment,
                 childFDs={0: "w", 1: log.fileno(), 2: log.fileno()},
             )
-        end = self.clock.seconds() + START
+        end = self.deadline(START)
         while not await self._listens():
             if not process.isRunning:
                 raise CannotExamine(f"the daemon has ended: {self._lastWords()}")
             if self.clock.seconds() >= end:
+                seconds = START * self.patience
                 raise CannotExamine(
-                    f"the daemon does not listen on {self.socket} after {START:g} s:"
+                    f"the daemon does not listen on {self.socket} after {seconds:g} s:"
                     f" {self._lastWords()}"
                 )
             await self.pause(0.05)

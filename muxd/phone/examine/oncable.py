@@ -241,7 +241,7 @@ async def failedTransfer(stage: Stage) -> None:
     attachment.clearHalt(stage.phone.endpoints[0])
     attachment.clearHalt(stage.phone.endpoints[1])
     stage.phone.muxer.complain(b"one more")
-    end = stage.clock.seconds() + RETURN
+    end = stage.deadline(RETURN)
     while True:
         try:
             await stage.alive()

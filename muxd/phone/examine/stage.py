@@ -80,9 +80,11 @@ class Stage:
     @ivar recording: What was said lately.
     @ivar records: The directory where the daemon keeps pair records; C{None} if that is not
         known.
+    @ivar patience: How many times as long as usual is waited for what should happen.
     """
 
     records: Path | None = None
+    patience = 1.0
 
     def __init__(
         self,
@@ -159,13 +161,19 @@ class Stage:
         self.clock.callLater(seconds, waiting.callback, None)
         return waiting
 
+    def deadline(self, seconds: float) -> float:
+        """
+        When something should have happened that usually takes no longer than so many seconds.
+        """
+        return self.clock.seconds() + seconds * self.patience
+
     async def until(self, isSo: Callable[[], object], seconds: float = PATIENCE) -> bool:
         """
         Wait until something is so.
 
         @return: Whether it is, in time.
         """
-        end = self.clock.seconds() + seconds
+        end = self.deadline(seconds)
         while not isSo():
             if self.clock.seconds() >= end:
                 return False
@@ -219,7 +227,7 @@ class Stage:
         @return: Its entry.
         @raise Violated: It does not.
         """
-        end = self.clock.seconds() + seconds
+        end = self.deadline(seconds)
         while True:
             for entry in await self.devices():
                 if entry["Properties"].get("SerialNumber") == self.phone.udid:
@@ -232,7 +240,7 @@ class Stage:
         """
         Wait until it lists no phone.
         """
-        end = self.clock.seconds() + seconds
+        end = self.deadline(seconds)
         while await self.devices():
             if self.clock.seconds() >= end:
                 raise Violated(f"expected no phone to be listed after {seconds:g} s")

@@ -46,8 +46,16 @@ class OptionsTests(SynchronousTestCase):
         """
         What is not possible is refused.
         """
-        for words in (("-e", "a"), ("-e", "0"), ("-e", "79"), ("--speed", "warp")):
+        for words in (("-e", "a"), ("-e", "0"), ("-e", "79"), ("--speed", "warp"), ("-p", "0")):
             self.assertRaises(usage.UsageError, self.parse, *words, "usbmuxd")
+
+    def test_patience(self) -> None:
+        """
+        On a slow machine it is waited longer.
+        """
+        self.assertEqual(self.parse("usbmuxd")["patience"], "1")
+        self.assertEqual(self.parse("--patience", "2.5", "usbmuxd")["patience"], 2.5)
+        self.assertRaises(usage.UsageError, self.parse, "--patience", "101", "usbmuxd")
 
     def test_library(self) -> None:
         """

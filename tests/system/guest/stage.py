@@ -24,6 +24,7 @@ class Stage:
     @ivar daemon: Not started.
     @ivar remarks: What is worth a line, though it decides nothing.
     @ivar model: The kind of its phones.
+    @ivar directory: For logs.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Stage:
     ) -> None:
         self.daemon = Daemon(contender, launcher, directory)
         self.model = model
+        self.directory = directory
         self.remarks: list[str] = []
         self._maker = PhoneMaker(model, launcher, directory)
         self._phones: list[Phone] = []
