@@ -21,6 +21,11 @@ from muxd.tap.usbmuxd import endpointFromAddress
 
 PROGRAM = "usbmuxd"
 
+_PLACES = ("unix", "tcp", "tcp6", "ssl", "mutualtls", "systemd")
+"""What a description of a place to listen begins with."""
+
+_SYSTEMD = ": -s is --systemd here, as with the C daemon; phones come from --source"
+
 
 class ScriptOptions(usage.Options):
     """
@@ -46,6 +51,7 @@ class ScriptOptions(usage.Options):
         self.notes: list[str] = []
         self["daemonize"] = False
         self["pidfile"] = ""
+        self["systemd"] = False
 
     def opt_foreground(self) -> None:
         """
@@ -79,7 +85,8 @@ class ScriptOptions(usage.Options):
 
     def opt_listen(self, endpoint: str) -> None:
         """
-        The same as a Twisted server endpoint, such as unix:/run/x:mode=660.
+        Where clients connect, as a Twisted server endpoint, such as unix:/run/x:mode=660;
+        may be repeated.
         """
         self.daemon += ["--listen", endpoint]
 
@@ -122,6 +129,32 @@ class ScriptOptions(usage.Options):
         [default: beside the first socket, such as /var/run/usbmuxd.status]
         """
         self.daemon += ["--status", endpoint]
+
+    def opt_hub(self, endpoint: str) -> None:
+        """
+        Be a host of a fleet: announce the phones to the hub at this Twisted client endpoint,
+        such as tcp:127.0.0.1:7300.
+        """
+        self.daemon += ["--hub", endpoint]
+
+    def opt_door(self, endpoint: str) -> None:
+        """
+        Where jobs of the fleet reach the phones, as a Twisted server endpoint.
+        """
+        self.daemon += ["--door", endpoint]
+
+    def opt_door_address(self, address: str) -> None:
+        """
+        HOST or HOST:PORT by which they find it. [default: where it listens]
+        """
+        self.daemon += ["--door-address", address]
+
+    def opt_fleet_name(self, name: str) -> None:
+        """
+        What this host is called in the fleet; with mutualtls:, a name of its certificate.
+        [default: the machine's name]
+        """
+        self.daemon += ["--fleet-name", name]
 
     def opt_config(self, path: str) -> None:
         """
@@ -175,6 +208,9 @@ class ScriptOptions(usage.Options):
         """
         Append log messages here. [default: standard output]
         """
+        complaint = _complaintAbout(path)
+        if complaint:
+            raise usage.UsageError(complaint)
         self.runner += ["--logfile", path]
 
     opt_l = opt_logfile
@@ -207,6 +243,7 @@ class ScriptOptions(usage.Options):
         """
         Stay in the foreground, which it does anyway.
         """
+        self["systemd"] = True
 
     opt_s = opt_systemd
 
@@ -241,7 +278,8 @@ class ScriptOptions(usage.Options):
         @raise usage.UsageError: There are arguments; none are expected.
         """
         if arguments:
-            raise usage.UsageError(f"unexpected argument {arguments[0]!r}")
+            hint = _SYSTEMD if self["systemd"] else ""
+            raise usage.UsageError(f"unexpected argument {arguments[0]!r}{hint}")
 
     def forTwistd(self) -> list[str]:
         """
@@ -249,6 +287,25 @@ class ScriptOptions(usage.Options):
         """
         stay = [] if self["daemonize"] else ["--nodaemon"]
         return [*stay, f"--pidfile={self['pidfile']}", *self.runner, "usbmuxd", *self.daemon]
+
+
+def _complaintAbout(path: str) -> str:
+    """
+    Why a log file cannot be used, if it is known before C{twistd} opens it; else nothing.
+    """
+    if path.partition(":")[0] in _PLACES and ":" in path:
+        return f"-l {path}: -l is --logfile here, as with the C daemon; clients connect at --listen"
+    whole = os.path.abspath(path)
+    directory = os.path.dirname(whole)
+    if os.path.isdir(whole):
+        return f"--logfile {path}: it is a directory; name a file in it"
+    if not os.path.isdir(directory):
+        return (
+            f"--logfile {path}: there is no directory {directory}; make it, or choose another place"
+        )
+    if not os.access(whole if os.path.exists(whole) else directory, os.W_OK):
+        return f"--logfile {path}: this user may not write there; choose another place"
+    return ""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

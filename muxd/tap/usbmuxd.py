@@ -135,8 +135,8 @@ class Options(CommandOptions):
 
     def opt_socket(self, address: str) -> None:
         """
-        The same in the spelling of the C daemon: PATH, ADDR:PORT or [ADDR]:PORT;
-        may be repeated.
+        Where clients connect, in the spelling of the C daemon: PATH, ADDR:PORT or
+        [ADDR]:PORT; may be repeated.
         """
         self["listen"].append(endpointFromAddress(address))
 

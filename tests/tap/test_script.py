@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import muxd
 from muxd.tap.script import ScriptOptions
+from muxd.tap.usbmuxd import Options
 from tests.running.processes import startsProcesses
 from tests.tap.test_runners import run
 
@@ -76,6 +77,56 @@ class ScriptOptionsTests(SynchronousTestCase):
                 "--capture",
                 "x",
             ],
+        )
+
+    def test_everyOptionOfTheDaemon(self) -> None:
+        """
+        What C{twistd usbmuxd} can be told, this command can be told as well: a package's
+        C{MUXD_OPTIONS} have no other.
+        """
+        ours = {name.rstrip("=") for name in ScriptOptions().longOpt}
+        self.assertEqual({name.rstrip("=") for name in Options().longOpt} - ours, set())
+
+    def test_fleet(self) -> None:
+        """
+        A host of a fleet is told so as C{twistd usbmuxd} is.
+        """
+        words = (
+            *("--hub", "tcp:127.0.0.1:7300", "--door", "tcp:7401"),
+            *("--door-address", "rack1:7401", "--fleet-name", "rack1"),
+        )
+        self.assertEqual(self.arguments(*words)[3:], list(words))
+
+    def test_logFile(self) -> None:
+        """
+        C{-l} is the C daemon's, a log file: a place to listen is not taken for one, and a
+        directory that is missing is told.
+        """
+        for place in ("unix:/run/x", "tcp:27015", "mutualtls:27016:files=/etc/muxd/tls"):
+            error = self.assertRaises(usage.UsageError, self.arguments, "-l", place)
+            self.assertEqual(
+                str(error),
+                f"-l {place}: -l is --logfile here, as with the C daemon; clients connect at "
+                "--listen",
+            )
+        error = self.assertRaises(usage.UsageError, self.arguments, "-l", "/no/such/place/log")
+        self.assertEqual(
+            str(error),
+            "--logfile /no/such/place/log: there is no directory /no/such/place; make it, or "
+            "choose another place",
+        )
+        error = self.assertRaises(usage.UsageError, self.arguments, "-l", "/")
+        self.assertEqual(str(error), "--logfile /: it is a directory; name a file in it")
+
+    def test_source(self) -> None:
+        """
+        C{-s} is the C daemon's, too: a source behind it is answered with the option for one.
+        """
+        error = self.assertRaises(usage.UsageError, self.arguments, "-s", "simulated")
+        self.assertEqual(
+            str(error),
+            "unexpected argument 'simulated': -s is --systemd here, as with the C daemon; "
+            "phones come from --source",
         )
 
     def test_user(self) -> None:
