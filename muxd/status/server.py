@@ -75,7 +75,7 @@ class StatusServer(Service):
         self._retry: IDelayedCall | None = None
         self._actions: dict[str, Action] = {}
         self._root = StatusResource()
-        self._api = StatusResource()
+        self._api = Contents(self._contents)
         self._root.putChild(b"api", self._api)
         self._root.putChild(b"health", Question(lambda: {"status": "ok"}))
         self._api.putChild(b"", Question(self._contents))
@@ -228,12 +228,10 @@ class ReadyResource(StatusResource):
         return NOT_DONE_YET
 
 
-class Question(StatusResource):
+class Contents(StatusResource):
     """
-    What is answered by one JSON object.
+    What is answered by one JSON object, and has more below it.
     """
-
-    isLeaf = True
 
     def __init__(self, ask: Callable[[], Mapping[str, Any]]) -> None:
         super().__init__()
@@ -244,6 +242,14 @@ class Question(StatusResource):
         Answer.
         """
         return answer(request, self._ask())
+
+
+class Question(Contents):
+    """
+    What is answered by one JSON object, with nothing below it.
+    """
+
+    isLeaf = True
 
 
 def beside(path: str) -> str:

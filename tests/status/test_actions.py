@@ -159,9 +159,10 @@ class ActionTests(StatusTestCase):
         """
         There is a list of what can be asked and done.
         """
-        values = self.get("/api/").values
-        self.assertIn("status", values["questions"])
-        self.assertEqual(values["actions"]["wait"], {"summary": "wait", "takes": []})
+        for path in ("/api", "/api/"):
+            values = self.get(path).values
+            self.assertIn("status", values["questions"])
+            self.assertEqual(values["actions"]["wait"], {"summary": "wait", "takes": []})
 
     def test_get(self) -> None:
         """
