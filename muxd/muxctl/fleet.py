@@ -12,16 +12,26 @@ from getpass import getuser
 from typing import TYPE_CHECKING, Any
 
 from muxd.muxctl.columns import jsonLine, table
-from muxd.muxctl.fleeterrors import FAILED, NO_HUB, NOT_THERE, TIME_OUT, FleetProblem
+from muxd.muxctl.fleeterrors import (
+    FAILED,
+    NO_HUB,
+    NOT_THERE,
+    TIME_OUT,
+    WRONG_USAGE,
+    FleetProblem,
+)
 from muxd.muxctl.quantities import duration
 from muxd.muxctl.terminal import Terminal
 
 if TYPE_CHECKING:
-    from muxd.fleet.client import FleetClient, FleetView
+    from twisted.python.failure import Failure
+
+    from muxd.fleet.client import FleetClient, FleetSession, FleetView
 
 HUB = "tcp:127.0.0.1:7300"
 VARIABLE = "MUXD_HUB"
 INTERRUPTED = 130
+_SPELLINGS = "tcp:HOST:PORT, unix:PATH or mutualtls:HOST:PORT:files=DIRECTORY"
 
 
 def fleet(options: Namespace, terminal: Terminal) -> int:
@@ -32,7 +42,7 @@ def fleet(options: Namespace, terminal: Terminal) -> int:
     """
 
     async def work(reactor: Any) -> int:
-        session = await clientFor(options, reactor).connect()
+        session = await connected(clientFor(options, reactor), options)
         try:
             if options.action in ("drain", "undrain"):
                 await session.drain(options.host, options.action == "drain")
@@ -52,12 +62,40 @@ def clientFor(
     """
     The hub that the command line or the environment names.
 
-    @raise ValueError: It is no endpoint.
+    @raise FleetProblem: It is no endpoint.
     """
     from muxd.fleet.client import FleetClient
 
-    hub = options.hub or environ.get(VARIABLE) or HUB
-    return FleetClient(reactor, hub, options.name or getuser())
+    try:
+        return FleetClient(reactor, _hub(options, environ), options.name or getuser())
+    except ValueError as error:
+        raise FleetProblem(f"{error}; write the hub as {_SPELLINGS}", WRONG_USAGE) from error
+
+
+async def connected(
+    client: FleetClient, options: Namespace, environ: Mapping[str, str] = os.environ
+) -> FleetSession:
+    """
+    Connect to the hub.
+
+    @raise FleetProblem: It cannot be reached.
+    """
+    from twisted.internet.error import ConnectError
+    from twisted.internet.error import TimeoutError as ConnectTimeout
+
+    try:
+        return await client.connect()
+    except (ConnectError, ConnectTimeout) as error:
+        reason = str(error).rstrip(".")
+        raise FleetProblem(
+            f"no hub at {_hub(options, environ)} ({reason}): start twistd muxhub, or say with --hub"
+            f" or {VARIABLE} where it is",
+            NO_HUB,
+        ) from error
+
+
+def _hub(options: Namespace, environ: Mapping[str, str]) -> str:
+    return options.hub or environ.get(VARIABLE) or HUB
 
 
 def run(work: Callable[[Any], Coroutine[Any, Any, int]]) -> int:
@@ -68,7 +106,7 @@ def run(work: Callable[[Any], Coroutine[Any, Any, int]]) -> int:
     @raise FleetProblem: It has failed.
     """
     from twisted.internet import reactor
-    from twisted.internet.defer import CancelledError, Deferred
+    from twisted.internet.defer import Deferred
 
     anyReactor: Any = reactor
     outcome: list[Any] = []
@@ -93,12 +131,25 @@ def run(work: Callable[[Any], Coroutine[Any, Any, int]]) -> int:
     anyReactor.callWhenRunning(begin)
     anyReactor.addSystemEventTrigger("before", "shutdown", end)
     anyReactor.run()
-    (result,) = outcome
+    return outcomeOf(*outcome)
+
+
+def outcomeOf(result: int | Failure) -> int:
+    """
+    The exit status for what has become of something.
+
+    @raise FleetProblem: It has failed.
+    """
+    from twisted.internet.defer import CancelledError
+    from twisted.internet.error import ConnectingCancelledError
+
     if isinstance(result, int):
         return result
-    if result.check(CancelledError):
+    # An endpoint that is cancelled while it connects has an error of its own for that.
+    if result.check(CancelledError, ConnectingCancelledError):
         return INTERRUPTED
-    raise problemOf(result.value) from result.value
+    error: Any = result.value
+    raise problemOf(error) from error
 
 
 def problemOf(error: Exception) -> Exception:

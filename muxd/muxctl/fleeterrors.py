@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from muxd.client.socketerrors import UsbmuxError
 
-NOT_THERE, NO_HUB, TIME_OUT, FAILED = 1, 3, 4, 5
+NOT_THERE, WRONG_USAGE, NO_HUB, TIME_OUT, FAILED = 1, 2, 3, 4, 5
 
 
 class FleetProblem(UsbmuxError):

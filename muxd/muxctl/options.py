@@ -328,6 +328,7 @@ def _addReserve(parser: argparse.ArgumentParser) -> None:
         "-p",
         "--phone",
         metavar="CONDITIONS",
+        type=_conditions,
         default="",
         help="a UDID, or conditions such as label=fast,version>=17,host=rack1; of label, host,"
         " model and name with * and ?; of version with = != > < >= <= [default: any]",
@@ -353,6 +354,17 @@ def _addReserve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--take", action="store_true", help="take it from another job of the same name"
     )
+
+
+def _conditions(text: str) -> str:
+    # Imported late: no other command needs it.
+    from muxd.fleet.requirement import Requirement
+
+    try:
+        Requirement.fromString(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _duration(text: str) -> float:

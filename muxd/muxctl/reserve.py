@@ -13,7 +13,7 @@ import tempfile
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from muxd.muxctl.fleet import clientFor, run
+from muxd.muxctl.fleet import clientFor, connected, run
 from muxd.muxctl.fleeterrors import FAILED, FleetProblem
 from muxd.muxctl.options import Usage
 from muxd.muxctl.terminal import Terminal
@@ -48,7 +48,7 @@ async def _work(reactor: Any, options: Namespace, terminal: Terminal, directory:
     from muxd.fleet.reserved import ReservedService
 
     client = clientFor(options, reactor)
-    session = await client.connect()
+    session = await connected(client, options)
     try:
         reserved = await session.reserve(
             options.phone,

@@ -8,13 +8,27 @@ from __future__ import annotations
 import io
 import json
 
-from twisted.internet.error import ConnectError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+)
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.fleet.client import FleetView, HubLost
 from muxd.fleet.messages import HostLine, PhoneLine, WaitLine
 from muxd.fleet.values import FleetError, Why
-from muxd.muxctl.fleet import _showHosts, _showPhones, problemOf
+from muxd.muxctl.fleet import (
+    _showHosts,
+    _showPhones,
+    clientFor,
+    connected,
+    outcomeOf,
+    problemOf,
+)
 from muxd.muxctl.fleeterrors import FleetProblem
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.terminal import Terminal
@@ -73,6 +87,17 @@ class WordsTests(SynchronousTestCase):
         for text in ("", "m", "-1", "1w", "1e3"):
             self.assertIn("expected a time", self.refused("reserve", f"--wait={text}", "--", "x"))
 
+    def test_conditions(self) -> None:
+        """
+        A condition that makes no sense is wrong usage, whatever phones there are.
+        """
+        for text, complaint in (
+            ("foo=1", "a phone has no 'foo'"),
+            ("version>=x", "expected a version such as 17 or 17.4.1, got 'x'"),
+        ):
+            refusal = self.refused("reserve", "-p", text, "--", "x")
+            self.assertIn(f"argument -p/--phone: {complaint}", refusal)
+
     def test_noCommand(self) -> None:
         """
         Without a command there is nothing to reserve for.
@@ -89,6 +114,54 @@ class WordsTests(SynchronousTestCase):
         self.assertEqual(parse(["fleet", "drain", "a"]).host, "a")
         self.assertIn("expected a HOST", self.refused("fleet", "drain"))
         self.assertIn("expected no HOST", self.refused("fleet", "list", "a"))
+
+
+class HubTests(SynchronousTestCase):
+    """
+    Tests of how the hub is found.
+    """
+
+    def test_noEndpoint(self) -> None:
+        """
+        An address that is no endpoint is answered with what one looks like.
+        """
+        for words, environ in (
+            (["fleet", "list", "--hub", "127.0.0.1:7300"], {}),
+            (["fleet", "list"], {"MUXD_HUB": "127.0.0.1:7300"}),
+        ):
+            error = self.assertRaises(
+                FleetProblem, clientFor, parse(words), MemoryReactorClock(), environ
+            )
+            self.assertIn("'127.0.0.1:7300' is no client endpoint", str(error))
+            self.assertIn("write the hub as tcp:HOST:PORT", str(error))
+            self.assertEqual(error.status, 2)
+
+    def test_noHub(self) -> None:
+        """
+        A hub that is not there is named, with what to do.
+        """
+        reactor = MemoryReactorClock()
+        options = parse(["fleet", "list", "--hub", "tcp:127.0.0.1:7399"])
+        client = clientFor(options, reactor, {})
+        connecting = Deferred.fromCoroutine(connected(client, options, {}))
+        (host, port, factory, *_) = reactor.tcpClients[0]
+        self.assertEqual((host, port), ("127.0.0.1", 7399))
+        factory.clientConnectionFailed(reactor.connectors[0], Failure(ConnectionRefusedError()))
+        problem = self.failureResultOf(connecting, FleetProblem).value
+        self.assertTrue(str(problem).startswith("no hub at tcp:127.0.0.1:7399 ("), problem)
+        self.assertIn(
+            "start twistd muxhub, or say with --hub or MUXD_HUB where it is", str(problem)
+        )
+        self.assertEqual(problem.status, 3)
+
+    def test_interrupted(self) -> None:
+        """
+        An interrupt while it connects is one, and no error of ours.
+        """
+        for error in (CancelledError(), ConnectingCancelledError(None)):
+            self.assertEqual(outcomeOf(Failure(error)), 130)
+        self.assertEqual(outcomeOf(7), 7)
+        self.assertRaises(FleetProblem, outcomeOf, Failure(HubLost("x")))
 
 
 class ShownTests(SynchronousTestCase):
