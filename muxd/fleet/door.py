@@ -19,7 +19,7 @@ from muxd.fleet.codec import BadMessage
 from muxd.fleet.gate import Gate, Pass
 from muxd.fleet.messages import AT_DOOR, FROM_DOOR, LONGEST_HELLO, VERSION, Enter, Knock, Refused
 from muxd.fleet.values import Why
-from muxd.identity import Selection
+from muxd.identity import Selection, canonicalUDID
 from muxd.net.credentials import peerText
 from muxd.net.nodelay import sendAtOnceOver
 from muxd.ratelimit import RateLimit
@@ -139,9 +139,9 @@ class Door(Factory):
         entrance.audience.stop()
         if ended.token:
             self._log.info(
-                "{user} has {phone} no longer, {why}: {count} connections ended",
+                "{udid}: no longer {user}'s, {why}: {count} connections ended",
                 user=ended.user,
-                phone=ended.key,
+                udid=canonicalUDID(ended.key),
                 why=why,
                 count=len(clients),
             )

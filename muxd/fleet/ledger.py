@@ -397,7 +397,9 @@ class Ledger:
         if not fitting:
             return FleetError(Why.NO_SUCH_PHONE, str(request.requirement))
         held = [self._held[one.key].reservation for one in fitting if one.key in self._held]
-        return FleetError(Why.TAKEN, f"{held[0].udid} by {held[0].user}" if held else "draining")
+        if held:
+            return FleetError(Why.TAKEN, f"{held[0].udid} is reserved by {held[0].user}")
+        return FleetError(Why.TAKEN, f"host {fitting[0].host} is drained")
 
     def _grant(self, now: float, phone: PhoneRecord, request: Request) -> Reservation:
         reservation = Reservation(

@@ -156,7 +156,7 @@ class Why(Enum):
     """
 
     NO_SUCH_PHONE = "no such phone is in the fleet"
-    TAKEN = "every such phone is reserved"
+    TAKEN = "no such phone is free"
     WAITED = "no such phone has become free in time"
     TOO_MANY = "too many jobs wait, or this user has too many reservations"
     OVER = "the reservation is over"

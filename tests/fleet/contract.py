@@ -68,6 +68,16 @@ class RegistryContract:
             return error.why
         raise AssertionError(f"expected a refusal, got {result!r}")
 
+    async def complaint(self, asked: Deferred[Any]) -> str:
+        """
+        What the refusal of something says.
+        """
+        try:
+            result = await asked
+        except FleetError as error:
+            return str(error)
+        raise AssertionError(f"expected a refusal, got {result!r}")
+
     async def test_interfaces(self) -> None:
         """
         It provides what it has to.
@@ -339,6 +349,8 @@ class RegistryContract:
         await self.registry.drain("a", True)
         assert (await self.registry.renew(held.token, held.key)) == held
         assert await self.failure(self.registry.reserve(wants())) is Why.TAKEN
+        complaint = await self.complaint(self.registry.reserve(wants(text="host=a")))
+        assert complaint.startswith("no such phone is free: "), complaint
         await self.reopen()
         await self.join("a", 1, 2)
         assert await self.failure(self.registry.reserve(wants())) is Why.TAKEN

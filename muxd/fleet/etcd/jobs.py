@@ -419,9 +419,9 @@ class Jobs:
             return FleetError(Why.NO_SUCH_PHONE, str(request.requirement))
         held = [self._mirror.held[one.key] for one in fitting if one.key in self._mirror.held]
         if not held:
-            return FleetError(Why.TAKEN, "draining, or jobs wait for it")
+            return FleetError(Why.TAKEN, "its host is drained, or jobs wait for it")
         reservation = held[0].reservation
-        return FleetError(Why.TAKEN, f"{reservation.udid} by {reservation.user}")
+        return FleetError(Why.TAKEN, f"{reservation.udid} is reserved by {reservation.user}")
 
     def _failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
