@@ -430,8 +430,8 @@ _COMMANDS = {
     "wait": ("wait until phones are there, and show them", _addWait),
     "listeners": ("show the programs that are told of phones", _addNothing),
     "status": ("show what the daemon is doing", _addStatus),
-    "top": ("show what it is doing from second to second", _addNothing),
-    "log": ("show the last lines of its log", _addLog),
+    "top": ("show phones and what they carry, from second to second", _addNothing),
+    "log": ("show the last lines of the daemon's log", _addLog),
     "release": ("let go of a phone, for a virtual machine or another program", _addPhone),
     "take": ("take a phone back that was released", _addPhone),
     "phone": ("do something with the daemon's simulated phones, such as trust", _addWords),
@@ -445,7 +445,7 @@ _COMMANDS = {
     FLEET: ("show the phones and hosts of a fleet, or drain a host", _addFleet),
     RESERVE: ("run a command that has a phone of a fleet for itself", _addReserve),
     "tunnel": ("show the services in the tunnel of a phone with iOS 17.4 or later", _addTunnel),
-    "completion": ("print what makes a shell complete our words", _addCompletion),
+    "completion": ("print what makes bash or zsh complete the words of muxctl", _addCompletion),
     RELAY: ("make ports of phones ports of this machine (relay --help)", _addNothing),
 }
 

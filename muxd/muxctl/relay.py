@@ -56,6 +56,7 @@ def makeRelay(arguments: Sequence[str]) -> IService:
 
     options = tcprelay.Options()
     options.synopsis = f"Usage: muxctl relay {tcprelay.Options.synopsis}"
+    options.examples = options.examples.replace("twistd -n tcprelay", "muxctl relay")
     try:
         options.parseOptions(list(arguments))
     except UsageError as error:

@@ -43,7 +43,7 @@ def statusAddress(given: Address | None, daemon: Address) -> Address:
         return UnixAddress(daemon.path + SUFFIX)
     raise NoStatus(
         f"the usbmuxd at {daemon} has no socket beside which its status socket could be:"
-        " say where that is with --status"
+        " name its UNIX socket with -s, or the status socket with --status"
     )
 
 

@@ -54,6 +54,8 @@ _PLAIN = frozenset({"tcp", "tcp6"})
 
 _OWNER = frozenset({"user", "group"})
 
+_EXAMPLES = "unix:/run/x:mode=660 or tcp:27015:interface=127.0.0.1"
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -136,7 +138,8 @@ def placeFromString(reactor: Any, description: str) -> Place:
         reason = _notInherited(given) if kind == "systemd" else str(error)
         raise ValueError(f"cannot listen on {description!r}: {reason}") from error
     except (ValueError, TypeError, StopIteration, RuntimeError, OSError, ImportError) as error:
-        raise ValueError(f"cannot listen on {description!r}: {error}") from error
+        problem = str(error)
+        raise ValueError(f"cannot listen on {description!r}: {problem}{_hint(problem)}") from error
     path = None
     if kind == "unix":
         path = parsed.positional[0] if parsed.positional else parsed.keywords["address"]
@@ -281,6 +284,14 @@ def _isExposed(parsed: Description) -> bool:
     except ValueError:
         # All addresses of this machine, for the empty string; or a name.
         return interface != "localhost"
+
+
+def _hint(problem: str) -> str:
+    """
+    What to write instead of what is no endpoint.
+    """
+    isUnknown = problem.startswith("Unknown endpoint type")
+    return f"; expected one such as {_EXAMPLES}" if isUnknown else ""
 
 
 def _notInherited(given: Description) -> str:

@@ -237,6 +237,7 @@ class StatusSite(Site):
     """
 
     _log = Logger()
+    noisy = False
     protocol = StatusChannel  # type: ignore[assignment]
     requestFactory = StatusRequest
 

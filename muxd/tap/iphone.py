@@ -105,9 +105,9 @@ Examples:
 
     def opt_control(self, endpoint: str) -> None:
         """
-        Where programs connect that give commands (plug, unplug, stats, help...),
-        likewise, such as unix:/run/phone.sock, which is its owner's alone unless it says
-        mode=; may be repeated.
+        Where programs connect that give commands (plug, unplug, stats, help...), as a
+        Twisted server endpoint such as unix:/run/phone.sock, which is its owner's alone
+        unless it says mode=; may be repeated.
         """
         self["control"].append(endpoint)
 

@@ -102,6 +102,8 @@ class RelayTests(SynchronousTestCase):
         usage = self.assertRaises(Usage, relay.makeRelay, ["--help"])
         self.assertEqual(usage.status, 0)
         self.assertIn("Usage: muxctl relay", stdout.getvalue())
+        self.assertIn("\n  muxctl relay 22:2222\n", stdout.getvalue())
+        self.assertNotIn("twistd", stdout.getvalue())
 
     def test_command(self) -> None:
         """

@@ -124,7 +124,8 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(statusAddress(None, UnixAddress("/x")), UnixAddress("/x.status"))
         tcp = TCPAddress("localhost", 1)
         self.assertEqual(statusAddress(tcp, UnixAddress("/x")), tcp)
-        self.assertIn("--status", self.failure(NoStatus, lambda: statusAddress(None, tcp)))
+        text = self.failure(NoStatus, lambda: statusAddress(None, tcp))
+        self.assertIn("name its UNIX socket with -s, or the status socket with --status", text)
 
 
 class CommandTests(SynchronousTestCase):

@@ -126,6 +126,7 @@ class PlaceTests(SynchronousTestCase):
             ("systemd:domain=UNIX:index=0", "no socket 0 was inherited; a .socket unit"),
             ("systemd:domain=UNIX:name=mux", "no socket mux was inherited"),
             ("cupboard:1", "cupboard"),
+            ("/run/x", "'/run/x'; expected one such as unix:/run/x:mode=660"),
         ):
             error = self.assertRaises(ValueError, self.place, text)
             self.assertIn(f"cannot listen on {text!r}: ", str(error))
