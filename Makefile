@@ -189,6 +189,7 @@ $(BIN)/pip:
 	    "(Debian: apt install python3-venv), then run make again."; exit 1; }
 
 $(INSTALLED): $(METADATA) $(SOURCES) | $(BIN)/pip
+	@echo "installing into $(VENV): with a C compiler this takes some minutes the first time"
 	$(BIN)/python -m pip install --quiet --editable '.[pairing,libusb]'
 	@touch $@
 

@@ -112,6 +112,22 @@ class DocumentTests(SynchronousTestCase):
             # Letters may be struck twice, to make them bold.
             self.assertIn("SYNOPSIS", re.sub(".\b", "", process.stdout))
 
+    def test_pages(self) -> None:
+        """
+        The README leads to every page and names every manual page, and the synopsis of
+        C{muxctl} has each of its commands.
+        """
+        readme = (PROJECT / "README.md").read_text()
+        for page in (PROJECT / "docs").glob("*.md"):
+            self.assertIn(f" - [docs/{page.name}](docs/{page.name}): ", readme)
+        for page in (PROJECT / "man").iterdir():
+            self.assertIn(f"`man {page.stem}`", readme)
+        manual = (PROJECT / "man" / "muxctl.1").read_text()
+        _, _, rest = manual.partition(".SH SYNOPSIS\n")
+        synopsis = rest.partition(".SH")[0]
+        for command in COMMANDS:
+            self.assertRegex(synopsis, rf"(?m)^\.B {command}$")
+
     def test_links(self) -> None:
         """
         The files that documents point to are there.
