@@ -36,7 +36,7 @@ def tunnel(options: Namespace, terminal: Terminal) -> int:
         from muxd.tap.tunnels import TunnelDoors
         from muxd.tunnel.opening import SharedTunnel, openTunnel
     except ImportError as missing:
-        text = f"muxctl tunnel: pip install 'muxd[tunnel]': {missing}\n"
+        text = f"muxctl tunnel: it needs the extra, pip install 'muxd[tunnel]' ({missing})\n"
         raise Usage(2, text) from missing
     from twisted.internet import reactor
 
@@ -97,7 +97,7 @@ def _run(reactor: Any, work: Callable[[], Any], terminal: Terminal) -> int:
             unread.append(reason.value)
         elif reason.check(CancelledError) is None:
             status = _status(reason.value)
-            terminal.error(Exception(reason.getErrorMessage()), status)
+            terminal.error(Exception(_complaint(reason.value)), status)
 
     def begin() -> None:
         done = Deferred.fromCoroutine(work()).addErrback(failed)
@@ -122,6 +122,21 @@ def _run(reactor: Any, work: Callable[[], Any], terminal: Terminal) -> int:
     return status
 
 
+def _hasNone(error: BaseException | None) -> bool:
+    """
+    Whether the phone does not know the service that opens a tunnel.
+    """
+    from muxd.lockdown.errors import LockdownError
+
+    return isinstance(error, LockdownError) and error.code == "InvalidService"
+
+
+def _complaint(error: BaseException | None) -> str:
+    if _hasNone(error):
+        return "the phone has no tunnel (InvalidService): phones have one from iOS 17.4 on"
+    return str(error)
+
+
 def _status(error: BaseException | None) -> int:
     from twisted.internet.defer import TimeoutError
 
@@ -131,6 +146,8 @@ def _status(error: BaseException | None) -> int:
         case TimedOut() | TimeoutError():
             return TIME_OUT
         case UsbmuxError():
+            return REFUSED
+        case _ if _hasNone(error):
             return REFUSED
         case _:
             return FAILED

@@ -17,6 +17,7 @@ if find_spec("hyperframe") is None:
     raise SkipTest("these tests need the extra tunnel")
 
 from muxd.client import errors
+from muxd.lockdown.errors import LockdownError
 from muxd.muxctl import tunnel
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.terminal import Terminal
@@ -138,6 +139,21 @@ class TunnelTests(SynchronousTestCase):
             status, text, complaint = self.run_(fail(error))
             self.assertEqual((status, text), (expected, ""))
             self.assertIn("muxctl: ", complaint)
+
+    def test_none(self) -> None:
+        """
+        A phone without tunnels is told of as one, not by what it has answered.
+        """
+        error = LockdownError("StartService", "InvalidService")
+        status, _, complaint = self.run_(fail(error))
+        self.assertEqual(status, 1)
+        self.assertEqual(
+            complaint,
+            "muxctl: the phone has no tunnel (InvalidService): phones have one from iOS 17.4 on\n",
+        )
+        status, _, complaint = self.run_(fail(LockdownError("StartService", "Odd")))
+        self.assertEqual(status, 5)
+        self.assertIn("answered Odd to StartService", complaint)
 
     def test_served(self) -> None:
         """
