@@ -571,7 +571,8 @@ class LaneClient(SocketOwner):
         try:
             end.begin(opening)
         except OSError:
-            opening.cancel()
+            # Its socket cannot be watched.
+            opening.ended(Failure(), reset=True)
 
     def sessionOpened(self) -> None:
         """

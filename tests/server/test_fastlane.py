@@ -4,15 +4,19 @@ Tests of L{muxd.server.fastlane}, with a phone that the test plays and real sock
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import sys
 import tempfile
-from errno import EMFILE
+from collections.abc import Callable
+from errno import EAGAIN, EMFILE
+from types import SimpleNamespace
 from typing import Any
 from unittest import skipUnless
 
 from twisted.internet import reactor
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXClientEndpoint, UNIXServerEndpoint
 from twisted.internet.protocol import Factory
@@ -26,11 +30,12 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from muxd.device.device import MuxedDevice
 from muxd.limits import LIMITS
-from muxd.net.eventloop import loopOf
+from muxd.net.eventloop import READABLE, loopOf
 from muxd.net.streams import Acceptor, StreamSocket
+from muxd.server import fastlane
 from muxd.server.factory import ControlFactory, Entrance
 from muxd.server.fastlane import FastLane, LaneClient, LanePort
-from muxd.server.quickplist import KEPT
+from muxd.server.quickplist import KEPT, LONGEST_KEPT
 from muxd.server.registry import DeviceRegistry
 from muxd.server.view import View
 from muxd.server.vieweddevices import ViewedDevices
@@ -38,6 +43,7 @@ from muxd.service import MuxService
 from muxd.testing import ImmediateRecords, MemoryRecordStore, fakeIdentity
 from muxd.wire.messages import (
     BINARY_VERSION,
+    HEADER,
     PLIST_VERSION,
     Message,
     MessageReader,
@@ -409,6 +415,349 @@ class OthersTests(LaneCase):
         (owner,) = self.loop.owners
         owner.failed(Failure(ValueError()))
         self.assertEqual(client.recv(1), b"")
+
+
+class BoundaryTests(LaneCase):
+    """
+    Where one more or less makes the difference.
+    """
+
+    limits = dataclasses.replace(LIMITS, streamsPerUser=2, connectionsPerUser=7)
+
+    def noteClosed(self) -> list[int]:
+        """
+        The descriptors that are closed from now on.
+        """
+        closed: list[int] = []
+        close = os.close
+
+        def noting(descriptor: int) -> None:
+            closed.append(descriptor)
+            close(descriptor)
+
+        self.patch(os, "close", noting)
+        return closed
+
+    def test_keptAreTheLatest(self) -> None:
+        """
+        Of more requests than are kept the first are forgotten.
+        """
+        requests = [connectRequest(1, port).encode()[HEADER.size :] for port in range(1, KEPT + 3)]
+        for request in requests:
+            self.assertIsNotNone(self.lane.target(request))
+        self.assertEqual(list(self.lane._known), requests[2:])
+
+    def test_longestKept(self) -> None:
+        """
+        One of just the greatest length is kept, and a longer one is understood each time.
+        """
+        values = {"MessageType": "Connect", "DeviceID": 1, "PortNumber": 2}
+        least = len(plistMessage({**values, "ProgName": ""}, 1).body)
+        for more in (0, 1):
+            name = "x" * (LONGEST_KEPT - least + more)
+            body = plistMessage({**values, "ProgName": name}, 1).body
+            self.assertEqual(len(body), LONGEST_KEPT + more)
+            self.assertEqual(self.lane.target(body), (1, swapPort(2)))
+            self.assertEqual(body in self.lane._known, not more)
+
+    def test_headers(self) -> None:
+        """
+        A Connect in a message of another kind or version is no Connect of this kind.
+        """
+        body = connectRequest(1, LOCKDOWN).body
+        for version, kind in ((0, 8), (2, 8), (1, 3), (1, 2), (1, 9)):
+            self.client(Message(version, kind, 1, body).encode())
+        self.client(Message(1, 8, 1, b"").encode())
+        self.assertEqual(len(self.adopted()), 6)
+        self.assertEqual(self.phone.take(), [])
+
+    def test_descriptors(self) -> None:
+        """
+        Those that are closed on the way to an ordinary client are its own, and no other.
+        """
+        client, ours = socket.socketpair()
+        self.addCleanup(client.close)
+        number = ours.detach()
+        closed = self.noteClosed()
+        client.send(b"anything")
+        self.letIn(number)
+        copy = closed.pop()
+        self.assertEqual(closed, [number])
+        self.assertNotIn(copy, (0, 1, 2, number))
+
+    def test_noCopy(self) -> None:
+        """
+        So it is where there is none for its copy.
+        """
+
+        def dup(number: int) -> int:
+            raise OSError(EMFILE, "too many")
+
+        client, ours = socket.socketpair()
+        self.addCleanup(client.close)
+        number = ours.detach()
+        client.send(b"anything")
+        self.patch(os, "dup", dup)
+        closed = self.noteClosed()
+        self.letIn(number)
+        self.assertEqual(closed, [number])
+        self.assertEqual(client.recv(1), b"")
+
+    def test_streams(self) -> None:
+        """
+        A user has as many streams as it may have, and each that ends makes room for another;
+        one too many is an ordinary client, which is told.
+        """
+        (one, other), request = (
+            [self.client(connectRequest(1, LOCKDOWN).encode()) for _ in range(2)],
+            connectRequest(1, LOCKDOWN).encode(),
+        )
+        (account,) = self.server.accounts._accounts.values()
+        self.assertEqual((account.streams, account.connections, self.adopted()), (2, 2, []))
+        self.client(request)
+        self.assertEqual((account.streams, account.connections), (2, 3))
+        self.assertEqual(self.adopted(), [request])
+        other.close()
+        self.loop.doRead()
+        self.assertEqual((account.streams, account.connections), (1, 2))
+        self.client(request)
+        self.assertEqual((account.streams, account.connections, self.adopted()), (2, 3, [request]))
+        one.close()
+
+    def test_refusedStream(self) -> None:
+        """
+        One that the phone refuses is none, and its client is counted once.
+        """
+        self.client(connectRequest(1, LOCKDOWN).encode())
+        (account,) = self.server.accounts._accounts.values()
+        self.assertEqual(self.counters.connections, 1)
+        self.answer(RST)
+        self.assertEqual((account.streams, account.connections), (0, 1))
+        self.assertEqual(self.counters.connections, 0, "the ordinary client counts itself")
+
+    def test_connections(self) -> None:
+        """
+        A user's client that is one too many is closed, and counted as one that has come.
+        """
+        clients = [self.client() for _ in range(8)]
+        self.assertEqual((self.counters.connections, self.counters.refusedClients), (1, 1))
+        self.assertEqual(clients[7].recv(1), b"")
+        self.assertEqual(len(self.server.clients), 7)
+        for each in clients:
+            each.close()
+        self.loop.doRead()
+        self.assertEqual(self.server.accounts.sizes(), {})
+
+    def test_silent(self) -> None:
+        """
+        One that says nothing is known as silent until it speaks.
+        """
+        client = self.client()
+        (account,) = self.server.accounts._accounts.values()
+        (silent,) = self.server.clients
+        self.assertIs(account.longestSilent(self.clock.seconds()), silent)
+        client.send(connectRequest(1, LOCKDOWN).encode())
+        self.loop.doRead()
+        self.assertIsNone(account.longestSilent(self.clock.seconds()))
+        self.assertTrue(silent.hasStream)
+
+    def test_dropSilent(self) -> None:
+        """
+        One that goes because descriptors are short is told of, and has no account then.
+        """
+        client = self.client()
+        (silent,) = self.server.clients
+        assert isinstance(silent, LaneClient)
+        silent.dropSilent()
+        self.assertEqual((self.counters.droppedSilent, self.server.accounts.sizes()), (1, {}))
+        self.assertEqual(client.recv(1), b"")
+
+    def test_notWatched(self) -> None:
+        """
+        One whose socket cannot be watched is told that it has no stream, as is the phone, and
+        is an ordinary one.
+        """
+        client, ours = socket.socketpair()
+        self.addCleanup(client.close)
+        number = ours.detach()
+        # There is no second watch for a descriptor.
+        self.loop.watch(number, READABLE, Bystander())
+        client.sendall(connectRequest(1, LOCKDOWN).encode())
+        self.letIn(number)
+        self.assertEqual([one.flags for one in self.phone.take()], [SYN, RST])
+        self.assertEqual(self.result(client)[1], Result.CONNECTION_REFUSED)
+        self.assertEqual((self.adopted(), self.counters.refusedConnects), ([b""], 1))
+
+    def test_turn(self) -> None:
+        """
+        While others have theirs, a request waits for its user's turn, once.
+        """
+        before = Bystander()
+        self.lane.turns.wait(before)
+        client = self.client(connectRequest(1, LOCKDOWN).encode())
+        self.assertEqual(self.phone.take(), [])
+        (one,) = self.server.clients
+        assert isinstance(one, LaneClient)
+        self.assertEqual(one.owner, os.getuid())
+        self.clock.advance(0)
+        self.assertEqual((before.turns, [each.flags for each in self.phone.take()]), (1, [SYN]))
+        self.clock.advance(0)
+        self.assertEqual((self.phone.take(), self.lane.turns.isBusy), ([], False))
+        client.close()
+
+    def test_turnOfOneThatHasGone(self) -> None:
+        """
+        One that is disconnected before its turn has none.
+        """
+        self.lane.turns.wait(Bystander())
+        self.client(connectRequest(1, LOCKDOWN).encode())
+        (one,) = self.server.clients
+        one.disconnect()
+        self.clock.advance(0)
+        self.assertEqual((self.phone.take(), self.server.accounts.sizes()), ([], {}))
+
+    def test_described(self) -> None:
+        """
+        A client's address is said where it means something.
+        """
+        self.assertEqual(
+            fastlane._Described(peer(socket.AF_INET, "192.0.2.1", 7)).getPeer(),
+            IPv4Address("TCP", "192.0.2.1", 7),
+        )
+        self.assertEqual(
+            fastlane._Described(peer(socket.AF_INET6, "2001:db8::1", 7, 0, 0)).getPeer(),
+            IPv6Address("TCP", "2001:db8::1", 7),
+        )
+        self.assertEqual(fastlane._Described(peer(socket.AF_UNIX)).getPeer(), UNIXAddress(None))
+
+
+class Bystander:
+    """
+    Anything else that is watched, or waits for its turn.
+    """
+
+    owner = "another user"
+
+    def __init__(self) -> None:
+        self.turns = 0
+
+    def takeTurn(self) -> None:
+        """
+        Count.
+        """
+        self.turns += 1
+
+    def happened(self, events: int) -> None:
+        """
+        Nothing.
+        """
+
+    def failed(self, failure: Failure) -> None:
+        """
+        Nothing.
+        """
+
+
+def peer(family: int, *address: object) -> Any:
+    """
+    A socket, as far as its family and its peer's address.
+    """
+    return SimpleNamespace(family=family, getpeername=lambda: address)
+
+
+class AcceptingTests(LaneCase):
+    """
+    How many are let in.
+    """
+
+    def setUp(self) -> None:
+        """
+        A port that nothing listens at.
+        """
+        super().setUp()
+        self.listening = socket.socketpair()[0]
+        self.addCleanup(self.listening.close)
+        self.failures: list[OSError] = []
+        port: Any = SimpleNamespace(
+            socket=self.listening, fileno=self.listening.fileno, stopReading=lambda: None
+        )
+        self.port = LanePort(self.lane, port, self.failures.append, self.entrance)
+        self.addCleanup(self.port.stopReading)
+        self.port._acceptor = self.acceptor = Waiting(100)
+
+    def tearDown(self) -> None:
+        """
+        All that came are gone.
+        """
+        self.port.stopReading()
+        self.acceptor.closeAll()
+        self.loop.doRead()
+        super().tearDown()
+
+    def test_atOnce(self) -> None:
+        """
+        Some are let in, then everything else has its turn; so many as is said, the next time
+        only.
+        """
+        atOnce = self.port.numberAccepts
+        self.port.happened(READABLE)
+        self.assertEqual(len(self.server.clients), atOnce)
+        self.port.numberAccepts = 1
+        self.port.happened(READABLE)
+        self.assertEqual(len(self.server.clients), atOnce + 1)
+        self.port.happened(READABLE)
+        self.assertEqual(len(self.server.clients), 2 * atOnce + 1)
+
+    def test_paused(self) -> None:
+        """
+        None more when the one that was let in was one too many.
+        """
+        self.acceptor.taken = self.port.stopReading
+        self.port.happened(READABLE)
+        self.assertEqual(len(self.server.clients), 1)
+
+    def test_errors(self) -> None:
+        """
+        That descriptors are short is told, with the error; that there is no client is not.
+        """
+        self.acceptor.left = 0
+        for error in (EAGAIN, EMFILE):
+            self.acceptor.error = error
+            self.port.happened(READABLE)
+        self.assertEqual([each.errno for each in self.failures], [EMFILE])
+
+
+class Waiting(Acceptor):
+    """
+    So many clients that wait to be let in.
+    """
+
+    def __init__(self, left: int) -> None:
+        with socket.socket() as nothing:
+            super().__init__(nothing)
+        self.left = left
+        self.taken: Callable[[], None] = lambda: None
+        self.error = EAGAIN
+        self._clients: list[socket.socket] = []
+
+    def accept(self) -> StreamSocket | None:
+        """
+        The next one.
+        """
+        if not self.left:
+            return None
+        self.left -= 1
+        self.taken()
+        client, ours = socket.socketpair()
+        self._clients.append(client)
+        return StreamSocket(ours.detach())
+
+    def closeAll(self) -> None:
+        """
+        They go.
+        """
+        for each in self._clients:
+            each.close()
 
 
 class StopTests(LaneCase):
