@@ -10,15 +10,17 @@ import random
 import select
 import socket
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import skipUnless
 
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from muxd.device import socketend
 from muxd.device.lending import CopyingLender
-from muxd.device.socketend import PLENTY, SocketEnd, SocketOwner
+from muxd.device.socketend import LOOKS, PLENTY, SocketEnd, SocketOwner
 from muxd.device.states import CLOSED, DRAINING, ESTABLISHED, FLUSHING, HALF_CLOSED, HALF_CLOSING
 from muxd.limits import LIMITS
 from muxd.net import halfclosed
@@ -177,6 +179,19 @@ class SocketEndCase(SynchronousTestCase):
             return self.client.recv(1) == b""
         except BlockingIOError:
             return False
+
+    def watched(self) -> int:
+        """
+        The events of the client's socket that the loop asks for, as the kernel tells.
+        """
+        poller = self.loop._poller
+        assert poller is not None
+        said = Path(f"/proc/self/fdinfo/{poller.fileno()}").read_text()
+        lines = [line.split() for line in said.splitlines() if line.startswith("tfd:")]
+        if not lines:
+            raise SkipTest("this kernel does not tell")
+        (events,) = [line[3] for line in lines if int(line[1]) == self.end.socket.fileno()]
+        return int(events, 16)
 
     def fillClient(self) -> int:
         """
@@ -444,6 +459,67 @@ class StreamTests(SocketEndCase):
         self.assertEqual(bytes(got), said)
         self.assertEqual(max(one.ack for one in self.take()), len(said) + 1)
 
+    def test_writable(self) -> None:
+        """
+        That its socket takes more is asked for while something is held, and only then.
+        """
+        self.assertFalse(self.watched() & select.EPOLLOUT)
+        self.fillClient()
+        self.assertTrue(self.watched() & select.EPOLLOUT)
+        while self.session.isHolding():
+            self.assertTrue(self.watched() & select.EPOLLOUT)
+            self.received()
+            self.turn()
+        self.assertFalse(self.watched() & select.EPOLLOUT)
+        self.received()
+        self.fillClient()
+        self.end.forgetHeld()
+        self.assertFalse(self.watched() & select.EPOLLOUT)
+
+    def test_isTaken(self) -> None:
+        """
+        All is taken when the client has finished and the phone acknowledged everything.
+        """
+        self.client.send(b"question")
+        self.turn()
+        self.assertFalse(self.end.isTaken())
+        self.heard()
+        self.say()
+        self.assertFalse(self.end.isTaken())
+        self.client.send(b"another")
+        self.client.shutdown(socket.SHUT_WR)
+        self.turn()
+        self.heard()
+        self.assertFalse(self.end.isTaken())
+        self.say()
+        self.assertTrue(self.end.isTaken())
+
+    def test_looks(self) -> None:
+        """
+        A client whose socket holds as much as before may have read a little of it, until that
+        has been so for some looks; they begin anew when it holds another amount, and when its
+        socket has taken something.
+        """
+        kept = [100]
+        self.patch(socketend, "heldByKernel", lambda descriptor: kept[0])
+
+        def looks() -> int:
+            count = 0
+            while self.end.isTaking():
+                count += 1
+            return count
+
+        self.fillClient()
+        self.assertEqual(looks(), LOOKS)
+        kept[0] = 200
+        self.assertEqual(looks(), LOOKS)
+        self.assertTrue(self.client.recv(EVERYTHING))
+        self.turn()
+        self.assertEqual(looks(), LOOKS - 1)
+        kept[0] = 0
+        self.assertEqual(looks(), 0)
+        self.received()
+
     def test_stall(self) -> None:
         """
         That the client does not read is counted and timed, until it has read everything.
@@ -708,10 +784,26 @@ class EndTests(SocketEndCase):
         self.assertIs(self.session.state, HALF_CLOSED)
         self.end.graceOver()
         self.assertIs(self.session.state, DRAINING)
+        self.assertEqual(self.resets(), 1)
         got = 0
         while got < said:
             got += len(self.received())
             self.turn()
+        self.assertIs(self.session.state, CLOSED)
+
+    def test_unknownWithBytesBothWays(self) -> None:
+        """
+        What it has said before still reaches the phone.
+        """
+        self.patch(halfclosed, "presenceOf", lambda descriptor: Presence.UNKNOWN)
+        self.fillClient()
+        self.client.send(b"last words")
+        self.client.shutdown(socket.SHUT_WR)
+        self.turn()
+        self.assertEqual(self.heard(), [b"last words"])
+        self.end.graceOver()
+        self.assertEqual((self.session.state, self.resets()), (FLUSHING, 0))
+        self.say()
         self.assertIs(self.session.state, CLOSED)
 
     def test_noGrace(self) -> None:

@@ -5,12 +5,14 @@ Tests of clients that ask on and on and wait for no answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from twisted.internet.error import ConnectionRefusedError
 
 from muxd.server import protocol
 from muxd.server.factory import ControlFactory
+from muxd.server.quickplist import parseRequest
 from muxd.server.states import State
 from muxd.testing import BudgetTransport
 from muxd.wire.messages import Message, MessageType, connectMessage, plistMessage
@@ -70,6 +72,28 @@ class FairnessTests(ServingTestCase):
         self.settle()
         self.assertFalse(client.transport.paused)
         self.assertEqual([one.tag for one in client.messages()], list(range(count)))
+
+    def test_littleIsReadOn(self) -> None:
+        """
+        If what waits is little, the client is read on; not if there is no time for more.
+        """
+        small = Message(0, 99, 1)
+        client = self.client()
+        client.send(*[small] * (TINY.requestsAtOnce + 2))
+        self.assertFalse(client.transport.paused)
+        self.settle()
+
+        def parseSlowly(body: bytes) -> Mapping[str, Any]:
+            self.clock.rightNow += 1
+            return parseRequest(body)
+
+        self.patch(protocol, "parseRequest", parseSlowly)
+        client.send(self.REQUEST, small)
+        self.assertTrue(client.transport.paused)
+        self.assertEqual(len(client.messages()), TINY.requestsAtOnce + 3)
+        self.settle()
+        self.assertFalse(client.transport.paused)
+        self.assertEqual(len(client.messages()), 1)
 
     def test_finished(self) -> None:
         """

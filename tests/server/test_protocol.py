@@ -292,3 +292,35 @@ class EndTests(ServingTestCase):
         """
         factory: Factory | None = self.client().protocol.factory
         self.assertIs(factory, self.factory)
+
+
+class SilenceTests(ServingTestCase):
+    """
+    Which client has been silent for the longest.
+    """
+
+    def longest(self) -> object:
+        """
+        The one.
+        """
+        (account,) = self.factory.accounts._accounts.values()
+        return account.longestSilent(self.clock.seconds())
+
+    def test_asking(self) -> None:
+        """
+        Not one that has asked something since.
+        """
+        first, second = self.client(), self.client()
+        self.assertIs(self.longest(), first.protocol)
+        self.clock.advance(1)
+        first.ask(MessageType="ReadBUID")
+        self.assertIs(self.longest(), second.protocol)
+
+    def test_listening(self) -> None:
+        """
+        Nor one that listens, though it say half a word.
+        """
+        listener = self.listener()
+        self.assertIsNone(self.longest())
+        listener.transport.deliver(b"\x20\0\0")
+        self.assertIsNone(self.longest())
