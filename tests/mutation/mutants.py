@@ -156,6 +156,16 @@ class Mutant:
         assert isinstance(made, str)
         return made
 
+    def isPython(self) -> bool:
+        """
+        Whether it can be compiled.
+        """
+        try:
+            compile(self.source(), str(self.module), "exec")
+        except SyntaxError:
+            return False
+        return True
+
     def difference(self) -> str:
         """
         The changed lines.
@@ -184,7 +194,10 @@ def mutantsOf(module: Path) -> Iterator[Mutant]:
         counter = _Counter(_operator(name))
         counter.walk(get_ast(source))
         for occurrence, line in enumerate(counter.lines):
-            yield Mutant(module, name, occurrence, line)
+            mutant = Mutant(module, name, occurrence, line)
+            # The star of a parameter is taken for one that multiplies.
+            if "_Mul_" not in name or mutant.isPython():
+                yield mutant
 
 
 def _operator(name: str) -> Operator:

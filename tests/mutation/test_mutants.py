@@ -1,13 +1,18 @@
 # -*- test-case-name: tests.mutation.test_mutants -*-
 """
-Tests of L{tests.mutation.mutants} and L{tests.mutation.trial}.
+Tests of planting small defects.
 """
 
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -25,6 +30,31 @@ def add(queue: deque[int], most: int) -> bool:
     queue.append(most)
     return most <= 7 and min(queue) == 0
 '''
+
+PATCHED = """\
+LIMIT = 7
+keep = lambda function: function
+
+
+def free(most=0):
+    return 9 if most < LIMIT else most
+
+
+class Thing:
+    def method(self, most):
+        return free(most)
+
+    def closure(self, most):
+        def inner(a):
+            return a + most
+        return inner
+
+    @keep
+    def dropped(self):
+        super().__init__()
+"""
+
+PROJECT = Path(__file__).parents[2]
 
 
 class MutantCase(SynchronousTestCase):
@@ -72,6 +102,103 @@ class MutantTests(MutantCase):
         self.assertEqual(lines, {9, 10})
 
 
+class PatchTests(MutantCase):
+    """
+    A mutant's code in the place of a module's.
+    """
+
+    def setUp(self) -> None:
+        """
+        Import a module.
+        """
+        super().setUp()
+        self.path = Path(self.mktemp()).absolute()
+        self.path.write_text(PATCHED)
+        self.names: dict[str, Any] = {}
+        exec(compile(PATCHED, str(self.path), "exec"), self.names)
+
+    def patchFor(self, text: str) -> Any:
+        """
+        The patch for the first mutant that has some text.
+        """
+        from tests.mutation.mutants import mutantsOf
+        from tests.mutation.patching import Patch
+
+        for mutant in mutantsOf(self.path):
+            if text in mutant.source():
+                return Patch(mutant)
+        raise AssertionError(text)
+
+    def test_apply(self) -> None:
+        """
+        A function that was there before does what the mutant's does, and so does one that
+        it makes; others do what they did.
+        """
+        thing, closure = self.names["Thing"](), self.names["Thing"]().closure
+        patch = self.patchFor("a - most")
+        self.assertTrue(patch.isPossible)
+        made = closure(2)
+        self.assertGreater(patch.apply(), 0)
+        self.assertEqual((thing.method(2), made(3), closure(2)(3)), (9, 1, 1))
+
+    def test_impossible(self) -> None:
+        """
+        What runs when a module is imported, and what changes what a function closes over,
+        takes an import.
+        """
+        self.assertFalse(self.patchFor("LIMIT = 8").isPossible)
+        self.assertFalse(self.patchFor("most= -1").isPossible)
+        self.assertFalse(self.patchFor("@keep\n    def dropped(self):\n        pass").isPossible)
+
+
+class SightTests(SynchronousTestCase):
+    """
+    Which tests are shown a line.
+    """
+
+    def test_order(self) -> None:
+        """
+        Those that execute it and pass: the module's own first, the quickest first of these.
+        """
+        from tests.mutation.seeing import Sight
+
+        there = Path("muxd/a.py")
+        lines = {"muxd/a.py": {"7": ["t.b.slow", "t.a.slow", "t.a.quick", "t.b.quick", "t.bad"]}}
+        seconds = {"t.b.slow": 2.0, "t.a.slow": 3.0, "t.a.quick": 1.0, "t.b.quick": 0.5}
+        sight = Sight(lines, seconds)
+        self.assertEqual(
+            sight.testsOf(there, 7, ["t.a"]), ["t.a.quick", "t.a.slow", "t.b.quick", "t.b.slow"]
+        )
+        self.assertEqual(sight.testsOf(there, 8), [])
+        self.assertEqual(sight.unknown(["t.bad", "t.b.slow", "t.new"]), ["t.bad", "t.new"])
+        self.assertEqual(sight.seconds(["t.b.slow", "t.new"]), 2.0)
+        kept = Path(self.mktemp())
+        sight.write(kept)
+        self.assertEqual(Sight.read(kept).testsOf(there, 7, ["t.a"])[0], "t.a.quick")
+
+
+@startsProcesses
+class ForkTests(SynchronousTestCase):
+    """
+    Answers from another process.
+    """
+
+    def test_answers(self) -> None:
+        """
+        What a function returns arrives; what it raises, or that it does not end, is told.
+        """
+        from tests.mutation.forking import Ended, inFork
+
+        here = os.getpid()
+        self.assertEqual(
+            inFork(lambda: ["x" * 100000, os.getpid() == here], 60), ["x" * 100000, False]
+        )
+        self.assertRaises(Ended, inFork, lambda: os._exit(0), 60)
+        self.assertRaises(Ended, inFork, threading.Event().wait, 0.1)
+        error = self.assertRaises(AssertionError, inFork, lambda: int("seven"), 60)
+        self.assertIn("'seven'", str(error))
+
+
 @startsProcesses
 class TrialTests(MutantCase):
     """
@@ -80,19 +207,22 @@ class TrialTests(MutantCase):
 
     def test_verdicts(self) -> None:
         """
-        A defect that a test is for is noticed; one that nothing can see survives; and the
-        module itself is left as it is.
+        Of the defects of a small module the tests notice all, those that an import needs,
+        too; the module is left as it is.
         """
-        from tests.mutation.mutants import mutantsOf
-        from tests.mutation.trial import ATTACKS, PROJECT, Laboratory, Verdict, testsOf
-
         module = PROJECT / "muxd" / "wire" / "sequence.py"
         before = module.read_text()
-        laboratory = Laboratory()
-        self.addCleanup(laboratory.close)
-        self.assertEqual(testsOf(module)[-2:], [["tests.wire"], [ATTACKS]])
-        self.assertIs(laboratory.run(["tests.wire.test_sequence"], 120), True)
-        mutant = next(each for each in mutantsOf(module) if "Add_Sub" in each.operator)
-        self.assertIs(laboratory.attempt(mutant, 120).verdict, Verdict.NOTICED)
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "tests.mutation", str(module), "--count", "0"),
+                *("--lines", "9-16", "--tests", "tests.wire.test_sequence"),
+            ],
+            cwd=PROJECT,
+            env={**os.environ, "MUXD_PURE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("| in all | 16 | 5 | 5 | 0 | 0 |", done.stdout)
         self.assertEqual(module.read_text(), before)
-        self.assertIs(laboratory.run(["tests.wire.test_sequence"], 120), True)

@@ -1,29 +1,41 @@
-# -*- test-case-name: tests.mutation.test_trial -*-
+# -*- test-case-name: tests.mutation.test_mutants -*-
 """
 Trials of mutants: whether the tests notice one.
 
-Each is tried in a directory of its own, which has everything but the one module by
-reference, by the tests that the module names in its first line, and if these do not notice
-it by all of its package, and then by those for attacks, whatever they are on.
+A mutant whose defect is in a function is tried in a fork of a process that has imported all
+tests, by those tests that execute its line; any other in a fork of one that has not
+imported ours, by the tests that the module names in its first line and then by all.
 """
 
 from __future__ import annotations
 
-import os
+import gc
 import re
-import shutil
-import subprocess
-import sys
-import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from tests.mutation.forking import Ended, inFork
 from tests.mutation.mutants import Mutant
+from tests.mutation.patching import MutantFinder, Patch
+from tests.mutation.running import Watch, load, run
+from tests.mutation.seeing import Sight, look
 
 PROJECT = Path(__file__).parents[2]
 
-ATTACKS = "tests.attacks"
+TESTS = (
+    *("tests.wire", "tests.device", "tests.server", "tests.usb", "tests.attacks"),
+    *("tests.integration", "tests.differential", "tests.faults"),
+    *("tests.test_service", "tests.test_servicelistening", "tests.test_servicepreflight"),
+    *("tests.test_servicereleasing", "tests.test_limits"),
+)
+"""Those that a mutant is shown to, if they execute it."""
+
+PACKAGES = ("muxd/wire", "muxd/device", "muxd/server", "muxd/usb")
+"""Whose modules are looked at."""
 
 _TESTS = re.compile(r"# -\*- test-case-name: ([\w.,]+) -\*-")
 
@@ -36,100 +48,138 @@ class Verdict(Enum):
     NOTICED = "noticed"
     ENDLESS = "noticed, as the tests did not end"
     SURVIVED = "survived"
+    UNSEEN = "survived, as no test executes it"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """
     A mutant and what became of it.
+
+    @ivar test: The one that noticed.
     """
 
     mutant: Mutant
     verdict: Verdict
+    test: str | None = None
 
     @property
     def isNoticed(self) -> bool:
         """
         Whether anything failed.
         """
-        return self.verdict is not Verdict.SURVIVED
+        return self.verdict in (Verdict.NOTICED, Verdict.ENDLESS)
 
 
-def testsOf(module: Path) -> list[list[str]]:
+def namedBy(module: Path) -> list[str]:
     """
-    The tests of a module, the nearest first.
+    The modules of tests that a module names.
     """
     found = _TESTS.match(module.read_text().partition("\n")[0])
-    named = found[1].split(",") if found else []
-    package = ".".join(("tests", *module.relative_to(PROJECT / "muxd").parts[:1]))
-    named = [name for name in named if not (package + ".").startswith(name + ".")]
-    return [*([named] if named else []), [package], [ATTACKS]]
+    return found[1].split(",") if found else []
 
 
-class Laboratory:
+def firstFailure(tests: list[Any]) -> str | None:
     """
-    A copy of the project by reference, in which one module at a time is another.
+    Run tests until one fails.
+
+    @return: Its name, or None.
+    """
+    failures: list[str] = []
+
+    def ended(test: str, passed: bool) -> None:
+        if not passed:
+            failures.append(test)
+
+    run(tests, Watch(ended=ended), exitFirst=True)
+    return failures[0] if failures else None
+
+
+class ColdTrial:
+    """
+    Mutants of what runs when a module is imported.
+
+    @param tests: The names of what to load after the tests that are named by a module.
     """
 
-    def __init__(self, niceness: int = 19) -> None:
-        self._niceness = niceness
-        self.directory = Path(tempfile.mkdtemp(prefix="muxd-mutants-"))
-        for path in (PROJECT / "muxd").rglob("*"):
-            # Compiled code would be found before the module that is another.
-            if path.is_dir() or path.suffix in (".so", ".pyc"):
-                continue
-            there = self.directory / path.relative_to(PROJECT)
-            there.parent.mkdir(parents=True, exist_ok=True)
-            there.symlink_to(path)
-        for path in PROJECT.iterdir():
-            if path.name != "muxd" and path.name[0] not in "._":
-                (self.directory / path.name).symlink_to(path)
-
-    def close(self) -> None:
-        """
-        Remove it.
-        """
-        shutil.rmtree(self.directory)
-
-    def run(self, tests: list[str], timeout: float) -> bool | None:
-        """
-        Run tests until one fails.
-
-        @return: Whether all passed; None if they did not end in time.
-        """
-        command = [sys.executable, "-m", "tests.mutation.running", *tests]
-        try:
-            done = subprocess.run(
-                ["nice", f"-n{self._niceness}", *command],
-                cwd=self.directory,
-                env={
-                    **os.environ,
-                    "MUXD_PURE": "1",
-                    "PYTHONPATH": str(self.directory),
-                    "PYTHONDONTWRITEBYTECODE": "1",
-                },
-                capture_output=True,
-                timeout=timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return None
-        return done.returncode == 0
+    def __init__(self, tests: Iterable[str] = TESTS) -> None:
+        self._tests = list(tests)
 
     def attempt(self, mutant: Mutant, timeout: float) -> Outcome:
         """
-        Let the tests have a look at a mutant.
+        Let the tests have a look at one.
         """
-        there = self.directory / mutant.module.relative_to(PROJECT)
-        there.unlink()
-        there.write_text(mutant.source())
+        named = namedBy(mutant.module)
         try:
-            for tests in testsOf(mutant.module):
-                passed = self.run(tests, timeout)
-                if passed is not True:
-                    verdict = Verdict.ENDLESS if passed is None else Verdict.NOTICED
-                    return Outcome(mutant, verdict)
-            return Outcome(mutant, Verdict.SURVIVED)
-        finally:
-            there.unlink()
-            there.symlink_to(mutant.module)
+            for names in [named, self._tests] if named else [self._tests]:
+                failed = inFork(partial(self._show, mutant, names), timeout)
+                if failed is not None:
+                    return Outcome(mutant, Verdict.NOTICED, failed)
+        except Ended:
+            return Outcome(mutant, Verdict.ENDLESS)
+        return Outcome(mutant, Verdict.SURVIVED)
+
+    @staticmethod
+    def _show(mutant: Mutant, names: list[str]) -> str | None:
+        MutantFinder(mutant, PROJECT).install()
+        try:
+            tests = load(names)
+        except Exception as error:
+            return f"import: {error!r}"
+        return firstFailure(list(tests.values()))
+
+
+class WarmTrial:
+    """
+    Mutants of functions.  All tests are imported when one is made.
+    """
+
+    def __init__(self, kept: Path, tests: Iterable[str] = TESTS) -> None:
+        """
+        @param kept: Where there is, or will be, what the tests see.
+        """
+        self._tests = load(list(tests))
+        gc.collect()
+        gc.freeze()
+        if not kept.exists():
+            modules = [path for name in PACKAGES for path in (PROJECT / name).rglob("*.py")]
+            inFork(lambda: look(list(self._tests.values()), modules).write(kept), 3600)
+        self._sight = Sight.read(kept)
+        self._alone: dict[str, bool] = {}
+
+    def attempt(self, mutant: Mutant, patch: Patch) -> Outcome:
+        """
+        Let the tests have a look at one.
+        """
+        near = namedBy(mutant.module)
+        # Tests that came after the others were watched may see anything.
+        names = self._sight.unknown(self._tests)
+        names += self._sight.testsOf(mutant.module, mutant.line, near)
+        while names := [name for name in names if self._alone.get(name, True)]:
+            # Enough for a machine that does other things, too.
+            timeout = 30 + 20 * self._sight.seconds(names)
+
+            def show(names: list[str] = names) -> str | None:
+                if not patch.apply():
+                    raise AssertionError("there is no such function")
+                return firstFailure([self._tests[name] for name in names])
+
+            try:
+                failed = inFork(show, timeout)
+            except Ended:
+                return Outcome(mutant, Verdict.ENDLESS)
+            if failed is None:
+                return Outcome(mutant, Verdict.SURVIVED)
+            if failed not in self._tests or self._passesAlone(failed):
+                return Outcome(mutant, Verdict.NOTICED, failed)
+        return Outcome(mutant, Verdict.UNSEEN)
+
+    def _passesAlone(self, name: str) -> bool:
+        # A test that fails in a fork without a defect says nothing.
+        if name not in self._alone:
+            test = self._tests[name]
+            try:
+                self._alone[name] = inFork(lambda: firstFailure([test]), 120) is None
+            except Ended:
+                self._alone[name] = False
+        return self._alone[name]
