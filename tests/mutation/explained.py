@@ -1,8 +1,47 @@
 """
 Mutants that no test can notice, each with the reason.
+
+They are known by the changed text and not by its line, so that a module can go on growing.
 """
 
 from __future__ import annotations
 
-EXPLAINED: dict[tuple[str, str], str] = {}
+_BEFORE = "set before it is first looked at"
+_SAME = "both choices are the same there"
+_NEVER = "that value never comes"
+_AGAIN = "what is done again then is harmless"
+
+_REASONS: dict[str, dict[str, str]] = {
+    "muxd/device/socketend.py": {
+        "-        self._isUnknown = False / +        self._isUnknown = True": _BEFORE,
+        "-            if descriptor >= 0: / +            if descriptor > 0:": _NEVER,
+        "-            if descriptor >= 0: / +            if descriptor >= -1:": _NEVER,
+    },
+    "muxd/device/window.py": {
+        "-        self.size = 0 / +        self.size = -1": _SAME,
+    },
+    "muxd/server/fastlane.py": {
+        "-        spare = -1 / +        spare = - 2": _SAME,
+        "-            self._isWatched = False / +            self._isWatched = True": _AGAIN,
+    },
+    "muxd/usb/asynchronous/pacing.py": {
+        "-        self._since = 0.0 / +        self._since = -1.0": _BEFORE,
+        "-        self._since = 0.0 / +        self._since = 1.0": _BEFORE,
+        "-        self.depth = depth if depth < self._most else self._most /"
+        " +        self.depth = depth if depth <= self._most else self._most": _SAME,
+    },
+    "muxd/usb/asynchronous/writes.py": {
+        "-            self._submit(self.borrow(0), 0) /"
+        " +            self._submit(self.borrow( 1), 0)": _SAME,
+        "-            return self._submit(self.borrow(0), 0) /"
+        " +            return self._submit(self.borrow( -1), 0)": _SAME,
+        "-        self._capacity = 0 / +        self._capacity = -1": _SAME,
+    },
+}
+
+EXPLAINED: dict[tuple[str, str], str] = {
+    (module, change): reason
+    for module, reasons in _REASONS.items()
+    for change, reason in reasons.items()
+}
 """By the module and the change, as L{tests.mutation.mutants.Mutant.difference} says it."""
