@@ -27,6 +27,7 @@ from muxd.wire.mux import (
     encodePacketV2,
     encodeVersion,
 )
+from tests.running.clocks import StrictClock
 
 UDID = "00008030-001A"
 LOCKDOWN = 62078
@@ -224,7 +225,7 @@ class ScriptedPhone:
     """
 
     def __init__(self, version: int = 2, limits: Limits = LIMITS) -> None:
-        self.clock = Clock()
+        self.clock: Clock = StrictClock()
         self.limits = limits
         self.link = RecordingLink()
         self.muxer = Muxer(self.clock, UDID, limits)

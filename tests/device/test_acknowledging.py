@@ -102,8 +102,9 @@ class DelayedAcknowledgementsTests(SynchronousTestCase):
         """
         self.side.say(b"abc")
         self.side.session.resumeProducing()
+        self.assertEqual(len(self.phone.muxer.delayed._owing), 1)
         self.phone.muxer.stop()
-        self.assertEqual(self.phone.timers(), [])
+        self.assertEqual((self.phone.timers(), self.phone.muxer.delayed._owing), ([], {}))
 
 
 class BatchTests(SynchronousTestCase):

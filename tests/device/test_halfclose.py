@@ -10,7 +10,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from tests.device.links import RST, Recorder, RecordingProducer
+from tests.device.links import RST, Recorder, RecordingProducer, ScriptedPhone
 from tests.device.test_session import SessionCase
 
 
@@ -81,6 +81,20 @@ class LoseWriteConnectionTests(SessionCase):
         self.assertEqual(self.halves, [])
         self.clock.advance(0)
         self.assertEqual(self.halves, ["write"])
+
+    def test_acknowledges(self) -> None:
+        """
+        What still goes to the phone acknowledges what has come.
+        """
+        phone = ScriptedPhone.ready(acknowledgeAt=32768)
+        side = phone.open(window=10 << 8)
+        side.say(window=10 << 8)
+        side.session.write(bytes(30 << 8))
+        side.session.loseWriteConnection()
+        phone.take()
+        side.ack += 10 << 8
+        side.say(b"abc")
+        self.assertEqual([(len(one.payload), one.ack) for one in side.take()], [(10 << 8, 4)])
 
     def test_lateAnswer(self) -> None:
         """

@@ -24,6 +24,7 @@ from muxd.device.socketend import LOOKS, PLENTY, SocketEnd, SocketOwner
 from muxd.device.states import CLOSED, DRAINING, ESTABLISHED, FLUSHING, HALF_CLOSED, HALF_CLOSING
 from muxd.limits import LIMITS
 from muxd.net import halfclosed
+from muxd.net.eventloop import WRITABLE
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.packetmemory import PacketMemory
 from muxd.net.peers import Presence
@@ -628,6 +629,17 @@ class EndTests(SocketEndCase):
             self.turn()
         self.assertIs(self.session.state, CLOSED)
 
+    def test_drainingReadsNothing(self) -> None:
+        """
+        What a client says after the phone has ended the session is not read.
+        """
+        self.fillClient()
+        self.say(flags=RST)
+        self.client.send(b"too late")
+        self.turn()
+        self.assertEqual((self.take(), self.session.available), ([], 0))
+        self.assertEqual(self.end.socket.waiting(), 8)
+
     def test_goneWhileDraining(self) -> None:
         """
         One that goes is not waited for.
@@ -649,6 +661,21 @@ class EndTests(SocketEndCase):
         self.assertEqual((self.session.state, self.owner.closed), (FLUSHING, 1))
         self.say(b"unheard")
         self.assertEqual((self.resets(), self.session.state), (1, CLOSED))
+
+    def test_goneAfterItHadFinished(self) -> None:
+        """
+        The socket of one that goes after it has finished sending is closed at once, while the
+        phone takes the rest.
+        """
+        self.client.send(b"last words")
+        self.client.shutdown(socket.SHUT_WR)
+        self.turn()
+        self.assertEqual(self.heard(), [b"last words"])
+        self.client.close()
+        self.turn()
+        self.assertEqual((self.session.state, self.owner.closed), (FLUSHING, 1))
+        self.say()
+        self.assertIs(self.session.state, CLOSED)
 
     def test_clientGoneAtOnce(self) -> None:
         """
@@ -862,6 +889,17 @@ class EndTests(SocketEndCase):
         self.client.shutdown(socket.SHUT_RD)
         self.say(b"unheard")
         self.assertIn(self.session.state, (FLUSHING, CLOSED))
+        self.clock.pump([LIMITS.flushTimeout] * 2)
+        self.assertIs(self.session.state, CLOSED)
+
+    def test_unwritableWithBytesHeld(self) -> None:
+        """
+        So is one that reads no more of what is held for it.
+        """
+        self.fillClient()
+        self.client.shutdown(socket.SHUT_RD)
+        self.end.happened(WRITABLE)
+        self.assertFalse(self.session.isHolding())
         self.clock.pump([LIMITS.flushTimeout] * 2)
         self.assertIs(self.session.state, CLOSED)
 

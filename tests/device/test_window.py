@@ -94,6 +94,14 @@ class ReceiveWindowTests(SynchronousTestCase):
         window.expected = expected
         self.assertEqual(window.behind((expected - distance) % 2**32), distance)
 
+    def test_opposite(self) -> None:
+        """
+        What lies just half of all numbers away lies ahead.
+        """
+        window = ReceiveWindow(512)
+        window.expected = 5
+        self.assertEqual(window.behind(5 + 2**31), -(2**31))
+
     @given(numbers, st.integers(0, 512), st.integers(0, 1024))
     @settings(deadline=None, max_examples=50)
     def test_admits(self, start: int, unacknowledged: int, count: int) -> None:

@@ -56,6 +56,19 @@ class WindowSharingTests(SynchronousTestCase):
         self.rounds(*sharers)
         return {WINDOW - one.reserved for one in sharers}
 
+    def test_counted(self) -> None:
+        """
+        What comes is counted to the byte, four windows' worth, and then anew.
+        """
+        self.assertEqual(self.sharing.least, 0)
+        first, second = Sharer(), Sharer()
+        for _ in range(2):
+            first.reserved = -1
+            self.sharing.received(first, 4 * WINDOW - 1)
+            self.assertEqual(first.reserved, -1)
+            self.sharing.received(second, 1)
+            self.assertEqual(first.reserved, WINDOW - 2 * PACKET)
+
     def test_alone(self) -> None:
         """
         One session has the whole window.
@@ -163,6 +176,22 @@ class SessionTests(SynchronousTestCase):
         self.download(self.sides[0])
         self.assertEqual(self.ahead(), [WINDOW])
 
+    def test_manyAcknowledgeTwo(self) -> None:
+        """
+        One of many acknowledges two packets at a time.
+        """
+        self.sides = [self.phone.open(port=port) for port in range(300, 306)]
+        self.download(*self.sides)
+        side = self.sides[0]
+        self.phone.take()
+        while not side.take():
+            side.say(b"x" * PACKET)
+        for _ in range(2):
+            side.say(b"x" * PACKET)
+            self.assertEqual(side.take(), [])
+            side.say(b"x" * PACKET)
+            self.assertEqual(len(side.take()), 1)
+
     def test_silence(self) -> None:
         """
         What is kept back is acknowledged when nothing has come for a while, and
@@ -220,6 +249,8 @@ class SessionTests(SynchronousTestCase):
         gone, side = self.sides
         gone.session.abortConnection()
         self.phone.take()
+        self.assertNotIn(gone.session, self.phone.muxer.delayed.sharing._sharers)
+        self.assertNotIn(gone.session, self.phone.muxer.delayed.sharing._next)
         self.download(side)
         self.assertEqual(self.ahead(), [WINDOW])
         self.assertNotIn(gone.session, self.phone.muxer.delayed._owing)

@@ -524,6 +524,18 @@ class BoundaryTests(LaneCase):
         self.assertEqual((account.streams, account.connections, self.adopted()), (2, 3, [request]))
         one.close()
 
+    def test_machine(self) -> None:
+        """
+        Over TCP a user is a machine.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = socket.create_connection(listening.getsockname())
+            self.addCleanup(client.close)
+            ours, _ = listening.accept()
+        self.letIn(ours.detach(), socket.AF_INET)
+        self.assertEqual(list(self.server.accounts.sizes()), ["127.0.0.1"])
+        self.successResultOf(self.server.stop())
+
     def test_refusedStream(self) -> None:
         """
         One that the phone refuses is none, and its client is counted once.

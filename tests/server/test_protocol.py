@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory
 from zope.interface.verify import verifyObject
 
+from muxd.server import protocol
 from muxd.server.states import TRANSITIONS, State
 from muxd.wire.messages import (
     DeviceRecord,
@@ -23,7 +24,7 @@ from muxd.wire.messages import (
     connectMessage,
     plistMessage,
 )
-from tests.server.serving import ServingTestCase, connectRequest, plist
+from tests.server.serving import Client, ServingTestCase, connectRequest, plist
 
 BINARY_LISTEN = Message(0, MessageType.LISTEN, 1)
 LIST_DEVICES = {"MessageType": "ListDevices"}
@@ -324,3 +325,52 @@ class SilenceTests(ServingTestCase):
         self.assertIsNone(self.longest())
         listener.transport.deliver(b"\x20\0\0")
         self.assertIsNone(self.longest())
+
+
+class LeavingTests(ServingTestCase):
+    """
+    A client that is dropped, before and after its connection is gone.
+    """
+
+    def linger(self, client: Client) -> None:
+        """
+        Have its connection stay for a while when it is dropped.
+        """
+        self.patch(client.transport, "abortConnection", lambda: None)
+
+    def test_stream(self) -> None:
+        """
+        A stream that is over leaves no way to itself.
+        """
+        client = self.client()
+        client.send(connectRequest(1, 22))
+        self.phone.connections[0].accept()
+        self.settle()
+        self.assertIn("dataReceived", vars(client.protocol))
+        client.transport.lose()
+        self.assertNotIn("dataReceived", vars(client.protocol))
+
+    def test_overflow(self) -> None:
+        """
+        A listener that does not read hears of nothing more.
+        """
+        listener = self.listener()
+        self.linger(listener)
+        listener.protocol._outputOverflowed()
+        self.assertIs(listener.protocol.state, State.CLOSING)
+        self.attach(2)
+        self.assertEqual(listener.messages(), [])
+        listener.transport.lose()
+
+    def test_oneTooMany(self) -> None:
+        """
+        One whose certificate is that of a user with too many connections gets no answer.
+        """
+        client = self.client()
+        self.linger(client)
+        self.patch(protocol, "nameOf", lambda transport: "a name")
+        self.patch(self.factory, "enter", lambda owner: None)
+        client.send(plistMessage(LIST_DEVICES, 1))
+        self.assertIs(client.protocol.state, State.CLOSING)
+        self.assertEqual(client.messages(), [])
+        client.transport.lose()

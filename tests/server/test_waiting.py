@@ -79,6 +79,20 @@ class WaitingTests(ServingTestCase):
         self.assertEqual(plist(answers[1]), {"PairRecordData": RECORD})
         self.assertIs(client.protocol.state, State.COMMAND)
 
+    def test_held(self) -> None:
+        """
+        What is not done yet is counted to the byte: the request, and what came behind it.
+        """
+        client = self.client()
+        request = plistMessage(READ, 1)
+        client.send(request)
+        client.transport.deliver(b"123456")
+        self.assertEqual(self.factory.accounts.held, len(request.body) + 6)
+        self.finish()
+        self.assertEqual(self.factory.accounts.held, 6)
+        client.transport.lose()
+        self.assertEqual(self.factory.accounts.held, 0)
+
     def test_thenConnect(self) -> None:
         """
         Bytes for the phone that were sent behind both go to the phone.

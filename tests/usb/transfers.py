@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any, ClassVar, cast
 
 from twisted.internet.interfaces import IReactorFDSet
-from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -25,13 +24,14 @@ from muxd.usb.asynchronous.link import AsynchronousLink
 from muxd.usb.asynchronous.transfers import BusMemory
 from muxd.usb.configuration import MuxInterface
 from muxd.usb.opening import OpenedPhone
+from tests.running.clocks import StrictClock
 
 IN, OUT = 0x85, 0x04
 CONTROL_FD, DEVICE_FD, LATE_FD = 7, 8, 9
 
 
 @implementer(IReactorFDSet)
-class FDReactor(Clock):
+class FDReactor(StrictClock):
     """
     A clock that remembers which descriptors are watched.
     """

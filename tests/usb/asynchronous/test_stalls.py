@@ -49,6 +49,26 @@ class StallTests(AsynchronousTestCase):
         """
         return sorted(each.fileno() for each in self.reactor.removeAll())
 
+    def test_longest(self) -> None:
+        """
+        The thread has the phone for as long as all stalls may take, and is joined.
+        """
+        joined: list[HeldThread] = []
+
+        def join(thread: HeldThread) -> None:
+            joined.append(thread)
+
+        self.patch(HeldThread, "join", join)
+        self.link.send([b"x"])
+        self.context.end(self.context.reads()[0], TransferStatus.STALL)
+        self.context.end(self.context.writes()[0], TransferStatus.STALL)
+        self.assertEqual(self.link._stalls.longest, 0)
+        self.happen()
+        self.assertEqual(self.link._stalls.longest, 2 * CLEARING)
+        (thread,) = HeldThread.held
+        HeldThread.run()
+        self.assertEqual(joined, [thread])
+
     def test_clearedOnce(self) -> None:
         """
         The first stall of reading is cleared, the second ends the link.

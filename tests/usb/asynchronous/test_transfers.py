@@ -133,6 +133,15 @@ class TransfersTests:
         self.assertRaises(TypeError, transfer.submit, None)
         self.assertEqual(transfer.submit(0), 0)
 
+    def test_endpoints(self: Any) -> None:
+        """
+        Whether an endpoint is read is in its highest bit alone.
+        """
+        for endpoint, isIn in ((0, False), (1, False), (0x7F, False), (0x80, True), (0xFF, True)):
+            transfer = self.transfers.transfer(endpoint, 10)
+            self.assertEqual((transfer.isIn, transfer.isBulk), (isIn, False))
+            self.assertEqual(self.library.structure(transfer.address).endpoint, endpoint)
+
     def test_claimedTooMuch(self: Any) -> None:
         """
         A library that claims to have moved more than it was asked to, or less than

@@ -15,7 +15,7 @@ from muxd.usb.engines import SMALL_PACKET
 from muxd.wire.mux import DEVICE_MRU
 from tests.usb.transfers import INTERFACE, FakeContext, FakeTransfer
 
-LIMITS = Limits(bulkInFlight=2, packetsInFlight=3, bulkQueueTime=0.001)
+LIMITS = Limits(bulkInFlight=2, packetsInFlight=3, bulkQueueTime=1.0)
 SMALL, BULK = b"s" * SMALL_PACKET, b"b" * (SMALL_PACKET + 1)
 
 
@@ -133,6 +133,36 @@ class WritesTests(SynchronousTestCase):
             self.end()
         self.assertTrue(self.writes.isIdle())
 
+    def test_borrowedWaits(self) -> None:
+        """
+        A packet in borrowed memory waits when as much is in flight, and behind one that waits
+        for memory.
+        """
+        for _ in range(5):
+            self.writes.send([b"x"])
+        self.transmit(b"late")
+        self.assertEqual(len(self.context.sent), 5)
+        self.end()
+        self.writes.resume()
+        self.assertEqual(self.context.sent[5:], [b"late"])
+        while self.context.inFlight:
+            self.end()
+        self.context.sent.clear()
+        self.context.refusals[False].append(NO_MEMORY)
+        self.writes.send([b"first"])
+        self.transmit(b"second")
+        self.assertEqual(self.context.sent, [])
+        self.writes.resume()
+        self.assertEqual(self.context.sent, [b"first", b"second"])
+
+    def transmit(self, packet: bytes) -> None:
+        """
+        Send a packet in borrowed memory.
+        """
+        borrowed = self.writes.borrow(len(packet))
+        borrowed.write(0, packet)
+        self.writes.transmit(borrowed, len(packet))
+
     def test_bulkAlone(self) -> None:
         """
         Bulk packets count for that like others.
@@ -242,12 +272,13 @@ class WritesTests(SynchronousTestCase):
         self.writes.send([SMALL])
         self.clock.advance(7)
         self.writes.send([BULK])
+        self.clock.advance(1)
         self.writes.send([BULK])
         for _ in range(3):
             self.end()
         self.clock.advance(1)
         self.writes.measure()
-        depth = int(2 * len(BULK) * LIMITS.bulkQueueTime)
+        depth = len(BULK)
         self.assertEqual(self.pace.depth, depth)
         self.clock.advance(1)
         self.writes.measure()
