@@ -119,7 +119,8 @@ fuzz: $(FUZZED)
 
 # Small defects, one at a time, and whether the tests notice them: TARGETS="muxd/wire/mux.py".
 mutation: $(MUTATED)
-	MUXD_PURE=1 $(BIN)/python -m tests.mutation --count $(or $(COUNT),0) --seed $(SEED) $(or $(TARGETS),muxd/wire/mux.py)
+	MUXD_PURE=1 $(BIN)/python -m tests.mutation $(OPTIONS) --count $(or $(COUNT),0) --seed $(SEED) \
+	    $(or $(TARGETS),muxd/wire/mux.py)
 
 compare: $(DEVELOPED)
 	$(BIN)/python -m tests.differential --seconds $(SECONDS) --count $(COUNT) --seed $(SEED)

@@ -14,8 +14,8 @@ from typing import Any
 
 from tests.mutation.running import Watch, run
 
-LONG = 0.3
-"""How many seconds of a CPU a test takes that is not shown any mutant."""
+LONG = 2.0
+"""Seconds of a CPU: a test that takes longer is shown no mutant."""
 
 
 class Sight:

@@ -65,6 +65,22 @@ class PacketAssemblerTests(SynchronousTestCase):
         self.assertEqual(1, len(found))
         self.assertIs(chunk, found[0])
 
+    def test_headerInPieces(self) -> None:
+        """
+        The shortest packet of all may come in pieces, and so may the header of any; what comes
+        behind its last piece is the next packet.
+        """
+        whole = packet(8) + packet(20, 1) + packet(9, 2)
+        for first in range(1, len(whole)):
+            chunks = [memoryview(whole[:first]), memoryview(whole[first:])]
+            found = [
+                bytes(each)
+                for chunk in chunks
+                for each in self.assembler.feed(chunk, READ_SIZE, partial=True)
+            ]
+            self.assertEqual(found, [packet(8), packet(20, 1), packet(9, 2)])
+        self.assertEqual((self.drops, self.assembler.isClean), ([], True))
+
     def test_everySizeOfTheProtocol(self) -> None:
         """
         Packets of all sizes around the request size come out whole, with their
