@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 MEMORY = 4 << 30
@@ -48,10 +49,8 @@ def inFork(function: Callable[[], Any], seconds: float) -> Any:
         os.close(reading)
         # It is a leader: what it started goes with it.
         for end in (os.killpg, os.kill):
-            try:
+            with suppress(ProcessLookupError, PermissionError):
                 end(child, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         os.waitpid(child, 0)
     if not answer.endswith(b"\n"):
         raise Ended
@@ -75,10 +74,15 @@ def _all(reading: int, end: float) -> bytes:
 def _be(function: Callable[[], Any], seconds: float, writing: int) -> None:
     try:
         os.setpgid(0, 0)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         cpu = int(seconds / 3) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        for what, most in (
+            (resource.RLIMIT_AS, MEMORY),
+            (resource.RLIMIT_CPU, cpu),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            # Not every system has all of them.
+            with suppress(ValueError, OSError):
+                resource.setrlimit(what, (most, most))
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nothing, descriptor)

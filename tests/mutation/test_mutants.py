@@ -13,6 +13,7 @@ import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest import skipUnless
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -164,19 +165,20 @@ class SightTests(SynchronousTestCase):
 
         there = Path("muxd/a.py")
         lines = {"muxd/a.py": {"7": ["t.b.slow", "t.a.slow", "t.a.quick", "t.b.quick", "t.bad"]}}
-        seconds = {"t.b.slow": 2.0, "t.a.slow": 3.0, "t.a.quick": 1.0, "t.b.quick": 0.5}
+        seconds = {"t.b.slow": 0.2, "t.a.slow": 0.3, "t.a.quick": 0.1, "t.b.quick": 0.05}
         sight = Sight(lines, seconds)
         self.assertEqual(
             sight.testsOf(there, 7, ["t.a"]), ["t.a.quick", "t.a.slow", "t.b.quick", "t.b.slow"]
         )
         self.assertEqual(sight.testsOf(there, 8), [])
         self.assertEqual(sight.unknown(["t.bad", "t.b.slow", "t.new"]), ["t.bad", "t.new"])
-        self.assertEqual(sight.seconds(["t.b.slow", "t.new"]), 2.0)
+        self.assertEqual(sight.seconds(["t.b.slow", "t.new"]), 0.2)
         kept = Path(self.mktemp())
         sight.write(kept)
         self.assertEqual(Sight.read(kept).testsOf(there, 7, ["t.a"])[0], "t.a.quick")
 
 
+@skipUnless(hasattr(os, "fork"), "there is no fork")
 @startsProcesses
 class ForkTests(SynchronousTestCase):
     """
