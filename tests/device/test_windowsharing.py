@@ -247,10 +247,12 @@ class SessionTests(SynchronousTestCase):
         """
         self.download(*self.sides)
         gone, side = self.sides
+        delayed = self.phone.muxer.delayed
+        kept = (delayed._owing, delayed.sharing._sharers, delayed.sharing._next)
+        (session,) = [each for each in self.phone.muxer.sessions if each.port == gone.port]
+        self.assertTrue(all(session in each for each in kept))
         gone.session.abortConnection()
+        self.assertFalse(any(session in each for each in kept))
         self.phone.take()
-        self.assertNotIn(gone.session, self.phone.muxer.delayed.sharing._sharers)
-        self.assertNotIn(gone.session, self.phone.muxer.delayed.sharing._next)
         self.download(side)
         self.assertEqual(self.ahead(), [WINDOW])
-        self.assertNotIn(gone.session, self.phone.muxer.delayed._owing)

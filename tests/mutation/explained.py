@@ -9,6 +9,7 @@ from __future__ import annotations
 _BEFORE = "set before it is first looked at"
 _SAME = "both choices are the same there"
 _NEVER = "that value never comes"
+_EMPTY = "it is empty then, as all that were in it have ended"
 _AGAIN = "what is done again then is harmless"
 
 _REASONS: dict[str, dict[str, str]] = {
@@ -16,6 +17,9 @@ _REASONS: dict[str, dict[str, str]] = {
         "-        self._isUnknown = False / +        self._isUnknown = True": _BEFORE,
         "-            if descriptor >= 0: / +            if descriptor > 0:": _NEVER,
         "-            if descriptor >= 0: / +            if descriptor >= -1:": _NEVER,
+    },
+    "muxd/device/acknowledging.py": {
+        "-        self._owing.clear() / +        pass": _EMPTY,
     },
     "muxd/device/window.py": {
         "-        self.size = 0 / +        self.size = -1": _SAME,
