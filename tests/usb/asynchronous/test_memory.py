@@ -4,6 +4,9 @@ Tests for L{muxd.usb.asynchronous.link}: a kernel that has no memory for a trans
 
 from __future__ import annotations
 
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
+
 from muxd.usb.asynchronous.context import NO_DEVICE, NO_MEMORY
 from muxd.wire.mux import encodePacketV1
 from tests.usb.transfers import LIMITS, AsynchronousTestCase, FakeTransfer
@@ -63,6 +66,36 @@ class MemoryTests(AsynchronousTestCase):
         self.reactor.advance(LIMITS.memoryRetry)
         self.assertEqual(self.context.sent, [b"first", b"second"])
         self.assertEqual(self.receiver.rooms, 1)
+
+    def test_oneTimer(self) -> None:
+        """
+        However many find no memory, they are tried again together.
+        """
+        before = len(self.reactor.getDelayedCalls())
+        self.context.refusals[False].append(NO_MEMORY)
+        self.link.send([b"x"])
+        self.assertEqual(len(self.reactor.getDelayedCalls()), before + 1)
+        self.context.refusals[True].extend([NO_MEMORY] * 2)
+        for read in self.context.reads():
+            self.context.end(read, 0, encodePacketV1(1, b"\x07"))
+        self.happen()
+        self.assertEqual(self.context.reads(), [])
+        self.assertEqual(len(self.reactor.getDelayedCalls()), before + 1)
+        self.reactor.advance(LIMITS.memoryRetry)
+        self.reactor.advance(LIMITS.memoryRetry)
+        self.assertNotEqual(self.context.reads(), [])
+
+    def test_lost(self) -> None:
+        """
+        What waits for memory is dropped when the link is lost.
+        """
+        self.context.refusals[False].append(NO_MEMORY)
+        self.link.send([b"x"])
+        self.assertFalse(self.link._writes.isIdle())
+        self.link.lose(Failure(ConnectionLost()))
+        self.assertTrue(self.link._writes.isIdle())
+        self.reactor.advance(LIMITS.memoryRetry)
+        self.assertEqual(self.context.sent, [])
 
     def test_noMemoryTwice(self) -> None:
         """
