@@ -10,6 +10,7 @@ _BEFORE = "set before it is first looked at"
 _SAME = "both choices are the same there"
 _NEVER = "that value never comes"
 _EMPTY = "it is empty then, as all that were in it have ended"
+_LATER = "it is refused a line later just the same"
 _AGAIN = "what is done again then is harmless"
 
 _REASONS: dict[str, dict[str, str]] = {
@@ -33,6 +34,9 @@ _REASONS: dict[str, dict[str, str]] = {
         "-        self._since = 0.0 / +        self._since = 1.0": _BEFORE,
         "-        self.depth = depth if depth < self._most else self._most /"
         " +        self.depth = depth if depth <= self._most else self._most": _SAME,
+    },
+    "muxd/usb/asynchronous/transfers.py": {
+        "-        checkNumbers(endpoint, size) / +        pass": _LATER,
     },
     "muxd/usb/asynchronous/writes.py": {
         "-            self._submit(self.borrow(0), 0) /"
