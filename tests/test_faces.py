@@ -205,6 +205,13 @@ class DocumentTests(SynchronousTestCase):
             self.assertEqual(own - public, set(), name)
             self.assertEqual(public - own - set(client.__all__), set(), name)
 
+    def test_fleet(self) -> None:
+        """
+        What is said of the modules for jobs of a fleet is what they have.
+        """
+        for name in ("muxd.fleet.blocking", "muxd.fleet.client"):
+            self.assertEqual(self.documented[name], set(import_module(name).__all__), name)
+
     def test_apidocs(self) -> None:
         """
         The pages that C{make apidocs} makes show the same modules as public.

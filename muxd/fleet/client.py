@@ -14,7 +14,6 @@ For programs that want phones of a fleet::
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -24,61 +23,48 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from muxd.fleet.codec import BadMessage
+from muxd.fleet.conversation import (
+    PATIENCE,
+    TERM,
+    Answered,
+    Conversation,
+    Ended,
+    FleetView,
+    HubLost,
+    Lease,
+    Rejected,
+    Unwanted,
+    Welcomed,
+    wholeFleet,
+)
 from muxd.fleet.frames import FrameProtocol
 from muxd.fleet.messages import (
     FROM_HUB,
     LONGEST_OF_HUB,
     TO_HUB,
-    VERSION,
     Alive,
-    Done,
     Drain,
-    Hello,
-    HostLine,
     Leave,
-    Over,
-    Page,
-    PhoneLine,
-    Refused,
     Release,
     Renew,
     Reserve,
     Reserved,
-    Role,
-    Show,
-    WaitLine,
-    Welcome,
-    Withdraw,
 )
 from muxd.fleet.phone import FleetPhone
 from muxd.fleet.values import FleetError, Why
 from muxd.fleet.ways import Ways, clientTo
 
-TERM = 30.0
-"""Seconds that a reservation lasts unless it is renewed."""
-
-PATIENCE = 10.0
-"""Seconds in which a hub has to answer hello."""
-
-RETRY = 1.0
-"""Seconds until a reservation is renewed again after that has failed."""
-
-
-class HubLost(Exception):
-    """
-    The connection to the hub is over.
-    """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetView:
-    """
-    What there is, as it is shown.
-    """
-
-    hosts: tuple[HostLine, ...]
-    phones: tuple[PhoneLine, ...]
-    waiting: tuple[WaitLine, ...]
+__all__ = [
+    "FleetClient",
+    "FleetError",
+    "FleetSession",
+    "FleetView",
+    "Holding",
+    "HubLost",
+    "Reserved",
+    "Why",
+]
 
 
 class FleetSession(FrameProtocol):
@@ -97,10 +83,8 @@ class FleetSession(FrameProtocol):
         super().__init__(clock, PATIENCE)
         self.ready: Deferred[FleetSession] = Deferred()
         self.holdings: dict[int, Holding] = {}
-        self._name = name
+        self._talk = Conversation(name)
         self._asked: dict[int, Deferred[Any]] = {}
-        self._number = 0
-        self._problem = ""
         self._living = LoopingCall(self.send, Alive())
         self._living.clock = clock
 
@@ -123,7 +107,7 @@ class FleetSession(FrameProtocol):
         @param term: Seconds that it lasts unless it is renewed.
         @param wait: Seconds to wait for one.
         @param take: Whether to take it from another job of the same name.
-        @return: fires with it.  It fails with a L{FleetError} or L{HubLost}.
+        @return: fires with it.  It fails with a C{FleetError} or C{HubLost}.
         """
         return self._ask(Reserve, phone=phone, reason=reason, term=term, wait=wait, take=take)
 
@@ -149,7 +133,7 @@ class FleetSession(FrameProtocol):
         """
         See what there is.
         """
-        return Deferred.fromCoroutine(self._fleet())
+        return Deferred.fromCoroutine(wholeFleet(self._ask))
 
     def close(self) -> None:
         """
@@ -157,27 +141,19 @@ class FleetSession(FrameProtocol):
         """
         self.finish(Leave())
 
-    async def _fleet(self) -> FleetView:
-        first: Page | None = None
-        phones: list[PhoneLine] = []
-        after = ""
-        while True:
-            page: Page = await self._ask(Show, after=after)
-            first = first or page
-            phones += page.phones
-            # A hub that goes in circles is not followed.
-            if not page.after or page.after <= after:
-                return FleetView(hosts=first.hosts, phones=tuple(phones), waiting=first.waiting)
-            after = page.after
-
     def _ask(self, kind: Any, **fields: Any) -> Deferred[Any]:
         if self.isOver or self.transport is None:
-            return fail(HubLost(self._problem or "the hub is lost"))
-        self._number += 1
-        number = self._number
-        asked: Deferred[Any] = Deferred(lambda _: self.send(Withdraw(number=number)))
+            return fail(self._talk.lost())
+        question = self._talk.ask(kind, **fields)
+        number: int = question.number
+
+        def withdraw(_: object) -> None:
+            del self._asked[number]
+            self.send(self._talk.withdraw(number))
+
+        asked: Deferred[Any] = Deferred(withdraw)
         self._asked[number] = asked
-        self.send(kind(number=number, **fields))
+        self.send(question)
         return asked
 
     def connectionMade(self) -> None:
@@ -185,52 +161,41 @@ class FleetSession(FrameProtocol):
         Say what this is.
         """
         super().connectionMade()
-        self.send(Hello(version=VERSION, role=Role.JOB, name=self._name))
+        self.send(self._talk.hello)
 
     def badMessage(self, problem: str) -> None:
         """
         The hub says what makes no sense.
         """
         super().badMessage(problem)
-        self._problem = f"the hub says what makes no sense: {problem}"
+        self._talk.problem = f"the hub says what makes no sense: {problem}"
 
     def messageReceived(self, message: Any) -> None:
         """
         The hub says something.
         """
-        match message:
-            case Welcome() if not self.ready.called:
-                self.patience = 3 * message.term
-                self._living.start(message.term / 2, now=False)
+        try:
+            heard = self._talk.heard(message)
+        except BadMessage as error:
+            self._refuse(str(error))
+            return
+        match heard:
+            case Welcomed(term):
+                self.patience = 3 * term
+                self._living.start(term / 2, now=False)
                 self.ready.callback(self)
-            case Refused(number=0):
-                self._problem = message.detail or message.why.value
+            case Rejected():
                 self.finish()
-            case Refused(number=number):
-                self._answered(number, FleetError(message.why, _bare(message)))
-            case Reserved(number=number) | Done(number=number) | Page(number=number):
-                self._answered(number, message)
-            case Over(token=token):
+            case Answered(number, FleetError() as refusal):
+                self._asked.pop(number).errback(refusal)
+            case Answered(number, answer):
+                self._asked.pop(number).callback(answer)
+            case Unwanted(release):
+                self.send(release)
+            case Ended(token, why):
                 holding = self.holdings.get(token)
                 if holding is not None:
-                    holding.ended(message.detail)
-            case Alive():
-                pass
-            case _:
-                self._refuse("this is nothing that a hub says to a job")
-
-    def _answered(self, number: int, answer: Any) -> None:
-        asked = self._asked.pop(number, None)
-        if asked is None:
-            return
-        if asked.called:
-            # It was cancelled, and the hub had said yes by then.
-            if isinstance(answer, Reserved):
-                self.release(answer).addErrback(lambda _: None)
-        elif isinstance(answer, FleetError):
-            asked.errback(answer)
-        else:
-            asked.callback(answer)
+                    holding.ended(why)
 
     def ended(self, reason: Failure) -> None:
         """
@@ -238,11 +203,10 @@ class FleetSession(FrameProtocol):
         """
         if self._living.running:
             self._living.stop()
-        lost = HubLost(self._problem or "the hub is lost")
+        lost = self._talk.lost()
         asked, self._asked = self._asked, {}
         for each in asked.values():
-            if not each.called:
-                each.errback(lost)
+            each.errback(lost)
         if not self.ready.called:
             self.ready.errback(lost)
 
@@ -278,7 +242,7 @@ class FleetClient:
         """
         Connect.
 
-        @return: fires with a session that is welcome.  It fails with L{HubLost} if it is not,
+        @return: fires with a session that is welcome.  It fails with C{HubLost} if it is not,
             or as the endpoint does.
         """
         return Deferred.fromCoroutine(self._connect())
@@ -321,7 +285,7 @@ class Holding:
         self._clock = client.clock
         self._session: FleetSession | None = None
         self._reserved = reserved
-        self._deadline = self._clock.seconds() + reserved.term
+        self._lease = Lease(reserved.term, self._clock.seconds())
         self._timer: IDelayedCall | None = None
         self._renewing: Deferred[None] | None = None
         self._isDone = False
@@ -331,7 +295,7 @@ class Holding:
         """
         Begin to renew it.
         """
-        self._schedule(self._reserved.term / 3)
+        self._schedule()
 
     def ended(self, why: str) -> None:
         """
@@ -378,17 +342,16 @@ class Holding:
         if self._session is not None:
             self._session.holdings.pop(self._reserved.token, None)
 
-    def _schedule(self, seconds: float) -> None:
-        left = max(0.0, self._deadline - self._clock.seconds())
-        self._timer = self._clock.callLater(min(seconds, left), self._renew)
+    def _schedule(self) -> None:
+        self._timer = self._clock.callLater(self._lease.wait(self._clock.seconds()), self._renew)
 
     def _renew(self) -> None:
-        if self._clock.seconds() >= self._deadline:
+        now = self._clock.seconds()
+        if self._lease.isOver(now):
             self.ended("it could not be renewed in time")
             return
-        left = self._deadline - self._clock.seconds()
         renewing = Deferred.fromCoroutine(self._renewOnce())
-        self._renewing = renewing.addTimeout(left, self._clock)
+        self._renewing = renewing.addTimeout(self._lease.deadline - now, self._clock)
         self._renewing.addCallbacks(self._renewed, self._notRenewed)
 
     async def _renewOnce(self) -> None:
@@ -397,12 +360,12 @@ class Holding:
         assert self._session is not None
         began = self._clock.seconds()
         await self._session.renew(self._reserved)
-        self._deadline = began + self._reserved.term
+        self._lease.renewed(began, self._clock.seconds())
 
     def _renewed(self, _: None) -> None:
         self._renewing = None
         if not self._isDone:
-            self._schedule(self._reserved.term / 3)
+            self._schedule()
 
     def _notRenewed(self, failure: Failure) -> None:
         self._renewing = None
@@ -413,14 +376,8 @@ class Holding:
             self.ended(str(error))
             return
         self._log.debug("not renewed, trying again: {error}", error=failure.getErrorMessage())
-        self._schedule(min(RETRY, self._reserved.term / 3))
-
-
-def _bare(refused: Refused) -> str:
-    """
-    The detail without the words that the kind of reason has anyway.
-    """
-    return refused.detail.removeprefix(refused.why.value).removeprefix(": ")
+        self._lease.failed(self._clock.seconds())
+        self._schedule()
 
 
 def _nothing(_: object) -> None:

@@ -119,8 +119,10 @@ class FrameProtocol(Int32StringReceiver):
 
     def finish(self, message: Any | None = None) -> None:
         """
-        Send a last message, and end the connection.
+        Send a last message, and end the connection.  Harmless for one that is over.
         """
+        if self.isOver:
+            return
         if message is not None:
             self.send(message)
         self.isOver = True

@@ -350,3 +350,14 @@ class HubTests(WorldCase):
         self.assertEqual([one.phone.udid for one in view.phones], [udid(2)])
         first.host.stopService()
         second.host.stopService()
+
+    def test_closedAfterwards(self) -> None:
+        """
+        A job that closes a connection that is lost already leaves nothing behind.
+        """
+        session = self.world.session()
+        self.world.killHub()
+        self.world.settle()
+        before = list(self.world.reactor.getDelayedCalls())
+        session.close()
+        self.assertEqual(self.world.reactor.getDelayedCalls(), before)
