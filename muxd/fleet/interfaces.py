@@ -55,7 +55,7 @@ class IFleetRegistry(Interface):
 
     Whatever it has acknowledged holds, also when its process is killed right afterwards.
     Everything ends by itself unless it is renewed: a host's lease, and a reservation.  Deferreds
-    fail with a L{muxd.fleet.values.FleetError}.
+    fail with a C{FleetError}.
     """
 
     isFresh: bool = Attribute("Whether what it tells is true at present.")

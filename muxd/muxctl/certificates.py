@@ -91,7 +91,9 @@ def _revoke(options: Namespace, terminal: Terminal, directory: Path) -> None:
             {"name": one.name, "serial": one.serial, "revoked": True},
             f"revoked {one.serial} of {one.name}",
         )
-    terminal.remark(f"copy {authority.revokedPath} to all hosts, which use it at once")
+    terminal.remark(
+        f"copy {authority.revokedPath} to all hosts: what is connected with it is cut there"
+    )
 
 
 def _list(options: Namespace, terminal: Terminal, directory: Path) -> None:

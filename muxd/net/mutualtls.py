@@ -3,7 +3,8 @@
 TLS of which both sides show a certificate: endpoints for a farm that has its own authority.
 
 Only TLS 1.3 is spoken, no session is resumed, so that each connection is looked at anew, and
-files that are renewed are used from the next connection on (L{muxd.net.tlsfiles}).  A server
+files that are renewed are used from the next connection on (L{muxd.net.tlsfiles}); what is
+connected is cut when its certificate is revoked (L{muxd.net.revoking}).  A server
 refuses who has no certificate, one that is expired, revoked or another authority's, one that
 is not for clients, and one with none of the names that it is for.  A client refuses a server
 that has not the name that it was told to expect.
@@ -34,6 +35,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from muxd.net.credentials import namesIn
+from muxd.net.revoking import RevocationGuard
 from muxd.net.tlsfiles import Renewing, TLSFiles, certificatesIn, contentOf
 from muxd.ratelimit import RateLimit
 from muxd.wire.text import printable
@@ -68,9 +70,13 @@ class _Side(Generic[T]):
 
     _log = Logger()
 
-    def __init__(self, files: TLSFiles, make: Callable[[TLSFiles], T]) -> None:
+    def __init__(self, clock: Any, files: TLSFiles, make: Callable[[TLSFiles], T]) -> None:
+        """
+        @param clock: The reactor.
+        """
         self.files = files
         self._renewing = Renewing(files, make, self._renewed)
+        self._guard = RevocationGuard(clock, self._renewing.current)
 
     def check(self) -> None:
         """
@@ -103,7 +109,7 @@ class MutualServer(_Side[SSL.Context]):
         @param clock: The reactor.
         @param names: Those of whom it lets in; all whom the authority has signed when empty.
         """
-        super().__init__(files, self._make)
+        super().__init__(clock, files, self._make)
         self.names = names
         self._limit = RateLimit(clock, self._summarise)
 
@@ -111,7 +117,9 @@ class MutualServer(_Side[SSL.Context]):
         """
         A connection that was accepted.
         """
-        return SSL.Connection(self._renewing.current(), None)
+        connection = SSL.Connection(self._renewing.current(), None)
+        self._guard.watch(protocol)
+        return connection
 
     def _make(self, files: TLSFiles) -> SSL.Context:
         own, chain, roots = _load(files)
@@ -123,7 +131,9 @@ class MutualServer(_Side[SSL.Context]):
             raiseMinimumTo=TLSVersion.TLSv1_3,
         )
         context = options.getContext()
-        _revoke(context, _revokedIn(files))
+        revoked = _revokedIn(files)
+        _revoke(context, revoked)
+        self._guard.use(revoked)
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         return context
 
@@ -152,19 +162,22 @@ class MutualClient(_Side[Callable[[Any], SSL.Connection]]):
     The client's side: whom it expects.
     """
 
-    def __init__(self, files: TLSFiles, name: str) -> None:
+    def __init__(self, files: TLSFiles, name: str, clock: Any) -> None:
         """
         @param name: The server's, which its certificate has to have: of the domain name
             system, or an IP address.
+        @param clock: The reactor.
         """
-        super().__init__(files, self._make)
+        super().__init__(clock, files, self._make)
         self._name = name
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         """
         A connection that was made.
         """
-        return self._renewing.current()(tlsProtocol)
+        connection = self._renewing.current()(tlsProtocol)
+        self._guard.watch(tlsProtocol)
+        return connection
 
     def _make(self, files: TLSFiles) -> Callable[[Any], SSL.Connection]:
         own, chain, roots = _load(files)
@@ -179,6 +192,7 @@ class MutualClient(_Side[Callable[[Any], SSL.Connection]]):
             },
         )
         isNew = True
+        self._guard.use(revoked)
 
         def connected(tlsProtocol: Any) -> SSL.Connection:
             nonlocal isNew

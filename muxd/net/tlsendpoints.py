@@ -74,7 +74,7 @@ class MutualClientEndpoint:
             from muxd.net.mutualtls import MutualClient
         except ImportError as error:
             raise ValueError(MISSING) from error
-        self._client = MutualClient(target.files, target.server)
+        self._client = MutualClient(target.files, target.server, reactor)
         self._target = target
         reached = HostnameEndpoint(reactor, target.host, target.port, timeout=target.timeout)
         self._endpoint = wrapClientTLS(self._client, reached)

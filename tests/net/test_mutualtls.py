@@ -24,10 +24,13 @@ from zope.interface.verify import verifyObject
 from tests.server.serving import observeLog
 
 try:
+    from cryptography import x509
+    from twisted.internet.ssl import Certificate
     from twisted.protocols.tls import TLSMemoryBIOFactory
 
     from muxd.muxctl.authority import Purpose
     from muxd.net.mutualtls import MutualClient, MutualServer
+    from muxd.net.revoking import LOOK, RevocationGuard
     from muxd.net.tlsfiles import TLSFiles
     from tests.net.tlsfarm import TLSFarm
 except ImportError:
@@ -69,6 +72,33 @@ class _Lending(Factory):
         return self._side
 
 
+class Shaking:
+    """
+    A connection whose other end shows its certificate when a test says so.
+    """
+
+    def __init__(self) -> None:
+        self.certificate: Any = None
+        self.isCut = False
+
+    def connectionLost(self, reason: object) -> None:
+        """
+        Not called.
+        """
+
+    def getPeerCertificate(self) -> Any:
+        """
+        What it has shown.
+        """
+        return self.certificate
+
+    def abortConnection(self) -> None:
+        """
+        It is cut.
+        """
+        self.isCut = True
+
+
 class MutualTests(SynchronousTestCase):
     """
     Tests of who talks to whom.
@@ -85,6 +115,7 @@ class MutualTests(SynchronousTestCase):
         self.directory = directory
         self.farm = TLSFarm(directory)
         self.clock = Clock()
+        self.pumps: list[Any] = []
         self.server = MutualServer(self.clock, self.farm.host(RACK))
         self.log = observeLog(self)
 
@@ -92,7 +123,7 @@ class MutualTests(SynchronousTestCase):
         """
         Have a client say something, and the server repeat it.
         """
-        return self.connect(MutualClient(files, name))
+        return self.connect(MutualClient(files, name, self.clock))
 
     def connect(self, client: MutualClient) -> tuple[Side, Side]:
         """
@@ -106,6 +137,7 @@ class MutualTests(SynchronousTestCase):
             ends.append(tls.buildProtocol(None))
         far, near = ends[1], ends[0]
         pump = connect(far, FakeTransport(far, True), near, FakeTransport(near, False), greet=True)
+        self.pumps.append(pump)
         assert sides[0].transport is not None
         sides[0].transport.write(b"hello")
         for _ in range(5):
@@ -117,6 +149,14 @@ class MutualTests(SynchronousTestCase):
             self.clock.advance(0.1)
             pump.flush()
         return sides
+
+    def look(self) -> None:
+        """
+        Let time pass until files have been looked at.
+        """
+        self.clock.advance(LOOK)
+        for pump in self.pumps:
+            pump.flush()
 
     def refusals(self) -> list[str]:
         """
@@ -131,14 +171,16 @@ class MutualTests(SynchronousTestCase):
         client, server = self.talk(files)
         self.assertEqual((client.heard, server.heard), (b"", b""))
         self.assertIsNotNone(server.ended)
-        self.assertIn(reason, self.refusals()[-1])
+        self.assertIn(reason, "\n".join(self.refusals()))
 
     def test_interfaces(self) -> None:
         """
         They make connections for Twisted.
         """
         verifyObject(IOpenSSLServerConnectionCreator, self.server)
-        verifyObject(IOpenSSLClientConnectionCreator, MutualClient(self.farm.issue("ci"), RACK))
+        verifyObject(
+            IOpenSSLClientConnectionCreator, MutualClient(self.farm.issue("ci"), RACK, self.clock)
+        )
 
     def test_trusted(self) -> None:
         """
@@ -225,11 +267,85 @@ class MutualTests(SynchronousTestCase):
         self.assertEqual(self.talk(ci)[1].heard, b"hello")
         self.assertEqual(self.talk(self.farm.issue("guest"))[1].heard, b"hello")
 
+    def test_revokedWhileConnected(self) -> None:
+        """
+        What is connected with a certificate that is revoked is cut within a moment, and that is
+        said; all others go on.
+        """
+        ci, guest = self.farm.issue("ci"), self.farm.issue("guest")
+        kept, cut = self.talk(ci), self.talk(guest)
+        self.look()
+        self.assertIsNone(cut[1].ended)
+        self.farm.revoke("guest", RACK)
+        self.look()
+        self.assertIsNotNone(cut[1].ended)
+        self.assertIsNone(kept[1].ended)
+        self.assertIn("the certificate of guest was revoked", self.refusals()[-1])
+        self.assertEqual(len([text for text in self.refusals() if "was revoked" in text]), 1)
+        assert kept[1].transport is not None
+        kept[1].transport.loseConnection()
+
+    def test_revokedHostWhileConnected(self) -> None:
+        """
+        The same of a client that is connected to a host whose certificate is revoked.
+        """
+        ci = MutualClient(self.farm.issue("ci"), RACK, self.clock)
+        client, _ = self.connect(ci)
+        self.assertEqual(client.heard, b"hello")
+        self.farm.revoke(RACK, "ci")
+        self.look()
+        self.assertIsNotNone(client.ended)
+        self.assertIn(f"the certificate of {RACK} was revoked", self.refusals()[-1])
+
+    def test_revokedMeanwhile(self) -> None:
+        """
+        A client that was shaking hands when the list came is looked at when that is over.
+        """
+        issued = Certificate.loadPEM(Path(self.farm.issue("guest").cert).read_bytes()).original
+        self.farm.revoke("guest", RACK)
+        guard = RevocationGuard(self.clock, lambda: None)
+        guard.use(x509.load_pem_x509_crl(self.farm.authority.revokedPath.read_bytes()))
+        connection = Shaking()
+        guard.watch(connection)
+        self.clock.advance(LOOK)
+        connection.certificate = issued
+        self.assertFalse(connection.isCut)
+        self.clock.advance(LOOK)
+        self.assertTrue(connection.isCut)
+
+    def test_brokenList(self) -> None:
+        """
+        A list that cannot be read ends nothing, and what is in the next one counts.
+        """
+        guest = self.farm.issue("guest")
+        _, server = self.talk(guest)
+        (self.farm.directoryOf(RACK) / "crl.pem").write_text("nonsense")
+        self.look()
+        self.assertIn("not renewed", self.refusals()[-1])
+        self.assertIsNone(server.ended)
+        self.farm.revoke("guest", RACK)
+        self.look()
+        self.assertIsNotNone(server.ended)
+
+    def test_nothingToLookAt(self) -> None:
+        """
+        While nothing is connected, nothing is looked at, by neither side.
+        """
+        before = list(self.clock.getDelayedCalls())
+        client, server = self.talk(self.farm.issue("ci"))
+        self.assertEqual(len(self.clock.getDelayedCalls()), len(before) + 2)
+        for side in (client, server):
+            assert side.transport is not None
+            transport: Any = side.transport
+            transport.abortConnection()
+        self.look()
+        self.assertEqual(self.clock.getDelayedCalls(), before)
+
     def test_revokedServer(self) -> None:
         """
         A client that has the list refuses a host that is on it.
         """
-        ci = MutualClient(self.farm.issue("ci"), RACK)
+        ci = MutualClient(self.farm.issue("ci"), RACK, self.clock)
         self.assertEqual(self.connect(ci)[1].heard, b"hello")
         self.farm.revoke(RACK, "ci")
         self.assertEqual(self.connect(ci)[1].heard, b"")
@@ -239,7 +355,7 @@ class MutualTests(SynchronousTestCase):
         Renewed files are used by both sides from the next connection on; until a key and
         its certificate are both there, the ones before are.
         """
-        ci = MutualClient(self.farm.issue("ci"), RACK)
+        ci = MutualClient(self.farm.issue("ci"), RACK, self.clock)
         first = self.serialSeen(ci)
         self.assertEqual(self.serialSeen(ci), first)
         certificate = self.farm.directoryOf(RACK) / "cert.pem"
@@ -280,4 +396,4 @@ class MutualTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ValueError, MutualServer(self.clock, files).check)
             self.assertIn(said, str(error))
-            self.assertRaises(ValueError, MutualClient(files, RACK).check)
+            self.assertRaises(ValueError, MutualClient(files, RACK, self.clock).check)

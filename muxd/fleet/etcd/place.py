@@ -204,7 +204,7 @@ class _Nodes:
             raise ValueError(MISSING) from error
         files = self._place.files
         if files is not None:
-            client = MutualClient(files, name)
+            client = MutualClient(files, name, self._reactor)
             client.check()
             return client
         ca = self._place.ca
