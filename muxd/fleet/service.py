@@ -18,6 +18,7 @@ from muxd.fleet.embedded import EmbeddedRegistry
 from muxd.fleet.etcd.place import EtcdPlace
 from muxd.fleet.etcd.registry import EtcdRegistry
 from muxd.fleet.hub import TERM, Hub
+from muxd.fleet.overview import FleetOverview
 from muxd.fleet.peers import HubFactory
 from muxd.fleet.source import FleetSource
 from muxd.fleet.state import CannotRemember, StateDirectory
@@ -26,6 +27,7 @@ from muxd.limits import LIMITS, Limits
 from muxd.net.socketfile import CannotListen
 from muxd.ratelimit import RateLimit
 from muxd.service import MuxService
+from muxd.status.server import StatusServer
 
 HUB_LIMITS = replace(LIMITS, clientQueue=16 << 20, unreadPerUser=64 << 20)
 """A client that begins to listen hears of 10,000 phones in 8 MB."""
@@ -40,6 +42,7 @@ class HubService(Service):
 
     @ivar hub: What hosts and jobs share.
     @ivar mux: The daemon whose phones are those of the fleet.
+    @ivar status: Where operators see it; None for nowhere.
     """
 
     _log = Logger()
@@ -54,6 +57,7 @@ class HubService(Service):
         admins: frozenset[str] = frozenset(),
         term: float = TERM,
         registry: str = EMBEDDED,
+        status: str | None = None,
         limits: Limits = HUB_LIMITS,
     ) -> None:
         """
@@ -62,6 +66,8 @@ class HubService(Service):
         @param state: The directory of what is remembered.
         @param listen: Where clients connect, as for a L{MuxService}.
         @param admins: The names that may take phones from every job, and drain hosts.
+        @param status: Where operators see what is going on, as a server endpoint's
+            description; None for nowhere.
         @raise ValueError: A description makes no sense.
         """
         self.reactor = reactor
@@ -79,6 +85,7 @@ class HubService(Service):
             limits=limits,
         )
         self._limit = RateLimit(reactor, lambda kind, count: None, burst=1)
+        self.status = None if status is None else self._makeStatus(status)
 
     def privilegedStartService(self) -> None:
         """
@@ -99,8 +106,11 @@ class HubService(Service):
         try:
             self._fleet.takePlace(HubFactory(self.hub), self._acceptFailed)
             self.mux.privilegedStartService()
+            if self.status is not None:
+                self.status.privilegedStartService()
         except CannotListen:
             self._fleet.close()
+            self.mux.refuseClients()
             self.registry.stop()
             raise
         if self._isPlain:
@@ -116,6 +126,8 @@ class HubService(Service):
         """
         super().startService()
         self.mux.startService()
+        if self.status is not None:
+            self.status.startService()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -128,6 +140,8 @@ class HubService(Service):
         left: Deferred[Any] = maybeDeferred(self.registry.stop)
         self._limit.stop()
         ended: list[Deferred[Any]] = [closed, stopped, left]
+        if self.status is not None:
+            ended.append(self.status.stopService())
         return gatherResults(ended).addCallback(lambda _: None)
 
     @property
@@ -136,6 +150,17 @@ class HubService(Service):
         The port that hosts and jobs connect to, if it is one.
         """
         return self._fleet.portNumber
+
+    def _makeStatus(self, place: str) -> StatusServer:
+        try:
+            status = StatusServer(self.reactor, self.mux, place)
+        except ValueError as error:
+            raise ValueError(f"--status: {error}") from error
+        shown = FleetOverview(self.hub)
+        # Asking ten thousand phones what they are called is their hosts' work, and done.
+        status.overview.showsPhones = False
+        status.overview.parts.update(fleet=shown.values, fleetPhones=shown.phones)
+        return status
 
     def _makeRegistry(self, state: StateDirectory) -> EmbeddedRegistry | EtcdRegistry:
         if self._place is None:

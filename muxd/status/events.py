@@ -5,7 +5,8 @@ events.
 
  - C{state} is everything: what C{/api/status} tells, and the traffic of the last five
    minutes as C{history}.
- - C{phones}, C{problems}, C{sources}, C{listening}, C{limits} come when they are other than before.
+ - C{phones}, C{problems}, C{sources}, C{listening}, C{limits}, and a hub's C{fleet} and
+   C{fleetPhones}, come when they are other than before.
  - C{tick} comes each second: what each phone has carried, and which sessions were opened,
    closed and have moved.
 
@@ -124,6 +125,8 @@ class Events:
         overview = self._overview
         yield "phones", [_lasting(phone) for phone in overview.phones()]
         yield "problems", overview.troubles.look()
+        for name, ask in overview.parts.items():
+            yield name, ask()
         if self._ticks % RARELY == 0:
             yield "sources", overview.sources()
             yield "listening", overview.listening()

@@ -50,6 +50,9 @@ class Overview:
     @ivar details: What its phones say.
     @ivar heartbeat: What the last minutes were like.
     @ivar troubles: What is wrong with it.
+    @ivar parts: What else there is to be told, by name; it is asked for each second while
+        anything watches.
+    @ivar showsPhones: Whether its phones are told, which are then asked for their names.
     """
 
     def __init__(
@@ -68,6 +71,8 @@ class Overview:
         self.details = PhoneDetails(clock)
         self.heartbeat = Heartbeat(clock, self.muxers)
         self.troubles = Troubles(service, self.heartbeat)
+        self.parts: dict[str, Callable[[], Any]] = {}
+        self.showsPhones = True
         self._clock = clock
         self._now = now
         self._watched = watched
@@ -101,6 +106,7 @@ class Overview:
             "counters": self.counters(),
             "limits": self.limits(),
             "lateness": round(self.heartbeat.lateness, 3),
+            **{name: ask() for name, ask in self.parts.items()},
         }
 
     def sources(self) -> list[dict[str, Any]]:
@@ -120,6 +126,8 @@ class Overview:
         """
         The phones, visible or not.
         """
+        if not self.showsPhones:
+            return []
         everything = self.service.registry.everything()
         self.details.keepOnly({attached.deviceID for attached in everything})
         return [self._phone(attached) for attached in everything]

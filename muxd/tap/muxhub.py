@@ -43,6 +43,13 @@ class Options(CommandOptions):
             " etcd:HOST:PORT, for hubs that are several.",
         ],
         ["state", None, None, "The directory of what is remembered. [default: /var/lib/muxhub]"],
+        [
+            "status",
+            None,
+            None,
+            "Where operators see the fleet, over HTTP, as a Twisted server endpoint."
+            " [default: nowhere]",
+        ],
         ["term", None, "10", "Seconds of silence after which a host counts as gone."],
     ]
     examples = """\
@@ -53,6 +60,8 @@ Examples:
       for hosts and jobs with certificates of muxctl cert
   twistd -n muxhub --registry etcd:127.0.0.1:2379 --fleet tcp:7301
       one of several hubs, which have their registry together
+  twistd -n muxhub --status tcp:27016
+      with a page for operators, http://127.0.0.1:27016/
   twistd -n muxhub -l unix:/run/fleet-a:mode=660:only=UDID,UDID
       a socket for some of the phones alone
 """
@@ -107,6 +116,7 @@ Examples:
                 admins=frozenset(self["admin"]),
                 term=term,
                 registry=self["registry"],
+                status=self["status"],
             )
         except ValueError as error:
             raise usage.UsageError(str(error)) from error

@@ -35,6 +35,17 @@ class OverviewTests(PhoneTestCase):
         self.assertEqual(phone["counters"]["sessionsOpened"], 1)
         self.assertGreater(phone["since"], 1e9)
 
+    def test_parts(self) -> None:
+        """
+        What else there is to be told is told, and phones are not where they are too many.
+        """
+        overview = self.server.overview
+        overview.parts["fleet"] = lambda: {"hosts": 3}
+        self.assertEqual(overview.values()["fleet"], {"hosts": 3})
+        self.assertEqual(len(overview.values()["phones"]), 1)
+        overview.showsPhones = False
+        self.assertEqual(overview.values()["phones"], [])
+
     def test_labels(self) -> None:
         """
         A phone is told with what operators call it.

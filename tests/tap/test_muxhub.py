@@ -64,6 +64,16 @@ class MuxhubTests(SynchronousTestCase):
         self.assertIn("--fleet", self.refused("--fleet", "no such:thing"))
         self.assertIn("unexpected argument", self.refused("x"))
 
+    def test_status(self) -> None:
+        """
+        A hub has a status socket where an operator wants one.
+        """
+        self.assertIsNone(self.parsed().service.status)
+        status = self.parsed("--status", "tcp:27016").service.status
+        assert status is not None
+        self.assertEqual(status.description, "tcp:27016")
+        self.assertIn("--status", self.refused("--status", "no such:thing"))
+
     def test_registry(self) -> None:
         """
         The registry is in the hub, or where it is said to be.

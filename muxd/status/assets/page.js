@@ -25,6 +25,7 @@ const ENDING = {
 const byId = (id) => document.getElementById(id);
 const state = {
   phones: new Map(), sessions: new Map(), history: [], carried: new Map(), rates: new Map(),
+  fleet: null, fleetPhones: [], fleetFilter: "",
   chosen: null, filter: "", time: null, began: null, listed: [],
 };
 
@@ -75,6 +76,10 @@ function stateCame(values) {
   sourcesCame(values.sources);
   listeningCame(values.listening);
   limitsCame(values.limits);
+  if (values.fleet) {
+    state.fleetPhones = values.fleetPhones;
+    fleetCame(values.fleet);
+  }
   show();
 }
 
@@ -135,7 +140,68 @@ function problemsCame(problems) {
     items.push(item);
   }
   list.replaceChildren(...items);
-  document.title = problems.length ? `(${problems.length}) usbmuxd` : "usbmuxd";
+  state.problems = problems.length;
+  showTitle();
+}
+
+function showTitle() {
+  const program = state.fleet ? "muxhub" : "usbmuxd";
+  document.title = state.problems ? `(${state.problems}) ${program}` : program;
+  say(byId("program"), program);
+}
+
+/* Of a hub. */
+
+function fleetCame(fleet) {
+  state.fleet = fleet;
+  byId("fleet").hidden = false;
+  for (const id of ["traffic-section", "phones-section", "sessions-section"]) byId(id).hidden = true;
+  byId("fleet-stale").hidden = fleet.fresh;
+  filled("hosts", fleet.hosts.map((host) => [
+    host.name, host.door, String(host.phones), String(host.reserved),
+    [host.draining && "gives no more phones", !host.here && "connected to another hub, or lost"].filter(Boolean).join("; ") || "—",
+  ]));
+  filled("reservations", fleet.reservations.map((one) => [one.user, one.udid, one.host, one.reason || "—"]));
+  filled("waiting", fleet.waiting.map((one) => [
+    one.user, one.wants || "any phone", one.reason || "—", new Date(one.until * 1000).toLocaleTimeString(),
+  ]));
+  showTitle();
+  showFleetPhones();
+  show();
+}
+
+function fleetPhonesCame(phones) {
+  state.fleetPhones = phones;
+  if (state.fleet) showFleetPhones();
+}
+
+function showFleetPhones() {
+  const jobs = new Map(state.fleet.reservations.map((one) => [one.udid, one.user]));
+  const shown = [];
+  for (const [udid, host, name, model, version, labels] of state.fleetPhones) {
+    const row = [
+      [labels.join(", "), name].filter(Boolean).join(": ") || "—", udid,
+      [model, version && `iOS ${version}`].filter(Boolean).join(", ") || "—", host, jobs.get(udid) || "",
+    ];
+    if (!state.fleetFilter || row.some((text) => text.toLowerCase().includes(state.fleetFilter))) shown.push(row);
+  }
+  const all = state.fleetPhones.length;
+  filled("fleet-phones", shown.slice(0, ROWS), all);
+  let more = "";
+  if (!all) more = "No host has announced a phone.";
+  else if (!shown.length) more = "None of the phones is like that.";
+  else if (shown.length > ROWS) more = `and ${shown.length - ROWS} more: narrow it down above`;
+  say(byId("fleet-phones-more"), more);
+}
+
+function filled(id, rows, count = rows.length) {
+  const body = byId(id);
+  while (body.rows.length > rows.length) body.deleteRow(-1);
+  rows.forEach((texts, index) => {
+    const row = body.rows[index] || body.insertRow();
+    texts.forEach((text, cell) => say(row.cells[cell] || row.insertCell(), text));
+  });
+  say(byId(`${id}-count`), count ? `(${count})` : "(none)");
 }
 
 function phonesCame(phones) {
@@ -199,6 +265,11 @@ function show() {
   showSessions();
   showTraffic();
   const uptime = state.began === null ? "" : `, up ${duration((performance.now() - state.began) / 1000)}`;
+  if (state.fleet) {
+    const fleet = state.fleet;
+    say(byId("summary"), `${many(fleet.phones, "phone", "phones")} of ${many(fleet.hosts.length, "host", "hosts")}, ${fleet.reserved} reserved, ${many(fleet.waiting.length, "job waits", "jobs wait")}${uptime}`);
+    return;
+  }
   say(byId("summary"), `${many(state.phones.size, "phone", "phones")}, ${many(state.sessions.size, "session", "sessions")}${uptime}`);
 }
 
@@ -330,6 +401,7 @@ function watch() {
   const handlers = {
     state: stateCame, tick: tickCame, phones: phonesCame, problems: problemsCame,
     sources: sourcesCame, listening: listeningCame, limits: limitsCame,
+    fleet: fleetCame, fleetPhones: fleetPhonesCame,
   };
   for (const [name, handle] of Object.entries(handlers)) {
     events.addEventListener(name, (event) => handle(JSON.parse(event.data)));
@@ -350,6 +422,10 @@ function watch() {
 byId("filter").addEventListener("input", (event) => {
   state.filter = event.target.value.trim().toLowerCase();
   showSessions();
+});
+byId("fleet-filter").addEventListener("input", (event) => {
+  state.fleetFilter = event.target.value.trim().toLowerCase();
+  showFleetPhones();
 });
 byId("all").addEventListener("click", () => {
   const chosen = state.phones.get(state.chosen);
