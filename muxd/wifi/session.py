@@ -23,6 +23,9 @@ from muxd.wifi.heartbeat import HeartbeatClient
 from muxd.wifi.racing import AddressRace
 from muxd.wire.text import printable
 
+ANSWER = TIMEOUT
+"""Seconds in which a phone has to answer."""
+
 HEARTBEAT = "com.apple.mobile.heartbeat"
 
 ASSERTIONS = "com.apple.mobile.assertion_agent"
@@ -75,7 +78,7 @@ async def startProved(
     @raise LockdownError: It refuses.
     @raise LockdownUnavailable: It does not answer.
     """
-    lockdown = await connectLockdown(reach(LOCKDOWN_PORT), clock)
+    lockdown = await connectLockdown(reach(LOCKDOWN_PORT), clock, timeout=ANSWER)
     try:
         if not await lockdown.startSession(record):
             raise UnprovedPhone("its record has no certificate of the phone's, or it has no TLS")
@@ -105,7 +108,7 @@ async def _joined(
     connecting: Deferred[Any] = reach(service.port).connect(factory)
     connection = await connecting
     try:
-        await begun.addTimeout(TIMEOUT, clock)
+        await begun.addTimeout(ANSWER, clock)
     except BaseException:
         connection.transport.abortConnection()
         raise

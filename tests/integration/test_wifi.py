@@ -36,6 +36,19 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30) as phone:
 """What a program says to lockdownd."""
 
 
+IMPATIENT = """\
+from muxd.phone.services import heartbeat
+from muxd.wifi import phone, session, source
+from twisted.scripts.twistd import run
+heartbeat.INTERVAL = 1
+phone.TRY_AGAIN = 0.5
+session.ANSWER = 3.0
+source.AGAIN = 2.0
+run()
+"""
+"""A C{twistd} of which phones ask often, and that does not wait long for them."""
+
+
 class NetworkCase(DaemonTestCase):
     """
     A network of two hosts, which two links join: one for the daemon, and one for the phones.
@@ -78,13 +91,15 @@ class NetworkCase(DaemonTestCase):
         """
         subprocess.run(["ip", *words], check=True, capture_output=True, text=True, timeout=30)
 
+    runner: Sequence[str] = TWISTD
+
     def runIn(self, place: str, daemon: Daemon, *words: str) -> None:
         """
         Start a daemon in a network.
         """
         with daemon._log.open("ab") as log:
             daemon.process = subprocess.Popen(
-                ["ip", "netns", "exec", place, sys.executable, *TWISTD, *words],
+                ["ip", "netns", "exec", place, sys.executable, *self.runner, *words],
                 cwd=daemon.directory,
                 env=daemon.environment,
                 stdin=subprocess.DEVNULL,
@@ -220,8 +235,9 @@ class WifiTests(NetworkCase):
     def test_asleep(self) -> None:
         """
         A phone that sleeps without a word is gone after three tries, and there again when it
-        wakes.
+        wakes.  Both sides are less patient than usual, which would take a minute.
         """
+        self.runner = ("-c", IMPATIENT, *TWISTD[2:])
         (udid,), daemon = self.cutLoose(THEIRS[0])
         assert self.phones.process is not None
         os.kill(self.phones.process.pid, signal.SIGSTOP)
