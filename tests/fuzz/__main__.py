@@ -22,12 +22,16 @@ from unittest import SkipTest
 from twisted.python import usage
 
 from tests.fuzz.fuzzer import AGAIN
+from tests.fuzz.metering import TIMED
 from tests.fuzz.progress import Progress
 from tests.fuzz.target import TARGETS, Target, targetNamed
 from tests.sanitized import sanitizedTree
 
 PULSE = 10.0
 """Seconds between two lines about a target."""
+
+LEAST = 2.0
+"""Seconds: less is not enough for a fuzzer to begin."""
 
 
 class Options(usage.Options):
@@ -82,16 +86,39 @@ class Work:
 
     def fuzz(self, seconds: float, seed: int) -> None:
         """
-        Try inputs for so long.
+        Try inputs for so long.  What costs too much here, where atheris and another target
+        cost as well, is tried in a process without them, and if there is nothing to object to
+        there, others have the rest of the time.
 
         @param seed: The same inputs for the same number; others each time for 0.
+        """
+        began = time.monotonic()
+        left = seconds
+        while True:
+            self._try(left, seed)
+            left = seconds - (time.monotonic() - began)
+            if not self.status or not self.progress.isOfCost or self._isExpensive():
+                break
+            self.progress.forgive()
+            self.status = 0
+            if left < LEAST:
+                break
+            seed += bool(seed)
+        self.seconds = time.monotonic() - began
+        self.show()
+        if self.target.isSanitized and not self.status:
+            self.sanitize()
+
+    def _try(self, seconds: float, seed: int) -> None:
+        """
+        Have a fuzzer try inputs, until one fails.
         """
         crashes = self.output / "crashes" / self.target.name
         for directory in (self.found, crashes, self.target.corpus):
             directory.mkdir(parents=True, exist_ok=True)
         limits = (f"-max_total_time={max(1, round(seconds))}", f"-seed={seed}")
         options = (*limits, f"-artifact_prefix={crashes}/")
-        began = shown = time.monotonic()
+        shown = time.monotonic()
         process = subprocess.Popen(
             self.command(*options, str(self.found), str(self.target.corpus)),
             stderr=subprocess.STDOUT,
@@ -109,12 +136,35 @@ class Work:
                     shown = time.monotonic()
                     self.show()
         self.status = process.wait()
-        self.seconds = time.monotonic() - began
-        self.show()
         if self.status and not self.progress.traceback:
             self.progress.traceback = tail
-        if self.target.isSanitized and not self.status:
-            self.sanitize()
+
+    def _isExpensive(self) -> bool:
+        """
+        Whether what was said to cost too much does so without a fuzzer.
+        """
+        for timed in ({TIMED: "1"}, {}):
+            done = subprocess.run(
+                [*self.repeating(), *self.progress.crashes],
+                env={**os.environ, **timed},
+                check=False,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
+            *lines, last = done.stdout.splitlines() or [""]
+            print(f"{self.target.name}, without a fuzzer: {last}", flush=True)
+            if done.returncode:
+                self.progress.traceback += ["", "Without a fuzzer:", *lines[-40:], last]
+                return True
+        return False
+
+    def repeating(self) -> list[str]:
+        """
+        How to start the process that tries inputs once more, without them.
+        """
+        return [sys.executable, "-m", "tests.fuzz.repeat", self.target.name]
 
     def sanitize(self) -> None:
         """
@@ -129,7 +179,7 @@ class Work:
             print(f"{self.target.name}: without AddressSanitizer: {error}", flush=True)
             return
         done = subprocess.run(
-            [sys.executable, "-m", "tests.fuzz.repeat", self.target.name, *map(str, inputs)],
+            [*self.repeating(), *map(str, inputs)],
             cwd=tree.path,
             env={**os.environ, **tree.environment},
             check=False,

@@ -4,7 +4,8 @@ What an input may cost: memory that is held, and what one turn does.
 
 A turn is what the reactor would do without looking at anyone else.  What it does is counted
 in lines of Python, which are the same on each machine, wherever no other tool follows them;
-under atheris its time on the CPU counts, too, as most of what is slow in C has no lines.
+under atheris its time on the CPU counts, too, as most of what is slow in C has no lines.  What
+is too slow there has to be so without it, before it is called a failure.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ TRIES = 3
 
 FUZZING = "MUXD_FUZZING"
 """In the environment of a fuzzer, which has no time to count the lines of each input."""
+
+TIMED = "MUXD_FUZZING_TIMED"
+"""In the environment of a process without a fuzzer where the CPU's time counts, and not lines."""
 
 SAMPLE = 16
 """Of so many inputs of a fuzzer, the lines of one are counted."""
@@ -168,12 +172,14 @@ def metering(data: bytes, bounds: Bounds = BOUNDS) -> Iterator[Meter]:
     Bound what an input costs.
     """
     isFuzzing = FUZZING in os.environ
-    counts = sys.gettrace() is None and not (isFuzzing and zlib.crc32(data) % SAMPLE)
+    isTimed = isFuzzing or TIMED in os.environ
+    isSample = zlib.crc32(data) % SAMPLE == 0 if isFuzzing else not isTimed
+    counts = sys.gettrace() is None and isSample
     wasTracing = tracemalloc.is_tracing()
     if not wasTracing:
         tracemalloc.start()
     try:
-        yield Meter(len(data), bounds, counts, time.thread_time if isFuzzing else None)
+        yield Meter(len(data), bounds, counts, time.thread_time if isTimed else None)
     finally:
         # A fuzzer's next input wants it again.
         if not wasTracing and not isFuzzing:

@@ -5,11 +5,14 @@ What libFuzzer says of its work.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 
 _LINE = re.compile(r"#(\d+)\s+(\w+)\s.*?cov: (\d+) ft: (\d+) corp: (\d+)/")
 _ARTIFACT = re.compile(r"Test unit written to (\S+)")
+_COSTLY = ("timeout-", "oom-", "slow-unit-")
+_EXPENSES = ("Expense: ", "tests.fuzz.metering.Expense: ")
 _BEGIN = "Uncaught Python exception"
 _END = re.compile(r"==\d+== ")
 
@@ -34,6 +37,22 @@ class Progress:
     crashes: list[str] = field(default_factory=list)
     traceback: list[str] = field(default_factory=list)
     _isTraceback: bool = False
+
+    @property
+    def isOfCost(self) -> bool:
+        """
+        Whether what failed has cost too much time or memory, and done nothing wrong.
+        """
+        names = [os.path.basename(name) for name in self.crashes]
+        raised = any(line.startswith(_EXPENSES) for line in self.traceback)
+        return bool(names) and (raised or all(name.startswith(_COSTLY) for name in names))
+
+    def forgive(self) -> None:
+        """
+        What failed is no failure.
+        """
+        self.crashes.clear()
+        self.traceback.clear()
 
     def see(self, line: str) -> bool:
         """

@@ -160,6 +160,53 @@ class MainTests(SynchronousTestCase):
         self.assertRegex(said, "repeat it with: .* -m tests.fuzz.repeat packets out/crash-da39a3")
 
     @startsProcesses
+    def test_costs(self) -> None:
+        """
+        What was too expensive in a fuzzer is a failure if it is so without one; what was wrong
+        is one anyway.
+        """
+        expense = SAID.replace("Violation:", "Expense:")
+        timeout = SAID.split("\n\n")[0] + "\nTest unit written to out/timeout-da39a3\n"
+        for text, repeated, status in (
+            (expense, 0, 0),
+            (expense, 1, 1),
+            (timeout, 0, 0),
+            (timeout, 1, 1),
+            (SAID, 0, 1),
+        ):
+            tried = [sys.executable, "-c", f"print('tried'); raise SystemExit({repeated})"]
+            self.patch(fuzz.Work, "repeating", lambda work, tried=tried: tried)
+            # There is no time for another fuzzer.
+            ended, said = self.run_(text, 77, "--seconds", "1", "packets")
+            self.assertEqual(ended, status, said)
+            self.assertRegex(said, rf"(?m)^packets +1999 .* {status}$")
+            self.assertEqual("packets, without a fuzzer: tried\n" in said, text != SAID)
+
+    @startsProcesses
+    def test_restOfTheTime(self) -> None:
+        """
+        The rest of a target's time is for other inputs.
+        """
+        seeds = Path(self.mktemp()).absolute()
+        script = (
+            f"import sys; said = open({str(seeds)!r}, 'a+');"
+            "said.write(sys.argv[2] + ' '); said.seek(0);"
+            "first = len(said.read().split()) == 1;"
+            f"print({SAID.replace('Violation:', 'Expense:')!r}) if first else None;"
+            "sys.exit(77 * first)"
+        )
+        self.patch(
+            fuzz.Work, "command", lambda work, *options: [sys.executable, "-c", script, *options]
+        )
+        self.patch(fuzz.Work, "repeating", lambda work: [sys.executable, "-c", ""])
+        with redirect_stdout(StringIO()):
+            status = fuzz.main(
+                ["--output", self.directory, "--seconds", "60", "--seed", "4", "packets"]
+            )
+        self.assertEqual(status, 0)
+        self.assertEqual(seeds.read_text(), "-seed=4 -seed=5 ")
+
+    @startsProcesses
     def test_cannotStart(self) -> None:
         """
         A target that does not even begin is no success.

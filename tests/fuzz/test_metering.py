@@ -21,6 +21,7 @@ from tests.fuzz.metering import (
     BOUNDS,
     FUZZING,
     SAMPLE,
+    TIMED,
     TRIES,
     Bounds,
     Expense,
@@ -203,6 +204,15 @@ class MeterTests(SynchronousTestCase):
         with self.assertRaises(ZeroDivisionError), metering(b"") as meter, meter.turn():
             raise ZeroDivisionError
         self.assertEqual((sys.gettrace(), tracemalloc.is_tracing()), before)
+
+    def test_timed(self) -> None:
+        """
+        Without a fuzzer, either lines count or the CPU's time does.
+        """
+        for environment, hasClock in (({}, False), ({TIMED: "1"}, True)):
+            with patch.dict(os.environ, environment), metering(b"") as meter:
+                self.assertIs(meter._clock is not None, hasClock)
+                self.assertIs(meter._counts, not hasClock and sys.gettrace() is None)
 
     def test_fuzzing(self) -> None:
         """
