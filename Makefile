@@ -160,9 +160,10 @@ bench-report: $(DEVELOPED)
 attack: $(DEVELOPED)
 	$(BIN)/python -m bench.attack --json bench/results/attack.json $(KINDS)
 
-# 100 hosts with 100 phones each, and 50 jobs: about a minute.
+# 100 hosts with 100 phones each, and 50 jobs: about a minute.  With a registry that is running
+# already: OPTIONS="--registry etcd:127.0.0.1:2379:prefix=/sim".
 fleet-sim: $(DEVELOPED)
-	$(BIN)/python -m bench.fleetsim
+	$(BIN)/python -m bench.fleetsim $(OPTIONS)
 
 # BUS=simulated: phones of our own, which pair, behind the other engine.
 soak: $(DEVELOPED)

@@ -50,6 +50,7 @@ class Options(usage.Options):
         ["phones", None, 100, "Phones of each.", int],
         ["jobs", None, 50, "Jobs that contend.", int],
         ["seconds", None, 10, "How long they do.", int],
+        ["registry", None, "embedded", "The hub's, such as etcd:127.0.0.1:2379."],
         ["json", None, None, "Where to write the figures."],
         ["part", None, None, "(For its own processes.)"],
         ["hub", None, None, "(For its own processes.)"],
@@ -195,7 +196,14 @@ class Simulation:
         state = f"{self.directory}/state"
         hub = self.start(
             *("-c", RUN, "-n", "--pidfile=", "muxhub", "--fleet", self.hub, "--term", str(TERM)),
-            *("--state", state, "-l", f"unix:{self.directory}/all"),
+            *(
+                "--registry",
+                options["registry"],
+                "--state",
+                state,
+                "-l",
+                f"unix:{self.directory}/all",
+            ),
         )
         session = await self.session("watcher")
         hosts = [self.startHosts(part) for part in range(PROCESSES)]
