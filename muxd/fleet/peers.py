@@ -359,12 +359,15 @@ class HostPeer(_Peer):
             self._connection.refuse(Why.OVER, "the lease is over; connect again")
 
     async def _keepAlive(self) -> bool:
+        # While the registry is away, the host could do no better elsewhere; what becomes of its
+        # lease is seen later.  Nothing is to pile up meanwhile.
+        if not self.hub.isFresh:
+            return True
         try:
             return await self.hub.registry.keepAlive(self._lease)
         except FleetError as error:
             if error.why is not Why.STALE:
                 raise
-            # The host could do no better elsewhere; what becomes of its lease is seen later.
             return True
 
 

@@ -147,6 +147,7 @@ class Following:
         self._isKnown = False
         self._isResuming = False
         self._seen = 0.0
+        self._due = 0.0
         self._stream: EtcdStream | None = None
         self._ended: Deferred[str] | None = None
         self._running: Deferred[None] | None = None
@@ -273,6 +274,7 @@ class Following:
             raise EtcdError("the watch does not begin") from error
         self._enter(FollowState.LISTENING)
         self._seen = self._clock.seconds()
+        self._due = self._seen
         if not self._beats.running:
             self._beats.start(BEAT, now=True)
 
@@ -381,7 +383,11 @@ class Following:
             stream.close()
 
     def _beat(self) -> None:
-        late = self._clock.seconds() - self._seen
+        now = self._clock.seconds()
+        # What has come while nothing was done here has not been read yet: that is no silence.
+        self._seen += max(0.0, now - self._due)
+        self._due = now + BEAT
+        late = now - self._seen
         if late > MISSED * BEAT:
             if self.state is FollowState.LISTENING:
                 # Its revisions may have begun anew below ours.

@@ -361,7 +361,8 @@ class EtcdRegistry:
         lease = number(said, "ID")
         key = self._keys.of(Kind.HOST, host.name)
         revision = await self._change([], [put(key, VALUES.encode(Hosted(door=host.door)), lease)])
-        self._announced[revision] = _Announcement(host.name, lease)
+        others = {at: one for at, one in self._announced.items() if one.name != host.name}
+        self._announced = {**others, revision: _Announcement(host.name, lease)}
         # What it had before stays, with the new lease, until it has told everything.
         claims = self._mirror.claims.get(host.name, {})
         await self._changeOf(
@@ -419,10 +420,13 @@ class EtcdRegistry:
             return False
         name, claims = announced.name, self._mirror.claims.get(announced.name, {})
         changes: dict[str, dict[str, Any]] = {}
+        room = MOST_PHONES - len(claims)
         for phone in phones:
             key = phone.key
-            if key not in claims and len(claims.keys() | changes.keys()) >= MOST_PHONES:
-                continue
+            if key not in claims and key not in changes:
+                if not room:
+                    continue
+                room -= 1
             announced.told.add(key)
             value = VALUES.encode(Announced(phone=phone.of(name)))
             known = claims.get(key)

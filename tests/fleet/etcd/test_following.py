@@ -73,6 +73,15 @@ class FollowingTests(EtcdCase):
         self.assertEqual(watcher.tokens, [held.token])
         self.assertEqual(await self.registry.renew(held.token, held.key), held)
 
+    async def test_busy(self) -> None:
+        """
+        A hub that does nothing for a while, with its lease going on, has not been told nothing.
+        """
+        watcher = await self.watched()
+        self.clock.advance(TERM - 1)
+        self.assertEqual(watcher.health, "fresh")
+        self.assertNotIn("/v3/watch", self.etcd.asked[-5:])
+
     async def test_frozenNode(self) -> None:
         """
         A node that answers nothing is left for the next one.
