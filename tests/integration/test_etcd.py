@@ -30,7 +30,7 @@ class EtcdCase(TestCase):
 
     timeout = 120
     # Long enough that a machine that is busy for a while does not let a lease end.
-    term = 6.0
+    term = 10.0
 
     def setUp(self) -> None:
         """

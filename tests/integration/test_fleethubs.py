@@ -113,7 +113,7 @@ class TwoHubsTests(FleetCase):
         A job that waits at one hub has the phone when a job of the other one is done.
         """
         job = self.job(self.hubWords(0))
-        words = self.words(self.hubWords(1), "reserve", "--wait", "60", "--", "true")
+        words = self.words(self.hubWords(1), "reserve", "--wait", "600", "--", "true")
         waiting = subprocess.Popen(words, cwd=PROJECT)
         self.addCleanup(waiting.wait, PATIENCE)
         self.until(lambda: "1 jobs wait" in self.muxctl(self.hubWords(0), "fleet", "status").stdout)
@@ -126,7 +126,7 @@ class TwoHubsTests(FleetCase):
         The hub of the host and of a job is killed: both go on with the other one, the job keeps
         its phone, and no other job gets it.
         """
-        job = self.job(self.hubWords(0, 1), "--term", "30")
+        job = self.job(self.hubWords(0, 1), "--term", "120")
         self.hubs[0].kill()
         self.waitFor(self.hubs[1], "host rack1 is connected")
         self.assertEqual(self.users(1), [True])
