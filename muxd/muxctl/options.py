@@ -35,14 +35,16 @@ examples:
 exit status:
   0  done                             3  no daemon
   1  no phone, refused, no record     4  time-out
-  2  wrong usage                      5  daemon, phone or file failed us meanwhile
-  130, 141  interrupted, and our output has no reader any more
+  2  wrong usage                      5  daemon, phone or file failed meanwhile
+  130, 141  interrupted, and the output has no reader any more
+  of reserve: that of its command, 127 if there is no such command
 
 completion:
   eval "$(muxctl completion bash)", or zsh; see muxctl(1)
 
 environment:
   {VARIABLE}  where the daemon is, as with --socket
+  MUXD_HUB                where the hub of a fleet is, as with --hub
 """
 
 CONNECT = "connect"

@@ -2,7 +2,7 @@
 """
 C{muxctl relay}: the C{tcprelay} service without C{twistd}.
 
-The only command that needs a reactor, so it alone imports one, when it is used.
+It needs a reactor, which is imported when it is used: most commands do without.
 """
 
 from __future__ import annotations
