@@ -228,9 +228,12 @@ class SocketVisitor(Half):
 
     def _read(self, data: bytes) -> None:
         try:
-            self._socket.receive_data(data)
+            if data:
+                # Nothing would be the end of the stream.
+                self._socket.receive_data(data)
             self._readEvents()
-        except ProtocolError as problem:
+        except (ProtocolError, ValueError) as problem:
+            # Its headers are decoded as ASCII, whatever they are.
             self._log.info("a program's WebSocket: {why}", why=printable(str(problem))[:200])
             self._isOver = True
             transport: Any = self.transport

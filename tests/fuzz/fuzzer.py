@@ -4,8 +4,8 @@ One target under atheris, whose engine is libFuzzer::
 
     python -m tests.fuzz.fuzzer TARGET [libFuzzer's own options and directories]
 
-Coverage is that of muxd, of the library's property lists, and of the target, whose
-branches are what the world does next.
+Coverage is that of muxd, of the libraries that read for it, and of the target, whose branches are
+what the world does next.  Words are those of F{words.dict}, or of a target's own dictionary.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.fuzz.target import targetNamed
 AGAIN = "MUXD_FUZZER"
 """What libFuzzer is to start where it wants another of itself: a program."""
 
-INSTRUMENTED = ["muxd", "plistlib", "tests.fuzz"]
+INSTRUMENTED = ["muxd", "plistlib", "hyperframe", "wsproto", "tests.fuzz"]
 
 
 def main(arguments: list[str]) -> None:
@@ -41,9 +41,11 @@ def main(arguments: list[str]) -> None:
     # Each execution looks for what is left of it, which this makes affordable.
     gc.collect()
     gc.freeze()
+    here = Path(__file__).parent
+    words = here / f"{target.name}.dict"
     own = [
         f"-max_len={target.longest}",
-        f"-dict={Path(__file__).with_name('words.dict')}",
+        f"-dict={words if words.is_file() else here / 'words.dict'}",
         "-timeout=20",
         "-rss_limit_mb=1500",
     ]

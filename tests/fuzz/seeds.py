@@ -10,17 +10,25 @@ from __future__ import annotations
 import plistlib
 from base64 import encodebytes
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from struct import pack
 from typing import Any
 from uuid import UUID
 
+from hyperframe.frame import (
+    DataFrame,
+    PingFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 from twisted.internet.testing import StringTransport
 
 from muxd.lockdown.pairrecord import KNOWN
 from muxd.phone.lockdown.key import PUBLIC_KEY
+from muxd.phone.services.features import FEATURE
 from muxd.phone.services.rsdserver import RSDServer
 from muxd.tunnel.rsdclient import RSDClient
-from muxd.tunnel.xpc import Unsigned, writeObject
+from muxd.tunnel.xpc import WANTS_REPLY, Unsigned, writeObject
 from muxd.wire.messages import Message, connectMessage, plistMessage
 from muxd.wire.mux import encodePacketV1, encodeVersion
 from tests.differential.kept import writings
@@ -584,6 +592,22 @@ def ofTunnels() -> Iterator[tuple[str, bytes]]:
     yield "paused", begin + opened + step(world.act, 1, 0) + segment(0x18, data=b"x" * 999) * 9
     service = step(world.connect, 2, 0) + segment(0x12)
     yield "service", begin + service + segment(0x18, data=bytes(9))
+    letters = [plistlib.dumps({"Request": each}) for each in ("RSDCheckin", "StartService")]
+    said = b"".join(pack(">I", len(each)) + each for each in letters)
+    admitted = service + segment(0x18, data=said[:700]) + segment(0x18, data=said[700:] + b"hi")
+    yield "admitted", begin + admitted + step(world.act, 0, 0) + segment(0x11)
+    writing = opened + step(world.act, 0, 0) * 3
+    yield "again", begin + writing + step(world.time, 2) * 2 + segment(0x10) * 4
+    yield "acknowledged", begin + writing + segment(0x10) + step(world.act, 4, 0) + segment(0x11)
+    yield (
+        "resumed",
+        begin
+        + opened
+        + step(world.act, 1, 0)
+        + segment(0x18, data=b"x" * 200) * 3
+        + (step(world.act, 2, 0)),
+    )
+    yield "four", begin + step(world.connect, 0, 0) * 5 + segment(0x12) * 4
     yield "refused", begin + step(world.connect, 1, 1) + segment(0x14)
     yield "silent", begin + step(world.connect, 0, 0) + step(world.time, 4) * 3
     full = step(world.room, 1) + segment(0x18, data=b"x") + step(world.room, 0)
@@ -598,12 +622,82 @@ def ofTunnels() -> Iterator[tuple[str, bytes]]:
     RSDClient(UUID(int=1)).makeConnection(client)
     phone.makeConnection(server)
     phone.dataReceived(client.value())
-    yield "rsd", bytes([tunnels.PARTS.index(tunnels.rsd)]) + piece(server.value())
+    rsd = bytes([tunnels.PARTS.index(tunnels.rsd)])
+    yield "rsd", rsd + piece(server.value())
+    yield (
+        "rsd-pieces",
+        rsd + b"".join(piece(server.value()[at : at + 9]) for at in range(0, 900, 9)),
+    )
+    frames = {
+        "ping": PingFrame(0, opaque_data=bytes(8)),
+        "window": WindowUpdateFrame(1, window_increment=9),
+        "settings": SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 9}),
+        "padded": DataFrame(1, b"x", pad_length=3, flags=["PADDED"]),
+    }
+    for name, frame in frames.items():
+        yield f"rsd-{name}", rsd + piece(frame.serialize()) + piece(server.value())
     objects: dict[str, Any] = {
-        "all": {"a": [None, True, -1, Unsigned(1), 0.5, "x", b"x", UUID(int=1)], "b": {"c": []}}
+        "all": {"a": [None, True, -1, Unsigned(1), 0.5, "x", b"x", UUID(int=1)], "b": {"c": []}},
+        "date": datetime(2026, 11, 30, tzinfo=UTC),
+        "many": {str(each): [each] for each in range(40)},
     }
     for name, value in objects.items():
         yield f"xpc-{name}", bytes([tunnels.PARTS.index(tunnels.xpc)]) + writeObject(value)
+    short = bytearray(writeObject({"a": [1, 2]}))
+    short[4] -= 4
+    short[20] -= 4
+    announced = pack("<IQ", 0x1A000, 1) + writeObject({"s": Unsigned(9)})
+    for name, data in (("short", bytes(short)), ("file", announced)):
+        yield f"xpc-{name}", bytes([tunnels.PARTS.index(tunnels.xpc)]) + data
+    yield from ofFeatures(bytes([tunnels.PARTS.index(tunnels.features)]))
+    yield from ofPrograms(bytes([tunnels.PARTS.index(tunnels.program)]))
+
+
+def ofFeatures(part: bytes) -> Iterator[tuple[str, bytes]]:
+    """
+    Of hosts that ask for features of CoreDevice.
+    """
+    inputs: dict[str, Any] = {
+        "launchapplication": {"applicationSpecifier": {"bundleIdentifier": {"_0": "a"}}},
+        "sendsignaltoprocess": {"process": {"processIdentifier": 30}, "signal": 9},
+        "uninstallapp": {"bundleIdentifier": "a"},
+    }
+    for name, asked in inputs.items():
+        wire = StringTransport()
+        host = RSDClient(UUID(int=1))
+        host.makeConnection(wire)
+        request = {
+            "CoreDevice.featureIdentifier": FEATURE + name,
+            "CoreDevice.input": asked,
+            "CoreDevice.invocationIdentifier": "1",
+        }
+        host.send(request, WANTS_REPLY)
+        yield f"feature-{name}", part + piece(wire.value())
+
+
+def ofPrograms(part: bytes) -> Iterator[tuple[str, bytes]]:
+    """
+    Of those at the port of the list.
+    """
+
+    def asked(target: str, more: str = "") -> bytes:
+        return piece(
+            f"GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{more}\r\n".encode()
+        )
+
+    def said(kind: int, data: bytes) -> bytes:
+        assert len(data) < 126
+        return piece(bytes([kind, 0x80 | len(data)]) + bytes(4) + data)
+
+    opened = part + asked("/connect?udid=0&port=7")
+    yield "program", opened + said(0x82, b"hello") + said(0x88, b"\3\xe8")
+    yield "program-parts", opened + said(2, b"one") + said(0x89, b"ping") + said(0x80, b"two")
+    yield "program-text", opened + said(0x81, b"text")
+    yield "program-long", opened + piece(b"\x82\xff" + bytes(7) + b"\xff" + bytes(4)) + piece(b"x")
+    yield "program-page", part + asked("/connect?udid=0", "Origin: http://example.org\r\n")
+    yield "program-junk", part + piece(b"GET /connect\r\n\r\n")
 
 
 SEEDS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {

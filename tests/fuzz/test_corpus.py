@@ -15,7 +15,7 @@ from tests.fuzz import repeat, seeds
 from tests.fuzz.target import CORPUS, TARGETS, targetNamed
 from tests.running.unit import takesSeconds
 
-MOST_INPUTS = 650
+MOST_INPUTS = 700
 LARGEST = 16384
 
 

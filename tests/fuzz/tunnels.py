@@ -1,25 +1,31 @@
 # -*- test-case-name: tests.fuzz.test_corpus -*-
 """
-A phone that says whatever it likes in a tunnel: in its handshake, in packets, in RSD.
+A phone that says whatever it likes in a tunnel: in its handshake, in packets, in RSD.  And others
+who do: programs at the WebSocket of C{muxctl tunnel --serve}, hosts that ask a simulated phone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import IPv6Address
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
-from twisted.internet.error import ConnectionLost
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from muxd.limits import LIMITS
+from muxd.phone.services.apps import App
+from muxd.phone.services.features import AppService
+from muxd.phone.services.processes import Processes
 from muxd.tunnel.carrier import HostTunnel
 from muxd.tunnel.cdtunnel import TunnelParameters, phoneHandshake, writeHandshake
 from muxd.tunnel.checkin import CheckInEndpoint
+from muxd.tunnel.opening import SharedTunnel
 from muxd.tunnel.packets import Segment, writePacket
 from muxd.tunnel.rsdclient import RSDClient
 from muxd.tunnel.stack import TunnelEndpoint
@@ -206,6 +212,151 @@ def rsd(script: Script, meter: Any) -> None:
     client.connectionLost(Failure(ConnectionLost()))
 
 
+class Echoing:
+    """
+    A tunnel whose one port has something that repeats what it hears.
+    """
+
+    parameters = TunnelParameters(HOST, PHONE, 1280, 58783)
+    properties: ClassVar[dict[str, Any]] = {"UniqueDeviceID": "0"}
+
+    def __init__(self) -> None:
+        self.whenLost: Deferred[None] = Deferred()
+
+    def endpoint(self, port: int) -> Any:
+        """
+        The way to a port.
+        """
+        return _Near(port)
+
+
+class _Near:
+    """
+    An endpoint whose connection is there at once.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        """
+        Connect.
+        """
+        if self._port != PORTS[0]:
+            return fail(ConnectError(string="nothing is there"))
+        protocol = factory.buildProtocol(None)
+        protocol.makeConnection(_Repeating(protocol))
+        return succeed(protocol)
+
+
+class _Repeating(StringTransport):
+    """
+    What is written to it comes back.
+    """
+
+    def __init__(self, protocol: Any) -> None:
+        super().__init__()
+        self._protocol = protocol
+
+    def write(self, data: bytes) -> None:
+        """
+        Say it again.
+        """
+        self._protocol.dataReceived(bytes(data))
+
+    def unregisterProducer(self) -> None:
+        """
+        As sockets do, which do not mind.
+        """
+        self.producer = None
+
+
+class _Wire(StringTransport):
+    """
+    A program's connection.
+    """
+
+    def unregisterProducer(self) -> None:
+        """
+        As sockets do, which do not mind.
+        """
+        self.producer = None
+
+
+class _Doors:
+    """
+    What doors have in common.
+    """
+
+    def __init__(self) -> None:
+        self.reactor = Clock()
+        self.limits = SMALL
+        self.visitors = 0
+        tunnel: Any = Echoing()
+        self.tunnel = SharedTunnel(lambda: succeed(tunnel))
+
+
+def program(script: Script, meter: Any) -> None:
+    """
+    A program at the port of the list, in pieces.
+    """
+    from muxd.tap.tunnelsockets import SocketVisitor
+
+    doors, wire = _Doors(), _Wire()
+    visitor = SocketVisitor(doors)
+    visitor.makeConnection(wire)
+    while script:
+        with meter.turn():
+            visitor.dataReceived(script.piece())
+        wire.clear()
+    visitor.connectionLost(Failure(ConnectionLost()))
+    demand(doors.visitors == 0, "a program is counted that is gone")
+    demand(not doors.reactor.getDelayedCalls(), "a timer is left")
+
+
+class _Apps:
+    """
+    The apps of a phone that has one.
+    """
+
+    app = App("a", {"CFBundleExecutable": "A"})
+
+    def __iter__(self) -> Iterator[App]:
+        """
+        It.
+        """
+        return iter((self.app,))
+
+    def find(self, name: object) -> App | None:
+        """
+        It, by its name.
+        """
+        return self.app if name == self.app.identifier else None
+
+    def remove(self, name: str) -> bool:
+        """
+        It stays.
+        """
+        return name == self.app.identifier
+
+
+def features(script: Script, meter: Any) -> None:
+    """
+    A host that asks for features of CoreDevice, in pieces.
+    """
+    from muxd.phone.services.featureserver import FeatureServer
+
+    apps: Any = _Apps()
+    service = AppService(apps, Processes(), lambda name: None)
+    server, wire = FeatureServer(service.features), StringTransport()
+    server.makeConnection(wire)
+    while script:
+        with meter.turn():
+            server.dataReceived(script.piece())
+        wire.clear()
+    server.connectionLost(Failure(ConnectionLost()))
+
+
 def xpc(script: Script, meter: Any) -> None:
     """
     An object, which means the same when it is written again.
@@ -223,7 +374,7 @@ def xpc(script: Script, meter: Any) -> None:
         demand(repr(again) == repr(value), f"{again!r:.100} was {value!r:.100}")
 
 
-PARTS = (tunnel, rsd, xpc)
+PARTS = (tunnel, rsd, xpc, program, features)
 
 
 def run(data: bytes) -> None:

@@ -202,9 +202,12 @@ class StreamTests(SocketCase):
         """
         What asks for no WebSocket ends the connection, too.
         """
-        self.visitor.dataReceived(b"GET /connect HTTP/1.1\r\nHost: a\r\n\r\n")
-        self.assertTrue(self.wire.isAborted)
-        self.visitor.dataReceived(b"more")
+        beyond = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: \xa4\r\n\r\n"
+        for asked in (b"GET /connect HTTP/1.1\r\nHost: a\r\n\r\n", beyond):
+            self.setUp()
+            self.visitor.dataReceived(asked)
+            self.assertTrue(self.wire.isAborted)
+            self.visitor.dataReceived(b"more")
 
 
 class RefusedTests(SocketCase):
