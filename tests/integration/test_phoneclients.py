@@ -104,8 +104,20 @@ class IdeviceTests(ClientCase):
         The library, which has no tool that does, asks for the phone's watches and is told that
         there are none.
         """
-        program = self.here / "companion"
-        source = Path(__file__).parent / "services" / "companion.c"
+        self.assertIn("NoPairedWatches", self._compiled("companion"))
+
+    def test_heartbeat(self) -> None:
+        """
+        It answers the phone's question whether it is there, which no tool does either.
+        """
+        self.assertIn("Marco", self._compiled("heartbeat"))
+
+    def _compiled(self, name: str) -> str:
+        """
+        What a program of ours prints that uses the library.
+        """
+        program = self.here / name
+        source = Path(__file__).parent / "services" / f"{name}.c"
         words = [self.tool("gcc"), "-o", str(program), str(source)]
         done = subprocess.run(
             [*words, "-limobiledevice-1.0", "-lplist-2.0"],
@@ -125,7 +137,7 @@ class IdeviceTests(ClientCase):
             timeout=PATIENCE,
         )
         self.assertEqual(said.returncode, 0, said.stdout)
-        self.assertIn("NoPairedWatches", said.stdout)
+        return said.stdout
 
 
 class IdeviceBackupTests(ClientCase):
@@ -287,6 +299,12 @@ class PymobiledeviceTests(ClientCase):
         It finds no watch.
         """
         self.says("[]", self.NAME, "companion", "list")
+
+    def test_heartbeat(self) -> None:
+        """
+        It hears the phone's question whether it is there.
+        """
+        self.goesOn("Marco", self.NAME, "-vv", "lockdown", "heartbeat")
 
 
 class PymobiledeviceBackupTests(ClientCase):
