@@ -123,7 +123,7 @@ class FleetTests(FleetCase):
         finally:
             os.kill(process.pid, signal.SIGCONT)
         self.until(lambda: len(self.phones()) == 1)
-        self.waitFor(self.host, "has 00008110.* no longer")
+        self.waitFor(self.host, "00008110.*: no longer ")
         self.assertEqual(
             self.muxctl(self.hubWords, "reserve", "--wait", "30", "--", "true").returncode, 0
         )
