@@ -3,9 +3,9 @@
 Descriptions of the places where clients connect: what is added to Twisted's.
 
 C{unix:} takes C{user=} and C{group=}, to which the socket's file is given.  C{ssl:} takes
-C{clients=}, a file with the certificates of those who sign its clients' own.  TCP is for this
-machine alone unless C{interface=} says otherwise: an address that strangers can use by
-default is a known mistake (protocol 9, edge 76).
+C{clients=}, a file with the certificates of the authorities that sign its clients' own.
+TCP is for this machine alone unless C{interface=} says otherwise: an address that strangers can
+use by default is a known mistake (protocol 9, edge 76).
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class TLSFiles:
     @ivar cert: The certificate that is shown, and those between it and the one that is
         believed, if there are any.
     @ivar key: Its private key.
-    @ivar ca: The certificates of those who sign the other side's.
+    @ivar ca: The certificates of the authorities that sign the other side's.
     @ivar crl: The list of those of their certificates that are believed no more; empty if
         nothing is said of one.  A directory has to have one.
     """

@@ -3,7 +3,7 @@
 The phones of all hosts that announce a usbmuxd on the networks of this machine.
 
 usbfluxd's convention: C{_remote-mobdev._tcp}, at whose host and port a usbmuxd speaks in plain
-text, without a word about who it is.  Announcements are from the network, and so anyone's; each
+text, without a proof of its identity.  Announcements are from the network, and so anyone's; each
 host that is believed is a source of its own, with all that holds for one.
 """
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from typing import Protocol as Kind
+from typing import Protocol as TypingProtocol
 from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -65,7 +65,7 @@ class Refused(Exception):
         self.code = code
 
 
-class SharedDoors(Kind):
+class SharedDoors(TypingProtocol):
     """
     What programs of all doors have in common.
 

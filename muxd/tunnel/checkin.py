@@ -300,7 +300,7 @@ class _Once(Factory):
 
     def buildProtocol(self, addr: Any) -> Protocol:
         """
-        It.
+        A new protocol for a connection.
         """
         return self._make()
 

@@ -140,7 +140,7 @@ class _One(Factory):
 
     def buildProtocol(self, addr: Any) -> Any:
         """
-        It.
+        The one protocol, for the one connection.
         """
         return self._protocol
 

@@ -114,7 +114,7 @@ class Follower(Protocol):
 
 class Following:
     """
-    It.
+    A hub's link to etcd, kept up to date through the nodes that there are.
 
     @ivar state: See L{FollowState}.
     @ivar lease: The hub's own, of etcd; 0 before there is one.

@@ -47,8 +47,8 @@ class EtcdPlace:
     @ivar user: Empty for none.
     @ivar passwordFile: In which its password is.
     @ivar files: For TLS, if a certificate is shown.
-    @ivar ca: For TLS without one: the certificates of those who sign the nodes'.  Without both
-        there is no TLS.
+    @ivar ca: For TLS without one: the certificates of the authorities that sign the nodes'.
+        Without both there is no TLS.
     """
 
     nodes: tuple[tuple[str, int], ...]

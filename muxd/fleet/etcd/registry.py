@@ -81,7 +81,7 @@ class _Announcement:
 @implementer(IFleetRegistry)
 class EtcdRegistry:
     """
-    It.
+    A fleet's registry in etcd, which several hubs share.
     """
 
     _log = Logger()
