@@ -172,4 +172,4 @@ class TwoHubsTests(FleetCase):
         """
         self.job(self.hubWords(0), "--term", "3")
         self.etcd.kill()
-        self.waitFor(self.host, "has 00008110.* no longer")
+        self.waitFor(self.host, "00008110.*: no longer ")
