@@ -20,7 +20,7 @@ from muxd.muxctl.fleeterrors import (
     WRONG_USAGE,
     FleetProblem,
 )
-from muxd.muxctl.quantities import duration
+from muxd.muxctl.quantities import counted, duration
 from muxd.muxctl.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -46,14 +46,30 @@ def fleet(options: Namespace, terminal: Terminal) -> int:
         try:
             if options.action in ("drain", "undrain"):
                 await session.drain(options.host, options.action == "drain")
-                return 0
             view = await session.fleet()
         finally:
             session.close()
-        (_showPhones if options.action == "list" else _showHosts)(view, terminal)
+        match options.action:
+            case "list":
+                _showPhones(view, terminal)
+            case "status":
+                _showHosts(view, terminal)
+            case _:
+                _showAbsent(options.host, view, terminal)
         return 0
 
     return run(work)
+
+
+def _showAbsent(host: str, view: FleetView, terminal: Terminal) -> None:
+    """
+    Say of a host that is not there that it may be a mistake; what was asked for holds when it
+    comes.
+    """
+    names = sorted(one.name for one in view.hosts)
+    if host not in names:
+        known = ", ".join(names) or "none"
+        terminal.remark(f"no host {host} is there now (but {known}); it holds when that one comes")
 
 
 def clientFor(
@@ -252,5 +268,6 @@ def _showHosts(view: FleetView, terminal: Terminal) -> None:
         for one in view.waiting
     ]
     terminal.show(table(("WAITING", "PHONE", "REASON", "FOR"), jobs))
-    phones = f"{len(view.phones)} phones, {reserved} reserved"
-    terminal.show([f"{len(rows)} hosts, {phones}, {len(jobs)} jobs wait"])
+    phones = f"{counted(len(view.phones), 'phone')}, {reserved} reserved"
+    waiting = f"{counted(len(jobs), 'job')} waiting"
+    terminal.show([f"{counted(len(rows), 'host')}, {phones}, {waiting}"])

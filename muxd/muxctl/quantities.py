@@ -23,6 +23,13 @@ def byteCount(count: float) -> str:
     return f"{digits} {_UNITS[unit]}"
 
 
+def counted(number: int, noun: str) -> str:
+    """
+    So many things: C{1 phone}, C{2 phones}.
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def duration(seconds: float) -> str:
     """
     A time, in its two largest units.

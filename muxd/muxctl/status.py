@@ -12,7 +12,7 @@ from typing import Any
 from muxd.client.socketerrors import UsbmuxError
 from muxd.identity import sameUDID
 from muxd.muxctl.columns import jsonLine, table
-from muxd.muxctl.quantities import byteCount, duration, nameOf, programOf
+from muxd.muxctl.quantities import byteCount, counted, duration, nameOf, programOf
 from muxd.muxctl.statusclient import StatusClient, statusAddress
 from muxd.muxctl.terminal import Terminal
 from muxd.wire.text import printable
@@ -68,7 +68,8 @@ def _head(values: dict[str, Any]) -> Iterator[str]:
     sessions = len(values["sessions"])
     yield printable(
         f"usbmuxd {values['version']} ({values['build']}), process {values['pid']},"
-        f" up {duration(values['uptime'])}: {len(values['phones'])} phones, {sessions} sessions",
+        f" up {duration(values['uptime'])}: {counted(len(values['phones']), 'phone')},"
+        f" {counted(sessions, 'session')}",
         None,
     )
     for problem in values["problems"]:

@@ -22,6 +22,7 @@ from muxd.fleet.client import FleetView, HubLost
 from muxd.fleet.messages import HostLine, PhoneLine, WaitLine
 from muxd.fleet.values import FleetError, Why
 from muxd.muxctl.fleet import (
+    _showAbsent,
     _showHosts,
     _showPhones,
     clientFor,
@@ -188,6 +189,21 @@ class ShownTests(SynchronousTestCase):
         line = json.loads(self.shown(_showPhones, json=True)[0])
         self.assertEqual((line["udid"], line["labels"], line["user"]), (udid(1), ["x"], "ann"))
 
+    def test_absent(self) -> None:
+        """
+        A host that is drained and not there is told, with those that are; of one that is there
+        nothing is said.
+        """
+        err = io.StringIO()
+        terminal = Terminal(stdin=None, stdout=io.StringIO(), stderr=err)
+        _showAbsent("a", VIEW, terminal)
+        self.assertEqual(err.getvalue(), "")
+        _showAbsent("b", VIEW, terminal)
+        self.assertEqual(
+            err.getvalue(),
+            "muxctl: no host b is there now (but a); it holds when that one comes\n",
+        )
+
     def test_hosts(self) -> None:
         """
         Hosts, and jobs that wait.
@@ -195,7 +211,7 @@ class ShownTests(SynchronousTestCase):
         lines = self.shown(_showHosts)
         self.assertEqual(lines[1].split(), ["a", "a:1", "2", "drained"])
         self.assertEqual(lines[3].split(), ["bob", "label=x", "-", "1", "min", "30", "s"])
-        self.assertEqual(lines[-1], "1 hosts, 2 phones, 1 reserved, 1 jobs wait")
+        self.assertEqual(lines[-1], "1 host, 2 phones, 1 reserved, 1 job waiting")
         (line,) = self.shown(_showHosts, json=True)
         said = json.loads(line)
         self.assertEqual((said["phones"], said["reserved"]), (2, 1))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.muxctl.quantities import byteCount, duration, nameOf, programOf
+from muxd.muxctl.quantities import byteCount, counted, duration, nameOf, programOf
 
 
 class QuantityTests(SynchronousTestCase):
@@ -31,6 +31,13 @@ class QuantityTests(SynchronousTestCase):
             (1e18, "1000 PB"),
         ):
             self.assertEqual(byteCount(count), text)
+
+    def test_counted(self) -> None:
+        """
+        One thing is one, others are several.
+        """
+        counts = [counted(number, "phone") for number in (0, 1, 2)]
+        self.assertEqual(counts, ["0 phones", "1 phone", "2 phones"])
 
     def test_duration(self) -> None:
         """

@@ -33,7 +33,7 @@ class StatusTests(SynchronousTestCase):
         head, heading, first, _ = outcome.out.splitlines()
         self.assertEqual(
             head,
-            "usbmuxd 0.2.0 (compiled), process 5, up 1 h 1 min: 2 phones, 1 sessions",
+            "usbmuxd 0.2.0 (compiled), process 5, up 1 h 1 min: 2 phones, 1 session",
         )
         self.assertEqual(heading.split()[:3], ["UDID", "NAME", "MODEL"])
         self.assertRegex(first, r"Ann's 1 +iPhone14,5 +17.2 +trusted +1-1 +1 +1.5 kB +2.0 MB")
