@@ -48,6 +48,7 @@ CORE = (
     "muxd.usb.asynchronous.stalls",
     "muxd.usb.asynchronous.writes",
     "muxd.net.acceptthrottle",
+    "muxd.net.laneport",
     "muxd.net.loopreactor",
     "muxd.net.pump",
     "muxd.net.turns",

@@ -40,6 +40,7 @@ CORE = (
     "muxd.device.windowsharing",
     "muxd.net.acceptthrottle",
     "muxd.net.eventloop",
+    "muxd.net.laneport",
     "muxd.net.loopreactor",
     "muxd.net.pump",
     "muxd.net.turns",

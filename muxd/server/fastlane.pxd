@@ -2,7 +2,7 @@ from muxd.device.socketend cimport SocketEnd, SocketOwner
 from muxd.device.muxer cimport Muxer
 from muxd.net.eventloop cimport EventLoop
 from muxd.net.packetmemory cimport PacketMemory
-from muxd.net.streams cimport Acceptor, StreamSocket
+from muxd.net.streams cimport StreamSocket
 from muxd.net.turns cimport Turns
 from muxd.server.accounts cimport Account, Accounts
 from muxd.server.attendance cimport Attendance
@@ -10,7 +10,7 @@ from muxd.server.counters cimport ServerCounters
 cimport cython
 
 # In compiled code these are no names of the module's, but numbers.
-cdef long long AF_UNIX, AT_ONCE, BLOCKED, PEER_ENDED, PLIST, READABLE, READ_SIZE
+cdef long long AF_UNIX, BLOCKED, PEER_ENDED, PLIST, READABLE, READ_SIZE
 
 cdef class FastLane:
     cdef public EventLoop loop
@@ -25,17 +25,8 @@ cdef class FastLane:
     cdef object __weakref__
     cpdef bint understands(self, bytes request) except -1
     cpdef target(self, bytes body)
-
-cdef class LanePort:
-    cdef public long long numberAccepts, _expected, _turn
-    cdef public object _entrance, _port, _acceptFailed
-    cdef public FastLane _lane
-    cdef public bint _isReading
-    cdef public int _family
-    cdef public Acceptor _acceptor
-    cdef object __weakref__
-    @cython.locals(client=StreamSocket, error=cython.int, one=LaneClient, most=cython.longlong, before=cython.longlong, expected=cython.longlong, count=cython.longlong)
-    cpdef happened(self, long long events)
+    @cython.locals(one=LaneClient)
+    cpdef _arrived(self, entrance, StreamSocket client, int family)
 
 cdef class LaneClient(SocketOwner):
     cdef public object _attached, entrance

@@ -22,25 +22,23 @@ import socket
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import classImplements
 
 from muxd.device.device import MuxedDevice
 from muxd.device.socketend import SocketEnd, SocketOwner
 from muxd.interfaces import AttachedDevice
-from muxd.net.accepting import SHORT
 from muxd.net.credentials import UNKNOWN, ownerOfSocket
 from muxd.net.eventloop import PEER_ENDED, READABLE, EventLoop
+from muxd.net.laneport import LanePort, peerAddress
 from muxd.net.packetmemory import PacketMemory
-from muxd.net.streams import BLOCKED, Acceptor, StreamSocket
+from muxd.net.streams import BLOCKED, StreamSocket
 from muxd.server.accounts import Account
 from muxd.server.commands import connectTarget
 from muxd.server.connect import resultOf
@@ -61,9 +59,6 @@ if TYPE_CHECKING:
 # A member of an enumeration is slow to look up, and these are needed for each client.
 PLIST = int(MessageType.PLIST)
 OK = int(Result.OK)
-
-AT_ONCE = 16
-"""How many clients are let in before everything else has its turn."""
 
 AF_UNIX = int(socket.AF_UNIX)
 
@@ -113,7 +108,11 @@ class FastLane:
         entrance = self.server.entranceOf(port.factory)
         if entrance is None:
             return None
-        return LanePort(self, port, acceptFailed, entrance)
+        return LanePort(self.loop, port, acceptFailed, partial(self._arrived, entrance))
+
+    def _arrived(self, entrance: Entrance, client: StreamSocket, family: int) -> None:
+        one = LaneClient(self, client, family, entrance)
+        one.begin()
 
     def understands(self, request: bytes) -> bool:
         """
@@ -223,105 +222,6 @@ class _Adopter(Factory):
         return protocol
 
 
-class LanePort:
-    """
-    A port whose clients are let in here.
-
-    As many are let in at once as waited the last time: to look for another one costs as much
-    as to find one.
-
-    @ivar numberAccepts: How many clients are let in the next time, at most.
-    """
-
-    def __init__(
-        self,
-        lane: FastLane,
-        port: Port,
-        acceptFailed: Callable[[OSError], object],
-        entrance: Entrance,
-    ) -> None:
-        self.numberAccepts = AT_ONCE
-        self._expected = 1
-        self._turn = 0
-        self._entrance = entrance
-        self._lane = lane
-        self._port = port
-        self._acceptFailed = acceptFailed
-        self._isReading = False
-        self._family = int(port.socket.family)
-        self._acceptor = Acceptor(port.socket)
-        port.stopReading()
-        self.startReading()
-
-    def startListening(self) -> None:
-        """
-        It does already.
-        """
-
-    def stopListening(self) -> Deferred[None] | None:
-        """
-        Let no more clients in.
-        """
-        self.stopReading()
-        stopped: Deferred[None] | None = self._port.stopListening()
-        return stopped
-
-    def getHost(self) -> IAddress:
-        """
-        Where it listens.
-        """
-        host: IAddress = self._port.getHost()
-        return host
-
-    def startReading(self) -> None:
-        """
-        Let clients in.
-        """
-        if not self._isReading:
-            self._lane.loop.watch(self._port.fileno(), READABLE, self)
-            self._isReading = True
-
-    def stopReading(self) -> None:
-        """
-        Leave them in the kernel's queue.
-        """
-        if self._isReading:
-            self._isReading = False
-            self._lane.loop.forget(self._port.fileno())
-
-    def happened(self, events: int) -> None:
-        """
-        Clients wait.
-        """
-        most, self.numberAccepts = self.numberAccepts, AT_ONCE
-        before, self._turn = self._turn, self._lane.loop.turns
-        # If it was left off too early the last time, the loop has said so at once.
-        expected = self._expected if self._turn > before + 1 else AT_ONCE
-        count = 0
-        while count < expected and count < most:
-            client = self._acceptor.accept()
-            if client is None:
-                error = self._acceptor.error
-                if error in SHORT:
-                    self._acceptFailed(OSError(error, os.strerror(error)))
-                break
-            count += 1
-            one = LaneClient(self._lane, client, self._family, self._entrance)
-            one.begin()
-            if not self._isReading:
-                return
-        self._expected = max(count, 1)
-
-    def failed(self, failure: Failure) -> None:
-        """
-        One client was lost to a mistake of ours; others go on coming.
-        """
-
-
-# A compiled class takes no decorator.
-classImplements(LanePort, IListeningPort)
-
-
 class _Described:
     """
     A socket, as one whose peer can be named in the log.
@@ -334,11 +234,7 @@ class _Described:
         """
         Its address, where that means something.
         """
-        if self.socket.family == socket.AF_UNIX:
-            return UNIXAddress(None)
-        host, port = self.socket.getpeername()[:2]
-        kind = IPv6Address if self.socket.family == socket.AF_INET6 else IPv4Address
-        return kind("TCP", host, port)
+        return peerAddress(self.socket)
 
 
 class LaneClient(SocketOwner):

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from errno import EAGAIN, EMFILE
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest import skipUnless
@@ -31,10 +32,11 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from muxd.device.device import MuxedDevice
 from muxd.limits import LIMITS
 from muxd.net.eventloop import READABLE, loopOf
+from muxd.net.laneport import LanePort
 from muxd.net.streams import Acceptor, StreamSocket
 from muxd.server import fastlane
 from muxd.server.factory import ControlFactory, Entrance
-from muxd.server.fastlane import FastLane, LaneClient, LanePort
+from muxd.server.fastlane import FastLane, LaneClient
 from muxd.server.quickplist import KEPT, LONGEST_KEPT
 from muxd.server.registry import DeviceRegistry
 from muxd.server.view import View
@@ -693,7 +695,8 @@ class AcceptingTests(LaneCase):
         port: Any = SimpleNamespace(
             socket=self.listening, fileno=self.listening.fileno, stopReading=lambda: None
         )
-        self.port = LanePort(self.lane, port, self.failures.append, self.entrance)
+        arrived = partial(self.lane._arrived, self.entrance)
+        self.port = LanePort(self.loop, port, self.failures.append, arrived)
         self.addCleanup(self.port.stopReading)
         self.port._acceptor = self.acceptor = Waiting(100)
 
@@ -1021,7 +1024,7 @@ class PortTests(TestCase):
             for _ in range(count):
                 clients.append(self.enterContext(socket.socket(socket.AF_UNIX)))
                 clients[-1].connect(self.path)
-            port._lane.loop.turns += turns
+            port._loop.turns += turns
             port.happened(1)
             self.assertEqual(looked, expected)
             looked.clear()
