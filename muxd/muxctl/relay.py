@@ -71,11 +71,11 @@ def run(service: IService, reactor: Any, terminal: Terminal) -> int:
     """
     Run a service until the reactor stops.
     """
-    from twisted.logger import globalLogBeginner, textFileLogObserver
+    from twisted.logger import globalLogBeginner
 
-    globalLogBeginner.beginLoggingTo(
-        [textFileLogObserver(terminal.stderr)], redirectStandardIO=False
-    )
+    from muxd.tap.logtext import textObserver
+
+    globalLogBeginner.beginLoggingTo([textObserver(terminal.stderr)], redirectStandardIO=False)
     service.privilegedStartService()
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)

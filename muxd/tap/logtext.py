@@ -5,15 +5,26 @@ Lines of the log, whatever is in them.
 What phones, clients and files say is made harmless where it comes in.  This is the last
 door before a terminal or a file that a person looks at with one: an escape sequence, a
 further line or a change of direction that has slipped through goes no further.
+
+Twisted's formats may call what an event has, and are read anew for each event, by Python,
+which takes as long as all else that is done for a short connection.  Ours name fields and
+nothing else: C{str.format_map} makes the same text of them.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from string import Formatter
+from typing import IO, Any
+
 from twisted.logger import (
+    FileLogObserver,
     ILogObserver,
     LogEvent,
     LogPublisher,
     formatEvent,
+    formatEventAsClassicLogText,
+    formatTime,
 )
 from zope.interface import implementer
 
@@ -21,6 +32,62 @@ from muxd.wire.text import printable
 
 _OLDER_TEXTS = ("message", "format")
 """Where the observers of Twisted's older log look for the text."""
+
+
+@lru_cache(maxsize=256)
+def _isPlain(text: str) -> bool:
+    """
+    Whether a format names fields and nothing of them.
+    """
+    try:
+        return all(
+            name is None or (name.isidentifier() and "{" not in (spec or ""))
+            for _, name, spec, _ in Formatter().parse(text)
+        )
+    except ValueError:
+        return False
+
+
+def eventText(event: LogEvent) -> str:
+    """
+    The text of an event: that of C{twisted.logger.formatEvent}.
+    """
+    text = event.get("log_format")
+    if type(text) is str and "log_flattened" not in event and _isPlain(text):
+        try:
+            return text.format_map(event)
+        except Exception:  # Twisted says in a text what it was
+            return formatEvent(event)
+    return formatEvent(event)
+
+
+@lru_cache(maxsize=1)
+def _secondText(second: int) -> str:
+    return formatTime(second)
+
+
+def _timeText(when: float | None) -> str:
+    """
+    A time as C{twisted.logger.formatTime} writes it, which is to the second.
+    """
+    return formatTime(when) if when is None or when < 0 else _secondText(int(when))
+
+
+def lineText(event: LogEvent) -> str | None:
+    """
+    The line of an event, with its time: that of Twisted's text files.
+    """
+    text = eventText(event).replace("{", "{{").replace("}", "}}")
+    event = {**event, "log_format": text}
+    event.pop("log_flattened", None)
+    return formatEventAsClassicLogText(event, _timeText)
+
+
+def textObserver(file: IO[Any]) -> FileLogObserver:
+    """
+    What writes events to a file, as C{twisted.logger.textFileLogObserver}.
+    """
+    return FileLogObserver(file, lineText)
 
 
 @implementer(ILogObserver)
@@ -38,7 +105,7 @@ class PrintableObserver:
         """
         Pass it on, as it is if nothing is wrong with it.
         """
-        text = formatEvent(event)
+        text = eventText(event)
         if not text.isprintable():
             event = {key: event[key] for key in event if key not in _OLDER_TEXTS}
             event |= {"log_format": "{log_text}", "log_text": printable(text, None)}

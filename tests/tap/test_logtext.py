@@ -14,14 +14,25 @@ from twisted.logger import (
     LegacyLogObserverWrapper,
     LimitedHistoryLogObserver,
     Logger,
+    LogLevel,
     LogPublisher,
+    formatEvent,
+    formatEventAsClassicLogText,
     textFileLogObserver,
 )
+from twisted.logger._flatten import flattenEvent
+from twisted.python.failure import Failure
 from twisted.python.log import textFromEventDict
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muxd.tap.logtext import PrintableObserver, keepPrintable
+from muxd.tap.logtext import (
+    PrintableObserver,
+    eventText,
+    keepPrintable,
+    lineText,
+    textObserver,
+)
 
 HOSTILE = "a\x1b]0;x\x07\r\nb\u202ec\x9b"
 
@@ -108,3 +119,85 @@ class PrintableObserverTests(SynchronousTestCase):
         keepPrintable(publisher)
         Logger("x", observer=publisher).info("{text}", text=HOSTILE)
         self.assertEqual(texts, ["a?]0;x???b?c?"])
+
+
+class EventTextTests(SynchronousTestCase):
+    """
+    Tests of L{eventText} and L{lineText}.
+    """
+
+    FORMATS: tuple[Any, ...] = (
+        "{a} and {b!r:>20} and {c:.3f} and {{a}}",
+        "no field",
+        "",
+        None,
+        b"{a}",
+        7,
+        "{a.__class__} {b.real}",
+        "{a[0]}",
+        "{call()}",
+        "{missing}",
+        "{}",
+        "{0}",
+        "{c:{a}}",
+        "{a",
+        "{b:d}",
+        "two\nlines",
+    )
+
+    def event(self, text: object, **fields: object) -> dict[str, Any]:
+        """
+        An event with this format.
+        """
+        given = {"a": "A", "b": "B", "c": 1.0, "call": lambda: "called"}
+        return {
+            "log_format": text,
+            "log_time": 1_600_000_000.75,
+            "log_namespace": "muxd",
+            "log_level": LogLevel.info,
+            **given,
+            **fields,
+        }
+
+    def test_likeTwisted(self) -> None:
+        """
+        Whatever the format is, the text is Twisted's, and so is the line.
+        """
+        for text in self.FORMATS:
+            event = self.event(text)
+            self.assertEqual(eventText(event), formatEvent(event))
+            self.assertEqual(lineText(event), formatEventAsClassicLogText(event))
+
+    def test_flattened(self) -> None:
+        """
+        An event whose fields have been kept as texts has these.
+        """
+        event = self.event("{a}")
+        flattenEvent(event)
+        event["a"] = "changed"
+        self.assertEqual(eventText(event), "A")
+        self.assertEqual(lineText(event), formatEventAsClassicLogText(event))
+
+    def test_failure(self) -> None:
+        """
+        A failure is in the lines.
+        """
+        event = self.event("{a}", log_failure=Failure(ValueError("{b}")))
+        self.assertEqual(lineText(event), formatEventAsClassicLogText(event))
+
+    def test_times(self) -> None:
+        """
+        Each event has its own time, or none.
+        """
+        for when in (1_600_000_000.75, 1_600_000_001.0, None, -1.5):
+            event = self.event("{a}", log_time=when)
+            self.assertEqual(lineText(event), formatEventAsClassicLogText(event))
+
+    def test_observer(self) -> None:
+        """
+        A file gets the lines.
+        """
+        file = io.StringIO()
+        event = self.event("{a}")
+        textObserver(file)(event)
+        self.assertEqual(file.getvalue(), formatEventAsClassicLogText(event))
