@@ -51,6 +51,7 @@ CORE = (
     "muxd.net.laneport",
     "muxd.net.loopreactor",
     "muxd.net.pump",
+    "muxd.net.shortpipe",
     "muxd.net.turns",
     "muxd.server.accounts",
     "muxd.server.attendance",

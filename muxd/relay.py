@@ -19,6 +19,7 @@ sends at once waits in its own socket, and so does its end of file.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -50,20 +51,26 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.protocol import Factory
+from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from muxd.limits import LIMITS, Limits
 from muxd.net.acceptthrottle import AcceptThrottle
+from muxd.net.eventloop import EventLoop
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
+from muxd.net.laneport import LanePort, peerAddress
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.localport import LocalPort
-from muxd.net.loopreactor import onLoop
+from muxd.net.loopreactor import loopBeneath, onLoop
 from muxd.net.packetmemory import PacketMemory
 from muxd.net.pipe import Pipe, PipeEnd, PipeState
 from muxd.net.serverstrings import Place
+from muxd.net.shortpipe import ShortPipe
 from muxd.net.sockets import READ_SIZE
+from muxd.net.socketway import SocketWay, socketWayTo
+from muxd.net.streams import StreamSocket
 from muxd.ratelimit import RateLimit
 
 
@@ -188,6 +195,24 @@ def addressText(address: IAddress | None) -> str:
             return ""
 
 
+NAMELESS = "a program"
+"""A client whose address says nothing."""
+
+
+def _peerOf(arrived: StreamSocket, family: int) -> IAddress | None:
+    """
+    The address of a client; None if it has gone already.
+    """
+    same = socket.socket(family, socket.SOCK_STREAM, 0, arrived.fileno())
+    try:
+        return peerAddress(same)
+    except OSError:
+        return None
+    finally:
+        # It is not ours to close.
+        same.detach()
+
+
 BUFFER = 128 * 1024
 """Bytes that may wait in a direction before it is read no further (protocol 7.3)."""
 
@@ -218,6 +243,8 @@ class RelayService(Service):
 
     @ivar reactor: What all of it lives on.
     @ivar sockets: The same for what has sockets, which its event loop watches if it has one.
+    @ivar loop: That loop.
+    @ivar memory: What goes from socket to socket goes through it.
     @ivar accepted: How many connections have come.
     @ivar refused: How many of them were closed at once, as there were too many.
     @ivar failed: How many could not be connected to where they were meant to go.
@@ -242,9 +269,10 @@ class RelayService(Service):
         self.accepted = 0
         self.refused = 0
         self.failed = 0
-        self.connections: set[RelayedConnection] = set()
+        self.connections: set[RelayedConnection | ShortPipe] = set()
         self.reactor = reactor
         self.sockets = onLoop(reactor)
+        self.loop = loopBeneath(self.sockets)
         self._limits = limits
         self.buffer = buffer
         self._trouble = RateLimit(reactor, self._summarise)
@@ -253,7 +281,7 @@ class RelayService(Service):
         self._throttle = AcceptThrottle(reactor, limits)
         self._throttle.ports = self._endpoints
         self._hangUps = HangUpWatch(reactor, limits.flushTimeout)
-        self._memory = PacketMemory(READ_SIZE)
+        self.memory = PacketMemory(READ_SIZE)
         self._halfClosed = HalfClosedWatch(reactor, limits.halfCloseGrace, limits.flushTimeout)
         self._open = False
 
@@ -357,7 +385,12 @@ class RelayService(Service):
 
         def listen(endpoint: RelayEndpoint) -> RelayEndpoint:
             endpoint.leadTo(place.to, place.destination)
-            endpoint.takePlace(RelayFactory(self, endpoint), self._throttle.acceptFailed)
+            factory = RelayFactory(self, endpoint)
+            way = None if self.loop is None else socketWayTo(place.to)
+            if self.loop is not None and way is not None:
+                keeper = _Shorts(self, self.loop, endpoint, way)
+                endpoint.takeOver = partial(self._takeOver, keeper, factory)
+            endpoint.takePlace(factory, self._throttle.acceptFailed)
             return endpoint
 
         def listenAt(address: str, port: int) -> RelayEndpoint:
@@ -371,25 +404,74 @@ class RelayService(Service):
         self._endpoints += opened
         self.routeOpened(place.route, opened)
 
+    def _takeOver(
+        self,
+        keeper: _Shorts,
+        factory: RelayFactory,
+        port: IListeningPort,
+        acceptFailed: Callable[[OSError], object],
+    ) -> LanePort | None:
+        """
+        Let the clients of a port in, in its place.
+
+        @return: None if its clients need more than a socket, as with TLS.
+        """
+        if not isinstance(port, Port) or port.factory is not factory:
+            return None
+        return LanePort(keeper.loop, port, acceptFailed, partial(self._arrivedOnLoop, keeper))
+
+    def _arrivedOnLoop(self, keeper: _Shorts, arrived: StreamSocket, family: int) -> None:
+        """
+        A client has connected, and is a bare socket.
+        """
+        client = addressText(_peerOf(arrived, family)) or NAMELESS
+        if not self._admit(keeper.endpoint, client):
+            arrived.close()
+            return
+        connection = ShortPipe(keeper, arrived, family, client, self.reactor.seconds())
+        self.connections.add(connection)
+        connection.begin()
+
     def arrived(self, endpoint: RelayEndpoint, client: str) -> RelayedConnection | None:
         """
         A client has connected.
 
         @return: what is to become of it; None if there are too many.
         """
-        self.accepted += 1
-        if len(self.connections) >= self._limits.relayConnections:
-            self.refused += 1
-            if self._trouble.admit("refused"):
-                self._log.warn(
-                    "{endpoint}: {client} is refused, there are {count} connections already",
-                    endpoint=endpoint.place,
-                    client=client,
-                    count=len(self.connections),
-                )
+        if not self._admit(endpoint, client):
             return None
+        return self.carry(endpoint, client, endpoint.to, self.reactor.seconds())
+
+    def _admit(self, endpoint: RelayEndpoint, client: str) -> bool:
+        """
+        Count a client that has connected.
+
+        @return: Whether there is room for it.
+        """
+        self.accepted += 1
+        if len(self.connections) < self._limits.relayConnections:
+            return True
+        self.refused += 1
+        if self._trouble.admit("refused"):
+            self._log.warn(
+                "{endpoint}: {client} is refused, there are {count} connections already",
+                endpoint=endpoint.place,
+                client=client,
+                count=len(self.connections),
+            )
+        return False
+
+    def carry(
+        self, endpoint: RelayEndpoint, client: str, to: IStreamClientEndpoint, began: float
+    ) -> RelayedConnection:
+        """
+        Make a connection of which the first end is about to be there.
+
+        @param to: Where the second one is.
+        @param began: When the client came.
+        """
         connection = RelayedConnection(
-            endpoint.to,
+            to,
             client,
             self.reactor,
             self._limits.flushTimeout,
@@ -397,16 +479,30 @@ class RelayService(Service):
             partial(self._ended, endpoint),
             self._hangUps,
             self._halfClosed,
-            self._memory,
+            self.memory,
         )
+        connection.began = began
         self.connections.add(connection)
         return connection
 
     def _ended(
         self, endpoint: RelayEndpoint, connection: RelayedConnection, reason: Failure
     ) -> None:
+        counts = connection.first.received, connection.second.received
+        self.connectionOver(endpoint, connection, reason, counts if connection.joined else None)
+
+    def connectionOver(
+        self,
+        endpoint: RelayEndpoint,
+        connection: RelayedConnection | ShortPipe,
+        reason: Failure,
+        counts: tuple[int, int] | None,
+    ) -> None:
         """
         A connection is over: tell of it in one line.
+
+        @param counts: How many bytes came from the client, and from where it was connected
+            to; None if it was not.
         """
         self.connections.discard(connection)
         names = {
@@ -415,7 +511,7 @@ class RelayService(Service):
             "destination": endpoint.destination,
             "trouble": reason.getErrorMessage().rstrip("."),
         }
-        if not connection.joined:
+        if counts is None:
             self._tellFailure(reason, names)
             return
         text = (
@@ -424,8 +520,8 @@ class RelayService(Service):
         )
         self._log.info(
             text if reason.check(ConnectionDone) else text + "; ended by: {trouble}",
-            sent=connection.first.received,
-            received=connection.second.received,
+            sent=counts[0],
+            received=counts[1],
             seconds=self.reactor.seconds() - connection.began,
             **names,
         )
@@ -507,6 +603,38 @@ class RelayEndpoint(ListeningEndpoint):
         )
 
 
+class _Shorts:
+    """
+    What has the short pipes of one place where clients connect (L{ShortKeeper}).
+    """
+
+    def __init__(
+        self, service: RelayService, loop: EventLoop, endpoint: RelayEndpoint, way: SocketWay
+    ) -> None:
+        self.loop = loop
+        self.memory = service.memory
+        self.sockets = service.sockets
+        self.endpoint = endpoint
+        self.way = way
+        self._service = service
+
+    def ordinary(self, short: ShortPipe, to: IStreamClientEndpoint | None) -> RelayedConnection:
+        """
+        Have an ordinary connection instead.
+        """
+        self._service.connections.discard(short)
+        return self._service.carry(
+            self.endpoint, short.client, self.endpoint.to if to is None else to, short.began
+        )
+
+    def shortOver(self, short: ShortPipe, reason: Failure, isJoined: bool) -> None:
+        """
+        It is over.
+        """
+        counts = (short.sent, short.got) if isJoined else None
+        self._service.connectionOver(self.endpoint, short, reason, counts)
+
+
 class RelayFactory(Factory):
     """
     Builds the first ends, of those that come.
@@ -522,6 +650,6 @@ class RelayFactory(Factory):
         """
         The first end of a new connection; None to close it.
         """
-        client = addressText(addr) or "a program"
+        client = addressText(addr) or NAMELESS
         connection = self._service.arrived(self._endpoint, client)
         return None if connection is None else connection.first

@@ -15,7 +15,7 @@ from twisted.logger import LogLevel
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.net.pipe import PipeEnd
-from muxd.relay import RelayService, Route, addressText
+from muxd.relay import RelayedConnection, RelayService, Route, addressText
 from muxd.testing import BudgetTransport
 from tests.net.test_hangupwatch import SocketTransport
 from tests.relays import CLIENT, PORT, RelayCase
@@ -81,6 +81,7 @@ class ConnectionTests(RelayCase):
         service.startService()
         self.joined()
         (connection,) = service.connections
+        assert isinstance(connection, RelayedConnection)
         self.assertEqual(connection.buffer, 1000)
 
     def test_flushed(self) -> None:

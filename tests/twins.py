@@ -43,6 +43,7 @@ CORE = (
     "muxd.net.laneport",
     "muxd.net.loopreactor",
     "muxd.net.pump",
+    "muxd.net.shortpipe",
     "muxd.net.turns",
     "muxd.server.accounts",
     "muxd.server.attendance",

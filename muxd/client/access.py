@@ -27,7 +27,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from muxd.client import errors
-from muxd.client.address import Address, daemonAddress
+from muxd.client.address import Address, UnixAddress, daemonAddress
 from muxd.client.answers import Answer
 from muxd.client.connection import Conversation
 from muxd.client.errors import NoDaemon, Stage, TimedOut
@@ -35,6 +35,9 @@ from muxd.client.exchange import DialectChoice
 from muxd.client.requests import Dialect, Request, programName
 from muxd.client.socketio import BACKLOG_PAUSE
 from muxd.limits import LIMITS, Limits
+from muxd.net.eventloop import EventLoop
+from muxd.net.loopreactor import loopBeneath
+from muxd.net.streams import LONGEST_PATH
 
 T = TypeVar("T")
 
@@ -51,6 +54,8 @@ class DaemonAccess:
     @ivar where: The daemon's address as a person would write it.
     @ivar program: The name of this program, for the daemon.
     @ivar choice: Which dialect it is believed to speak.
+    @ivar loop: What may watch sockets to it; None for what the endpoint says.
+    @ivar path: Of its UNIX socket, if there is a loop.
     """
 
     def __init__(
@@ -60,10 +65,14 @@ class DaemonAccess:
         where: str,
         limits: Limits = LIMITS,
         program: str | None = None,
+        loop: EventLoop | None = None,
+        path: bytes = b"",
     ) -> None:
         """
         @param program: That of C{sys.argv} if None.
         """
+        self.loop = loop
+        self.path = path
         self.clock = clock
         self.where = where
         self.limits = limits
@@ -122,10 +131,18 @@ class DaemonAccess:
                 conversation.close()
 
         def timedOut(result: object, _: float) -> T:
-            raise TimedOut(stage, seconds, f"{request.name}, usbmuxd at {self.where}")
+            raise self.late(request, stage, seconds)
 
         conversing = Deferred.fromCoroutine(self.choice.speak(request, attempt))
         return conversing.addTimeout(seconds, self.clock, timedOut)
+
+    def late(self, request: Request, stage: Stage, seconds: float) -> TimedOut:
+        """
+        What it means that a request has not been answered in time.
+
+        @param seconds: The time that it had.
+        """
+        return TimedOut(stage, seconds, f"{request.name}, usbmuxd at {self.where}")
 
     async def _open(self) -> Conversation:
         while True:
@@ -194,4 +211,6 @@ def accessAt(reactor: Any, address: Address) -> DaemonAccess:
     The way to the daemon at an address.
     """
     endpoint = clientFromString(reactor, address.endpointDescription())
-    return DaemonAccess(reactor, endpoint, str(address))
+    path = os.fsencode(address.path) if isinstance(address, UnixAddress) else b""
+    loop = loopBeneath(reactor) if 0 < len(path) < LONGEST_PATH else None
+    return DaemonAccess(reactor, endpoint, str(address), loop=loop, path=path)

@@ -17,6 +17,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.client import errors
@@ -27,11 +28,12 @@ from muxd.client.errors import NoDaemon, NoPhone, Stage, TimedOut
 from muxd.client.requests import CONNECT_TIMEOUT
 from muxd.client.selection import Network, chooseDevice, fits
 from muxd.client.waiting import PhoneWait
+from muxd.net.socketway import SocketEndpoint, SocketWay
 
 OPTIONS = frozenset({"port", "udid", "via", "network", "wait", "timeout"})
 
 
-@implementer(IStreamClientEndpoint)
+@implementer(SocketEndpoint)
 class UsbmuxClientEndpoint:
     """
     A port of a phone, by way of a daemon.
@@ -98,8 +100,30 @@ class UsbmuxClientEndpoint:
                 device = await self._waitForPhone(self._wait, absence)
             return await self._client.connect(device, self._port, factory, left)
         except CancelledError:
-            address = PhoneAddress(udid=self._udid or "any", port=self._port, deviceID=0)
-            raise ConnectingCancelledError(address) from None
+            raise self._cancelled() from None
+
+    def socketWay(self) -> SocketWay | None:
+        """
+        The way to it with bare sockets, as long as the phone and the daemon are there.
+        """
+        loop = self._client.access.loop
+        if loop is None:
+            return None
+        # Only for programs that connect again and again.
+        from muxd.client.shortway import ShortWay
+
+        return ShortWay(
+            self._client.access,
+            loop,
+            self._port,
+            self._timeout,
+            self._choose,
+            lambda: Failure(self._cancelled()),
+        )
+
+    def _cancelled(self) -> ConnectingCancelledError:
+        address = PhoneAddress(udid=self._udid or "any", port=self._port, deviceID=0)
+        return ConnectingCancelledError(address)
 
     async def _lookUp(self) -> Device:
         seconds = min(self._timeout, self._client.access.limits.answerTimeout)

@@ -11,7 +11,7 @@ there is no other kind of transport, and no rule about sockets is written anew.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from twisted.internet import tcp, unix
 from twisted.internet.error import ConnectionDone, ConnectionFdescWentAway, ConnectionLost
@@ -23,6 +23,7 @@ from twisted.internet.interfaces import (
     IReactorTCP,
     IReactorUNIX,
 )
+from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.protocol import ClientFactory, Factory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
@@ -120,7 +121,11 @@ class _Watch:
 class LoopReactor:
     """
     A reactor in whose place its event loop watches sockets; see the module's text.
+
+    @ivar loop: Its loop.
     """
+
+    _supportedAddressFamilies = PosixReactorBase._supportedAddressFamilies
 
     def __init__(self, reactor: Any, loop: EventLoop) -> None:
         """
@@ -128,7 +133,7 @@ class LoopReactor:
         @param loop: Its loop.
         """
         self._reactor = reactor
-        self._loop = loop
+        self.loop = loop
         self._watches: dict[Selectable, _Watch] = {}
         directlyProvides(self, providedBy(reactor))
 
@@ -190,16 +195,16 @@ class LoopReactor:
         """
         watch = self._watches.pop(selectable, None)
         if watch is not None:
-            self._loop.forget(watch.descriptor)
+            self.loop.forget(watch.descriptor)
 
     def _want(self, selectable: Any, event: int) -> None:
         watch = self._watches.get(selectable)
         if watch is None:
             watch = _Watch(self, selectable, selectable.fileno())
-            self._loop.watch(watch.descriptor, event, watch)
+            self.loop.watch(watch.descriptor, event, watch)
             self._watches[selectable] = watch
         elif not watch.events & event:
-            self._loop.change(watch.descriptor, watch.events | event)
+            self.loop.change(watch.descriptor, watch.events | event)
         watch.events |= event
 
     def _leave(self, selectable: Any, event: int) -> None:
@@ -208,9 +213,17 @@ class LoopReactor:
             return
         watch.events &= ~event
         if watch.events:
-            self._loop.change(watch.descriptor, watch.events)
+            self.loop.change(watch.descriptor, watch.events)
         else:
             self.forget(selectable)
+
+    def adoptStreamConnection(self, descriptor: int, family: int, factory: Factory) -> object:
+        """
+        Make a transport of a copy of a connected socket; see C{IReactorSocket}.
+        """
+        return PosixReactorBase.adoptStreamConnection(
+            cast("PosixReactorBase", self), descriptor, family, factory
+        )
 
     # IReactorTCP, IReactorUNIX
 
@@ -271,3 +284,10 @@ def onLoop(reactor: Any) -> Any:
     """
     loop = loopOf(reactor)
     return reactor if loop is None else LoopReactor(reactor, loop)
+
+
+def loopBeneath(reactor: Any) -> EventLoop | None:
+    """
+    The event loop that watches a reactor's sockets, if one does (L{onLoop}).
+    """
+    return reactor.loop if isinstance(reactor, LoopReactor) else None

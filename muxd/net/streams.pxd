@@ -15,3 +15,6 @@ cdef class Acceptor:
     cdef object listening
     cdef public int error
     cpdef StreamSocket accept(self)
+
+
+cpdef StreamSocket openUNIX(bytes path)

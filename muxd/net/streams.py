@@ -25,6 +25,9 @@ BLOCKED = -EAGAIN
 CLOSED = -EBADF
 """This socket has been closed, by its owner, on this side."""
 
+LONGEST_PATH = 108
+"""Bytes of the path of a UNIX socket's file, with a zero behind it."""
+
 _CREDENTIALS = Struct("3i")
 _WITHOUT_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
@@ -151,6 +154,28 @@ class StreamSocket:
             self._socket.close()
         except OSError:  # such as a reset by the peer: it is closed all the same
             pass
+
+
+def openUNIX(path: bytes) -> StreamSocket | None:
+    """
+    Connect to a UNIX socket.
+
+    @param path: Of its file.
+    @return: None if that cannot be done at once.
+    @raise ValueError: There can be no such socket.
+    """
+    if not 0 < len(path) < LONGEST_PATH or b"\0" in path:
+        raise ValueError(f"expected a path of 1 to {LONGEST_PATH - 1} bytes, got {path!r}")
+    connected = None
+    try:
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connected.setblocking(False)
+        connected.connect(path)
+    except OSError:
+        if connected is not None:
+            connected.close()
+        return None
+    return StreamSocket._of(connected)
 
 
 class Acceptor:

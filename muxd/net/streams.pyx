@@ -12,7 +12,10 @@ cdef extern from *:
     """
     #include <fcntl.h>
     #include <sys/ioctl.h>
+    #include <errno.h>
+    #include <string.h>
     #include <sys/socket.h>
+    #include <sys/un.h>
     #include <unistd.h>
 
     #ifndef _GNU_SOURCE
@@ -49,6 +52,23 @@ cdef extern from *:
         return credentials[1];
     }
 
+    static int open_unix(const char *path, size_t length)
+    {
+        struct sockaddr_un address;
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+            return -1;
+        memset(&address, 0, sizeof address);
+        address.sun_family = AF_UNIX;
+        memcpy(address.sun_path, path, length);
+        while (connect(fd, (struct sockaddr *)&address, sizeof address))
+            if (errno != EINTR) {
+                close(fd);
+                return -1;
+            }
+        return fd;
+    }
+
     static int count_waiting(int fd)
     {
         int count;
@@ -62,6 +82,7 @@ cdef extern from *:
     int unblock(int descriptor)
     int accept_one(int descriptor)
     int count_waiting(int descriptor)
+    int open_unix(const char *path, size_t length)
     int peer_user(int descriptor)
     int c_close "close"(int descriptor)
     int c_shutdown "shutdown"(int descriptor, int how)
@@ -70,6 +91,7 @@ cdef extern from *:
 BUILD = "compiled"
 BLOCKED = -EAGAIN
 CLOSED = -EBADF
+LONGEST_PATH = 108
 
 
 cdef _raise(int code):
@@ -139,6 +161,21 @@ cdef class StreamSocket:
         cdef int descriptor = self.detach()
         if descriptor >= 0:
             c_close(descriptor)
+
+
+cpdef StreamSocket openUNIX(bytes path):
+    cdef StreamSocket opened
+    cdef int descriptor
+    if path is None:
+        raise TypeError("expected bytes, got None")
+    if not 0 < len(path) < 108 or b"\0" in path:
+        raise ValueError(f"expected a path of 1 to {LONGEST_PATH - 1} bytes, got {path!r}")
+    opened = StreamSocket.__new__(StreamSocket)
+    descriptor = open_unix(path, len(path))
+    if descriptor < 0:
+        return None
+    opened.descriptor = descriptor
+    return opened
 
 
 cdef class Acceptor:

@@ -26,10 +26,26 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from muxd.net.eventloop import EventLoop
-from muxd.net.loopreactor import LoopReactor, onLoop
+from muxd.net.loopreactor import LoopReactor, loopBeneath, onLoop
 from tests.net.eventloops import ClockAround, closeReactor
 
 LINUX = sys.platform.startswith("linux")
+
+
+def tcpPair() -> tuple[socket.socket, socket.socket]:
+    """
+    Two TCP sockets that are connected.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        far = socket.create_connection(listening.getsockname(), 5)
+        return listening.accept()[0], far
+
+
+def factoryOf(protocol: Protocol) -> Factory:
+    """
+    What has this protocol.
+    """
+    return Factory.forProtocol(lambda: protocol)
 
 
 class Hearer(Protocol):
@@ -133,6 +149,33 @@ class LoopReactorTests(SynchronousTestCase):
             verifyObject(interface, self.reactor)
         self.assertTrue(IReactorTime.providedBy(self.reactor))
         self.assertEqual(self.reactor.seconds(), self.clock.seconds())
+
+    def test_adopted(self) -> None:
+        """
+        A socket that is connected already gets a transport of the loop's, for a copy of it.
+        """
+        for kind in (socket.AF_UNIX, socket.AF_INET):
+            near, far = socket.socketpair() if kind == socket.AF_UNIX else tcpPair()
+            far.settimeout(5)
+            self.addCleanup(far.close)
+            hearer = Hearer()
+            near.setblocking(False)
+            self.reactor.adoptStreamConnection(near.fileno(), kind, factoryOf(hearer))
+            near.close()
+            far.sendall(b"hello")
+            self.turn()
+            self.assertEqual(hearer.heard, b"hello")
+            transport: Any = hearer.transport
+            transport.write(b"answer")
+            self.turn()
+            self.assertEqual(far.recv(10), b"answer")
+
+    def test_beneath(self) -> None:
+        """
+        It is known which loop is beneath a reactor, if one is.
+        """
+        self.assertIs(loopBeneath(self.reactor), self.loop)
+        self.assertIs(loopBeneath(self.clock), None)
 
     def assertConversation(self, port: Any, connect: Any) -> None:
         """

@@ -33,7 +33,7 @@ from muxd.net.listening import ListeningEndpoint
 from muxd.net.nodelay import sendAtOnce, sendAtOnceOver
 from muxd.phone.iphone import Phone
 from muxd.phone.service import PhoneService
-from muxd.relay import RelayService, Route
+from muxd.relay import RelayedConnection, RelayService, Route
 from muxd.server.fastlane import LaneClient
 from muxd.service import MuxService
 from muxd.usbip.requests import DevlistRequest
@@ -252,9 +252,10 @@ class EverySocketTests(TestCase):
         self.start(service)
         await self.connect(portOf(service._endpoints[0]))
         (await acceptance.came).write(b"x")
-        while not [one for one in service.connections if one.second.received]:
-            await turn()
         (connection,) = service.connections
+        assert isinstance(connection, RelayedConnection)
+        while not connection.second.received:
+            await turn()
         for end in (connection.first, connection.second):
             transport: Any = end.transport
             self.assertTrue(isPrompt(transport.getHandle()))

@@ -162,6 +162,64 @@ class StreamSocketTests:
         self.assertEqual(theirs.recv(1), b"")
 
 
+class OpenTests:
+    """
+    What holds for both.
+    """
+
+    streams: Any
+
+    def listen(self: Any) -> tuple[socket.socket, bytes]:
+        """
+        A listening socket, and its path.
+        """
+        listening = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listening.close)
+        path = self.mktemp().encode()
+        listening.bind(path)
+        listening.listen(0)
+        return listening, path
+
+    def test_open(self: Any) -> None:
+        """
+        A socket is connected, does not block, and is no program's that is started.
+        """
+        listening, path = self.listen()
+        opened = self.streams.openUNIX(path)
+        self.addCleanup(opened.close)
+        self.assertFalse(os.get_inheritable(opened.fileno()))
+        self.assertFalse(os.get_blocking(opened.fileno()))
+        self.assertEqual(opened.send(b"hello"), 5)
+        theirs, _ = listening.accept()
+        self.addCleanup(theirs.close)
+        self.assertEqual(theirs.recv(10), b"hello")
+
+    def test_cannot(self: Any) -> None:
+        """
+        Where nothing listens, or too many wait, there is none, and no descriptor is left.
+        """
+        listening, path = self.listen()
+        waiting = [self.streams.openUNIX(path) for _ in range(4)]
+        self.addCleanup(lambda: [each.close() for each in waiting if each is not None])
+        self.assertIs(waiting[-1], None)
+        listening.close()
+        before = os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd") else []
+        self.assertIs(self.streams.openUNIX(path), None)
+        self.assertIs(self.streams.openUNIX(b"/nonexistent/x"), None)
+        after = os.listdir("/proc/self/fd") if os.path.exists("/proc/self/fd") else []
+        self.assertEqual(len(before), len(after))
+
+    def test_paths(self: Any) -> None:
+        """
+        What can be no path is a mistake; the longest one is not.
+        """
+        for path in (b"", bytes(3), b"x" * self.streams.LONGEST_PATH):
+            self.assertRaises(ValueError, self.streams.openUNIX, path)
+        self.assertIs(self.streams.openUNIX(b"x" * (self.streams.LONGEST_PATH - 1)), None)
+        self.assertRaises(TypeError, self.streams.openUNIX, "x")
+        self.assertRaises(TypeError, self.streams.openUNIX, None)
+
+
 class AcceptorTests:
     """
     What holds for both.
@@ -236,6 +294,26 @@ class PureAcceptorTests(AcceptorTests, SynchronousTestCase):
 
 
 class CompiledAcceptorTests(AcceptorTests, SynchronousTestCase):
+    """
+    The compiled build.
+    """
+
+    def setUp(self) -> None:
+        """
+        There may be none.
+        """
+        self.streams = twins.compiled()["muxd.net.streams"]
+
+
+class PureOpenTests(OpenTests, SynchronousTestCase):
+    """
+    The build in Python.
+    """
+
+    streams = twins.pure()["muxd.net.streams"]
+
+
+class CompiledOpenTests(OpenTests, SynchronousTestCase):
     """
     The compiled build.
     """

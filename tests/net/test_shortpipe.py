@@ -1,0 +1,486 @@
+"""
+Tests of L{muxd.net.shortpipe}, with real sockets.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import struct
+import sys
+from typing import Any
+from unittest import skipUnless
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from muxd.net.eventloop import EventLoop
+from muxd.net.halfclosed import HalfClosedWatch
+from muxd.net.hangup import HangUpWatch
+from muxd.net.loopreactor import LoopReactor
+from muxd.net.packetmemory import PacketMemory
+from muxd.net.shortpipe import ShortPipe, _Connected
+from muxd.net.socketway import SocketWay
+from muxd.net.streams import StreamSocket
+from muxd.relay import RelayedConnection
+from tests.net.eventloops import ClockAround
+from tests.net.test_loopreactor import tcpPair
+
+SIZE = 4096
+PATIENCE = 15.0
+
+
+class Attempt:
+    """
+    A socket that is being connected.
+
+    @ivar isCancelled: Whether it has been given up.
+    """
+
+    isCancelled = False
+
+    def cancel(self) -> Failure:
+        """
+        Give it up.
+        """
+        self.isCancelled = True
+        return Failure(ConnectionRefusedError("given up"))
+
+
+class Way:
+    """
+    A way on which the test says what happens.
+    """
+
+    def __init__(self) -> None:
+        self.attempt: Attempt | None = Attempt()
+
+    def open(self, taker: Any) -> Attempt | None:
+        """
+        Begin, if that is possible.
+        """
+        return self.attempt
+
+
+@implementer(IStreamClientEndpoint)
+class Refusing:
+    """
+    An endpoint that refuses.
+    """
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Refuse.
+        """
+        return fail(ConnectionRefusedError("no"))
+
+
+class Keeper:
+    """
+    What has pipes, as a relay does.
+
+    @ivar ended: What has ended, in words.
+    @ivar pipes: The ordinary pipes.
+    """
+
+    def __init__(self, clock: ClockAround, loop: EventLoop) -> None:
+        self.loop = loop
+        self.memory = PacketMemory(SIZE)
+        self.sockets: Any = LoopReactor(clock, loop)
+        self.attempts = Way()
+        self.way: SocketWay = self.attempts
+        self.ended: list[tuple[str, type, bool, int, int]] = []
+        self.pipes: list[RelayedConnection] = []
+        self._clock = clock
+        self._hangUps = HangUpWatch(clock, PATIENCE)
+        self._halfClosed = HalfClosedWatch(clock, 1.0, PATIENCE)
+
+    def ordinary(self, short: ShortPipe, to: IStreamClientEndpoint | None) -> RelayedConnection:
+        """
+        Have an ordinary one.
+        """
+
+        def over(pipe: RelayedConnection, reason: Failure) -> None:
+            counts = pipe.first.received, pipe.second.received
+            self.ended.append(("ordinary", type(reason.value), pipe.joined, *counts))
+
+        pipe = RelayedConnection(
+            Refusing() if to is None else to,
+            short.client,
+            self._clock,
+            PATIENCE,
+            10_000,
+            over,
+            self._hangUps,
+            self._halfClosed,
+            self.memory,
+        )
+        self.pipes.append(pipe)
+        return pipe
+
+    def shortOver(self, short: ShortPipe, reason: Failure, isJoined: bool) -> None:
+        """
+        One is over.
+        """
+        self.ended.append(("short", type(reason.value), isJoined, short.sent, short.got))
+
+
+@skipUnless(sys.platform.startswith("linux"), "there is no epoll")
+class ShortPipeTests(SynchronousTestCase):
+    """
+    A pipe between a client and a server that are the test's.
+    """
+
+    def setUp(self) -> None:
+        """
+        A client that has come.
+        """
+        self.before = self.descriptors()
+        self.clock = ClockAround()
+        self.loop = EventLoop(self.clock)
+        self.keeper = Keeper(self.clock, self.loop)
+        near, self.client = tcpPair()
+        # Little is held by the kernel, so that little has to be sent until it is full.
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        self.arrived = StreamSocket(near.detach())
+        self.client.settimeout(0)
+        self.short = ShortPipe(self.keeper, self.arrived, socket.AF_INET, "a client", 0.0)
+        self.addCleanup(self.cleanUp)
+        self.server: socket.socket | None = None
+
+    def descriptors(self) -> int:
+        """
+        How many are open.
+        """
+        return len(os.listdir("/proc/self/fd"))
+
+    def cleanUp(self) -> None:
+        """
+        It has ended once, and neither descriptors nor timers are left.
+        """
+        self.client.close()
+        if self.server is not None:
+            self.server.close()
+        self.turn()
+        self.clock.pump([PATIENCE] * 10)
+        self.turn()
+        self.assertEqual(len(self.keeper.ended), 1)
+        self.assertEqual(self.loop.owners, [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.descriptors(), self.before)
+
+    def turn(self) -> None:
+        """
+        Have everything done that there is to do.
+        """
+        for _ in range(3):
+            self.loop.doRead()
+            self.clock.advance(0)
+
+    def join(self, data: bytes = b"") -> socket.socket:
+        """
+        Have the second end.
+
+        @return: the server.
+        """
+        self.short.begin()
+        near, self.server = socket.socketpair()
+        self.server.settimeout(0)
+        self.short.socketReady(StreamSocket(near.detach()), data)
+        return self.server
+
+    def take(self, one: socket.socket) -> bytes:
+        """
+        All that has come.
+        """
+        found = b""
+        while True:
+            try:
+                chunk = one.recv(65536)
+            except BlockingIOError:
+                return found
+            if not chunk:
+                return found
+            found += chunk
+
+    def wait(self) -> None:
+        """
+        Wait until something has come, or can be sent.
+        """
+        waiting = [self.client.fileno(), self.loop.fileno()]
+        self.assertTrue(select.select(waiting, [], [], 5)[0])
+
+    def test_both(self) -> None:
+        """
+        Bytes go both ways, whether they had come before or not; when the client closes it is
+        over, and told how many they were.
+        """
+        self.client.sendall(b"early")
+        server = self.join()
+        self.turn()
+        self.assertEqual(self.take(server), b"early")
+        server.sendall(b"answer")
+        self.turn()
+        self.assertEqual(self.take(self.client), b"answer")
+        self.client.close()
+        self.turn()
+        self.assertEqual(self.keeper.ended, [("short", ConnectionDone, True, 5, 6)])
+        self.assertEqual(server.recv(1), b"")
+
+    def test_serverCloses(self) -> None:
+        """
+        It is over as well when the other end has gone; what that had sent has arrived.
+        """
+        server = self.join()
+        server.sendall(b"bye")
+        server.close()
+        self.turn()
+        self.assertEqual(self.client.recv(10), b"bye")
+        self.assertEqual(self.client.recv(10), b"")
+        self.assertEqual(self.keeper.ended, [("short", ConnectionDone, True, 0, 3)])
+
+    def test_halfClose(self) -> None:
+        """
+        A client that has finished sending gets its answer.
+        """
+        server = self.join()
+        self.client.sendall(b"question")
+        self.client.shutdown(socket.SHUT_WR)
+        self.turn()
+        self.assertEqual(server.recv(100), b"question")
+        self.assertEqual(server.recv(100), b"")
+        server.sendall(b"answer")
+        server.shutdown(socket.SHUT_WR)
+        self.turn()
+        self.assertEqual(self.client.recv(100), b"answer")
+        self.assertEqual(self.client.recv(100), b"")
+        self.assertEqual(self.keeper.ended, [("ordinary", ConnectionDone, True, 8, 6)])
+
+    def test_serverFinishes(self) -> None:
+        """
+        So does a server that has.
+        """
+        server = self.join()
+        server.shutdown(socket.SHUT_WR)
+        self.turn()
+        self.assertEqual(self.client.recv(1), b"")
+        self.client.sendall(b"more")
+        self.turn()
+        self.assertEqual(self.take(server), b"more")
+
+    def test_heldUp(self) -> None:
+        """
+        What a side does not take waits, in order, while the other direction goes on; the
+        server is not read from meanwhile.
+        """
+        server = self.join()
+        sent = b""
+        while not self.keeper.pipes:
+            data = os.urandom(4000)
+            try:
+                sent += data[: server.send(data)]
+            except BlockingIOError:
+                self.turn()
+        (pipe,) = self.keeper.pipes
+        self.client.sendall(b"ping")
+        self.turn()
+        self.assertEqual(self.take(server), b"ping")
+        got = b""
+        while len(got) < len(sent):
+            self.wait()
+            got += self.take(self.client)
+            self.turn()
+        self.assertTrue(got == sent)
+        self.assertEqual((pipe.first.received, pipe.second.received), (4, len(sent)))
+
+    def test_dataAlong(self) -> None:
+        """
+        What came with the answer of a daemon is the first that the client gets.
+        """
+        server = self.join(b"hello, ")
+        server.sendall(b"world")
+        self.turn()
+        self.assertEqual(self.take(self.client), b"hello, world")
+        self.client.close()
+        self.turn()
+        self.assertEqual(self.keeper.ended, [("short", ConnectionDone, True, 0, 12)])
+
+    def test_dataHeldUp(self) -> None:
+        """
+        A client that does not take all of that gets it nevertheless.
+        """
+        data = os.urandom(300_000)
+        server = self.join(data)
+        self.assertEqual(len(self.keeper.pipes), 1)
+        server.sendall(b"!")
+        got = b""
+        while len(got) <= len(data):
+            self.wait()
+            got += self.take(self.client)
+            self.turn()
+        self.assertTrue(got == data + b"!")
+
+    def test_reset(self) -> None:
+        """
+        A connection that is reset is lost, which is told.
+        """
+        server = self.join()
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.client.close()
+        self.turn()
+        self.assertEqual(self.keeper.ended, [("short", ConnectionLost, True, 0, 0)])
+        self.assertEqual(server.recv(1), b"")
+
+    def test_resetEarly(self) -> None:
+        """
+        So it is when that is noticed before it is joined.
+        """
+        self.short.begin()
+        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.client.close()
+        self.short.needsTransport()
+        self.assertEqual(self.keeper.ended, [("short", ConnectionLost, False, 0, 0)])
+
+    def test_gone(self) -> None:
+        """
+        What is sent to a peer that has gone ends it.
+        """
+        server = self.join()
+        self.client.sendall(b"x" * 100)
+        server.close()
+        self.turn()
+        self.assertEqual([kind for kind, *_ in self.keeper.ended], ["ordinary"])
+
+    def test_needsTransport(self) -> None:
+        """
+        Where only the endpoint can connect, it does, and says what comes of it.
+        """
+        self.keeper.attempts.attempt = None
+        self.short.begin()
+        self.turn()
+        self.assertEqual(self.keeper.ended, [("ordinary", ConnectionRefusedError, False, 0, 0)])
+        self.assertEqual(self.client.recv(1), b"")
+
+    def test_needsTransportLater(self) -> None:
+        """
+        So it is when that is found out later.
+        """
+        self.short.begin()
+        self.short.needsTransport()
+        self.turn()
+        self.assertEqual([kind for kind, *_ in self.keeper.ended], ["ordinary"])
+
+    def test_failed(self) -> None:
+        """
+        An attempt that fails is the end.
+        """
+        self.short.begin()
+        self.short.socketFailed(Failure(ConnectionRefusedError("no")))
+        self.assertEqual(self.keeper.ended, [("short", ConnectionRefusedError, False, 0, 0)])
+        self.assertEqual(self.client.recv(1), b"")
+
+    def test_stopWhileConnecting(self) -> None:
+        """
+        It can be stopped before it is joined.
+        """
+        self.short.begin()
+        self.successResultOf(self.short.stop())
+        attempt = self.keeper.attempts.attempt
+        assert attempt is not None
+        self.assertTrue(attempt.isCancelled)
+        self.assertEqual(self.keeper.ended, [("short", ConnectionRefusedError, False, 0, 0)])
+
+    def test_stop(self) -> None:
+        """
+        And afterwards.
+        """
+        server = self.join()
+        self.successResultOf(self.short.stop())
+        self.assertEqual(self.keeper.ended, [("short", ConnectionDone, True, 0, 0)])
+        self.assertEqual((server.recv(1), self.client.recv(1)), (b"", b""))
+
+    def test_noDescriptor(self) -> None:
+        """
+        Where there is no descriptor for a transport, it is over, and both are closed.
+        """
+        for joined in (False, True):
+            with self.subTest(joined=joined):
+                self.tearNothing(joined)
+
+    def tearNothing(self, joined: bool) -> None:
+        """
+        One that cannot become an ordinary pipe.
+        """
+        if joined:
+            self.keeper.ended.clear()
+            near, self.client = tcpPair()
+            self.client.settimeout(5)
+            self.arrived = StreamSocket(near.detach())
+            self.short = ShortPipe(self.keeper, self.arrived, socket.AF_INET, "a client", 0.0)
+
+        def adopt(*arguments: object) -> None:
+            raise OSError(errno.EMFILE, "none")
+
+        self.patch(self.keeper.sockets, "adoptStreamConnection", adopt)
+        if joined:
+            server = self.join()
+            self.client.shutdown(socket.SHUT_WR)
+            self.turn()
+            self.assertEqual(server.recv(1), b"")
+        else:
+            self.short.begin()
+            self.short.needsTransport()
+            self.client.settimeout(5)
+        self.assertEqual(self.client.recv(1), b"")
+        self.assertEqual(self.keeper.ended, [("short", OSError, joined, 0, 0)])
+        self.client.close()
+
+    def test_mistake(self) -> None:
+        """
+        A mistake of ours ends it, and is logged.
+        """
+        self.join()
+
+        def fails(side: object) -> None:
+            raise ValueError("a mistake")
+
+        self.patch(sys.modules["muxd.net.shortpipe"], "presenceOf", fails)
+        self.client.close()
+        self.turn()
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertEqual(self.keeper.ended, [("short", ValueError, True, 0, 0)])
+
+    def test_circles(self) -> None:
+        """
+        When it is over no part of it refers to itself.
+        """
+        self.join()
+        first: Any = self.short._first
+        self.client.close()
+        self.turn()
+        self.assertIs(first._pipe, None)
+        first.happened(1)
+        first.failed(Failure(ValueError()))
+        self.assertEqual(len(self.keeper.ended), 1)
+
+
+class ConnectedTests(SynchronousTestCase):
+    """
+    Tests of the endpoint that is connected to already.
+    """
+
+    def test_interface(self) -> None:
+        """
+        It is a client endpoint.
+        """
+        near, far = socket.socketpair()
+        far.close()
+        endpoint = _Connected(None, StreamSocket(near.detach()))
+        verifyObject(IStreamClientEndpoint, endpoint)
