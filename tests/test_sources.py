@@ -174,7 +174,7 @@ class DistinctSourcesTests(SynchronousTestCase):
         The kinds of source that are installed see to their own descriptions.
         """
         given = ["simulated", "usb:poll=2", "simulated:2", "cupboard"]
-        expected = ["simulated", "usb:poll=2", "simulated:2:first=2", "cupboard"]
+        expected = ["simulated", "usb:poll=2", "simulated:2:first=2:bus=2", "cupboard"]
         self.assertEqual(distinctSources(given), expected)
 
     def test_others(self) -> None:

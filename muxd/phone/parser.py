@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from itertools import count as countFrom
 
 from twisted.plugin import IPlugin
 from zope.interface import implementer
@@ -35,6 +36,7 @@ ARGUMENTS = (
         "count",
         "udid",
         "first",
+        "bus",
         *IDENTITY,
         "mux",
         "trust",
@@ -59,6 +61,9 @@ ENGINES = ("reactor", "threads")
 
 MOST_PHONES = 100
 """A bus has room for 126 devices."""
+
+MOST_BUSES = 255
+"""The number of a bus is a byte of what tells where a phone is."""
 
 
 def serials(count: int, skipped: int = 0) -> tuple[str, ...]:
@@ -109,6 +114,33 @@ def distinctPhones(descriptions: Sequence[str]) -> list[str]:
     return distinct
 
 
+def distinctBuses(descriptions: Sequence[str]) -> list[str]:
+    """
+    Descriptions of sources in which no two sources of simulated phones have one bus, so that no
+    two phones are at one place: the next number each, but where one is given.
+
+    What is wrong with a description is left to the parser to say.
+    """
+    distinct = list(descriptions)
+    taken: set[str] = set()
+    unnumbered: list[int] = []
+    for index, text in enumerate(descriptions):
+        try:
+            parsed = Description.fromString(text)
+        except ValueError:
+            continue
+        if parsed.name.lower() == SimulatedSourceParser.prefix:
+            if "bus" in parsed.keywords:
+                taken.add(parsed.keywords["bus"])
+            else:
+                unnumbered.append(index)
+    numbers = (str(number) for number in countFrom(1) if str(number) not in taken)
+    for index, chosen in zip(unnumbered, numbers, strict=False):
+        if chosen != "1":
+            distinct[index] = f"{descriptions[index]}:bus={chosen}"
+    return distinct
+
+
 @implementer(IPlugin, IDeviceSourceParser, IDistinguishingParser)
 class SimulatedSourceParser:
     """
@@ -117,7 +149,7 @@ class SimulatedSourceParser:
 
     prefix = "simulated"
     usage = (
-        "simulated[:count=N][:udid=UDID][:first=N][:name=NAME][:product=TYPE][:version=V]"
+        "simulated[:count=N][:udid=UDID][:first=N][:bus=N][:name=NAME][:product=TYPE][:version=V]"
         "[:values=FILE|MODEL][:mux=1|2][:trust=ask|accept|deny|locked][:buid=lenient|strict]"
         "[:files=DIR][:state=DIR][:log=FILE][:apps=DIR][:service=NAME=MODULE:FACTORY][:faults=PLAN][:engine=reactor|threads]"
         "[:control=ENDPOINT]"
@@ -125,9 +157,9 @@ class SimulatedSourceParser:
 
     def distinguish(self, descriptions: Sequence[str]) -> list[str]:
         """
-        Number the phones of all sources on.
+        Number the phones of all sources on, and their buses.
         """
-        return distinctPhones(descriptions)
+        return distinctBuses(distinctPhones(descriptions))
 
     def parseDeviceSource(
         self, reactor: object, receiver: IDeviceReceiver, *args: str, **kwargs: str
@@ -143,6 +175,7 @@ class SimulatedSourceParser:
         count = number("count", args[0] if args else kwargs.get("count", "1"), MOST_PHONES)
         mux = number("mux", kwargs.get("mux", "2"), 2)
         first = number("first", kwargs.get("first", "1"), 1 << 16) - 1
+        bus = number("bus", kwargs.get("bus", "1"), MOST_BUSES)
         chosen = serials(count, first)
         if "udid" in kwargs:
             if count != 1:
@@ -185,6 +218,7 @@ class SimulatedSourceParser:
             apps=apps,
             extra=extra,
             first=first,
+            bus=bus,
             faults=faults,
             threads=engine == "threads",
             control=[kwargs["control"]] if "control" in kwargs else (),

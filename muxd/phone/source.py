@@ -102,6 +102,7 @@ class SimulatedSource(Service):
         apps: str | None = None,
         extra: Mapping[str, Callable[[Any], Any]] | None = None,
         first: int = 0,
+        bus: int = 1,
         faults: FaultPlan = NO_FAULTS,
         threads: bool = False,
         control: Iterable[str] = (),
@@ -122,6 +123,7 @@ class SimulatedSource(Service):
         @param apps: A directory with their apps.
         @param extra: Services of one's own, see L{muxd.phone.services.own}.
         @param first: How many simulated phones there are before these.
+        @param bus: The number of the bus that they are on.
         @param faults: What goes wrong with each; by chance with each in its own way.
         @param threads: Whether packets are moved by the engine C{threads}, as pyusb does
             it everywhere.
@@ -131,7 +133,7 @@ class SimulatedSource(Service):
         self.description = description
         self._reactor = reactor
         self._limits = limits
-        self.bus = SimulatedBus()
+        self.bus = SimulatedBus(bus)
         self.phones = tuple(
             Phone(
                 reactor,

@@ -28,7 +28,7 @@ from muxd.identity import serialFromUDID, udidFromSerial
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.phone import source as sourceModule
 from muxd.phone.bus.faultplan import NO_FAULTS
-from muxd.phone.parser import SimulatedSourceParser, distinctPhones, serials
+from muxd.phone.parser import SimulatedSourceParser, distinctBuses, distinctPhones, serials
 from muxd.phone.source import SimulatedSource
 from tests.running.processes import startsProcesses
 
@@ -243,6 +243,35 @@ class DistinctPhonesTests(SynchronousTestCase):
         """
         given = ["simulated:many", "simulated:0", "", "simulated:1:2", "simulated:a=1:a=2"]
         self.assertEqual(distinctPhones(given), given)
+
+    def test_buses(self) -> None:
+        """
+        Each source has a bus of its own, the first that no other has, but where one is given.
+        """
+        given = ["simulated", "usb", "simulated:udid=X", "simulated:bus=2", "simulated:1:2", ""]
+        self.assertEqual(
+            distinctBuses(given),
+            [
+                "simulated",
+                "usb",
+                "simulated:udid=X:bus=3",
+                "simulated:bus=2",
+                "simulated:1:2:bus=4",
+                "",
+            ],
+        )
+
+    def test_parsedBus(self) -> None:
+        """
+        Phones are on the bus that was given, of which there are 255.
+        """
+        parse = SimulatedSourceParser().parseDeviceSource
+        for words, number in (({}, 1), ({"bus": "255"}, 255)):
+            source = parse(None, Receiver(), **words)
+            assert isinstance(source, SimulatedSource)
+            self.assertEqual(source.bus.number, number)
+        error = self.assertRaises(ValueError, parse, None, Receiver(), bus="256")
+        self.assertEqual(str(error), "bus: expected a number from 1 to 255, got '256'")
 
     def test_parsed(self) -> None:
         """
