@@ -5,6 +5,7 @@ understood.
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -76,10 +77,12 @@ class WorkflowTests(SynchronousTestCase):
         Each command of ours is understood by its program.
         """
         found: list[str] = []
+        temporary = self.mktemp()
+        os.mkdir(temporary)
         for job in self.jobs.values():
             for script in scripts(job):
                 for line in script.replace("\\\n", " ").splitlines():
-                    for words in commands(line.strip()):
+                    for words in commands(line.strip().replace("$RUNNER_TEMP", temporary)):
                         if words[1:]:
                             understand(list(words))
                         found.append(words[0])
