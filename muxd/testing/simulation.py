@@ -42,6 +42,9 @@ PATIENCE = 30.0
 PAUSE = 0.01
 """Seconds between two looks at the list of phones."""
 
+GOODBYE = b"goodbye"
+"""What a process that ends its daemon says last, in order that it is not taken for killed."""
+
 LOG_TAIL = 2000
 """Characters of the log that an error shows."""
 
@@ -333,7 +336,8 @@ class Simulation:
         if process is not None:
             assert process.stdin is not None
             try:
-                process.stdin.close()
+                with process.stdin:
+                    process.stdin.write(GOODBYE + b"\n")
             except OSError:
                 # It has ended before it has read all.
                 pass

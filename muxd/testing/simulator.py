@@ -9,7 +9,7 @@ first line is printed without being asked for, when clients can connect.  The lo
 the standard error.
 
 The end of the input is the end of the program: a process that has been killed leaves no
-daemon behind.
+daemon behind.  One that has not says C{goodbye} before that, and removes the directory itself.
 
 Beyond those of the control socket there are:
 
@@ -51,6 +51,7 @@ from muxd.phone.pluggedphone import PluggedPhone
 from muxd.phone.source import SimulatedSource
 from muxd.relay import RelayService, Route
 from muxd.service import MuxService
+from muxd.testing.simulation import GOODBYE
 
 LOCALHOST = "127.0.0.1"
 
@@ -230,9 +231,13 @@ class Simulator:
 class Conversation:
     """
     Commands in, answers out, on a pair of pipes.
+
+    @ivar isDismissed: Whether the other end has said L{GOODBYE}, and so will see to what there
+        is of this process.
     """
 
     def __init__(self, reactor: Any, source: BinaryIO, sink: BinaryIO) -> None:
+        self.isDismissed = False
         self._reactor = reactor
         self._source = source
         self._sink = sink
@@ -260,6 +265,9 @@ class Conversation:
 
     def _read(self, execute: Callable[[str], Any], ended: Callable[[], object]) -> None:
         for line in self._source:
+            if line.rstrip() == GOODBYE:
+                self.isDismissed = True
+                break
             text = line.decode("utf-8", "replace")
             self._reactor.callFromThread(lambda text=text: self.say(execute(text)))
         self._reactor.callFromThread(ended)
@@ -296,7 +304,6 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--source", default="simulated", help="as for usbmuxd --source")
     parser.add_argument("--preflight", action="store_true", help="ask phones for their trust")
     options = parser.parse_args(arguments)
-    parent = os.getppid()
     # Whatever else prints something must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -332,7 +339,7 @@ def main(arguments: list[str]) -> None:
     stopping = simulator.stop
     reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(stopping()))
     reactor.run()
-    if os.getppid() != parent:
+    if not conversation.isDismissed:
         # It has been killed, and cannot remove what it has made for this process.
         shutil.rmtree(options.directory, ignore_errors=True)
 

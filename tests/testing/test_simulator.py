@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
@@ -216,6 +217,18 @@ class ConversationTests(SynchronousTestCase):
         answers = [json.loads(line) for line in sink.getvalue().splitlines()]
         self.assertEqual(answers, [["one\n"], ["tw\ufffd\n"]])
         self.assertEqual(ended, [None])
+
+    def test_goodbye(self) -> None:
+        """
+        What ends after a goodbye has not been killed; there is no answer to that.
+        """
+        for said, isDismissed in ((b"one\ngoodbye\n", True), (b"one\n", False), (b"", False)):
+            calls: list[object] = []
+            reactor = SimpleNamespace(callFromThread=calls.append)
+            conversation = Conversation(reactor, BytesIO(said), BytesIO())
+            conversation._read(str, lambda: None)
+            self.assertEqual(conversation.isDismissed, isDismissed)
+            self.assertEqual(len(calls), 1 + said.startswith(b"one"))
 
     def test_unread(self) -> None:
         """
