@@ -95,24 +95,20 @@ class SocketFileTests(SocketTestCase):
         """
         It is removed with our lock beside it, and nothing else is.
         """
-        with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(self.path)
+        # While it is open, no other file has its inode.
+        listening = socket.socket(socket.AF_UNIX)
+        self.addCleanup(listening.close)
+        listening.bind(self.path)
         file = SocketFile.at(self.path)
         os.symlink(str(os.getpid()), f"{self.path}.lock")
         self.assertTrue(file.remove())
         removeOwnLock(self.path)
         self.assertEqual(os.listdir(self.directory), [])
         os.symlink(str(os.getpid() + 1), f"{self.path}.lock")
-        self.takeAnother()
+        os.mkdir(self.path)
         self.assertFalse(file.remove())
         removeOwnLock(self.path)
         self.assertEqual(sorted(os.listdir(self.directory)), ["s", "s.lock"])
-
-    def takeAnother(self) -> None:
-        """
-        Have another file there, which cannot have the inode of the first.
-        """
-        os.mkdir(self.path)
 
     def test_cannotTell(self) -> None:
         """
