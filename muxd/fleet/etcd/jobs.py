@@ -11,7 +11,7 @@ job's place in the queue.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
@@ -41,6 +41,9 @@ from muxd.fleet.values import FleetError, PhoneRecord, Request, Reservation, Wai
 NOT_FOUND = 5
 """The number of gRPC for what there is not."""
 
+RETRY = 1.0
+"""Seconds until a phone is asked for again that etcd has refused to give."""
+
 MOST_TRIES = 16
 """How many free phones are tried that other hubs' jobs take at the same moment."""
 
@@ -50,8 +53,10 @@ class _Job:
     """
     A job of this hub.
 
-    @ivar isAsking: Whether a phone is being asked for, for it.
+    @ivar isAsking: Whether a phone is being asked for, for it, or soon will be again.
     @ivar isDue: Whether it does not wait any longer.
+    @ivar missed: The phones whose turn came to it meanwhile.
+    @ivar retry: When one is asked for again.
     """
 
     name: str
@@ -61,6 +66,8 @@ class _Job:
     isAsking: bool = False
     isDue: bool = False
     timer: IDelayedCall | None = None
+    missed: set[str] = field(default_factory=set)
+    retry: IDelayedCall | None = None
 
 
 class Jobs:
@@ -126,7 +133,11 @@ class Jobs:
             phone = mirror.phones[key]
             name = self._firstFor(phone)
             job = self._jobs.get(name or "")
-            if job is not None and not job.isAsking and job.state is JobState.WAITING:
+            if job is None or job.state is not JobState.WAITING:
+                continue
+            if job.isAsking:
+                job.missed.add(key)
+            else:
                 job.isAsking = True
                 served = Deferred.fromCoroutine(self._serveOne(job, phone))
                 served.addErrback(self._failed)
@@ -274,25 +285,35 @@ class Jobs:
         return None
 
     async def _serveOne(self, job: _Job, phone: PhoneRecord) -> None:
-        reservation = None
+        reservation, isRefused = None, False
         try:
             reservation = await self._grant(job, phone, isQueued=True)
         except (EtcdError, BadAnswer) as error:
             self._log.warn("{phone} is not given: {error}", phone=phone.udid, error=error)
+            isRefused = True
         except FleetError:
             # It was over at once.
             pass
         finally:
             job.isAsking = False
+        missed, job.missed = job.missed, set()
         if reservation is not None:
             self._serveWith(job, reservation)
         elif job.isDue:
             self._finish(job, Event.SILENCE, FleetError(Why.WAITED))
+        elif job.state is JobState.WAITING and isRefused:
+            # It would refuse the next one as well, as fast as it is asked.
+            job.isAsking = True
+            job.retry = self._clock.callLater(RETRY, self._askAgain, job)
         elif job.state is JobState.WAITING:
-            # Others may have become free meanwhile, which were left for it.
-            fits = job.request.requirement.fits
-            self._mirror.mark(lambda other: other.key != phone.key and fits(other))
+            # What has become free meanwhile was left for it.
+            self._mirror.mark(lambda other: other.key in missed)
             self.serve()
+
+    def _askAgain(self, job: _Job) -> None:
+        job.retry, job.isAsking = None, False
+        self._mirror.mark(job.request.requirement.fits)
+        self.serve()
 
     async def _grant(
         self, job: _Job, phone: PhoneRecord, over: int = 0, isQueued: bool = False
@@ -358,7 +379,7 @@ class Jobs:
 
     def _due(self, job: _Job) -> None:
         job.isDue = True
-        if not job.isAsking:
+        if not job.isAsking or job.retry is not None:
             self._finish(job, Event.SILENCE, FleetError(Why.WAITED))
 
     def _withdraw(self, job: _Job) -> None:
@@ -370,8 +391,9 @@ class Jobs:
         job.state = step(JOBS, job.state, event)
         del self._jobs[job.name]
         isQueued = job.timer is not None
-        if job.timer is not None and job.timer.active():
-            job.timer.cancel()
+        for timer in (job.timer, job.retry):
+            if timer is not None and timer.active():
+                timer.cancel()
         if isQueued and event is not Event.GRANT and not self._isStopped:
             self._forget(job.name)
         if isinstance(result, Reservation):

@@ -187,7 +187,8 @@ class FakeEtcd:
         End what is over.
         """
         for number, lease in list(self.leases.items()):
-            if lease.end <= self.clock.seconds():
+            # A watcher that hears of the end of one may have revoked others.
+            if number in self.leases and lease.end <= self.clock.seconds():
                 self.revoke(number)
 
     def put(self, key: bytes, value: bytes, lease: int = 0) -> None:
