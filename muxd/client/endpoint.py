@@ -28,12 +28,12 @@ from muxd.client.errors import NoDaemon, NoPhone, Stage, TimedOut
 from muxd.client.requests import CONNECT_TIMEOUT
 from muxd.client.selection import Network, chooseDevice, fits
 from muxd.client.waiting import PhoneWait
-from muxd.net.socketway import SocketEndpoint, SocketWay
+from muxd.net.socketway import ISocketEndpoint, SocketWay
 
 OPTIONS = frozenset({"port", "udid", "via", "network", "wait", "timeout"})
 
 
-@implementer(SocketEndpoint)
+@implementer(IStreamClientEndpoint, ISocketEndpoint)
 class UsbmuxClientEndpoint:
     """
     A port of a phone, by way of a daemon.

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
+from zope.interface import Interface
 
 from muxd.net.streams import StreamSocket
 
@@ -67,7 +67,7 @@ class SocketWay(Protocol):
         """
 
 
-class SocketEndpoint(IStreamClientEndpoint):
+class ISocketEndpoint(Interface):
     """
     A client endpoint that may know such a way.
     """
@@ -82,7 +82,7 @@ def socketWayTo(endpoint: Any) -> SocketWay | None:
     """
     The way to where an endpoint leads, if it knows one.
     """
-    if not SocketEndpoint.providedBy(endpoint):
+    if not ISocketEndpoint.providedBy(endpoint):
         return None
     way: SocketWay | None = endpoint.socketWay()
     return way

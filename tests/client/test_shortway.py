@@ -24,7 +24,7 @@ from muxd.client.shortway import KEPT, ShortWay
 from muxd.limits import LIMITS
 from muxd.net.eventloop import EventLoop
 from muxd.net.loopreactor import LoopReactor
-from muxd.net.socketway import SocketEndpoint, socketWayTo
+from muxd.net.socketway import ISocketEndpoint, socketWayTo
 from muxd.net.streams import StreamSocket
 from muxd.wire.messages import Message, MessageReader, Result, parsePlist, plistMessage
 from tests.net.eventloops import ClockAround
@@ -194,7 +194,7 @@ class ShortWayTests(SynchronousTestCase):
         """
         The endpoint knows the way; those that do not know one have none.
         """
-        verifyObject(SocketEndpoint, self.endpoint)
+        verifyObject(ISocketEndpoint, self.endpoint)
         self.assertIs(socketWayTo(ListeningPoint()), None)
         elsewhere = UsbmuxClientEndpoint(self.clock, 22, via=accessAt(self.clock, UnixAddress("x")))
         self.assertIs(socketWayTo(elsewhere), None)
