@@ -16,7 +16,7 @@ from muxd.wire.mux import (
     encodePacketV2,
     phoneText,
 )
-from tests.fuzz.metering import metering
+from tests.fuzz.metering import Bounds, metering
 from tests.fuzz.script import Script
 from tests.fuzz.watching import LONGEST_LINE, demand, watching
 
@@ -122,10 +122,17 @@ def streams(script: Script) -> None:
     demand(assembler.drops == 0 and len(assembler) == 0, "something was dropped")
 
 
+BOUNDS = Bounds(lines=1_000_000)
+"""
+What is one turn here are thousands: sixteen packets of up to 64 KiB, in pieces of 64 bytes, each
+of which a bus brings by itself and costs 30 lines.
+"""
+
+
 def run(data: bytes) -> None:
     """
     The first byte says what the others are.
     """
     script = Script(data)
-    with watching(), metering(data) as meter, meter.turn():
+    with watching(), metering(data, BOUNDS) as meter, meter.turn():
         script.choose((transfers, streams))(script)
