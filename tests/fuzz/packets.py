@@ -122,7 +122,7 @@ def streams(script: Script) -> None:
     demand(assembler.drops == 0 and len(assembler) == 0, "something was dropped")
 
 
-BOUNDS = Bounds(lines=1_000_000)
+BOUNDS = Bounds(lines=1_000_000, seconds=10.0)
 """
 What is one turn here are thousands: sixteen packets of up to 64 KiB, in pieces of 64 bytes, each
 of which a bus brings by itself and costs 30 lines.
