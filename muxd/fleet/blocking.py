@@ -56,6 +56,7 @@ from muxd.fleet.conversation import (
     Rejected,
     Unwanted,
     Welcomed,
+    hubPlace,
     wholeFleet,
 )
 from muxd.fleet.messages import (
@@ -88,9 +89,6 @@ __all__ = [
     "fleet",
     "reserve",
 ]
-
-HUB = "tcp:127.0.0.1:7300"
-VARIABLE = "MUXD_HUB"
 
 _HEADER = 4
 
@@ -194,7 +192,7 @@ class HubWay:
 
         @raise InvalidAddress: It makes no sense.
         """
-        return cls(hubAddress(hub or environ.get(VARIABLE) or HUB), name or getuser())
+        return cls(hubAddress(hubPlace(hub, environ)), name or getuser())
 
     def connect(self) -> HubSession:
         """

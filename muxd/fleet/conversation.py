@@ -6,7 +6,7 @@ clock, for both kinds of programs (L{muxd.fleet.client}, L{muxd.fleet.blocking})
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,12 @@ from muxd.fleet.messages import (
 )
 from muxd.fleet.values import FleetError
 
+HUB = "tcp:127.0.0.1:7300"
+"""Where a hub is if nothing else is said."""
+
+VARIABLE = "MUXD_HUB"
+"""What says so in the environment."""
+
 TERM = 30.0
 """Seconds that a reservation lasts unless it is renewed."""
 
@@ -42,6 +48,15 @@ RENEWED = 1 / 3
 
 RETRY = 1.0
 """Seconds until a reservation is renewed again after that has failed."""
+
+
+def hubPlace(given: str | None, environ: Mapping[str, str]) -> str:
+    """
+    Where a hub is, as a client endpoint is described.
+
+    @param given: What the program says; the environment counts where that is nothing.
+    """
+    return given or environ.get(VARIABLE) or HUB
 
 
 class HubLost(Exception):

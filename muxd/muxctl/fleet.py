@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from getpass import getuser
 from typing import TYPE_CHECKING, Any
 
+from muxd.fleet.conversation import VARIABLE, hubPlace
 from muxd.muxctl.columns import jsonLine, table
 from muxd.muxctl.fleeterrors import (
     FAILED,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     from muxd.fleet.client import FleetClient, FleetSession, FleetView
 
-HUB = "tcp:127.0.0.1:7300"
-VARIABLE = "MUXD_HUB"
 INTERRUPTED = 130
 _SPELLINGS = "tcp:HOST:PORT, unix:PATH or mutualtls:HOST:PORT:files=DIRECTORY"
 
@@ -83,7 +82,7 @@ def clientFor(
     from muxd.fleet.client import FleetClient
 
     try:
-        return FleetClient(reactor, _hub(options, environ), options.name or getuser())
+        return FleetClient(reactor, hubPlace(options.hub, environ), options.name or getuser())
     except ValueError as error:
         raise FleetProblem(f"{error}; write the hub as {_SPELLINGS}", WRONG_USAGE) from error
 
@@ -102,16 +101,12 @@ async def connected(
     try:
         return await client.connect()
     except (ConnectError, ConnectTimeout) as error:
-        reason = str(error).rstrip(".")
+        place, reason = hubPlace(options.hub, environ), str(error).rstrip(".")
         raise FleetProblem(
-            f"no hub at {_hub(options, environ)} ({reason}): start twistd muxhub, or say with --hub"
-            f" or {VARIABLE} where it is",
+            f"no hub at {place} ({reason}): start twistd muxhub, or say with --hub or {VARIABLE}"
+            " where it is",
             NO_HUB,
         ) from error
-
-
-def _hub(options: Namespace, environ: Mapping[str, str]) -> str:
-    return options.hub or environ.get(VARIABLE) or HUB
 
 
 def run(work: Callable[[Any], Coroutine[Any, Any, int]]) -> int:
