@@ -1,16 +1,24 @@
 # -*- test-case-name: tests.tap.test_tunnels -*-
 """
-Two streams that are joined, each with transports of Twisted's.
+Two streams that are joined, each with transports of Twisted's; and one that is a program's, which
+has come to a door of a phone's tunnel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+from typing import Protocol as TypingProtocol
 
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from muxd.limits import Limits
+from muxd.tunnel.opening import SharedTunnel
 
 
 @implementer(IHalfCloseableProtocol)
@@ -82,3 +90,59 @@ class Half(Protocol):
         """
         transport: Any = self.transport
         transport.loseConnection()
+
+
+class SharedDoors(TypingProtocol):
+    """
+    What programs of all doors have in common.
+
+    @ivar reactor: What all of it lives on.
+    @ivar visitors: How many programs there are.
+    """
+
+    reactor: Any
+    tunnel: SharedTunnel
+    limits: Limits
+    visitors: int
+
+
+class VisitingHalf(Half, TimeoutMixin):
+    """
+    A program that has so long to say what it wants, and counts as one for as long as it is
+    connected.
+    """
+
+    def __init__(self, tunnels: SharedDoors) -> None:
+        self._tunnels = tunnels
+        self._connecting: Deferred[Any] | None = None
+
+    def callLater(self, period: float, func: Callable[[], object]) -> IDelayedCall:
+        """
+        Have the time-out on the reactor that all of it lives on.
+        """
+        later: IDelayedCall = self._tunnels.reactor.callLater(period, func)
+        return later
+
+    def connectionMade(self) -> None:
+        """
+        One more, which is not waited for long.
+        """
+        self._tunnels.visitors += 1
+        self.setTimeout(self._tunnels.limits.tunnelTimeout)
+
+    def timeoutConnection(self) -> None:
+        """
+        It has said nothing.
+        """
+        transport: Any = self.transport
+        transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        One less.
+        """
+        self._tunnels.visitors -= 1
+        self.setTimeout(None)
+        if self._connecting is not None:
+            self._connecting.cancel()
+        super().connectionLost(reason)

@@ -15,8 +15,8 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
-from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
@@ -24,7 +24,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from muxd.limits import LIMITS, Limits
 from muxd.net.serverstrings import LOOPBACK
-from muxd.tap.halves import Half
+from muxd.tap.halves import Half, VisitingHalf
 from muxd.tap.tunnelsockets import HOSTS, ListPort
 from muxd.tunnel.host import Tunnel
 from muxd.tunnel.opening import SharedTunnel
@@ -109,7 +109,7 @@ class TunnelList(Resource):
         request.finish()
 
 
-class Visitor(Half):
+class Visitor(VisitingHalf):
     """
     A program at the door.
     """
@@ -117,18 +117,8 @@ class Visitor(Half):
     _log = Logger()
 
     def __init__(self, tunnels: TunnelDoors) -> None:
-        self._tunnels = tunnels
+        super().__init__(tunnels)
         self._asked = b""
-        self._connecting: Deferred[Any] | None = None
-        self._timer: IDelayedCall | None = None
-
-    def connectionMade(self) -> None:
-        """
-        One more, which is not waited for long.
-        """
-        self._tunnels.visitors += 1
-        timeout = self._tunnels.limits.tunnelTimeout
-        self._timer = self._tunnels.reactor.callLater(timeout, self._silent)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -139,7 +129,7 @@ class Visitor(Half):
             return
         self._asked += data
         if len(self._asked) >= _ASKED:
-            self._stopTimer()
+            self.setTimeout(None)
             transport: Any = self.transport
             transport.pauseProducing()
             self._connecting = Deferred.fromCoroutine(self._connect())
@@ -160,30 +150,10 @@ class Visitor(Half):
         transport: Any = self.transport
         transport.resumeProducing()
 
-    def _silent(self) -> None:
-        self._timer = None
-        transport: Any = self.transport
-        transport.abortConnection()
-
-    def _stopTimer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-
     def _refused(self, reason: Failure) -> None:
         self._log.info("a program at the door: {why}", why=reason.getErrorMessage())
         transport: Any = self.transport
         transport.loseConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        One less.
-        """
-        self._tunnels.visitors -= 1
-        self._stopTimer()
-        if self._connecting is not None:
-            self._connecting.cancel()
-        super().connectionLost(reason)
 
 
 class _Door(Factory):

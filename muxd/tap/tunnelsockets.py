@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from typing import Protocol as TypingProtocol
 from urllib.parse import parse_qs, urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -35,9 +34,7 @@ from wsproto.events import (
 from wsproto.events import Request as Asked
 from wsproto.utilities import ProtocolError
 
-from muxd.limits import Limits
-from muxd.tap.halves import Half
-from muxd.tunnel.opening import SharedTunnel
+from muxd.tap.halves import Half, SharedDoors, VisitingHalf
 from muxd.wire.text import printable
 
 HOSTS = frozenset({b"127.0.0.1", b"localhost"})
@@ -63,20 +60,6 @@ class Refused(Exception):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code = code
-
-
-class SharedDoors(TypingProtocol):
-    """
-    What programs of all doors have in common.
-
-    @ivar reactor: What all of it lives on.
-    @ivar visitors: How many programs there are.
-    """
-
-    reactor: Any
-    tunnel: SharedTunnel
-    limits: Limits
-    visitors: int
 
 
 def isOurs(request: Asked) -> bool:
@@ -195,7 +178,7 @@ class _Beginning(Protocol, TimeoutMixin):
         self.setTimeout(None)
 
 
-class SocketVisitor(Half):
+class SocketVisitor(VisitingHalf):
     """
     A program whose stream is a WebSocket.
     """
@@ -203,19 +186,9 @@ class SocketVisitor(Half):
     _log = Logger()
 
     def __init__(self, tunnels: SharedDoors) -> None:
-        self._tunnels = tunnels
+        super().__init__(tunnels)
         self._socket = WSConnection(ConnectionType.SERVER)
-        self._connecting: Deferred[Any] | None = None
-        self._timer: IDelayedCall | None = None
         self._isOver = False
-
-    def connectionMade(self) -> None:
-        """
-        One more, which is not waited for long.
-        """
-        self._tunnels.visitors += 1
-        timeout = self._tunnels.limits.tunnelTimeout
-        self._timer = self._tunnels.reactor.callLater(timeout, self._silent)
 
     # What comes
 
@@ -265,7 +238,7 @@ class SocketVisitor(Half):
                 return
 
     def _asked(self, request: Asked) -> None:
-        self._stopTimer()
+        self.setTimeout(None)
         if not isOurs(request):
             self._reject(403, "expected a program of this machine")
             return
@@ -313,16 +286,6 @@ class SocketVisitor(Half):
         code = problem.code if isinstance(problem, Refused) else NOT_CONNECTED
         self._log.info("a program's WebSocket: {why}", why=printable(str(problem))[:200])
         self._close(code, str(problem))
-
-    def _silent(self) -> None:
-        self._timer = None
-        transport: Any = self.transport
-        transport.abortConnection()
-
-    def _stopTimer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
 
     # What is said
 
@@ -374,8 +337,4 @@ class SocketVisitor(Half):
         One less.
         """
         self._isOver = True
-        self._tunnels.visitors -= 1
-        self._stopTimer()
-        if self._connecting is not None:
-            self._connecting.cancel()
         super().connectionLost(reason)
