@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
@@ -38,6 +39,9 @@ KEPT = 64
 
 LONGEST_KEPT = 4096
 """Of an answer that is remembered, in bytes."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 READ_SIZE = 16384
 """How much is read of an answer at once."""
@@ -165,7 +169,10 @@ class ShortWay:
             return completed(access.choice.speak(self.request(device), attempt))
 
 
-def _keep(kept: OrderedDict, key: object, value: object) -> None:  # type: ignore[type-arg]
+def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
+    """
+    Remember the last few.
+    """
     kept[key] = value
     if len(kept) > KEPT:
         kept.popitem(last=False)

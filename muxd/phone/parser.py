@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count as countFrom
 
 from twisted.plugin import IPlugin
@@ -88,19 +88,20 @@ def distinctPhones(descriptions: Sequence[str]) -> list[str]:
     distinct = list(descriptions)
     named: set[str] = set()
     numbered: list[tuple[int, int]] = []
-    for index, text in enumerate(descriptions):
+    for index, parsed in _simulated(descriptions):
+        counts = (*parsed.positional, parsed.keywords.get("count", "1"))
         try:
-            parsed = Description.fromString(text)
-            counts = (*parsed.positional, parsed.keywords.get("count", "1"))
             count = number("count", counts[0], MOST_PHONES)
         except ValueError:
             continue
-        if parsed.name.lower() != SimulatedSourceParser.prefix or "first" in parsed.keywords:
+        if "first" in parsed.keywords:
             continue
         if "udid" in parsed.keywords:
             serial = serialFromUDID(parsed.keywords["udid"])
             if serial in named:
-                raise ValueError(f"{text!r}: another simulated phone has this UDID already")
+                raise ValueError(
+                    f"{descriptions[index]!r}: another simulated phone has this UDID already"
+                )
             named.add(serial)
         else:
             numbered.append((index, count))
@@ -124,21 +125,29 @@ def distinctBuses(descriptions: Sequence[str]) -> list[str]:
     distinct = list(descriptions)
     taken: set[str] = set()
     unnumbered: list[int] = []
+    for index, parsed in _simulated(descriptions):
+        if "bus" in parsed.keywords:
+            taken.add(parsed.keywords["bus"])
+        else:
+            unnumbered.append(index)
+    numbers = (str(number) for number in countFrom(1) if str(number) not in taken)
+    for index, chosen in zip(unnumbered, numbers, strict=False):
+        if chosen != "1":
+            distinct[index] = f"{descriptions[index]}:bus={chosen}"
+    return distinct
+
+
+def _simulated(descriptions: Sequence[str]) -> Iterator[tuple[int, Description]]:
+    """
+    Those that are of simulated phones, and where they stand.
+    """
     for index, text in enumerate(descriptions):
         try:
             parsed = Description.fromString(text)
         except ValueError:
             continue
         if parsed.name.lower() == SimulatedSourceParser.prefix:
-            if "bus" in parsed.keywords:
-                taken.add(parsed.keywords["bus"])
-            else:
-                unnumbered.append(index)
-    numbers = (str(number) for number in countFrom(1) if str(number) not in taken)
-    for index, chosen in zip(unnumbered, numbers, strict=False):
-        if chosen != "1":
-            distinct[index] = f"{descriptions[index]}:bus={chosen}"
-    return distinct
+            yield index, parsed
 
 
 @implementer(IPlugin, IDeviceSourceParser, IDistinguishingParser)
