@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from muxd.fleet.interfaces import IFleetRegistry, IFleetWatcher
@@ -16,6 +17,15 @@ from tests.fleet.fleets import host, phone, udid, wants
 from tests.fleet.watching import Watcher
 
 T = TypeVar("T")
+
+
+def stepped(clock: Clock, seconds: float) -> Awaitable[None]:
+    """
+    Let a clock's time pass, in small steps, as timers come late otherwise.
+    """
+    for _ in range(10):
+        clock.advance(seconds / 10)
+    return succeed(None)
 
 
 class RegistryContract:
@@ -41,6 +51,20 @@ class RegistryContract:
         Kill the registry, and have another process's in C{registry} which begins where it was.
         """
         raise NotImplementedError
+
+    async def assertStops(self) -> None:
+        """
+        When it is stopped, jobs that wait are told, and so are those that come later.
+        """
+        case: Any = self
+        watcher = await self.watcher()
+        wanted = self.registry.reserve(wants(wait=1000))
+        self.registry.stop()
+        self.registry.stop()
+        case.assertIs(await self.failure(wanted), Why.STOPPED)
+        case.assertIs(await self.failure(self.registry.reserve(wants())), Why.STALE)
+        case.assertFalse(self.registry.isFresh)
+        case.assertEqual(watcher.health, "the hub has stopped")
 
     async def join(self, name: str = "a", *numbers: int, term: float | None = None) -> int:
         """

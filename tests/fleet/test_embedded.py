@@ -17,7 +17,7 @@ from muxd.fleet import roster
 from muxd.fleet.embedded import EmbeddedRegistry
 from muxd.fleet.state import BLOCK, StateDirectory
 from muxd.fleet.values import Change, Granted, Reservation, Why
-from tests.fleet.contract import RegistryContract
+from tests.fleet.contract import RegistryContract, stepped
 from tests.fleet.fleets import host, phone, udid, wants
 from tests.fleet.watching import Watcher
 
@@ -85,11 +85,9 @@ class EmbeddedTests(RegistryContract, TestCase):
 
     def passTime(self, seconds: float) -> Awaitable[None]:
         """
-        In small steps, as timers come late otherwise.
+        In small steps.
         """
-        for _ in range(10):
-            self.clock.advance(seconds / 10)
-        return succeed(None)
+        return stepped(self.clock, seconds)
 
     def reopen(self) -> Awaitable[None]:
         """
@@ -114,14 +112,7 @@ class EmbeddedTests(RegistryContract, TestCase):
         """
         When it is stopped, jobs that wait are told, and so are those that come later.
         """
-        watcher = await self.watcher()
-        wanted = self.registry.reserve(wants(wait=1000))
-        self.registry.stop()
-        self.registry.stop()
-        self.assertIs(await self.failure(wanted), Why.STOPPED)
-        self.assertIs(await self.failure(self.registry.reserve(wants())), Why.STALE)
-        self.assertFalse(self.registry.isFresh)
-        self.assertEqual(watcher.health, "the hub has stopped")
+        await self.assertStops()
 
     async def test_notStored(self) -> None:
         """

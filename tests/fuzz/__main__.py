@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -144,21 +145,33 @@ class Work:
         Whether what was said to cost too much does so without a fuzzer.
         """
         for timed in ({TIMED: "1"}, {}):
-            done = subprocess.run(
-                [*self.repeating(), *self.progress.crashes],
-                env={**os.environ, **timed},
-                check=False,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
-            *lines, last = done.stdout.splitlines() or [""]
+            status, lines, last = self._repeat(self.progress.crashes, timed)
             print(f"{self.target.name}, without a fuzzer: {last}", flush=True)
-            if done.returncode:
+            if status:
                 self.progress.traceback += ["", "Without a fuzzer:", *lines[-40:], last]
                 return True
         return False
+
+    def _repeat(
+        self, inputs: Iterable[object], environment: Mapping[str, str], place: Path | None = None
+    ) -> tuple[int, list[str], str]:
+        """
+        Try inputs once more.
+
+        @return: The status, what was said, and the last line of it.
+        """
+        done = subprocess.run(
+            [*self.repeating(), *map(str, inputs)],
+            cwd=place,
+            env={**os.environ, **environment},
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        *lines, last = done.stdout.splitlines() or [""]
+        return done.returncode, lines, last
 
     def repeating(self) -> list[str]:
         """
@@ -178,19 +191,8 @@ class Work:
         except SkipTest as error:
             print(f"{self.target.name}: without AddressSanitizer: {error}", flush=True)
             return
-        done = subprocess.run(
-            [*self.repeating(), *map(str, inputs)],
-            cwd=tree.path,
-            env={**os.environ, **tree.environment},
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        *lines, last = done.stdout.splitlines() or [""]
+        self.status, lines, last = self._repeat(inputs, tree.environment, tree.path)
         print(f"{self.target.name}, with AddressSanitizer: {last}", flush=True)
-        self.status = done.returncode
         if self.status:
             self.progress.traceback = [*lines[-40:], last]
 

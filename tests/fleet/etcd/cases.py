@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 from muxd.fleet.etcd.gateway import Gateway
 from muxd.fleet.etcd.keys import Keys
 from muxd.fleet.etcd.registry import EtcdRegistry
+from tests.fleet.contract import stepped
 from tests.fleet.etcd.engine import FakeEtcd
 
 NODES = ("http://a:2379", "http://b:2379")
@@ -75,11 +76,9 @@ class EtcdCase(TestCase):
 
     def passTime(self, seconds: float) -> Awaitable[None]:
         """
-        In small steps, as timers come late otherwise.
+        In small steps.
         """
-        for _ in range(10):
-            self.clock.advance(seconds / 10)
-        return succeed(None)
+        return stepped(self.clock, seconds)
 
     def reopen(self) -> Awaitable[None]:
         """

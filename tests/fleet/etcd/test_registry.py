@@ -9,7 +9,7 @@ from muxd.fleet.etcd import registry as registryModule
 from muxd.fleet.values import Why
 from tests.fleet.contract import RegistryContract
 from tests.fleet.etcd.cases import EtcdCase
-from tests.fleet.fleets import host, phone, udid, wants
+from tests.fleet.fleets import host, phone, udid
 
 
 class EtcdContractTests(EtcdCase, RegistryContract):
@@ -51,12 +51,5 @@ class EtcdContractTests(EtcdCase, RegistryContract):
         """
         When it is stopped, jobs that wait are told, and so are those that come later.
         """
-        watcher = await self.watcher()
-        wanted = self.registry.reserve(wants(wait=1000))
-        self.registry.stop()
-        self.registry.stop()
-        self.assertIs(await self.failure(wanted), Why.STOPPED)
-        self.assertIs(await self.failure(self.registry.reserve(wants())), Why.STALE)
-        self.assertFalse(self.registry.isFresh)
-        self.assertEqual(watcher.health, "the hub has stopped")
+        await self.assertStops()
         self.assertEqual([key for key in self.etcd.entries if b"/queue/" in key], [])
