@@ -5,11 +5,17 @@ Tests of L{muxd.fleet.etcd.registry} and L{muxd.fleet.etcd.jobs}, with an etcd i
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
 from muxd.fleet.etcd import registry as registryModule
-from muxd.fleet.values import Why
+from muxd.fleet.etcd.jobs import RETRY
+from muxd.fleet.values import PhoneRecord, Why
 from tests.fleet.contract import RegistryContract
 from tests.fleet.etcd.cases import EtcdCase
-from tests.fleet.fleets import host, phone, udid
+from tests.fleet.etcd.engine import FakeEtcd, Refusal
+from tests.fleet.fleets import host, phone, udid, wants
 
 
 class EtcdContractTests(EtcdCase, RegistryContract):
@@ -53,3 +59,54 @@ class EtcdContractTests(EtcdCase, RegistryContract):
         """
         await self.assertStops()
         self.assertEqual([key for key in self.etcd.entries if b"/queue/" in key], [])
+
+    async def test_refusing(self) -> None:
+        """
+        While etcd refuses, a job asks once a second, however many phones it may have, and has
+        one when it does not any more; or is told when its time is over, not later.
+        """
+        lease = await self.join("a")
+        told: list[Why] = []
+        late = Deferred.fromCoroutine(self.failure(self.registry.reserve(wants(wait=2.5))))
+        late.addCallback(told.append)
+        wanted = self.registry.reserve(wants(wait=100))
+        asked: list[object] = []
+
+        def refuse(etcd: FakeEtcd, said: object) -> object:
+            asked.append(said)
+            raise Refusal(403, 7, "etcdserver: permission denied")
+
+        willing = self.etcd._handlers
+        self.patch(self.etcd, "_handlers", {**willing, "/v3/lease/grant": refuse})
+        await self.registry.tell(lease, [phone(1), phone(2)], True)
+        self.assertEqual(len(asked), 1)
+        for seconds, count in ((RETRY * 0.9, 1), (RETRY * 0.1, 2), (RETRY, 3)):
+            self.clock.advance(seconds)
+            self.assertEqual(len(asked), count)
+        self.clock.advance(0.5)
+        self.assertEqual(told, [Why.WAITED])
+        self.patch(self.etcd, "_handlers", willing)
+        self.clock.advance(RETRY)
+        self.assertIn((await wanted).udid, (udid(1), udid(2)))
+
+    async def test_missed(self) -> None:
+        """
+        A phone that comes while another one is asked for, in vain, is the waiting job's.
+        """
+        lease = await self.join("a")
+        wanted = self.registry.reserve(wants(wait=100))
+        jobs: Any = self.registry._jobs
+        grant, tried = jobs._grant, []
+
+        async def grantLater(job: object, asked: PhoneRecord, **how: Any) -> object:
+            tried.append(asked.udid)
+            if len(tried) > 1:
+                return await grant(job, asked, **how)
+            await self.registry.tell(lease, [phone(2)])
+            jobs.serve()
+            return None
+
+        self.patch(jobs, "_grant", grantLater)
+        await self.registry.tell(lease, [phone(1)])
+        self.assertEqual(tried, [udid(1), udid(2)])
+        self.assertEqual((await wanted).udid, udid(2))
