@@ -349,11 +349,14 @@ class LaneClient(SocketOwner):
         if count > 0:
             self._leave()
             data, turns = memory.read(0, count), lane.turns
-            if turns.isBusy:
+            if turns.isBusy or not turns.begin():
                 self._request = data
                 turns.wait(self)
             else:
-                self._requested(data)
+                try:
+                    self._requested(data)
+                finally:
+                    turns.end()
         elif count != BLOCKED:
             # It has gone without a word, as those do that look whether we are here.
             lane.counters.connections += 1
