@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, NoReturn
 
 from muxd import __version__
 from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, parseAddress
@@ -85,7 +86,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     elif RESERVE in words and "--" in words:
         split = words.index("--")
         words, theirs = words[:split], words[split + 1 :]
-    options = _parser().parse_args(words)
+    _expectKnown(words)
+    options, unknown = _parser().parse_known_args(words)
+    if unknown:
+        _refuse(options.command, unknown)
     options.arguments = theirs
     if options.command == FLEET:
         _checkHost(options)
@@ -94,6 +98,38 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if options.command is None:
         raise Usage(2, _parser().format_help())
     return options
+
+
+def _expectKnown(words: Sequence[str]) -> None:
+    """
+    Refuse an option before the command that all commands do not have in common: what is
+    behind it would be taken for the command.
+
+    @raise Usage: There is one.
+    """
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-") or word == "--":
+            return
+        name = word.partition("=")[0] if word.startswith("--") else word[:2]
+        if name not in _EVERYWHERE:
+            raise Usage(
+                2,
+                f"muxctl: {name} before the command is unknown; options of a command are written"
+                " behind it (see muxctl --help)\n",
+            )
+        if name in _VALUED and word == name:
+            next(rest, None)
+
+
+def _refuse(command: str, unknown: Sequence[str]) -> NoReturn:
+    """
+    @raise Usage: Always: words behind a command mean nothing to it.
+    """
+    text = f"muxctl {command}: not understood: {' '.join(unknown)}"
+    if command == RESERVE and not unknown[0].startswith("-"):
+        text = "muxctl reserve: expected -- before the command to run"
+    raise Usage(2, f"{text} (see muxctl {command} --help)\n")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -108,11 +144,15 @@ class _Parser(argparse.ArgumentParser):
         raise Usage(0, self.format_help())
 
 
+_Adding = Callable[[argparse.ArgumentParser], None]
+
+
 class _Version(argparse.Action):
     def __call__(self, *_: object) -> NoReturn:
         raise Usage(0, f"muxctl {__version__}\n")
 
 
+@cache
 def _parser() -> _Parser:
     parser = _Parser(
         prog="muxctl",
@@ -124,53 +164,28 @@ def _parser() -> _Parser:
     parser.add_argument(
         "--version", action=_Version, nargs=0, help="print the version and do nothing else"
     )
-    _addCommon(parser, None)
+    for name in _COMMON:
+        _addCommon(parser, name, False if name == "json" else None)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    for name, (text, addOptions) in _COMMANDS.items():
+    for name, (text, addOptions, common) in _COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        # Without a default here, lest it undo what came before the command.
-        _addCommon(command, argparse.SUPPRESS)
+        _addAll(command, common)
         addOptions(command)
     return parser
 
 
-def _addCommon(parser: argparse.ArgumentParser, default: str | None) -> None:
-    parser.add_argument(
-        "-s",
-        "--socket",
-        default=default,
-        type=_address,
-        metavar="ADDRESS",
-        help=f"the daemon: {SPELLINGS}",
-    )
-    parser.add_argument(
-        "--status",
-        default=default,
-        type=_address,
-        metavar="ADDRESS",
-        help="its status socket [default: beside it, such as /var/run/usbmuxd.status]",
-    )
-    parser.add_argument(
-        "-u",
-        "--udid",
-        default=default,
-        type=_udid,
-        metavar="UDID",
-        help="the phone, if it is not the only one",
-    )
-    parser.add_argument(
-        "--timeout",
-        default=default,
-        type=_seconds,
-        metavar="SECONDS",
-        help="how long it may take in all",
-    )
-    parser.add_argument(
-        "--json",
-        default=default if default == argparse.SUPPRESS else False,
-        action="store_true",
-        help="for programs: one JSON object a line, errors as well",
-    )
+def _addAll(command: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """
+    Have a command know options that others have, too.  There are no defaults here, lest
+    they undo what was said before the command.
+    """
+    for name in names:
+        _addCommon(command, name, argparse.SUPPRESS)
+
+
+def _addCommon(parser: argparse.ArgumentParser, name: str, default: object) -> None:
+    names, arguments = _COMMON[name]
+    parser.add_argument(*names, default=default, **arguments)
 
 
 def _addList(parser: argparse.ArgumentParser) -> None:
@@ -229,7 +244,7 @@ def _addCertificates(parser: argparse.ArgumentParser) -> None:
     )
     for name, text in _CERTIFICATES.items():
         action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-        _addCommon(action, argparse.SUPPRESS)
+        _addAll(action, _ALONE)
         action.add_argument(
             "--ca", metavar="DIRECTORY", help="the authority [default: ~/.config/muxd/ca]"
         )
@@ -291,12 +306,7 @@ def _addCapture(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _addHub(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--hub",
-        metavar="ENDPOINT",
-        help="the hub, as a Twisted client endpoint [default: MUXD_HUB, else tcp:127.0.0.1:7300]",
-    )
+def _addJob(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name",
         metavar="NAME",
@@ -306,7 +316,7 @@ def _addHub(parser: argparse.ArgumentParser) -> None:
 
 
 def _addFleet(parser: argparse.ArgumentParser) -> None:
-    _addHub(parser)
+    _addJob(parser)
     parser.add_argument(
         "action",
         choices=("list", "status", "drain", "undrain"),
@@ -324,7 +334,7 @@ def _checkHost(options: argparse.Namespace) -> None:
 
 
 def _addReserve(parser: argparse.ArgumentParser) -> None:
-    _addHub(parser)
+    _addJob(parser)
     parser.usage = "muxctl reserve [options] -- COMMAND [ARGUMENT...]"
     parser.add_argument(
         "-p",
@@ -426,29 +436,57 @@ _CERTIFICATES = {
     "list": "show what was certified",
 }
 
-_COMMANDS = {
-    "list": ("show the phones that are there", _addList),
-    "watch": ("show phones come and go, until interrupted", _addNothing),
-    "wait": ("wait until phones are there, and show them", _addWait),
-    "listeners": ("show the programs that are told of phones", _addNothing),
-    "status": ("show what the daemon is doing", _addStatus),
-    "top": ("show phones and what they carry, from second to second", _addNothing),
-    "log": ("show the last lines of the daemon's log", _addLog),
-    "release": ("let go of a phone, for a virtual machine or another program", _addPhone),
-    "take": ("take a phone back that was released", _addPhone),
-    "phone": ("do something with the daemon's simulated phones, such as trust", _addWords),
-    "reload": ("have the daemon read its configuration file again", _addNothing),
-    "buid": ("print the identity of the daemon's host", _addNothing),
-    "record": ("show or delete a pair record", _addRecord),
-    "wifi": ("have a phone be reached by the network, or not any more", _addWireless),
-    "cert": ("make, list and revoke the certificates of a farm", _addCertificates),
-    "capture": ("write what phones and programs say to each other, for Wireshark", _addCapture),
-    CONNECT: ("join standard input and output to a port of a phone", _addConnect),
-    FLEET: ("show the phones and hosts of a fleet, or drain a host", _addFleet),
-    RESERVE: ("run a command that has a phone of a fleet for itself", _addReserve),
-    "tunnel": ("show the services in the tunnel of a phone with iOS 17.4 or later", _addTunnel),
-    "completion": ("print what makes bash or zsh complete the words of muxctl", _addCompletion),
-    RELAY: ("make ports of phones ports of this machine (relay --help)", _addNothing),
+_ALONE = ("json",)
+_OF_DAEMON = ("socket", "timeout", "json")
+_OF_PHONE = ("socket", "udid", "timeout", "json")
+_OF_STATUS = ("socket", "status", "timeout", "json")
+_OF_STATUS_OF_PHONE = ("socket", "status", "udid", "timeout", "json")
+_OF_FLEET = ("hub", "json")
+"""Common options that commands of a kind use: no other is understood behind them."""
+
+_COMMANDS: Mapping[str, tuple[str, _Adding, Sequence[str]]] = {
+    "list": ("show the phones that are there", _addList, _OF_PHONE),
+    "watch": ("show phones come and go, until interrupted", _addNothing, _OF_PHONE),
+    "wait": ("wait until phones are there, and show them", _addWait, _OF_PHONE),
+    "listeners": ("show the programs that are told of phones", _addNothing, _OF_DAEMON),
+    "status": ("show what the daemon is doing", _addStatus, _OF_STATUS_OF_PHONE),
+    "top": ("show phones and what they carry, from second to second", _addNothing, _OF_STATUS),
+    "log": ("show the last lines of the daemon's log", _addLog, _OF_STATUS),
+    "release": (
+        "let go of a phone, for a virtual machine or another program",
+        _addPhone,
+        _OF_STATUS,
+    ),
+    "take": ("take a phone back that was released", _addPhone, _OF_STATUS),
+    "phone": (
+        "do something with the daemon's simulated phones, such as trust",
+        _addWords,
+        _OF_STATUS,
+    ),
+    "reload": ("have the daemon read its configuration file again", _addNothing, _OF_STATUS),
+    "buid": ("print the identity of the daemon's host", _addNothing, _OF_DAEMON),
+    "record": ("show or delete a pair record", _addRecord, _OF_DAEMON),
+    "wifi": ("have a phone be reached by the network, or not any more", _addWireless, _OF_DAEMON),
+    "cert": ("make, list and revoke the certificates of a farm", _addCertificates, _ALONE),
+    "capture": (
+        "write what phones and programs say to each other, for Wireshark",
+        _addCapture,
+        _OF_STATUS_OF_PHONE,
+    ),
+    CONNECT: ("join standard input and output to a port of a phone", _addConnect, _OF_PHONE),
+    FLEET: ("show the phones and hosts of a fleet, or drain a host", _addFleet, _OF_FLEET),
+    RESERVE: ("run a command that has a phone of a fleet for itself", _addReserve, _OF_FLEET),
+    "tunnel": (
+        "show the services in the tunnel of a phone with iOS 17.4 or later",
+        _addTunnel,
+        _OF_PHONE,
+    ),
+    "completion": (
+        "print what makes bash or zsh complete the words of muxctl",
+        _addCompletion,
+        _ALONE,
+    ),
+    RELAY: ("make ports of phones ports of this machine (relay --help)", _addNothing, ()),
 }
 
 COMMANDS = frozenset(_COMMANDS)
@@ -506,3 +544,51 @@ def _port(text: str) -> int:
     if not 0 < port < 65536:
         raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
     return port
+
+
+_COMMON: Mapping[str, tuple[Sequence[str], Mapping[str, Any]]] = {
+    "socket": (
+        ("-s", "--socket"),
+        {"type": _address, "metavar": "ADDRESS", "help": f"the daemon: {SPELLINGS}"},
+    ),
+    "status": (
+        ("--status",),
+        {
+            "type": _address,
+            "metavar": "ADDRESS",
+            "help": "its status socket [default: beside it, such as /var/run/usbmuxd.status]",
+        },
+    ),
+    "udid": (
+        ("-u", "--udid"),
+        {"type": _udid, "metavar": "UDID", "help": "the phone, if it is not the only one"},
+    ),
+    "hub": (
+        ("--hub",),
+        {
+            "metavar": "ENDPOINT",
+            "help": "the hub of a fleet, as a Twisted client endpoint"
+            " [default: MUXD_HUB, else tcp:127.0.0.1:7300]",
+        },
+    ),
+    "timeout": (
+        ("--timeout",),
+        {"type": _seconds, "metavar": "SECONDS", "help": "how long it may take in all"},
+    ),
+    "json": (
+        ("--json",),
+        {
+            "action": "store_true",
+            "help": "for programs: one JSON object a line, errors as well",
+        },
+    ),
+}
+"""
+Options that several commands have, by their names.  Before the command each of them may
+stand, and counts as far as the command uses it: so a shell's alias serves all commands.
+"""
+
+_VALUED = frozenset(
+    name for names, given in _COMMON.values() if "metavar" in given for name in names
+)
+_EVERYWHERE = _VALUED | {"--json", "-h", "--help", "--version"}

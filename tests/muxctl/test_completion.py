@@ -15,7 +15,7 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from muxd.muxctl.completion import SCRIPTS, script
-from muxd.muxctl.options import COMMANDS
+from muxd.muxctl.options import COMMANDS, Usage, parse
 from tests.client.fakedaemon import (
     OTHER,
     PATIENCE,
@@ -66,6 +66,17 @@ class ScriptTests(SynchronousTestCase):
         for command in COMMANDS:
             self.assertRegex(script("bash"), rf"(?m)^    local commands=.*\b{command}\b")
             self.assertRegex(script("zsh"), rf"(?m)^        ['\"]{command}:")
+
+    def test_texts(self) -> None:
+        """
+        What zsh says of each command is what C{--help} says of it.
+        """
+        shown = re.findall(r"(?m)^        (['\"])(\w+):(.*)\1$", script("zsh"))
+        usage = self.assertRaises(Usage, parse, ["--help"])
+        text = " ".join(usage.text.split())
+        self.assertEqual({command for _, command, _ in shown}, set(COMMANDS))
+        for _, command, summary in shown:
+            self.assertIn(f" {command} {summary}", text)
 
 
 class _ShellCase(SynchronousTestCase):

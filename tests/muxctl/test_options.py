@@ -39,6 +39,58 @@ class ParseTests(SynchronousTestCase):
                 (options.socket, options.udid, options.timeout), (UnixAddress("/x"), "U", 2.5)
             )
 
+    def test_hub(self) -> None:
+        """
+        The hub may stand before the command or behind it.
+        """
+        for words in (
+            ["--hub", "tcp:h:1", "fleet", "list"],
+            ["fleet", "--hub=tcp:h:1", "list"],
+            ["-s", "/x", "--json", "--hub=tcp:h:1", "fleet", "list"],
+        ):
+            self.assertEqual(parse(words).hub, "tcp:h:1")
+        self.assertIsNone(parse(["fleet", "list"]).hub)
+
+    def test_before(self) -> None:
+        """
+        An option of one command does not belong before it, and that is what is said, not
+        that its value is no command.
+        """
+        for words in (
+            ["--name", "ci", "fleet", "list"],
+            ["-s", "/x", "--name=ci", "fleet", "list"],
+        ):
+            self.assertIn("--name before the command", self.refused(*words))
+        self.assertIn("-l before the command", self.refused("-l", "list"))
+
+    def test_meaningless(self) -> None:
+        """
+        Before the command an option counts as far as the command uses it; behind a command
+        that does not use it it is refused, and its help does not have it.
+        """
+        for command, option in (
+            ("cert list", "--socket"),
+            ("completion bash", "--udid"),
+            ("fleet list", "--status"),
+            ("list", "--hub"),
+            ("buid", "--udid"),
+        ):
+            name, *rest = command.split()
+            self.assertEqual(parse([option, "/x", name, *rest]).command, name)
+            complaint = self.refused(name, *rest, option, "/x")
+            self.assertIn(f"muxctl {name}: not understood: {option} /x", complaint)
+            usage = self.assertRaises(Usage, parse, [name, "--help"])
+            self.assertNotIn(option, usage.text)
+
+    def test_reserve(self) -> None:
+        """
+        The command of C{reserve} stands behind two dashes.
+        """
+        self.assertEqual(parse(["reserve", "--", "make", "-j"]).arguments, ["make", "-j"])
+        for words in (["make"], ["make", "-j"], ["-w", "3", "make", "--all"]):
+            self.assertIn("expected -- before the command", self.refused("reserve", *words))
+        self.assertIn("not understood: --if", self.refused("reserve", "--if", "--", "make"))
+
     def test_defaults(self) -> None:
         """
         They need not be there.
