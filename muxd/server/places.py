@@ -207,7 +207,7 @@ class ListeningPlaces:
 
     def _refuseTwice(self, address: ListeningAddress, others: Iterable[ListeningAddress]) -> None:
         if any(address.isTwin(other) for other in others):
-            raise ValueError(f"it is to be listened twice on {address.place!r}")
+            raise ValueError(f"{address.place!r} is a place to listen twice")
 
     def _made(self, address: ListeningAddress) -> _Place:
         """

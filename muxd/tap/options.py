@@ -87,9 +87,17 @@ class CommandOptions(usage.Options):
 
     def getRemedy(self, error: usage.UsageError) -> str:
         """
-        What to write behind the text of a usage error.
+        What to write behind the text of a usage error: that an option is the runner's, as
+        C{twistd usbmuxd --nodaemon} has it.
         """
-        return ""
+        words = str(error).split()
+        if self.parent is None or words[:1] != ["option"] or words[2:] != ["not", "recognized"]:
+            return ""
+        name = words[1].lstrip("-").replace("-", "_")
+        long = {each.rstrip("=").replace("-", "_") for each in self.parent.longOpt}
+        if name not in long | set(self.parent.shortOpt.replace(":", "")):
+            return ""
+        return f"; it belongs before the word {self.parent.subCommand}"
 
     def getUsage(self, width: int | None = None) -> str:
         """

@@ -71,7 +71,11 @@ _ELSEWHERE = {
     ("U", "user"): "write twistd --uid USER --gid GROUP before the word usbmuxd",
     ("P", "pidfile"): "write twistd --pidfile FILE before the word usbmuxd",
     ("logfile",): "write twistd --logfile FILE before the word usbmuxd",
-    ("n", "disable-hotplug"): "not needed: devices are always noticed",
+    ("n",): (
+        "twistd's, which stays in the foreground, is written before the word usbmuxd; the C"
+        " daemon's is not needed, phones are always noticed"
+    ),
+    ("disable-hotplug",): "not needed: phones are always noticed",
     ("z", "enable-exit"): "not needed: run it permanently, or stop it with SIGTERM",
     ("u", "udev"): "not needed: run it permanently",
     ("systemd",): "write twistd -n before the word usbmuxd",
@@ -274,7 +278,7 @@ class Options(CommandOptions):
         for names, remedy in _ELSEWHERE.items():
             if words[:1] == ["option"] and words[1].lstrip("-") in names:
                 return f"; {remedy}"
-        return ""
+        return super().getRemedy(error)
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """

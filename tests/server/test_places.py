@@ -309,7 +309,7 @@ class PlacesTests(TestCase):
             ["tcp:27015", "tcp:27015:interface=127.0.0.1"],
         ):
             error = self.assertRaises(ValueError, MuxService, reactor, listen=listen)
-            self.assertIn("it is to be listened twice on", str(error))
+            self.assertIn("is a place to listen twice", str(error))
         MuxService(reactor, listen=["tcp:1", "tcp6:1", "tcp:0", "tcp:2"])
 
     async def test_certificates(self) -> None:

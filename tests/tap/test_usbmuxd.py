@@ -14,6 +14,7 @@ from typing import Any
 from twisted.logger import LogLevel
 from twisted.python import usage
 from twisted.python.runtime import platform
+from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 import muxd
@@ -210,6 +211,25 @@ class RefusalTests(UsbmuxdTestCase):
         An unknown option is refused without advice.
         """
         self.assertEqual(self.refused("--cupboard"), "option --cupboard not recognized")
+
+    def test_ofTheRunner(self) -> None:
+        """
+        An option of C{twistd} behind our word is refused with where it belongs.
+        """
+        parent = ServerOptions()
+        parent.subCommand = "usbmuxd"
+        self.options.parent = parent
+        for option, remedy in (
+            ("--nodaemon", "; it belongs before the word usbmuxd"),
+            ("--no-save", "; it belongs before the word usbmuxd"),
+            ("-n", "; twistd's, which stays in the foreground, is written before the word"),
+            ("--cupboard", ""),
+        ):
+            error = usage.UsageError(f"option {option} not recognized")
+            said = self.options.getRemedy(error)
+            self.assertTrue(said.startswith(remedy) if remedy else said == "", said)
+        lacking = usage.UsageError("option -d requires argument")
+        self.assertEqual(self.options.getRemedy(lacking), "")
 
     def test_missingValue(self) -> None:
         """
