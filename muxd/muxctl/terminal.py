@@ -55,13 +55,24 @@ class Terminal:
         """
         Tell what has ended the command.
         """
-        kind = type(error).__name__
-        self._complain(str(error), {"error": kind, "text": str(error), "status": status})
+        kind, text = type(error).__name__, _textOf(error)
+        self._complain(text, {"error": kind, "text": text, "status": status})
 
     def _complain(self, text: str, values: Mapping[str, Any]) -> None:
         line = jsonLine(values) if self.json else f"muxctl: {printable(text, None)}"
         self.stderr.write(f"{line}\n")
         self.stderr.flush()
+
+
+def _textOf(error: Exception) -> str:
+    """
+    What an error says; of one of the system's, the file and the reason without its number.
+    """
+    text = str(error)
+    if not isinstance(error, OSError) or not text.startswith("[Errno"):
+        return text
+    reason = str(error.strerror)
+    return reason if error.filename is None else f"{error.filename}: {reason}"
 
 
 def _harmless(line: str) -> str:

@@ -259,7 +259,7 @@ class Commands:
             body = writePlist({"BUID": await reading})
             return lambda: requester.sendPlist(tag, body)
 
-        self._withRecords(requester, tag, read())
+        self._withRecords(requester, tag, "ReadBUID", read())
 
     def _readPairRecord(self, requester: Requester, tag: int, values: Values) -> None:
         async def read() -> Reply:
@@ -275,7 +275,7 @@ class Commands:
             body = recordBody(data)
             return lambda: requester.sendPlist(tag, body)
 
-        self._withRecords(requester, tag, read())
+        self._withRecords(requester, tag, "ReadPairRecord", read())
 
     def _savePairRecord(self, requester: Requester, tag: int, values: Values) -> None:
         async def save() -> Reply:
@@ -296,7 +296,7 @@ class Commands:
             self._announcePaired(recordID, values.get("DeviceID"))
             return lambda: requester.sendResult(tag, Result.OK)
 
-        self._withRecords(requester, tag, save())
+        self._withRecords(requester, tag, "SavePairRecord", save())
 
     def _deletePairRecord(self, requester: Requester, tag: int, values: Values) -> None:
         async def delete() -> Reply:
@@ -309,7 +309,7 @@ class Commands:
             await deleting
             return lambda: requester.sendResult(tag, Result.OK)
 
-        self._withRecords(requester, tag, delete())
+        self._withRecords(requester, tag, "DeletePairRecord", delete())
 
     def _checkAllowance(self, requester: Requester) -> None:
         """
@@ -319,8 +319,8 @@ class Commands:
             self._counters.refusedSaves += 1
             raise OSError(
                 EDQUOT,
-                f"{requester.owner} has stored too many of phones that are not attached; see which"
-                " program does, or raise the limit",
+                f"user {requester.owner} has stored too many of phones that are not attached; see"
+                " which program does, or raise the limit",
             )
 
     def _owner(self, recordID: str) -> IForeignDevice | None:
@@ -346,7 +346,11 @@ class Commands:
         return recordID
 
     def _withRecords(
-        self, requester: Requester, tag: int, work: Coroutine[Deferred[Any], Any, Reply]
+        self,
+        requester: Requester,
+        tag: int,
+        command: str,
+        work: Coroutine[Deferred[Any], Any, Reply],
     ) -> None:
         """
         Do something with pair records; what the system objects to is answered
@@ -359,7 +363,12 @@ class Commands:
                 return await work
             except OSError as error:
                 if self._limit.admit("pair record errors", requester.owner):
-                    self._log.info("pair record command failed: {error}", error=error)
+                    self._log.info(
+                        "{command} of user {user}: {problem}",
+                        command=command,
+                        user=requester.owner,
+                        problem=_problem(error),
+                    )
                 number = error.errno or EPERM
                 return lambda: requester.sendResult(tag, number)
 
@@ -374,6 +383,15 @@ class Commands:
         udid = attached.device.identity.udid
         if sameUDID(udid, recordID):
             self._devices.announcePaired(attached)
+
+
+def _problem(error: OSError) -> str:
+    """
+    What was objected to, with the name of the file.
+    """
+    isMissing = isinstance(error, FileNotFoundError) and error.__cause__ is None
+    reason = "there is no such record" if isMissing else error.strerror or str(error)
+    return reason if error.filename is None else f"{error.filename}: {reason}"
 
 
 def connectTarget(values: Values) -> tuple[int, int] | Result:

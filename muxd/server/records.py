@@ -132,7 +132,7 @@ class PairRecordStore:
             if error.errno in PASSING:
                 raise
             self._trouble(error)
-            raise OSError(ENOENT, f"cannot be read: {error}", name) from error
+            raise OSError(ENOENT, f"cannot be read: {error.strerror or error}", name) from error
 
     def save(self, recordID: str, data: bytes) -> None:
         """
@@ -207,7 +207,7 @@ class PairRecordStore:
             self._files.replace(name, content)
         except OSError as error:
             self._trouble(error)
-            raise OSError(ENOENT, f"cannot be written: {error}", name) from error
+            raise OSError(ENOENT, f"cannot be written: {error.strerror or error}", name) from error
         self._room.changed(before, len(content))
 
     def obstacle(self) -> str:
@@ -450,7 +450,9 @@ class PairRecordStore:
             self._files.makeDirectory()
         except OSError as error:
             self._trouble(error)
-            raise OSError(EPERM, f"there is no directory: {error}", self.directory.path) from error
+            raise OSError(
+                EPERM, f"there is no directory: {error.strerror or error}", self.directory.path
+            ) from error
 
     def _found(self, error: NotARegularFile) -> None:
         """

@@ -29,6 +29,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from muxd.net.credentials import peerText
 from muxd.status.answers import RequestError, StatusResource, answer, answerFailure
+from muxd.wire.text import printable
 
 _log = Logger()
 
@@ -46,6 +47,10 @@ LONGEST_TEXT = 4096
 """Characters of a text that an action takes."""
 
 
+LONGEST_SHOWN = 80
+"""Characters of a value in the log."""
+
+
 class Values:
     """
     What an action was given, by name.
@@ -55,6 +60,15 @@ class Values:
 
     def __init__(self, values: Mapping[str, object]) -> None:
         self._values = values
+
+    def __str__(self) -> str:
+        """
+        All of them, for a line of the log.
+        """
+        return "".join(
+            f", {name}={printable(str(value), LONGEST_SHOWN)}"
+            for name, value in self._values.items()
+        )
 
     def text(self, name: str, default: str | None = None) -> str:
         """
@@ -151,7 +165,10 @@ class ActionResource(StatusResource):
         """
         values = self._valuesOf(request)
         _log.info(
-            "{action} asked for by {peer}", action=self._action.name, peer=peerText(request.channel)
+            "{action}{values}, asked for by {peer}",
+            action=self._action.name,
+            values=str(values),
+            peer=peerText(request.channel),
         )
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)

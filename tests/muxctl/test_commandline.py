@@ -87,11 +87,12 @@ class StatusTests(SynchronousTestCase):
 
     def test_system(self) -> None:
         """
-        Errors of the system are told as they are.
+        Errors of the system are told with the file, and without their number.
         """
-        status, text = self.outcomeOf(OSError(errno.ENOSPC, "No space left on device"))
-        self.assertEqual(status, 5)
-        self.assertIn("No space left on device", text)
+        for file, said in ((), ""), (("/x/y",), "/x/y: "):
+            error = OSError(errno.ENOSPC, "No space left on device", *file)
+            status, text = self.outcomeOf(error)
+            self.assertEqual((status, text), (5, f"muxctl: {said}No space left on device\n"))
 
     def test_interrupted(self) -> None:
         """

@@ -6,10 +6,11 @@ Tests of L{muxd.server.commands}: the pair record commands, and what is logged.
 from __future__ import annotations
 
 import plistlib
-from errno import EACCES, EINVAL, ENOENT
+from errno import EACCES, EINVAL, EIO, ENOENT
 from typing import Any
 
 from twisted.internet.error import ConnectionRefusedError
+from twisted.logger import formatEvent
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IPairRecordStore
@@ -154,6 +155,26 @@ class LogTests(ServingTestCase):
             sorted(event["count"] for event in logged if "count" in event), [95, 95, 95]
         )
         self.assertEqual(len(logged), 18)
+
+    def test_recordTrouble(self) -> None:
+        """
+        The line about a pair record has the command, the user and what was wrong: that a
+        record is not there is said as that.
+        """
+        logged = observeLog(self)
+        client = self.client()
+        client.result(MessageType="DeletePairRecord", PairRecordID=UDID)
+        client.result(MessageType="ReadPairRecord")
+        self.store.trouble = OSError(EIO, "Input/output error", "/records/X.plist")
+        client.result(MessageType="ReadPairRecord", PairRecordID=UDID)
+        self.assertEqual(
+            [formatEvent(event) for event in logged],
+            [
+                "DeletePairRecord of user unknown: there is no such record",
+                "ReadPairRecord of user unknown: no PairRecordID",
+                "ReadPairRecord of user unknown: /records/X.plist: Input/output error",
+            ],
+        )
 
     def test_counted(self) -> None:
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import formatEvent
 
 from muxd.status.actions import Action, Values
 from muxd.status.answers import RequestError
@@ -70,10 +71,15 @@ class ActionTests(StatusTestCase):
 
     def test_logged(self) -> None:
         """
-        It is written down what was asked for.
+        It is written down what was asked for, and of long texts the beginning.
         """
         self.act("echo", {})
-        self.assertIn("echo", [event.get("action") for event in self.log])
+        self.act("echo", {"name": "a\nb", "count": 7, "wanted": True})
+        self.act("echo", {"name": "x" * 90})
+        lines = [formatEvent(event) for event in self.log if event.get("action") == "echo"]
+        self.assertRegex(lines[0], "^echo, asked for by ")
+        self.assertRegex(lines[1], r"^echo, name=a\?b, count=7, wanted=True, asked for by ")
+        self.assertRegex(lines[2], r"^echo, name=x{80}, asked for by ")
 
     def test_wrongValues(self) -> None:
         """
