@@ -32,6 +32,7 @@ from twisted.python.runtime import Platform, platform
 from muxd.capture.capture import Capture, PacketSink
 from muxd.capture.taps import CaptureTaps
 from muxd.device.device import MuxedDevice
+from muxd.extras import installing
 from muxd.identity import Selection, canonicalUDID
 from muxd.interfaces import (
     AttachedDevice,
@@ -420,8 +421,8 @@ class MuxService(Service):
             checked.addErrback(lambda failure: self._log.failure("pair records", failure))
             if self._preflights is None:
                 self._log.warn(
-                    "preflight is off, phones are not asked for their trust: install"
-                    " pyOpenSSL and cryptography, or muxd with its extra pairing"
+                    "preflight is off, phones are not asked for their trust; {remedy}",
+                    remedy=installing("pairing"),
                 )
         for source in self.sources:
             try:

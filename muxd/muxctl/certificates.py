@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muxd.client.socketerrors import UsbmuxError
+from muxd.extras import installing
 from muxd.muxctl.columns import jsonLine, table
 from muxd.muxctl.terminal import Terminal
 
 if TYPE_CHECKING:
     from muxd.muxctl.authority import CertificateAuthority
-
-MISSING = "muxctl cert needs cryptography, which is not installed: pip install 'muxd[pairing]'"
 
 
 class CertificateError(UsbmuxError):
@@ -36,8 +35,8 @@ def useCertificates(options: Namespace, terminal: Terminal) -> int:
     """
     try:
         import muxd.muxctl.authority  # noqa: F401
-    except ImportError as error:
-        raise CertificateError(MISSING) from error
+    except ImportError as missing:
+        raise CertificateError(f"{missing}; {installing('pairing')}") from missing
     directory = Path(options.ca or _defaultDirectory(os.environ))
     try:
         _ACTIONS[options.action](options, terminal, directory)

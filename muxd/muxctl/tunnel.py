@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from muxd.client.problems import NoDaemon, TimedOut, UsbmuxError
+from muxd.extras import installing
 from muxd.muxctl.columns import jsonLine
 from muxd.muxctl.options import Usage
 from muxd.muxctl.terminal import Terminal
@@ -36,8 +37,7 @@ def tunnel(options: Namespace, terminal: Terminal) -> int:
         from muxd.tap.tunnels import TunnelDoors
         from muxd.tunnel.opening import SharedTunnel, openTunnel
     except ImportError as missing:
-        text = f"muxctl tunnel: it needs the extra, pip install 'muxd[tunnel]' ({missing})\n"
-        raise Usage(2, text) from missing
+        raise Usage(2, f"muxctl tunnel: {missing}; {installing('tunnel')}\n") from missing
     from twisted.internet import reactor
 
     timeout = 30.0 if options.timeout is None else options.timeout

@@ -23,6 +23,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from muxd.extras import installing
 from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT
 from muxd.wifi.adverts import SERVICE, authTag
@@ -124,7 +125,10 @@ class WirelessAccess(Service):
         try:
             from zeroconf import ServiceInfo, Zeroconf
         except ImportError:
-            self._log.warn("not announced on the network: install muxd with its extra wifi")
+            self._log.warn(
+                "not announced on the network, there is no zeroconf; {remedy}",
+                remedy=installing("wifi"),
+            )
             return
         version = ipaddress.ip_address(self._address).version
         family = socket.AF_INET if version == 4 else socket.AF_INET6

@@ -14,6 +14,7 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from muxd.description import Description, choiceFrom, expectKnown, secondsFrom, udidsFrom
+from muxd.extras import installing
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.remote.settings import GRACE, RemoteSettings
 
@@ -90,7 +91,7 @@ class RemoteSourceParser:
                 " keys to phones included; use remote:mutualtls:HOST:PORT, or add insecure=yes"
             )
         if find_spec("zeroconf") is None:
-            raise ValueError("install muxd with its extra wifi: there is no zeroconf")
+            raise ValueError(f"there is no zeroconf; {installing('wifi')}")
         from twisted.internet.endpoints import HostnameEndpoint
 
         from muxd.net.announcing import SERVICE, processMark

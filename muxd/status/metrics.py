@@ -9,7 +9,6 @@ can make up as many as it likes.  The counters of a phone begin at 0 when it is 
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from twisted.web.server import Request
 from muxd.device.counters import BREACHES
 from muxd.device.device import MuxedDevice
 from muxd.device.times import Histogram
+from muxd.extras import installing
 from muxd.interfaces import AttachedDevice
 from muxd.status.answers import RequestError, StatusResource
 from muxd.status.overview import Overview
@@ -280,10 +280,7 @@ class MetricsResource(StatusResource):
             from prometheus_client.registry import CollectorRegistry
         except ImportError:
             raise RequestError(
-                501,
-                "prometheus-client is not installed",
-                f"{sys.executable} -m pip install prometheus-client, or muxd with its extra"
-                " metrics",
+                501, "prometheus-client is not installed", installing("metrics")
             ) from None
         if self._registry is None:
             # One of our own: the library's has this process's, too, as everybody's.

@@ -18,6 +18,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from muxd.extras import installing
+
 VARIABLE = "MUXD_LIBUSB"
 
 
@@ -71,8 +73,8 @@ def chooseLibrary(path: str | None, environ: Mapping[str, str]) -> str:
         problems.append(problem)
     detail = f" ({'; '.join(problems)})" if problems else ""
     raise LibraryError(
-        f"libusb 1.0 was not found{detail}: install your system's libusb-1.0 package, or "
-        f"`pip install libusb-package`, or name the file with usb:libusb=PATH or {VARIABLE}"
+        f"libusb 1.0 was not found{detail}: install your system's libusb-1.0 package, or name the"
+        f" file with usb:libusb=PATH or {VARIABLE}, or {installing('libusb')}"
     )
 
 

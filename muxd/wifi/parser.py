@@ -15,6 +15,7 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from muxd.description import Description, choiceFrom, expectKnown, udidsFrom
+from muxd.extras import installing
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.wifi.settings import USUAL, AddressLayout, WifiSettings
 
@@ -64,7 +65,7 @@ class WifiSourceParser:
             raise ValueError("udid= says which phone a HOST is; for some of those found, only=")
         for package in ("OpenSSL", "cryptography", *(() if settings.host else ("zeroconf",))):
             if find_spec(package) is None:
-                raise ValueError(f"install muxd with its extra wifi: there is no {package}")
+                raise ValueError(f"there is no {package}; {installing('wifi')}")
         from twisted.internet.endpoints import HostnameEndpoint
 
         from muxd.wifi.source import Browser, WifiSource

@@ -44,7 +44,7 @@ class NoPreflightTests(DaemonTestCase):
         self.stop(daemon)
         lines = [line for line in daemon.log().splitlines() if "reflight" in line]
         self.assertEqual(len(lines), 1, lines)
-        self.assertIn("its extra pairing", lines[0])
+        self.assertIn("the extra pairing", lines[0])
 
     def test_switchedOff(self) -> None:
         """

@@ -81,7 +81,7 @@ class ChooseLibraryTests(SynchronousTestCase):
         self.installed(None, None)
         text = str(self.assertRaises(LibraryError, chooseLibrary, None, {}))
         self.assertIn("libusb 1.0 was not found: install your system's", text)
-        for remedy in ("pip install libusb-package", "usb:libusb=PATH", VARIABLE):
+        for remedy in ("pip install 'libusb-package>=", "usb:libusb=PATH", VARIABLE):
             self.assertIn(remedy, text)
         self.assertNotIn("\n", text)
 
