@@ -138,9 +138,10 @@ class DiagnosticsRelay(RequestService):
         for key in ("EntryClass", "EntryName", "CurrentPlane"):
             name = request.get(key)
             if isinstance(name, str) and name:
-                # What is not in it is an answer without anything.
-                found = {"IORegistry": registry[name]} if name in registry else {}
-                return {"Status": "Success", "Diagnostics": found}
+                if name not in registry:
+                    # No error, and nothing else.
+                    return {"Status": "Success"}
+                return self._success({"IORegistry": registry[name]})
         return self._success({"IORegistry": registry.get("IOService", {})})
 
     def ask_MobileGestalt(self, request: Message) -> Message:

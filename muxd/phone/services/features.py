@@ -2,8 +2,9 @@
 """
 Features of CoreDevice: what two services in a phone's tunnel do for hosts that ask by RemoteXPC.
 
-A feature has a name and an input, which is a dictionary, and its output is any value. What outputs
-look like is from clients that read them; names of C{getdeviceinfo} are those of C{devicectl}.
+A feature has a name and an input, which is a dictionary, and its output is any value, at once or by
+a Deferred. What outputs look like is from clients that read them, and from what their authors say
+that phones do; names of C{getdeviceinfo} are those of C{devicectl}.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
+
+from twisted.internet.defer import Deferred
 
 from muxd.phone.lockdown.trust import Trust
 from muxd.phone.lockdown.values import PhoneValues
@@ -23,6 +26,7 @@ from muxd.phone.services.processes import (
     NotPermitted,
     Process,
     Processes,
+    TooManyWatches,
 )
 
 FEATURE = "com.apple.coredevice.feature."
@@ -163,6 +167,7 @@ class AppService:
             f"{FEATURE}launchapplication": self._launch,
             f"{FEATURE}listapps": self._list,
             f"{FEATURE}listprocesses": self._listProcesses,
+            f"{FEATURE}monitorprocesstermination": self._monitor,
             f"{FEATURE}sendsignaltoprocess": self._signal,
             f"{FEATURE}uninstallapp": self._uninstall,
         }
@@ -196,10 +201,21 @@ class AppService:
         try:
             process = self._processes.signal(int(number), int(signal))
         except NoProcess as problem:
-            raise FeatureError(POSIX_ERROR, NO_SUCH_PROCESS, str(problem)) from problem
+            # The domain is a phone's; the code in it is not known.
+            raise FeatureError(COREDEVICE_ERROR, NO_SUCH_PROCESS, str(problem)) from problem
         except NotPermitted as problem:
             raise FeatureError(POSIX_ERROR, NOT_PERMITTED, str(problem)) from problem
         return {"process": _token(process), "signal": int(signal)}
+
+    def _monitor(self, asked: Mapping[str, Any]) -> Deferred[dict[str, Any]]:
+        number = within(asked, "processToken", "processIdentifier")
+        if not isinstance(number, int):
+            raise expected("a process")
+        try:
+            ended = self._processes.whenEnded(int(number))
+        except TooManyWatches as problem:
+            raise FeatureError(COREDEVICE_ERROR, FAILED, str(problem)) from problem
+        return ended.addCallback(_status)
 
     def _uninstall(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         bundle = asked.get("bundleIdentifier")
@@ -209,10 +225,10 @@ class AppService:
             wasThere = self._apps.remove(bundle)
         except PackageError as problem:
             raise FeatureError(COREDEVICE_ERROR, FAILED, str(problem)) from problem
-        if not wasThere:
-            raise FeatureError(COREDEVICE_ERROR, FAILED, f"{bundle!r:.80} is not installed")
-        self._processes.end(bundle)
-        self._posted("com.apple.mobile.application_uninstalled")
+        # A phone has no objection to the removal of what it has not got.
+        if wasThere:
+            self._processes.end(bundle)
+            self._posted("com.apple.mobile.application_uninstalled")
         return {}
 
 
@@ -237,6 +253,10 @@ def _told(app: App) -> dict[str, Any]:
 def _program(app: App) -> str:
     values = app.values()
     return f"{values['Path']}/{values['CFBundleExecutable']}"
+
+
+def _status(signal: int) -> dict[str, Any]:
+    return {"status": {"exitCode": signal, "wasCoreDumpCreated": False}}
 
 
 def _token(process: Process) -> dict[str, Any]:

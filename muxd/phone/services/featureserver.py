@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from muxd.phone.services.features import (
     ACTION_ERROR,
@@ -23,6 +26,9 @@ from muxd.wire.text import printable
 
 OUTPUT, ERROR = "CoreDevice.output", "CoreDevice.error"
 INVOCATION = "CoreDevice.invocationIdentifier"
+
+MOST_AWAITED = 16
+"""Answers that one connection waits for at once."""
 
 
 class FeatureServer(RemoteXPC):
@@ -39,6 +45,14 @@ class FeatureServer(RemoteXPC):
         """
         super().__init__()
         self._features = features
+        self._awaited: set[Deferred[None]] = set()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Nothing is waited for any more.
+        """
+        for each in tuple(self._awaited):
+            each.cancel()
 
     def messageReceived(self, message: Message) -> None:
         """
@@ -48,6 +62,19 @@ class FeatureServer(RemoteXPC):
             self.close("expected a dictionary")
             return
         answer = self._answer(message.body)
+        if not isinstance(answer, Deferred):
+            self._answered(answer, message)
+        elif len(self._awaited) >= MOST_AWAITED:
+            answer.addErrback(Failure.trap, CancelledError).cancel()
+            text = f"{MOST_AWAITED} answers are waited for already"
+            self._answered(_refusal(FeatureError(ACTION_ERROR, FAILED, text)), message)
+        else:
+            awaited = answer.addCallback(self._answered, message)
+            self._awaited.add(awaited)
+            awaited.addErrback(Failure.trap, CancelledError)
+            awaited.addBoth(lambda result: self._awaited.discard(awaited))
+
+    def _answered(self, answer: dict[str, Any], message: Message) -> None:
         if message.flags & WANTS_REPLY:
             try:
                 self._reply(message, answer)
@@ -59,17 +86,20 @@ class FeatureServer(RemoteXPC):
         asked = message.body.get(INVOCATION)
         self.reply(message, answer if asked is None else {**answer, INVOCATION: asked})
 
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any] | Deferred[dict[str, Any]]:
         name, asked = request.get("CoreDevice.featureIdentifier"), request.get("CoreDevice.input")
         feature = self._features.get(name) if isinstance(name, str) else None
         try:
             if feature is None:
                 text = f"{printable(str(name))[:80]} is not implemented"
                 raise FeatureError(ACTION_ERROR, NOT_IMPLEMENTED, text)
-            return {OUTPUT: feature(asked if isinstance(asked, dict) else {})}
+            output = feature(asked if isinstance(asked, dict) else {})
         except FeatureError as problem:
             self._log.info("a host's feature: {why}", why=str(problem))
             return _refusal(problem)
+        if isinstance(output, Deferred):
+            return output.addCallback(lambda value: {OUTPUT: value})
+        return {OUTPUT: output}
 
 
 def _refusal(problem: FeatureError) -> dict[str, Any]:

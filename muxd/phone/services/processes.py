@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from twisted.internet.defer import Deferred
+
 SYSTEM: Mapping[str, str] = MappingProxyType(
     {
         "launchd": "/sbin/launchd",
@@ -27,10 +29,16 @@ FIRST = 30
 LAST = 99999
 """The highest number, behind which they begin again."""
 
+KILL = 9
+"""The signal that what ends otherwise than by a host's is said to have had."""
+
 SURVIVED = frozenset({0, 16, 17, 18, 19, 20, 21, 22, 23, 28, 29})
 """Signals that end no process, in the numbers of Darwin."""
 
 MOST_SIGNAL = 31
+
+MOST_WATCHES = 256
+"""Hosts that wait at once for a process to end."""
 
 
 class NoProcess(Exception):
@@ -42,6 +50,12 @@ class NoProcess(Exception):
 class NotPermitted(Exception):
     """
     The process is not to be ended.
+    """
+
+
+class TooManyWatches(Exception):
+    """
+    No more hosts may wait.
     """
 
 
@@ -67,6 +81,7 @@ class Processes:
     def __init__(self) -> None:
         self._next = FIRST
         self._running: dict[int, Process] = {}
+        self._watches: list[tuple[Process, Deferred[int]]] = []
         self.restart()
 
     def restart(self) -> None:
@@ -74,7 +89,8 @@ class Processes:
         Be as a phone that was just switched on.
         """
         self._next = FIRST
-        self._running.clear()
+        for one in tuple(self._running.values()):
+            self._end(one, KILL)
         first, *others = SYSTEM.values()
         self._running[1] = Process(1, first)
         for path in others:
@@ -96,7 +112,7 @@ class Processes:
         if running and not isAnew:
             return running[0]
         for one in running:
-            del self._running[one.number]
+            self._end(one, KILL)
         return self._start(path, bundle)
 
     def signal(self, number: int, signal: int) -> Process:
@@ -113,7 +129,7 @@ class Processes:
         if number == 1 and signal:
             raise NotPermitted("process 1 takes no signals")
         if signal not in SURVIVED:
-            del self._running[number]
+            self._end(process, signal)
             if not process.bundle:
                 self._start(process.path)
         return process
@@ -122,8 +138,34 @@ class Processes:
         """
         End an app, as it is removed.
         """
-        for number in [one.number for one in self._running.values() if one.bundle == bundle]:
-            del self._running[number]
+        for one in [one for one in self._running.values() if one.bundle == bundle]:
+            self._end(one, KILL)
+
+    def whenEnded(self, number: int) -> Deferred[int]:
+        """
+        The signal that ends a process, when that happens; 0 at once if nothing has this number.
+
+        @raise TooManyWatches: So many are waited for already.
+        """
+        process = self._running.get(number)
+        ended: Deferred[int] = Deferred(self._unwatch)
+        if process is None:
+            ended.callback(0)
+        elif len(self._watches) >= MOST_WATCHES:
+            raise TooManyWatches(f"{MOST_WATCHES} hosts wait already")
+        else:
+            self._watches.append((process, ended))
+        return ended
+
+    def _unwatch(self, ended: Deferred[int]) -> None:
+        self._watches = [watch for watch in self._watches if watch[1] is not ended]
+
+    def _end(self, process: Process, signal: int) -> None:
+        del self._running[process.number]
+        told = [ended for watched, ended in self._watches if watched is process]
+        self._watches = [watch for watch in self._watches if watch[0] is not process]
+        for ended in told:
+            ended.callback(signal)
 
     def _start(self, path: str, bundle: str = "") -> Process:
         while self._next in self._running or self._next > LAST:

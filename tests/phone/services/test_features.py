@@ -14,7 +14,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.phone.iphone import Phone
 from muxd.phone.services.apps import Apps
 from muxd.phone.services.features import FEATURE, AppService, DeviceInfo, FeatureError
-from muxd.phone.services.processes import FIRST, LAST, Processes
+from muxd.phone.services.processes import (
+    FIRST,
+    LAST,
+    MOST_WATCHES,
+    Processes,
+    TooManyWatches,
+)
 from tests.phone.services.packages import makePackage
 
 ONE = "com.example.one"
@@ -68,6 +74,34 @@ class ProcessesTests(SynchronousTestCase):
         process = self.processes.launch("a", "/a", False)
         self.processes.signal(process.number, STOP)
         self.assertEqual(self.numbers("a"), [process.number])
+
+    def test_whenEnded(self) -> None:
+        """
+        It is told of once when a process ends, however that comes, and at once if there is none.
+        """
+        self.assertEqual(self.successResultOf(self.processes.whenEnded(9999)), 0)
+        for end, signal in (
+            (lambda number: self.processes.signal(number, 15), 15),
+            (lambda number: self.processes.end("a"), KILL),
+            (lambda number: self.processes.launch("a", "/a", True), KILL),
+            (lambda number: self.processes.restart(), KILL),
+        ):
+            number = self.processes.launch("a", "/a", False).number
+            ended = [self.processes.whenEnded(number) for _ in range(2)]
+            self.processes.signal(number, STOP)
+            self.assertNoResult(ended[0])
+            end(number)
+            self.assertEqual([self.successResultOf(each) for each in ended], [signal, signal])
+
+    def test_watches(self) -> None:
+        """
+        No more than so many are waited for, and one that is given up makes room.
+        """
+        ended = [self.processes.whenEnded(1) for _ in range(MOST_WATCHES)]
+        self.assertRaises(TooManyWatches, self.processes.whenEnded, 1)
+        ended[0].cancel()
+        self.failureResultOf(ended[0])
+        self.assertNoResult(self.processes.whenEnded(1))
 
     def test_around(self) -> None:
         """
@@ -199,6 +233,7 @@ class AppServiceTests(FeatureCase):
         What is not there is said to be so.
         """
         self.assertRaises(FeatureError, self.launch, "com.example.none")
+        self.assertEqual(self.refused("monitorprocesstermination", processToken={})[1], 22)
         self.assertEqual(self.refused("launchapplication", applicationSpecifier=7)[1], 1)
         for number, signal, code in ((9999, 9, 3), (1, 9, 1), (1, 99, 22), ("x", 9, 22)):
             asked = {"process": {"processIdentifier": number}, "signal": signal}
@@ -214,5 +249,22 @@ class AppServiceTests(FeatureCase):
         asked = {"process": {"processIdentifier": number}, "signal": 0}
         self.assertEqual(self.refused("sendsignaltoprocess", **asked)[1], 3)
         self.assertEqual(self.posted, ["com.apple.mobile.application_uninstalled"])
-        for name in (ONE, "com.apple.Preferences", None):
+        self.ask("uninstallapp", bundleIdentifier=ONE)
+        self.assertEqual(len(self.posted), 1)
+        for name in ("com.apple.Preferences", None):
             self.refused("uninstallapp", bundleIdentifier=name)
+
+    def test_monitor(self) -> None:
+        """
+        A host that waits for an app to end is told with what; no more than so many wait.
+        """
+        token = {"processIdentifier": self.launch()}
+        ended = self.ask("monitorprocesstermination", processToken=token)
+        self.assertNoResult(ended)
+        self.ask("sendsignaltoprocess", process=token, signal=KILL)
+        status = {"exitCode": KILL, "wasCoreDumpCreated": False}
+        self.assertEqual(self.successResultOf(ended), {"status": status})
+        token = {"processIdentifier": 1}
+        for _ in range(MOST_WATCHES):
+            self.ask("monitorprocesstermination", processToken=token)
+        self.refused("monitorprocesstermination", processToken=token)

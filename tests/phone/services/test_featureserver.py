@@ -7,14 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from muxd.phone.services.features import FeatureError
 from muxd.tunnel.xpc import IS_REPLY, WANTS_REPLY, Message
 
 try:
-    from muxd.phone.services.featureserver import ERROR, INVOCATION, OUTPUT, FeatureServer
+    from muxd.phone.services.featureserver import (
+        ERROR,
+        INVOCATION,
+        MOST_AWAITED,
+        OUTPUT,
+        FeatureServer,
+    )
     from muxd.tunnel.remotexpc import RemoteXPC
 except ImportError as missing:
     raise SkipTest(f"these tests need the extra tunnel: {missing}") from missing
@@ -56,12 +65,25 @@ class FeatureServerTests(SynchronousTestCase):
         """
         Connect a host.
         """
-        features: dict[str, Any] = {FEATURE: dict, "no": refuse, "odd": lambda asked: object()}
+        self.late: list[Deferred[Any]] = []
+        features: dict[str, Any] = {
+            FEATURE: dict,
+            "no": refuse,
+            "odd": lambda asked: object(),
+            "late": self.wait,
+        }
         self.host, self.server = Host(), FeatureServer(features)
         self.wires = StringTransport(), StringTransport()
         self.host.makeConnection(self.wires[0])
         self.server.makeConnection(self.wires[1])
         self.flush()
+
+    def wait(self, asked: Any) -> Deferred[Any]:
+        """
+        A feature whose output comes later.
+        """
+        self.late.append(Deferred())
+        return self.late[-1]
 
     def flush(self) -> None:
         """
@@ -136,3 +158,24 @@ class FeatureServerTests(SynchronousTestCase):
         self.host.send(["odd"])
         self.flush()
         self.assertTrue(self.wires[1].disconnecting)
+
+    def test_late(self) -> None:
+        """
+        An output that comes later is an answer then, and others are not kept waiting by it.
+        """
+        self.assertIsNone(self.ask("late"))
+        self.assertEqual(self.ask(FEATURE, {"a": 1})[OUTPUT], {"a": 1})
+        self.late[0].callback({"b": 2})
+        self.flush()
+        (message,) = self.host.heard
+        self.assertEqual((message.number, message.body[OUTPUT]), (1, {"b": 2}))
+
+    def test_tooLate(self) -> None:
+        """
+        So many are waited for, and none of them any more when the host has gone.
+        """
+        for _ in range(MOST_AWAITED):
+            self.assertIsNone(self.ask("late"))
+        self.assertEqual(self.ask("late")[ERROR]["code"], 1)
+        self.server.connectionLost(Failure(ConnectionDone()))
+        self.assertTrue(all(each.called for each in self.late))
