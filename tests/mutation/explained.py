@@ -12,8 +12,18 @@ _NEVER = "that value never comes"
 _EMPTY = "it is empty then, as all that were in it have ended"
 _LATER = "it is refused a line later just the same"
 _AGAIN = "what is done again then is harmless"
+_WORK = "it only spares work: what follows decides the same"
 
 _REASONS: dict[str, dict[str, str]] = {
+    "muxd/wire/measure.py": {
+        "-            if left < 0 or letters < 0: / +            if left < -1 or letters < 0:": _WORK,
+        "-            if left < 0 or letters < 0: / +            if left < 0 or letters < -1:": _WORK,
+        "-                break / +                continue": _WORK,
+    },
+    "muxd/device/chunks.py": {
+        "-        elif size < SMALL and size + len(chunks[-1]) <= SMALL: /"
+        " +        elif size <= SMALL and size + len(chunks[-1]) <= SMALL:": _SAME,
+    },
     "muxd/device/socketend.py": {
         "-        self._isUnknown = False / +        self._isUnknown = True": _BEFORE,
         "-            if descriptor >= 0: / +            if descriptor > 0:": _NEVER,

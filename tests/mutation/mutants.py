@@ -189,10 +189,10 @@ def mutantsOf(module: Path) -> Iterator[Mutant]:
     """
     All mutants of a module.
     """
-    source = module.read_text()
+    tree = get_ast(module.read_text())
     for name in (*OPERATORS, *OWN):
         counter = _Counter(_operator(name))
-        counter.walk(get_ast(source))
+        counter.walk(tree)
         for occurrence, line in enumerate(counter.lines):
             mutant = Mutant(module, name, occurrence, line)
             # The star of a parameter is taken for one that multiplies.

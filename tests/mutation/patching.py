@@ -21,6 +21,8 @@ from types import CodeType, FunctionType, ModuleType
 
 from tests.mutation.mutants import Mutant
 
+Functions = dict[str, list[FunctionType]]
+
 _Path = tuple[tuple[str, int], ...]
 
 
@@ -47,6 +49,18 @@ def isInFunction(mutant: Mutant) -> bool:
     return False
 
 
+def functionsByFile() -> Functions:
+    """
+    All functions that there are, by the file that they are from.  What the garbage collector
+    has frozen is not among them.
+    """
+    found: Functions = {}
+    for thing in gc.get_objects():
+        if isinstance(thing, FunctionType):
+            found.setdefault(thing.__code__.co_filename, []).append(thing)
+    return found
+
+
 class Patch:
     """
     The difference between a module and a mutant of it.
@@ -69,22 +83,20 @@ class Patch:
             for path, code in before.items()
         )
 
-    def apply(self) -> int:
+    def apply(self, functions: Functions) -> int:
         """
         Give all functions of the module the mutant's code.
 
-        @return: How many functions there were.
+        @param functions: All that there are, as L{functionsByFile} says.
+        @return: How many functions of the module there were.
         """
         count = 0
-        # What is frozen is not listed.
-        gc.unfreeze()
-        for thing in gc.get_objects():
-            if isinstance(thing, FunctionType) and thing.__code__.co_filename == self._filename:
-                code = thing.__code__
-                other = self._codes.get((code.co_qualname, code.co_firstlineno, code.co_name))
-                if other is not None and len(other.co_freevars) == len(code.co_freevars):
-                    thing.__code__ = other
-                    count += 1
+        for function in functions.get(self._filename, ()):
+            code = function.__code__
+            other = self._codes.get((code.co_qualname, code.co_firstlineno, code.co_name))
+            if other is not None and len(other.co_freevars) == len(code.co_freevars):
+                function.__code__ = other
+                count += 1
         return count
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.mutation.forking import Ended, inFork
 from tests.mutation.mutants import Mutant
-from tests.mutation.patching import MutantFinder, Patch
+from tests.mutation.patching import MutantFinder, Patch, functionsByFile
 from tests.mutation.running import Watch, load, run
 from tests.mutation.seeing import Sight, look
 
@@ -140,6 +140,8 @@ class WarmTrial:
         """
         self._tests = load(list(tests))
         gc.collect()
+        # Looked for once: a fork that looks at everything copies everything.
+        self._functions = functionsByFile()
         gc.freeze()
         if not kept.exists():
             modules = [path for name in PACKAGES for path in (PROJECT / name).rglob("*.py")]
@@ -160,7 +162,7 @@ class WarmTrial:
             timeout = 30 + 20 * self._sight.seconds(names)
 
             def show(names: list[str] = names) -> str | None:
-                if not patch.apply():
+                if not patch.apply(self._functions):
                     raise AssertionError("there is no such function")
                 return firstFailure([self._tests[name] for name in names])
 

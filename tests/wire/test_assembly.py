@@ -102,12 +102,15 @@ class PacketAssemblerTests(SynchronousTestCase):
 
     def test_severalPacketsInOneTransfer(self) -> None:
         """
-        Packets that share a transfer are all returned, as parts of it.
+        Packets that share a transfer are all returned, as parts of it, also when the last is
+        a header and nothing else.
         """
-        chunk = memoryview(packet(20) + packet(30) + packet(40))
+        chunk = memoryview(packet(20) + packet(30) + packet(40) + packet(8))
         found = self.assembler.feed(chunk, READ_SIZE)
-        self.assertEqual([packet(20), packet(30), packet(40)], [bytes(each) for each in found])
-        self.assertEqual([chunk.obj] * 3, [each.obj for each in found])
+        packets = [packet(20), packet(30), packet(40), packet(8)]
+        self.assertEqual(packets, [bytes(each) for each in found])
+        self.assertEqual([chunk.obj] * 4, [each.obj for each in found])
+        self.assertEqual([], self.drops)
 
     def test_packetBehindAnotherSpansTransfers(self) -> None:
         """

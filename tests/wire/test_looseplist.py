@@ -178,6 +178,8 @@ class ValueTests(SynchronousTestCase):
             (b"-" + b"9" * 60000, -(1 << 63)),
             (b"0x" + b"f" * 60000, (1 << 64) - 1),
             (b"0" * 60000 + b"7", 7),
+            (b"1" + b"0" * 20, (1 << 64) - 1),
+            (b"-1" + b"0" * 20, -(1 << 63)),
         ):
             with self.subTest(text[:30]):
                 self.assertEqual(parseLoosely(b"<integer>%s</integer>" % text), number)
@@ -203,6 +205,7 @@ class ValueTests(SynchronousTestCase):
             (b"<data>QQ==</data>", b"A"),
             (b"<data/>", b""),
             (b"<array/>", []),
+            (b"<array> <true/>\n<!-- x --><false/>\t</array>", [True, False]),
             (b"<dict></dict>", {}),
             (b"<dict><key>a</key></dict>", {}),
             (b"<dict><key>a</key><true/><key>a</key><false/></dict>", {"a": False}),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.wire.measure import DEEPEST, measure
+from muxd.wire.measure import DEEPEST, GROWTH, measure
 from tests.running.unit import takesSeconds
 
 scalars = st.one_of(
@@ -111,3 +111,13 @@ class MeasureTests(SynchronousTestCase):
             measure({"a": good}, 20)
         for bad in (-(1 << 63) - 1, 1 << 64, 1 << 262144):
             self.assertIn("64 bits", self.refused({"a": bad}, 40000))
+
+    def test_exactly(self) -> None:
+        """
+        As many values as there are bytes, and as many characters as these may have, are
+        looked at to the last; one more is too many.
+        """
+        key = "a" * GROWTH
+        for fitting, more in (({"a": 1 << 64}, {"a": 0, "b": 0}), ({key: 1 << 64}, {key + "a": 0})):
+            self.assertIn("64 bits", self.refused(fitting, 1))
+            self.assertIn("far more", self.refused(more, 1))

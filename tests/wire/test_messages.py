@@ -352,6 +352,15 @@ class ParsePlistTests(SynchronousTestCase):
             with self.assertRaises(MalformedMessage):
                 parsePlist(body)
 
+    def test_complaint(self) -> None:
+        """
+        What is said of one shows how it begins, and no more of it.
+        """
+        body = b"0123456789" * 9
+        with self.assertRaises(MalformedMessage) as caught:
+            parsePlist(body)
+        self.assertRegex(str(caught.exception), f"got {body[:40]!r}: ")
+
     def test_nearlyXML(self) -> None:
         """
         What the C daemon reads although it is no XML is read; what is wrong with
