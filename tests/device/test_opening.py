@@ -4,6 +4,8 @@ Tests of L{muxd.device.opening}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import (
     ConnectionAborted,
@@ -12,9 +14,11 @@ from twisted.internet.error import (
     TimeoutError,
 )
 from twisted.internet.interfaces import IProtocol
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.device.deadlines import Deadlines
 from muxd.device.opening import PendingSession
 from muxd.device.session import Session
 from tests.device.links import (
@@ -163,6 +167,40 @@ class RequestTests(SynchronousTestCase):
         self.assertRaises(ZeroDivisionError, self.phone.clock.advance, 10)
         self.phone.clock.advance(0)
         self.assertEqual([told[0] for told in second.told], ["TimeoutError"])
+
+
+class Patient:
+    """
+    What has a deadline, and does something when it is missed.
+    """
+
+    def __init__(self, missed: Callable[[], None]) -> None:
+        self.timedOut = missed
+
+
+class StoppedDeadlinesTests(SynchronousTestCase):
+    """
+    L{Deadlines} that are stopped.
+    """
+
+    def test_byOne(self) -> None:
+        """
+        One whose time is over may stop them all: no other is told any more, and no timer
+        is left.
+        """
+        clock = Clock()
+        deadlines = Deadlines(clock, 10)
+        told: list[str] = []
+        one, other, later = (
+            Patient(deadlines.stop),
+            Patient(lambda: told.append("other")),
+            Patient(lambda: told.append("later")),
+        )
+        deadlines.add(one, 0)
+        deadlines.add(other, 0)
+        deadlines.add(later, 1)
+        clock.advance(10)
+        self.assertEqual((told, clock.getDelayedCalls()), ([], []))
 
 
 class OpeningTests(SynchronousTestCase):

@@ -16,8 +16,10 @@ _WORK = "it only spares work: what follows decides the same"
 
 _REASONS: dict[str, dict[str, str]] = {
     "muxd/wire/measure.py": {
-        "-            if left < 0 or letters < 0: / +            if left < -1 or letters < 0:": _WORK,
-        "-            if left < 0 or letters < 0: / +            if left < 0 or letters < -1:": _WORK,
+        "-            if left < 0 or letters < 0: /"
+        " +            if left < -1 or letters < 0:": _WORK,
+        "-            if left < 0 or letters < 0: /"
+        " +            if left < 0 or letters < -1:": _WORK,
         "-                break / +                continue": _WORK,
     },
     "muxd/device/chunks.py": {

@@ -209,6 +209,22 @@ class TrialTests(MutantCase):
     Whether tests notice a mutant.
     """
 
+    def test_endless(self) -> None:
+        """
+        A test that does not end is the end of the process that it runs in, soon, however
+        long all others may take.
+        """
+        from tests.mutation.forking import Ended, inFork
+        from tests.mutation.trial import firstFailure
+
+        class Endless(SynchronousTestCase):
+            def test_it(self) -> None:
+                while True:
+                    pass
+
+        tests = [Endless("test_it")]
+        self.assertRaises(Ended, inFork, lambda: firstFailure(tests, lambda test: 0.1), 3600)
+
     def test_verdicts(self) -> None:
         """
         Of the defects of a small module the tests notice all, those that an import needs,

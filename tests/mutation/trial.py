@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Iterable
+import signal
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -79,19 +80,25 @@ def namedBy(module: Path) -> list[str]:
     return found[1].split(",") if found else []
 
 
-def firstFailure(tests: list[Any]) -> str | None:
+def firstFailure(tests: list[Any], most: Callable[[str], float] = lambda test: 0) -> str | None:
     """
     Run tests until one fails.
 
-    @return: Its name, or None.
+    @param most: How many seconds of the CPU a test may take, by its name: with more it is the
+        end of this process.  0 is any number.
+    @return: The name of the test that failed, or None.
     """
     failures: list[str] = []
 
+    def started(test: str) -> None:
+        signal.setitimer(signal.ITIMER_PROF, most(test))
+
     def ended(test: str, passed: bool) -> None:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         if not passed:
             failures.append(test)
 
-    run(tests, Watch(ended=ended), exitFirst=True)
+    run(tests, Watch(started, ended), exitFirst=True)
     return failures[0] if failures else None
 
 
@@ -164,7 +171,7 @@ class WarmTrial:
             def show(names: list[str] = names) -> str | None:
                 if not patch.apply(self._functions):
                     raise AssertionError("there is no such function")
-                return firstFailure([self._tests[name] for name in names])
+                return firstFailure([self._tests[name] for name in names], self._most)
 
             try:
                 failed = inFork(show, timeout)
@@ -175,6 +182,9 @@ class WarmTrial:
             if failed not in self._tests or self._passesAlone(failed):
                 return Outcome(mutant, Verdict.NOTICED, failed)
         return Outcome(mutant, Verdict.UNSEEN)
+
+    def _most(self, name: str) -> float:
+        return 5 + 20 * self._sight.seconds([name])
 
     def _passesAlone(self, name: str) -> bool:
         # A test that fails in a fork without a defect says nothing.
