@@ -172,6 +172,19 @@ class SocketEndCase(SynchronousTestCase):
                 return got
             got += data
 
+    def readAll(self, size: int) -> bytes:
+        """
+        Let the client read this many bytes, of what has been sent to it and of what is held,
+        and let the last of it be seen.
+        """
+        got = b""
+        while len(got) < size:
+            more = self.received()
+            self.assertTrue(more, f"expected {size} bytes, got {len(got)}")
+            got += more
+            self.turn()
+        return got
+
     def atEnd(self) -> bool:
         """
         Whether the client reads an end.
@@ -402,11 +415,7 @@ class StreamTests(SocketEndCase):
         self.assertGreater(held, 0)
         self.assertLessEqual(held, 32768)
         self.assertEqual(self.session.receive.delivered, acknowledged)
-        got = b""
-        while len(got) < said:
-            got += self.received()
-            self.turn()
-        self.assertEqual(got, expected)
+        self.assertEqual(self.readAll(said), expected)
         self.assertEqual(max(one.ack for one in self.take()), said + 1)
 
     def test_memoryGivenBack(self) -> None:
@@ -528,10 +537,7 @@ class StreamTests(SocketEndCase):
         said = self.fillClient()
         self.assertEqual(self.session.stalls, 1)
         self.clock.advance(2)
-        got = 0
-        while got < said:
-            got += len(self.received())
-            self.turn()
+        self.readAll(said)
         self.assertEqual(self.session.stalls, 1)
         self.assertLess(self.session.stalledSince, 0)
         self.assertEqual(self.muxer.times.stalls.total, 2.0)
@@ -596,10 +602,7 @@ class EndTests(SocketEndCase):
         self.say(flags=RST)
         self.assertIs(self.session.state, DRAINING)
         self.assertEqual(list(self.muxer.sessions), [])
-        got = 0
-        while got < said:
-            got += len(self.received())
-            self.turn()
+        self.readAll(said)
         self.assertIs(self.session.state, CLOSED)
         self.assertTrue(self.atEnd())
 
@@ -624,9 +627,7 @@ class EndTests(SocketEndCase):
             self.turn()
             self.clock.advance(LIMITS.flushTimeout)
         self.assertIs(self.session.state, DRAINING)
-        while got < said:
-            got += len(self.received())
-            self.turn()
+        self.readAll(said - got)
         self.assertIs(self.session.state, CLOSED)
 
     def test_drainingReadsNothing(self) -> None:
@@ -812,10 +813,7 @@ class EndTests(SocketEndCase):
         self.end.graceOver()
         self.assertIs(self.session.state, DRAINING)
         self.assertEqual(self.resets(), 1)
-        got = 0
-        while got < said:
-            got += len(self.received())
-            self.turn()
+        self.readAll(said)
         self.assertIs(self.session.state, CLOSED)
 
     def test_unknownWithBytesBothWays(self) -> None:
