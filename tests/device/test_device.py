@@ -46,7 +46,10 @@ class MuxedDeviceTests(SynchronousTestCase):
 
     def test_noSuchPort(self) -> None:
         """
-        There are 65536 ports.
+        There are 65536 ports, the first and the last among them.
         """
+        for port in (0, 65535):
+            self.device.endpoint(port).connect(RecorderFactory(Recorder()))
+            self.assertEqual([syn.destinationPort for syn in self.phone.take()], [port])
         for port in (-1, 65536):
             self.assertRaises(ValueError, self.device.endpoint, port)
