@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.device.lending import CopyingLender
 from muxd.device.outbound import LONE
+from muxd.net.packetmemory import PacketMemory
 from muxd.testing.packets import Packet
 from muxd.wire.mux import BULK_PAYLOAD, LONE_PAYLOAD
 from tests.device.links import (
@@ -20,6 +21,7 @@ from tests.device.links import (
     RecordingProducer,
     ScriptedPhone,
 )
+from tests.device.sessionends import RecordingEnd
 
 BULK = b"x" * 200_000
 
@@ -34,6 +36,29 @@ class Roomy(CopyingLender):
         As much as there is.
         """
         return LONE_PAYLOAD
+
+
+class DryEnd(RecordingEnd):
+    """
+    An end that never has anything to send.
+
+    @ivar dried: How often it was told so.
+    """
+
+    dried = 0
+
+    def fill(self, memory: PacketMemory, start: int, most: int) -> int:
+        """
+        Nothing.
+        """
+        self.session.available = 0
+        return 0
+
+    def ranDry(self) -> None:
+        """
+        Count.
+        """
+        self.dried += 1
 
 
 class OutboundCase(SynchronousTestCase):
@@ -90,12 +115,12 @@ class OutboundTests(OutboundCase):
     def test_lone(self) -> None:
         """
         A session that no other one has interrupted for a while is sent in larger segments,
-        where the link has such; it is not when another has sent something, and no other one
-        has its place when it has ended.
+        where the link has such; it is not when another has sent something, but is when another
+        has only ended, and no other one has its place when it has ended itself.
         """
         outbound = self.phone.muxer.outbound
         outbound._lender = Roomy(self.link)
-        first, second = self.sides[:2]
+        first, second, third = self.sides
 
         def sizes(count: int) -> list[int]:
             found: list[int] = []
@@ -112,10 +137,14 @@ class OutboundTests(OutboundCase):
         second.session.write(b"key")
         self.assertEqual(sizes(4), [LONE_PAYLOAD, 3, BULK_PAYLOAD, BULK_PAYLOAD])
         self.assertEqual(sizes(LONE), [BULK_PAYLOAD] * (LONE - 2) + [LONE_PAYLOAD] * 2)
+        third.session.abortConnection()
+        self.link.makeRoom(1)
+        self.assertEqual(self.ports(), [(3, RST)])
+        self.assertEqual(sizes(2), [LONE_PAYLOAD] * 2)
         first.session.abortConnection()
         second.session.write(BULK)
         self.link.makeRoom(1)
-        self.assertEqual([one.flags for one in self.phone.take()], [RST])
+        self.assertEqual(self.ports(), [(1, RST)])
         self.assertEqual(sizes(2), [BULK_PAYLOAD] * 2)
 
     def test_noStarvation(self) -> None:
@@ -310,6 +339,30 @@ class OutboundTests(OutboundCase):
         self.assertEqual(
             [port for port, flags in self.ports() if flags == ACK], [side.port for side in sides]
         )
+
+    def test_nothingAfterAll(self) -> None:
+        """
+        An end that has nothing to send after all is told so once, whether it had to wait for
+        its turn or not, and no segment is sent.
+        """
+        session = self.sides[0].session.session
+        end = session.end = DryEnd(session)
+        for room in (0, None):
+            self.link.room = room
+            session.available = 3
+            session.offer()
+            self.link.makeRoom()
+            self.assertEqual((end.dried, self.ports()), (1, []))
+            end.dried = 0
+
+    def test_resetsInOrder(self) -> None:
+        """
+        When the muxer stops, what waits is sent whether there is room or not, in order.
+        """
+        for at in (1, 0):
+            self.sides[at].session.abortConnection()
+        self.phone.muxer.stop()
+        self.assertEqual(self.ports(), [(2, RST), (1, RST), (3, RST)])
 
     def test_endsWithItsSegment(self) -> None:
         """

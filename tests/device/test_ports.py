@@ -72,3 +72,8 @@ class SourcePortsTests(SynchronousTestCase):
         self.assertEqual(self.ports.take(), 77)
         self.assertEqual(self.ports.take(), 5)
         self.assertIsNone(self.ports.take())
+        # One that was taken although it was resting rests no more.
+        self.ports.release(77)
+        self.clock.advance(5)
+        self.ports.release(9)
+        self.assertEqual(self.ports.take(), 77)

@@ -83,6 +83,18 @@ class ProducerGateTests(SynchronousTestCase):
         self.gate.drained(0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_gone(self) -> None:
+        """
+        Nor is one that has gone while it was paused, and the gate is not paused by what it
+        has left.
+        """
+        self.gate.register(self.producer, True, 101)
+        self.gate.unregister()
+        self.assertIs(self.gate.paused, False)
+        self.gate.filled(1000)
+        self.assertIs(self.gate.paused, False)
+        self.assertEqual(self.producer.told, ["pause"])
+
     def test_pull(self) -> None:
         """
         A pull producer is asked on registration, and once each time that
@@ -107,8 +119,9 @@ class ProducerGateTests(SynchronousTestCase):
         self.gate.register(self.producer, False, 0)
         self.gate.drained(0)
         self.gate.unregister()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
         self.clock.advance(0)
-        self.assertEqual(self.producer.told, ["resume"])
+        self.assertEqual((self.producer.told, self.failures), (["resume"], []))
 
     def test_withinWrite(self) -> None:
         """

@@ -12,6 +12,7 @@ _NEVER = "that value never comes"
 _EMPTY = "it is empty then, as all that were in it have ended"
 _LATER = "it is refused a line later just the same"
 _AGAIN = "what is done again then is harmless"
+_OFTEN = "how often is a choice, and no rule"
 _WORK = "it only spares work: what follows decides the same"
 
 _REASONS: dict[str, dict[str, str]] = {
@@ -21,6 +22,17 @@ _REASONS: dict[str, dict[str, str]] = {
         "-            if left < 0 or letters < 0: /"
         " +            if left < 0 or letters < -1:": _WORK,
         "-                break / +                continue": _WORK,
+    },
+    "muxd/device/framing.py": {
+        "-        self.transmitted = 0 / +        self.transmitted = 1": _BEFORE,
+        "-        self.transmitted = 0 / +        self.transmitted = -1": _BEFORE,
+    },
+    "muxd/device/muxer.py": {
+        "-        if self.version == 2 and size >= V2_SEGMENT: /"
+        " +        if self.version == 3 and size >= V2_SEGMENT:": _WORK,
+    },
+    "muxd/device/outbound.py": {
+        "-                self._endedReady = 0 / +                self._endedReady = 1": _OFTEN,
     },
     "muxd/device/chunks.py": {
         "-        elif size < SMALL and size + len(chunks[-1]) <= SMALL: /"
