@@ -60,7 +60,7 @@ class Door(Factory):
         @param server: Of the phones.
         """
         self.clock = clock
-        self.gate = Gate(clock, self._cut)
+        self.gate = Gate(clock, self._cut, self._reserved)
         self.refusals = 0
         self.knocking = 0
         self._server = server
@@ -129,22 +129,38 @@ class Door(Factory):
             entrance = self._entrances[opened] = Entrance(self._server, audience)
         return entrance
 
+    def _reserved(self, began: Pass) -> None:
+        self._log.info(
+            "{udid}: {user}'s from now on, with token {token}",
+            user=began.user,
+            udid=canonicalUDID(began.key),
+            token=began.token,
+        )
+
     def _cut(self, ended: Pass, why: str) -> None:
-        entrance = self._entrances.pop(ended, None)
-        if entrance is None:
-            return
-        clients = [client for client in self._server.clients if client.entrance is entrance]
-        for client in clients:
-            client.disconnect()
-        entrance.audience.stop()
+        count = self._disconnect(self._entrances.pop(ended, None))
         if ended.token:
             self._log.info(
-                "{udid}: no longer {user}'s, {why}: {count} connections ended",
+                "{udid}: no longer {user}'s with token {token}, {why}: {count} connections ended",
                 user=ended.user,
                 udid=canonicalUDID(ended.key),
+                token=ended.token,
                 why=why,
-                count=len(clients),
+                count=count,
             )
+
+    def _disconnect(self, entrance: Entrance | None) -> int:
+        if entrance is None:
+            return 0
+        clients = [
+            client
+            for client in self._server.clients
+            if isinstance(client, ControlProtocol) and client.entrance is entrance
+        ]
+        for client in clients:
+            client.cut()
+        entrance.audience.stop()
+        return len(clients)
 
     def _summarise(self, kind: str, count: int) -> None:
         self._log.info("{count} more {kind}", count=count, kind=kind)

@@ -48,15 +48,22 @@ class Gate:
     @ivar shared: The hub's own key; empty before it has told one.
     """
 
-    def __init__(self, clock: IReactorTime, cut: Callable[[Pass, str], object]) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        cut: Callable[[Pass, str], object],
+        began: Callable[[Pass], object] = lambda _: None,
+    ) -> None:
         """
         @param clock: One that goes on evenly.
         @param cut: Called with a pass that does not hold any more, and why: what it has let
             in has to go before this returns.
+        @param began: Called with that of a reservation, before it opens anything.
         """
         self.shared = ""
         self._clock = clock
         self._cut = cut
+        self._began = began
         self._held: dict[str, Pass] = {}
         self._byToken: dict[int, Pass] = {}
         self._open: dict[str, Pass] = {}
@@ -93,6 +100,7 @@ class Gate:
             self._end(held, f"{user} has it now")
             self._end(self._open.get(key), f"{user} has it for itself now")
             held = self._held[key] = self._byToken[token] = Pass(key, token, user, secret)
+            self._began(held)
         self._ends.set(token, self._clock.seconds() + term)
         self._schedule()
         return True

@@ -344,6 +344,15 @@ class Pipe:
         self._close(self.first)
         self._close(self.second)
 
+    def abort(self) -> None:
+        """
+        Deliver nothing any more: what neither end has taken yet is lost.
+        """
+        for end in (self.second, self.first):
+            if end.transport is not None:
+                end.forgetProducer()
+                self._abort(end)
+
     def _forgetFinished(self) -> None:
         if self._halfClosed is not None:
             for end in (self.first, self.second):

@@ -144,6 +144,12 @@ class ConnectAttempt:
         """
         self.clientEnd.connectionLost(reason)
 
+    def cut(self) -> None:
+        """
+        Let no byte flow any more, also of those that are on their way.
+        """
+        self.pipe.abort()
+
     def join(self, client: ITransport, held: bytes) -> None:
         """
         Let the bytes flow.

@@ -330,6 +330,16 @@ class ControlProtocol(Protocol):
         elif self._attempt is not None and self._attempt.isJoined:
             self._abort()
 
+    def cut(self) -> None:
+        """
+        The daemon wants this client to be gone by now: of what it has sent, nothing reaches
+        its phone any more.
+        """
+        if self.state is State.CONNECTED and self._attempt is not None:
+            self._attempt.cut()
+        else:
+            self.disconnect()
+
     # The life of a request.
 
     def _process(self) -> None:

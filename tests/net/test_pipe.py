@@ -248,6 +248,29 @@ class ClosingTests(PipeCase):
         self.assertEqual(two.take(), b"last words")
         self.assertClosed(ConnectionDone)
 
+    def test_aborted(self) -> None:
+        """
+        One that is aborted delivers nothing more, and both ends are gone.
+        """
+        one, two = self.join(first=0, second=0)
+        one.deliver(b"last words")
+        two.deliver(b"and these")
+        self.pipe.abort()
+        self.clock.advance(0)
+        self.assertTrue(one.aborted and two.aborted)
+        self.assertEqual((one.take(), two.take()), (b"", b""))
+        self.assertClosed(ConnectionAborted)
+        self.pipe.abort()
+
+    def test_abortedEarly(self) -> None:
+        """
+        The end that is there goes, if the other has not come yet.
+        """
+        one = self.connect(self.pipe.first)
+        self.pipe.abort()
+        self.clock.advance(0)
+        self.assertTrue(one.aborted)
+
     def test_pausedProducer(self) -> None:
         """
         The end is closed even if it had paused the other: one that stayed
