@@ -53,7 +53,7 @@ from muxd.fleet.messages import (
 )
 from muxd.fleet.phone import FleetPhone
 from muxd.fleet.values import FleetError, Why
-from muxd.fleet.ways import Ways, clientTo
+from muxd.fleet.ways import Hubs, Ways
 
 __all__ = [
     "FleetClient",
@@ -134,6 +134,13 @@ class FleetSession(FrameProtocol):
         See what there is.
         """
         return Deferred.fromCoroutine(wholeFleet(self._ask))
+
+    @property
+    def isIdle(self) -> bool:
+        """
+        Whether nothing is asked, and nothing held, in it.
+        """
+        return not self._asked and not self.holdings
 
     def close(self) -> None:
         """
@@ -234,7 +241,7 @@ class FleetClient:
         @raise ValueError: The description makes no sense.
         """
         self.clock = reactor
-        self._endpoint = clientTo(reactor, hub)
+        self._hubs = Hubs(reactor, hub)
         self._ways = Ways(reactor, hub)
         self._name = name
 
@@ -248,9 +255,35 @@ class FleetClient:
         return Deferred.fromCoroutine(self._connect())
 
     async def _connect(self) -> FleetSession:
-        session: Any = await self._endpoint.connect(_SessionFactory(self.clock, self._name))
-        ready: FleetSession = await session.ready
-        return ready
+        left = self._hubs.count
+        while True:
+            left -= 1
+            session: Any = await self._hubs.connect(_SessionFactory(self.clock, self._name))
+            try:
+                ready: FleetSession = await session.ready
+                return ready
+            except HubLost:
+                self.moveOn()
+                if not left:
+                    raise
+            except BaseException:
+                # It is not waited for any more.
+                session.abort()
+                self.moveOn()
+                raise
+
+    @property
+    def hasOthers(self) -> bool:
+        """
+        Whether there is more than one hub.
+        """
+        return self._hubs.count > 1
+
+    def moveOn(self) -> None:
+        """
+        The hub that was connected to last is of no use: try another one first the next time.
+        """
+        self._hubs.moveOn()
 
     def phone(self, reserved: Reserved) -> FleetPhone:
         """
@@ -333,6 +366,18 @@ class Holding:
         self._session = session
         session.holdings[self._reserved.token] = self
 
+    def _leaveHub(self) -> None:
+        """
+        It does not answer, or has lost its registry: another one may be well.
+        """
+        session = self._session
+        if session is not None and not session.isOver and self._client.hasOthers:
+            self._session = None
+            session.holdings.pop(self._reserved.token, None)
+            self._client.moveOn()
+            if session.isIdle:
+                session.abort()
+
     def _finish(self) -> None:
         self._isDone = True
         if self._timer is not None and self._timer.active():
@@ -351,7 +396,9 @@ class Holding:
             self.ended("it could not be renewed in time")
             return
         renewing = Deferred.fromCoroutine(self._renewOnce())
-        self._renewing = renewing.addTimeout(self._lease.deadline - now, self._clock)
+        left = self._lease.deadline - now
+        patience = self._lease.patience(now) if self._client.hasOthers else left
+        self._renewing = renewing.addTimeout(patience, self._clock)
         self._renewing.addCallbacks(self._renewed, self._notRenewed)
 
     async def _renewOnce(self) -> None:
@@ -376,6 +423,8 @@ class Holding:
             self.ended(str(error))
             return
         self._log.debug("not renewed, trying again: {error}", error=failure.getErrorMessage())
+        if not isinstance(error, FleetError) or error.why is Why.STALE:
+            self._leaveHub()
         self._lease.failed(self._clock.seconds())
         self._schedule()
 

@@ -46,6 +46,9 @@ PATIENCE = 10.0
 RENEWED = 1 / 3
 """Of its term, after which a reservation is renewed."""
 
+ANSWER = 8.0
+"""Seconds that a hub has for an answer, at least: its registry and a host may take some."""
+
 RETRY = 1.0
 """Seconds until a reservation is renewed again after that has failed."""
 
@@ -250,6 +253,12 @@ class Lease:
         Seconds until there is something to do.
         """
         return max(0.0, min(self._due, self.deadline) - now)
+
+    def patience(self, now: float) -> float:
+        """
+        Seconds to wait for the answer, so that there is time to ask another hub.
+        """
+        return max(0.0, min(max(self._term * RENEWED, ANSWER), self.deadline - now))
 
     def renewed(self, asked: float, now: float) -> None:
         """

@@ -50,7 +50,7 @@ from muxd.fleet.messages import (
 )
 from muxd.fleet.roster import MOST_PHONES
 from muxd.fleet.values import PhoneRecord
-from muxd.fleet.ways import clientTo, doorOf, listeningAt
+from muxd.fleet.ways import Hubs, doorOf, listeningAt
 from muxd.interfaces import AttachedDevice, IDeviceListener
 from muxd.ratelimit import RateLimit
 from muxd.service import MuxService
@@ -89,7 +89,7 @@ class FleetPlace:
 
         @raise ValueError: It does not.
         """
-        clientTo(reactor, self.hub)
+        Hubs(reactor, self.hub)
         listeningAt(reactor, self.door, "--door")
         doorOf(self.door, 1, self.address)
         if not self.name or len(self.name) > LONGEST_NAME or not self.name.isprintable():
@@ -103,6 +103,7 @@ class FleetHost(Service):
 
     @ivar door: Its door.
     @ivar hub: Its connection to the hub; None while there is none.
+    @ivar hubs: The ways to all hubs that it may be connected to.
     """
 
     _log = Logger()
@@ -130,8 +131,9 @@ class FleetHost(Service):
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
         self._limit = RateLimit(reactor, lambda kind, count: None, burst=2)
+        self.hubs = Hubs(reactor, place.hub)
         self._connecting = ClientService(
-            clientTo(reactor, place.hub),
+            self.hubs,
             _HostFactory(self),
             retryPolicy=retryPolicy or backoffPolicy(maxDelay=LONGEST_DELAY),
             clock=reactor,
@@ -281,8 +283,9 @@ class FleetHost(Service):
 
     def lost(self, hub: HostProtocol) -> None:
         """
-        The hub is lost; what it has said of reservations holds for its time.
+        The hub is lost, or was none; what it has said of reservations holds for its time.
         """
+        self.hubs.moveOn()
         if self.hub is hub:
             self.hub = None
             if self.running:
@@ -350,8 +353,9 @@ class HostProtocol(FrameProtocol):
                 self.finish()
             case Welcome() if not self.isWelcome:
                 self.isWelcome = True
-                # A hub that is busy for a while is none that is lost.
-                self.patience = 3 * message.term
+                # A hub that is busy for a while is none that is lost; where there is another one,
+                # the host is to be on the list again before long.
+                self.patience = message.term * (3 if self._host.hubs.count == 1 else 1.5)
                 self._living.start(message.term / 4, now=False)
                 self._host.welcomed(self, message)
             case Grant() if self.isWelcome:

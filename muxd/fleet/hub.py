@@ -106,6 +106,7 @@ class Hub:
     @ivar phones: All that there are, by L{PhoneRecord.key}.
     @ivar revision: Of the last change.
     @ivar isFresh: Whether all this is true at present.
+    @ivar staleSince: When it was last, where it is not.
     @ivar limit: Of complaints about what connects.
     """
 
@@ -134,6 +135,7 @@ class Hub:
         self.draining: frozenset[str] = frozenset()
         self.revision = 0
         self.isFresh = False
+        self.staleSince = clock.seconds()
         self.connections = 0
         self.limit = RateLimit(clock, self._summarise)
         self._secret = secret(32)
@@ -343,6 +345,8 @@ class Hub:
         """
         See L{IFleetWatcher}.
         """
+        if self.isFresh:
+            self.staleSince = self.clock.seconds()
         self.isFresh = False
         self._log.warn("the fleet's registry cannot be relied on: {why}", why=why)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
@@ -18,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from muxd.fleet.frames import FrameProtocol
-from muxd.fleet.hub import Hub
+from muxd.fleet.hub import CONFIRM, Hub
 from muxd.fleet.identify import checkName, isProved
 from muxd.fleet.messages import (
     FROM_HUB,
@@ -359,9 +360,11 @@ class HostPeer(_Peer):
             self._connection.refuse(Why.OVER, "the lease is over; connect again")
 
     async def _keepAlive(self) -> bool:
-        # While the registry is away, the host could do no better elsewhere; what becomes of its
-        # lease is seen later.  Nothing is to pile up meanwhile.
+        # While the registry is away for a moment, what becomes of the lease is seen later, and
+        # nothing is to pile up.  After a whole term, another hub may do better.
         if not self.hub.isFresh:
+            if self.hub.clock.seconds() - self.hub.staleSince > self.hub.term:
+                raise FleetError(Why.STALE, "this hub has lost it")
             return True
         try:
             return await self.hub.registry.keepAlive(self._lease)
@@ -496,15 +499,25 @@ class JobPeer(_Peer):
             take=message.take,
             isAdmin=self._isAdmin(),
         )
-        reservation = await self.hub.registry.reserve(request)
-        isConfirmed = False
-        try:
-            isConfirmed = await self.hub.confirmation(reservation)
-        finally:
-            if not isConfirmed or self._isOver:
-                self.hub.giveUp(reservation)
-        if not isConfirmed:
-            raise FleetError(Why.HOST_SILENT, reservation.host)
+        clock = self.hub.clock
+        end = clock.seconds() + request.wait
+        while True:
+            reservation = await self.hub.registry.reserve(request)
+            began = clock.seconds()
+            isConfirmed = False
+            try:
+                isConfirmed = await self.hub.confirmation(reservation)
+            finally:
+                if not isConfirmed or self._isOver:
+                    self.hub.giveUp(reservation)
+            if isConfirmed:
+                break
+            # A host that has died has its phones until its lease is over: a job that waits for
+            # one goes on waiting.  One that denies at once would be asked at once, again and again.
+            left = end - clock.seconds()
+            if left <= 0 or clock.seconds() < began + CONFIRM:
+                raise FleetError(Why.HOST_SILENT, reservation.host)
+            request = replace(request, wait=left)
         self._holds[reservation.token] = reservation
         return Reserved(
             number=message.number,

@@ -130,13 +130,33 @@ class Ways:
 
 
 @implementer(IStreamClientEndpoint)
-class _OneOf:
+class Hubs:
     """
     Whichever hub answers: that one first which did so the last time.
+
+    A hub that is frozen, or that has lost its registry, lets connect and is of no use: what finds
+    that out says so by L{moveOn}.
+
+    @ivar count: How many there are.
     """
 
-    def __init__(self, endpoints: list[IStreamClientEndpoint]) -> None:
-        self._endpoints = endpoints
+    def __init__(self, reactor: Any, description: str) -> None:
+        """
+        @param description: Of several hubs, all descriptions with spaces between them.
+        @raise ValueError: It makes no sense.
+        """
+        several = description.split() if " " in description.strip() else [description]
+        self._endpoints = [clientTo(reactor, each) for each in several]
+        kinds = {Description.fromString(each).name.lower() for each in several}
+        if len(kinds) > 1:
+            raise ValueError(f"expected hubs that are reached in the same way, got {kinds}")
+        self.count = len(several)
+
+    def moveOn(self) -> None:
+        """
+        The one that was connected to last is to be tried last.
+        """
+        self._endpoints.append(self._endpoints.pop(0))
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
@@ -153,25 +173,17 @@ class _OneOf:
             except CancelledError:
                 raise
             except Exception:
-                self._endpoints.append(self._endpoints.pop(0))
+                self.moveOn()
                 if not left:
                     raise
 
 
 def clientTo(reactor: Any, description: str) -> IStreamClientEndpoint:
     """
-    The way to a hub.
+    The way to one hub.
 
-    @param description: Of several hubs, all descriptions with spaces between them: they are
-        tried in turn.
     @raise ValueError: It makes no sense.
     """
-    several = description.split()
-    if len(several) > 1:
-        kinds = {Description.fromString(each).name.lower() for each in several}
-        if len(kinds) > 1:
-            raise ValueError(f"expected hubs that are reached in the same way, got {kinds}")
-        return _OneOf([clientTo(reactor, each) for each in several])
     text = description
     if description.startswith("/"):
         text = f"unix:{quoteStringArgument(description)}"

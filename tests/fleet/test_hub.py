@@ -81,6 +81,27 @@ class HubTests(WorldCase):
         self.assertFalse(stream.isOpen)
         self.assertEqual((host.gate.tokens, host.streams(1)), ([], 0))
 
+    def test_cutAtOnce(self) -> None:
+        """
+        Of what a job has sent and its phone has not taken yet, nothing reaches the phone when
+        the reservation is over: another job's bytes would be among it.
+        """
+        host = self.world.addHost("a", 1)
+        client = self.world.client()
+        session = self.world.result(client.connect())
+        reserved = self.world.result(session.reserve())
+        stream = self.world.stream(client.phone(reserved))
+        (connection,) = host.devices[1].connections
+        phone = connection.transport
+        assert phone is not None
+        phone.budget = 2
+        stream.transport.write(b"hello")  # type: ignore[union-attr]
+        self.world.settle()
+        self.world.result(session.release(reserved))
+        self.world.settle()
+        self.assertTrue(phone.aborted)
+        self.assertEqual((phone.take(), stream.isOpen), (b"he", False))
+
     def test_others(self) -> None:
         """
         Another job is refused, at the hub and at the door.
@@ -165,6 +186,26 @@ class HubTests(WorldCase):
         self.world.advance(6)
         self.assertIs(self.why(self.world.failure(wanted)), Why.HOST_SILENT)
         self.assertEqual(self.world.hub.holders, {})
+
+    def test_waitsForAnother(self) -> None:
+        """
+        A job that waits, and has been given the phone of a host that says nothing, goes on
+        waiting until its time is over: for that host, or for another one.
+        """
+        self.world.addHost("a", 1)
+        silent = self.world.hub.hosts["a"]
+        silent.grant = lambda grant: None  # type: ignore[method-assign]
+        first = self.world.session().reserve(wait=12)
+        self.world.advance(7)
+        self.assertNoResult(first)
+        self.world.addHost("b", 2)
+        self.world.advance(4)
+        reserved = self.world.result(first)
+        assert reserved.phone is not None
+        self.assertEqual(reserved.phone.host, "b")
+        second = self.world.session().reserve(wait=7)
+        self.world.advance(11)
+        self.assertIs(self.why(self.world.failure(second)), Why.HOST_SILENT)
 
     def test_deadHost(self) -> None:
         """

@@ -81,12 +81,12 @@ class HostInMemory:
     @ivar path: Of its door.
     """
 
-    def __init__(self, world: World, name: str, *numbers: int) -> None:
+    def __init__(self, world: World, name: str, *numbers: int, hubs: str) -> None:
         self.name = name
         self.path = f"/{name}"
         self.details = Details()
         self.service = MuxService(world.reactor, configDir=world.directory)
-        place = FleetPlace(hub=f"unix:{HUB}", door=f"unix:{self.path}", name=name)
+        place = FleetPlace(hub=hubs, door=f"unix:{self.path}", name=name)
         self.host = FleetHost(world.reactor, self.service, place, retryPolicy=lambda _: 1.0)
         self.host._details = self.details  # type: ignore[assignment]
         self.gate = self.host.door.gate
@@ -194,20 +194,29 @@ class World:
                 far.abortConnection()
         self.settle()
 
-    def addHost(self, name: str, *numbers: int) -> HostInMemory:
+    def freezeHub(self) -> None:
+        """
+        The hub does nothing with what comes by the connections that it has, and they stay.
+        """
+        for path, _, far in self._sockets:
+            if path == HUB:
+                far.write = lambda data: None  # type: ignore[method-assign]
+                far.protocol = Protocol()
+
+    def addHost(self, name: str, *numbers: int, hubs: str = f"unix:{HUB}") -> HostInMemory:
         """
         One more host, with these phones.
         """
-        host = self.hosts[name] = HostInMemory(self, name, *numbers)
+        host = self.hosts[name] = HostInMemory(self, name, *numbers, hubs=hubs)
         host.start()
         self.settle()
         return host
 
-    def client(self, name: str = "ann") -> FleetClient:
+    def client(self, name: str = "ann", hubs: str = f"unix:{HUB}") -> FleetClient:
         """
         The hub, for a job.
         """
-        return FleetClient(self.reactor, f"unix:{HUB}", name)
+        return FleetClient(self.reactor, hubs, name)
 
     def session(self, name: str = "ann") -> FleetSession:
         """

@@ -1,0 +1,185 @@
+# -*- test-case-name: tests.fleet.test_hubs -*-
+"""
+Tests of hosts and jobs that know of two hubs, of which one is of no use.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import CancelledError, fail
+from twisted.internet.protocol import Factory, Protocol
+
+from muxd.fleet.client import FleetClient, Holding, HubLost
+from muxd.fleet.conversation import PATIENCE
+from muxd.fleet.hub import TERM, Hub
+from muxd.fleet.peers import HubFactory
+from muxd.fleet.values import FleetError, Why
+from tests.fleet.fleets import udid
+from tests.fleet.world import HUB, WorldCase
+
+OTHER = "/other"
+BOTH = f"unix:{HUB} unix:{OTHER}"
+
+
+class TwoHubsTests(WorldCase):
+    """
+    Two hubs that have one registry, and a host that is connected to the first of them.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make them.
+        """
+        super().setUp()
+        self.other = Hub(self.world.reactor, self.world.registry)
+        self.other.start()
+        self.addCleanup(self.other.stop)
+        self.world.listeners[OTHER] = HubFactory(self.other)
+        self.host = self.world.addHost("a", 1, hubs=BOTH)
+        self.assertIn("a", self.world.hub.hosts)
+
+    def makeMute(self, *paths: str) -> None:
+        """
+        What connects there from now on hears nothing.
+        """
+        for path in paths:
+            self.world.listeners[path] = Factory.forProtocol(Protocol)
+
+    def session(self) -> Any:
+        """
+        A job's connection to whichever hub answers.
+        """
+        connecting = self.world.client(hubs=BOTH).connect()
+        self.world.advance(PATIENCE + 1)
+        return self.world.result(connecting)
+
+    def held(self, client: FleetClient, term: float = 30) -> Holding:
+        """
+        A job that has the phone, and renews it.
+        """
+        session = self.world.result(client.connect())
+        reserved = self.world.result(session.reserve(term=term))
+        holding = Holding(client, session, reserved)
+        holding.start()
+        return holding
+
+    def makeStale(self) -> None:
+        """
+        The first hub renews nothing, as it has lost its registry.
+        """
+        why = FleetError(Why.STALE, "etcd does not answer")
+        self.patch(self.world.hub, "renew", lambda token, key: fail(why))
+
+    def test_hostOfFrozenHub(self) -> None:
+        """
+        A host leaves a hub that says nothing for the other one, and is on the list again within
+        two terms.
+        """
+        self.world.freezeHub()
+        self.makeMute(HUB)
+        self.world.advance(2 * TERM)
+        self.assertIn("a", self.other.hosts)
+        self.assertEqual(len(self.other.phones), 1)
+
+    def test_hostOfStaleHub(self) -> None:
+        """
+        A hub that has lost its registry sends its hosts away after a term, and not before.
+        """
+        self.world.hub.stale("etcd does not answer")
+        self.world.advance(TERM - 1)
+        self.assertNotIn("a", self.other.hosts)
+        self.world.advance(TERM)
+        self.assertIn("a", self.other.hosts)
+
+    def test_hostOfFreshHub(self) -> None:
+        """
+        One whose registry is away for moments keeps them.
+        """
+        for _ in range(5):
+            self.world.hub.stale("etcd does not answer")
+            self.world.advance(TERM / 2)
+            self.world.hub.fresh()
+            self.world.advance(TERM / 2)
+        self.assertIn("a", self.world.hub.hosts)
+
+    def test_connect(self) -> None:
+        """
+        A job goes on to the other hub if the first one lets connect and says nothing.
+        """
+        self.makeMute(HUB)
+        self.session()
+        self.assertEqual((len(self.world.hub.jobs), len(self.other.jobs)), (0, 1))
+
+    def test_connectInVain(self) -> None:
+        """
+        If none says anything, that is an error.
+        """
+        self.makeMute(HUB, OTHER)
+        connecting = self.world.client(hubs=BOTH).connect()
+        self.world.advance(2 * PATIENCE + 1)
+        self.assertIsInstance(self.world.failure(connecting), HubLost)
+
+    def test_givesUpConnecting(self) -> None:
+        """
+        A job that does not wait for a hub's welcome any more leaves no connection.
+        """
+        silent = Protocol()
+        self.world.listeners[HUB] = Factory.forProtocol(lambda: silent)
+        connecting = self.world.client().connect()
+        self.world.settle()
+        connecting.cancel()
+        self.failureResultOf(connecting, CancelledError)
+        self.world.settle()
+        transport: Any = silent.transport
+        self.assertTrue(transport.closed)
+
+    def test_renewedElsewhere(self) -> None:
+        """
+        A job whose hub is frozen renews its reservation by the other one, before it is over.
+        """
+        holding = self.held(self.world.client(hubs=BOTH))
+        self.world.freezeHub()
+        self.makeMute(HUB)
+        self.world.advance(100)
+        self.assertNoResult(holding.over)
+        self.assertEqual(len(self.host.gate.tokens), 1)
+        self.world.result(holding.release())
+        self.assertEqual(self.other.holders, {})
+
+    def test_renewedWhereNotStale(self) -> None:
+        """
+        The same if its hub has lost its registry.
+        """
+        holding = self.held(self.world.client(hubs=BOTH))
+        self.makeStale()
+        self.world.advance(100)
+        self.assertNoResult(holding.over)
+        self.assertEqual((len(self.world.hub.jobs), len(self.other.jobs)), (0, 1))
+        self.world.result(holding.release())
+
+    def test_oneHub(self) -> None:
+        """
+        A job that knows of one hub stays with it, however long that takes to answer.
+        """
+        holding = self.held(self.world.client(), term=60)
+        self.makeStale()
+        self.world.advance(40)
+        self.assertEqual(len(self.world.hub.jobs), 1)
+        self.world.result(holding.release())
+
+    def test_waitsOn(self) -> None:
+        """
+        What else a job has asked by its connection goes on there.
+        """
+        client = self.world.client(hubs=BOTH)
+        session = self.world.result(client.connect())
+        reserved = self.world.result(session.reserve(term=30))
+        holding = Holding(client, session, reserved)
+        holding.start()
+        waiting = session.reserve(udid(1), wait=1000)
+        self.makeStale()
+        self.world.advance(100)
+        self.assertNoResult(waiting)
+        self.world.result(holding.release())
+        self.world.result(waiting)
