@@ -83,7 +83,11 @@ class ReservedService(MuxService):
 
     def lose(self) -> Deferred[None]:
         """
-        The reservation is over: clients see the phone detached.
+        The reservation is over: clients see the phone detached, and streams end, which a host
+        that is out of reach cannot see to.
         """
         (source,) = self.sources
+        for client in tuple(self.server.clients):
+            if client.hasStream:
+                client.disconnect()
         return source.stopService() if source.running else succeed(None)

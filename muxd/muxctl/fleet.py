@@ -119,7 +119,11 @@ def run(work: Callable[[Any], Coroutine[Any, Any, int]]) -> int:
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
 
+    from muxd.tap.process import useSteadyTime
+
     anyReactor: Any = reactor
+    # A reservation is renewed in time, also when the time of day is set meanwhile.
+    useSteadyTime(reactor)
     outcome: list[Any] = []
     working: list[Deferred[None]] = []
 

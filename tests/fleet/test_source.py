@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Factory
 from zope.interface.verify import verifyObject
 
+from muxd.client.access import DaemonAccess
+from muxd.client.client import UsbmuxClient
 from muxd.fleet.interfaces import IFleetWatcher
 from muxd.fleet.reserved import ReservedService
 from muxd.fleet.source import FleetSource
@@ -146,5 +149,14 @@ class SourceTests(WorldCase):
         source.startService()
         self.world.listeners["/mine"] = service.server
         self.assertEqual(listed(self.world, "/mine"), [udid(2)])
+        where = UNIXClientEndpoint(self.world.reactor, "/mine")
+        mine = UsbmuxClient(self.world.reactor, DaemonAccess(self.world.reactor, where, "/mine"))
+        (phone,) = self.world.result(mine.listDevices())
+        connecting = mine.connect(phone, ECHO, Factory.forProtocol(Stream))
+        stream: Any = self.world.result(connecting)
+        # The phone's host is frozen: it ends nothing.
+        self.world.split.add(self.a.path)
         service.lose()
+        self.world.settle()
+        self.assertFalse(stream.isOpen)
         self.assertEqual(listed(self.world, "/mine"), [])
