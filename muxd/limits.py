@@ -151,12 +151,12 @@ class Limits:
     Requests of one user for pair records that are not done although their clients have
     finished sending, or have gone; with this many none of the user's clients is let in.
     """
-    heldPerUser: int = 64 << 20
+    heldPerUser: int = 32 << 20
     """
     Bytes that the clients of one user have sent and that are not done yet; beyond these the
     client is disconnected that has sent more.
     """
-    heldBytes: int = 256 << 20
+    heldBytes: int = 128 << 20
     """The same for all users together."""
     stopTimeout: float = 5.0
     """

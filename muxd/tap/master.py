@@ -16,6 +16,7 @@ from twisted.logger import Logger, globalLogPublisher
 
 from muxd.net.socketfile import CannotListen
 from muxd.tap.capturefile import CannotCapture
+from muxd.tap.freedmemory import FreedMemory
 from muxd.tap.logtext import keepPrintable
 from muxd.tap.process import (
     StartFailure,
@@ -50,6 +51,7 @@ class ProcessMaster(Service):
     imports: tuple[str, ...] = ()
     reactor: Any
     logLevel: Any = None
+    _freed: FreedMemory | None = None
 
     def privilegedStartService(self) -> None:
         """
@@ -69,7 +71,8 @@ class ProcessMaster(Service):
         useSteadyTime(self.reactor)
         importNow(self.imports)
         raiseFileLimit()
-        keepFreedMemory()
+        if keepFreedMemory() and self._isAlone:
+            self._freed = FreedMemory(self.reactor)
         try:
             super().privilegedStartService()
         except (CannotListen, CannotCapture) as problem:
@@ -97,3 +100,5 @@ class ProcessMaster(Service):
         """
         stopOnSignals(self.reactor)
         super().startService()
+        if self._freed is not None:
+            self._freed.start()

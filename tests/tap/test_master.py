@@ -123,6 +123,21 @@ class ProcessMasterTests(SynchronousTestCase):
         self.assertEqual(sorted(map(str, self.steps[:3])), ["clock", "closed", "log"])
         self.assertEqual(self.steps[-1], "listen")
 
+    def test_freedMemory(self) -> None:
+        """
+        There, too, what a peak leaves is given back, if the C library keeps it.
+        """
+        self.patch(master, "closeInherited", lambda: 0)
+        self.patch(master, "keepPrintable", lambda publisher: None)
+        self.patch(master, "useSteadyTime", lambda reactor: None)
+        for keeps, timers in ((False, 0), (True, 1)):
+            self.patch(master, "keepFreedMemory", lambda keeps=keeps: keeps)
+            service = Program([])
+            with patch.dict(sys.modules, {"twisted.internet.reactor": service.reactor}):
+                service.privilegedStartService()
+            service.startService()
+            self.assertEqual(len(service.reactor.getDelayedCalls()), timers)
+
     def test_signals(self) -> None:
         """
         Signals end the process from when the service begins.
