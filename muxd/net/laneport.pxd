@@ -6,7 +6,7 @@ cimport cython
 cdef long long AT_ONCE, READABLE
 
 cdef class LanePort:
-    cdef public long long numberAccepts, _expected, _turn
+    cdef public long long numberAccepts, _atOnce, _expected, _turn
     cdef public object _arrived, _port, _acceptFailed
     cdef public EventLoop _loop
     cdef public bint _isReading

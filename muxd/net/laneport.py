@@ -25,7 +25,7 @@ from muxd.net.eventloop import READABLE, EventLoop
 from muxd.net.streams import Acceptor, StreamSocket
 
 AT_ONCE = 16
-"""How many clients are let in before everything else has its turn."""
+"""How many clients are let in before everything else has its turn, unless it is said."""
 
 
 class LanePort:
@@ -44,14 +44,16 @@ class LanePort:
         port: Port,
         acceptFailed: Callable[[OSError], object],
         arrived: Callable[[StreamSocket, int], object],
+        atOnce: int = AT_ONCE,
     ) -> None:
         """
         @param port: Is listening; it reads no more itself.
         @param acceptFailed: Called when a client cannot be let in, as the process or the
             system is short of something.
         @param arrived: Called with each client, and with the family of its socket.
+        @param atOnce: How many clients are let in before everything else has its turn.
         """
-        self.numberAccepts = AT_ONCE
+        self.numberAccepts = self._atOnce = atOnce
         self._expected = 1
         self._turn = 0
         self._arrived = arrived
@@ -104,10 +106,10 @@ class LanePort:
         """
         Clients wait.
         """
-        most, self.numberAccepts = self.numberAccepts, AT_ONCE
+        most, self.numberAccepts = self.numberAccepts, self._atOnce
         before, self._turn = self._turn, self._loop.turns
         # If it was left off too early the last time, the loop has said so at once.
-        expected = self._expected if self._turn > before + 1 else AT_ONCE
+        expected = self._expected if self._turn > before + 1 else self._atOnce
         count = 0
         while count < expected and count < most:
             client = self._acceptor.accept()

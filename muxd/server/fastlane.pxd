@@ -10,7 +10,7 @@ from muxd.server.counters cimport ServerCounters
 cimport cython
 
 # In compiled code these are no names of the module's, but numbers.
-cdef long long AF_UNIX, BLOCKED, PEER_ENDED, PLIST, READABLE, READ_SIZE
+cdef long long AF_UNIX, AT_ONCE, BLOCKED, PEER_ENDED, PLIST, READABLE, READ_SIZE
 
 cdef class FastLane:
     cdef public EventLoop loop

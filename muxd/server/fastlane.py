@@ -62,6 +62,12 @@ OK = int(Result.OK)
 
 AF_UNIX = int(socket.AF_UNIX)
 
+AT_ONCE = 64
+"""
+How many clients are let in at once: those for whom there is no time wait here, in their user's
+place, and not in the kernel's queue in front of another user's client.
+"""
+
 READ_SIZE = 4096
 """How much is read of a client to see what it wants."""
 
@@ -108,7 +114,8 @@ class FastLane:
         entrance = self.server.entranceOf(port.factory)
         if entrance is None:
             return None
-        return LanePort(self.loop, port, acceptFailed, partial(self._arrived, entrance))
+        arrived = partial(self._arrived, entrance)
+        return LanePort(self.loop, port, acceptFailed, arrived, AT_ONCE)
 
     def _arrived(self, entrance: Entrance, client: StreamSocket, family: int) -> None:
         one = LaneClient(self, client, family, entrance)

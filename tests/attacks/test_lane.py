@@ -6,14 +6,20 @@ all of them were understood within one turn of the reactor, which took 0.4 secon
 
 from __future__ import annotations
 
+import os
+import socket
+import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from muxd.net.eventloop import READABLE
+from muxd.net.loopreactor import LoopReactor
 from muxd.net.turns import Turns
 from muxd.server import fastlane
 from muxd.server.quickplist import parseRequest
 from muxd.wire.messages import plistMessage, swapPort
 from tests.device.links import LOCKDOWN, SYN
+from tests.net.eventloops import ClockAround
 from tests.net.workingclock import WorkingClock
 from tests.server.test_fastlane import LaneCase
 
@@ -87,6 +93,29 @@ class CrowdOnTheLaneTests(LaneCase):
         self.loop.doRead()
         self.assertEqual(self.connects(), IN_A_TURN)
         self.finish()
+        self.assertEqual(self.connects(), CROWD - IN_A_TURN)
+
+    def test_letInAtOnce(self) -> None:
+        """
+        A crowd that connects, asks and leaves is let in as soon as another client is behind it
+        in the kernel's queue; what they have said waits for their user's turns.
+        """
+        path = os.path.join(self.enterContext(tempfile.TemporaryDirectory()), "socket")
+        reactor = LoopReactor(ClockAround(), self.loop)
+        listening: Any = reactor.listenUNIX(path, self.entrance, backlog=CROWD)
+        port = self.lane.takeOver(listening, self.fail)
+        assert port is not None
+        for number in range(CROWD):
+            client = self.enterContext(socket.socket(socket.AF_UNIX))
+            client.connect(path)
+            client.send(self.request(number))
+        for _ in range(3):
+            port.happened(READABLE)
+            self.loop.turns += 1
+        self.assertEqual(len(self.server.clients), CROWD)
+        self.assertEqual(self.connects(), IN_A_TURN)
+        self.finish()
+        port.stopListening()
         self.assertEqual(self.connects(), CROWD - IN_A_TURN)
 
     def test_almost(self) -> None:
