@@ -4,7 +4,9 @@ Tests for L{muxd.extras}.
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from configparser import ConfigParser
 from importlib.metadata import PackageNotFoundError
@@ -14,6 +16,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
 from muxd.extras import installing
+from tests.running.processes import startsProcesses
 
 REQUIRES = [
     "twisted>=24.7",
@@ -24,6 +27,46 @@ REQUIRES = [
     'muxd[wifi]; extra == "pairing"',
 ]
 SOURCES = Path(muxd.__file__).parent
+
+
+EXTRAS = ("cryptography", "OpenSSL", "service_identity", "zeroconf", "hyperframe", "wsproto")
+PROGRAMS = (
+    "muxd.tap.usbmuxd",
+    "muxd.tap.iphone",
+    "muxd.tap.tcprelay",
+    "muxd.tap.muxhub",
+    "muxd.tap.script",
+    "muxd.phone.service",
+    "muxd.muxctl.commandline",
+    "muxd.muxctl.wireless",
+    "muxd.muxctl.tunnel",
+    "muxd.muxctl.certificates",
+    "muxd.testing",
+)
+
+
+@startsProcesses
+class MissingTests(SynchronousTestCase):
+    """
+    A Python that has no extra at all.
+    """
+
+    def test_programs(self) -> None:
+        """
+        All programs can be imported, so that they can say what is missing.
+        """
+        program = (
+            f"import sys; sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
+            f"import {', '.join(PROGRAMS)}"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
 
 
 class InstallingTests(SynchronousTestCase):

@@ -21,9 +21,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol as TypingProtocol
 
-from cryptography.hazmat.primitives.hashes import SHA512
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from muxd.lockdown.pairrecord import PairRecord
 
 SERVICE = "_apple-mobdev2._tcp.local."
@@ -129,6 +126,10 @@ def authTag(hostID: str, identifier: str) -> bytes:
     @param hostID: As it is in the pair record, whatever its case.
     @param identifier: As the phone announces it.
     """
+    # Imported late: a simulated phone on a cable has the extra for nothing else.
+    from cryptography.hazmat.primitives.hashes import SHA512
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     key = HKDF(SHA512(), KEY_SIZE, salt=None, info=b"").derive(hostID.encode())
     return hmac.digest(key, identifier.encode(), "sha256")[:TAG_SIZE]
 
