@@ -32,6 +32,12 @@ class InvalidAddress(ValueError):
     """
 
 
+class UnusableFiles(OSError):
+    """
+    A key or a certificate of ours cannot be used; the text says which.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
     """

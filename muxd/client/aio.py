@@ -86,6 +86,7 @@ from muxd.client.socketio import (
     Deadline,
     MessagePatience,
     openSocket,
+    remedyFor,
     unixSocket,
     unreachable,
     whyEnded,
@@ -466,7 +467,7 @@ class _Daemon:
                 return await _openTLS(self._address)
             return await _openTCP(self._address)
         except OSError as error:
-            raise NoDaemon(self.where, unreachable(error)) from error
+            raise NoDaemon(self.where, unreachable(error), remedyFor(error)) from error
 
 
 class _Connection:

@@ -21,6 +21,10 @@ from muxd.client.answers import Device
 from muxd.identity import namedInBrief
 from muxd.wire.text import printable
 
+START = "start usbmuxd, or set USBMUXD_SOCKET_ADDRESS to where it listens"
+CERTIFY = "look at the certificates of both sides, which muxctl cert makes"
+"""What to do where a daemon cannot be reached: because it is not there, or because of TLS."""
+
 
 class Stage(Enum):
     """
@@ -53,11 +57,11 @@ class NoDaemon(UsbmuxError):
     Nothing listens where we looked, or we may not connect there.
     """
 
-    def __init__(self, where: str, reason: object) -> None:
-        super().__init__(
-            f"no usbmuxd at {where} ({str(reason).rstrip('.')}): start usbmuxd, "
-            "or set USBMUXD_SOCKET_ADDRESS to where it listens"
-        )
+    def __init__(self, where: str, reason: object, remedy: str = START) -> None:
+        """
+        @param remedy: What to do about it.
+        """
+        super().__init__(f"no usbmuxd at {where} ({str(reason).rstrip('.')}): {remedy}")
         self.where = where
 
 

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from typing import Protocol as TypingProtocol
 
 from muxd.client import socketerrors
-from muxd.client.address import Address, TLSAddress, UnixAddress
+from muxd.client.address import Address, TLSAddress, UnixAddress, UnusableFiles
 from muxd.client.answers import Answer, DeviceTable, Event
 from muxd.client.exchange import EventStream, Exchange
-from muxd.client.problems import Stage
+from muxd.client.problems import CERTIFY, START, Stage
 from muxd.client.requests import Dialect, Request
 from muxd.client.socketerrors import NoDaemon, TimedOut
 from muxd.limits import LIMITS, Limits
@@ -288,7 +288,7 @@ def openSocket(address: Address, deadline: Deadline, sleep: Sleep = time.sleep) 
     except OSError as error:
         if tookAllTime(error):
             raise deadline.error(Stage.REACH, subject) from None
-        raise NoDaemon(str(address), unreachable(error)) from error
+        raise NoDaemon(str(address), unreachable(error), remedyFor(error)) from error
 
 
 def _openUnix(
@@ -363,6 +363,13 @@ def tookAllTime(error: OSError) -> bool:
     own patience, which ends in C{ETIMEDOUT}, is another matter.
     """
     return isinstance(error, TimeoutError) and error.errno is None
+
+
+def remedyFor(error: OSError) -> str:
+    """
+    What to do about it, for L{NoDaemon}.
+    """
+    return CERTIFY if tlsReason(error) or isinstance(error, UnusableFiles) else START
 
 
 def unreachable(error: OSError) -> str:

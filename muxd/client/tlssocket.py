@@ -19,6 +19,7 @@ from contextlib import suppress
 from threading import Thread
 from time import monotonic
 
+from muxd.client.address import UnusableFiles
 from muxd.net.tlsreasons import tlsReason
 from muxd.net.tlstarget import TLSTarget
 
@@ -68,9 +69,8 @@ def secured(sock: socket.socket, target: TLSTarget) -> socket.socket:
     try:
         context = contextOf(target)
     except OSError as error:
-        if isinstance(error, ssl.SSLError):
-            raise OSError(f"{target.files.cert} and the files beside it: {error}") from error
-        raise
+        reason = str(error) if isinstance(error, ssl.SSLError) else error.strerror
+        raise UnusableFiles(f"{target.files.cert} and the files beside it: {reason}") from error
     protected = context.wrap_socket(sock, server_hostname=target.server)
     near, far = socket.socketpair()
     users = TLSSocket(near.family, near.type, near.proto, near.detach())

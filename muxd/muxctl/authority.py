@@ -149,11 +149,12 @@ class CertificateAuthority:
 
         @param names: The first is what it is called; hosts' may be IP addresses.
         @return: until when it is good.
-        @raise ValueError: A name cannot be one.
+        @raise ValueError: A name cannot be one, or the directory is another one's.
         """
         checked = [_checkedName(name) for name in names]
         if not checked:
             raise ValueError("expected a name")
+        _refuseOther(to, checked[0], purpose)
         ends = min(now + timedelta(days=days), self._certificate.not_valid_after_utc)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, checked[0])])
@@ -193,14 +194,12 @@ class CertificateAuthority:
                 certificate = x509.load_pem_x509_certificate(path.read_bytes())
             except ValueError as error:
                 raise ValueError(f"{path}: expected a certificate") from error
-            usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-            isHost = ExtendedKeyUsageOID.SERVER_AUTH in usage
-            (name,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+            name, purpose = _holderOf(certificate)
             serial = certificate.serial_number
             yield Issued(
-                str(name.value),
+                name,
                 f"{serial:x}",
-                Purpose.HOST if isHost else Purpose.CLIENT,
+                purpose,
                 certificate.not_valid_after_utc,
                 self._revoked.get_revoked_certificate_by_serial_number(serial) is not None,
             )
@@ -296,6 +295,37 @@ def _list(
             x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(moment).build()
         )
     return builder.sign(key, hashes.SHA256()).public_bytes(_PEM)
+
+
+def _holderOf(certificate: x509.Certificate) -> tuple[str, Purpose]:
+    """
+    What a certificate of ours is called, and what it is for.
+    """
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    (name,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    isHost = ExtendedKeyUsageOID.SERVER_AUTH in usage
+    return str(name.value), Purpose.HOST if isHost else Purpose.CLIENT
+
+
+def _refuseOther(directory: Path, name: str, purpose: Purpose) -> None:
+    """
+    See that a directory is for this certificate: that it has none, or one that is renewed.
+
+    @raise ValueError: It has another one's, whose key would be lost.
+    """
+    try:
+        there = x509.load_pem_x509_certificate((directory / "cert.pem").read_bytes())
+        holder = _holderOf(there)
+    except FileNotFoundError:
+        return
+    except (ValueError, x509.ExtensionNotFound):
+        raise ValueError(f"{directory} has a cert.pem that is none of ours") from None
+    if holder != (name, purpose):
+        other, its = holder
+        raise ValueError(
+            f"{directory} has the certificate of the {its.value} {other}: name another directory"
+            " with -o, or remove it"
+        )
 
 
 def _checkedName(name: str) -> str:

@@ -58,7 +58,8 @@ def _init(options: Namespace, terminal: Terminal, directory: Path) -> None:
     _tell(
         terminal,
         {"ca": str(directory), "name": name},
-        f"{directory}: an authority, {name}; who has ca-key.pem can make certificates of it",
+        f"{directory}: an authority, {name}; its ca-key.pem is all that it takes to make"
+        " certificates",
     )
 
 

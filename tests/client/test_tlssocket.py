@@ -16,6 +16,7 @@ from threading import Thread
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from muxd.client.address import TLSAddress, parseAddress
+from muxd.client.problems import CERTIFY
 from muxd.client.requests import Dialect, listenRequest
 from muxd.client.socketerrors import DaemonLost, NoDaemon
 from muxd.client.socketio import DaemonConnection, Deadline, openSocket
@@ -203,6 +204,10 @@ class SocketTests(SynchronousTestCase):
         (self.farm.directoryOf("ci") / "key.pem").write_text("nothing")
         error = self.assertRaises(NoDaemon, self.open)
         self.assertIn("cert.pem and the files beside it", str(error))
+        self.assertIn(CERTIFY, str(error))
+        (self.farm.directoryOf("ci") / "ca.pem").unlink()
+        error = self.assertRaises(NoDaemon, self.open)
+        self.assertIn("cert.pem and the files beside it: No such file", str(error))
 
     def test_address(self) -> None:
         """

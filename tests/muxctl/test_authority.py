@@ -80,9 +80,30 @@ class AuthorityTests(_AuthorityCase):
         """
         server = ExtendedKeyUsageOID.SERVER_AUTH
         for purpose, isServers in ((Purpose.HOST, True), (Purpose.CLIENT, False)):
+            self.to = self.directory / purpose.value
             self.authority.issue(["a"], purpose, 1, NOW, self.to)
             usage = self.certificate().extensions.get_extension_for_class(x509.ExtendedKeyUsage)
             self.assertIs(server in usage.value, isServers)
+
+    def test_another(self) -> None:
+        """
+        A certificate takes the place of the one that it renews, and of no other: neither
+        another name's nor another purpose's, nor of a file that is none of ours.
+        """
+        for _ in range(2):
+            self.authority.issue(["rack1", "rack1.lan"], Purpose.HOST, 1, NOW, self.to)
+        before = self.certificate()
+        for name, purpose in (("rack2", Purpose.HOST), ("rack1", Purpose.CLIENT)):
+            error = self.assertRaises(
+                ValueError, self.authority.issue, [name], purpose, 1, NOW, self.to
+            )
+            self.assertIn("has the certificate of the host rack1", str(error))
+        self.assertEqual(self.certificate(), before)
+        (self.to / "cert.pem").write_text("something else")
+        error = self.assertRaises(
+            ValueError, self.authority.issue, ["rack1"], Purpose.HOST, 1, NOW, self.to
+        )
+        self.assertIn("none of ours", str(error))
 
     def test_once(self) -> None:
         """
@@ -115,7 +136,7 @@ class AuthorityTests(_AuthorityCase):
         number; another authority that is opened in the place knows.
         """
         for name, days in (("a", 1), ("a", 3), ("b", 3)):
-            self.authority.issue([name], Purpose.CLIENT, days, NOW, self.to)
+            self.authority.issue([name], Purpose.CLIENT, days, NOW, self.directory / name)
         later = NOW + timedelta(days=2)
         (one,) = self.authority.revoke("a", later)
         again = CertificateAuthority(self.directory / "ca")
@@ -155,7 +176,7 @@ class CommandTests(_AuthorityCase):
         self.assertIn("an authority, my farm", self.cert("init", "--name", "my farm").out)
         to = str(self.to)
         self.assertIn(f"{to}: the certificate of rack1", self.cert("host", "rack1", "-o", to).out)
-        self.assertEqual(self.cert("client", "ci", "-o", to, "--days", "1").status, 0)
+        self.assertEqual(self.cert("client", "ci", "-o", f"{to}-ci", "--days", "1").status, 0)
         outcome = self.cert("revoke", "ci")
         self.assertIn("of ci", outcome.out)
         self.assertIn("crl.pem to all hosts", outcome.err)
