@@ -19,6 +19,7 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
+from muxd.extras import installing
 from muxd.lockdown.errors import (
     LockdownTLSError,
     LockdownUnavailable,
@@ -255,7 +256,7 @@ class LockdownClient(PlistProtocol):
                 return fail(UnprovedPhone("it wants no TLS, which the phone of the record has"))
             return False
         if self.upgradable is None:
-            return fail(LockdownTLSError("the phone wants TLS, and there is none here"))
+            return fail(LockdownTLSError(f"the phone wants TLS; {installing('pairing')}"))
         from muxd.lockdown.certificates import clientContext
 
         try:
