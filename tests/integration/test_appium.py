@@ -18,7 +18,7 @@ from unittest import SkipTest
 
 from tests.integration.conversation import PATIENCE
 from tests.integration.daemon import PROJECT
-from tests.integration.phoneclients import ONE, PLACE, UDID
+from tests.integration.phoneclients import ONE, PLACE, TWO, UDID
 from tests.integration.test_tunnelclients import TunnelCase, freePort
 
 PACKAGE = PLACE / "appium" / "node_modules" / "appium-ios-remotexpc"
@@ -113,7 +113,7 @@ class AppiumTests(TunnelCase):
         It copies a file of the phone's, writes one of an app's, and uses what else there is.
         """
         wanted = ("companion", "crashes", "diagnostics", "misagent", "mounter", "notifications")
-        apps = (f"house:{ONE}", f"installation:{ONE}")
+        apps = (f"house:{ONE}", f"streamed:{self.package}", f"installation:{TWO}")
         got = self.does(*wanted, *apps, "afc", "pages", "springboard")
         self.assertIn("Voltage", got.pop("diagnostics"))
         self.assertIn("DCIM", got["afc"].pop("names"))
@@ -124,11 +124,12 @@ class AppiumTests(TunnelCase):
                 "companion": [],
                 "crashes": [],
                 "house": "it is here",
-                "installation": "One",
+                "installation": "Two",
                 "misagent": [],
                 "mounter": {"isMounted": False, "ChipID": 0x8110},
                 "notifications": "com.example.noon",
                 "pages": ["Safari"],
+                "streamed": "installed",
                 "springboard": {"orientation": 1, "icon": "PNG"},
             },
         )

@@ -221,6 +221,14 @@ class PymobiledeviceTests(ClientCase):
         self.says(TWO, self.NAME, "apps", "query", TWO)
         self.run_(self.NAME, "apps", "uninstall", TWO)
 
+    def test_streaming_zip_conduit(self) -> None:
+        """
+        It installs an app as it sends it.
+        """
+        self.run_(self.NAME, "apps", "install", "--streaming", str(self.package))
+        self.says('"CFBundleDisplayName": "Two"', self.NAME, "apps", "query", TWO)
+        self.run_(self.NAME, "apps", "uninstall", TWO)
+
     def test_house_arrest(self) -> None:
         """
         It fetches a file of an app.
@@ -400,6 +408,14 @@ class GoTests(ClientCase):
         """
         self.run_("ios", "fsync", "pull", "--srcPath=DCIM/picture", f"--dstPath={self.here}")
         self.assertFetched("picture")
+
+    def test_streaming_zip_conduit(self) -> None:
+        """
+        It installs an app as it sends it, and removes it.
+        """
+        self.run_("ios", "install", f"--path={self.package}")
+        self.says(TWO, "ios", "apps", "--list")
+        self.run_("ios", "uninstall", TWO)
 
     def test_installation_proxy(self) -> None:
         """

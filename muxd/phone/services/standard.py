@@ -43,6 +43,7 @@ from muxd.phone.services.springboard import HomeScreen, SpringBoardServices
 from muxd.phone.services.syslog import SyslogRelay
 from muxd.phone.services.trees import removeTree
 from muxd.phone.services.webinspector import WebInspector
+from muxd.phone.services.zipconduit import StreamingZipConduit
 
 FOLDERS = (
     *("Books", "DCIM/100APPLE", "Downloads", "Photos", "PublicStaging", "Recordings"),
@@ -171,6 +172,7 @@ def standardServices(inside: Interior) -> dict[str, NamedService]:
         "com.apple.mobilebackup2": lambda: MobileBackup(places, apps, values, inside.restart),
         "com.apple.os_trace_relay": lambda: OsTraceRelay(syslog),
         "com.apple.springboardservices": lambda: SpringBoardServices(screen, picture),
+        "com.apple.streaming_zip_conduit": lambda: StreamingZipConduit(apps, notices.post),
         "com.apple.webinspector": WebInspector,
         "com.apple.syslog_relay": lambda: SyslogRelay(syslog),
     }

@@ -1,0 +1,190 @@
+# -*- test-case-name: tests.phone.services.test_zipconduit -*-
+"""
+Tests of L{muxd.phone.services.zipconduit}.
+"""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import struct
+import zipfile
+from typing import Any
+from unittest.mock import patch
+from zlib import crc32
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.protocol import connectionDone
+from twisted.python.filepath import FilePath
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.phone.services import zipconduit
+from muxd.phone.services.apps import Apps, PackageError
+from muxd.phone.services.zipconduit import ArrivingPackage, StreamingZipConduit
+from tests.phone.services.hosts import PlistHost, frame
+
+TWO = "com.example.two"
+END = b"PK\x01\x02"
+SETUP = {"InstallTransferredDirectory": True, "MediaSubdir": "PublicStaging/two.ipa"}
+
+
+def record(
+    name: str, data: bytes = b"", method: int = 0, flags: int = 0, checksum: int | None = None
+) -> bytes:
+    """
+    An entry.
+    """
+    path, extra = name.encode(), b"SZ\x02\x00\xed\x81"
+    sum_ = crc32(data) if checksum is None else checksum
+    sizes = (len(data), len(data), len(path), len(extra))
+    header = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, flags, method, 0, 33, sum_, *sizes)
+    return header + path + extra + data
+
+
+def app(identifier: str = TWO, **info: Any) -> bytes:
+    """
+    The entries of an app.
+    """
+    values = {"CFBundleIdentifier": identifier, **info}
+    return (
+        record("META-INF/")
+        + record("Payload/App.app/")
+        + record("Payload/App.app/Info.plist", plistlib.dumps(values))
+        + record("Payload/App.app/App", bytes(range(256)) * 10)
+    )
+
+
+class ArrivingPackageTests(SynchronousTestCase):
+    """
+    The archive.
+    """
+
+    @settings(deadline=None, max_examples=25)
+    @given(st.lists(st.binary(max_size=40), max_size=4), st.integers(1, 70))
+    def test_pieces(self, files: list[bytes], size: int) -> None:
+        """
+        However it is cut, it is one archive, with each file in it.
+        """
+        data = b"".join(record(str(n), each) for n, each in enumerate(files)) + END
+        package = ArrivingPackage()
+        try:
+            ends = [package.feed(data[at : at + size]) for at in range(0, len(data), size)]
+            self.assertEqual(ends, [False] * (len(ends) - 1) + [True])
+            with zipfile.ZipFile(package.path) as archive:
+                self.assertIsNone(archive.testzip())
+                found = {name: archive.read(name) for name in archive.namelist()}
+        finally:
+            package.close()
+        self.assertEqual(found, {str(n): each for n, each in enumerate(files)})
+        self.assertFalse(os.path.exists(package.path))
+
+    def test_malformed(self) -> None:
+        """
+        What is no such archive is said to be none.
+        """
+        name = "Payload/App.app/App"
+        for data in (
+            b"GET /",
+            record(name, b"x", method=8),
+            record(name, b"x", flags=8),
+            record(name, b"x", checksum=7) + END,
+            record(name) + record(name),
+            record("x").replace(b"x", b"\xff"),
+        ):
+            package = ArrivingPackage()
+            self.addCleanup(package.close)
+            problem = self.assertRaises(PackageError, package.feed, data)
+            self.assertEqual(problem.name, "ExtractionFailed")
+
+    def test_tooLarge(self) -> None:
+        """
+        What is too large is refused by its header, and so are too many entries.
+        """
+        with patch.object(zipconduit, "LARGEST", 10), patch.object(zipconduit, "MOST_ENTRIES", 2):
+            for data in (record("x", bytes(11))[:40], b"".join(map(record, "abc"))):
+                package = ArrivingPackage()
+                self.addCleanup(package.close)
+                self.assertRaises(PackageError, package.feed, data)
+
+    def test_noRoom(self) -> None:
+        """
+        What the disk does not take is an error.
+        """
+        package = ArrivingPackage()
+        self.addCleanup(package.close)
+        package._feed = lambda data: os.stat("/nonexistent")  # type: ignore[assignment,return-value,method-assign]
+        self.assertEqual(self.assertRaises(PackageError, package.feed, b"x").name, "NoSpace")
+
+
+class StreamingZipConduitTests(SynchronousTestCase):
+    """
+    The service.
+    """
+
+    def setUp(self) -> None:
+        """
+        A phone without apps, and a host.
+        """
+        directory = self.mktemp()
+        FilePath(directory).makedirs()
+        self.apps = Apps(lambda: FilePath(directory))
+        self.posted: list[str] = []
+        self.host = PlistHost(StreamingZipConduit(self.apps, self.posted.append))
+
+    def send(self, data: bytes, **setup: Any) -> list[Any]:
+        """
+        What is answered to an archive.
+        """
+        self.host.service.dataReceived(frame({**SETUP, **setup}) + data)
+        return self.host.heard()
+
+    def test_install(self) -> None:
+        """
+        An app is installed, and its stages are told.
+        """
+        answers = self.send(app() + END)
+        self.assertEqual(answers[-1], {"Status": "DataComplete"})
+        stages = [each["InstallProgressDict"]["Status"] for each in answers[:-1]]
+        self.assertEqual((stages[0], stages[-1]), ("CreatingStagingDirectory", "Complete"))
+        self.assertIsNotNone(self.apps.find(TWO))
+        self.assertEqual(self.posted, ["com.apple.mobile.application_installed"])
+        self.assertTrue(self.host.transport.disconnecting)
+
+    def test_bytes(self) -> None:
+        """
+        It may come a byte at a time.
+        """
+        for byte in frame(SETUP) + app() + END:
+            self.host.service.dataReceived(bytes([byte]))
+        self.assertEqual(self.host.heard()[-1], {"Status": "DataComplete"})
+
+    def test_noApp(self) -> None:
+        """
+        What is no app fails as an installation.
+        """
+        answer = self.send(app("no name") + END)[-1]
+        self.assertEqual(answer["InstallProgressDict"]["Error"], "PackageInspectionFailed")
+        self.assertEqual(self.posted, [])
+
+    def test_refused(self) -> None:
+        """
+        What is no archive, or is not to be installed, is refused, and nothing more is heard.
+        """
+        self.assertEqual(self.send(b"x" * 40)[-1]["Error"], "ExtractionFailed")
+        self.host.service.dataReceived(app() + END)
+        self.assertEqual(self.host.heard(), [])
+        self.setUp()
+        self.assertEqual(
+            self.send(b"", InstallTransferredDirectory=0)[-1]["Error"], "InvalidArgument"
+        )
+
+    def test_lost(self) -> None:
+        """
+        When the host goes, what has arrived is lost.
+        """
+        self.send(app())
+        path = self.host.service._package.path
+        self.assertTrue(os.path.exists(path))
+        self.host.service.connectionLost(connectionDone)
+        self.assertFalse(os.path.exists(path))
