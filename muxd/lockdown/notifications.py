@@ -15,14 +15,22 @@ INSECURE_PROXY = "com.apple.mobile.insecure_notification_proxy"
 """The one that a host needs no pairing for."""
 
 
+MOST = 256
+"""Messages of one conversation; real phones send a few, as one waits for a tap on a screen."""
+
+
 class NotificationObserver(PlistProtocol):
     """
-    Asks for notifications, and calls back with each.
+    Asks for notifications, and calls back with each.  It ends when there are too many: who waits
+    for them finds out in another way.
     """
+
+    MAX_LENGTH = 4096
 
     def __init__(self, names: Iterable[str], noticed: Callable[[str], object]) -> None:
         self._names = tuple(names)
         self._noticed = noticed
+        self._left = MOST
 
     def connectionMade(self) -> None:
         """
@@ -35,6 +43,10 @@ class NotificationObserver(PlistProtocol):
         """
         Something has happened, or the proxy ends.
         """
+        self._left -= 1
+        if self._left < 0:
+            self.malformed(f"more than {MOST} messages")
+            return
         name = message.get("Name")
         if message.get("Command") == "RelayNotification" and name in self._names:
             self._noticed(str(name))

@@ -5,6 +5,8 @@ RemoteXPC: XPC messages in two streams of an HTTP/2 connection whose header fiel
 The host opens the streams, in an order that phones insist on, and each end answers what the other
 begins with.  The first stream has the messages, the second is for replies.  Of HTTP/2 there is what
 this needs: frames (by hyperframe), settings, pings and windows.
+
+An end that does not take its answers is not read from: what it asks for would wait without bound.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from hyperframe.frame import (
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 
+from muxd.net.connections import Answering
 from muxd.tunnel.xpc import (
     ALWAYS,
     INIT_HANDSHAKE,
@@ -67,7 +70,7 @@ MOST_WAITING = 1 << 20
 _HEADER = 9
 
 
-class RemoteXPC(Protocol):
+class RemoteXPC(Answering, Protocol):
     """
     One end of a connection.
 
@@ -126,7 +129,7 @@ class RemoteXPC(Protocol):
             self._log.info(
                 "{name} closes: {reason}", name=type(self).__name__, reason=printable(reason)
             )
-        assert self.transport is not None
+        self.endAnswering()
         self.transport.loseConnection()
 
     # The beginning
@@ -135,8 +138,8 @@ class RemoteXPC(Protocol):
         """
         Begin, if that is ours to do.
         """
+        self.beginAnswering()
         if self.isHost:
-            assert self.transport is not None
             self.transport.write(PREFACE)
             self._sendSettings()
             self._sendFrame(HeadersFrame(ROOT, flags=["END_HEADERS"]))
@@ -246,7 +249,6 @@ class RemoteXPC(Protocol):
     # What is sent
 
     def _sendFrame(self, frame: Frame) -> None:
-        assert self.transport is not None
         self.transport.write(frame.serialize())
 
     def _sendMessage(self, stream: int, message: Message) -> None:

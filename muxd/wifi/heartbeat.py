@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from muxd.lockdown.plists import Message, PlistProtocol
+from muxd.lockdown.plists import AnsweringProtocol, Message
 
 FIRST_WAIT = 15.0
 MARGIN = 5.0
@@ -24,8 +24,11 @@ MARGIN = 5.0
 
 LONGEST_INTERVAL = 3600.0
 
+AT_ONCE = 16
+"""Messages within a second; phones send one in ten seconds."""
 
-class HeartbeatClient(PlistProtocol):
+
+class HeartbeatClient(AnsweringProtocol):
     """
     One conversation.
 
@@ -34,6 +37,8 @@ class HeartbeatClient(PlistProtocol):
     @ivar onSleep: Called when the phone is about to sleep.
     @ivar onLost: Called once, with why there will be no more questions.
     """
+
+    MAX_LENGTH = 4096
 
     def __init__(
         self,
@@ -48,11 +53,14 @@ class HeartbeatClient(PlistProtocol):
         self._onSleep = onSleep
         self._onLost: Callable[[str], object] | None = onLost
         self._timer: IDelayedCall | None = None
+        self._since = clock.seconds()
+        self._heard = 0
 
     def connectionMade(self) -> None:
         """
         Wait for the first question.
         """
+        super().connectionMade()
         if not self.begun.called:
             self.begun.callback(None)
         self._wait(FIRST_WAIT)
@@ -61,6 +69,14 @@ class HeartbeatClient(PlistProtocol):
         """
         Answer a question.
         """
+        now = self._clock.seconds()
+        if now - self._since >= 1:
+            self._since, self._heard = now, 0
+        self._heard += 1
+        if self._heard > AT_ONCE:
+            # It would keep this process busy with nothing else.
+            self.malformed(f"more than {AT_ONCE} messages within a second")
+            return
         match message.get("Command"):
             case "Marco":
                 interval = message.get("Interval")
