@@ -12,6 +12,7 @@ _NEVER = "that value never comes"
 _EMPTY = "it is empty then, as all that were in it have ended"
 _LATER = "it is refused a line later just the same"
 _AGAIN = "what is done again then is harmless"
+_ORDER = "each is looked at by itself, in any order"
 _OFTEN = "how often is a choice, and no rule"
 _WORK = "it only spares work: what follows decides the same"
 
@@ -22,6 +23,18 @@ _REASONS: dict[str, dict[str, str]] = {
         "-            if left < 0 or letters < 0: /"
         " +            if left < 0 or letters < -1:": _WORK,
         "-                break / +                continue": _WORK,
+    },
+    "muxd/usb/discovery.py": {
+        "-        self._released.append(opening) /"
+        " +        self._released.appendleft(opening)": _ORDER,
+        "-            self._reopen(self._released.popleft()) /"
+        " +            self._reopen(self._released.pop())": _ORDER,
+        "-            if self._openFailed(location, OSError(0, text), text=text): /"
+        " +            if self._openFailed(location, OSError( 1, text), text=text):": _SAME,
+    },
+    "muxd/usb/openfailures.py": {
+        "-        trouble.failures = min(trouble.failures + 1, 16) /"
+        " +        trouble.failures = min(trouble.failures + 1, 17)": _SAME,
     },
     "muxd/device/framing.py": {
         "-        self.transmitted = 0 / +        self.transmitted = 1": _BEFORE,

@@ -14,7 +14,8 @@ from weakref import WeakSet
 from muxd.phone.bus.descriptors import OLD_SERIAL, SERIAL
 from muxd.phone.bus.simulated import SimulatedBus
 from muxd.usb.discovery import TOLERATED_FAILURES
-from tests.usb.discoveries import DiscoveryTestCase, KnowingBus, StaleContext
+from muxd.usb.opening import OpenedPhone
+from tests.usb.discoveries import DiscoveryTestCase, KnowingBus, PassingContext, StaleContext
 
 
 class KnowingBusTests(DiscoveryTestCase):
@@ -62,6 +63,26 @@ class KnowingBusTests(DiscoveryTestCase):
         self.poll()
         self.assertEqual([self.listener.phones[0].location], self.listener.gone)
         self.assertEqual(2, self.loads)
+
+    def test_wentMeanwhile(self) -> None:
+        """
+        A phone that has left while another was opened is not opened any more: the context
+        that has shown it is that one's now.
+        """
+        phones = {serial: self.plug(serial) for serial in (SERIAL, OLD_SERIAL)}
+        context = PassingContext(self.bus)
+        self.discovery = self.build(bus=self.knowing, load=lambda: context)
+        found = self.listener.phoneFound
+
+        def phoneFound(phone: OpenedPhone) -> None:
+            found(phone)
+            del phones[phone.identity.serial]
+            for other in phones.values():
+                self.bus.unplug(other)
+
+        self.patch(self.listener, "phoneFound", phoneFound)
+        self.poll()
+        self.assertEqual((len(self.listener.phones), context.opened), (1, 1))
 
     def test_neverSeen(self) -> None:
         """

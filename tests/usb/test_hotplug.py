@@ -66,6 +66,13 @@ class DeviceFromEventTests(SynchronousTestCase):
         """
         self.assertEqual(((1, 7), 0x05AC, 0x12A8), deviceFromEvent(PHONE))
 
+    def test_unknownValues(self) -> None:
+        """
+        Whatever else is said of it does no harm.
+        """
+        for line in ("MODALIAS=usb:a=b=c", "=", "nothing"):
+            self.assertEqual(((1, 7), 0x05AC, 0x12A8), deviceFromEvent(f"{line}\n{PHONE}{line}"))
+
     def test_others(self) -> None:
         """
         What is no device at all.
@@ -99,6 +106,7 @@ class PolledBusTests(SynchronousTestCase):
         start = monotonic()
         bus.wait(DEADLINE)
         self.assertLess(monotonic() - start, DEADLINE / 2)
+        self.assertFalse(bus.isWoken)
         bus.wait(0)
         bus.close()
 

@@ -88,6 +88,8 @@ class IdentifyTests(SynchronousTestCase):
         ):
             self.assertEqual(portPath(3, ports), path)
             self.assertEqual(locationID(3, 7, ports), location)
+        self.assertEqual(locationID(255, 7, (1,)), 0xFF100000)
+        self.assertEqual(locationID(256, 7, (1,)), 0x01000007)
 
     def test_unknownPorts(self) -> None:
         """
@@ -140,6 +142,7 @@ class AsciiFromUTF16Tests(SynchronousTestCase):
         So are characters that mean something to a terminal, to a log or to XML.
         """
         self.assertEqual("?[2J??/x", asciiFromUTF16("\x1b[2J\n\x7f/x".encode("utf-16-le")))
+        self.assertEqual("? ~?", asciiFromUTF16("\x1f \x7e\x7f".encode("utf-16-le")))
 
     def test_stopsAtNUL(self) -> None:
         """

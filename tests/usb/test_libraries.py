@@ -125,6 +125,19 @@ class DescribeLibraryTests(SynchronousTestCase):
         """
         self.assertIn("libusb of an unknown version (", describeLibrary(C_LIBRARY))
 
+    def test_file(self) -> None:
+        """
+        Its file is told where the system knows it by the name.
+        """
+        files = Path("/proc/self/maps")
+        if not files.exists():
+            raise SkipTest("this system does not tell")
+        lines = [line.split(maxsplit=5) for line in files.read_text().splitlines()]
+        named = [line[5] for line in lines if Path(line[-1]).name == C_LIBRARY]
+        if not named:
+            raise SkipTest("the C library's file has another name")
+        self.assertEqual(describeLibrary(C_LIBRARY), f"libusb of an unknown version ({named[0]})")
+
     def test_none(self) -> None:
         """
         Where there is none, there is nothing to describe.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.bus.control import ControlRequest, Stalled
@@ -31,6 +32,23 @@ class OldPhone(RecordingGadget):
         Stall.
         """
         raise Stalled
+
+
+class AskedPhone(RecordingGadget):
+    """
+    A phone that remembers what it was asked.
+    """
+
+    def __init__(self, descriptor: DeviceDescriptor) -> None:
+        super().__init__(descriptor)
+        self.asked: list[ControlRequest] = []
+
+    def control(self, attachment: IAttachment, request: ControlRequest) -> bytes:
+        """
+        Remember it, and answer.
+        """
+        self.asked.append(request)
+        return super().control(attachment, request)
 
 
 class StubbornPhone(RecordingGadget):
@@ -70,7 +88,24 @@ class ModeTests(SynchronousTestCase):
         """
         An old phone refuses, which is no error.
         """
-        self.assertIsNone(queryMode(deviceOf(OldPhone, iPhone())))
+        with capturedLogs() as events:
+            self.assertIsNone(queryMode(deviceOf(OldPhone, iPhone())))
+        (event,) = events
+        self.assertIn("mode query refused", formatEvent(event))
+
+    def test_requests(self) -> None:
+        """
+        Both requests are Apple's: 0x45 to get the mode, 0x52 to set it, which is in the index.
+        """
+        bus, phone = SimulatedBus(), AskedPhone(iPhone(mode=3))
+        bus.plug(phone)
+        device = deviceOn(bus)
+        phone.asked.clear()
+        queryMode(device)
+        switchMode(device, 1)
+        self.assertEqual(
+            phone.asked, [ControlRequest(0xC0, 0x45, 0, 0, 4), ControlRequest(0xC0, 0x52, 0, 1, 1)]
+        )
 
     def test_guess(self) -> None:
         """
@@ -158,5 +193,8 @@ class ModeTests(SynchronousTestCase):
         """
         A stall and any answer but 0 mean that it stays as it is.
         """
-        self.assertFalse(switchMode(deviceOf(OldPhone, iPhone(mode=3)), 1))
+        with capturedLogs() as events:
+            self.assertFalse(switchMode(deviceOf(OldPhone, iPhone(mode=3)), 1))
+        (event,) = events
+        self.assertIn("mode 1 refused", formatEvent(event))
         self.assertFalse(switchMode(deviceOf(StubbornPhone, iPhone(mode=3)), 1))

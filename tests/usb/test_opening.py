@@ -54,6 +54,15 @@ class PhoneOpenerTests(SynchronousTestCase):
         phone.dispose()
         opener.open(deviceOn(bus)).dispose()
 
+    def test_simulated(self) -> None:
+        """
+        A phone is a simulated one if the settings say that they all are.
+        """
+        for simulated in (False, True):
+            _, _, device = plugged()
+            opened = PhoneOpener(USBSettings(simulated=simulated)).open(device)
+            self.assertIs(opened.identity.isSimulated, simulated)
+
     def test_notWanted(self) -> None:
         """
         A phone that the settings exclude is not configured.

@@ -95,6 +95,8 @@ class MuxerInDescriptorsTests(SynchronousTestCase):
         """
         data = DEVICE + CONFIGURATION + CAMERA + CONFIGURATION + CAMERA + MUXER
         self.assertTrue(muxerInDescriptors(data))
+        # The shortest descriptor that there is says nothing.
+        self.assertTrue(muxerInDescriptors(DEVICE + bytes((2, 99)) + MUXER))
 
     def test_notFound(self) -> None:
         """
@@ -105,6 +107,7 @@ class MuxerInDescriptorsTests(SynchronousTestCase):
             DEVICE + CONFIGURATION + MUXER[:7],
             DEVICE + bytes((9, 5)) + MUXER[2:],
             DEVICE + bytes((0, 4)) + MUXER,
+            DEVICE + bytes((1,)) + MUXER,
             b"",
         ):
             self.assertFalse(muxerInDescriptors(data), data)
