@@ -60,9 +60,14 @@ class SourceTestCase(SynchronousTestCase):
         for each in self.bus.attachments:
             each.release()
         self.reactor.pumpUntil(lambda: stopped.called)
-        names = [each.name for each in threading.enumerate()]
-        self.assertEqual([], [name for name in names if name.startswith("usb-")])
+        self.assertEqual([], self.threads())
         self.assertEqual([], self.reactor.getDelayedCalls())
+
+    def threads(self) -> list[str]:
+        """
+        Those of the source.
+        """
+        return [each.name for each in threading.enumerate() if each.name.startswith("usb-")]
 
     def logged(self, text: str, level: NamedConstant | None = None) -> list[str]:
         """

@@ -64,6 +64,19 @@ class HandshakeTests(SourceTestCase):
         self.assertIn(f"{UDID}: handshake failed: no answer to VERSION within 5 s", line)
         self.assertIn("opening it again", line)
 
+    def test_muteEndsTheFirstLook(self) -> None:
+        """
+        The first look is over, too, when the phone that was there has not answered.
+        """
+        self.phone.mute = True
+        self.source.startService()
+        looked = self.source.whenLooked()
+        self.awaitHandshake()
+        self.assertNoResult(looked)
+        self.reactor.advance(LIMITS.handshakeTimeout)
+        self.reactor.pumpUntil(lambda: looked.called)
+        self.assertEqual([], self.receiver.attached)
+
     def test_muteForLong(self) -> None:
         """
         A phone that does not answer is opened again after 5 s, then 10, 20 and so on up to
@@ -264,12 +277,6 @@ class HandshakeTests(SourceTestCase):
         The reactor's.
         """
         return self.reactor.getDelayedCalls()
-
-    def threads(self) -> list[str]:
-        """
-        Those of the source.
-        """
-        return [each.name for each in threading.enumerate() if each.name.startswith("usb-")]
 
     def stayMute(self, times: int) -> list[float]:
         """

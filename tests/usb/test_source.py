@@ -267,6 +267,24 @@ class USBSourceTests(SourceTestCase):
         blocked.set()
         self.reactor.pumpUntil(lambda: not self.discoveryAlive())
 
+    def test_stopTimesOutWithAPhone(self) -> None:
+        """
+        Nor does a phone that cannot be let go of.
+        """
+        self.attach()
+        [attached] = self.source._phones
+        closing: Deferred[None] = Deferred()
+        close = attached._link.close
+        self.patch(attached._link, "close", lambda: close().addCallback(lambda _: closing))
+        stopped = self.source.stopService()
+        self.reactor.pumpUntil(lambda: self.source._discoveryEnded)
+        self.assertNoResult(stopped)
+        self.reactor.advance(LIMITS.linkCloseTimeout * 2)
+        self.successResultOf(stopped)
+        self.assertEqual(1, len(self.logged("does not end")))
+        self.reactor.pumpUntil(lambda: not self.threads())
+        closing.callback(None)
+
     def discoveryAlive(self) -> bool:
         """
         Whether there is a discovery thread.
