@@ -223,13 +223,22 @@ class WriterTests(SynchronousTestCase):
         self.run_(device, b"a" * 512, b"b")
         self.assertEqual([b"a" * 512], device.wire)
 
+    def test_abandonedWhileIdle(self) -> None:
+        """
+        A writer that waits for packets ends when it is abandoned.
+        """
+        self.run_(ScriptedDevice())
+        self.writer.abandon()
+        self.assertFalse(self.writer._queue.empty(), "it would wait for ever")
+        self.writer.run()
+
     def test_room(self) -> None:
         """
         Two bulk packets may be on their way, and small ones beside them up to
-        the hard cap.
+        the hard cap, however many have been written before.
         """
         bulk, small = SMALL_PACKET + 1, SMALL_PACKET
-        self.run_(ScriptedDevice())
+        self.run_(ScriptedDevice(), *(bytes(size) for size in (bulk, small) * 30))
         writer = self.writer
         counts = []
         for size in (bulk, small):
