@@ -25,11 +25,13 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.python import usage
 
+from bench.starve import Starving
 from muxd.client.answers import Attached, Event
 from muxd.client.client import UsbmuxClient
 from muxd.client.feedservice import FeedService
 from muxd.fleet.client import FleetClient, FleetSession, FleetView
 from muxd.fleet.host import FleetHost, FleetPlace
+from muxd.fleet.messages import Page, Show
 from muxd.fleet.values import FleetError
 from muxd.identity import DeviceIdentity
 from muxd.service import MuxService
@@ -50,6 +52,7 @@ class Options(usage.Options):
         ["phones", None, 100, "Phones of each.", int],
         ["jobs", None, 50, "Jobs that contend.", int],
         ["seconds", None, 10, "How long they do.", int],
+        ["share", None, 0, "Percent of a processor that the hub has; 0 for what it can get.", int],
         ["registry", None, "embedded", "The hub's, such as etcd:127.0.0.1:2379."],
         ["json", None, None, "Where to write the figures."],
         ["part", None, None, "(For its own processes.)"],
@@ -141,6 +144,7 @@ class Simulation:
         self.hub = f"unix:{directory}/hub"
         self.processes: list[subprocess.Popen[bytes]] = []
         self.logs: list[Path] = []
+        self.starving: Starving | None = None
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """
@@ -206,15 +210,22 @@ class Simulation:
             ),
         )
         session = await self.session("watcher")
+        if options["share"]:
+            self.starving = Starving(hub.pid, options["share"] / 100)
+            self.starving.start()
         hosts = [self.startHosts(part) for part in range(PROCESSES)]
         wanted = options["hosts"] * options["phones"]
 
         async def arePresent() -> bool:
-            view: FleetView = await session.fleet()
-            return bool(len(view.phones) >= wanted - 1)
+            # Of the hosts alone: a list of all phones again and again is a load of its own.
+            page: Page = await session._ask(Show, after="")
+            return bool(sum(host.phones for host in page.hosts) >= wanted - 1)
 
         figures["seconds until all phones are there, processes' start included"] = round(
             await self.until(arePresent, 300), 2
+        )
+        figures["hosts that were lost meanwhile"] = (
+            self.logs[0].read_text().count("is not connected any more")
         )
         began = time.monotonic()
         await session.fleet()
@@ -307,6 +318,8 @@ class Simulation:
         """
         End all processes.
         """
+        if self.starving is not None:
+            self.starving.end()
         for process in self.processes:
             if process.poll() is None:
                 process.kill()

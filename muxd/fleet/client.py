@@ -45,11 +45,13 @@ from muxd.fleet.messages import (
     TO_HUB,
     Alive,
     Drain,
+    HostLine,
     Leave,
     Release,
     Renew,
     Reserve,
     Reserved,
+    Show,
 )
 from muxd.fleet.phone import FleetPhone
 from muxd.fleet.values import FleetError, Why
@@ -141,6 +143,14 @@ class FleetSession(FrameProtocol):
         Whether nothing is asked, and nothing held, in it.
         """
         return not self._asked and not self.holdings
+
+    def host(self, name: str) -> Deferred[HostLine | None]:
+        """
+        See one host alone.
+
+        @return: fires with it; None if there is none of this name.
+        """
+        return self._ask(Show, host=name).addCallback(lambda page: next(iter(page.hosts), None))
 
     def close(self) -> None:
         """

@@ -331,6 +331,8 @@ class HostProtocol(FrameProtocol):
         place = self._host.place
         door = self._host.doorAddress()
         self.send(Hello(version=VERSION, role=Role.HOST, name=place.name, door=door))
+        # Also before it is welcome: when all hosts come at once, some wait for that.
+        self._living.start(PATIENCE / 4, now=False)
 
     def sendPhones(self, phones: list[PhoneRecord], isComplete: bool) -> None:
         """
@@ -356,13 +358,14 @@ class HostProtocol(FrameProtocol):
                 # A hub that is busy for a while is none that is lost; where there is another one,
                 # the host is to be on the list again before long.
                 self.patience = message.term * (3 if self._host.hubs.count == 1 else 1.5)
+                self._living.stop()
                 self._living.start(message.term / 4, now=False)
                 self._host.welcomed(self, message)
             case Grant() if self.isWelcome:
                 self._host.granted(self, message)
             case Revoke(token=token) if self.isWelcome:
                 self._host.door.gate.revoke(token)
-            case Alive() if self.isWelcome:
+            case Alive():
                 pass
             case _:
                 self._refuse("this is nothing that a hub says to a host")

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from secrets import token_bytes
 from typing import Protocol
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from muxd.fleet.interfaces import IFleetRegistry, IFleetWatcher
 from muxd.fleet.messages import Grant
+from muxd.fleet.patience import inTime
 from muxd.fleet.values import (
     Change,
     Confirmed,
@@ -46,6 +47,11 @@ from muxd.ratelimit import RateLimit
 
 TERM = 10.0
 """Seconds that a host's lease lasts, and a job may be silent."""
+
+ENTERING = 4
+"""How many hosts announce themselves and their phones at the same time.  When all come at once,
+others wait, without a lease: that leaves room for what renews the leases of those that are there.
+Otherwise these would end, and their hosts would come once more."""
 
 CONFIRM = 5.0
 """Seconds in which a host has to confirm a reservation."""
@@ -108,6 +114,7 @@ class Hub:
     @ivar isFresh: Whether all this is true at present.
     @ivar staleSince: When it was last, where it is not.
     @ivar limit: Of complaints about what connects.
+    @ivar entrance: By which hosts come in.
     """
 
     _log = Logger()
@@ -138,6 +145,7 @@ class Hub:
         self.staleSince = clock.seconds()
         self.connections = 0
         self.limit = RateLimit(clock, self._summarise)
+        self.entrance = DeferredSemaphore(ENTERING)
         self._secret = secret(32)
         self._reservations: dict[int, Reservation] = {}
         self._confirming: dict[int, list[Deferred[bool]]] = {}
@@ -222,11 +230,12 @@ class Hub:
         confirmed: Deferred[bool] = Deferred()
         self._confirming.setdefault(reservation.token, []).append(confirmed)
 
-        def silent(result: object, seconds: float) -> bool:
+        def silent(failure: Failure) -> bool:
+            failure.trap(TimeoutError)
             self._log.warn("{host} does not confirm {it}", host=reservation.host, it=reservation)
             return False
 
-        return confirmed.addTimeout(CONFIRM, self.clock, silent)
+        return inTime(confirmed, CONFIRM, self.clock).addErrback(silent)
 
     def confirmed(self, host: str, token: int, does: bool) -> None:
         """

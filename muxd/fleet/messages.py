@@ -306,10 +306,12 @@ class Show:
     A job wants to see what there is, from behind a phone on.
 
     @ivar after: The UDID, as it is compared; empty for the beginning.
+    @ivar host: Of this host alone whether it is there, and nothing else; empty for all.
     """
 
     number: int = whole()
     after: str = text(LONGEST_UDID, isOptional=True)
+    host: str = text(LONGEST_NAME, isOptional=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from enum import Enum
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -58,7 +58,16 @@ from muxd.fleet.messages import (
     Withdraw,
 )
 from muxd.fleet.requirement import Requirement
-from muxd.fleet.values import Door, FleetError, HostRecord, Request, Reservation, Why
+from muxd.fleet.roster import MOST_PHONES
+from muxd.fleet.values import (
+    Door,
+    FleetError,
+    HostRecord,
+    PhoneRecord,
+    Request,
+    Reservation,
+    Why,
+)
 from muxd.identity import udidKey
 from muxd.net.credentials import ownerOf
 
@@ -69,6 +78,9 @@ JOB_PATIENCE = 60.0
 """Seconds that a job may be silent."""
 
 MOST_CONNECTIONS = 8192
+
+MOST_UNTOLD = 4 * MOST_PHONES
+"""Phones of a host, some of which have gone, of which the registry has not heard yet."""
 
 MOST_ASKED = 64
 """Requests of one connection that have no answer yet."""
@@ -241,6 +253,7 @@ class _Peer:
             try:
                 await work
             except FleetError as error:
+                self._connection.complain(f"{self} is disconnected: {error}")
                 self._connection.refuse(error.why, str(error))
 
         done = Deferred.fromCoroutine(run())
@@ -260,7 +273,14 @@ class HostPeer(_Peer):
         super().__init__(hub, connection, name)
         self._record = HostRecord(name=name, door=door)
         self._lease = 0
-        self._last: Deferred[None] | None = None
+        # By their keys, what is to be told of phones; of those that have gone, the UDIDs.
+        self._untold: dict[str, PhoneRecord | str] = {}
+        self._isComplete = False
+        self._isLeaving = False
+        self._isWorking = False
+        self._renewing: Deferred[None] | None = None
+        self._entering: Deferred[Any] | None = None
+        self._entry: IDelayedCall | None = None
 
     def __str__(self) -> str:
         return f"host {self.name}"
@@ -274,7 +294,8 @@ class HostPeer(_Peer):
             # The same host, which has lost that connection, or will have.
             before.dismiss()
         self.hub.hosts[self.name] = self
-        self._next(self._begin)
+        self._isWorking = True
+        self._start(self._begin())
 
     def dismiss(self) -> None:
         """
@@ -286,6 +307,9 @@ class HostPeer(_Peer):
         """
         The connection is over; the lease goes on for its time.
         """
+        if self._entering is not None:
+            self._entering.cancel()
+        self._entered()
         if self.hub.hosts.get(self.name) is self:
             del self.hub.hosts[self.name]
             self._log.info("host {name} is not connected any more", name=self.name)
@@ -311,23 +335,44 @@ class HostPeer(_Peer):
                 self.hub.confirmed(self.name, token, True)
             case Deny(token=token):
                 self.hub.confirmed(self.name, token, False)
-            case Alive() | Phones() | Gone() | Leave():
-                self._next(lambda: self._perform(message))
+            case Alive():
+                self._alive()
+            case Phones(phones=phones, isComplete=isComplete):
+                self._isComplete |= isComplete
+                self._news({each.key: each.of(self.name) for each in phones})
+            case Gone(udids=udids):
+                self._news({udidKey(each): each for each in udids})
+            case Leave():
+                self._isLeaving = True
+                self._work()
             case _:
                 self._connection.refuse(Why.NOT_ALLOWED, "this is nothing that a host says")
 
-    def _next(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _news(self, news: Mapping[str, PhoneRecord | str]) -> None:
         """
-        Do something when what came before is done.
+        There is something to tell of phones.  When much is told already, the last of each is what
+        counts: so a host that has more to say than the registry takes makes nothing grow.
         """
-        if self._last is None or self._last.called:
-            self._last = self._start(work())
-        else:
-            self._last.addCallback(lambda _: self._start(work()))
+        self._untold.update(news)
+        if len(self._untold) > MOST_UNTOLD:
+            self._connection.refuse(Why.TOO_MANY, f"expected up to {MOST_PHONES} phones")
+        self._work()
+
+    def _work(self) -> None:
+        if not self._isWorking:
+            self._isWorking = True
+            self._start(self._tell())
 
     async def _begin(self) -> None:
         hub = self.hub
-        self._lease = await hub.registry.announce(self._record, hub.term)
+        try:
+            await self._enter()
+            self._lease = await hub.registry.announce(self._record, hub.term)
+        except CancelledError:
+            return
+        except FleetError:
+            self._entered()
+            raise
         welcome = Welcome(
             name=self.name,
             term=hub.term,
@@ -340,24 +385,72 @@ class HostPeer(_Peer):
         self._log.info(
             "host {name} is connected, its door is {door}", name=self.name, door=self._record.door
         )
+        await self._tell()
 
-    async def _perform(self, message: Alive | Phones | Gone | Leave) -> None:
-        registry = self.hub.registry
-        match message:
-            case Alive():
-                goesOn = await self._keepAlive()
-                self._connection.send(Alive())
-            case Phones(phones=phones, isComplete=isComplete):
-                told = [each.of(self.name) for each in phones]
-                goesOn = await registry.tell(self._lease, told, isComplete)
-            case Gone(udids=udids):
-                goesOn = await registry.untell(self._lease, udids)
-            case Leave():
-                await registry.leave(self._lease)
-                goesOn = True
-                self._connection.finish()
-        if not goesOn:
-            self._connection.refuse(Why.OVER, "the lease is over; connect again")
+    async def _enter(self) -> None:
+        """
+        Wait until it is this host's turn to announce itself; it is until it has told of all its
+        phones, or is too slow to have others wait for it.
+        """
+        self._entering = self.hub.entrance.acquire()
+        await self._entering
+        self._entering = None
+        self._entry = self.hub.clock.callLater(self.hub.term, self._entered)
+
+    def _entered(self) -> None:
+        entry, self._entry = self._entry, None
+        if entry is not None:
+            if entry.active():
+                entry.cancel()
+            self.hub.entrance.release()
+
+    def _alive(self) -> None:
+        """
+        It is there; its lease is renewed whatever else is being done for it.  It has none yet
+        while it waits to come in.
+        """
+        self._connection.send(Alive())
+        if self._renewing is None or self._renewing.called:
+            self._renewing = self._start(self._renew())
+
+    async def _renew(self) -> None:
+        if not await self._keepAlive():
+            self._refuse()
+
+    def _refuse(self) -> None:
+        self._connection.complain(f"{self} is disconnected: its lease is over")
+        self._connection.refuse(Why.OVER, "the lease is over; connect again")
+
+    async def _tell(self) -> None:
+        """
+        Tell the registry what there is to tell, until there is nothing more.
+        """
+        registry, goesOn = self.hub.registry, True
+        self._isWorking = True
+        try:
+            while self._isLeaving or self._untold or self._isComplete:
+                if self._isLeaving:
+                    self._isLeaving = False
+                    self._untold.clear()
+                    await registry.leave(self._lease)
+                    self._connection.finish()
+                if self._connection.isOver:
+                    # It is back with another one, or has gone.
+                    return
+                untold, self._untold = self._untold, {}
+                isComplete, self._isComplete = self._isComplete, False
+                gone = [each for each in untold.values() if isinstance(each, str)]
+                told = [each for each in untold.values() if not isinstance(each, str)]
+                if gone:
+                    goesOn = await registry.untell(self._lease, gone)
+                if goesOn and (told or isComplete):
+                    goesOn = await registry.tell(self._lease, told, isComplete)
+                if isComplete:
+                    self._entered()
+                if not goesOn:
+                    self._refuse()
+        finally:
+            self._isWorking = False
 
     async def _keepAlive(self) -> bool:
         # While the registry is away for a moment, what becomes of the lease is seen later, and
@@ -365,6 +458,8 @@ class HostPeer(_Peer):
         if not self.hub.isFresh:
             if self.hub.clock.seconds() - self.hub.staleSince > self.hub.term:
                 raise FleetError(Why.STALE, "this hub has lost it")
+            return True
+        if not self._lease:
             return True
         try:
             return await self.hub.registry.keepAlive(self._lease)
@@ -472,8 +567,11 @@ class JobPeer(_Peer):
                 if not self._mayDrain():
                     raise FleetError(Why.NOT_ALLOWED, f"{self.name} is no --admin of this hub")
                 await registry.drain(host, isDraining)
-            case Show(number=number, after=after):
+            case Show(number=number, host="", after=after):
                 return await self._page(number, after)
+            case Show(number=number, host=host):
+                lines = (self._hostLine(host),) if host in self.hub.doors else ()
+                return Page(number=number, revision=self.hub.revision, hosts=lines)
         return Done(number=number)
 
     def _isAdmin(self) -> bool:
@@ -537,15 +635,7 @@ class JobPeer(_Peer):
         waiting: tuple[WaitLine, ...] = ()
         if not after:
             count = Counter(phone.host for phone in hub.phones.values())
-            hosts = tuple(
-                HostLine(
-                    name=name,
-                    door=str(door),
-                    phones=count[name],
-                    isDraining=name in hub.draining,
-                )
-                for name, door in sorted(hub.doors.items())
-            )
+            hosts = tuple(self._hostLine(name, count[name]) for name in sorted(hub.doors))
             queue = await hub.registry.waiting()
             waiting = tuple(
                 WaitLine(
@@ -563,6 +653,17 @@ class JobPeer(_Peer):
             phones=tuple(self._line(key) for key in keys if key in hub.phones),
             waiting=waiting,
             after=keys[-1] if start + PHONES_AT_ONCE < len(order) else "",
+        )
+
+    def _hostLine(self, name: str, phones: int | None = None) -> HostLine:
+        hub = self.hub
+        if phones is None:
+            phones = sum(1 for phone in hub.phones.values() if phone.host == name)
+        return HostLine(
+            name=name,
+            door=str(hub.doors[name]),
+            phones=phones,
+            isDraining=name in hub.draining,
         )
 
     def _line(self, key: str) -> PhoneLine:

@@ -45,30 +45,22 @@ def fleet(options: Namespace, terminal: Terminal) -> int:
         try:
             if options.action in ("drain", "undrain"):
                 await session.drain(options.host, options.action == "drain")
+                if await session.host(options.host) is None:
+                    terminal.remark(
+                        f"no host {options.host} is there now (see muxctl fleet status); it holds"
+                        " when that one comes"
+                    )
+                return 0
             view = await session.fleet()
         finally:
             session.close()
-        match options.action:
-            case "list":
-                _showPhones(view, terminal)
-            case "status":
-                _showHosts(view, terminal)
-            case _:
-                _showAbsent(options.host, view, terminal)
+        if options.action == "list":
+            _showPhones(view, terminal)
+        else:
+            _showHosts(view, terminal)
         return 0
 
     return run(work)
-
-
-def _showAbsent(host: str, view: FleetView, terminal: Terminal) -> None:
-    """
-    Say of a host that is not there that it may be a mistake; what was asked for holds when it
-    comes.
-    """
-    names = sorted(one.name for one in view.hosts)
-    if host not in names:
-        known = ", ".join(names) or "none"
-        terminal.remark(f"no host {host} is there now (but {known}); it holds when that one comes")
 
 
 def clientFor(

@@ -6,9 +6,16 @@ L{muxd.fleet.client} together.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
+from twisted.internet.defer import Deferred
+
+from muxd.fleet import peers
 from muxd.fleet.client import Holding, HubLost
+from muxd.fleet.hub import ENTERING, TERM
 from muxd.fleet.values import FleetError, Why
 from tests.fleet.fleets import udid
 from tests.fleet.world import HUB, WorldCase
@@ -46,6 +53,104 @@ class HubTests(WorldCase):
         self.world.addHost("a", *range(250))
         view = self.world.result(self.world.session().fleet())
         self.assertEqual([one.phone.udid for one in view.phones], [udid(n) for n in range(250)])
+
+    def test_oneHost(self) -> None:
+        """
+        What is asked of one host is told of that alone.
+        """
+        self.world.addHost("a", 1, 2)
+        self.world.addHost("b", 3)
+        session = self.world.session()
+        self.world.result(session.drain("a"))
+        told = self.world.result(session.host("a"))
+        assert told is not None
+        self.assertEqual((told.name, told.phones, told.isDraining), ("a", 2, True))
+        self.assertIsNone(self.world.result(session.host("c")))
+
+    def test_entrance(self) -> None:
+        """
+        When many hosts come at once, some wait; those that are there have no harm from it, and
+        one that does not come any further lets the next one in, by and by.
+        """
+        with self.holdingBack() as held:
+            for number in range(ENTERING + 2):
+                self.world.addHost(f"h{number}", number)
+            self.assertEqual(len(held), ENTERING)
+            # For longer than a host waits for a hub that says nothing.
+            self.world.advance(TERM * 0.9)
+            self.assertEqual(len(self.world.hub.hosts), ENTERING + 2)
+            self.world.advance(TERM * 0.2)
+            self.assertEqual(len(held), ENTERING + 2)
+        for each in held:
+            each.callback(True)
+        self.world.advance(1)
+        self.assertEqual(len(self.world.hub.phones), ENTERING + 2)
+
+    def test_leavesEntrance(self) -> None:
+        """
+        A host that goes while it waits, or while others wait for it, has none wait for that.
+        """
+        with self.holdingBack() as held:
+            for number in range(ENTERING + 3):
+                self.world.addHost(f"h{number}", number)
+            self.world.hub.hosts[f"h{ENTERING}"].dismiss()
+            self.world.hub.hosts["h0"].dismiss()
+            self.world.settle()
+            self.assertEqual(len(held), ENTERING + 1)
+
+    def test_news(self) -> None:
+        """
+        While the registry is slow, of a phone that comes and goes the last is what it is told.
+        """
+        host = self.world.addHost("a", 1, 2)
+        with self.holdingBack() as held:
+            host.plug(3)
+            self.world.settle()
+            for _ in range(5):
+                host.unplug(1)
+                host.plug(1)
+                host.unplug(2)
+                host.plug(2)
+            host.unplug(2)
+            self.world.settle()
+            self.assertEqual(len(held), 1)
+        held[0].callback(True)
+        self.world.settle()
+        self.assertEqual(
+            sorted(one.udid for one in self.world.hub.phones.values()), [udid(1), udid(3)]
+        )
+
+    def test_tooManyNews(self) -> None:
+        """
+        A host that has no end of phones is disconnected, also when the registry is slow.
+        """
+        self.patch(peers, "MOST_UNTOLD", 3)
+        host = self.world.addHost("a", 1)
+        with self.holdingBack():
+            for number in range(2, 8):
+                host.plug(number)
+            self.world.settle()
+            self.assertNotIn("a", self.world.hub.hosts)
+
+    @contextmanager
+    def holdingBack(self) -> Iterator[list[Deferred[bool]]]:
+        """
+        The registry takes what hosts tell, and does not say so yet.
+        """
+        held: list[Deferred[bool]] = []
+        tell = self.world.registry.tell
+
+        def tellLater(*told: Any) -> Deferred[bool]:
+            later: Deferred[bool] = Deferred()
+            held.append(later)
+            return later.addCallback(lambda _: tell(*told))
+
+        registry: Any = self.world.registry
+        registry.tell = tellLater
+        try:
+            yield held
+        finally:
+            registry.tell = tell
 
     def test_plugged(self) -> None:
         """

@@ -22,7 +22,6 @@ from muxd.fleet.client import FleetView, HubLost
 from muxd.fleet.messages import HostLine, PhoneLine, WaitLine
 from muxd.fleet.values import FleetError, Why
 from muxd.muxctl.fleet import (
-    _showAbsent,
     _showHosts,
     _showPhones,
     clientFor,
@@ -188,21 +187,6 @@ class ShownTests(SynchronousTestCase):
         self.assertEqual(second.split()[-2:], ["-", "-"])
         line = json.loads(self.shown(_showPhones, json=True)[0])
         self.assertEqual((line["udid"], line["labels"], line["user"]), (udid(1), ["x"], "ann"))
-
-    def test_absent(self) -> None:
-        """
-        A host that is drained and not there is told, with those that are; of one that is there
-        nothing is said.
-        """
-        err = io.StringIO()
-        terminal = Terminal(stdin=None, stdout=io.StringIO(), stderr=err)
-        _showAbsent("a", VIEW, terminal)
-        self.assertEqual(err.getvalue(), "")
-        _showAbsent("b", VIEW, terminal)
-        self.assertEqual(
-            err.getvalue(),
-            "muxctl: no host b is there now (but a); it holds when that one comes\n",
-        )
 
     def test_hosts(self) -> None:
         """

@@ -39,6 +39,7 @@ from muxd.fleet.etcd.answers import (
 from muxd.fleet.etcd.gateway import TIMEOUT, EtcdError, EtcdStream, Gateway
 from muxd.fleet.etcd.keys import VALUES, Keys, Kind, Secret
 from muxd.fleet.etcd.mirror import Mirror
+from muxd.fleet.patience import inTime
 from muxd.fleet.values import What
 from muxd.ratelimit import RateLimit
 
@@ -269,7 +270,7 @@ class Following:
         request = {"create_request": {"key": key, "range_end": end, "start_revision": start}}
         await self._gateway.stream("/v3/watch", request, stream)
         try:
-            await created.addTimeout(TIMEOUT, self._clock)
+            await inTime(created, TIMEOUT, self._clock)
         except TimeoutError as error:
             raise EtcdError("the watch does not begin") from error
         self._enter(FollowState.LISTENING)
@@ -281,11 +282,13 @@ class Following:
     async def _haveLease(self) -> None:
         if self.lease and await self._keepLease():
             return
-        said = await self._gateway.ask("/v3/lease/grant", {"TTL": str(TERM)})
+        asked = {"TTL": str(TERM)}
+        said = await self._gateway.ask("/v3/lease/grant", asked, isUrgent=True)
         self.lease = number(said, "ID")
 
     async def _keepLease(self) -> bool:
-        said = await self._gateway.ask("/v3/lease/keepalive", {"ID": str(self.lease)})
+        asked = {"ID": str(self.lease)}
+        said = await self._gateway.ask("/v3/lease/keepalive", asked, isUrgent=True)
         return number(part(said, "result"), "TTL") > 0
 
     async def _load(self) -> None:
@@ -400,7 +403,7 @@ class Following:
 
     async def _putCanary(self) -> dict[str, Any]:
         said = put(self._canary, b"{}", self.lease)["request_put"]
-        return await self._gateway.ask("/v3/kv/put", said)
+        return await self._gateway.ask("/v3/kv/put", said, isUrgent=True)
 
     async def _beatOnce(self) -> None:
         try:

@@ -2,18 +2,26 @@
 """
 The JSON gateway of etcd, over Twisted's own HTTP client.
 
-There are several nodes, of which one is asked; the next one, when it does not answer.
+There are several nodes, of which one is asked; the next one, when it does not answer.  Not more is
+asked at once than is answered soon: what comes when that is so waits here, and nothing of it is
+too late by that.  What renews leases does not wait behind it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock, succeed
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    DeferredLock,
+    DeferredSemaphore,
+    succeed,
+)
 from twisted.internet.interfaces import IConsumer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -24,11 +32,15 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from muxd.fleet.etcd.answers import BadAnswer, Lines, number, objectOf, words
+from muxd.fleet.patience import inTime
 
 T = TypeVar("T")
 
 TIMEOUT = 5.0
 """Seconds for an answer.  A cluster whose leader has died has another one within two."""
+
+AT_ONCE = 16
+"""Requests that have no answer yet, besides urgent ones: as many as connections are kept open."""
 
 LARGEST_ANSWER = 16 << 20
 LONGEST_LINE = 32 << 20
@@ -211,6 +223,7 @@ class Gateway:
         self._places = list(places)
         self._account = account
         self._lock = DeferredLock()
+        self._room = DeferredSemaphore(AT_ONCE)
         self._token = ""
         self._asking: set[Deferred[Any]] = set()
         self._isClosed = False
@@ -231,25 +244,33 @@ class Gateway:
             at = self._places.index(place)
             self.place = self._places[(at + 1) % len(self._places)]
 
-    async def ask(self, path: str, body: dict[str, Any], isSafe: bool = True) -> dict[str, Any]:
+    async def ask(
+        self, path: str, body: dict[str, Any], isSafe: bool = True, isUrgent: bool = False
+    ) -> dict[str, Any]:
         """
         Ask for something.
 
         @param isSafe: Whether it may be done twice: then it is asked for again if there is no
             answer.
+        @param isUrgent: Whether it does not wait for what was asked before.
         @raise EtcdError: It is refused, or there is no answer.
         @raise BadAnswer: There is one that makes no sense.
         """
-        left = max(2, len(self._places)) if isSafe else 1
-        while True:
-            place = self.place
-            left -= 1
-            try:
-                return await self._authenticated(partial(self._ask, place, path, body))
-            except Unreachable:
-                self.moveFrom(place)
-                if not left or self._isClosed:
-                    raise
+        data = json.dumps(body).encode()
+        return objectOf(await self._answer(path, data, isSafe, isUrgent))
+
+    async def askEach(self, path: str, bodies: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """
+        Ask for several things of one kind with one request that may be done twice, and that is
+        urgent.
+
+        @return: The answers, which may be fewer.
+        @raise EtcdError: They are refused, or there is no answer.
+        @raise BadAnswer: There is one that makes no sense.
+        """
+        data = b"\n".join(json.dumps(body).encode() for body in bodies)
+        lines = (await self._answer(path, data, True, True)).splitlines()
+        return [objectOf(line) for line in lines if line.strip()]
 
     async def stream(self, path: str, body: dict[str, Any], protocol: EtcdStream) -> None:
         """
@@ -261,7 +282,7 @@ class Gateway:
         place = self.place
 
         async def begin() -> None:
-            response = await self._post(place, path, body)
+            response = await self._post(place, path, json.dumps(body).encode())
             if response.code != 200:
                 raise _refusal(response.code, await self._read(response))
             response.deliverBody(protocol)
@@ -271,6 +292,32 @@ class Gateway:
         except Unreachable:
             self.moveFrom(place)
             raise
+
+    async def _answer(self, path: str, data: bytes, isSafe: bool, isUrgent: bool) -> bytes:
+        if isUrgent:
+            return await self._asked(path, data, isSafe)
+        room = self._room.acquire()
+        self._asking.add(room)
+        try:
+            await room
+        finally:
+            self._asking.discard(room)
+        try:
+            return await self._asked(path, data, isSafe)
+        finally:
+            self._room.release()
+
+    async def _asked(self, path: str, data: bytes, isSafe: bool) -> bytes:
+        left = max(2, len(self._places)) if isSafe else 1
+        while True:
+            place = self.place
+            left -= 1
+            try:
+                return await self._authenticated(partial(self._ask, place, path, data))
+            except Unreachable:
+                self.moveFrom(place)
+                if not left or self._isClosed:
+                    raise
 
     async def _authenticated(self, act: Callable[[], Awaitable[T]]) -> T:
         if self._account is None:
@@ -305,7 +352,8 @@ class Gateway:
             body = {"name": account.user, "password": password}
             place = self.place
             try:
-                said = await self._ask(place, "/v3/auth/authenticate", body)
+                data = json.dumps(body).encode()
+                said = objectOf(await self._ask(place, "/v3/auth/authenticate", data))
             except Unreachable:
                 self.moveFrom(place)
                 raise
@@ -316,18 +364,18 @@ class Gateway:
         finally:
             self._lock.release()
 
-    async def _ask(self, place: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(self, place: str, path: str, body: bytes) -> bytes:
         response = await self._post(place, path, body)
         data = await self._read(response)
         if response.code != 200:
             raise _refusal(response.code, data)
-        return objectOf(data)
+        return data
 
-    async def _post(self, place: str, path: str, body: dict[str, Any]) -> IResponse:
+    async def _post(self, place: str, path: str, body: bytes) -> IResponse:
         headers = Headers({b"Content-Type": [b"application/json"], b"User-Agent": [b"muxhub"]})
         if self._token:
             headers.setRawHeaders(b"Authorization", [self._token.encode()])
-        data = _Body(json.dumps(body).encode())
+        data = _Body(body)
         if self._isClosed:
             raise EtcdError("it is asked for nothing any more")
         try:
@@ -353,7 +401,7 @@ class Gateway:
     async def _inTime(self, asked: Deferred[T]) -> T:
         self._asking.add(asked)
         try:
-            return await asked.addTimeout(TIMEOUT, self._clock)
+            return await inTime(asked, TIMEOUT, self._clock)
         finally:
             self._asking.discard(asked)
 

@@ -37,6 +37,7 @@ from muxd.fleet.etcd.mirror import Mirror
 from muxd.fleet.ledger import MOST_HELD_PER_USER, MOST_WAITING, MOST_WAITING_PER_USER
 from muxd.fleet.states import JOBS, Event, JobState, step
 from muxd.fleet.values import FleetError, PhoneRecord, Request, Reservation, Waiting, Why
+from muxd.ratelimit import RateLimit
 
 NOT_FOUND = 5
 """The number of gRPC for what there is not."""
@@ -104,6 +105,7 @@ class Jobs:
         self._forgetting: set[str] = set()
         # One after the other, as they have come.
         self._lock = DeferredLock()
+        self._limit = RateLimit(clock, self._summarise, burst=3)
         self._isStopped = False
 
     def ask(self, request: Request, ready: Awaitable[None]) -> Deferred[Reservation]:
@@ -178,6 +180,7 @@ class Jobs:
         self._isStopped = True
         for job in list(self._jobs.values()):
             self._finish(job, Event.REFUSE, FleetError(Why.STOPPED))
+        self._limit.stop()
 
     def inBackground(self, work: Awaitable[Any]) -> None:
         """
@@ -289,7 +292,8 @@ class Jobs:
         try:
             reservation = await self._grant(job, phone, isQueued=True)
         except (EtcdError, BadAnswer) as error:
-            self._log.warn("{phone} is not given: {error}", phone=phone.udid, error=error)
+            if self._limit.admit("phones that are not given"):
+                self._log.warn("{phone} is not given: {error}", phone=phone.udid, error=error)
             isRefused = True
         except FleetError:
             # It was over at once.
@@ -444,6 +448,9 @@ class Jobs:
             return FleetError(Why.TAKEN, "its host is drained, or jobs wait for it")
         reservation = held[0].reservation
         return FleetError(Why.TAKEN, f"{reservation.udid} is reserved by {reservation.user}")
+
+    def _summarise(self, kind: str, count: int) -> None:
+        self._log.warn("{count} more {kind}", count=count, kind=kind)
 
     def _failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):

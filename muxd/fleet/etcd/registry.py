@@ -27,7 +27,6 @@ from muxd.fleet.etcd.answers import (
     flag,
     modifiedIn,
     number,
-    part,
     put,
     revisionOf,
 )
@@ -35,8 +34,10 @@ from muxd.fleet.etcd.following import BEAT, MISSED, Following, FollowState
 from muxd.fleet.etcd.gateway import EtcdError, Gateway
 from muxd.fleet.etcd.jobs import Jobs
 from muxd.fleet.etcd.keys import VALUES, Announced, Hosted, Keys, Kind
+from muxd.fleet.etcd.leases import Leases
 from muxd.fleet.etcd.mirror import HeldEntry, Mirror
 from muxd.fleet.interfaces import IFleetRegistry, IFleetWatcher
+from muxd.fleet.patience import inTime
 from muxd.fleet.roster import MOST_HOSTS, MOST_PHONES
 from muxd.fleet.values import (
     Change,
@@ -70,11 +71,14 @@ class _Announcement:
     What a host has announced by this hub.
 
     @ivar lease: That of etcd.
+    @ivar before: Leases that it has had before, and that phones of its have which it has not told
+        of again yet: they are renewed as well until it has told of all.
     @ivar told: The keys of the phones that it has told of since.
     """
 
     name: str
     lease: int
+    before: frozenset[int]
     told: set[str] = field(default_factory=set)
 
 
@@ -106,6 +110,7 @@ class EtcdRegistry:
         self._limit = RateLimit(clock, self._summarise)
         self._mirror = Mirror(keys, self._complain)
         self._following = Following(clock, gateway, keys, self._mirror, self, makeName)
+        self._leases = Leases(clock, gateway)
         name = makeName()[:16]
         self._jobs = Jobs(clock, gateway, keys, self._mirror, self._following, makeKey, name)
         self._closing = closing
@@ -139,6 +144,7 @@ class EtcdRegistry:
         lease = self._following.lease if self.isFresh else 0
         self._following.stop()
         self._jobs.stop()
+        self._leases.stop()
         self._limit.stop()
         self._trouble = "the hub has stopped"
         for waiting in [*self._readiness, *self._beginning]:
@@ -332,7 +338,7 @@ class EtcdRegistry:
         ready: Deferred[None] = Deferred(self._forgetReadiness)
         self._readiness.append(ready)
         try:
-            await ready.addTimeout(PATIENCE, self._clock)
+            await inTime(ready, PATIENCE, self._clock)
         except Exception as error:
             raise FleetError(Why.STALE, self._trouble) from error
 
@@ -362,18 +368,13 @@ class EtcdRegistry:
         key = self._keys.of(Kind.HOST, host.name)
         revision = await self._change([], [put(key, VALUES.encode(Hosted(door=host.door)), lease)])
         others = {at: one for at, one in self._announced.items() if one.name != host.name}
-        self._announced = {**others, revision: _Announcement(host.name, lease)}
-        # What it had before stays, with the new lease, until it has told everything.
+        # What it had before stays, with the lease that it has, until it has told everything.
         claims = self._mirror.claims.get(host.name, {})
-        await self._changeOf(
-            revision,
-            [
-                put(self._keys.of(Kind.PHONE, host.name, each), claim.value, lease)
-                for each, claim in claims.items()
-            ],
-        )
+        old = {claim.lease for claim in claims.values()}
         if before is not None:
-            self._jobs.inBackground(self._jobs.revoke(before.lease))
+            old.add(before.lease)
+        announced = _Announcement(host.name, lease, frozenset(old - {0, lease}))
+        self._announced = {**others, revision: announced}
         return revision
 
     async def _changeOf(self, lease: int, changes: list[dict[str, Any]]) -> bool:
@@ -403,21 +404,41 @@ class EtcdRegistry:
         announced = self._current(lease)
         if announced is None:
             return False
-        return await self._extend(announced.lease)
-
-    async def _extend(self, lease: int) -> bool:
-        said = await self._gateway.ask("/v3/lease/keepalive", {"ID": str(lease)})
-        return number(part(said, "result"), "TTL") > 0
+        for each in announced.before:
+            self._jobs.inBackground(self._leases.renew(each))
+        return await self._leases.renew(announced.lease)
 
     async def _leave(self, lease: int) -> None:
         announced = self._current(lease)
         if announced is not None:
-            await self._following.reach(await self._jobs.revoke(announced.lease))
+            for each in (*announced.before, announced.lease):
+                await self._following.reach(await self._jobs.revoke(each))
+
+    def _forget(self, announced: _Announcement) -> None:
+        """
+        End the leases that a host had before.
+        """
+        before, announced.before = announced.before, frozenset()
+        for each in before:
+            self._jobs.inBackground(self._jobs.revoke(each))
 
     async def _tell(self, lease: int, phones: Sequence[PhoneRecord], isComplete: bool) -> bool:
+        changes = self._changesOf(lease, phones, isComplete)
+        goesOn = changes is not None and await self._changeOf(lease, changes)
+        announced = self._announced.get(lease)
+        if goesOn and isComplete and announced is not None:
+            self._forget(announced)
+        return goesOn
+
+    def _changesOf(
+        self, lease: int, phones: Sequence[PhoneRecord], isComplete: bool
+    ) -> list[dict[str, Any]] | None:
+        """
+        What a host changes by telling of phones; None if its lease is over.
+        """
         announced = self._current(lease)
         if announced is None:
-            return False
+            return None
         name, claims = announced.name, self._mirror.claims.get(announced.name, {})
         changes: dict[str, dict[str, Any]] = {}
         room = MOST_PHONES - len(claims)
@@ -436,7 +457,7 @@ class EtcdRegistry:
         if isComplete:
             for key in claims.keys() - announced.told:
                 changes[key] = delete(self._keys.of(Kind.PHONE, name, key))
-        return await self._changeOf(lease, list(changes.values()))
+        return list(changes.values())
 
     async def _untell(self, lease: int, keys: Sequence[str]) -> bool:
         announced = self._current(lease)
@@ -461,7 +482,7 @@ class EtcdRegistry:
 
     async def _renew(self, token: int, key: str) -> Reservation:
         entry = await self._mine(token, key)
-        if entry is None or not await self._extend(entry.lease):
+        if entry is None or not await self._leases.renew(entry.lease):
             raise FleetError(Why.OVER)
         held = self._keys.of(Kind.HELD, udidKey(entry.reservation.udid))
         renewed = self._keys.of(Kind.RENEWED, str(token))

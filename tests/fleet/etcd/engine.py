@@ -249,6 +249,11 @@ class FakeEtcd:
         try:
             if self.users and path != "/v3/auth/authenticate" and token not in self.tokens:
                 raise Refusal(401, 16, "etcdserver: invalid auth token")
+            if path == "/v3/lease/keepalive":
+                answers = [self._keepAlive(json.loads(line)) for line in data.splitlines()]
+                content = b"".join(json.dumps(each).encode() + b"\n" for each in answers)
+                answered.callback(Response(200, _bodyOf(content)))
+                return
             said = json.loads(data)
             if path == "/v3/watch":
                 answered.callback(Response(200, lambda protocol: self._watch(said, protocol)))
@@ -436,7 +441,6 @@ class FakeEtcd:
     _handlers = {
         "/v3/auth/authenticate": _authenticate,
         "/v3/lease/grant": _grant,
-        "/v3/lease/keepalive": _keepAlive,
         "/v3/lease/revoke": _revoke,
         "/v3/kv/range": _range,
         "/v3/kv/put": _put,

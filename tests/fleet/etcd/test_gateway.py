@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis.strategies import binary, lists
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -25,9 +25,9 @@ from muxd.fleet.etcd.answers import (
     rangeAnswer,
     watchAnswer,
 )
-from muxd.fleet.etcd.gateway import TIMEOUT, Account, EtcdError, Gateway, Unreachable
+from muxd.fleet.etcd.gateway import AT_ONCE, TIMEOUT, Account, EtcdError, Gateway, Unreachable
 from tests.fleet.etcd.cases import NODES
-from tests.fleet.etcd.engine import FakeEtcd
+from tests.fleet.etcd.engine import FakeEtcd, Response
 
 GRANT = "/v3/lease/grant"
 
@@ -97,18 +97,53 @@ class GatewayTests(SynchronousTestCase):
         self.clock.advance(TIMEOUT)
         self.assertIsInstance(found[0].value, Unreachable)
 
+    def test_endless(self) -> None:
+        """
+        An answer that begins and does not end is none.
+        """
+        stalled = Response(200, lambda protocol: None)
+        self.patch(self.etcd, "request", lambda *asked: succeed(stalled))
+        found: list[Any] = []
+        asked = self.gateway.ask(GRANT, {}, isSafe=False)
+        Deferred.fromCoroutine(asked).addBoth(found.append)
+        self.clock.advance(TIMEOUT)
+        self.assertIsInstance(found[0].value, Unreachable)
+        self.assertIn("does not end", str(found[0].value))
+
+    def test_many(self) -> None:
+        """
+        More than is answered soon is not asked at once; what is urgent does not wait behind it.
+        """
+        self.etcd.frozen.update(NODES)
+        found: list[Any] = []
+
+        def ask(isUrgent: bool) -> None:
+            asked = self.gateway.ask(GRANT, {"TTL": "5"}, isUrgent=isUrgent)
+            Deferred.fromCoroutine(asked).addBoth(found.append)
+
+        for _ in range(AT_ONCE + 3):
+            ask(False)
+        self.assertEqual(len(self.etcd.asked), AT_ONCE)
+        ask(True)
+        self.assertEqual(len(self.etcd.asked), AT_ONCE + 1)
+        self.etcd.frozen.clear()
+        # Those that waited here are not too late.
+        self.clock.advance(TIMEOUT)
+        self.assertEqual([each["TTL"] for each in found], ["5"] * (AT_ONCE + 4))
+
     def test_closed(self) -> None:
         """
         One that is closed waits for nothing, and asks for nothing.
         """
         self.etcd.frozen.update(NODES)
         found: list[Any] = []
-        Deferred.fromCoroutine(self.gateway.ask(GRANT, {})).addBoth(found.append)
+        for _ in range(AT_ONCE + 1):
+            Deferred.fromCoroutine(self.gateway.ask(GRANT, {})).addBoth(found.append)
         self.gateway.close()
-        self.assertEqual(len(found), 1)
+        self.assertEqual(len(found), AT_ONCE + 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertIsInstance(self.ask(), EtcdError)
-        self.assertEqual(self.etcd.asked, [GRANT])
+        self.assertEqual(self.etcd.asked, [GRANT] * AT_ONCE)
 
     def test_refusals(self) -> None:
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
 from muxd.fleet.etcd import registry as registryModule
 from muxd.fleet.etcd.jobs import RETRY
@@ -88,6 +89,27 @@ class EtcdContractTests(EtcdCase, RegistryContract):
         self.patch(self.etcd, "_handlers", willing)
         self.clock.advance(RETRY)
         self.assertIn((await wanted).udid, (udid(1), udid(2)))
+
+    async def test_refusedToMany(self) -> None:
+        """
+        However many jobs are refused, the log has a few lines of it, and how many more there were.
+        """
+        lease = await self.join("a")
+        waiting = [self.registry.reserve(wants(wait=1000)) for _ in range(20)]
+
+        def refuse(etcd: FakeEtcd, said: object) -> object:
+            raise Refusal(403, 7, "etcdserver: permission denied")
+
+        handlers = {**self.etcd._handlers, "/v3/lease/grant": refuse}
+        self.patch(self.etcd, "_handlers", handlers)
+        with capturedLogs() as events:
+            await self.registry.tell(lease, [phone(each) for each in range(20)], True)
+            for _ in range(10):
+                self.clock.advance(RETRY)
+        texts = [formatEvent(each) for each in events]
+        self.assertEqual(len([each for each in texts if "is not given: " in each]), 3)
+        for each in waiting:
+            each.addErrback(lambda _: None)
 
     async def test_missed(self) -> None:
         """

@@ -16,7 +16,7 @@ from muxd.fleet.peers import HubFactory
 from muxd.fleet.values import FleetError, Why
 from tests.fleet.etcd.cases import NODES, Names
 from tests.fleet.etcd.engine import FakeEtcd
-from tests.fleet.fleets import udid
+from tests.fleet.fleets import host, phone, udid
 from tests.fleet.world import HUB, World, WorldCase
 
 OTHER = "/hub2"
@@ -147,6 +147,23 @@ class TwoHubsTests(WorldCase):
         self.world.advance(5)
         self.assertEqual(self.host.gate.tokens, [])
         self.assertEqual(self.world.hubs[OTHER].holders, {})
+
+    def test_oldLease(self) -> None:
+        """
+        A host that has gone to the other hub keeps what it has not told of again, for as long as
+        it is there; when it has told of all, nothing is left of its old lease.
+        """
+        self.world.split.add(HUB)
+        registry = self.world.hubs[OTHER].registry
+        lease = self.world.result(registry.announce(host("a"), 10))
+        for _ in range(6):
+            self.world.advance(4)
+            self.assertTrue(self.world.result(registry.keepAlive(lease)))
+        view = self.world.result(self.job.fleet())
+        self.assertEqual([one.phone.udid for one in view.phones], [udid(1)])
+        before = set(self.world.etcd.leases)
+        self.assertTrue(self.world.result(registry.tell(lease, [phone(1, "a")], True)))
+        self.assertEqual(len(before - set(self.world.etcd.leases)), 1)
 
     def test_stale(self) -> None:
         """

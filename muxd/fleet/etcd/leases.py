@@ -1,0 +1,109 @@
+# -*- test-case-name: tests.fleet.etcd.test_leases -*-
+"""
+Leases of etcd that are renewed, many of them with one request.
+
+A hub with a thousand hosts renews four hundred leases a second.  While an answer is awaited, and
+for a moment after many requests, those that are to be renewed are gathered: so the busier the hub
+is, the fewer requests there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from muxd.fleet.etcd.answers import BadAnswer, number, part, words
+from muxd.fleet.etcd.gateway import EtcdError, Gateway
+
+GATHER = 0.1
+"""Seconds from one request to the next, when there are many."""
+
+SPARE = 5
+"""Requests that may come at once after a while without any."""
+
+AT_ONCE = 512
+"""Leases of one request."""
+
+
+class Leases:
+    """
+    Those that a hub renews.
+    """
+
+    def __init__(self, clock: IReactorTime, gateway: Gateway) -> None:
+        self._clock = clock
+        self._gateway = gateway
+        self._wanted: dict[int, list[Deferred[bool]]] = {}
+        # Not by the clock, which is another one before the reactor runs.
+        self._next = 0.0
+        self._renewing: Deferred[None] | None = None
+        self._isStopped = False
+
+    def renew(self, lease: int) -> Deferred[bool]:
+        """
+        Have a lease last for its whole term again.
+
+        @return: fires with whether it does; it is over if not.  It fails with an L{EtcdError} or
+            a L{BadAnswer}.
+        """
+        renewed: Deferred[bool] = Deferred()
+        self._wanted.setdefault(lease, []).append(renewed)
+        if self._renewing is None:
+            self._renewing = Deferred.fromCoroutine(self._renew())
+            self._renewing.addBoth(self._rested)
+        return renewed
+
+    def stop(self) -> None:
+        """
+        Renew none any more: what waits for that is told so.
+        """
+        self._isStopped = True
+        if self._renewing is not None:
+            self._renewing.cancel()
+
+    async def _renew(self) -> None:
+        while self._wanted and not self._isStopped:
+            pause = self._next - self._clock.seconds()
+            if pause > 0:
+                await deferLater(self._clock, pause)
+            now = self._clock.seconds()
+            self._next = max(self._next, now - (SPARE - 1) * GATHER) + GATHER
+            leases = list(self._wanted)[:AT_ONCE]
+            waiting = {lease: self._wanted.pop(lease) for lease in leases}
+            error: Exception | None = None
+            terms: dict[int, int] = {}
+            try:
+                terms = await self._ask(leases)
+            except CancelledError:
+                error = EtcdError("the hub is stopping")
+            except Exception as raised:
+                error = raised
+            for lease, each in waiting.items():
+                for renewed in each:
+                    if error is not None:
+                        renewed.errback(error)
+                    else:
+                        renewed.callback(terms[lease] > 0)
+
+    async def _ask(self, leases: Collection[int]) -> dict[int, int]:
+        bodies = ({"ID": str(lease)} for lease in leases)
+        terms = {}
+        for said in await self._gateway.askEach("/v3/lease/keepalive", bodies):
+            if "error" in said:
+                raise EtcdError(words(part(said, "error"), "message") or "a lease is not renewed")
+            result = part(said, "result")
+            terms[number(result, "ID")] = number(result, "TTL")
+        missing = set(leases) - terms.keys()
+        if missing:
+            raise BadAnswer(f"expected an answer for each lease, got none for {len(missing)}")
+        return terms
+
+    def _rested(self, _: object) -> None:
+        self._renewing = None
+        wanted, self._wanted = self._wanted, {}
+        for each in wanted.values():
+            for renewed in each:
+                renewed.errback(EtcdError("the hub is stopping"))
