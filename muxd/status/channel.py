@@ -102,6 +102,7 @@ class StatusRequest(Request):
         """
         Answer it, if it may be answered.
         """
+        self.channel.isAnswered = True
         for name, value in HEADERS:
             self.setHeader(name, value)
         try:
@@ -124,8 +125,12 @@ class StatusRequest(Request):
 class StatusChannel(HTTPChannel):
     """
     A connection.
+
+    @ivar isAnswered: Whether a whole request has come, whose answer is not done; otherwise it is
+        silent, and has to go when there is no room for others.
     """
 
+    isAnswered = False
     totalHeadersSize = 8192
     maxHeaders = 64
     site: StatusSite
@@ -180,7 +185,7 @@ class StatusChannel(HTTPChannel):
             self._unread = request
             self.setTimeout(self.site.timeOut)
         else:
-            super().requestDone(request)
+            self._answered(request)
 
     def resumeProducing(self) -> None:
         """
@@ -189,7 +194,12 @@ class StatusChannel(HTTPChannel):
         super().resumeProducing()
         request, self._unread = self._unread, None
         if request is not None:
-            super().requestDone(request)
+            self._answered(request)
+
+    def _answered(self, request: http.Request) -> None:
+        self.isAnswered = False
+        self.site.silent(self)
+        super().requestDone(request)
 
     def refuse(self, status: int, phrase: bytes, text: str) -> None:
         """
@@ -248,7 +258,8 @@ class StatusSite(Site):
         self.limits = limits
         self.doorkeeper = doorkeeper
         self.streams = 0
-        self._channels: set[StatusChannel] = set()
+        # Those that have been silent for the longest come first.
+        self._channels: dict[StatusChannel, None] = {}
         self._limit = RateLimit(clock, self._summarise)
 
     def startFactory(self) -> None:
@@ -276,21 +287,35 @@ class StatusSite(Site):
 
     def admit(self, channel: StatusChannel) -> bool:
         """
-        A client is there.
+        A client is there; if there are too many, the one that has been silent for the longest
+        gives way.
 
         @return: Whether there is room for it.
         """
         if len(self._channels) >= self.limits.statusConnections:
-            self.dropped("connections to the status socket beyond its limit")
-            return False
-        self._channels.add(channel)
+            longest = next((each for each in self._channels if not each.isAnswered), None)
+            if longest is None:
+                self.dropped("connections to the status socket beyond its limit")
+                return False
+            self.dropped("silent connections to the status socket, as there are too many")
+            self.gone(longest)
+            longest.transport.abortConnection()
+        self._channels[channel] = None
         return True
+
+    def silent(self, channel: StatusChannel) -> None:
+        """
+        A client has had its answer.
+        """
+        if channel in self._channels:
+            del self._channels[channel]
+            self._channels[channel] = None
 
     def gone(self, channel: StatusChannel) -> None:
         """
         A client has gone, or was not let in.
         """
-        self._channels.discard(channel)
+        self._channels.pop(channel, None)
 
     def disconnect(self) -> None:
         """

@@ -105,9 +105,12 @@ class ChannelTests(StatusTestCase):
 
     def test_connections(self) -> None:
         """
-        One connection too many is told so, and makes room for none until one has gone.
+        One connection too many is told so, and makes room for none until one has gone, as long
+        as all others wait for an answer or read one.
         """
-        clients = [self.client() for _ in range(TINY.statusConnections)]
+        clients = [self.client(100) for _ in range(TINY.statusConnections)]
+        for client in clients:
+            client.deliver(request("/api/large"))
         late = self.client()
         self.assertEqual(Reply.parse(late.value()).status, 503)
         late.deliver(request("/health"))
