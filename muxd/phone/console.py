@@ -278,7 +278,7 @@ class Console:
             return DONE
         verb = self._verbs.get(name)
         if verb is None:
-            raise WrongCommand(f"no such command: {' '.join(words)!r:.80}; there is help")
+            raise WrongCommand(f"no such command: {' '.join(words)!r:.80}; help lists all")
         named = [s for s in self._stations if s.phone.udid in rest]
         arguments = verb.parse([word for word in rest if word not in {s.phone.udid for s in named}])
         if named and (len(named) > 1 or arguments.number is not None):

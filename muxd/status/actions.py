@@ -168,7 +168,7 @@ class ActionResource(StatusResource):
             "{action}{values}, asked for by {peer}",
             action=self._action.name,
             values=str(values),
-            peer=peerText(request.channel),
+            peer=peerText(request.channel.transport),
         )
         gone: list[Failure] = []
         request.notifyFinish().addErrback(gone.append)

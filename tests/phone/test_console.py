@@ -95,9 +95,9 @@ class LanguageTests(ConsoleTestCase):
         What makes no sense is answered by what was expected, and does nothing.
         """
         for line, expected in (
-            ("", "no such command: ''; there is help"),
-            ("dance", "no such command: 'dance'; there is help"),
-            ("help me", "no such command: 'help me'; there is help"),
+            ("", "no such command: ''; help lists all"),
+            ("dance", "no such command: 'dance'; help lists all"),
+            ("help me", "no such command: 'help me'; help lists all"),
             ("stats 3", "there is no phone 3; the last is 2"),
             ("stats 0", "'0' makes no sense there; expected: stats [N]"),
             ("stats 1 2", "'2' makes no sense there; expected: stats [N]"),

@@ -5,10 +5,13 @@ Tests of L{muxd.status.actions}.
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import formatEvent
+from twisted.trial.unittest import SkipTest
 
 from muxd.status.actions import Action, Values
 from muxd.status.answers import RequestError
@@ -80,6 +83,21 @@ class ActionTests(StatusTestCase):
         self.assertRegex(lines[0], "^echo, asked for by ")
         self.assertRegex(lines[1], r"^echo, name=a\?b, count=7, wanted=True, asked for by ")
         self.assertRegex(lines[2], r"^echo, name=x{80}, asked for by ")
+
+    def test_loggedProcess(self) -> None:
+        """
+        The line has the process that asks, if the kernel tells.
+        """
+        if not hasattr(socket, "SO_PEERCRED"):
+            raise SkipTest("this system does not tell")
+        near, far = socket.socketpair()
+        self.addCleanup(near.close)
+        self.addCleanup(far.close)
+        client = self.client()
+        client.socket = near  # type: ignore[attr-defined]
+        client.deliver(posted("/api/echo", {}))
+        (line,) = (formatEvent(event) for event in self.log if event.get("action") == "echo")
+        self.assertRegex(line, rf"^echo, asked for by pid {os.getpid()} ")
 
     def test_wrongValues(self) -> None:
         """
