@@ -42,7 +42,13 @@ from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.mux.behaviour import STRICT, Expectations, Faults
 from muxd.phone.mux.muxer import PACKET_SIZE, WINDOW, PhoneMuxer
 from muxd.phone.services.apps import Apps
-from muxd.phone.services.coredevice import PROXY, TunnelServices, hasTunnels, tunnelService
+from muxd.phone.services.coredevice import (
+    PROXY,
+    TunnelServices,
+    fileServices,
+    hasTunnels,
+    tunnelService,
+)
 from muxd.phone.services.features import AppService, DeviceInfo
 from muxd.phone.services.inet import inetServices
 from muxd.phone.services.logbook import SyslogBook
@@ -164,6 +170,7 @@ class Phone(Gadget):
             "files": self._storageOf(files, state, "files", FOLDERS),
             "apps": self._storageOf(apps, state, "apps", ()),
             "crashes": self._storageOf(None, state, "crashes", ()),
+            "temporary": self._storageOf(None, None, "temporary", ()),
         }
         installed, self._processes = Apps(self._storages["apps"].directory), Processes()
         if named is None:
@@ -189,7 +196,12 @@ class Phone(Gadget):
                 DeviceInfo(self.values, self.trust),
                 AppService(installed, self._processes, self.notices.post),
             )
-            inside = TunnelServices(self.values, named, self._remoteLockdown, features)
+            others = fileServices(
+                installed,
+                self._storages["temporary"].directory,
+                self._storages["crashes"].directory,
+            )
+            inside = TunnelServices(self.values, named, self._remoteLockdown, features, others)
             named = {**named, PROXY: tunnelService(reactor, inside)}
         self.services: dict[int, IProtocolFactory] = dict(
             inetServices() if services is None else services

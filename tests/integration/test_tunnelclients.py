@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.integration.conversation import PATIENCE
-from tests.integration.phoneclients import ONE, UDID, ClientCase
+from tests.integration.phoneclients import ONE, PICTURE, UDID, ClientCase
 
 
 class TunnelCase(ClientCase):
@@ -86,6 +86,19 @@ class PymobiledeviceTunnelTests(TunnelCase):
         self.says("/App.app/App", *by, "list-processes", "--userspace")
         self.says('"name": "One"', *by, "list-apps", "--userspace")
 
+    def test_fileservice(self) -> None:
+        """
+        It makes a directory and a file of an app's by CoreDevice, lists and reads them.
+        """
+        by = ("pymobiledevice3", "developer", "core-device")
+        where = ("--userspace", "--identifier", ONE, "appDataContainer")
+        self.run_(*by, "create-directory", *where, "Documents/notes")
+        self.run_(*by, "propose-empty-file", *where, "Documents/notes/today")
+        self.says("today", *by, "list-directory", *where, "Documents/notes")
+        (self.phone / "apps" / ONE / "Documents" / "notes" / "today").write_bytes(PICTURE)
+        self.run_(*by, "read-file", *where, "--output", "picture", "Documents/notes/today")
+        self.assertFetched("picture")
+
     def test_ours(self) -> None:
         """
         It fetches a file by way of the tunnel that C{muxctl tunnel --serve} keeps.
@@ -128,6 +141,25 @@ class GoTunnelTests(TunnelCase):
         number = str(freePort())
         with self.meanwhile("the door at port", "muxctl", "tunnel", "--serve", number):
             self.says("2532", "ios", "info", "display", f"--tunnel-info-port={number}")
+
+    def test_fileservice(self) -> None:
+        """
+        It sends files of an app's, one of which is long, lists and fetches them.
+        """
+        (self.here / "long").write_bytes(PICTURE)
+        (self.here / "short").write_bytes(b"it is short")
+        number = str(freePort())
+        with self.meanwhile("the door at port", "muxctl", "tunnel", "--serve", number):
+            port = f"--tunnel-info-port={number}"
+            for name in ("long", "short"):
+                words = (f"--app={ONE}", f"--local={name}", f"--remote=Documents/{name}")
+                self.run_("ios", "file", "push", *words, port)
+            self.says("long", "ios", "file", "ls", f"--app={ONE}", "--path=Documents", port)
+            words = (f"--app={ONE}", "--remote=Documents/long", "--local=fetched")
+            self.run_("ios", "file", "pull", *words, port)
+        self.assertFetched("fetched")
+        sent = self.phone / "apps" / ONE / "Documents" / "short"
+        self.assertEqual(sent.read_bytes(), b"it is short")
 
 
 class OwnTunnelTests(TunnelCase):

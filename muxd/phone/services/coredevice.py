@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.internet.protocol import Protocol
+from twisted.python.filepath import FilePath
 
 from muxd.limits import LIMITS
 from muxd.phone.lockdown.values import PhoneValues
+from muxd.phone.services.afcfiles import Files
+from muxd.phone.services.apps import Apps
 from muxd.phone.services.features import AppService, DeviceInfo
 from muxd.phone.services.inet import ServiceFactory
 from muxd.phone.services.ports import NamedService
@@ -67,6 +71,21 @@ def hasTunnels(values: PhoneValues) -> bool:
     return all(part.isdigit() for part in parts) and tuple(map(int, parts)) >= SINCE
 
 
+@dataclass(frozen=True, slots=True)
+class InTunnel:
+    """
+    A service that is only in tunnels.
+
+    @ivar features: What it tells that it does.
+    @ivar make: Makes its protocols.
+    """
+
+    name: str
+    make: Callable[[], Protocol]
+    isRemoteXPC: bool = False
+    features: tuple[str, ...] = ()
+
+
 class TunnelServices:
     """
     What is in a phone's tunnels.
@@ -81,12 +100,14 @@ class TunnelServices:
         named: Mapping[str, NamedService],
         lockdown: Callable[[bool], Protocol],
         features: Iterable[DeviceInfo | AppService] = (),
+        others: Iterable[InTunnel] = (),
     ) -> None:
         """
         @param named: The phone's services.
         @param lockdown: Makes a conversation with lockdownd in the tunnel, for a host that is
             trusted or not.
         @param features: Services of CoreDevice, which speak RemoteXPC themselves.
+        @param others: Such as have no features to ask for.
         """
         self._values = values
         factories = {name + SHIM: service.factory for name, service in named.items()}
@@ -97,10 +118,10 @@ class TunnelServices:
         for port, name in enumerate(sorted(factories), FIRST_PORT):
             self.listening[port] = _checkedIn(name, factories[name])
             services[name] = RemoteService(name, port)
-        for port, service in enumerate(features, FIRST_PORT + len(factories)):
-            self.listening[port] = _featured(service)
-            told = tuple(service.features)
-            services[service.name] = RemoteService(service.name, port, True, told)
+        inside = (*map(_featured, features), *others)
+        for port, each in enumerate(inside, FIRST_PORT + len(factories)):
+            self.listening[port] = ServiceFactory(each.make)
+            services[each.name] = RemoteService(each.name, port, each.isRemoteXPC, each.features)
         self._services = services
 
     @property
@@ -128,13 +149,54 @@ class TunnelServices:
         return writePeerInfo(self.info, uuid5(NAMESPACE_DNS, f"phone.{udid}"))
 
 
-def _featured(service: DeviceInfo | AppService) -> IProtocolFactory:
+def fileServices(
+    apps: Apps,
+    temporary: Callable[[], FilePath[str]],
+    crashes: Callable[[], FilePath[str]],
+    random: Callable[[int], bytes] = os.urandom,
+) -> tuple[InTunnel, InTunnel]:
+    """
+    CoreDevice's two services of files.
+
+    @param temporary: Where those are that are temporary.
+    @param crashes: Where crash reports are.
+    @param random: Makes that many random bytes.
+    """
+    from muxd.phone.services.fileservice import (
+        APP,
+        CONTROL,
+        CONTROL_FEATURES,
+        CRASHES,
+        DATA,
+        TEMPORARY,
+        FileControl,
+        FileData,
+        FileService,
+    )
+
+    def filesOf(name: str) -> Files | None:
+        app = apps.find(name)
+        return None if app is None or app.isSystem else Files(apps.container(app))
+
+    domains: dict[int, Callable[[str], Files | None]] = {
+        APP: filesOf,
+        TEMPORARY: lambda name: Files(temporary()),
+        CRASHES: lambda name: Files(crashes()),
+    }
+    service = FileService(domains, random)
+    return (
+        InTunnel(CONTROL, lambda: FileControl(service), True, CONTROL_FEATURES),
+        InTunnel(DATA, lambda: FileData(service)),
+    )
+
+
+def _featured(service: DeviceInfo | AppService) -> InTunnel:
     def make() -> Protocol:
         from muxd.phone.services.featureserver import FeatureServer
 
         return FeatureServer(service.features)
 
-    return ServiceFactory(make)
+    return InTunnel(service.name, make, True, tuple(service.features))
 
 
 def _checkedIn(name: str, factory: IProtocolFactory) -> IProtocolFactory:

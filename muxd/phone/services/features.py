@@ -43,7 +43,7 @@ Feature = Callable[[Mapping[str, Any]], Any]
 
 INFO: Mapping[str, str] = MappingProxyType(
     {
-        "deviceClass": "DeviceClass",
+        "deviceType": "DeviceClass",
         "ecid": "UniqueChipID",
         "hardwareModel": "HardwareModel",
         "name": "DeviceName",

@@ -18,6 +18,9 @@ SCENARIOS = Catalogue()
 EDGES = "3,5,6,7,10,14,18,19,20,21,23,24,27,28,33,36"
 """What has to do with transfers and packets; what waits for time to pass is left out."""
 
+FAST_EDGES = "3,4,5,6,21,31,32"
+"""What depends on the size of USB packets, for a fast bus."""
+
 PATIENCE = 20
 """How many times as long as usual is waited."""
 
@@ -46,7 +49,22 @@ def examined(stage: Stage) -> None:
     The examination of any usbmuxd, by a phone that is plugged into the kernel's bus, finds no
     violation in transfers and packets.
     """
-    words = [sys.executable, "-m", "muxd.phone.examine", "--vhci", "--edges", EDGES]
+    examine(stage, EDGES)
+
+
+@SCENARIOS.scenario("examined-super")
+def examinedSuper(stage: Stage) -> None:
+    """
+    The same on a SuperSpeed bus, with what depends on the size of USB packets.
+    """
+    examine(stage, FAST_EDGES, "--speed", "super")
+
+
+def examine(stage: Stage, edges: str, *options: str) -> None:
+    """
+    Run an examination, and expect no violation.
+    """
+    words = [sys.executable, "-m", "muxd.phone.examine", "--vhci", "--edges", edges, *options]
     words += ["--patience", str(PATIENCE), command(stage)]
     log = stage.directory / "examination"
     with log.open("wb") as output:
