@@ -68,6 +68,26 @@ class AccountsTests(SynchronousTestCase):
             self.accounts.leave(account)
         self.assertEqual(len(self.accounts), 1)
 
+    def test_heldExactly(self) -> None:
+        """
+        Each user may have so much that is not done yet, and so may all together; a byte more
+        is too much.
+        """
+        limits = Limits(heldPerUser=60, heldBytes=100)
+        accounts = Accounts(self.clock, limits)
+        one, other = accounts.enter("a"), accounts.enter("b")
+        assert one is not None
+        assert other is not None
+        accounts.hold(one, 60)
+        self.assertFalse(accounts.holdsTooMuch(one))
+        accounts.hold(one, 1)
+        self.assertTrue(accounts.holdsTooMuch(one))
+        accounts.hold(one, -1)
+        accounts.hold(other, 40)
+        self.assertFalse(accounts.holdsTooMuch(one))
+        accounts.hold(other, 1)
+        self.assertTrue(accounts.holdsTooMuch(one))
+
     def test_largest(self) -> None:
         """
         What the user with the most has is known, of each kind for itself.

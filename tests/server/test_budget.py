@@ -109,6 +109,17 @@ class UnreadBudgetTests(SynchronousTestCase):
         dropped = [each.isDropped for each in (first, second, third, other)]
         self.assertEqual(dropped, [True, False, False, False])
 
+    def test_exactly(self) -> None:
+        """
+        As much as there may be is not too much, of one user or of all.
+        """
+        self.assertEqual(self.budget.most, 0)
+        first, second = self.readers(1, 2)
+        first.wait(bytes(60))
+        second.wait(bytes(40))
+        self.assertEqual((first.isDropped, second.isDropped), (False, False))
+        self.assertEqual(self.budget.most, 100)
+
     def test_greediestFirst(self) -> None:
         """
         When all are too much, it is a client of the user with the most, whoever is the last

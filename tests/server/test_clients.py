@@ -41,9 +41,18 @@ class ClientDetailsTests(SynchronousTestCase):
             {"ProgName": 1, "BundleID": [], "kLibUSBMuxVersion": "3"},
             {"kLibUSBMuxVersion": True},
             {"kLibUSBMuxVersion": -1},
+            {"kLibUSBMuxVersion": 1 << 63},
             {"kLibUSBMuxVersion": 1 << 64},
         ):
             self.assertEqual(details.updated(values), details)
+
+    def test_largestVersion(self) -> None:
+        """
+        A version may be any integer that can be written down.
+        """
+        for number in (0, 1 << 62, (1 << 63) - 1):
+            details = ClientDetails(libraryVersion=3).updated({"kLibUSBMuxVersion": number})
+            self.assertEqual(details.libraryVersion, number)
 
     def test_listenerValues(self) -> None:
         """

@@ -81,6 +81,22 @@ class InputQueueTests(SynchronousTestCase):
         self.assertFalse(self.transport.paused)
         self.input.take()
 
+    def test_eachHasItsTime(self) -> None:
+        """
+        A message's time begins with its own first byte, and not with that of the one before.
+        """
+        self.input.add(DATA[:5])
+        self.input.flow()
+        self.clock.advance(20)
+        self.input.add(DATA[5:] + DATA[:5])
+        self.assertEqual(self.input.next(), MESSAGE)
+        self.assertIsNone(self.input.next())
+        self.input.flow()
+        self.clock.advance(29)
+        self.assertEqual(self.expired, 0)
+        self.clock.advance(1)
+        self.assertEqual(self.expired, 1)
+
     def test_resume(self) -> None:
         """
         Whoever wants to know of the end reads on; only if reading is paused, as it may

@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from muxd.device.address import DeviceAddress
 from muxd.interfaces import IDeviceListener
 from muxd.server.lookup import DeviceLookup, NoSuchDevice, PhoneEndpoint
 from muxd.server.registry import DeviceRegistry
@@ -194,9 +195,11 @@ class PhoneEndpointTests(LookupCase):
         """
         Cancelling while a phone is waited for is as with every endpoint.
         """
-        connecting = self.connect()
-        connecting.cancel()
-        self.failureResultOf(connecting, ConnectingCancelledError)
+        for udid, shown in ((None, "any"), (UDID, UDID)):
+            connecting = self.connect(udid)
+            connecting.cancel()
+            error = self.failureResultOf(connecting, ConnectingCancelledError).value
+            self.assertEqual(error.address, DeviceAddress(shown, 22))
         self.assertEqual([], self.clock.getDelayedCalls())
 
     def test_stop(self) -> None:

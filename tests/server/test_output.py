@@ -95,6 +95,16 @@ class OutputQueueTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assertTrue(self.transport.disconnected)
 
+    def test_finishedOnce(self) -> None:
+        """
+        What the transport says of its room afterwards does not close it again.
+        """
+        closed: list[None] = []
+        self.patch(self.transport, "loseConnection", lambda: closed.append(None))
+        self.queue.finish()
+        self.queue.resumeProducing()
+        self.assertEqual(len(closed), 1)
+
     def test_finishWhileTheTransportHolds(self) -> None:
         """
         A registered producer that is paused would keep a transport open for

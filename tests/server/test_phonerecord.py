@@ -102,6 +102,21 @@ class PhoneRecordTests(SynchronousTestCase):
         self.assertEqual(self.result(self.record.read()), recordOf("OTHER"))
         self.assertEqual(self.store.previous, {UDID: recordOf("H").toBytes()})
 
+    def test_previous(self) -> None:
+        """
+        The one before it is used only while the device does not know the one that was read
+        last.
+        """
+        for name in ("H", "I"):
+            self.result(self.record.supersede(recordOf(name)))
+        self.result(self.record.read())
+        self.assertIsNone(self.result(self.record.previous()))
+        self.record.refuse()
+        self.assertEqual(self.result(self.record.previous()), recordOf("H"))
+        self.store.records[UDID] = recordOf("J").toBytes()
+        self.assertEqual(self.result(self.record.read()), recordOf("J"))
+        self.assertIsNone(self.result(self.record.previous()))
+
     def test_exists(self) -> None:
         """
         Whatever it is that is there, it is one; whether it is may not be known just now.

@@ -55,6 +55,15 @@ class WelcomeTests(SynchronousTestCase):
         """
         return len(self.registry.attached())
 
+    def test_paired(self) -> None:
+        """
+        That another host has paired with a device is passed on.
+        """
+        told: list[object] = []
+        self.patch(self.registry, "devicePaired", told.append)
+        self.receiver.devicePaired(self.device)
+        self.assertEqual(told, [self.device])
+
     def test_interface(self) -> None:
         """
         It takes the registry's place.

@@ -121,5 +121,6 @@ class RecordDeskTests(SynchronousTestCase):
         self.assertEqual(sum(self.stored(number, 1) for number in range(MOST_KEPT)), MOST_KEPT)
         self.assertEqual(sum(self.stored(number, 1) for number in range(-50, 0)), EACH)
         self.assertLessEqual(len(self.desk._stored), MOST_KEPT + 1)
+        self.assertEqual(self.stored(7, 50), EACH - 1)
         self.clock.advance(HOUR + 1)
         self.assertEqual(sum(self.stored(number, 1) for number in range(-50, 0)), 50)

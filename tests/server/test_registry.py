@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -49,6 +50,28 @@ class DeviceRegistryTests(SynchronousTestCase):
     """
     L{DeviceRegistry} numbers devices and tells listeners.
     """
+
+    def test_hiddenGone(self) -> None:
+        """
+        A hidden device that is gone is not one that is still to be shown.
+        """
+        device = FakeDevice(fakeIdentity())
+        self.registry.attach(device, visible=False)
+        self.assertTrue(self.registry.hasHidden)
+        self.registry.deviceDetached(device)
+        self.assertFalse(self.registry.hasHidden)
+        self.assertEqual(self.recorder.events, [])
+
+    def test_logged(self) -> None:
+        """
+        Where a device is plugged in is logged, if that is known.
+        """
+        for path, text in (("3-1.4", ": iPhone at 3-1.4"), ("", ": iPhone")):
+            device = FakeDevice(replace(fakeIdentity(), portPath=path))
+            with capturedLogs() as events:
+                self.registry.deviceAttached(device)
+            self.assertTrue(formatEvent(events[0]).endswith(text), formatEvent(events[0]))
+            self.registry.deviceDetached(device)
 
     def setUp(self) -> None:
         """
