@@ -99,6 +99,43 @@ class PhonesTests(ViewTestCase):
             self.counters.denials, {"ReadPairRecord": 2, "DeletePairRecord": 2, "SavePairRecord": 2}
         )
 
+    def test_recordByPlace(self) -> None:
+        """
+        The record of a device that has not proved itself, and is in the view for its place
+        only, may be saved, and not be read.
+        """
+        device = FakeDevice(self.clock, identity(4, "1-4"))
+        self.registry.attach(device, proved=False)
+        client = self.viewer(self.entrance(view(only="1-4")))
+        values = {"PairRecordID": udid(4), "PairRecordData": RECORD}
+        self.assertEqual(client.result(MessageType="SavePairRecord", **values), 0)
+        self.assertEqual(client.result(MessageType="ReadPairRecord", PairRecordID=udid(4)), ENOENT)
+        self.assertEqual(self.store.read(udid(4)), RECORD)
+
+    def test_allListeners(self) -> None:
+        """
+        The server knows the listeners of all views, in the order in which they came.
+        """
+        first, second = self.listens(self.entrance(only(2))), self.listener()
+        third = self.listens(self.entrance(only(1)))
+        numbers = [one.number for one in self.factory.listeners()]
+        self.assertEqual((len(numbers), numbers), (3, sorted(numbers)))
+        for each in (first, second, third):
+            each.transport.loseConnection()
+
+    def test_audienceStops(self) -> None:
+        """
+        An audience that has no clients any more hears of no devices, and has none kept for it.
+        """
+        audience = self.factory.audienceOf(only(2), "x")
+        assert isinstance(audience.devices, ViewedDevices)
+        listening, hearing = self.registry._listeners, audience.devices._listeners
+        self.assertIn(audience.devices, listening)
+        self.assertIn(audience.feed, hearing)
+        audience.stop()
+        self.assertNotIn(audience.devices, listening)
+        self.assertNotIn(audience.feed, hearing)
+
     def test_paired(self) -> None:
         """
         Who saves a record under a phone's number in one view has that told in all that show

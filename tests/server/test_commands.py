@@ -14,9 +14,10 @@ from twisted.logger import formatEvent
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IPairRecordStore
-from muxd.testing import FakeDevice, fakeIdentity
-from muxd.wire.messages import Message, MessageType, Result, connectMessage
-from tests.server.serving import ServingTestCase, observeLog, plist
+from muxd.server.factory import ControlFactory
+from muxd.testing import BudgetTransport, FakeDevice, ImmediateRecords, fakeIdentity
+from muxd.wire.messages import BINARY_VERSION, Message, MessageType, Result, connectMessage
+from tests.server.serving import Client, ServingTestCase, observeLog, plist
 
 UDID = fakeIdentity().udid
 RECORD = plistlib.dumps({"HostID": "A"})
@@ -32,6 +33,30 @@ class PairRecordCommandTests(ServingTestCase):
         The store in memory is a store.
         """
         verifyObject(IPairRecordStore, self.store)
+
+    def test_savedIsTold(self) -> None:
+        """
+        Whoever made the server hears the name of each record that was saved, and of no other.
+        """
+        told: list[str] = []
+        factory = ControlFactory(
+            self.clock, self.registry, ImmediateRecords(self.store), recordSaved=told.append
+        )
+        client = Client(BudgetTransport.connect(self.clock, factory))
+        for name, trouble in (("A", None), ("B", OSError(EIO, "broken"))):
+            self.store.trouble = trouble
+            client.result(MessageType="SavePairRecord", PairRecordID=name, PairRecordData=RECORD)
+        self.assertEqual(told, ["A"])
+
+    def test_shortConnect(self) -> None:
+        """
+        A binary Connect that is too short is answered, and counted once.
+        """
+        client = self.client()
+        client.send(Message(BINARY_VERSION, MessageType.CONNECT, 7, b"abc"))
+        (answer,) = client.messages()
+        self.assertEqual(answer.tag, 7)
+        self.assertEqual(self.factory.counters.malformedMessages, 1)
 
     def test_buid(self) -> None:
         """

@@ -14,12 +14,15 @@ from twisted.internet.error import (
     ConnectionRefusedError,
     TimeoutError,
 )
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.task import Clock
 from twisted.logger import formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.device.errors import NoFreePort, ProtocolViolation
 from muxd.net.peers import Presence
+from muxd.net.pipe import PipeState
 from muxd.server import protocol as protocolModule
 from muxd.server.connect import ConnectAttempt, resultOf
 from muxd.server.states import State
@@ -54,6 +57,24 @@ class ResultTests(SynchronousTestCase):
         """
         self.assertEqual(resultOf(Failure(KeyError("x"))), Result.CONNECTION_REFUSED)
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
+
+class AttemptTests(SynchronousTestCase):
+    """
+    L{ConnectAttempt}.
+    """
+
+    def test_notConnected(self) -> None:
+        """
+        A pipe that no phone's end has come to is over, and refers to nothing any more.
+        """
+
+        def endpoint() -> IStreamClientEndpoint:
+            raise ConnectionRefusedError
+
+        attempt = ConnectAttempt(Clock(), 5, self.fail)
+        self.failureResultOf(attempt.start(endpoint), ConnectionRefusedError)
+        self.assertIs(attempt.pipe.state, PipeState.CLOSED)
 
 
 class ConnectTests(ServingTestCase):

@@ -9,13 +9,14 @@ from typing import Any
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
+from twisted.logger import formatEvent
 
 from muxd.limits import LIMITS
 from muxd.server.factory import ControlFactory
 from muxd.server.registry import DeviceRegistry
 from muxd.testing import FakeAddress, ImmediateRecords
 from muxd.wire.messages import Message
-from tests.server.serving import ServingTestCase, connectRequest
+from tests.server.serving import ServingTestCase, connectRequest, observeLog
 
 
 class ControlFactoryTests(ServingTestCase):
@@ -139,3 +140,32 @@ class ControlFactoryTests(ServingTestCase):
         self.assertEqual(client.transport.take(), b"last words")
         self.settle()
         self.successResultOf(done)
+
+
+class FullTests(ServingTestCase):
+    """
+    Users with as much as they may have.
+    """
+
+    def test_full(self) -> None:
+        """
+        One that may have no stream more, or no listener more, is counted, and told of.
+        """
+        account = self.factory.accounts.enter("somebody")
+        assert account is not None
+        account.streams = self.factory.accounts.mostStreams
+        account.listeners = self.factory.accounts.mostListeners
+        events = observeLog(self)
+        for _ in range(2):
+            self.assertFalse(self.factory.mayStream(account))
+            self.assertFalse(self.factory.mayListen(account))
+        counters = self.factory.counters
+        self.assertEqual((counters.refusedStreams, counters.refusedListeners), (2, 2))
+        lines = [formatEvent(event) for event in events]
+        for kind in ("too many streams", "too many listeners"):
+            told = [line for line in lines if kind in line]
+            self.assertIn("somebody has ", told[0])
+        account.streams -= 1
+        account.listeners -= 1
+        self.assertTrue(self.factory.mayStream(account))
+        self.assertTrue(self.factory.mayListen(account))

@@ -63,6 +63,7 @@ class FirstLookTests(ServingTestCase):
         self.sources[1].callback(None)
         self.assertEqual(self.listed(client), 2)
         self.assertEqual(self.listed(self.asking()), 2)
+        self.assertNotIn(self.look, self.registry._listeners)
 
     def test_failedSource(self) -> None:
         """

@@ -59,6 +59,8 @@ class BUIDTests(RecordTestCase):
         self.directory.makedirs()
         self.host().setContent(plistlib.dumps({"SystemBUID": "theirs"}, fmt=plistlib.FMT_BINARY))
         self.assertEqual(self.store.readBUID(), "theirs")
+        self.host().setContent(plistlib.dumps({"SystemBUID": "x"}))
+        self.assertEqual(self.another(self.OTHER).readBUID(), "x")
 
     def test_otherKeysStay(self) -> None:
         """
@@ -176,6 +178,19 @@ class BUIDTests(RecordTestCase):
             self.assertEqual(self.store.readBUID(), BUID)
             self.assertEqual(self.names(), ["SystemConfiguration.plist"])
             self.host().remove()
+
+    def test_claimOfManyNames(self) -> None:
+        """
+        A claim may have a second name, which its maker gave it; with a third it is no file of
+        ours.
+        """
+        self.directory.makedirs()
+        claim = self.directory.child(".SystemBUID.claim")
+        claim.setContent(self.FIRST.encode())
+        os.link(claim.path, self.directory.child("second").path)
+        self.assertEqual(self.store._claimedBUID(), self.FIRST)
+        os.link(claim.path, self.directory.child("third").path)
+        self.assertRaises(OSError, self.store._claimedBUID)
 
     def test_claimIsNoFile(self) -> None:
         """

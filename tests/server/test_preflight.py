@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.lockdown.lockdownd import Lockdownd
 from muxd.phone.lockdown.trust import Owner
-from muxd.server.preflight import NAME_PATIENCE
+from muxd.server.preflight import NAME_PATIENCE, LookPacing
 from muxd.server.preflightmachine import Stage
 from tests.lockdown.phones import recordOf
 from tests.server.laterecords import LateRecords
@@ -296,6 +296,23 @@ class TrustTests(PreflightCase):
             phone.wait(0.5)
             self.assertEqual(self.told(phone), ["Attached", "Paired"], error)
             self.assertEqual(phone.device.phone.trust.dialogs, 1)
+
+    def test_pacing(self) -> None:
+        """
+        A look that is asked for may come a second after the one before, twice as late each time
+        that one has found what was known, and a second later again when it has found something
+        else.  Looks that were not asked for change none of that.
+        """
+        pacing = LookPacing(5.0)
+        pauses = []
+        stages = [Stage.WAITING] * 5 + [Stage.LOCKED] * 2
+        for now, stage in enumerate(stages):
+            self.assertEqual(pacing.remaining(10.0 * now), 0)
+            pacing.begins(10.0 * now)
+            pauses.append(pacing.remaining(10.0 * now))
+            pacing.finds(stage)
+            pacing.finds(stage)
+        self.assertEqual(pauses, [1, 1, 2, 4, 5, 5, 1])
 
     def test_lockedBeforeTheKey(self) -> None:
         """

@@ -140,6 +140,23 @@ class QuickPlistTests(SynchronousTestCase):
             with self.assertRaises(MalformedMessage):
                 parseRequest(body)
 
+    def test_lines(self) -> None:
+        """
+        A long request has as many lines as there may be, whatever they end with.
+        """
+        body = plistlib.dumps({"MessageType": "SavePairRecord"})
+        for ends, isRefused in (
+            (b"\n" * 2000 + b"\r" * 2000, False),
+            (b"\n" * 2100 + b"\r" * 2100, True),
+            (b"\n" * 4200, True),
+            (b"\r" * 4200, True),
+        ):
+            long = body.replace(b"</dict>", ends + b" " * 5000 + b"</dict>")
+            if isRefused:
+                self.assertRaises(MalformedMessage, parseRequest, long)
+            else:
+                self.assertEqual(parseRequest(long), {"MessageType": "SavePairRecord"})
+
     def test_noBacktracking(self) -> None:
         """
         The longest message of nearly the right shape is refused at once: there

@@ -121,6 +121,18 @@ class PairRecordTests(RecordTestCase):
         self.assertErrno(EINVAL, self.store.save, UDID, data)
         self.assertEqual(plistlib.loads(self.store.read(UDID)), RECORD)
 
+    def test_largest(self) -> None:
+        """
+        What can just be read again is stored.
+        """
+        size = len(plistlib.dumps(RECORD))
+        data = plistlib.dumps(RECORD, fmt=plistlib.FMT_BINARY)
+        largest = PairRecordStore(self.directory, largest=size)
+        largest.save(UDID, data)
+        self.assertEqual(plistlib.loads(largest.read(UDID)), RECORD)
+        smaller = PairRecordStore(self.directory, largest=size - 1)
+        self.assertErrno(EINVAL, smaller.save, UDID, data)
+
     def test_rootIsTheDictionary(self) -> None:
         """
         The file can be read by other daemons (protocol 9, edge 58).
@@ -216,6 +228,9 @@ class PairRecordTests(RecordTestCase):
         self.assertEqual(self.store.serviceNames(), {})
         kept.remove()
         os.symlink("/etc/hostname", kept.path)
+        self.assertEqual(self.store.serviceNames(), {})
+        for name in ("other", "other.wireless"):
+            self.directory.child(name).setContent(b"a name")
         self.assertEqual(self.store.serviceNames(), {})
 
     def test_superseded(self) -> None:

@@ -55,7 +55,7 @@ class DeviceRegistryTests(SynchronousTestCase):
         """
         A hidden device that is gone is not one that is still to be shown.
         """
-        device = FakeDevice(fakeIdentity())
+        device = FakeDevice(Clock(), fakeIdentity())
         self.registry.attach(device, visible=False)
         self.assertTrue(self.registry.hasHidden)
         self.registry.deviceDetached(device)
@@ -67,7 +67,7 @@ class DeviceRegistryTests(SynchronousTestCase):
         Where a device is plugged in is logged, if that is known.
         """
         for path, text in (("3-1.4", ": iPhone at 3-1.4"), ("", ": iPhone")):
-            device = FakeDevice(replace(fakeIdentity(), portPath=path))
+            device = FakeDevice(Clock(), replace(fakeIdentity(), portPath=path))
             with capturedLogs() as events:
                 self.registry.deviceAttached(device)
             self.assertTrue(formatEvent(events[0]).endswith(text), formatEvent(events[0]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.server.replies import encodePlist, encodeResult, recordBody
+from muxd.server.replies import encodePlist, encodeResult, listEntry, recordBody
 from muxd.wire.messages import Result, plistMessage, writePlist
 from tests.wire.results import resultMessage
 
@@ -34,6 +34,21 @@ class ReplyTests(SynchronousTestCase):
         """
         values = {"BUID": "x", "List": [1, 2]}
         self.assertEqual(encodePlist(3, writePlist(values)), plistMessage(values, 3).encode())
+
+
+class ListEntryTests(SynchronousTestCase):
+    """
+    L{listEntry}.
+    """
+
+    def test_likePlistlib(self) -> None:
+        """
+        It is what plistlib writes, whatever the length of what is in it, and how deep.
+        """
+        for length in (0, 1, 30, 33, 34, 66, 128, 200):
+            values = {"A": bytes(length), "B": {"C": bytes(length), "D": True, "E": 5, "F": "<"}}
+            list_ = writePlist({"List": [values]})
+            self.assertIn(listEntry(values) + b"\n\t</array>", list_, length)
 
 
 class RecordBodyTests(SynchronousTestCase):
