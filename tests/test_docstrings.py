@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,20 +30,22 @@ def docstringsIn(source: str) -> Iterator[tuple[int, str]]:
                 yield node.lineno, text
 
 
+@cache
+def docstrings() -> list[tuple[str, str]]:
+    """
+    All of the program: places and texts.
+    """
+    return [
+        (f"{path.relative_to(PACKAGE.parent)}:{line}", text)
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for line, text in docstringsIn(path.read_text())
+    ]
+
+
 class DocstringTests(SynchronousTestCase):
     """
     Tests of all docstrings of the program.
     """
-
-    def setUp(self) -> None:
-        """
-        Read them.
-        """
-        self.docstrings = [
-            (f"{path.relative_to(PACKAGE.parent)}:{line}", text)
-            for path in sorted(PACKAGE.rglob("*.py"))
-            for line, text in docstringsIn(path.read_text())
-        ]
 
     def test_epytext(self) -> None:
         """
@@ -51,8 +54,8 @@ class DocstringTests(SynchronousTestCase):
         if find_spec("pydoctor") is None:
             raise SkipTest("the package pydoctor is not installed")
         epytext = import_module("pydoctor.epydoc.markup.epytext")
-        self.assertGreater(len(self.docstrings), 1000)
-        for place, text in self.docstrings:
+        self.assertGreater(len(docstrings()), 1000)
+        for place, text in docstrings():
             errors: list[Exception] = []
             epytext.parse_docstring(text, errors)
             self.assertEqual([str(error) for error in errors], [], place)
@@ -62,7 +65,7 @@ class DocstringTests(SynchronousTestCase):
         None links to what is another project's, of which nothing is known without the
         network: that is named, as code.
         """
-        for place, text in self.docstrings:
+        for place, text in docstrings():
             self.assertNotRegex(text, r"L\{([^}]*<)?(twisted|zope|asyncio|struct|usb)\.", place)
 
 
