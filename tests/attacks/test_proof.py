@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.client import errors
 from muxd.client.answers import Device, devicesFrom
 from muxd.client.selection import Network, chooseDevice
-from muxd.lockdown.certificates import clientContext, makeKey
+from muxd.lockdown.certificates import clientContext
 from muxd.net.turns import Turns
 from muxd.phone.lockdown.lockdownd import Lockdownd
 from muxd.phone.lockdown.trust import Owner, Pairing
@@ -24,6 +24,7 @@ from muxd.server.preflightmachine import Stage
 from muxd.server.telling import Teller
 from muxd.wire.messages import parsePlist
 from tests.attacks.claimants import ClaimCase
+from tests.lockdown.keptkeys import strangersKey
 from tests.lockdown.phones import NearDevice, anyRecord
 
 PRIMES = (1 << 4253) - 1, (1 << 521) - 1
@@ -109,7 +110,7 @@ class ProofTests(ClaimCase):
         """
         It is not trusted, which is said once and loudly, and the record is kept.
         """
-        thief = self.plug(self.hostile(makeKey()))
+        thief = self.plug(self.hostile(strangersKey()))
         self.assertIs(thief.stage, Stage.UNPROVED)
         self.wait(120)
         self.assertIs(thief.stage, Stage.UNPROVED)
@@ -141,7 +142,7 @@ class ProofTests(ClaimCase):
         gadget's alone.
         """
         lookup = DeviceLookup(self.registry)
-        self.hostile(makeKey())
+        self.hostile(strangersKey())
         for devices in ((self.victim, self.thief), (self.thief, self.victim)):
             for device in devices:
                 self.plug(device)
@@ -160,7 +161,7 @@ class ProofTests(ClaimCase):
         def listed() -> list[Device]:
             return devicesFrom(parsePlist(b"".join(feed.deviceListBody())))
 
-        self.hostile(makeKey())
+        self.hostile(strangersKey())
         self.plug(self.victim)
         self.plug(self.thief)
         self.assertEqual([one.isDoubtful for one in listed()], [False, True])
@@ -176,7 +177,7 @@ class ProofTests(ClaimCase):
         Where neither has proved it, the name is nobody's, until one has.
         """
         lookup = DeviceLookup(self.registry)
-        self.hostile(makeKey())
+        self.hostile(strangersKey())
         found: list[Any] = []
         # It answers, and says nothing.
         silent = self.patch(self.victim.phone.lockdown, "type", "")

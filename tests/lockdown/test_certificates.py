@@ -13,20 +13,20 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from OpenSSL import SSL, crypto
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.lockdown.certificates import (
     clientContext,
     isSignedBy,
-    makeKey,
     makePairRecord,
     privatePEM,
     publicPEM,
     serverContext,
 )
 from muxd.phone.lockdown.key import PRIVATE_KEY
+from tests.lockdown.keptkeys import longKey, strangersKey
 from tests.lockdown.phones import anyRecord
 from tests.lockdown.strangekeys import armoured, element, number, strangeKeys
 from tests.running.processes import startsProcesses
@@ -90,7 +90,7 @@ class CertificateTests(SynchronousTestCase):
         """
         They are good for ten years.
         """
-        record = makePairRecord(publicPEM(makeKey()), "H", "B", NOW)
+        record = makePairRecord(publicPEM(strangersKey()), "H", "B", NOW)
         found = x509.load_pem_x509_certificate(record.values["HostCertificate"])
         self.assertEqual(found.not_valid_before_utc, NOW)
         self.assertEqual((found.not_valid_after_utc - NOW).days, 3650)
@@ -122,7 +122,7 @@ class SignatureTests(SynchronousTestCase):
         """
         What the root has signed, and the root itself; not what another has.
         """
-        key = makeKey().public_key()
+        key = strangersKey().public_key()
         root = certificate("RootCertificate").public_key()
         for name in ("HostCertificate", "RootCertificate", "DeviceCertificate"):
             self.assertTrue(isSignedBy(self.load(name), root))  # type: ignore[arg-type]
@@ -144,7 +144,9 @@ class SignatureTests(SynchronousTestCase):
             .not_valid_after(NOW)
             .sign(key, None)
         )
-        self.assertFalse(isSignedBy(crypto.X509.from_cryptography(signed), makeKey().public_key()))
+        self.assertFalse(
+            isSignedBy(crypto.X509.from_cryptography(signed), strangersKey().public_key())
+        )
         pem = signed.public_bytes(serialization.Encoding.PEM)
         values = anyRecord().values
         error = self.assertRaises(
@@ -195,7 +197,7 @@ class SignatureTests(SynchronousTestCase):
         One that is twice as long as those of today is usable; only its certificate has to be
         another.
         """
-        key = rsa.generate_private_key(65537, 4096)
+        key = longKey()
         record = anyRecord().having(HostPrivateKey=privatePEM(key))
         text = str(self.assertRaises(ValueError, clientContext, record))
         self.assertIn("key values mismatch", text)
@@ -377,7 +379,7 @@ class EncryptedTests(SynchronousTestCase):
         """
         self.patch(crypto, "load_privatekey", self.fail)
         key = serialization.load_pem_private_key(anyRecord().values["HostPrivateKey"], None)
-        plain = privatePEM(makeKey())
+        plain = privatePEM(strangersKey())
         encrypted = key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,

@@ -1,0 +1,116 @@
+"""
+Keys that take long to make.  They are no secret, and protect nothing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+_STRANGERS = b"""\
+-----BEGIN RSA PRIVATE KEY-----
+MIIEowIBAAKCAQEAkw7/EPKJet5k7Vr0vr9f1DkajVgknpvvhgKrzk/DrKEQhURC
+eQq8lia5qRecUZZRpKHhjGl8bflu/4wmrIatsT5P7YFcz6Zqp2Do58hJaFs1P9+t
+FOkptB48TdZDsldEjiz4bMcM8ecK+Xm5wKsgnWm7edp+3C3y1Z9beytunGhMuurW
+zgrSpVfjFRgwxY+jzcHtnpH40veseJp077PG8MJ7DEB7+QOSKRazrPrkanrg/iTO
+MxZloY7OIclxP3at4ykIVqtoDmuDmNeMUz+fK9/Unu8ff4nGrrKPS3IfHXEcftqq
+LnVZ4mnudcD8vFNPK48X1yVi5VsfCjoUlNYFxwIDAQABAoIBADihHL3U9/YVr/3q
++bZ+kZNyzfPCDo/5cnpDiw9ujeZrO6ZmC8b6yHZ1wScJTYvpe9UO9YERmfXriL/l
+o3rqffZ0DWljWG8qIYYE/otLCGGkRdQr+UXFJ+cRgZ1jtjv1+RNa4+tXl3eLxiEd
+q9cyzuNvNN+OsS1ukEWNEThUGEsoFWDLWF2rbTadP84pOU6XngzJ2YYBGNbpaO+J
+pBVuctxjLInhcv7FDM8HWakI8BAyAvCAVxHthyXnprG6byXsYOz2HNLLjd1B3M14
+Mftew+b0e2KEKWDzINQGOZ/OSu5DceeEMqBttcj9tzPcqgoOPESldxZaZ6c7x448
+N/y4UDkCgYEAyZWT97TrWSEOilLzyxk10ydelmRVX7aFXrk1lc4Ae9aJJmv+mjlB
+tdGx5fH33gmSliD1QMq/GFkI1wjywlUivvqrn/Wl7hv7LO+6fHu0l8PB4bCpPapQ
+caVv2OitJKOd4nqPTRC8IyP0U/opoqV0mG7Zq15glwuRIn3G/HKTn0MCgYEAusFv
+fStdGYPbFDZZhAPsYHcUBd2Bb40+UW4tN1oTDFgcc6pkI4otVCty9RrgCa8gMZnE
+WLUne6qqvZ5CWegHrv0H349S/SY50y7W+TnCHgpahkUedEIP6sm/3uPMxYT4KJw/
+fnZyvhDXsT/0+wOVcQzZAtC9waO6ZcfYEuum7S0CgYADFDbLXMcPeHLJaBTzMDJj
+REGsmGG5cYc9+CQ6YogdXByCKrobzu4TAd3uvjBkAs9rXZuBXtdmXs3Eww06LKS4
+OAnxCoZ7SZAfkpXNmvIaM1I9yT38hCJwae94Z61lVt5tfCO+MJg/DSiJM9P4+P/7
+6A2JEYr2I6YW2cb1Sia5EwKBgQC2BQBny9LyolvtaEd47uX84zKFwO19zvkVHsA9
+ObJlDp+0cDcnmG4zoiFqGSaQ6boD/e2r0+xGkQHWzB+5RvfuKrn4v9VP3Gjxlq55
+vDyhUNAIG+fhwd2Hpdk3IWmcfcvssNUFqeaNrxa6sC5SVJzb0XzVTKQVzkFHIC9N
+yZYphQKBgDcSCEuOSKdv5i+kUBHFrkSyU+4qHQgTMNLfwp4/96h9s4haoceFE0M+
+M5Pgc/Ytdn3A3S/S8MXUuZaaZfW7816R7p+BedV7Av0gn2MhGhv9NmWEOZthFpT5
+CccrfYC7wqGI1s+FUnY71R33JCrLK9QzMWDiGS4ee2uWvQOML6SC
+-----END RSA PRIVATE KEY-----
+"""
+
+_LONG = b"""\
+-----BEGIN RSA PRIVATE KEY-----
+MIIJJwIBAAKCAgEAr+n1S3L+WCbNWjBTVfVrcYT/njhNmPwOLkQcszJhjvdGuUa9
+0kmdyoCPRIo9qQefVclCfZ8i8dt+k9jRXqVx1wHPS2uNwTSBO/kzNXot115KF/cc
+2oICrdfmsvj8bkCOPj6h7+L2TQ0Rv4TYwDTJ+G3Qsg3APIe3sjzyxz1p+YV6YAV+
++S3GZY1CPxJVwJTHb0Eg5djfPDtLHe21AwJC+aaZPgm/IohkCM8KnRCDZBN0TStV
+S2eJlkJLIm9Z7Wy1hgAs+hMZ6plSjLjVuWU+gFF5C82N7mrZPOb/sOc6jybK+iSh
+5TX5lMEUXmG0zCtifd4o8liUU+NmzB22ZGDtMkysil2ChvAMwziO7+apUjHZd3WA
+HFfCkUQHeWx4Eymxex6wA4DBXtbURXOGFC8Hu6bTpowjkVz3LiMjIfCodYYYKqFB
+x1q8gbDv3RBthXMwgcxzVTJQR79wIJ1SfD1fOph2V5ko+jGRhl4tPOTWfF8Sn6Um
+hFKVv2JB8Zw3y8VEog+xsI/kFIPkznbEdGQ2b5WK96blW3sXZzzafuDFTarm/Ms5
+NY474pRNiCFwLxDFeDMSpT8fAREOeJI8urcQ9P87YkAVhd0J0atKGskKjTVy9p+j
+kasKMsDThHMl/rS1L1Qloj6cgaGhe4EUALXCtbsAPT7LMv2XBBpXsChCXIMCAwEA
+AQKCAgAicTTBNn0dBk/bki2m3VvRiKBBurVauDMQlO5nmXwncTvMJ9EfnKFD1kL2
+wPhMoXztX2/gx6kgYIDacq+fj9YHqkeLdT32b5DEDMkdddQG4GOyaIQiNiVPIz/8
+l6pY7dPL1RiArtfZgy8P5/NGQq+ur9WWHwId99acE7nXD6uxmpQ4u6q+H9vB41Pu
+pGjcwWSA4GgQCJPAp71P2UxBEA7L8XX8gw0Etl6bqOnjkamgDP0O5OaY0mdKX6V1
+Uwbw6QFrgJpNxjKjT6ytd70ExRFlL057ZJ4e6ZWqCnJSkRtSjt5b9pMqHRTGLr2N
+sySievYYPciXlodIG3Rzj3e4FJAsHvb/cPuepS2rrtzl+F9ErbreNwF1Oqw8EBKR
+c/ktiJHQ+OZ+JTqzDbrd1+zoTHoP666wxrD5c8h5wT47tlgfXiRIGyVW6gMbpY+o
+2CwmV/wCPq/koiccQokEiT9IYEIgvig3DwrSlejlihyv7vVUKn+MAOFz7rSBmmtK
+7X6ovVZokobbTwcqlAR8FpYh8/V/5OyPJZczvXIY8BNtQmEUMggG2oqxlia/HSKr
+ZoJJ/k2tvraE6sBq4yhS1Hf5xLZhIMl9C7X66EGiLd1kxuzp2Wxdhn8a/zU2hzpk
+fxA2cO+iXOWPRPhbLEN81Lplgjht+LK8V5sbQ90wjY6CqPC19QKCAQEA6t9svJSg
+phwq1maGFUQGVutwwfhHDmoAZUkVhZOY1O7Jr07l7iJvhr8Avjdm9GQS1ssWfCp3
+ltNos3vOxe6mRz3cLnjoNg7zdvm3eJWuccXQenSYXrNljjsB3PEcgXsWfolUaitj
+/GGxWCvobMnO2tosZJqIjmGyV2I6qFCWetHuOVgLVuYXNp9v+44FylW4Afw9vBvF
+5ih7WIApP8chcK733/WnobGecSCXQw4y6nvDZK5iDMfaViNSb3QahSGQucRnYoId
+ZSr2doTxeZ7CMXFSCPK+j8Znodl48q+b0J7vwHh/AliNB3wL4Pnm82dNKFeC7muM
++o6HfBA/jrV0RQKCAQEAv7zY/3cmNKA+6bZv6uNgAXGu63q9nLYmoBrxJLzYYnrR
+s4rU+hlq8KO58aJEOESV39UUjHi+Yjyt3qkhngZ/IJ07VjxqhfK44Mjrh4X9sAo8
+RkBPULCtNa5SB620IqsNLpX46ecozWcRNIazaZHlwGXtoeXqd0EAvoYbtYPT+vh+
+urMbyH1QYjpnaGyoZaMmy1I70w8REy0FXag0xgt/nCnRA+6mmKt6p9VbEFN4e1NA
+dvYmnx21ugvmDDkdO8xC5m+w9BR1SC/jXbfKm17POoIMRrcE/1ls7IrdMlcsStev
+s0e0NUKbHrTw5JlNh4sEegaLzTUbEwjgoyA41ohuJwKCAQB2yDe9x4zXdTdU5tS4
+vIZYPwnvjxigeYtpreRsgZCxX3Iwbr5qCJBOnRpLGMnAnzvH1T2x3ehNJu20l9Ci
+2WbOcMKB3jPR4w3OBcx793cZoukkhQLqIeAiZkUy791yvkVKCTnf18HhSabe6JXL
+LuSmWeBJoL2fBFmlR9BSfy8bPkA0UAqsEAF9ZnTDy7ex9Ffy6RZvo7waAi8fOvGh
+h5up2VMSuLHmXGW84Lae+vdVDvJqYKbFv+zz0zlFlHo1ChyfVmzSrOsg1vF+Tw2w
+bFHZn23ViK5HGBghClLYqWcrwrWNqWLSVOY9+sYnKTtbrcqftGJLIalSrfJnE/CQ
+w8PhAoIBAHQQ5Wr/vWjt+CeSAH231k4Je1Ggo1dSDF+u73rFtlcm8fo1eGdNK6cv
+9UeIarOFERTF8AJ4tQbSpI285FS8qggcJec1+2XKYI/yEGGhgsgl6ga8t0apLLDq
+LU3ooLq7wOcKcftlqxVr5sZdJA4r+2BUU11FyIEYIFM062EdxByQgGaUNaVP9nD/
+2ckkvWuJL9q0lPJWlId/IVhokkmwfDcUOSqgNMkGROGEDfP8E1rUMpnQt+BqI6/T
+tBaCHGguZfEIe53FJJnmI0SAFW2oHtnUD4pfD+9jOsSV6wCmNHG5zuo/5Z64Cx6z
+eX9oLb53MOaNP+Og2hrTrOgSgVWckNECggEATdidXgWLLPeF2XWT77xzZMJ/yldk
+JIWLGyl8Hndf+ODEyttOXb2PW7c4yl8lVajHli9lpeK+st83NEGSSzI8nDXH7kdh
+yeZ13CVof/A3F9bNss4wFWynrMnw6sq8d2kJe3AjBvnAIXeQUtFyOnikwtVmahWp
+WGSU1cjMoo/ByrtIu+WygmPX3S/96dCkaoRnwHcuQwJYigM/z3DwDFbn4W619SuB
+UGt+smlc8eYNDwgqDsndJPo8uEmLk7AZhBhmb8ywXgaQFzGvWyk1f4A8mJXgTLaJ
+bG1sVHcSjG7e4aJJ4rD99UDylx0DLy3ZakiWZK7hLpFusRuR19wITKR3yA==
+-----END RSA PRIVATE KEY-----
+"""
+
+
+def _load(pem: bytes) -> rsa.RSAPrivateKey:
+    key = serialization.load_pem_private_key(pem, None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
+
+
+@cache
+def strangersKey() -> rsa.RSAPrivateKey:
+    """
+    One of 2048 bits, which is in no pair record.
+    """
+    return _load(_STRANGERS)
+
+
+@cache
+def longKey() -> rsa.RSAPrivateKey:
+    """
+    One of 4096 bits.
+    """
+    return _load(_LONG)
