@@ -5,6 +5,7 @@ Several workers, and the tests dealt out to them.
 from __future__ import annotations
 
 import collections
+import itertools
 import json
 import os
 import queue
@@ -40,6 +41,7 @@ class Pool:
         self._deadline = deadline
         self._ended = ended
         self._batches: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+        self._modules: list[str] = []
         self._workers: set[_Worker] = set()
         self._lock = threading.Lock()
 
@@ -51,6 +53,9 @@ class Pool:
         """
         for batch in batches:
             self._batches.put(list(batch))
+        # The id of a test is that of a module, a class and a method.
+        tests = itertools.chain.from_iterable(batches)
+        self._modules = list(dict.fromkeys(test.rsplit(".", 2)[0] for test in tests))
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(jobs)]
         for thread in threads:
             thread.start()
@@ -68,7 +73,7 @@ class Pool:
         """
         batch: list[str] = []
         while batch or not self._batches.empty():
-            worker = _Worker(self._command, self._deadline, self._tell)
+            worker = _Worker(self._command, self._deadline, self._modules, self._tell)
             self._workers.add(worker)
             while not worker.lost and (batch := batch or self._next()):
                 batch = worker.run(batch)
@@ -94,7 +99,11 @@ class _Worker:
     """
 
     def __init__(
-        self, command: Sequence[str], deadline: float, ended: Callable[[Outcome], None]
+        self,
+        command: Sequence[str],
+        deadline: float,
+        modules: Sequence[str],
+        ended: Callable[[Outcome], None],
     ) -> None:
         self.lost = False
         self._ended = ended
@@ -111,6 +120,7 @@ class _Worker:
         )
         os.close(theirs)
         self._events = os.fdopen(ours)
+        self._write(f"{json.dumps(modules)}\n")
 
     def run(self, batch: Sequence[str]) -> list[str]:
         """

@@ -8,6 +8,7 @@ way it is run, so that nothing has to be kept in a list.
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import Any, TypeVar
 
 from twisted.python.reflect import namedAny
@@ -38,17 +39,33 @@ def startsProcesses(thing: _T) -> _T:
     return thing
 
 
+@cache
+def _class(name: str) -> object:
+    """
+    What has this name: it is asked for with each test of the class, and finding it takes as long
+    as a small test.
+    """
+    try:
+        return namedAny(name)
+    except (ValueError, AttributeError):
+        return None
+
+
+def classAndMethod(test: str) -> tuple[object, ...]:
+    """
+    What the id of a test names; nothing, if that is no test.
+    """
+    case, _, name = test.rpartition(".")
+    found = _class(case)
+    return (found, getattr(found, name)) if hasattr(found, name) else ()
+
+
 def mayStartProcesses(test: str) -> bool:
     """
     Whether the test with this id, or its class, is marked as one that starts
     processes.  What is no test is not.
     """
-    case, _, name = test.rpartition(".")
-    try:
-        things = (namedAny(case), namedAny(f"{case}.{name}"))
-    except (ValueError, AttributeError):
-        return False
-    return any(hasattr(thing, "startsProcesses") for thing in things)
+    return any(hasattr(thing, "startsProcesses") for thing in classAndMethod(test))
 
 
 class Guard:

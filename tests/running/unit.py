@@ -6,9 +6,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from twisted.python.reflect import namedAny
-
-from tests.running.processes import mayStartProcesses
+from tests.running.processes import classAndMethod, mayStartProcesses
 
 _T = TypeVar("_T")
 
@@ -29,9 +27,4 @@ def isUnit(test: str) -> bool:
     """
     if mayStartProcesses(test):
         return False
-    case, _, name = test.rpartition(".")
-    try:
-        things = (namedAny(case), namedAny(f"{case}.{name}"))
-    except (ValueError, AttributeError):
-        return True
-    return not any(hasattr(thing, "takesSeconds") for thing in things)
+    return not any(hasattr(thing, "takesSeconds") for thing in classAndMethod(test))

@@ -1,29 +1,34 @@
 """
 A worker: a process that runs the tests that it is told to, and says what came of them.
 
-It reads lines from its standard input, each a JSON list of the ids of tests, and
-ends when there are no more.  To the descriptor that its argument names it writes
-lines: C{start OFFSET ID}, C{end OUTCOME}, and C{idle} when it has run all of a list.
-What its tests print goes to the file that is its standard output and error, that
-of a test from the offset on.
+It reads lines from its standard input, each a JSON list: the first of the modules that all
+tests are in, the others of the ids of tests to be run.  It ends when there are no more.  To the
+descriptor that its argument names it writes lines: C{start OFFSET ID}, C{end OUTCOME}, and
+C{idle} when it has run all of a list.  What its tests print goes to the file that is its
+standard output and error, that of a test from the offset on.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import gc
+import importlib
 import io
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest import TestCase
 
 from twisted.trial.runner import TestLoader, TrialRunner
 
 from tests.running.batches import Batches
 from tests.running.outcome import Outcome
+from tests.running.processes import classAndMethod
 from tests.running.properties import settle
 from tests.running.recorder import recording
 
@@ -59,6 +64,31 @@ class Output:
         return os.fstat(self._file).st_size
 
 
+def prepare(modules: Iterable[str]) -> None:
+    """
+    Import what is needed later, and have it looked at by no garbage collection: what is in
+    modules is twenty times as much as what a test makes, and stays.
+    """
+    gc.disable()
+    for module in modules:
+        # What is wrong with it is told when a test of it is loaded.
+        with suppress(BaseException):
+            importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def load(test: str) -> Any:
+    """
+    The test with this id, or what tells that there is none.
+    """
+    match classAndMethod(test):
+        case type() as kind, _ if issubclass(kind, TestCase):
+            return kind(test.rpartition(".")[2])
+    return TestLoader().loadByName(test)
+
+
 def main(events: io.TextIOBase, commands: io.TextIOBase, output: Output, deadline: float) -> None:
     """
     Run what is told.
@@ -78,8 +108,9 @@ def main(events: io.TextIOBase, commands: io.TextIOBase, output: Output, deadlin
         print("end", outcome.toJSON(), file=events, flush=True)
 
     def batches() -> Iterator[Iterator[Any]]:
+        prepare(json.loads(commands.readline() or "[]"))
         for line in commands:
-            yield map(TestLoader().loadByName, json.loads(line))
+            yield map(load, json.loads(line))
             print("idle", file=events, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="trial-") as directory:
