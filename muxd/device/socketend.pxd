@@ -24,7 +24,7 @@ cdef class SocketEnd(SessionEnd):
     cdef public Session _session
     cdef public StreamSocket socket
     cdef public bint _hasEnded, _isCancelled, _isEnding, _isFinished, _isGone, _isReadable, _isUnknown
-    cdef public long long _kept, _looks
+    cdef public long long _kept, _looks, _needless
     cdef object __weakref__
     cpdef begin(self, PendingSession opening)
     cpdef accepted(self)
@@ -32,6 +32,10 @@ cdef class SocketEnd(SessionEnd):
     @cython.locals(session=Session)
     cpdef happened(self, long long events)
     cpdef _happenedEarly(self, long long events)
+    @cython.locals(events=cython.longlong)
+    cpdef _listen(self)
+    @cython.locals(session=Session, needless=cython.longlong)
+    cpdef _isDry(self)
     @cython.locals(session=Session)
     cpdef _peerGone(self)
     @cython.locals(session=Session)

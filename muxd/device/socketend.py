@@ -11,7 +11,9 @@ window, as nothing else is acknowledged.
 B{Events.}  The kernel tells of changes, once each: that something has come, that the peer
 has finished sending, that it has gone.  So a socket is taken for readable from then on,
 until it has given less than was asked for; and once its peer has finished, until it has
-come to its end.
+come to its end.  While a socket is taken for readable, what its peer goes on sending is no
+news, and each piece of it would wake us up: after L{NEEDLESS} times that is not listened to
+until there is nothing to read.
 
 B{A peer that has gone} is not one that has finished sending (L{muxd.net.halfclosed}).  A
 UNIX socket knows the difference, and says it at once.  What the peer had sent before is
@@ -48,6 +50,12 @@ of those that are partly read.  With 15 s in between, 600 bytes a second are see
 """
 
 EVENTS = READABLE | PEER_ENDED | ON_CHANGE
+
+NEEDLESS = 2
+"""
+How often it is told that something has come where something is known to be there, before it is
+told no more: to change that costs two system calls, there and back.
+"""
 
 
 class SocketOwner:
@@ -112,6 +120,7 @@ class SocketEnd(SessionEnd):
         "_kept",
         "_looks",
         "_loop",
+        "_needless",
         "_opening",
         "_owner",
         "_session",
@@ -144,6 +153,7 @@ class SocketEnd(SessionEnd):
         self._isCancelled = False
         self._kept = 0
         self._looks = 0
+        self._needless = 0
 
     def begin(self, opening: PendingSession) -> None:
         """
@@ -225,8 +235,34 @@ class SocketEnd(SessionEnd):
                 return
             state = session.state
             if not self._hasEnded and state is not DRAINING and state is not CLOSED:
+                if session.available and not self._isEnding:
+                    self._needless += 1
+                    if self._needless == NEEDLESS:
+                        self._listen()
                 session.available = PLENTY
                 session.offer()
+
+    def _listen(self) -> None:
+        """
+        Be told of what is news.
+        """
+        events = EVENTS
+        if self._needless >= NEEDLESS:
+            events -= READABLE
+        if self._held is not None:
+            events += WRITABLE
+        self._loop.change(self.socket.fileno(), events)
+
+    def _isDry(self) -> None:
+        """
+        There is nothing to read, or has not been: what comes is news.
+        """
+        session = self._session
+        assert session is not None
+        session.available = 0
+        needless, self._needless = self._needless, 0
+        if needless >= NEEDLESS and not self._hasEnded:
+            self._listen()
 
     def failed(self, failure: Failure) -> None:
         """
@@ -287,13 +323,13 @@ class SocketEnd(SessionEnd):
         count = memory.receive(self.socket, start, most)
         if count > 0:
             if count < most and not self._isEnding:
-                session.available = 0
+                self._isDry()
             return count
-        session.available = 0
         if count != BLOCKED:
             self._hasEnded = True
             if count < 0:
                 self._isGone = True
+        self._isDry()
         return 0
 
     def ranDry(self) -> None:
@@ -413,7 +449,7 @@ class SocketEnd(SessionEnd):
         session.taken(count)
         self._held = bytearray(memory.read(start + count, size - count))
         session.stalled()
-        self._loop.change(self.socket.fileno(), EVENTS | WRITABLE)
+        self._listen()
 
     def _sendHeld(self) -> None:
         session, held = self._session, self._held
@@ -426,7 +462,7 @@ class SocketEnd(SessionEnd):
         session.taken(count)
         if count == len(held):
             self._held = None
-            self._loop.change(self.socket.fileno(), EVENTS)
+            self._listen()
         else:
             del held[:count]
         self._looks = 0
@@ -438,9 +474,8 @@ class SocketEnd(SessionEnd):
         """
         if self._held is not None:
             self._held = None
-            descriptor = self.socket.fileno()
-            if descriptor >= 0:
-                self._loop.change(descriptor, EVENTS)
+            if self.socket.fileno() >= 0:
+                self._listen()
 
     def isTaking(self) -> bool:
         """

@@ -20,7 +20,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from muxd.device import socketend
 from muxd.device.lending import CopyingLender
-from muxd.device.socketend import LOOKS, PLENTY, SocketEnd, SocketOwner
+from muxd.device.socketend import LOOKS, NEEDLESS, PLENTY, SocketEnd, SocketOwner
 from muxd.device.states import CLOSED, DRAINING, ESTABLISHED, FLUSHING, HALF_CLOSED, HALF_CLOSING
 from muxd.limits import LIMITS
 from muxd.net import halfclosed
@@ -361,6 +361,55 @@ class StreamTests(SocketEndCase):
         self.client.send(bytes(2 * BULK_PAYLOAD + 1))
         self.turn()
         self.assertEqual(list(map(len, self.heard())), [BULK_PAYLOAD, BULK_PAYLOAD, 1])
+
+    def test_needlessEvents(self) -> None:
+        """
+        While there is something to read that cannot be sent, more of it wakes nothing up after
+        a few times; what comes when all has been read does.
+        """
+        self.phone.link.room = 0
+        told = []
+        for _ in range(NEEDLESS + 4):
+            self.client.send(b"more")
+            before = self.loop.turns
+            self.turn()
+            told.append(self.loop.turns > before)
+        self.assertEqual(told, [True] * (NEEDLESS + 1) + [False] * 3)
+        self.phone.link.makeRoom()
+        self.assertEqual(b"".join(self.heard()), b"more" * (NEEDLESS + 4))
+        self.turn()
+        self.client.send(b"news")
+        self.turn()
+        self.assertEqual(self.heard(), [b"news"])
+
+    def test_heldMeanwhile(self) -> None:
+        """
+        What the client does not take is written when there is room, also while it is not heard
+        that it sends; and that it has gone is told in any case.
+        """
+        self.phone.link.room = 0
+        for _ in range(NEEDLESS + 2):
+            self.client.send(b"more")
+            self.turn()
+        flood = bytes(WINDOW)
+        size = 0
+        while not self.session.isHolding():
+            self.say(flood[:30000])
+            size += 30000
+            self.phone.link.makeRoom(1)
+            self.phone.link.room = 0
+        got = b""
+        while len(got) < size:
+            with contextlib.suppress(BlockingIOError):
+                got += self.client.recv(EVERYTHING)
+            self.turn()
+        self.assertFalse(self.session.isHolding())
+        self.client.close()
+        self.turn()
+        self.phone.link.makeRoom()
+        self.assertEqual(b"".join(self.heard()), b"more" * (NEEDLESS + 2))
+        self.say()
+        self.assertIs(self.session.state, CLOSED)
 
     def test_noRoom(self) -> None:
         """
