@@ -40,6 +40,7 @@ CORE = (
     "muxd.device.ports",
     "muxd.device.opening",
     "muxd.device.muxer",
+    "muxd.net.busypolling",
     "muxd.net.eventloop",
     "muxd.usb.asynchronous.link",
     "muxd.usb.asynchronous.pacing",

@@ -39,6 +39,7 @@ CORE = (
     "muxd.device.window",
     "muxd.device.windowsharing",
     "muxd.net.acceptthrottle",
+    "muxd.net.busypolling",
     "muxd.net.eventloop",
     "muxd.net.laneport",
     "muxd.net.loopreactor",

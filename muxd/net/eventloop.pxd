@@ -1,3 +1,4 @@
+from muxd.net.busypolling cimport BusyPolling
 from muxd.net.polling cimport Poller
 cimport cython
 
@@ -11,6 +12,7 @@ cdef class _Reactor:
 cdef class EventLoop:
     cdef public object _reactor, _doPoll
     cdef public _Reactor _reactorTurn
+    cdef public BusyPolling _busy
     cdef public long long turns
     cdef public Poller _poller
     cdef public dict _watched
@@ -25,3 +27,5 @@ cdef class EventLoop:
     cpdef _handle(self, Poller poller)
     @cython.locals(poller=Poller, reactorTurn=_Reactor, known=Py_ssize_t, seconds=double, end=double, newCalls=list)
     cpdef _doIteration(self, timeout)
+    @cython.locals(busy=BusyPolling, found=int)
+    cpdef int _wait(self, Poller poller, double seconds) except? -1

@@ -15,7 +15,8 @@ B{Around the reactor.}  In a process of our own it is the other way round: the r
 waits here, and its own poller is one descriptor of ours.  Then what happens here costs no
 turn of the reactor at all: it gets one when one of its own descriptors is ready, when a
 timer is due, and when it is to stop.  Two pollers cannot contain each
-other, so it is one or the other.
+other, so it is one or the other.  While events come closer upon each other than it takes to
+sleep and to be woken up, it does not sleep (L{muxd.net.busypolling}).
 
 There is a loop where the reactor is Twisted's for C{epoll}; with other reactors, and on
 other systems, everything is the reactor's.
@@ -23,6 +24,7 @@ other systems, everything is the reactor's.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -32,6 +34,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
+from muxd.net.busypolling import BusyPolling
 from muxd.net.polling import Poller
 
 READABLE = 0x001
@@ -162,6 +165,7 @@ class EventLoop:
         self._watched: dict[int, Watched] = {}
         self._last: list[WatchedLast] = []
         self._isAround = False
+        self._busy = BusyPolling(len(os.sched_getaffinity(0)))
         self._reactorTurn = _Reactor()
         self._doPoll: Callable[[float | None], None] = reactor.doPoll
 
@@ -301,7 +305,7 @@ class EventLoop:
         seconds = -1.0 if timeout is None else timeout
         now = reactor.seconds
         end = NEVER if timeout is None else now() + timeout
-        while poller.wait(seconds):
+        while self._wait(poller, seconds):
             self._handle(poller)
             if reactorTurn.isReady or reactor._justStopped or self._poller is not poller:
                 break
@@ -317,6 +321,18 @@ class EventLoop:
                 if seconds <= 0:
                     break
         self._doPoll(0)
+
+    def _wait(self, poller: Poller, seconds: float) -> int:
+        """
+        Wait, asleep or not.
+        """
+        busy = self._busy
+        if seconds and busy.isDue():
+            found = poller.look(busy.longest)
+            busy.looked(poller.looked)
+            if found:
+                return found
+        return poller.wait(seconds)
 
     # IReadDescriptor, for a reactor around us
 

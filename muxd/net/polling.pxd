@@ -10,10 +10,13 @@ cdef class Poller:
     cdef readonly list ready
     cdef readonly list events
     cdef readonly int count
+    cdef readonly double looked
     cdef int check(self, Py_ssize_t descriptor, Py_ssize_t events) except -1
     cpdef int fileno(self) except? -1
     cpdef add(self, Py_ssize_t descriptor, Py_ssize_t events, owner)
     cpdef modify(self, Py_ssize_t descriptor, Py_ssize_t events)
     cpdef bint remove(self, Py_ssize_t descriptor) except? -1
     cpdef int wait(self, double seconds) except? -1
+    cpdef int look(self, double seconds) except? -1
+    cdef int tell(self, int found, int *descriptors, unsigned int *events) except? -1
     cpdef close(self)

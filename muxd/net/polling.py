@@ -8,7 +8,9 @@ and is this file everywhere else (L{muxd.build}).
 
 from __future__ import annotations
 
+import os
 import select
+from time import monotonic
 
 from muxd.net.streams import checkNumbers
 
@@ -19,6 +21,9 @@ MOST = 64
 
 LONGEST = 86400.0
 """The longest time to wait, in seconds; a longer one ends earlier."""
+
+LONGEST_LOOK = 0.01
+"""The longest time to look, in seconds: neither timers nor signals have their turn meanwhile."""
 
 
 class Poller:
@@ -32,9 +37,10 @@ class Poller:
         removed since.
     @ivar events: What is ready, at the same places: C{EPOLLIN} and its like, joined.
     @ivar count: How many places of these two are in use.
+    @ivar looked: How long the last L{look} took, in seconds.
     """
 
-    __slots__ = ("_descriptors", "_epoll", "_owners", "count", "events", "ready")
+    __slots__ = ("_descriptors", "_epoll", "_owners", "count", "events", "looked", "ready")
 
     def __init__(self) -> None:
         """
@@ -47,6 +53,7 @@ class Poller:
         self.ready: list[object] = [None] * MOST
         self.events = [0] * MOST
         self.count = 0
+        self.looked = 0.0
 
     def fileno(self) -> int:
         """
@@ -128,6 +135,25 @@ class Poller:
             ready[place] = None
         self.count = count
         return count
+
+    def look(self, seconds: float) -> int:
+        """
+        Look again and again until something is ready, for that long at most, without
+        sleeping.  Other programs that want this processor have it in between.
+
+        @param seconds: At most L{LONGEST_LOOK}.
+        @return: As of L{wait}.
+        @raise ValueError: The time is longer, negative or not a number, or this is closed.
+        """
+        if not 0 <= seconds <= LONGEST_LOOK:
+            raise ValueError(f"expected at most {LONGEST_LOOK} seconds, got {seconds}")
+        began = monotonic()
+        while True:
+            count = self.wait(0)
+            self.looked = monotonic() - began
+            if count or self.looked >= seconds:
+                return count
+            os.sched_yield()
 
     def close(self) -> None:
         """

@@ -11,6 +11,7 @@ import os
 
 cdef extern from *:
     """
+    #include <sched.h>
     #include <sys/epoll.h>
     #include <time.h>
     #include <unistd.h>
@@ -40,6 +41,18 @@ cdef extern from *:
         }
         return count;
     }
+
+    static int look_for(int epoll, int *descriptors, unsigned *events, double seconds, double *looked)
+    {
+        double began = now();
+        for (;;) {
+            int count = wait_for(epoll, descriptors, events, 0);
+            *looked = now() - began;
+            if (count || *looked >= seconds)
+                return count;
+            sched_yield();
+        }
+    }
     """
     const int EPOLL_CLOEXEC
     const int EPOLL_CTL_ADD
@@ -49,11 +62,15 @@ cdef extern from *:
     int epoll_create1(int flags)
     int control(int epoll, int operation, int descriptor, unsigned int events)
     int wait_for(int epoll, int *descriptors, unsigned int *events, int milliseconds) nogil
+    int look_for(
+        int epoll, int *descriptors, unsigned int *events, double seconds, double *looked
+    ) nogil
     int c_close "close"(int descriptor)
 
 BUILD = "compiled"
 MOST = PLACES
 LONGEST = 86400.0
+LONGEST_LOOK = 0.01
 
 
 cdef _raise():
@@ -120,7 +137,7 @@ cdef class Poller:
     cpdef int wait(self, double seconds) except? -1:
         cdef int[PLACES] descriptors
         cdef unsigned int[PLACES] events
-        cdef int found, i, epoll = self.epoll, count = 0, milliseconds = -1
+        cdef int found, epoll = self.epoll, milliseconds = -1
         cdef double end = 0
         if isnan(seconds):
             raise ValueError("expected a number of seconds, got nan")
@@ -143,6 +160,26 @@ cdef class Poller:
                     raise ValueError("this poller is closed")
                 if milliseconds >= 0:
                     milliseconds = <int> ceil(max(end - now(), 0.0) * 1000)
+        return self.tell(found, descriptors, events)
+
+    cpdef int look(self, double seconds) except? -1:
+        cdef int[PLACES] descriptors
+        cdef unsigned int[PLACES] events
+        cdef int found, epoll = self.epoll
+        cdef double looked
+        if not (0 <= seconds <= LONGEST_LOOK):
+            raise ValueError(f"expected at most {LONGEST_LOOK} seconds, got {seconds}")
+        if epoll < 0:
+            raise ValueError("this poller is closed")
+        with nogil:
+            found = look_for(epoll, descriptors, events, seconds, &looked)
+        self.looked = looked
+        if self.epoll != epoll:
+            raise ValueError("this poller is closed")
+        return self.tell(found, descriptors, events)
+
+    cdef int tell(self, int found, int *descriptors, unsigned int *events) except? -1:
+        cdef int i, count = 0
         if found < 0:
             if errno != EINTR:
                 _raise()

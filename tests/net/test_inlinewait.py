@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from muxd.net.busypolling import BusyPolling
 from muxd.net.eventloop import READY, TIMERS, EventLoop
 from tests.net.eventloops import ReactorAround, closeReactor
 from tests.net.test_eventloop import Reader
@@ -56,6 +57,30 @@ class Ordinary:
         Part of the interface.
         """
         return "ordinary"
+
+
+class Looking(BusyPolling):
+    """
+    It is looked before each wait.
+
+    @ivar looks: How long, each time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.looks: list[float] = []
+
+    def isDue(self) -> bool:
+        """
+        Always.
+        """
+        return True
+
+    def looked(self, seconds: float) -> None:
+        """
+        Remember it.
+        """
+        self.looks.append(seconds)
 
 
 @skipUnless(sys.platform.startswith("linux"), "there is no epoll")
@@ -123,6 +148,40 @@ class InlineWaitTests(SynchronousTestCase):
 
         self.run_(begin)
         self.assertEqual(len(set(before)), 1)
+
+    def test_looking(self) -> None:
+        """
+        What is found without sleeping is handled like anything else, and a timer has its turn
+        although it is looked before each wait.
+        """
+        self.loop._busy = busy = Looking()
+        before: list[int] = []
+
+        def happened() -> None:
+            before.append(self.turns)
+            if len(before) < 100:
+                self.reader.say(b"x")
+            else:
+                self.reactor.callLater(0.001, self.reactor.stop)
+
+        self.reader.onHappened = happened
+
+        def begin() -> None:
+            self.reader.watch()
+            self.reader.say(b"x")
+
+        self.run_(begin)
+        self.assertEqual(len(set(before)), 1)
+        self.assertGreaterEqual(len(busy.looks), len(before))
+
+    def test_notLooking(self) -> None:
+        """
+        On one processor it is not looked.
+        """
+        self.loop._busy = busy = BusyPolling(1)
+        busy.average = -1.0
+        self.test_noTurns()
+        self.assertEqual(busy.average, -1.0)
 
     def test_timer(self) -> None:
         """

@@ -82,6 +82,36 @@ class PollerTests:
         other.send(b"x")
         self.assertEqual(self.wait(), [("one", EPOLLIN)])
 
+    def test_look(self: Any) -> None:
+        """
+        To look is to wait without sleeping: what is there is told at once, and nothing is
+        told when the time is over.
+        """
+        one, other = self.pair()
+        self.poller.add(one.fileno(), EPOLLIN, "one")
+        self.assertEqual(self.poller.look(0.001), 0)
+        self.assertGreaterEqual(self.poller.looked, 0.001)
+        self.assertEqual(self.poller.look(0), 0)
+        other.send(b"x")
+        self.assertEqual(self.poller.look(0.001), 1)
+        self.assertEqual(self.poller.ready[0], "one")
+        self.assertEqual(self.poller.events[0], EPOLLIN)
+        one.recv(1)
+        self.assertEqual(self.poller.look(0.001), 0)
+        self.assertEqual(self.poller.ready, [None] * self.module.MOST)
+
+    def test_lookFor(self: Any) -> None:
+        """
+        It is looked for a moment only, as neither timers nor signals have their turn.
+        """
+        for seconds in (-0.001, 1, float("nan"), float("inf")):
+            with self.assertRaisesRegex(ValueError, r"expected at most 0\.01 seconds, got"):
+                self.poller.look(seconds)
+        self.assertEqual(self.poller.look(self.module.LONGEST_LOOK / 10), 0)
+        self.poller.close()
+        with self.assertRaises(ValueError):
+            self.poller.look(0)
+
     def test_removedMeanwhile(self: Any) -> None:
         """
         An owner that is removed before its turn is not told any more, nor is a file

@@ -83,6 +83,7 @@ good = one_of(
     operation("modify", mask),
     operation("remove"),
     operation("wait", just(0)),
+    operation("waitAwake", just(0)),
 )
 bad = one_of(
     operation("receive", one_of(which, none(), just(7)), number, number),
@@ -106,6 +107,7 @@ bad = one_of(
     operation("oddly", just("add"), one_of(edges, nonsense, just(-1)), mask, just("x")),
     operation("oddly", sampled_from(("remove", "modify")), one_of(edges, nonsense), mask),
     operation("wait", seconds),
+    operation("waitAwake", seconds),
 )
 
 

@@ -196,6 +196,12 @@ class Twin:
         """
         return outcome(self.poller.wait, seconds)
 
+    def waitAwake(self, index: int, seconds: Any) -> object:
+        """
+        The same without sleeping.
+        """
+        return outcome(self.poller.look, seconds)
+
     def look(self) -> object:
         """
         All that can be seen.

@@ -1,0 +1,113 @@
+"""
+Tests of L{muxd.net.busypolling}.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from muxd.net.busypolling import LEAST_REST, LONGEST, MOST_REST, TRY, WORTH, BusyPolling
+
+
+class BusyPollingTests(SynchronousTestCase):
+    """
+    A program with two processors.
+    """
+
+    def setUp(self) -> None:
+        """
+        The choice of its loop.
+        """
+        self.busy = BusyPolling(2)
+
+    def look(self, seconds: float) -> int:
+        """
+        Wait until it is looked, for so long.
+
+        @return: Before how many waits it was not.
+        """
+        rested = 0
+        while not self.busy.isDue():
+            rested += 1
+        self.busy.looked(seconds)
+        return rested
+
+    def test_oneProcessor(self) -> None:
+        """
+        With one processor it is never looked: the program that would end the wait needs it.
+        """
+        busy = BusyPolling(1)
+        self.assertFalse(busy.isPossible)
+        self.assertEqual([busy.isDue() for _ in range(3 * MOST_REST)], [False] * 3 * MOST_REST)
+
+    def test_shortWaits(self) -> None:
+        """
+        While events come soon it is looked before each wait, forever.
+        """
+        self.assertEqual([self.look(WORTH / 2) for _ in range(1000)], [0] * 1000)
+
+    def test_longFirst(self) -> None:
+        """
+        The first waits of a try may be long, as the other programs are asleep.
+        """
+        for _ in range(TRY // 4):
+            self.look(LONGEST)
+        self.assertEqual([self.look(WORTH / 3) for _ in range(1000)], [0] * 1000)
+
+    def test_longWaits(self) -> None:
+        """
+        While they come late it is tried seldom, and less and less often.
+        """
+        rests = []
+        for _ in range(7):
+            rests.append(self.look(LONGEST))
+            rests += [self.look(LONGEST) for _ in range(TRY)]
+        rested = [rest for rest in rests if rest]
+        self.assertEqual(rested, [64, 128, 256, 512, 1024, 1024])
+        self.assertEqual((LEAST_REST, MOST_REST), (rested[0], rested[-1]))
+
+    def test_longLater(self) -> None:
+        """
+        When they have become long it is given up within a few waits, and tried again soon.
+        """
+        for _ in range(100):
+            self.look(WORTH / 2)
+        looks = 0
+        while not (rested := self.look(LONGEST)):
+            looks += 1
+        self.assertLess(looks, TRY)
+        self.assertEqual(rested, LEAST_REST)
+
+    def test_soonAgain(self) -> None:
+        """
+        A try that has succeeded is followed by a short rest when it ends, whatever there was
+        before.
+        """
+        for _ in range(5 * (TRY + 1)):
+            self.look(LONGEST)
+        for _ in range(10 * TRY):
+            self.look(WORTH / 2)
+        while not (rested := self.look(LONGEST)):
+            pass
+        self.assertEqual(rested, LEAST_REST)
+
+    @given(st.lists(st.floats(0, LONGEST), min_size=1, max_size=200))
+    def test_average(self, waits: list[float]) -> None:
+        """
+        Whatever the waits are: the average is between the shortest and the longest of them,
+        and it is never looked on with one that is not worth it once it has been judged.
+        """
+        busy = BusyPolling(2)
+        looks = 0
+        for seconds in waits:
+            if busy.isDue():
+                looks += 1
+                busy.looked(seconds)
+                if not busy.isDue():
+                    looks = 0
+                elif looks > TRY:
+                    self.assertLessEqual(busy.average, WORTH)
+            self.assertLessEqual(min(*waits, WORTH), busy.average)
+            self.assertLessEqual(busy.average, max(*waits, WORTH))
