@@ -44,8 +44,8 @@ _WINDOW_AT = 14
 @dataclass(frozen=True)
 class Addresses:
     """
-    The two addresses of a phone's interface, in a network of its own that is nobody
-    else's (RFC 4193): 40 bits of a hash of its UDID are that network's number.
+    The two addresses of a phone's interface, in a network that is its own
+    alone (RFC 4193): 40 bits of a hash of its UDID are that network's number.
 
     They are the same in each capture, on each machine.
 

@@ -9,7 +9,7 @@ the last revision of the one before it.
 
 Jobs that wait are served in the order of their coming: a phone that becomes free goes to the
 first of those that it will do for.  Since it goes at once, a job that comes and finds a free
-phone takes it from nobody.
+phone takes it from no other.
 """
 
 from __future__ import annotations

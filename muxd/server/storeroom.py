@@ -2,7 +2,7 @@
 """
 How much there is in the directory of pair records, and whether more may be added.
 
-Clients may store records under any name, and a disk is everybody's.  So there is a limit to
+Clients may store records under any name, and a disk is shared by all.  So there is a limit to
 their number, and to how long they are together, far beyond those of any farm.
 
 The directory is not ours alone, and may be long.  It is looked through once an hour, and before

@@ -97,7 +97,7 @@ class View:
     @property
     def isEverything(self) -> bool:
         """
-        Whether nothing is kept from anybody.
+        Whether it keeps nothing from any client.
         """
         return self == EVERYTHING
 

@@ -202,7 +202,7 @@ class ViewedDevices:
 
     def _forgetGone(self) -> None:
         """
-        Forget those of which nobody tells that they are gone: they were never visible.
+        Forget those that go without a word: they were never visible.
         """
         for number, attached in list(self._theirs.items()):
             isHere = self._registry.find(attached.deviceID) is attached

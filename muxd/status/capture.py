@@ -3,7 +3,7 @@
 C{GET /api/capture}: what phones and clients say to each other, as it is said, in the format
 pcapng (L{muxd.capture}).
 
-A capture has what all users of the phones have said, so it is not for everybody that may look
+A capture has what all users of the phones have said, so it is not for all that may look
 at the daemon's state, but for its own user and for root; and these are known by UNIX
 sockets alone.
 """

@@ -283,7 +283,7 @@ class MetricsResource(StatusResource):
                 501, "prometheus-client is not installed", installing("metrics")
             ) from None
         if self._registry is None:
-            # One of our own: the library's has this process's, too, as everybody's.
+            # One of our own: the library's has the metrics of all of this process.
             self._registry = CollectorRegistry(auto_describe=False)
             self._registry.register(self._metrics)
         accepted = request.getHeader(b"accept") or b""

@@ -45,7 +45,7 @@ def tracebackOf(event: LogEvent) -> str:
     try:
         return str(failure.getTraceback())[:LONGEST_TEXT]
     except Exception as error:
-        # An exception of someone else's that cannot say what it is.
+        # An exception of another program's that cannot say what it is.
         return f"(no traceback: {type(error).__name__})"
 
 

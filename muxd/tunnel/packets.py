@@ -3,7 +3,7 @@
 TCP segments in IPv6 packets, as bytes and as values (RFC 8200, RFC 9293).
 
 There are two ends and a stream between them that loses nothing, so packets are neither
-fragmented nor routed, and what is no TCP is nobody's.
+fragmented nor routed, and what is no TCP is dropped.
 """
 
 from __future__ import annotations

@@ -520,7 +520,7 @@ class TCPConnection:
         """
         if self._isDeaf:
             if self.state is FIN_WAIT_2:
-                # Said to nobody: the other side should know.
+                # Nothing here reads it: the other side should know.
                 self._reset()
                 self._end(Failure(ConnectionDone()))
                 return False

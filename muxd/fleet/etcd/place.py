@@ -17,10 +17,10 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from muxd.description import Description, expectKnown
+from muxd.extras import installing
 from muxd.fleet.etcd.gateway import Account, Gateway
 from muxd.fleet.etcd.keys import Keys
 from muxd.fleet.etcd.registry import EtcdRegistry
-from muxd.net.tlsendpoints import MISSING
 from muxd.net.tlsfiles import OPTIONS, TLSFiles, certificatesIn
 from muxd.net.tlstarget import numberFrom
 
@@ -201,7 +201,7 @@ class _Nodes:
 
             from muxd.net.mutualtls import MutualClient
         except ImportError as error:
-            raise ValueError(MISSING) from error
+            raise ValueError(f"etcd: {error}; {installing('pairing')}") from error
         files = self._place.files
         if files is not None:
             client = MutualClient(files, name, self._reactor)

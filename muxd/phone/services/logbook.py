@@ -69,7 +69,7 @@ Reader = Callable[[LogLine], None]
 
 def plain(text: str) -> str:
     """
-    A text on one line, which is cut where nobody could want more.
+    A text on one line, which is cut where no reader wants more.
     """
     if len(text) > LONGEST:
         text = text[:LONGEST] + CUT
@@ -153,7 +153,7 @@ class SyslogBook:
 
     def tell(self, line: LogLine) -> None:
         """
-        Tell everybody that reads of a line.
+        Tell all readers of a line.
         """
         self.note(line)
         for reader in tuple(self._readers):

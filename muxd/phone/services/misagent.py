@@ -2,7 +2,7 @@
 """
 C{com.apple.misagent}: provisioning profiles.
 
-A profile is signed, which nobody checks here; what is in it is a property list as XML.
+A profile's signature is not checked here; what is in it is a property list as XML.
 """
 
 from __future__ import annotations
