@@ -109,3 +109,31 @@ class RateLimit:
         window = self._windows[kind].pop(origin)
         text = kind if origin is None else f"{kind} ({origin})"
         self._summarise(text, window.suppressed)
+
+
+class Pace:
+    """
+    Lets so much happen at once, and then so much in each second.
+    """
+
+    def __init__(self, clock: IReactorTime, most: float, eachSecond: float) -> None:
+        """
+        @param most: How often something may happen at once.
+        @param eachSecond: How often in each second, in the long run.
+        """
+        self._clock = clock
+        self._most = self._left = most
+        self._eachSecond = eachSecond
+        self._since = clock.seconds()
+
+    def take(self) -> bool:
+        """
+        Whether it may happen once more, now; it counts if so.
+        """
+        now = self._clock.seconds()
+        gained = (now - self._since) * self._eachSecond
+        self._left, self._since = min(self._most, self._left + gained), now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.ratelimit import MOST_ORIGINS, RateLimit
+from muxd.ratelimit import MOST_ORIGINS, Pace, RateLimit
 
 
 class RateLimitTests(SynchronousTestCase):
@@ -98,3 +98,21 @@ class RateLimitTests(SynchronousTestCase):
         self.assertEqual(self.summaries, [("trouble", 1)])
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.admitted(2), 2)
+
+
+class PaceTests(SynchronousTestCase):
+    """
+    Tests of L{Pace}.
+    """
+
+    def test_pace(self) -> None:
+        """
+        So much at once, then so much in each second, and never more than that at once.
+        """
+        clock = Clock()
+        pace = Pace(clock, 10, 2)
+        self.assertEqual(sum(pace.take() for _ in range(20)), 10)
+        clock.advance(1.5)
+        self.assertEqual(sum(pace.take() for _ in range(20)), 3)
+        clock.advance(1000)
+        self.assertEqual(sum(pace.take() for _ in range(20)), 10)

@@ -6,6 +6,7 @@ A daemon's events, as they come on a connection in Listen mode.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -51,6 +52,7 @@ class EventReceiver(Protocol):
         self._limits = limits
         self._clock = clock
         self._stall: IDelayedCall | None = None
+        self._isPaused = False
 
     @property
     def devices(self) -> DeviceTable:
@@ -87,8 +89,25 @@ class EventReceiver(Protocol):
 
         if self._events.messages != before or not self._events.withinMessage:
             self._stopTimer()
-        if self._events.withinMessage and self._stall is None and self._clock is not None:
-            self._stall = self._clock.callLater(self._limits.messageTimeout, self._stalled)
+        self._startTimer()
+
+    def pause(self) -> None:
+        """
+        Hear nothing more for a while; what is told meanwhile is held back by the daemon.
+        """
+        self._isPaused = True
+        self._stopTimer()
+        transport: Any = self.transport
+        transport.pauseProducing()
+
+    def resume(self) -> None:
+        """
+        Hear it.
+        """
+        self._isPaused = False
+        self._startTimer()
+        transport: Any = self.transport
+        transport.resumeProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -96,6 +115,12 @@ class EventReceiver(Protocol):
         """
         self._stopTimer()
         self._onLost(self, reason)
+
+    def _startTimer(self) -> None:
+        if self._isPaused or self._stall is not None or self._clock is None:
+            return
+        if self._events.withinMessage:
+            self._stall = self._clock.callLater(self._limits.messageTimeout, self._stalled)
 
     def _stopTimer(self) -> None:
         stall, self._stall = self._stall, None

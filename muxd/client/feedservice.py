@@ -97,6 +97,20 @@ class FeedService(Service):
             transport = self._feed.transport
             getattr(transport, "abortConnection", transport.loseConnection)()
 
+    def pause(self) -> None:
+        """
+        Hear no more of what the daemon tells, until L{resume} or the next feed.
+        """
+        if self._feed is not None:
+            self._feed.pause()
+
+    def resume(self) -> None:
+        """
+        Hear it.
+        """
+        if self._feed is not None:
+            self._feed.resume()
+
     def _listen(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         return self._client.listen(factory).addErrback(self._listenFailed)
 

@@ -10,7 +10,7 @@ is back: a phone that is still there was never gone, as far as our clients are t
 its daemon may have another number for it.  What the daemon at the other end says is believed
 of its own phones alone, and bounded in number.  Phones that are yet another host's are left
 out: two daemons that have each other as a source would pass a phone on forever after it was
-pulled out.
+pulled out.  One that tells of more changes than there can be is heard as slowly as needed.
 """
 
 from __future__ import annotations
@@ -31,12 +31,18 @@ from muxd.client.errors import UsbmuxError
 from muxd.client.feedservice import FeedService
 from muxd.identity import udidKey
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IFirstLook
-from muxd.ratelimit import RateLimit
+from muxd.ratelimit import Pace, RateLimit
 from muxd.remote.phone import RemotePhone
 from muxd.remote.settings import RemoteSettings
 
 MOST_PHONES = 256
 """Of one daemon: more than a USB controller has addresses."""
+
+AT_ONCE = 2 * MOST_PHONES
+"""Changes that are passed on as they come: all phones go, and all come back."""
+
+EACH_SECOND = 8
+"""Changes in a second beyond these; nothing is heard of the daemon meanwhile."""
 
 PROBE_INTERVAL = 20.0
 """Seconds between two questions to a daemon of which nothing is heard otherwise."""
@@ -83,6 +89,9 @@ class RemoteSource(Service):
         self._looked = False
         self._waiting: list[Deferred[None]] = []
         self._limit = RateLimit(reactor, self._summarise, burst=1)
+        self._pace = Pace(reactor, AT_ONCE, EACH_SECOND)
+        self._late: dict[str, None] = {}
+        self._catchingUp: IDelayedCall | None = None
 
     @property
     def trouble(self) -> str:
@@ -167,7 +176,7 @@ class RemoteSource(Service):
             if phone is not None and best is not None:
                 phone.renumber(best)
             else:
-                self._settle(key)
+                self._change(key)
         self._lookedOnce()
 
     def _lost(self) -> None:
@@ -176,6 +185,10 @@ class RemoteSource(Service):
         """
         self._isCurrent = False
         self._far.clear()
+        self._late.clear()
+        if self._catchingUp is not None:
+            self._catchingUp.cancel()
+            self._catchingUp = None
         if self._comparing is not None:
             comparing, self._comparing = self._comparing, None
             comparing.addErrback(lambda _: None)
@@ -216,11 +229,43 @@ class RemoteSource(Service):
                 self._far.pop(device.deviceID, None)
             case Paired():
                 phone = self._phones.get(key)
-                if phone is not None:
+                if phone is not None and self._pace.take():
                     self._receiver.devicePaired(phone)
                 return
         if self._isCurrent:
+            self._change(key)
+
+    def _change(self, key: str) -> None:
+        """
+        Settle a phone, now or when it is its turn.
+        """
+        if not self._late and self._pace.take():
             self._settle(key)
+            return
+        self._late[key] = None
+        if self._catchingUp is None:
+            self._feed.pause()
+            self._catchingUp = self._reactor.callLater(1, self._catchUp)
+            if self._limit.admit("changes"):
+                self._log.warn(
+                    "{owner} tells of phones that come and go faster than they can be plugged in;"
+                    " {count} changes a second are taken from it now",
+                    owner=self._settings.name,
+                    count=EACH_SECOND,
+                )
+
+    def _catchUp(self) -> None:
+        """
+        Settle some of those whose turn has not come, and hear of others when there are no more.
+        """
+        self._catchingUp = None
+        for key in list(self._late)[:EACH_SECOND]:
+            del self._late[key]
+            self._settle(key)
+        if self._late:
+            self._catchingUp = self._reactor.callLater(1, self._catchUp)
+        else:
+            self._feed.resume()
 
     def _know(self, device: Device) -> None:
         """
@@ -297,6 +342,8 @@ class RemoteSource(Service):
             looked.callback(None)
 
     def _summarise(self, kind: str, count: int) -> None:
+        if kind == "changes":
+            return  # It is heard slowly still.
         self._log.warn(
             "{owner} told of {count} more phones than can be used",
             owner=self._settings.name,
