@@ -19,6 +19,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol as TypingProtocol
 
 from muxd.lockdown.pairrecord import PairRecord
@@ -31,6 +32,9 @@ MOST_TAGS = 256
 LONGEST_TEXT = 255
 
 _MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+
+KEPT_KEYS = 4096
+"""Pairings of which the key of their tags is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +130,20 @@ def authTag(hostID: str, identifier: str) -> bytes:
     @param hostID: As it is in the pair record, whatever its case.
     @param identifier: As the phone announces it.
     """
+    return hmac.digest(tagKey(hostID), identifier.encode(), "sha256")[:TAG_SIZE]
+
+
+@lru_cache(KEPT_KEYS)
+def tagKey(hostID: str) -> bytes:
+    """
+    The key of a pairing's tags, which costs as much as thirty tags; it is kept, as anyone on the
+    network can have tags made.
+    """
     # Imported late: a simulated phone on a cable has the extra for nothing else.
     from cryptography.hazmat.primitives.hashes import SHA512
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-    key = HKDF(SHA512(), KEY_SIZE, salt=None, info=b"").derive(hostID.encode())
-    return hmac.digest(key, identifier.encode(), "sha256")[:TAG_SIZE]
+    return HKDF(SHA512(), KEY_SIZE, salt=None, info=b"").derive(hostID.encode())
 
 
 def candidates(
@@ -153,7 +165,7 @@ def candidates(
         same = [udid for udid, record in records.items() if _mac(record) == advert.mac]
         if same:
             return same
-    if not advert.identifier:
+    if not advert.identifier or not advert.tags:
         return []
     return [
         udid

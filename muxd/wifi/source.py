@@ -9,26 +9,33 @@ network: records come from a cable.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IPairRecords, IRecordReader
 from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
-from muxd.wifi.adverts import Advert, AdvertObserver, candidates
+from muxd.wifi.adverts import Advert, AdvertObserver, candidates, tagKey
 from muxd.wifi.phone import PhoneState, WifiPhone
 from muxd.wifi.session import PhoneReach
 from muxd.wifi.settings import WifiSettings
 
 AGAIN = 15.0
 """Seconds between two attempts to reach phones that are announced and not listed."""
+
+BURST = 0.1
+"""Seconds in which one announcement follows another when a phone comes."""
+
+PAUSE = 1.0
+"""Seconds between two looks because of announcements: all of them are compared in each."""
 
 MOST_RECORDS = 4096
 """Records that are looked at: far more phones than any host has paired with."""
@@ -92,6 +99,7 @@ class WifiSource(Service):
         self._again.clock = reactor
         self._soon: IDelayedCall | None = None
         self._looking: Deferred[None] | None = None
+        self._looked = -math.inf
         self._told: set[str] = set()
 
     @property
@@ -146,8 +154,9 @@ class WifiSource(Service):
             return
         self._adverts[advert.instance] = advert
         if self._soon is None:
-            # Announcements come in bursts.
-            self._soon = self._reactor.callLater(0.1, self._lookSoon)
+            # Announcements come in bursts, and some come all the time.
+            pause = max(BURST, self._looked + PAUSE - self._reactor.seconds())
+            self._soon = self._reactor.callLater(pause, self._lookSoon)
 
     def advertGone(self, instance: str) -> None:
         """
@@ -165,11 +174,12 @@ class WifiSource(Service):
         """
         if self._looking is None and self._records is not None and self._adverts:
             looking = self._looking = Deferred.fromCoroutine(self._match(self._records))
-            looking.addBoth(self._looked)
+            looking.addBoth(self._lookOver)
         return None
 
-    def _looked(self, result: object) -> None:
+    def _lookOver(self, result: object) -> None:
         self._looking = None
+        self._looked = self._reactor.seconds()
         if isinstance(result, Failure) and self.running:
             self._log.failure("looking for phones on the network failed", result)
 
@@ -177,10 +187,12 @@ class WifiSource(Service):
         records = await self._readRecords(store)
         names = await self._readNames(store)
         places: dict[str, dict[str, tuple[str, ...]]] = {}
-        for advert in self._adverts.values():
+        for advert in list(self._adverts.values()):
             if advert.instance == STATIC:
                 udids, name = list(records), ""
             else:
+                # Anyone on the network can make hundreds, and each is compared with all records.
+                await deferLater(self._reactor, 0)
                 udids, name = candidates(advert, records, names), advert.fullName
             for udid in udids:
                 places.setdefault(udid, {})[name] = advert.addresses
@@ -205,7 +217,8 @@ class WifiSource(Service):
             if not self._settings.wants(udid):
                 continue
             try:
-                records[udid] = PairRecord.fromBytes(await store.read(udid))
+                records[udid] = record = PairRecord.fromBytes(await store.read(udid))
+                tagKey(record.hostID)
             except (OSError, BadPairRecord) as error:
                 if udid not in self._told:
                     self._told.add(udid)
