@@ -377,8 +377,13 @@ class LaneClient(SocketOwner):
     @property
     def owner(self) -> Hashable:
         """
-        Its user.
+        Whose turn it waits for: that of its user's newcomers.  There may be thousands, and the
+        clients that the user has already do not wait behind them.
         """
+        return "newcomers", self._user
+
+    @property
+    def _user(self) -> Hashable:
         return UNKNOWN if self._account is None else self._account.owner
 
     def takeTurn(self) -> None:
@@ -496,7 +501,7 @@ class LaneClient(SocketOwner):
         assert self._attached is not None
         lane = self._lane
         self._end = None
-        lane.server.connectRefused(self._attached, self._port, reason, self.owner)
+        lane.server.connectRefused(self._attached, self._port, reason, self._user)
         self._socket.send(encodeResult(PLIST_VERSION, self._tag, resultOf(reason)))
         # It has been counted, and will be once more.
         lane.counters.connections -= 1

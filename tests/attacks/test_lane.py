@@ -95,6 +95,29 @@ class CrowdOnTheLaneTests(LaneCase):
         self.finish()
         self.assertEqual(self.connects(), CROWD - IN_A_TURN)
 
+    def test_sameUser(self) -> None:
+        """
+        What a user's other clients want is done before all of its newcomers have had their turns.
+        """
+
+        class Other:
+            owner = os.getuid()
+            turns = 0
+
+            def takeTurn(self) -> None:
+                """
+                Count.
+                """
+                self.turns += 1
+
+        other = Other()
+        for number in range(CROWD):
+            self.client(self.request(number))
+        self.lane.turns.wait(other)
+        self.working.turn()
+        self.assertEqual(other.turns, 1)
+        self.finish()
+
     def test_letInAtOnce(self) -> None:
         """
         A crowd that connects, asks and leaves is let in as soon as another client is behind it

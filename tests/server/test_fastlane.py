@@ -612,7 +612,7 @@ class BoundaryTests(LaneCase):
         self.assertEqual(self.phone.take(), [])
         (one,) = self.server.clients
         assert isinstance(one, LaneClient)
-        self.assertEqual(one.owner, os.getuid())
+        self.assertEqual(one.owner, ("newcomers", os.getuid()))
         self.clock.advance(0)
         self.assertEqual((before.turns, [each.flags for each in self.phone.take()]), (1, [SYN]))
         self.clock.advance(0)
