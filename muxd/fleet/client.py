@@ -381,12 +381,13 @@ class Holding:
         It does not answer, or has lost its registry: another one may be well.
         """
         session = self._session
-        if session is not None and not session.isOver and self._client.hasOthers:
-            self._session = None
-            session.holdings.pop(self._reserved.token, None)
-            self._client.moveOn()
-            if session.isIdle:
-                session.abort()
+        if session is None or not (session.isOver or self._client.hasOthers):
+            return
+        self._session = None
+        session.holdings.pop(self._reserved.token, None)
+        self._client.moveOn()
+        if session.isIdle and not session.isOver:
+            session.abort()
 
     def _finish(self) -> None:
         self._isDone = True
@@ -412,7 +413,9 @@ class Holding:
         self._renewing.addCallbacks(self._renewed, self._notRenewed)
 
     async def _renewOnce(self) -> None:
-        if self._session is None or self._session.isOver:
+        if self._session is not None and self._session.isOver:
+            self._leaveHub()
+        if self._session is None:
             self._use(await self._client.connect())
         assert self._session is not None
         began = self._clock.seconds()

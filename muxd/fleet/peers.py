@@ -602,18 +602,22 @@ class JobPeer(_Peer):
         while True:
             reservation = await self.hub.registry.reserve(request)
             began = clock.seconds()
-            isConfirmed = False
+            isConfirmed, phone = False, None
             try:
                 isConfirmed = await self.hub.confirmation(reservation)
+                phone = self.hub.phones.get(udidKey(reservation.udid))
             finally:
-                if not isConfirmed or self._isOver:
+                if not isConfirmed or phone is None or self._isOver:
                     self.hub.giveUp(reservation)
-            if isConfirmed:
+            if isConfirmed and phone is not None:
                 break
-            # A host that has died has its phones until its lease is over: a job that waits for
-            # one goes on waiting.  One that denies at once would be asked at once, again and again.
+            # A host that has died has its phones until its lease is over, and has none for a
+            # moment when it is back: a job that waits for one goes on waiting.  A host that
+            # denies at once would be asked at once, again and again.
             left = end - clock.seconds()
-            if left <= 0 or clock.seconds() < began + CONFIRM:
+            if left <= 0 or not (isConfirmed or clock.seconds() >= began + CONFIRM):
+                if isConfirmed:
+                    raise FleetError(Why.NO_SUCH_PHONE, f"{reservation.udid} has just gone")
                 raise FleetError(Why.HOST_SILENT, reservation.host)
             request = replace(request, wait=left)
         self._holds[reservation.token] = reservation
@@ -623,7 +627,7 @@ class JobPeer(_Peer):
             key=reservation.key,
             term=reservation.term,
             door=self.hub.doors.get(reservation.host),
-            phone=self.hub.phones.get(udidKey(reservation.udid)),
+            phone=phone,
         )
 
     async def _page(self, number: int, after: str) -> Page:

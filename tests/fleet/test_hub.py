@@ -6,7 +6,7 @@ L{muxd.fleet.client} together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from muxd.fleet import peers
 from muxd.fleet.client import Holding, HubLost
 from muxd.fleet.hub import ENTERING, TERM
+from muxd.fleet.messages import Grant
 from muxd.fleet.values import FleetError, Why
 from tests.fleet.fleets import udid
 from tests.fleet.world import HUB, WorldCase
@@ -311,6 +312,35 @@ class HubTests(WorldCase):
         second = self.world.session().reserve(wait=7)
         self.world.advance(11)
         self.assertIs(self.why(self.world.failure(second)), Why.HOST_SILENT)
+
+    def test_waitsForItsReturn(self) -> None:
+        """
+        A job that waits, and has been given a phone that is gone when its host confirms that,
+        goes on waiting, and has it when it is back; one that does not wait is told.
+        """
+        host = self.world.addHost("a", 1)
+        link = self.world.hub.hosts["a"]
+        isGone = True
+
+        def grant(grant: Grant, tell: Callable[[Grant], None] = link.grant) -> None:
+            if isGone:
+                host.unplug(1)
+            tell(grant)
+
+        link.grant = grant  # type: ignore[method-assign]
+        waits = self.world.session().reserve(wait=30)
+        self.world.advance(1)
+        self.assertNoResult(waits)
+        host.plug(1)
+        self.world.settle()
+        self.assertNoResult(waits)
+        isGone = False
+        host.plug(1)
+        reserved = self.world.result(waits)
+        self.assertEqual(host.gate.tokens, [reserved.token])
+        isGone = True
+        wanted = self.world.session().reserve(take=True)
+        self.assertIs(self.why(self.world.failure(wanted)), Why.NO_SUCH_PHONE)
 
     def test_deadHost(self) -> None:
         """

@@ -39,12 +39,21 @@ class TwoHubsTests(WorldCase):
         self.host = self.world.addHost("a", 1, hubs=BOTH)
         self.assertIn("a", self.world.hub.hosts)
 
-    def makeMute(self, *paths: str) -> None:
+    def makeMute(self, *paths: str) -> list[Protocol]:
         """
         What connects there from now on hears nothing.
+
+        @return: what has connected.
         """
+        connected: list[Protocol] = []
+
+        def connect() -> Protocol:
+            connected.append(Protocol())
+            return connected[-1]
+
         for path in paths:
-            self.world.listeners[path] = Factory.forProtocol(Protocol)
+            self.world.listeners[path] = Factory.forProtocol(connect)
+        return connected
 
     def session(self) -> Any:
         """
@@ -138,14 +147,17 @@ class TwoHubsTests(WorldCase):
         """
         A job whose hub is frozen renews its reservation by the other one, before it is over.
         """
-        holding = self.held(self.world.client(hubs=BOTH))
-        self.world.freezeHub()
-        self.makeMute(HUB)
-        self.world.advance(100)
-        self.assertNoResult(holding.over)
-        self.assertEqual(len(self.host.gate.tokens), 1)
-        self.world.result(holding.release())
-        self.assertEqual(self.other.holders, {})
+        for term in (30, 60):
+            holding = self.held(self.world.client(hubs=BOTH), term)
+            self.world.freezeHub()
+            tried = self.makeMute(HUB)
+            self.world.advance(term + 10, 1)
+            self.assertNoResult(holding.over)
+            self.assertEqual(len(self.host.gate.tokens), 1)
+            self.assertEqual(tried, [])
+            self.world.result(holding.release())
+            self.assertEqual(self.other.holders, {})
+            self.world.listeners[HUB] = HubFactory(self.world.hub)
 
     def test_renewedWhereNotStale(self) -> None:
         """
