@@ -50,7 +50,7 @@ FLOOR := 95
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run deb unit test fuzz mutation compare system-test lint types check-packaging apidocs bench bench-report attack fleet-sim soak clean distclean
+.PHONY: help run deb unit test fuzz mutation compare system-test lint types check-packaging apidocs bench bench-report attack fleet-sim fleet-faults soak clean distclean
 
 help:
 	@echo "make run               start a daemon on $(SOCKET) and port $(PORT), USB and one simulated phone"
@@ -71,6 +71,7 @@ help:
 	@echo "make bench-report      measure everything, and renew docs/performance.md with it"
 	@echo "make attack            flood the daemon, and the C daemon, beside a client of another user (KINDS=)"
 	@echo "make fleet-sim         100 hosts with 100 phones each, and 50 jobs: a hub's figures"
+	@echo "make fleet-faults      what a fleet survives, on networks of its own, with three nodes of etcd"
 	@echo "make soak MINUTES=10   load the daemon, break what is around it, see whether it grows"
 	@echo "make clean             remove everything that make has made but $(VENV)"
 	@echo "make distclean         remove that too"
@@ -164,6 +165,12 @@ attack: $(DEVELOPED)
 # already: OPTIONS="--registry etcd:127.0.0.1:2379:prefix=/sim".
 fleet-sim: $(DEVELOPED)
 	$(BIN)/python -m bench.fleetsim $(OPTIONS)
+
+# Hosts, hubs and nodes are killed, frozen, split: a part of make test; here with what was measured.
+fleet-faults: $(DEVELOPED)
+	@rm -f build/fleet-faults.jsonl
+	@$(BIN)/python -m tests --jobs $(WORKERS) $(TRIES) tests.netns
+	@$(BIN)/python -m tests.netns
 
 # BUS=simulated: phones of our own, which pair, behind the other engine.
 soak: $(DEVELOPED)

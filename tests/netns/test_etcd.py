@@ -1,0 +1,230 @@
+# -*- test-case-name: tests.netns.test_etcd -*-
+"""
+What a fleet survives that has two hubs, and its registry in three nodes of etcd.
+"""
+
+from __future__ import annotations
+
+from tests.netns.case import FaultCase
+from tests.netns.engine import Cluster
+
+
+class EtcdCase(FaultCase):
+    """
+    Two hubs, two hosts with a phone each, three nodes, and jobs.
+    """
+
+    hubs = 2
+    nodes = 3
+    term = 5
+
+    @property
+    def cluster(self) -> Cluster:
+        """
+        The nodes.
+        """
+        cluster: Cluster | None = self.fleet.cluster
+        assert cluster is not None
+        return cluster
+
+    def isFresh(self, *hubs: int) -> bool:
+        """
+        Whether hubs say that their registry can be relied on.
+        """
+        return all(self.fleet.status(hub).get("fresh") for hub in hubs)
+
+
+class EtcdHostTests(EtcdCase):
+    """
+    Faults of hosts and of the network around them.
+    """
+
+    def test_hostKilled(self) -> None:
+        """
+        A host is killed.
+        """
+        self.killHost()
+
+    def test_hostFrozen(self) -> None:
+        """
+        A host is frozen for longer than its lease.
+        """
+        self.freezeHost()
+
+    def test_hostFromHubs(self) -> None:
+        """
+        A host reaches no hub, but the job.
+        """
+        self.splitHostFromHubs()
+
+    def test_clockSet(self) -> None:
+        """
+        The time of day is set, to and fro.
+        """
+        self.setClocks()
+
+    def test_jobFromHubs(self) -> None:
+        """
+        A job reaches no hub, but the host.
+        """
+        self.splitJobFromHubs()
+
+
+class EtcdHubTests(EtcdCase):
+    """
+    Faults of the hub that a host and a job are connected to; the other hub is well.
+    """
+
+    def hubOf(self) -> int:
+        """
+        The hub of the first host.
+        """
+        self.fleet.until(lambda: bool(self.fleet.connectedTo(self.fleet.hosts[0])), "no hub")
+        found: list[int] = self.fleet.connectedTo(self.fleet.hosts[0])
+        return found[0]
+
+    def test_hubKilled(self) -> None:
+        """
+        It is killed: the host and the job go on with the other one, where a job that waits is
+        served; one that waited at the hub itself is told.
+        """
+        fleet, hub = self.fleet, self.hubOf()
+        holder = fleet.holder(0, "--term", "15", hubs=(hub, 1 - hub))
+        here, there = fleet.waiter(hubs=(hub,)), fleet.waiter(hubs=(1 - hub,))
+        fleet.hubs[hub].kill()
+        self.assertEqual(here.status(), 3)
+        self.measure(
+            "the host is at the other hub",
+            lambda: 1 - hub in fleet.connectedTo(fleet.hosts[0]),
+        )
+        self.assertGoesOn(holder)
+        self.assertEqual(holder.end(), 0)
+        self.assertServed(there)
+
+    def test_hubFrozen(self) -> None:
+        """
+        It is frozen: the host and the job go on with the other one.
+        """
+        fleet, hub = self.fleet, self.hubOf()
+        holder = fleet.holder(0, "--term", "30", hubs=(hub, 1 - hub))
+        fleet.hubs[hub].freeze()
+        self.measure(
+            "the host is at the other hub",
+            lambda: 1 - hub in fleet.connectedTo(fleet.hosts[0]),
+        )
+        self.measure("the job has renewed there", lambda: self.renewedAt(1 - hub))
+        self.assertGoesOn(holder)
+
+    def renewedAt(self, hub: int) -> bool:
+        """
+        Whether a job is connected to a hub.
+        """
+        return bool(self.fleet.status(hub).get("jobs"))
+
+    def test_hubFromEngine(self) -> None:
+        """
+        It does not reach etcd any more, while all reach it: the host and the job go on with the
+        other one.
+        """
+        fleet, hub = self.fleet, self.hubOf()
+        holder = fleet.holder(0, "--term", "30", hubs=(hub, 1 - hub))
+        fleet.network.split(*((f"hub{hub}", str(node)) for node in self.cluster.nodes))
+        self.measure("the hub knows", lambda: not self.isFresh(hub))
+        self.measure(
+            "the host is at the other hub",
+            lambda: 1 - hub in fleet.connectedTo(fleet.hosts[0]),
+        )
+        self.measure("the job has renewed there", lambda: self.renewedAt(1 - hub))
+        self.assertGoesOn(holder)
+        fleet.network.heal()
+        self.measure("the hub is well again", lambda: self.isFresh(0, 1))
+
+
+class EtcdEngineTests(EtcdCase):
+    """
+    Faults of etcd itself.
+    """
+
+    def test_nodeKilled(self) -> None:
+        """
+        A node is killed that hubs ask.
+        """
+        fleet = self.fleet
+        holder, waiter = fleet.holder(0, "--term", "15"), fleet.waiter()
+        self.cluster.nodes[0].kill()
+        self.measure("hubs are well", lambda: self.isFresh(0, 1))
+        self.assertGoesOn(holder)
+        self.assertEqual(holder.end(), 0)
+        self.assertServed(waiter)
+
+    def test_leaderFrozen(self) -> None:
+        """
+        The node that leads is frozen, and wakes when another one leads.
+        """
+        fleet = self.fleet
+        holder, waiter = fleet.holder(0, "--term", "30"), fleet.waiter()
+        leader = self.cluster.leader()
+        self.cluster.nodes[leader].freeze()
+        self.measure("another one leads", lambda: self.cluster.leader() != leader)
+        self.measure("hubs are well", lambda: self.isFresh(0, 1))
+        self.assertGoesOn(holder)
+        self.assertEqual(holder.end(), 0)
+        self.assertServed(waiter)
+        self.cluster.nodes[leader].thaw()
+        self.measure("everything is listed", self.everything)
+
+    def test_noQuorum(self) -> None:
+        """
+        Two nodes of three are frozen: a job keeps its phone, hubs show what they know, and
+        nothing is reserved; when they wake, the job still has it, and the next one is served.
+        """
+        fleet = self.fleet
+        holder, waiter = fleet.holder(0, "--term", "40"), fleet.waiter()
+        for node in self.cluster.nodes[:2]:
+            node.freeze()
+        self.measure("hubs know", lambda: not self.isFresh(0) and not self.isFresh(1))
+        refused = fleet.job("refused", "--phone", "host=host1")
+        self.assertNotEqual(refused.status(), 0)
+        self.assertFalse(refused.hasBegun)
+        self.assertTrue(self.everything())
+        self.assertGoesOn(holder)
+        for node in self.cluster.nodes[:2]:
+            node.thaw()
+        self.measure("hubs are well", lambda: self.isFresh(0, 1))
+        self.assertGoesOn(holder)
+        self.measure("everything is listed", self.everything)
+        self.assertEqual(holder.end(), 0)
+        self.assertServed(waiter)
+
+    def test_watchSilent(self) -> None:
+        """
+        Nothing that etcd says reaches a hub: it knows so by its canary, and does not say that
+        all is well.
+        """
+        fleet = self.fleet
+        holder = fleet.holder(0, "--term", "30", hubs=(1, 0))
+        fleet.network.lose(*((str(node), "hub0") for node in self.cluster.nodes))
+        self.measure("the hub knows", lambda: not self.isFresh(0))
+        self.assertTrue(self.isFresh(1))
+        self.assertGoesOn(holder)
+        fleet.network.heal()
+        self.measure("the hub is well again", lambda: self.isFresh(0))
+        self.measure("everything is listed", self.everything)
+        self.assertEqual(fleet.holders(0), {holder.name})
+
+    def test_compaction(self) -> None:
+        """
+        Etcd has forgotten what a hub has missed: it begins anew, and knows all.
+        """
+        fleet = self.fleet
+        first = fleet.holder(0, "--term", "30", hubs=(1,))
+        fleet.network.split(*(("hub0", str(node)) for node in self.cluster.nodes))
+        self.measure("the hub knows", lambda: not self.isFresh(0))
+        self.assertEqual(first.end(), 0)
+        second = fleet.holder(0, "--term", "30", "--wait", "50", hubs=(1,))
+        self.cluster.compact()
+        fleet.network.heal()
+        self.measure("the hub is well again", lambda: self.isFresh(0))
+        self.assertEqual(fleet.holders(0), {second.name})
+        self.measure("everything is listed", self.everything)
+        self.assertGoesOn(second)
