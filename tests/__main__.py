@@ -9,6 +9,7 @@ that was not run has failed.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import itertools
 import os
 import sys
@@ -31,6 +32,8 @@ from tests.running.properties import settle
 from tests.running.recorder import recording
 from tests.running.report import Report
 from tests.running.unit import isUnit
+
+ALL = ("tests",)
 
 UNSTEADY = 10
 """Where more tests than that have failed, it is not for a want of time."""
@@ -58,7 +61,7 @@ class Options(usage.Options):
         """
         What to run, if not everything.
         """
-        self["names"] = names or ("tests",)
+        self["names"] = names or ALL
 
     def postOptions(self) -> None:
         """
@@ -83,6 +86,15 @@ def cases(suite: Any) -> Iterator[Any]:
         yield suite
     else:
         yield from itertools.chain.from_iterable(map(cases, parts))
+
+
+def modules() -> list[str]:
+    """
+    The names of all modules with tests, none of which has to be imported for that.
+    """
+    here = Path(__file__).parent
+    paths = sorted(here.rglob("test_*.py"))
+    return [".".join(path.relative_to(here.parent).with_suffix("").parts) for path in paths]
 
 
 def runHere(tests: list[Any], report: Report, deadline: float) -> None:
@@ -126,25 +138,33 @@ def main(arguments: list[str]) -> int:
         os.execv(sys.executable, [sys.executable, "-m", "tests", *arguments])
     print(f"the {description()} build", flush=True)
     settle()
+    report = Report([], sys.stdout)
+    measuring = ("coverage", "run", "-m") if options["coverage"] else ()
+    command = (sys.executable, "-m", *measuring, "tests.running.worker")
+    pool = Pool(command, options["deadline"], report.add)
+    if options["jobs"] and options["names"] == ALL:
+        pool.start(modules(), options["jobs"])
+    # All that is in modules stays, so that no garbage is to be looked for there.
+    gc.disable()
     tests = list(cases(TestLoader().loadByNames(options["names"], recurse=True)))
+    gc.freeze()
+    gc.enable()
     # What could not be loaded is told by this process.
     broken = [test for test in tests if not isinstance(test, TestCase)]
     if options["unit"]:
         tests = [test for test in tests if isUnit(test.id())]
-    report = Report((test.id() for test in tests), sys.stdout)
+    report.expected = [test.id() for test in tests]
     if options["jobs"] == 0:
         runHere(tests, report, options["deadline"])
     else:
         # Daemons that start at the same time would all write the same cache.
         list(getPlugins(IServiceMaker))
         runHere(broken, report, options["deadline"])
-        measuring = ("coverage", "run", "-m") if options["coverage"] else ()
-        command = (sys.executable, "-m", *measuring, "tests.running.worker")
         groups = itertools.groupby((test for test in tests if test not in broken), key=type)
         batches = [[test.id() for test in group] for _, group in groups]
         # What takes longest comes first, so that all workers end at about the same time.
         batches.sort(key=lambda batch: all(map(isUnit, batch)))
-        Pool(command, options["deadline"], report.add).run(batches, options["jobs"])
+        pool.run(batches, options["jobs"])
         known = set(itertools.chain.from_iterable(batches))
         again = [[failed.test] for failed in report.failed() if failed.test in known]
         if options["again"] and len(again) <= UNSTEADY:

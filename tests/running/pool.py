@@ -41,7 +41,8 @@ class Pool:
         self._deadline = deadline
         self._ended = ended
         self._batches: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
-        self._modules: list[str] = []
+        self._modules: Sequence[str] = ()
+        self._threads: list[threading.Thread] = []
         self._workers: set[_Worker] = set()
         self._lock = threading.Lock()
 
@@ -49,42 +50,57 @@ class Pool:
         """
         Run all tests of all batches, the first batches first.
 
-        @param jobs: How many workers there are.
+        @param jobs: How many workers there are, if they have not been started yet.
         """
+        if not self._threads:
+            # The id of a test is that of a module, a class and a method.
+            tests = itertools.chain.from_iterable(batches)
+            modules = dict.fromkeys(test.rsplit(".", 2)[0] for test in tests)
+            self.start(list(modules), min(jobs, len(batches)))
         for batch in batches:
             self._batches.put(list(batch))
-        # The id of a test is that of a module, a class and a method.
-        tests = itertools.chain.from_iterable(batches)
-        self._modules = list(dict.fromkeys(test.rsplit(".", 2)[0] for test in tests))
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(jobs)]
-        for thread in threads:
-            thread.start()
+        for _ in self._threads:
+            self._batches.put([])
         try:
-            for thread in threads:
+            for thread in self._threads:
                 thread.join()
         except KeyboardInterrupt:
             for worker in list(self._workers):
                 worker.kill()
             raise
 
+    def start(self, modules: Sequence[str], jobs: int) -> None:
+        """
+        Start workers, which import while it is still found out what they are to run.
+
+        @param modules: What all tests are in.
+        """
+        self._modules = modules
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(jobs)]
+        for thread in self._threads:
+            thread.start()
+
     def _work(self) -> None:
         """
         One worker after the other, until nothing is left to be done.
         """
+        worker = self._hired()
         batch: list[str] = []
-        while batch or not self._batches.empty():
-            worker = _Worker(self._command, self._deadline, self._modules, self._tell)
-            self._workers.add(worker)
-            while not worker.lost and (batch := batch or self._next()):
-                batch = worker.run(batch)
-            worker.stop()
-            self._workers.discard(worker)
+        while batch := batch or self._batches.get():
+            if worker.lost:
+                self._dismiss(worker)
+                worker = self._hired()
+            batch = worker.run(batch)
+        self._dismiss(worker)
 
-    def _next(self) -> list[str]:
-        try:
-            return self._batches.get_nowait()
-        except queue.Empty:
-            return []
+    def _hired(self) -> _Worker:
+        worker = _Worker(self._command, self._deadline, self._modules, self._tell)
+        self._workers.add(worker)
+        return worker
+
+    def _dismiss(self, worker: _Worker) -> None:
+        worker.stop()
+        self._workers.discard(worker)
 
     def _tell(self, outcome: Outcome) -> None:
         with self._lock:
