@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.net.credentials import (
+    Evidence,
     Peer,
     addressOfDescriptor,
     machineOf,
@@ -173,3 +175,32 @@ class PeerTests(SynchronousTestCase):
             transport.getPeerCertificate = lambda it=certificate: it  # type: ignore[attr-defined]
             self.assertEqual(nameOf(transport), name)
         self.assertIsNone(nameOf(Transport(None, UNIXAddress(None))))
+
+
+class EvidenceTests(SynchronousTestCase):
+    """
+    Tests of L{Evidence}.
+    """
+
+    @skipUnless(sys.platform.startswith("linux"), "this system tells less of peers")
+    def test_ourselves(self) -> None:
+        """
+        The user, the groups and the program of a process that is there; no descriptor stays
+        open.
+        """
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        self.addCleanup(ours.close)
+        evidence = Evidence(Transport(ours, None))
+        before = len(os.listdir("/proc/self/fd"))
+        self.assertEqual(evidence.program, os.readlink("/proc/self/exe"))
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+        self.assertEqual(evidence.uid, os.getuid())
+        self.assertEqual(evidence.gids, {os.getgid(), *os.getgroups()})
+
+    def test_unknown(self) -> None:
+        """
+        Of others nothing is known.
+        """
+        evidence = Evidence(Transport(None, None))
+        self.assertEqual((evidence.uid, evidence.gids, evidence.program), (-1, frozenset(), ""))

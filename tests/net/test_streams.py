@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from struct import pack
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -271,6 +272,33 @@ class PureStreamSocketTests(StreamSocketTests, SynchronousTestCase):
     """
 
     streams = twins.pure()["muxd.net.streams"]
+
+    def test_otherUser(self) -> None:
+        """
+        The user of a process is the second of what the kernel says of it.
+        """
+
+        class Told:
+            def setblocking(self, isBlocking: bool) -> None:
+                pass
+
+            def getsockopt(self, level: int, option: int, size: int) -> bytes:
+                return pack("3i", 7, 8, 9)[:size]
+
+        self.assertEqual(self.streams.StreamSocket._of(Told()).peerUser(), 8)
+
+    def test_numbers(self) -> None:
+        """
+        A number is a whole one, of 64 bits.
+        """
+        check = self.streams.checkNumbers
+        check(-(1 << 63), 0, (1 << 63) - 1, True)
+        for bad in (-(1 << 63) - 1, 1 << 63):
+            self.assertRaises(OverflowError, check, 0, bad)
+        for odd in (1.0, "1", None):
+            self.assertRaises(TypeError, check, 0, odd)
+        # The end of the data is looked at no less.
+        self.assertRaises(TypeError, self.pair()[0].send, b"abc", 3.0)
 
 
 class CompiledStreamSocketTests(StreamSocketTests, SynchronousTestCase):

@@ -13,8 +13,27 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muxd.net.pipe import Joinable
+from muxd.server.budget import UnreadBudget
 from muxd.server.output import OutputQueue
 from muxd.testing import BudgetTransport
+
+
+class Unread:
+    """
+    A client, to a budget.
+    """
+
+    owner = "a"
+    isDropped = False
+
+    def dropUnread(self) -> None:
+        """
+        Remember.
+        """
+        self.isDropped = True
+        self.queue.stopProducing()
+
+    queue: OutputQueue
 
 
 class OutputQueueTests(SynchronousTestCase):
@@ -130,6 +149,26 @@ class OutputQueueTests(SynchronousTestCase):
         self.queue.resumeProducing()
         self.assertFalse(self.transport.disconnecting)
         self.assertEqual(self.queue.size, 0)
+
+    def test_budget(self) -> None:
+        """
+        What the transport does not take counts, from the first write that it does not take:
+        as much as there may be waits, and one byte more is too much.
+        """
+        for size, isDropped in ((20, False), (21, True)):
+            client = Unread()
+            transport = BudgetTransport(self.clock, budget=0)
+            transport.bufferSize = 10
+            queue = client.queue = OutputQueue(
+                cast("Joinable", transport),
+                100,
+                self.overflowed,
+                budget=UnreadBudget(100, 20),
+                client=client,
+            )
+            queue.write(b"a" * 11, b"b" * size)
+            self.assertIs(client.isDropped, isDropped)
+        self.assertEqual(self.overflows, 0)
 
     def test_release(self) -> None:
         """

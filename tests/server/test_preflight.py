@@ -8,6 +8,7 @@ import plistlib
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.lockdown.lockdownd import Lockdownd
@@ -292,9 +293,11 @@ class TrustTests(PreflightCase):
         for error in ("SetProhibited", "InvalidConnection", "PasswordProtected"):
             self.patch(Lockdownd, "_setValue", lambda *_, error=error: {"Error": error})
             phone = self.plugged()
-            phone.plug()
-            phone.wait(0.5)
+            with capturedLogs() as events:
+                phone.plug()
+                phone.wait(0.5)
             self.assertEqual(self.told(phone), ["Attached", "Paired"], error)
+            self.assertTrue(any(error in formatEvent(event) for event in events), error)
             self.assertEqual(phone.device.phone.trust.dialogs, 1)
 
     def test_pacing(self) -> None:
