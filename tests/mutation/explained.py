@@ -14,6 +14,7 @@ _LATER = "it is refused a line later just the same"
 _AGAIN = "what is done again then is harmless"
 _ORDER = "each is looked at by itself, in any order"
 _OFTEN = "how often, or how many at a time, is a choice and no rule"
+_COMPARED = "it is only compared with others of its kind"
 _ELSEWHERE = "it is for systems that these tests do not run on"
 _WORK = "it only spares work: what follows decides the same"
 
@@ -36,6 +37,9 @@ _REASONS: dict[str, dict[str, str]] = {
     "muxd/server/firstlook.py": {
         "-        self._looking = 0 / +        self._looking = -1": _BEFORE,
     },
+    "muxd/server/input.py": {
+        "-            self._stopTimer() / +            pass": _AGAIN,
+    },
     "muxd/server/listeners.py": {
         "-        self._proofs = -1 / +        self._proofs = - 0": _SAME,
         "-        self._proofs = -1 / +        self._proofs = - 2": _SAME,
@@ -51,6 +55,9 @@ _REASONS: dict[str, dict[str, str]] = {
         " +            self._reopen(self._released.pop())": _ORDER,
         "-            if self._openFailed(location, OSError(0, text), text=text): /"
         " +            if self._openFailed(location, OSError( 1, text), text=text):": _SAME,
+    },
+    "muxd/usb/opening.py": {
+        "-        self._numbers = count(1) / +        self._numbers = count( 2)": _COMPARED,
     },
     "muxd/usb/openfailures.py": {
         "-        trouble.failures = min(trouble.failures + 1, 16) /"

@@ -209,6 +209,11 @@ class PacketMemoryTests:
         )
         for counters in ((-1, 0), (0, -1), (65536, 0), (0, 65536)):
             self.assertRaises(ValueError, self.memory.writeCounters, *counters)
+        for counters in ((0, 0xFFFF), (0xFFFF, 0)):
+            self.memory.writeCounters(*counters)
+            self.assertEqual(
+                self.memory.read(0, len(packet)), encodePacketV2(2, b"\x07", *counters)
+            )
         self.assertRaises(ValueError, self.module.PacketMemory(15).writeCounters, 0, 0)
 
     def test_segmentBounds(self: Any) -> None:
@@ -228,6 +233,29 @@ class PacketMemoryTests:
             self.assertRaises(ValueError, self.memory.readSegment, version, start)
         for start in (-1, SIZE - 7, 1 << 62):
             self.assertRaises(ValueError, self.memory.readHeader, start)
+
+    def test_refusals(self: Any) -> None:
+        """
+        What is wrong is said: the version, the room, or the numbers.
+        """
+        write, numbers = self.memory.writeSegment, (1, 2, 3, 4, 5, 6, 7, 256)
+        for values, text in (
+            ((0, 0, *numbers), "expected version 1 or 2, got 0"),
+            ((3, 0, *numbers), "expected version 1 or 2, got 3"),
+            ((1, SIZE - 27, *numbers), f"expected a part of {SIZE} bytes, got .*{SIZE - 27}"),
+            ((2, SIZE - 35, *numbers), f"expected a part of {SIZE} bytes, got .*{SIZE - 35}"),
+            ((1, SIZE - 28, *numbers[:-2], 256, 0), "expected numbers that fit"),
+            ((2, SIZE - 36, *numbers[:-2], 256, 0), "expected numbers that fit"),
+        ):
+            with self.assertRaisesRegex(ValueError, text):
+                write(*values)
+        for version, text in (
+            (0, "expected version 1 or 2, got 0"),
+            (1, f"expected a part of {SIZE} bytes, got 28 from {SIZE}"),
+            (2, f"expected a part of {SIZE} bytes, got 36 from {SIZE}"),
+        ):
+            with self.assertRaisesRegex(ValueError, text):
+                self.memory.readSegment(version, SIZE)
 
 
 class PurePacketMemoryTests(PacketMemoryTests, SynchronousTestCase):

@@ -20,7 +20,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.logger import formatEvent
 from twisted.python.runtime import platform
-from twisted.trial.unittest import SkipTest, TestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 
 from muxd.client import UsbmuxError, blocking
 from muxd.identity import udidFromSerial
@@ -52,6 +52,23 @@ async def inThread(call: Callable[..., T], *arguments: Any, **named: Any) -> T:
     What a blocking client does.
     """
     return await deferToThread(call, *arguments, **named)
+
+
+class PathTests(SynchronousTestCase):
+    """
+    What L{ListeningAddress} knows of its file.
+    """
+
+    def test_path(self) -> None:
+        """
+        A UNIX socket has one, and nothing else has.
+        """
+        for place, path in (
+            ("unix:/run/a.sock:mode=660", "/run/a.sock"),
+            ("tcp:27015:interface=127.0.0.1", None),
+            ("systemd:domain=UNIX:index=0", None),
+        ):
+            self.assertEqual(ListeningAddress.of(place).path, path, place)
 
 
 class Stream:

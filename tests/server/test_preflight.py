@@ -156,6 +156,32 @@ class TrustTests(PreflightCase):
         phone.wait(70)
         self.assertEqual(self.told(phone), ["Attached", "Paired"])
 
+    def until(self, phone: Any, stage: Stage) -> None:
+        """
+        Let as much time go by as a stage takes to come.
+        """
+        for _ in range(700):
+            if phone.preflight.stage is stage:
+                return
+            phone.wait(0.1)
+        self.fail(f"expected {stage}, got {phone.preflight.stage}")
+
+    def test_lockedWhileWaiting(self) -> None:
+        """
+        A phone that was waited for in vain, and is locked then, is tried again a second later:
+        what was before the waiting is forgotten.
+        """
+        phone = self.plugged(Owner.LOCKED)
+        phone.plug()
+        phone.wait(30)
+        phone.device.phone.trust.unlock(Owner.ASK)
+        self.until(phone, Stage.WAITING)
+        phone.device.phone.trust.lock()
+        self.until(phone, Stage.LOCKED)
+        phone.device.phone.trust.unlock(Owner.ACCEPT)
+        phone.wait(1.5)
+        self.assertEqual(self.told(phone), ["Attached", "Paired"])
+
     def test_erased(self) -> None:
         """
         A record that the phone does not know is kept, and the phone asked; when its owner

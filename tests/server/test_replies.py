@@ -5,6 +5,8 @@ Tests of L{muxd.server.replies}.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.server.replies import encodePlist, encodeResult, listEntry, recordBody
@@ -49,6 +51,10 @@ class ListEntryTests(SynchronousTestCase):
             values = {"A": bytes(length), "B": {"C": bytes(length), "D": True, "E": 5, "F": "<"}}
             list_ = writePlist({"List": [values]})
             self.assertIn(listEntry(values) + b"\n\t</array>", list_, length)
+        deep: dict[str, Any] = {"A": bytes(200)}
+        for _ in range(8):
+            deep = {"B": deep}
+        self.assertIn(listEntry(deep), writePlist({"List": [deep]}))
 
 
 class RecordBodyTests(SynchronousTestCase):
