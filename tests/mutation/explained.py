@@ -48,6 +48,15 @@ _REASONS: dict[str, dict[str, str]] = {
         "-        if self._offset or len(data) > most: /"
         " +        if self._offset or len(data) >= most:": _SAME,
     },
+    "muxd/server/storeroom.py": {
+        "-        self.size = 0 / +        self.size = 1": _BEFORE,
+    },
+    "muxd/server/telling.py": {
+        "-        if event.place >= len(event.listeners) and self._events"
+        " and self._events[0] is event: /"
+        " +        if event.place > len(event.listeners) and self._events"
+        " and self._events[0] is event:": _WORK,
+    },
     "muxd/usb/discovery.py": {
         "-        self._released.append(opening) /"
         " +        self._released.appendleft(opening)": _ORDER,

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.server.replies import encodePlist, encodeResult, listEntry, recordBody
+from muxd.server.replies import encodePlist, encodeResult, listedAlone, listEntry, recordBody
 from muxd.wire.messages import Result, plistMessage, writePlist
 from tests.wire.results import resultMessage
 
@@ -51,6 +51,8 @@ class ListEntryTests(SynchronousTestCase):
             values = {"A": bytes(length), "B": {"C": bytes(length), "D": True, "E": 5, "F": "<"}}
             list_ = writePlist({"List": [values]})
             self.assertIn(listEntry(values) + b"\n\t</array>", list_, length)
+            if not length:
+                self.assertEqual(listedAlone(listEntry(values)), writePlist(values))
         deep: dict[str, Any] = {"A": bytes(200)}
         for _ in range(8):
             deep = {"B": deep}

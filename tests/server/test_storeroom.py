@@ -59,12 +59,15 @@ class StoreRoomTests(SynchronousTestCase):
         """
         self.room.check(None, 90)
         self.room.changed(None, 90)
+        self.assertEqual((self.room.count, self.room.size), (2, 100))
         self.assertFull(None, 1)
         self.assertFull(10, 11)
         self.room.check(10, 10)
         self.there = [500]
         self.time = LOOKED_EVERY
         self.room.check(500, 400)
+        self.room.check(500, 500)
+        self.assertFull(500, 501)
 
     def test_looks(self) -> None:
         """
@@ -80,3 +83,7 @@ class StoreRoomTests(SynchronousTestCase):
         self.time += LOOKED_AGAIN
         self.room.check(None, 1)
         self.assertEqual((self.looks, self.room.count, self.room.size), (3, 0, 0))
+        # The clock was set back.
+        self.time -= 0.5
+        self.room.check(None, 1)
+        self.assertEqual(self.looks, 4)

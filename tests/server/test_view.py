@@ -45,6 +45,16 @@ class ViewTests(SynchronousTestCase):
         self.assertTrue(EVERYTHING.permitsPort(0) and EVERYTHING.permitsPort(65535))
         self.assertFalse(only(1).isEverything)
 
+    def test_local(self) -> None:
+        """
+        Users, groups and programs are what the kernel tells; names in certificates are not.
+        """
+        one = frozenset((1,))
+        for peers in (Peers(uids=one), Peers(gids=one), Peers(programs=frozenset("a"))):
+            self.assertTrue(peers.isLocal, peers)
+        for peers in (Peers(), Peers(certificates=frozenset("a"))):
+            self.assertFalse(peers.isLocal, peers)
+
     def test_shows(self) -> None:
         """
         Phones are in it by UDID, by port, by hub or by the type of their connection; one that

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.identity import Selection
 from muxd.server.view import EVERYTHING, View
-from muxd.server.viewgrammar import OPTIONS, NamedView, splitView, viewFromWords
+from muxd.server.viewgrammar import OPTIONS, NamedView, describeView, splitView, viewFromWords
 from tests.server.viewing import only, udid, view
 
 LABELS = {"rack": Selection.fromWords(["1-1.*", udid(7)])}
@@ -154,3 +154,34 @@ class SplitTests(SynchronousTestCase):
         else:
             self.assertIsInstance(parsed, View)
             self.assertEqual(bool(options), parsed != EVERYTHING)
+
+
+class DescribeTests(SynchronousTestCase):
+    """
+    Tests of ports, and of what people are told of a view.
+    """
+
+    def test_ports(self) -> None:
+        """
+        Ports are in order, each once, whatever overlaps, touches or lies within another.
+        """
+        for ports, ranges in (
+            ("6-9,1-5,3-4", (range(1, 10),)),
+            ("80,22,82-90", (range(22, 23), range(80, 81), range(82, 91))),
+            ("1,10-20,15-30", (range(1, 2), range(10, 31))),
+            ("10-30,15-20", (range(10, 31),)),
+        ):
+            self.assertEqual(view(ports=ports).ports, ranges, ports)
+
+    def test_described(self) -> None:
+        """
+        A view is described in the words of its options; ports in their order as numbers.
+        """
+        for options, text in (
+            ({}, "everything"),
+            ({"ports": "100,9,20-30"}, "ports 9, 20-30, 100"),
+            ({"uid": "5", "gid": "7,6"}, "uid 5; gid 6, 7"),
+            ({"commands": "listen,connect"}, "commands connect, listen"),
+            ({"only": "usb,1-1.*", "deny": udid(1)}, f"only port:1-1.*, usb; deny {udid(1)}"),
+        ):
+            self.assertEqual(describeView(view(**options)), text)
