@@ -15,6 +15,17 @@ from tests.integration.phoneclients import ONE, PICTURE, TWO, ClientCase
 
 PROFILE = b"\x30\x82" + plistlib.dumps({"UUID": "0A1B", "Name": "Test"}) + b"\0"
 
+CONFIGURATION = plistlib.dumps(
+    {
+        "PayloadContent": [],
+        "PayloadDisplayName": "Ours",
+        "PayloadIdentifier": "com.example.profile",
+        "PayloadType": "Configuration",
+        "PayloadUUID": "0A1B",
+        "PayloadVersion": 1,
+    }
+)
+
 
 class IdeviceTests(ClientCase):
     """
@@ -221,6 +232,15 @@ class PymobiledeviceTests(ClientCase):
         self.says(TWO, self.NAME, "apps", "query", TWO)
         self.run_(self.NAME, "apps", "uninstall", TWO)
 
+    def test_profiles(self) -> None:
+        """
+        It installs, lists and removes a configuration profile.
+        """
+        (self.here / "profile").write_bytes(CONFIGURATION)
+        self.run_(self.NAME, "profile", "install", "profile")
+        self.says("com.example.profile", self.NAME, "profile", "list")
+        self.run_(self.NAME, "profile", "remove", "com.example.profile")
+
     def test_streaming_zip_conduit(self) -> None:
         """
         It installs an app as it sends it.
@@ -408,6 +428,14 @@ class GoTests(ClientCase):
         """
         self.run_("ios", "fsync", "pull", "--srcPath=DCIM/picture", f"--dstPath={self.here}")
         self.assertFetched("picture")
+
+    def test_profiles(self) -> None:
+        """
+        It installs and lists a configuration profile.
+        """
+        (self.here / "profile").write_bytes(CONFIGURATION)
+        self.run_("ios", "profile", "add", "profile")
+        self.says("com.example.profile", "ios", "profile", "list")
 
     def test_streaming_zip_conduit(self) -> None:
         """

@@ -38,6 +38,7 @@ from muxd.phone.services.notifications import NotificationProxy
 from muxd.phone.services.ostrace import OsTraceRelay
 from muxd.phone.services.pictures import plainPNG
 from muxd.phone.services.ports import NamedService
+from muxd.phone.services.profiles import Configuration, ProfileInstaller
 from muxd.phone.services.screenshots import Screenshotr
 from muxd.phone.services.springboard import HomeScreen, SpringBoardServices
 from muxd.phone.services.syslog import SyslogRelay
@@ -138,6 +139,7 @@ def standardServices(inside: Interior) -> dict[str, NamedService]:
     apps = inside.apps
     places = Places(inside.storage.directory, apps)
     images, profiles, screen = Images(values, inside.trust), Profiles(), HomeScreen(apps)
+    configuration = Configuration()
 
     def picture() -> bytes:
         screen = values.domain("com.apple.mobile.iTunes", isTrusted=True)
@@ -161,6 +163,7 @@ def standardServices(inside: Interior) -> dict[str, NamedService]:
         "com.apple.crashreportcopymobile": lambda: AFC(Files(inside.crashes.directory())),
         "com.apple.crashreportmover": CrashReportMover,
         "com.apple.misagent": lambda: Misagent(profiles),
+        "com.apple.mobile.MCInstall": lambda: ProfileInstaller(configuration),
         "com.apple.mobile.assertion_agent": AssertionAgent,
         "com.apple.mobile.diagnostics_relay": diagnostics,
         "com.apple.mobile.heartbeat": lambda: Heartbeat(inside.clock),

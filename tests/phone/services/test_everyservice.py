@@ -30,6 +30,8 @@ NAMES = st.sampled_from(
         *("DLMessageVersionExchange", "DLVersionsOk", "DLMessageProcessMessage"),
         *("DLMessageStatusResponse", "ScreenShotRequest", "WIRFinalMessageKey", "__selector"),
         *("MobileGestaltKeys", "iconState", "bundleId", "Profile", "ProfileID", "Pid", "Polo"),
+        *("RequestType", "GetProfileList", "InstallProfile", "RemoveProfile", "Payload"),
+        *("InstallTransferredDirectory", "PayloadIdentifier", "ProfileIdentifier"),
         *("com.apple.camera", "..", "/", ""),
     ]
 )
