@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import LogLevel, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -39,6 +40,19 @@ class SlowListConnection(DaemonConnection):
         """
         if name != "ListDevices":
             super().requestReceived(name, values, tag)
+
+
+def netmuxdProperties(udid: str) -> dict[str, Any]:
+    """
+    The Properties of a phone that netmuxd has found on the network (docs/protocol.md).
+    """
+    return {
+        "ConnectionType": "Network",
+        "EscapedFullServiceName": "_apple-mobdev2._tcp.local",
+        "InterfaceIndex": 1,
+        "NetworkAddress": b"\x02\0\0\0\xc0\xa8\x01\x17" + bytes(120),
+        "SerialNumber": udid,
+    }
 
 
 class SourceTests(SynchronousTestCase):
@@ -108,6 +122,34 @@ class SourceTests(SynchronousTestCase):
         self.assertEqual((identity.productID, identity.locationID), (0x12A8, 0x10004))
         self.assertEqual((identity.serial, identity.portPath), (UDID.replace("-", ""), ""))
         self.assertEqual(identity.host, "test")
+
+    def test_netmuxd(self) -> None:
+        """
+        netmuxd, before another daemon, has phones on the network under numbers of its own, above
+        2**28, with the type of a service for a name and without all that only a cable has; they
+        are used by Connect, with the number that it has for them.
+        """
+        self.host = RemoteHost()
+        self.host.daemon.attach(3)
+        self.host.daemon.devices[0x10000000] = netmuxdProperties(OTHER_UDID)
+        self.host.start()
+        self.assertEqual(self.take(), [("attached", UDID), ("attached", OTHER_UDID)])
+        phone = self.host.receiver.present[OTHER_UDID]
+        identity = phone.identity
+        self.assertEqual((identity.connectionType, identity.udid), ("USB", OTHER_UDID))
+        self.assertEqual((identity.productID, identity.locationID), (0, 0))
+        connecting = phone.endpoint(62078).connect(Factory.forProtocol(Protocol))
+        self.host.settle()
+        self.assertIsInstance(self.successResultOf(connecting), Protocol)
+        self.assertEqual(len(self.host.daemon.streams()), 1)
+        # The phone has gone from the network: it comes back under another number.
+        self.host.daemon.detach(0x10000000)
+        self.host.daemon.devices[0x10000001] = netmuxdProperties(OTHER_UDID)
+        for connection in self.host.daemon.listeners():
+            connection.sendAttached(0x10000001)
+        self.host.settle()
+        self.assertEqual(self.take(), [("detached", OTHER_UDID), ("attached", OTHER_UDID)])
+        self.assertEqual(self.host.receiver.present[OTHER_UDID].device.deviceID, 0x10000001)
 
     def test_thirdHost(self) -> None:
         """
