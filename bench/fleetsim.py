@@ -54,6 +54,7 @@ class Options(usage.Options):
         ["seconds", None, 10, "How long they do.", int],
         ["share", None, 0, "Percent of a processor that the hub has; 0 for what it can get.", int],
         ["registry", None, "embedded", "The hub's, such as etcd:127.0.0.1:2379."],
+        ["engine", None, 0, "The number of etcd's process, if its figures are wanted, too.", int],
         ["json", None, None, "Where to write the figures."],
         ["part", None, None, "(For its own processes.)"],
         ["hub", None, None, "(For its own processes.)"],
@@ -216,14 +217,22 @@ class Simulation:
         hosts = [self.startHosts(part) for part in range(PROCESSES)]
         wanted = options["hosts"] * options["phones"]
 
+        present: list[tuple[float, int]] = []
+
         async def arePresent() -> bool:
             # Of the hosts alone: a list of all phones again and again is a load of its own.
             page: Page = await session._ask(Show, after="")
-            return bool(sum(host.phones for host in page.hosts) >= wanted - 1)
+            count = sum(host.phones for host in page.hosts)
+            present.append((time.monotonic(), count))
+            return bool(count >= wanted - 1)
 
         figures["seconds until all phones are there, processes' start included"] = round(
             await self.until(arePresent, 300), 2
         )
+        first = next(one for one in present if one[1])
+        if first != present[-1]:
+            rate = (present[-1][1] - first[1]) / (present[-1][0] - first[0])
+            figures["phones announced per second, from the first that is seen"] = round(rate)
         figures["hosts that were lost meanwhile"] = (
             self.logs[0].read_text().count("is not connected any more")
         )
@@ -241,10 +250,19 @@ class Simulation:
         feed.startService()
         await deferLater(self.reactor, 10)
         since = time.monotonic()
-        before = _used(hub.pid), time.monotonic()
-        await deferLater(self.reactor, 5)
-        figures["hub, idle but for 4 events a second: CPU %"] = _percent(hub.pid, *before)
+        engine = [options["engine"]] if options["engine"] else []
+        began = time.monotonic()
+        used = {pid: _used(pid) for pid in (hub.pid, *engine, *(one.pid for one in hosts))}
+        await deferLater(self.reactor, 10)
+        percent = {pid: _percent(pid, before, began) for pid, before in used.items()}
+        figures["hub, idle but for 4 events a second: CPU %"] = percent[hub.pid]
         figures["hub: MB"] = _megabytes(hub.pid)
+        for pid in engine:
+            figures["etcd, meanwhile: CPU %, MB"] = [percent[pid], _megabytes(pid)]
+        # The first process has those events as well.
+        quiet = [percent[one.pid] for one in hosts[1:]]
+        share = len(quiet) * options["hosts"] / PROCESSES
+        figures["host, one of them: CPU %"] = round(sum(quiet) / share, 3)
         figures["host, one of them: MB"] = round(
             sum(_megabytes(one.pid) for one in hosts) / options["hosts"], 1
         )
@@ -308,11 +326,15 @@ class Simulation:
             session.close()
 
         before = _used(hub), time.monotonic()
+        engine = options["engine"]
+        usedByEngine = _used(engine) if engine else 0.0
         await gatherResults([Deferred.fromCoroutine(job(n)) for n in range(options["jobs"])])
         self.figures["reservations per second"] = round(len(waits) / options["seconds"], 1)
         self.figures["wait of a job, 10 for each phone: ms p50, p99"] = _spread(waits)
         self.figures["jobs told that there is none"] = refused
         self.figures["hub, jobs contending: CPU %"] = _percent(hub, *before)
+        if engine:
+            self.figures["etcd, jobs contending: CPU %"] = _percent(engine, usedByEngine, before[1])
 
     def stop(self) -> None:
         """
