@@ -15,11 +15,13 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 from time import monotonic
 
 from muxd.client.address import UnusableFiles
+from muxd.net.tlsfiles import TLSFiles, contentOf
 from muxd.net.tlsreasons import tlsReason
 from muxd.net.tlstarget import TLSTarget
 
@@ -30,6 +32,12 @@ LINGER = 15_000
 Milliseconds for which a server may take nothing of what was sent before the end, and then
 until it has closed.
 """
+
+
+LOOK = 1.0
+"""Seconds between two looks at what was revoked."""
+
+REVOKED = "its certificate was revoked"
 
 
 class TLSSocket(socket.socket):
@@ -66,6 +74,8 @@ def secured(sock: socket.socket, target: TLSTarget) -> socket.socket:
     @param sock: Connected, with the time-out that the handshake may take.
     @raise OSError: The server is not believed, a file cannot be used, or it took too long.
     """
+    # What comes after this is looked at later.
+    stamp = target.files.stamp()
     try:
         context = contextOf(target)
     except OSError as error:
@@ -76,8 +86,62 @@ def secured(sock: socket.socket, target: TLSTarget) -> socket.socket:
     users = TLSSocket(near.family, near.type, near.proto, near.detach())
     protected.setblocking(False)
     far.setblocking(False)
-    _Pump(protected, far, users).start()
+    shown = protected.getpeercert(binary_form=True) or b""
+    _Pump(protected, far, users, Revocation(target.files, stamp, shown)).start()
     return users
+
+
+class Revocation:
+    """
+    Whether a certificate that was believed has been revoked since.
+
+    Python asks when it shakes hands, and cannot later: for that the C{cryptography} package is
+    used, if it is there, once there is another list.
+    """
+
+    def __init__(
+        self,
+        files: TLSFiles,
+        stamp: object,
+        certificate: bytes,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """
+        @param stamp: The files', as they were when it was believed.
+        @param certificate: As DER.
+        """
+        self.isWatched = bool(files.crl)
+        self._files = files
+        self._stamp = stamp
+        self._certificate = certificate
+        self._clock = clock
+        self._next = clock() + LOOK
+
+    def has(self) -> bool:
+        """
+        Whether it has, as far as was looked by now.
+        """
+        if not self.isWatched or self._clock() < self._next:
+            return False
+        self._next = self._clock() + LOOK
+        stamp = self._files.stamp()
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        try:
+            from cryptography import x509
+        except ImportError:
+            self.isWatched = False
+            return False
+        try:
+            shown = x509.load_der_x509_certificate(self._certificate)
+            revoked = x509.load_pem_x509_crl(contentOf(self._files.crl))
+        except (OSError, ValueError):
+            # Perhaps half of it: it is another file when it is whole.
+            return False
+        number = shown.serial_number
+        isOn = revoked.get_revoked_certificate_by_serial_number(number) is not None
+        return isOn and revoked.issuer == shown.issuer
 
 
 class _Pump(Thread):
@@ -85,12 +149,19 @@ class _Pump(Thread):
     Moves bytes between the two until either end is closed.
     """
 
-    def __init__(self, protected: ssl.SSLSocket, plain: socket.socket, users: TLSSocket) -> None:
+    def __init__(
+        self,
+        protected: ssl.SSLSocket,
+        plain: socket.socket,
+        users: TLSSocket,
+        revocation: Revocation,
+    ) -> None:
         # A daemon thread: a program may end without closing its sockets.
         super().__init__(name=f"TLS to {protected.server_hostname}", daemon=True)
         self._protected = protected
         self._plain = plain
         self._users = users
+        self._revocation = revocation
         self._up = b""
         self._down = b""
         self._hasMoreUp = True
@@ -104,6 +175,9 @@ class _Pump(Thread):
         """
         try:
             while self._mayMove():
+                if self._revocation.has():
+                    self._users.trouble = REVOKED
+                    break
                 # Each in its turn, even if the other has been moved.
                 moved = not self._isGone and self._moveDown()
                 moved = self._moveUp() or moved
@@ -181,10 +255,12 @@ class _Pump(Thread):
         toServer = bool(self._up) or self._wantsWriting
         fromUser = self._hasMoreUp and not self._up
         toUser = bool(self._down) and not self._isGone
+        patience = LOOK if self._revocation.isWatched else None
         if not hasattr(select, "poll"):
             # A user's end that is closed is seen when there is something for it.
             readers = [self._protected] * fromServer + [self._plain] * fromUser
-            select.select(readers, [self._protected] * toServer + [self._plain] * toUser, [])
+            writers = [self._protected] * toServer + [self._plain] * toUser
+            select.select(readers, writers, [], patience)
             return True
         poll = select.poll()
         if fromServer or toServer:
@@ -193,11 +269,13 @@ class _Pump(Thread):
         if not self._isGone:
             events = (select.POLLIN if fromUser else 0) | (select.POLLOUT if toUser else 0)
             poll.register(self._plain, events)
-        found = dict(poll.poll(LINGER if self._isGone else None))
+        if self._isGone:
+            return bool(poll.poll(LINGER))
+        found = dict(poll.poll(None if patience is None else patience * 1000))
         if found.get(self._plain.fileno(), 0) & (select.POLLHUP | select.POLLERR):
             self._isGone = True
             self._down = b""
-        return bool(found)
+        return True
 
 
 def _end(protected: ssl.SSLSocket) -> None:

@@ -15,6 +15,7 @@ from threading import Thread
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from muxd.client import tlssocket
 from muxd.client.address import TLSAddress, parseAddress
 from muxd.client.problems import CERTIFY
 from muxd.client.requests import Dialect, listenRequest
@@ -184,6 +185,51 @@ class SocketTests(SynchronousTestCase):
         self.serve("127.0.0.1", lambda protected: None)
         error = self.assertRaises(NoDaemon, self.open)
         self.assertIn("its certificate is not believed", str(error))
+
+    def test_revokedMeanwhile(self) -> None:
+        """
+        What is connected to a server that is revoked is cut a moment later, and it is said why.
+        """
+        self.patch(tlssocket, "LOOK", 0.01)
+        self.serve("127.0.0.1", self.greet)
+        sock = self.open()
+        self.assertEqual(sock.recv(5), b"hello")
+        self.farm.revoke("127.0.0.1", "ci")
+        sock.settimeout(PATIENCE)
+        self.assertEqual(sock.recv(5), b"")
+        assert isinstance(sock, tlssocket.TLSSocket)
+        self.assertEqual(sock.trouble, tlssocket.REVOKED)
+
+    def greet(self, protected: ssl.SSLSocket) -> None:
+        """
+        Say hello, and wait for the end.
+        """
+        protected.sendall(b"hello")
+        self.until(protected, 1)
+
+    def test_revocation(self) -> None:
+        """
+        It is looked once in a while, and no list other than that of its own authority counts,
+        nor one that makes no sense.
+        """
+        certificate = ssl.PEM_cert_to_DER_cert(
+            Path(self.farm.filesOf("127.0.0.1").cert).read_text()
+        )
+        now = [100.0]
+        files = self.files
+        revocation = tlssocket.Revocation(files, files.stamp(), certificate, lambda: now[0])
+        self.farm.issue("other")
+        self.farm.revoke("other", "ci")
+        now[0] += tlssocket.LOOK
+        self.assertFalse(revocation.has())
+        Path(files.crl).write_text("nonsense")
+        now[0] += tlssocket.LOOK
+        self.assertFalse(revocation.has())
+        self.farm.revoke("127.0.0.1", "ci")
+        now[0] += tlssocket.LOOK / 2
+        self.assertFalse(revocation.has())
+        now[0] += tlssocket.LOOK / 2
+        self.assertTrue(revocation.has())
 
     def test_refused(self) -> None:
         """
