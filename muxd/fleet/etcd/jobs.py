@@ -153,7 +153,7 @@ class Jobs:
                 continue
             if job.name not in self._mirror.queue:
                 self.inBackground(self._enqueue(job))
-            self._mirror.mark(job.request.requirement.fits)
+            self._mirror.markFor(job.request.requirement)
         self.serve()
 
     async def waiting(self) -> list[Waiting]:
@@ -244,7 +244,7 @@ class Jobs:
         await self._enqueue(job)
         if job.state is JobState.WAITING:
             # Something may have become free while it was not in the queue yet.
-            self._mirror.mark(job.request.requirement.fits)
+            self._mirror.markFor(job.request.requirement)
             self.serve()
 
     async def _enqueue(self, job: _Job) -> None:
@@ -311,12 +311,13 @@ class Jobs:
             job.retry = self._clock.callLater(RETRY, self._askAgain, job)
         elif job.state is JobState.WAITING:
             # What has become free meanwhile was left for it.
-            self._mirror.mark(lambda other: other.key in missed)
+            if missed:
+                self._mirror.mark(lambda other: other.key in missed)
             self.serve()
 
     def _askAgain(self, job: _Job) -> None:
         job.retry, job.isAsking = None, False
-        self._mirror.mark(job.request.requirement.fits)
+        self._mirror.markFor(job.request.requirement)
         self.serve()
 
     async def _grant(

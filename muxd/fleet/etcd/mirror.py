@@ -188,6 +188,16 @@ class Mirror:
         """
         self.dirty.update({key: None for key in self.free if fits(self.phones[key])})
 
+    def markFor(self, requirement: Requirement) -> None:
+        """
+        Have the free phones that a job may want looked at again: all, unless it wants one.
+        """
+        only = requirement.udid
+        if only is None:
+            self.mark(requirement.fits)
+        elif only in self.free and requirement.fits(self.phones[only]):
+            self.dirty.setdefault(only)
+
     def _applyOne(self, kind: Kind, parts: tuple[str, ...], event: Event) -> None:
         pair = event.pair
         value = None if event.isEnd else self._value(kind, pair)
@@ -311,8 +321,7 @@ class Mirror:
         ended = self.queue.pop(name, None)
         if ended is not None:
             # What was meant for it is the next one's.
-            fits = ended.requirement.fits
-            self.mark(fits)
+            self.markFor(ended.requirement)
 
     def _drains(self, host: str, isDraining: bool) -> None:
         if isDraining == (host in self.draining):

@@ -12,6 +12,7 @@ from twisted.logger import capturedLogs, formatEvent
 
 from muxd.fleet.etcd import registry as registryModule
 from muxd.fleet.etcd.jobs import RETRY
+from muxd.fleet.requirement import Requirement
 from muxd.fleet.values import PhoneRecord, Why
 from tests.fleet.contract import RegistryContract
 from tests.fleet.etcd.cases import EtcdCase
@@ -110,6 +111,17 @@ class EtcdContractTests(EtcdCase, RegistryContract):
         self.assertEqual(len([each for each in texts if "is not given: " in each]), 3)
         for each in waiting:
             each.addErrback(lambda _: None)
+
+    async def test_markFor(self) -> None:
+        """
+        Of ten thousand free phones, that one is looked at that a job wants, if it wants one.
+        """
+        await self.join("a", 1, 2, 3)
+        mirror = self.registry._mirror
+        for text, numbers in (("", (1, 2, 3)), (udid(2), (2,)), (udid(7), ()), ("host=b", ())):
+            mirror.dirty.clear()
+            mirror.markFor(Requirement.fromString(text))
+            self.assertEqual(list(mirror.dirty), [phone(each).key for each in numbers])
 
     async def test_missed(self) -> None:
         """
