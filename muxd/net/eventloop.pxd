@@ -19,9 +19,11 @@ cdef class EventLoop:
     cdef public list _last
     cdef public bint _isAround
     cdef object __weakref__
+    @cython.locals(poller=Poller)
     cpdef watch(self, int descriptor, long long events, owner)
     cpdef change(self, int descriptor, long long events)
     cpdef forget(self, int descriptor)
+    cpdef _closeIfIdle(self)
     cpdef afterwards(self, owner)
     @cython.locals(place=int, ready=list, events=list)
     cpdef _handle(self, Poller poller)
