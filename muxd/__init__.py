@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_faces -*-
+# -*- test-case-name: tests.importing.test_faces -*-
 """
 usbmuxd as a Twisted service.
 
@@ -17,7 +17,7 @@ with any version.
 from typing import TYPE_CHECKING
 
 from muxd.build import choose as _choose
-from muxd.faces import lazyFace
+from muxd.importing.faces import lazyFace
 
 if TYPE_CHECKING:
     from muxd.identity import DeviceIdentity

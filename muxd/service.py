@@ -32,8 +32,8 @@ from twisted.python.runtime import Platform, platform
 from muxd.capture.capture import Capture, PacketSink
 from muxd.capture.taps import CaptureTaps
 from muxd.device.device import MuxedDevice
-from muxd.extras import installing
 from muxd.identity import Selection, canonicalUDID
+from muxd.importing.extras import installing
 from muxd.interfaces import (
     AttachedDevice,
     IDevice,

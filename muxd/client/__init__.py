@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_faces -*-
+# -*- test-case-name: tests.importing.test_faces -*-
 """
 For programs that use a daemon, whichever it is.
 
@@ -13,7 +13,7 @@ the blocking client does without Twisted.
 
 from typing import TYPE_CHECKING
 
-from muxd.faces import lazyFace
+from muxd.importing.faces import lazyFace
 
 if TYPE_CHECKING:
     from muxd.client.answers import Attached, Detached, Device, Event, ListenerRecord, Paired

@@ -19,7 +19,7 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import Interface, implementer
 
-from muxd.extras import installing
+from muxd.importing.extras import installing
 from muxd.lockdown.errors import (
     LockdownTLSError,
     LockdownUnavailable,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muxd.client.socketerrors import UsbmuxError
-from muxd.extras import installing
+from muxd.importing.extras import installing
 from muxd.muxctl.columns import jsonLine, table
 from muxd.muxctl.terminal import Terminal
 

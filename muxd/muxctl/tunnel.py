@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from muxd.client.problems import NoDaemon, TimedOut, UsbmuxError
-from muxd.extras import installing
+from muxd.importing.extras import installing
 from muxd.muxctl.columns import jsonLine
 from muxd.muxctl.options import Usage
 from muxd.muxctl.terminal import Terminal

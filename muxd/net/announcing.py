@@ -16,6 +16,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from muxd.importing.extras import installing
+
 SERVICE = "_remote-mobdev._tcp.local."
 
 MARK = "muxd"
@@ -45,7 +47,7 @@ def checkAnnouncing(isPlain: bool) -> None:
             " neither TLS nor with sockets of this machine"
         )
     if find_spec("zeroconf") is None:
-        raise ValueError("install muxd with its extra wifi: there is no zeroconf")
+        raise ValueError(f"there is no zeroconf; {installing('wifi')}")
 
 
 def multicast(reactor: Any, port: int) -> Any:

@@ -21,10 +21,9 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from muxd.importing.extras import installing
 from muxd.net.tlsfiles import TLSFiles
 from muxd.net.tlstarget import TLSTarget
-
-MISSING = "mutualtls: needs libraries that are not installed; pip install 'muxd[pairing]'"
 
 
 @implementer(IStreamServerEndpoint)
@@ -45,7 +44,7 @@ class MutualServerEndpoint:
         try:
             from muxd.net.mutualtls import MutualServer
         except ImportError as error:
-            raise ValueError(MISSING) from error
+            raise ValueError(f"mutualtls: {error}; {installing('pairing')}") from error
         self._server = MutualServer(reactor, files, names)
         self._endpoint = SSL4ServerEndpoint(
             reactor, port, self._server, backlog=backlog, interface=interface
@@ -73,7 +72,7 @@ class MutualClientEndpoint:
         try:
             from muxd.net.mutualtls import MutualClient
         except ImportError as error:
-            raise ValueError(MISSING) from error
+            raise ValueError(f"mutualtls: {error}; {installing('pairing')}") from error
         self._client = MutualClient(target.files, target.server, reactor)
         self._target = target
         reached = HostnameEndpoint(reactor, target.host, target.port, timeout=target.timeout)

@@ -20,6 +20,7 @@ _ALERTS = {
 """What a peer has sent, by what OpenSSL calls it."""
 
 _MISTRUSTED = "certificate verify failed"
+_MISNAMED = "its certificate has not the name that is expected; say which it has with server="
 
 
 def tlsReason(error: BaseException | None) -> str:
@@ -29,7 +30,7 @@ def tlsReason(error: BaseException | None) -> str:
     kind = type(error)
     text = str(error)
     if kind.__name__ == "VerificationError":
-        return "its certificate has not the name that is expected; say which it has with server="
+        return _MISNAMED
     isOpenSSLs = kind.__module__.startswith("OpenSSL") or kind.__module__ == "ssl"
     if not isOpenSSLs and kind.__name__ != "SSLError":
         return ""
@@ -37,6 +38,8 @@ def tlsReason(error: BaseException | None) -> str:
     for alert, reason in _ALERTS.items():
         if f"alert {alert}" in spoken:
             return reason
+    if "hostname mismatch" in spoken or "ip address mismatch" in spoken:
+        return _MISNAMED
     if _MISTRUSTED in spoken:
         return "its certificate is not believed: it is another authority's, expired or revoked"
     return f"TLS failed: {text}" if "SSL routines" in text or kind.__module__ == "ssl" else ""

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_faces -*-
+# -*- test-case-name: tests.importing.test_faces -*-
 """
 The simulated iPhone: the far end of the muxer, its services, and its ways onto
 a bus.
@@ -12,7 +12,7 @@ light.
 
 from typing import TYPE_CHECKING
 
-from muxd.faces import lazyFace
+from muxd.importing.faces import lazyFace
 
 if TYPE_CHECKING:
     from muxd.phone.bus.faultplan import FaultPlan

@@ -23,7 +23,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from muxd.extras import installing
+from muxd.importing.extras import installing
 from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT
 from muxd.wifi.adverts import SERVICE, authTag

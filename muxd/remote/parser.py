@@ -14,7 +14,7 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from muxd.description import Description, choiceFrom, expectKnown, secondsFrom, udidsFrom
-from muxd.extras import installing
+from muxd.importing.extras import installing
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.remote.settings import GRACE, RemoteSettings
 

@@ -18,7 +18,7 @@ from twisted.web.server import Request
 from muxd.device.counters import BREACHES
 from muxd.device.device import MuxedDevice
 from muxd.device.times import Histogram
-from muxd.extras import installing
+from muxd.importing.extras import installing
 from muxd.interfaces import AttachedDevice
 from muxd.status.answers import RequestError, StatusResource
 from muxd.status.overview import Overview

@@ -24,7 +24,7 @@ from muxd.client.access import DaemonAccess, accessAt, daemonAccess
 from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, parseAddress
 from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.selection import Network
-from muxd.extras import installing
+from muxd.importing.extras import installing
 from muxd.limits import LIMITS
 from muxd.net.localport import LocalPort, localAddresses
 from muxd.net.loopreactor import onLoop

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_faces,tests.testing.test_standins -*-
+# -*- test-case-name: tests.importing.test_faces,tests.testing.test_standins -*-
 """
 For tests of programs that use phones.
 
@@ -22,7 +22,7 @@ none of it.
 
 from typing import TYPE_CHECKING
 
-from muxd.faces import lazyFace
+from muxd.importing.faces import lazyFace
 
 if TYPE_CHECKING:
     from muxd.testing.devices import FakeConnection, FakeDevice, fakeIdentity

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_faces -*-
+# -*- test-case-name: tests.importing.test_faces -*-
 """
 Tunnels to phones with iOS 17.4 and later: streams of IPv6 packets within a service that lockdownd
 starts, a TCP of our own on top of them, and the services that a phone offers there.
@@ -8,7 +8,7 @@ Names are imported when they are first used: they need the extra C{tunnel}.
 
 from typing import TYPE_CHECKING
 
-from muxd.faces import lazyFace
+from muxd.importing.faces import lazyFace
 
 if TYPE_CHECKING:
     from muxd.tunnel.checkin import CheckInFailed

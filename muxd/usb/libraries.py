@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from muxd.extras import installing
+from muxd.importing.extras import installing
 
 VARIABLE = "MUXD_LIBUSB"
 

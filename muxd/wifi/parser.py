@@ -15,7 +15,7 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from muxd.description import Description, choiceFrom, expectKnown, udidsFrom
-from muxd.extras import installing
+from muxd.importing.extras import installing
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.wifi.settings import USUAL, AddressLayout, WifiSettings
 

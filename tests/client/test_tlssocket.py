@@ -170,12 +170,16 @@ class SocketTests(SynchronousTestCase):
         A server that has another name, or poses as one with a client's certificate, is none.
         """
         self.farm.issue("client")
-        for name, changes in (("127.0.0.1", {"server": "rack2"}), ("client", {})):
+        for name, changes, said in (
+            ("127.0.0.1", {"server": "rack2"}, "has not the name that is expected"),
+            ("127.0.0.1", {"server": "192.0.2.1"}, "has not the name that is expected"),
+            ("client", {}, "its certificate is not believed"),
+        ):
             self.serve(name, lambda protected: None)
             error = self.assertRaises(
                 NoDaemon, openSocket, self.address(**changes), Deadline(PATIENCE)
             )
-            self.assertIn("its certificate is not believed", str(error))
+            self.assertIn(said, str(error))
 
     def test_revokedServer(self) -> None:
         """

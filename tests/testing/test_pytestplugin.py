@@ -118,7 +118,14 @@ class PluginTests(PytestCase):
             "import sys, muxd.testing.pytestplugin\n"
             "print(sorted(n for n in sys.modules if n.startswith(('muxd', 'twisted', 'zope'))))"
         )
-        expected = ["muxd", "muxd.build", "muxd.faces", "muxd.testing", f"muxd.testing.{PLUGIN}"]
+        expected = [
+            "muxd",
+            "muxd.build",
+            "muxd.importing",
+            "muxd.importing.faces",
+            "muxd.testing",
+            f"muxd.testing.{PLUGIN}",
+        ]
         self.assertEqual(self.run_("-c", code), (0, f"{expected}\n"))
 
 

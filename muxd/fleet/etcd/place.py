@@ -17,10 +17,10 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from muxd.description import Description, expectKnown
-from muxd.extras import installing
 from muxd.fleet.etcd.gateway import Account, Gateway
 from muxd.fleet.etcd.keys import Keys
 from muxd.fleet.etcd.registry import EtcdRegistry
+from muxd.importing.extras import installing
 from muxd.net.tlsfiles import OPTIONS, TLSFiles, certificatesIn
 from muxd.net.tlstarget import numberFrom
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_faces -*-
+# -*- test-case-name: tests.importing.test_faces -*-
 """
 Packages whose public names come from the modules below them, imported when they are
 first asked for (PEP 562).

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_faces -*-
+# -*- test-case-name: tests.importing.test_faces -*-
 """
 Tests of what the packages show: public names, loaded when they are first used.
 """
@@ -23,7 +23,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
 from muxd.client import errors, problems, socketerrors
-from muxd.faces import lazyFace
+from muxd.importing.faces import lazyFace
 from tests.running.processes import startsProcesses
 
 FACES = ("muxd", "muxd.client", "muxd.phone", "muxd.testing", "muxd.tunnel")
@@ -130,7 +130,7 @@ class FaceTests(SynchronousTestCase):
             text=True,
             cwd=API.parent.parent,
         )
-        packages = sorted([*FACES, "muxd.build", "muxd.faces"])
+        packages = sorted([*FACES, "muxd.build", "muxd.importing", "muxd.importing.faces"])
         self.assertEqual((process.stdout, process.stderr), (f"{packages}\n[]\nset()\n", ""))
 
 

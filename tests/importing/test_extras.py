@@ -1,5 +1,5 @@
 """
-Tests for L{muxd.extras}.
+Tests for L{muxd.importing.extras}.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
-from muxd.extras import installing
+from muxd.importing.extras import installing
 from tests.running.processes import startsProcesses
 
 REQUIRES = [

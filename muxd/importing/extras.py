@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.test_extras -*-
+# -*- test-case-name: tests.importing.test_extras -*-
 """
 Extras: libraries that a part of muxd needs and that are installed for it alone.
 
