@@ -16,7 +16,11 @@ from enum import Enum, auto
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail
-from twisted.internet.error import ConnectError, ConnectionRefusedError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+)
 from twisted.internet.interfaces import (
     IDelayedCall,
     IProtocol,
@@ -171,7 +175,14 @@ class WifiPhone:
                 address, heart = await self._reach.open(addresses, self._makeHeart)
             except CancelledError:
                 raise
-            except (ConnectError, LockdownError, LockdownUnavailable, OSError) as error:
+            except (
+                ConnectError,
+                # That is an endpoint's word for what it was told to give up.
+                ConnectingCancelledError,
+                LockdownError,
+                LockdownUnavailable,
+                OSError,
+            ) as error:
                 errors.append(error)
             except Exception as error:
                 self._log.failure("a phone on the network was not reached")

@@ -12,8 +12,12 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from hypothesis.strategies import sampled_from
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectError, ConnectionRefusedError
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionRefusedError,
+)
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
@@ -56,9 +60,11 @@ class HeldReach:
 
     @ivar asked: The attempts that have no outcome yet: the addresses, what makes the heartbeat,
         and what fires.
+    @ivar cancelled: What comes of one that is cancelled.
     """
 
     udid = UDID
+    cancelled: Exception = CancelledError()
 
     def __init__(self) -> None:
         self.asked: list[tuple[tuple[str, ...], Callable[[], HeartbeatClient], Deferred[Any]]] = []
@@ -76,7 +82,7 @@ class HeldReach:
         """
         Wait for the test.
         """
-        outcome: Deferred[Any] = Deferred()
+        outcome: Deferred[Any] = Deferred(lambda outcome: outcome.errback(self.cancelled))
         self.asked.append((tuple(addresses), build, outcome))
         result: tuple[str, HeartbeatClient] = await outcome
         return result
@@ -279,6 +285,16 @@ class PhoneTests(PhoneCase):
         self.listed()
         device = self.registry.attached()[0].device
         self.assertRaises(ValueError, device.endpoint, 65536)
+
+    def test_stoppedWhileConnecting(self) -> None:
+        """
+        An endpoint's own word for a connection that was given up is no trouble, and not logged.
+        """
+        self.reach.cancelled = ConnectingCancelledError(IPv4Address("TCP", "192.0.2.1", 1))
+        self.phone.look(PLACES)
+        self.phone.stop()
+        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertEqual((len(self.reach.asked), self.clock.getDelayedCalls()), (1, []))
 
     def test_stopped(self) -> None:
         """
