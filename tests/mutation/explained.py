@@ -26,6 +26,30 @@ _REASONS: dict[str, dict[str, str]] = {
         " +            if left < 0 or letters < -1:": _WORK,
         "-                break / +                continue": _WORK,
     },
+    "muxd/net/credentials.py": {
+        "-        connected = socket.socket(family, socket.SOCK_STREAM, 0, descriptor) /"
+        " +        connected = socket.socket(family, socket.SOCK_STREAM, 1, descriptor)": _SAME,
+        "-        data = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 1024) /"
+        " +        data = sock.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 1025)": _SAME,
+    },
+    "muxd/net/eventloop.py": {
+        "-                if seconds <= 0: / +                if seconds <= 1:": _OFTEN,
+    },
+    "muxd/net/laneport.py": {
+        "-        self._turn = 0 / +        self._turn = 1": _OFTEN,
+        "-        self._turn = 0 / +        self._turn = -1": _OFTEN,
+    },
+    "muxd/net/packetmemory.py": {
+        "-            if length == 0: / +            if length == -1:": _SAME,
+        "-            if start < 0 or start + length > self.size or self.isInFlight: /"
+        " +            if start < 0 or start - length > self.size or self.isInFlight:": _LATER,
+    },
+    "muxd/net/streams.py": {
+        "-        if descriptor < 0: / +        if descriptor <= 0:": _NEVER,
+        '-            return int.from_bytes(ioctl(descriptor, FIONREAD, bytes(4)), "little") /'
+        " +            return int.from_bytes(ioctl(descriptor, FIONREAD, bytes( 3)), "
+        '"little")': _NEVER,
+    },
     "muxd/server/atomicfiles.py": {
         '-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) /'
         " +        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | "

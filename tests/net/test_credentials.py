@@ -14,7 +14,7 @@ from unittest import skipUnless
 
 from OpenSSL import crypto
 from twisted.internet.address import IPv4Address, UNIXAddress
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from muxd.net.credentials import (
     Evidence,
@@ -107,6 +107,18 @@ class PeerTests(SynchronousTestCase):
             self.assertEqual(addressOfDescriptor(client.fileno()), f"127.0.0.1:{port}")
             self.assertIsNone(peerOfDescriptor(client.fileno()))
             self.assertGreaterEqual(client.fileno(), 0)
+
+    def test_addressOfIPv6(self) -> None:
+        """
+        An address of IPv6 is told in brackets.
+        """
+        try:
+            listening = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        except OSError as error:
+            raise SkipTest(f"no IPv6 here: {error}") from error
+        with listening, socket.create_connection(listening.getsockname()[:2]) as client:
+            port = listening.getsockname()[1]
+            self.assertEqual(addressOfDescriptor(client.fileno()), f"[::1]:{port}")
 
     def test_text(self) -> None:
         """

@@ -220,10 +220,35 @@ class EventLoopTests(SynchronousTestCase):
             one.onHappened = happened
             one.watch()
             one.say(b"x")
+        self.assertEqual(self.loop.turns, 0)
         self.loop.doRead()
+        self.assertEqual(self.loop.turns, 1)
         self.assertEqual(set(order[:2]), {self.first, self.second})
         self.assertEqual(order[2:], ["last", ValueError])
         self.flushLoggedErrors(ValueError)
+
+    def test_afterwardsInOrder(self) -> None:
+        """
+        Those that want to be called afterwards are called in the order in which they asked.
+        """
+        order: list[str] = []
+
+        class Last:
+            def __init__(self, name: str) -> None:
+                self.name = name
+
+            def finishTurn(self) -> None:
+                order.append(self.name)
+
+        def happened() -> None:
+            for name in "abc":
+                self.loop.afterwards(Last(name))  # type: ignore[arg-type]
+
+        self.first.onHappened = happened
+        self.first.watch()
+        self.first.say(b"x")
+        self.loop.doRead()
+        self.assertEqual(order, ["a", "b", "c"])
 
     def test_logPrefix(self) -> None:
         """
