@@ -24,6 +24,10 @@ from muxd.phone.lockdown.key import PUBLIC_KEY
 ACCESSIBILITY = "com.apple.Accessibility"
 WIRELESS = "com.apple.mobile.wireless_lockdown"
 INTERNATIONAL = "com.apple.international"
+AMFI = "com.apple.security.mac.amfi"
+
+DEVELOPER_MODE_SINCE = 16
+"""The first system with a developer mode."""
 
 PUBLIC: Mapping[str, frozenset[str] | None] = {
     "": frozenset(
@@ -170,6 +174,9 @@ class PhoneValues:
         own.update({**(given or {}), **ownValues(udid)})
         if name is not None or "DeviceName" not in own:
             own["DeviceName"] = name or "iPhone"
+        if _major(own.get("ProductVersion")) >= DEVELOPER_MODE_SINCE:
+            # A model of an older system, which is told to have this one, has not got it.
+            self._values.setdefault(AMFI, {}).setdefault("DeveloperModeStatus", True)
         wireless = self._values.get(WIRELESS)
         if wireless is not None:
             wireless[_SERVICE_NAME] = f"{own['WiFiAddress']}@fe80::1._apple-mobdev2._tcp.local."
@@ -306,3 +313,8 @@ def _isHex(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _major(version: object) -> int:
+    first = str(version).partition(".")[0]
+    return int(first) if first.isascii() and first.isdecimal() and len(first) < 9 else 0

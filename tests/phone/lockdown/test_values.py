@@ -177,6 +177,15 @@ class PhoneValuesTests(SynchronousTestCase):
         self.values = self.make()
         self.assertEqual(self.get(ACCESSIBILITY)[key], 1)
 
+    def test_developerMode(self) -> None:
+        """
+        A phone has a developer mode from iOS 16 on, also if its model is older.
+        """
+        for version, mode in (("15.4", None), ("16.0", True), ("odd", None)):
+            values = self.make(given={"ProductVersion": version})
+            told = values.domain("com.apple.security.mac.amfi", isTrusted=True)
+            self.assertEqual(told.get("DeveloperModeStatus"), mode)
+
     def test_models(self) -> None:
         """
         A phone of a model has its values and its name, and no other phone's identity.
