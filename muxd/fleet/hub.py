@@ -112,7 +112,6 @@ class Hub:
     @ivar phones: All that there are, by L{PhoneRecord.key}.
     @ivar revision: Of the last change.
     @ivar isFresh: Whether all this is true at present.
-    @ivar staleSince: When it was last, where it is not.
     @ivar limit: Of complaints about what connects.
     @ivar entrance: By which hosts come in.
     """
@@ -142,7 +141,8 @@ class Hub:
         self.draining: frozenset[str] = frozenset()
         self.revision = 0
         self.isFresh = False
-        self.staleSince = clock.seconds()
+        # Not when this is made: until the reactor runs, its clock may be another one.
+        self._staleSince: float | None = None
         self.connections = 0
         self.limit = RateLimit(clock, self._summarise)
         self.entrance = DeferredSemaphore(ENTERING)
@@ -355,9 +355,21 @@ class Hub:
         See L{IFleetWatcher}.
         """
         if self.isFresh:
-            self.staleSince = self.clock.seconds()
+            self._staleSince = self.clock.seconds()
         self.isFresh = False
         self._log.warn("the fleet's registry cannot be relied on: {why}", why=why)
+
+    def staleness(self) -> float:
+        """
+        For how long none of this has been sure, in seconds; 0 while it is.  What has never been
+        counts from the first time that it is asked for.
+        """
+        if self.isFresh:
+            return 0.0
+        now = self.clock.seconds()
+        if self._staleSince is None:
+            self._staleSince = now
+        return now - self._staleSince
 
     def fresh(self) -> None:
         """

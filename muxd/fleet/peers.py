@@ -456,7 +456,7 @@ class HostPeer(_Peer):
         # While the registry is away for a moment, what becomes of the lease is seen later, and
         # nothing is to pile up.  After a whole term, another hub may do better.
         if not self.hub.isFresh:
-            if self.hub.clock.seconds() - self.hub.staleSince > self.hub.term:
+            if self.hub.staleness() > self.hub.term:
                 raise FleetError(Why.STALE, "this hub has lost it")
             return True
         if not self._lease:

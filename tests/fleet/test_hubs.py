@@ -112,6 +112,23 @@ class TwoHubsTests(WorldCase):
             self.world.advance(TERM / 2)
         self.assertIn("a", self.world.hub.hosts)
 
+    def test_neverSure(self) -> None:
+        """
+        How long a hub has known nothing for sure is counted from when that is asked first, as
+        its clock may be another one before its reactor runs; and is nothing once it does know.
+        """
+        hub = Hub(self.world.reactor, self.world.registry)
+        self.world.reactor.advance(1000)
+        self.assertEqual(hub.staleness(), 0)
+        self.world.reactor.advance(5)
+        self.assertEqual(hub.staleness(), 5)
+        hub.fresh()
+        self.world.reactor.advance(5)
+        self.assertEqual(hub.staleness(), 0)
+        hub.stale("etcd does not answer")
+        self.world.reactor.advance(7)
+        self.assertEqual(hub.staleness(), 7)
+
     def test_connect(self) -> None:
         """
         A job goes on to the other hub if the first one lets connect and says nothing.
