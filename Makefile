@@ -23,7 +23,8 @@ SUMMARY := build/test-summary
 FUZZED := $(VENV)/.fuzzed
 MUTATED := $(VENV)/.mutated
 
-# Which tests to run, if not all, and in how many processes: auto is one more than there are CPUs.
+# Which tests to run, if not all, and in how many processes: auto is one for each CPU, and one
+# more for tests that start processes.
 TESTS ?=
 WORKERS ?= auto
 

@@ -52,7 +52,13 @@ class Options(usage.Options):
         ["again", None, "With jobs: try what failed once more, alone; that counts, and is told."],
     ]
     optParameters = [
-        ["jobs", "j", 0, "Run so many processes; auto is one more than there are CPUs.", str],
+        [
+            "jobs",
+            "j",
+            0,
+            "Run so many processes; auto is one for each CPU, and one more without --unit.",
+            str,
+        ],
         ["summary", None, None, "Write the closing line here, and do not print it."],
         ["deadline", None, 600, "Seconds after which to give up a test and show what hangs.", int],
     ]
@@ -65,11 +71,11 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """
-        How many CPUs there are for us.  Tests that wait for a thread or a socket leave
-        some of that to one process more.
+        How many CPUs there are for us.  Tests that wait for a process leave some of that to one
+        worker more; where there are none, it would only import everything once more.
         """
         if self["jobs"] == "auto":
-            self["jobs"] = len(os.sched_getaffinity(0)) + 1
+            self["jobs"] = len(os.sched_getaffinity(0)) + (not self["unit"])
         try:
             self["jobs"] = int(self["jobs"])
         except ValueError as error:
