@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.interfaces import IAddress, IDelayedCall, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -75,6 +75,7 @@ class FleetSession(FrameProtocol):
 
     @ivar ready: Fires with this when the hub has said welcome.
     @ivar holdings: Those that are told when they are over, by token.
+    @ivar place: Where its hub is; None until it is connected.
     """
 
     reads = FROM_HUB
@@ -85,6 +86,7 @@ class FleetSession(FrameProtocol):
         super().__init__(clock, PATIENCE)
         self.ready: Deferred[FleetSession] = Deferred()
         self.holdings: dict[int, Holding] = {}
+        self.place: IStreamClientEndpoint | None = None
         self._talk = Conversation(name)
         self._asked: dict[int, Deferred[Any]] = {}
         self._living = LoopingCall(self.send, Alive())
@@ -268,18 +270,20 @@ class FleetClient:
         left = self._hubs.count
         while True:
             left -= 1
-            session: Any = await self._hubs.connect(_SessionFactory(self.clock, self._name))
+            session: Any
+            place, session = await self._hubs.reach(_SessionFactory(self.clock, self._name))
+            session.place = place
             try:
                 ready: FleetSession = await session.ready
                 return ready
             except HubLost:
-                self.moveOn()
+                self.moveOn(session)
                 if not left:
                     raise
             except BaseException:
                 # It is not waited for any more.
                 session.abort()
-                self.moveOn()
+                self.moveOn(session)
                 raise
 
     @property
@@ -289,11 +293,12 @@ class FleetClient:
         """
         return self._hubs.count > 1
 
-    def moveOn(self) -> None:
+    def moveOn(self, session: FleetSession) -> None:
         """
-        The hub that was connected to last is of no use: try another one first the next time.
+        A session's hub is of no use: try another one first the next time.
         """
-        self._hubs.moveOn()
+        if session.place is not None:
+            self._hubs.moveOn(session.place)
 
     def phone(self, reserved: Reserved) -> FleetPhone:
         """
@@ -385,7 +390,7 @@ class Holding:
             return
         self._session = None
         session.holdings.pop(self._reserved.token, None)
-        self._client.moveOn()
+        self._client.moveOn(session)
         if session.isIdle and not session.isOver:
             session.abort()
 

@@ -285,7 +285,8 @@ class FleetHost(Service):
         """
         The hub is lost, or was none; what it has said of reservations holds for its time.
         """
-        self.hubs.moveOn()
+        # It has one connection at a time.
+        self.hubs.moveOn(self.hubs.first)
         if self.hub is hub:
             self.hub = None
             if self.running:

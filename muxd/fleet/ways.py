@@ -135,7 +135,7 @@ class Hubs:
     Whichever hub answers: that one first which did so the last time.
 
     A hub that is frozen, or that has lost its registry, lets connect and is of no use: what finds
-    that out says so by L{moveOn}.
+    that out says so by L{moveOn}, and of which one, as others may have found it out before.
 
     @ivar count: How many there are.
     """
@@ -152,11 +152,19 @@ class Hubs:
             raise ValueError(f"expected hubs that are reached in the same way, got {kinds}")
         self.count = len(several)
 
-    def moveOn(self) -> None:
+    @property
+    def first(self) -> IStreamClientEndpoint:
         """
-        The one that was connected to last is to be tried last.
+        The one that is tried first.
         """
-        self._endpoints.append(self._endpoints.pop(0))
+        return self._endpoints[0]
+
+    def moveOn(self, failed: IStreamClientEndpoint) -> None:
+        """
+        This one is to be tried last.  Harmless if it is not the first any more.
+        """
+        if self.first is failed:
+            self._endpoints.append(self._endpoints.pop(0))
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
@@ -165,15 +173,26 @@ class Hubs:
         return Deferred.fromCoroutine(self._connect(protocolFactory))
 
     async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
-        left = len(self._endpoints)
+        _, protocol = await self.reach(protocolFactory)
+        return protocol
+
+    async def reach(
+        self, protocolFactory: IProtocolFactory
+    ) -> tuple[IStreamClientEndpoint, IProtocol]:
+        """
+        Connect.  It fails as the last one does.
+
+        @return: which one it is, and the connection.
+        """
+        left = list(self._endpoints)
         while True:
-            left -= 1
+            tried = left.pop(0)
             try:
-                return await self._endpoints[0].connect(protocolFactory)
+                return tried, await tried.connect(protocolFactory)
             except CancelledError:
                 raise
             except Exception:
-                self.moveOn()
+                self.moveOn(tried)
                 if not left:
                     raise
 

@@ -176,6 +176,51 @@ class TwoHubsTests(WorldCase):
             self.assertEqual(self.other.holders, {})
             self.world.listeners[HUB] = HubFactory(self.world.hub)
 
+    def test_twoRenewedElsewhere(self) -> None:
+        """
+        Two reservations of one connection: both find out that its hub is frozen, which leads to
+        the other one all the same.
+        """
+        self.host.plug(2)
+        client = self.world.client(hubs=BOTH)
+        session = self.world.result(client.connect())
+        holdings = []
+        for number in (1, 2):
+            reserved = self.world.result(session.reserve(f"udid={udid(number)}", term=30))
+            holdings.append(Holding(client, session, reserved))
+            holdings[-1].start()
+        self.world.freezeHub()
+        tried = self.makeMute(HUB)
+        self.world.advance(60, 1)
+        for each in holdings:
+            self.assertNoResult(each.over)
+        self.assertEqual((tried, len(self.host.gate.tokens)), ([], 2))
+        for each in holdings:
+            self.world.result(each.release())
+
+    def test_connectTwice(self) -> None:
+        """
+        Two that connect at once, and find that the first hub does not answer, have the other one.
+        """
+        self.world.killHub()
+        client = self.world.client(hubs=BOTH)
+        connecting = [client.connect(), client.connect()]
+        for each in connecting:
+            self.world.result(each)
+        self.assertEqual(len(self.other.jobs), 2)
+
+    def test_connectTwiceToMute(self) -> None:
+        """
+        The same if it lets connect and says nothing.
+        """
+        tried = self.makeMute(HUB)
+        client = self.world.client(hubs=BOTH)
+        connecting = [client.connect(), client.connect()]
+        self.world.advance(PATIENCE + 1)
+        for each in connecting:
+            self.world.result(each)
+        self.assertEqual((len(tried), len(self.other.jobs)), (2, 2))
+
     def test_renewedWhereNotStale(self) -> None:
         """
         The same if its hub has lost its registry.
