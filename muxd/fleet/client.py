@@ -47,6 +47,7 @@ from muxd.fleet.messages import (
     Drain,
     HostLine,
     Leave,
+    Page,
     Release,
     Renew,
     Reserve,
@@ -152,7 +153,12 @@ class FleetSession(FrameProtocol):
 
         @return: fires with it; None if there is none of this name.
         """
-        return self._ask(Show, host=name).addCallback(lambda page: next(iter(page.hosts), None))
+
+        def found(page: Page) -> HostLine | None:
+            # A hub of an older version tells of all.
+            return next((one for one in page.hosts if one.name == name), None)
+
+        return self._ask(Show, host=name).addCallback(found)
 
     def close(self) -> None:
         """

@@ -253,11 +253,15 @@ class _Peer:
             try:
                 await work
             except FleetError as error:
-                self._connection.complain(f"{self} is disconnected: {error}")
-                self._connection.refuse(error.why, str(error))
+                self._disconnect(error.why, str(error))
 
         done = Deferred.fromCoroutine(run())
         return done.addErrback(self._failed)
+
+    def _disconnect(self, why: Why, detail: str) -> None:
+        if not self._connection.isOver:
+            self._connection.complain(f"disconnected: {detail}")
+            self._connection.refuse(why, detail)
 
     def _failed(self, failure: Failure) -> None:
         self._log.failure("{it} cannot be served", failure, it=self)
@@ -415,11 +419,10 @@ class HostPeer(_Peer):
 
     async def _renew(self) -> None:
         if not await self._keepAlive():
-            self._refuse()
+            self._leaseOver()
 
-    def _refuse(self) -> None:
-        self._connection.complain(f"{self} is disconnected: its lease is over")
-        self._connection.refuse(Why.OVER, "the lease is over; connect again")
+    def _leaseOver(self) -> None:
+        self._disconnect(Why.OVER, "the lease is over; connect again")
 
     async def _tell(self) -> None:
         """
@@ -448,7 +451,7 @@ class HostPeer(_Peer):
                 if isComplete:
                     self._entered()
                 if not goesOn:
-                    self._refuse()
+                    self._leaseOver()
         finally:
             self._isWorking = False
 

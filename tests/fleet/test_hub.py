@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 
 from muxd.fleet import peers
 from muxd.fleet.client import Holding, HubLost
@@ -67,6 +68,47 @@ class HubTests(WorldCase):
         assert told is not None
         self.assertEqual((told.name, told.phones, told.isDraining), ("a", 2, True))
         self.assertIsNone(self.world.result(session.host("c")))
+
+    def test_oneHostOfOlderHub(self) -> None:
+        """
+        A hub of an older version tells of all hosts, whichever it is asked for.
+        """
+
+        async def perform(peer: Any, message: Any) -> Any:
+            return await peer._page(message.number, "")
+
+        self.patch(peers.JobPeer, "_perform", perform)
+        self.world.addHost("a", 1, 2)
+        self.world.addHost("b", 3)
+        session = self.world.session()
+        told = self.world.result(session.host("b"))
+        assert told is not None
+        self.assertEqual((told.name, told.phones), ("b", 1))
+        self.assertIsNone(self.world.result(session.host("c")))
+
+    def test_disconnected(self) -> None:
+        """
+        The log says why a host is disconnected, and names it once; of one whose connection is
+        over already there is nothing to say.
+        """
+        over = "host a: disconnected: the lease is over; connect again"
+        gone = f"host a: disconnected: {FleetError(Why.STALE, 'no answer')}"
+        for answer, line in ((False, over), (FleetError(Why.STALE, "no answer"), gone)):
+            for isOver in (False, True):
+                with self.holdingBack() as held, capturedLogs() as events:
+                    host = self.world.addHost("a", 1)
+                    if isOver:
+                        self.world.hub.hosts["a"].dismiss()
+                    if isinstance(answer, FleetError):
+                        held[0].errback(answer)
+                    else:
+                        held[0].callback(answer)
+                    self.world.settle()
+                host.host.stopService()
+                self.world.settle()
+                said = [formatEvent(each) for each in events]
+                said = [each for each in said if "disconnected" in each]
+                self.assertEqual(said, [] if isOver else [line])
 
     def test_entrance(self) -> None:
         """
@@ -144,7 +186,7 @@ class HubTests(WorldCase):
         def tellLater(*told: Any) -> Deferred[bool]:
             later: Deferred[bool] = Deferred()
             held.append(later)
-            return later.addCallback(lambda _: tell(*told))
+            return later.addCallback(lambda does: does and tell(*told))
 
         registry: Any = self.world.registry
         registry.tell = tellLater
