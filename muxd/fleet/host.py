@@ -329,9 +329,9 @@ class HostProtocol(FrameProtocol):
         Say what this is.
         """
         super().connectionMade()
-        place = self._host.place
-        door = self._host.doorAddress()
-        self.send(Hello(version=VERSION, role=Role.HOST, name=place.name, door=door))
+        name, door = self._host.place.name, self._host.doorAddress()
+        others = self._host.hubs.count > 1
+        self.send(Hello(version=VERSION, role=Role.HOST, name=name, door=door, hasOthers=others))
         # Also before it is welcome: when all hosts come at once, some wait for that.
         self._living.start(PATIENCE / 4, now=False)
 

@@ -99,12 +99,15 @@ class Hello:
 
     @ivar name: What it calls itself; its certificate has to have that name, if it has one.
     @ivar door: A host's.
+    @ivar hasOthers: Whether a host knows of other hubs, too: one that is of no use to it sends it
+        to those.
     """
 
     version: int = whole(1000)
     role: Role = choice(Role)
     name: str = text(LONGEST_NAME)
     door: Door | None = part(DOOR)
+    hasOthers: bool = flag()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,7 +218,7 @@ class HubProtocol(FrameProtocol):
             self._enter(PeerState.HOST)
             # Its lease says when it is gone; this is for what never closes.
             self.MAX_LENGTH, self.patience = LONGEST_OF_HOST, 3 * self._hub.term
-            self._peer = HostPeer(self._hub, self, hello.name, hello.door)
+            self._peer = HostPeer(self._hub, self, hello.name, hello.door, hello.hasOthers)
             self._peer.begin()
 
     def _enter(self, state: PeerState) -> None:
@@ -273,8 +273,14 @@ class HostPeer(_Peer):
     A host.
     """
 
-    def __init__(self, hub: Hub, connection: HubProtocol, name: str, door: Door) -> None:
+    def __init__(
+        self, hub: Hub, connection: HubProtocol, name: str, door: Door, hasOthers: bool
+    ) -> None:
+        """
+        @param hasOthers: Whether it knows of other hubs, too.
+        """
         super().__init__(hub, connection, name)
+        self._hasOthers = hasOthers
         self._record = HostRecord(name=name, door=door)
         self._lease = 0
         # By their keys, what is to be told of phones; of those that have gone, the UDIDs.
@@ -457,9 +463,9 @@ class HostPeer(_Peer):
 
     async def _keepAlive(self) -> bool:
         # While the registry is away for a moment, what becomes of the lease is seen later, and
-        # nothing is to pile up.  After a whole term, another hub may do better.
+        # nothing is to pile up.  After a whole term, another hub may do better, if there is one.
         if not self.hub.isFresh:
-            if self.hub.staleness() > self.hub.term:
+            if self._hasOthers and self.hub.staleness() > self.hub.term:
                 raise FleetError(Why.STALE, "this hub has lost it")
             return True
         if not self._lease:

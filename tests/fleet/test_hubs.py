@@ -101,6 +101,19 @@ class TwoHubsTests(WorldCase):
         self.world.advance(TERM)
         self.assertIn("a", self.other.hosts)
 
+    def test_hostOfTheOnlyHub(self) -> None:
+        """
+        It keeps a host that knows of no other one, which would come back, and be announced anew.
+        """
+        self.world.addHost("b", 2)
+        before = self.world.hub.hosts["b"]
+        self.world.hub.stale("etcd does not answer")
+        self.world.advance(3 * TERM)
+        self.assertIs(self.world.hub.hosts.get("b"), before)
+        self.world.hub.fresh()
+        self.world.advance(TERM)
+        self.assertIn("b", self.world.hub.hosts)
+
     def test_hostOfFreshHub(self) -> None:
         """
         One whose registry is away for moments keeps them.

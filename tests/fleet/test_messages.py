@@ -73,7 +73,7 @@ class MessageTests(SynchronousTestCase):
         """
         whole = phone(1, labels=("x",), version="17.1", name="Ännchen", speed=480_000_000)
         messages: list[tuple[Codec, Any]] = [
-            (TO_HUB, Hello(version=1, role=Role.HOST, name="a", door=DOOR)),
+            (TO_HUB, Hello(version=1, role=Role.HOST, name="a", door=DOOR, hasOthers=True)),
             (TO_HUB, Hello(version=1, role=Role.JOB, name="ann")),
             (TO_HUB, Alive()),
             (TO_HUB, Phones(phones=(whole, phone(2)), isComplete=True)),

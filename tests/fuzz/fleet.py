@@ -39,7 +39,7 @@ DOOR: dict[str, Any] = {"kind": "UNIX", "where": "/door"}
 
 MESSAGES: tuple[dict[str, Any], ...] = (
     {**HELLO, "door": DOOR},
-    {**HELLO, "name": "b", "door": DOOR},
+    {**HELLO, "name": "b", "door": DOOR, "hasOthers": True},
     {**HELLO, "role": "JOB"},
     HELLO,
     {"kind": "alive"},
