@@ -106,7 +106,14 @@ class FreedMemory:
         self._looked, self._before = self._clock.seconds(), self._worked()
 
     def _look(self) -> None:
-        size = self._size() or 0
+        size = self._size()
+        if size is not None:
+            self._judge(size)
+        # Else no file could be opened for this once, which tells nothing of the size.
+        self._note()
+        self._next = self._clock.callLater(EVERY, self._look)
+
+    def _judge(self, size: int) -> None:
         now = self._clock.seconds()
         isCalm = self._worked() - self._before < CALM * (now - self._looked)
         waited = now - self._tried
@@ -114,11 +121,11 @@ class FreedMemory:
             self._giveBack()
             self.given += 1
             self._tried = now
-            left = self._size() or 0
+            left = self._size()
+            if left is None:
+                return
             self._pause = EVERY if size - left >= LITTLE else min(2 * self._pause, LONGEST)
             size = left
         elif size <= self._least + SPARE:
             self._pause = EVERY
         self._least = min(self._least, size)
-        self._note()
-        self._next = self._clock.callLater(EVERY, self._look)

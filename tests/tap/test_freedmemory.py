@@ -110,6 +110,32 @@ class FreedMemoryTests(SynchronousTestCase):
         self.wait()
         self.assertEqual(self.memory.given, 1)
 
+    def test_unknownOnce(self) -> None:
+        """
+        A look that has failed, as no file could be opened, tells nothing.
+        """
+        self.memory.start()
+        self.size = None
+        self.wait()
+        self.grow(0, SPARE)
+        self.wait(100)
+        self.assertEqual(self.memory.given, 0)
+
+    def test_unknownAfterwards(self) -> None:
+        """
+        Neither does one that has failed when something was given back.
+        """
+        self.memory = FreedMemory(
+            self.clock, lambda: self.size, lambda: self.worked, lambda: setattr(self, "size", None)
+        )
+        self.memory.start()
+        self.grow(0, 100 << 20)
+        self.wait()
+        self.assertEqual(self.memory.given, 1)
+        self.grow(0, SPARE)
+        self.wait(100)
+        self.assertEqual(self.memory.given, 1)
+
     def test_once(self) -> None:
         """
         A service that is started again does not have it look twice as often.
