@@ -9,6 +9,7 @@ the bytes, and when they have come a header that says so.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from struct import Struct
@@ -23,7 +24,7 @@ from twisted.python.failure import Failure
 
 from muxd.phone.services.afcfiles import Files
 from muxd.phone.services.afcpackets import AFCError, Status
-from muxd.tunnel.remotexpc import RemoteXPC
+from muxd.tunnel.remotexpc import MOST_WAITING, RemoteXPC
 from muxd.tunnel.xpc import WANTS_REPLY, Message, Unsigned
 from muxd.wire.text import printable
 
@@ -44,7 +45,10 @@ MOST_SESSIONS = 16
 """Of one connection."""
 
 MOST_NAMES = 10_000
-"""Names that are told of one directory: what a message has room for."""
+"""Names that are told of one directory."""
+
+LONGEST_LIST = MOST_WAITING // 2
+"""Bytes of these names in a message: of more of them waiting, the connection is given up."""
 
 UPLOAD, DOWNLOAD, COMPLETE = 0, 1, 0x63
 """Kinds of headers."""
@@ -55,6 +59,8 @@ REFUSED = 3
 _MAGIC = b"rwb!FILE"
 _HEADER = Struct(">8sQQQQ")
 _READ, _WRITE = 1, 3
+_AROUND = 12
+"""Bytes that a message has around a text, at most."""
 
 
 class Refused(Exception):
@@ -213,6 +219,8 @@ class FileControl(RemoteXPC):
         names = files.names(_path(asked))[2:]
         if len(names) > MOST_NAMES:
             raise Refused(f"it has more than {MOST_NAMES} names")
+        if sum(len(os.fsencode(name)) + _AROUND for name in names) > LONGEST_LIST:
+            raise Refused(f"its names have more than {LONGEST_LIST} bytes")
         return {"Response": Unsigned(0), "FileList": names}
 
     def _retrieve(self, files: Files, asked: dict[str, Any]) -> dict[str, Any]:

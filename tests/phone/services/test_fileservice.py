@@ -17,7 +17,7 @@ from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from muxd.phone.services.afcfiles import Files
-from muxd.tunnel.xpc import IS_REPLY, WANTS_REPLY, Message, Unsigned
+from muxd.tunnel.xpc import IS_REPLY, WANTS_REPLY, Message, Unsigned, writeMessage
 
 try:
     from muxd.phone.services import fileservice
@@ -31,6 +31,7 @@ try:
         FileData,
         FileService,
     )
+    from muxd.tunnel.remotexpc import MOST_WAITING
 except ImportError as missing:
     raise SkipTest(f"these tests need the extra tunnel: {missing}") from missing
 
@@ -173,6 +174,17 @@ class ControlTests(FileServiceCase):
         self.refused("MonitorFileEvents")
         with patch.object(fileservice, "MOST_NAMES", 1):
             self.refused("RetrieveDirectoryList", Path=".")
+
+    def test_longList(self) -> None:
+        """
+        A list is refused that is longer than what may wait for the host, and no other one.
+        """
+        most = fileservice.LONGEST_LIST // (255 + 12)
+        for count in (most, most + 1):
+            with patch.object(Files, "names", return_value=[".", "..", *["x" * 255] * count]):
+                answer = self.ask("RetrieveDirectoryList", Path=".")
+            self.assertEqual("FileList" in answer, count == most)
+            self.assertLess(len(writeMessage(Message(0, 1, answer))), MOST_WAITING * 3 // 4)
 
     def test_sessions(self) -> None:
         """
