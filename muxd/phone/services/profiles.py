@@ -8,15 +8,15 @@ changes nothing.
 
 from __future__ import annotations
 
-import plistlib
 from typing import Any
 
 from muxd.lockdown.plists import Message
 from muxd.phone.services.requests import RequestService
+from muxd.wire.messages import MalformedMessage, parsePlist
 
 MOST_PROFILES = 1000
 LONGEST = 256
-"""Characters of what a profile says of itself."""
+"""Characters of what a profile says of itself: of each text."""
 
 NOT_VALID, NOT_THERE, NOT_KNOWN = 1000, 12021, 4001
 """Codes of errors."""
@@ -53,7 +53,7 @@ class Configuration:
         if len(self.profiles) >= MOST_PROFILES and identifier not in self.profiles:
             return f"expected at most {MOST_PROFILES} profiles"
         self.profiles[identifier] = {
-            key: value if type(value := said.get(key)) is type(usual) else usual
+            key: _short(value) if type(value := said.get(key)) is type(usual) else usual
             for key, usual in USUAL.items()
         }
         return ""
@@ -130,10 +130,13 @@ def _contents(profile: object) -> dict[str, Any]:
     if 0 <= start < end:
         profile = profile[start : end + len(b"</plist>")]
     try:
-        said = plistlib.loads(profile)
-    except Exception:  # plistlib raises what its parser raises
+        return parsePlist(profile)
+    except MalformedMessage:
         return {}
-    return said if isinstance(said, dict) else {}
+
+
+def _short(value: Any) -> Any:
+    return value[:LONGEST] if isinstance(value, str) else value
 
 
 def _refusal(code: int, text: str) -> Message:

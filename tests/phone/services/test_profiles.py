@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.services import profiles
 from muxd.phone.services.profiles import Configuration, ProfileInstaller
+from muxd.wire.measure import LARGEST_INTEGER
 from tests.phone.services.hosts import PlistHost
 
 NAME = "com.example.profile"
@@ -71,6 +72,22 @@ class ProfileInstallerTests(SynchronousTestCase):
             self.install({"PayloadIdentifier": NAME})
             answer = self.host.ask(RequestType="RemoveProfile", ProfileIdentifier=name)
             self.assertEqual((answer["Status"], self.listed()), ("Acknowledged", []))
+
+    def test_bounded(self) -> None:
+        """
+        However much a profile says of itself, little of it is kept, and no more than answers can
+        say.
+        """
+        long = "x" * (profiles.LONGEST + 1)
+        self.install(profile(PayloadDescription=long, PayloadDisplayName=long))
+        told = self.host.ask(RequestType="GetProfileList")["ProfileMetadata"][NAME]
+        self.assertEqual(
+            (told["PayloadDescription"], told["PayloadDisplayName"]), (long[:-1], long[:-1])
+        )
+        sent = profile(PayloadVersion=7).replace(b">7<", b">%d<" % 10**30)
+        self.install(sent)
+        told = self.host.ask(RequestType="GetProfileList")["ProfileMetadata"][NAME]
+        self.assertLessEqual(told["PayloadVersion"], LARGEST_INTEGER)
 
     def test_refused(self) -> None:
         """
