@@ -13,6 +13,8 @@ from muxd.lockdown.plists import Message
 from muxd.phone.services.requests import RequestService
 
 MOST_PROFILES = 1000
+MOST_BYTES = 16 << 20
+"""Of all of them, which are told in one answer."""
 
 NOT_VALID = 0xE8008003
 """Of what a host sends as a profile."""
@@ -33,12 +35,15 @@ class Profiles:
         """
         Keep a profile.
 
-        @return: Whether it is one.
+        @return: Whether it is one, and there is room for it.
         """
         name = _uuidOf(profile) if isinstance(profile, bytes) else None
         if name is None or len(self.installed) >= MOST_PROFILES:
             return False
         assert isinstance(profile, bytes)
+        others = sum(len(each) for at, each in self.installed.items() if at != name)
+        if others + len(profile) > MOST_BYTES:
+            return False
         self.installed[name] = profile
         return True
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import plistlib
 import struct
 import zlib
+from unittest.mock import patch
 
 from twisted.python.filepath import FilePath
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.phone.services import misagent
 from muxd.phone.services.apps import Apps
 from muxd.phone.services.assertions import AssertionAgent
 from muxd.phone.services.companion import CompanionProxy
@@ -174,6 +176,18 @@ class MisagentTests(SynchronousTestCase):
         self.assertEqual(host.ask(MessageType="Remove", ProfileID="A")["Status"], 0)
         self.assertNotEqual(host.ask(MessageType="Remove", ProfileID="A")["Status"], 0)
         self.assertEqual(host.ask(MessageType="Copy")["Payload"], [other])
+
+    def test_large(self) -> None:
+        """
+        Profiles have so many bytes together; one that comes again counts once.
+        """
+        host, one, other = PlistHost(Misagent(Profiles())), profile("A"), profile("B")
+        with patch.object(misagent, "MOST_BYTES", len(one + other) - 1):
+            found = [
+                host.ask(MessageType="Install", Profile=p)["Status"] for p in (one, one, other)
+            ]
+        self.assertEqual(found, [0, 0, misagent.NOT_VALID])
+        self.assertEqual(host.ask(MessageType="CopyAll")["Payload"], [one])
 
     def test_none(self) -> None:
         """
