@@ -12,6 +12,7 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO
 from zlib import crc32
 
@@ -73,11 +74,12 @@ class ArrivingPackage:
         """
         Lose it.
         """
-        if self._entry is not None:
-            self._entry.close()
-            self._entry = None
-        self._archive.close()
-        self._file.close()
+        entry, self._entry = self._entry, None
+        for each in (entry, self._archive, self._file):
+            # A full disk has no room for what each of them would still write, either.
+            with suppress(OSError, ValueError, RuntimeError):
+                if each is not None:
+                    each.close()
 
     def _feed(self, data: bytes) -> bool:
         held = self._held
@@ -175,7 +177,11 @@ class StreamingZipConduit(AnsweringProtocol):
             # A phone would leave the files in its media directory.
             self._refuse("InvalidArgument", "expected InstallTransferredDirectory")
             return
-        self._package = ArrivingPackage()
+        try:
+            self._package = ArrivingPackage()
+        except OSError as error:
+            self._refuse("NoSpace", str(error))
+            return
         self.paused = True
 
     def dataReceived(self, data: bytes) -> None:

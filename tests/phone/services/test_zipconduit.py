@@ -5,11 +5,13 @@ Tests of L{muxd.phone.services.zipconduit}.
 
 from __future__ import annotations
 
+import errno
 import os
 import plistlib
 import struct
+import tempfile
 import zipfile
-from typing import Any
+from typing import IO, Any
 from unittest.mock import patch
 from zlib import crc32
 
@@ -40,6 +42,24 @@ def record(
     sizes = (len(data), len(data), len(path), len(extra))
     header = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, flags, method, 0, 33, sum_, *sizes)
     return header + path + extra + data
+
+
+def fill(file: IO[bytes]) -> None:
+    """
+    Have no room for anything that is written to a file.
+    """
+
+    def full(data: object = b"") -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close() -> None:
+        closed()
+        full()
+
+    closed = file.close
+    file.write = full  # type: ignore[method-assign]
+    file.flush = full  # type: ignore[assignment,method-assign]
+    file.close = close  # type: ignore[method-assign]
 
 
 def app(identifier: str = TWO, **info: Any) -> bytes:
@@ -116,6 +136,19 @@ class ArrivingPackageTests(SynchronousTestCase):
         package._feed = lambda data: os.stat("/nonexistent")  # type: ignore[assignment,return-value,method-assign]
         self.assertEqual(self.assertRaises(PackageError, package.feed, b"x").name, "NoSpace")
 
+    def test_closedWithoutRoom(self) -> None:
+        """
+        Wherever it is when the disk is full, its file is closed and gone.
+        """
+        for begun in (b"", app(), app() + record("x", b"1234")[:-2]):
+            package = ArrivingPackage()
+            package.feed(begun)
+            fill(package._file)
+            package.close()
+            self.assertTrue(package._file.closed)
+            self.assertIsNone(package._archive.fp)
+            self.assertFalse(os.path.exists(package.path))
+
 
 class StreamingZipConduitTests(SynchronousTestCase):
     """
@@ -178,6 +211,25 @@ class StreamingZipConduitTests(SynchronousTestCase):
         self.assertEqual(
             self.send(b"", InstallTransferredDirectory=0)[-1]["Error"], "InvalidArgument"
         )
+
+    def test_full(self) -> None:
+        """
+        When the disk is full the host is told so, whether before or while it sends.
+        """
+        self.send(app())
+        package = self.host.service._package
+        fill(package._file)
+        self.host.service.dataReceived(record("Payload/App.app/More", bytes(100)))
+        (answer,) = self.host.heard()
+        self.assertEqual(answer["Error"], "NoSpace")
+        self.assertTrue(self.host.transport.disconnecting)
+        self.assertTrue(package._file.closed)
+        self.setUp()
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with patch.object(tempfile, "NamedTemporaryFile", side_effect=full):
+            (answer,) = self.send(app())
+        self.assertEqual(answer["Error"], "NoSpace")
+        self.assertTrue(self.host.transport.disconnecting)
 
     def test_lost(self) -> None:
         """
