@@ -26,6 +26,12 @@ from muxd.phone.services.installation import AFTER, BEFORE
 LARGEST = 8 << 30
 """Bytes of an app."""
 
+LONGEST_NAME = 1024
+"""Bytes of the name of an entry."""
+
+MOST_NAMES = 16 << 20
+"""Bytes of all names together; all of them are held until the end."""
+
 _HEADER = struct.Struct("<4s5H3L2H")
 _ENTRY, _DIRECTORY = b"PK\x03\x04", b"PK\x01\x02"
 _STORED = 0
@@ -51,6 +57,7 @@ class ArrivingPackage:
         self._archive = zipfile.ZipFile(self._file, "w")
         self._held = bytearray()
         self._names: set[str] = set()
+        self._namesSize = 0
         self._left = 0
         self._size = 0
         self._entry: IO[bytes] | None = None
@@ -122,6 +129,8 @@ class ArrivingPackage:
         if len(held) < _HEADER.size:
             return _HEADER.size
         *_, name, extra = _HEADER.unpack_from(held)
+        if name > LONGEST_NAME:
+            raise _failed(f"expected a name of {LONGEST_NAME} bytes at most, got {name}")
         return _HEADER.size + int(name) + int(extra)
 
     def _entryBegun(self) -> None:
@@ -134,6 +143,9 @@ class ArrivingPackage:
             raise _failed(f"{name!r:.80}: expected an entry that is not compressed")
         if name in self._names or len(self._names) >= MOST_ENTRIES:
             raise _failed(f"{name!r:.80}: expected {MOST_ENTRIES} different names at most")
+        self._namesSize += length
+        if self._namesSize > MOST_NAMES:
+            raise _failed(f"expected names of {MOST_NAMES} bytes at most, all together")
         self._size += size
         if self._size > LARGEST:
             raise PackageError("NoSpace", f"expected at most {LARGEST} bytes, got {self._size}")

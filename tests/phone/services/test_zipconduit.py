@@ -149,6 +149,23 @@ class ArrivingPackageTests(SynchronousTestCase):
             self.assertIsNone(package._archive.fp)
             self.assertFalse(os.path.exists(package.path))
 
+    def test_names(self) -> None:
+        """
+        A name that is too long is refused before it has come, and so are names that are too long
+        together.
+        """
+        usual = "x" * zipconduit.LONGEST_NAME
+        package = ArrivingPackage()
+        self.addCleanup(package.close)
+        package.feed(record(usual))
+        problem = self.assertRaises(PackageError, package.feed, record(usual + "x")[:30])
+        self.assertEqual(problem.name, "ExtractionFailed")
+        with patch.object(zipconduit, "MOST_NAMES", 10):
+            package = ArrivingPackage()
+            self.addCleanup(package.close)
+            package.feed(record("12345") + record("123\xe4"))
+            self.assertRaises(PackageError, package.feed, record("6"))
+
 
 class StreamingZipConduitTests(SynchronousTestCase):
     """
