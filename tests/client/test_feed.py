@@ -145,6 +145,43 @@ class EventReceiverTests(SynchronousTestCase):
         self.assertEqual([30.0], [event["seconds"] for event in logged])
         feed.connectionLost(Failure(ConnectionDone()))
 
+    def test_paused(self) -> None:
+        """
+        A feed that is paused is not read; the time that the rest of an event may take does not
+        run meanwhile, and begins anew when it is read again.
+        """
+        clock = Clock()
+        feed = EventReceiver("here", self.events.append, lambda *_: None, Limits(), clock)
+        feed.makeConnection(self.transport)
+        feed.dataReceived(ATTACHED + DETACHED[:1])
+        clock.advance(20)
+        feed.pause()
+        self.assertEqual("paused", self.transport.producerState)
+        self.assertEqual([], clock.getDelayedCalls())
+        feed.dataReceived(DETACHED[1:2])
+        self.assertEqual([], clock.getDelayedCalls())
+        clock.advance(100)
+        feed.resume()
+        self.assertEqual("producing", self.transport.producerState)
+        clock.advance(29)
+        self.assertFalse(self.transport.disconnecting)
+        clock.advance(1)
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_pausedBetweenEvents(self) -> None:
+        """
+        One that is paused and read again between two events waits for the next without end.
+        """
+        clock = Clock()
+        feed = EventReceiver("here", self.events.append, lambda *_: None, Limits(), clock)
+        feed.makeConnection(self.transport)
+        feed.dataReceived(ATTACHED)
+        feed.pause()
+        feed.resume()
+        self.assertEqual([], clock.getDelayedCalls())
+        feed.dataReceived(DETACHED)
+        self.assertEqual([Attached, Detached], self.kinds())
+
     def test_lostWithinEvent(self) -> None:
         """
         When the connection ends within an event no timer is left.
