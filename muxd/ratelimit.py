@@ -137,3 +137,9 @@ class Pace:
             return False
         self._left -= 1
         return True
+
+    def spend(self) -> None:
+        """
+        Count what happens with something that may; if need be, the next has to wait for it.
+        """
+        self._left -= 1

@@ -116,3 +116,17 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(sum(pace.take() for _ in range(20)), 3)
         clock.advance(1000)
         self.assertEqual(sum(pace.take() for _ in range(20)), 10)
+
+    def test_spend(self) -> None:
+        """
+        What happens in any case counts, if need be before it is there.
+        """
+        clock = Clock()
+        pace = Pace(clock, 2, 1)
+        self.assertTrue(pace.take())
+        pace.spend()
+        pace.spend()
+        clock.advance(1)
+        self.assertFalse(pace.take())
+        clock.advance(1)
+        self.assertTrue(pace.take())

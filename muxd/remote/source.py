@@ -90,7 +90,7 @@ class RemoteSource(Service):
         self._waiting: list[Deferred[None]] = []
         self._limit = RateLimit(reactor, self._summarise, burst=1)
         self._pace = Pace(reactor, AT_ONCE, EACH_SECOND)
-        self._late: dict[str, None] = {}
+        self._late: dict[str, bool] = {}  # By key: whether it has been paired as well.
         self._catchingUp: IDelayedCall | None = None
 
     @property
@@ -131,6 +131,10 @@ class RemoteSource(Service):
         Stop listening, and detach all phones.  Their streams end as their clients close.
         """
         super().stopService()
+        if self._catchingUp is not None:
+            # A feed that is not read does not hear the other end close.
+            self._feed.resume()
+        self._forgetLate()
         return self._feed.stopService().addCallback(self._stopped)
 
     def _stopped(self, _: None) -> None:
@@ -185,10 +189,7 @@ class RemoteSource(Service):
         """
         self._isCurrent = False
         self._far.clear()
-        self._late.clear()
-        if self._catchingUp is not None:
-            self._catchingUp.cancel()
-            self._catchingUp = None
+        self._forgetLate()
         if self._comparing is not None:
             comparing, self._comparing = self._comparing, None
             comparing.addErrback(lambda _: None)
@@ -228,21 +229,22 @@ class RemoteSource(Service):
             case Detached(device):
                 self._far.pop(device.deviceID, None)
             case Paired():
-                phone = self._phones.get(key)
-                if phone is not None and self._pace.take():
-                    self._receiver.devicePaired(phone)
+                if key in self._phones or key in self._late:
+                    self._change(key, isPaired=True)
                 return
         if self._isCurrent:
             self._change(key)
 
-    def _change(self, key: str) -> None:
+    def _change(self, key: str, isPaired: bool = False) -> None:
         """
         Settle a phone, now or when it is its turn.
         """
-        if not self._late and self._pace.take():
-            self._settle(key)
+        if not self.running:
             return
-        self._late[key] = None
+        if not self._late and self._pace.take():
+            self._takeTurn(key, isPaired)
+            return
+        self._late[key] = isPaired or self._late.get(key, False)
         if self._catchingUp is None:
             self._feed.pause()
             self._catchingUp = self._reactor.callLater(1, self._catchUp)
@@ -259,13 +261,38 @@ class RemoteSource(Service):
         Settle some of those whose turn has not come, and hear of others when there are no more.
         """
         self._catchingUp = None
-        for key in list(self._late)[:EACH_SECOND]:
-            del self._late[key]
-            self._settle(key)
+        while self._late and self._pace.take():
+            key = next(iter(self._late))
+            self._takeTurn(key, self._late.pop(key))
         if self._late:
             self._catchingUp = self._reactor.callLater(1, self._catchUp)
         else:
             self._feed.resume()
+
+    def _forgetLate(self) -> None:
+        """
+        Those whose turn has not come do not get one.
+        """
+        self._late.clear()
+        catchingUp, self._catchingUp = self._catchingUp, None
+        if catchingUp is not None:
+            catchingUp.cancel()
+
+    def _takeTurn(self, key: str, isPaired: bool) -> None:
+        """
+        Pass on what has become of a phone.  One change is counted already; others that come of
+        it count as well.
+        """
+        before = self._phones.get(key)
+        if self._isCurrent:
+            self._settle(key)
+        phone = self._phones.get(key)
+        if before is not None and phone is not None and phone is not before:
+            self._pace.spend()
+        if phone is not None and isPaired:
+            if phone is not before:
+                self._pace.spend()
+            self._receiver.devicePaired(phone)
 
     def _know(self, device: Device) -> None:
         """
