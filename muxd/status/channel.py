@@ -102,7 +102,7 @@ class StatusRequest(Request):
         """
         Answer it, if it may be answered.
         """
-        self.channel.isAnswered = True
+        self.channel.isBusy = True
         for name, value in HEADERS:
             self.setHeader(name, value)
         try:
@@ -126,11 +126,11 @@ class StatusChannel(HTTPChannel):
     """
     A connection.
 
-    @ivar isAnswered: Whether a whole request has come, whose answer is not done; otherwise it is
+    @ivar isBusy: Whether a whole request has come, whose answer is not done; otherwise it is
         silent, and has to go when there is no room for others.
     """
 
-    isAnswered = False
+    isBusy = False
     totalHeadersSize = 8192
     maxHeaders = 64
     site: StatusSite
@@ -197,7 +197,7 @@ class StatusChannel(HTTPChannel):
             self._answered(request)
 
     def _answered(self, request: http.Request) -> None:
-        self.isAnswered = False
+        self.isBusy = False
         self.site.silent(self)
         super().requestDone(request)
 
@@ -293,7 +293,7 @@ class StatusSite(Site):
         @return: Whether there is room for it.
         """
         if len(self._channels) >= self.limits.statusConnections:
-            longest = next((each for each in self._channels if not each.isAnswered), None)
+            longest = next((each for each in self._channels if not each.isBusy), None)
             if longest is None:
                 self.dropped("connections to the status socket beyond its limit")
                 return False
