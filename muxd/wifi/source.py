@@ -99,6 +99,7 @@ class WifiSource(Service):
         self._again.clock = reactor
         self._soon: IDelayedCall | None = None
         self._looking: Deferred[None] | None = None
+        self._isMissed = False
         self._looked = -math.inf
         self._told: set[str] = set()
 
@@ -153,10 +154,7 @@ class WifiSource(Service):
         if not self.running:
             return
         self._adverts[advert.instance] = advert
-        if self._soon is None:
-            # Announcements come in bursts, and some come all the time.
-            pause = max(BURST, self._looked + PAUSE - self._reactor.seconds())
-            self._soon = self._reactor.callLater(pause, self._lookSoon)
+        self._ask()
 
     def advertGone(self, instance: str) -> None:
         """
@@ -164,9 +162,24 @@ class WifiSource(Service):
         """
         self._adverts.pop(instance, None)
 
+    def _ask(self) -> None:
+        """
+        Have what was announced looked at: soon, or after the look that is going on, which may
+        not see it.
+        """
+        if self._looking is not None:
+            self._isMissed = True
+        elif self._soon is None:
+            # Announcements come in bursts, and some come all the time.
+            pause = max(BURST, self._looked + PAUSE - self._reactor.seconds())
+            self._soon = self._reactor.callLater(pause, self._lookSoon)
+
     def _lookSoon(self) -> None:
         self._soon = None
-        self._look()
+        if self._looking is None:
+            self._look()
+        else:
+            self._isMissed = True
 
     def _look(self) -> Deferred[None] | None:
         """
@@ -182,6 +195,9 @@ class WifiSource(Service):
         self._looked = self._reactor.seconds()
         if isinstance(result, Failure) and self.running:
             self._log.failure("looking for phones on the network failed", result)
+        isMissed, self._isMissed = self._isMissed, False
+        if isMissed and self.running:
+            self._ask()
 
     async def _match(self, store: IPairRecords) -> None:
         records = await self._readRecords(store)

@@ -9,8 +9,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint
-from twisted.internet.task import deferLater
-from twisted.trial.unittest import TestCase
+from twisted.internet.task import Clock, deferLater
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDeviceSource, IRecordReader, IWirelessDevice
@@ -338,3 +339,102 @@ class SourceTests(TestCase):
         """
         self.pair(self.phones[0])
         PairRecord.fromBytes(self.store.records[self.phones[0].udid])
+
+
+class LookTests(SynchronousTestCase):
+    """
+    When L{WifiSource} looks at what is announced, in time that passes as it is told to.
+    """
+
+    def setUp(self) -> None:
+        """
+        A source for one phone, known by its name, that compares when it is let.
+        """
+        self.turns: list[Deferred[None]] = []
+        self.patch(module, "deferLater", self.turn)
+        self.clock = Clock()
+        self.store = MemoryRecordStore(BUID)
+        self.udid = serials(1)[0]
+        self.store.records[self.udid] = recordOf("A-HOST", BUID).toBytes()
+        self.phone = readAdvert("02:00:00:00:00:07@fe80::7", [ADDRESSES[0]], {})
+        self.store.remember(self.udid, self.phone.fullName)
+        records = ImmediateRecords(self.store)
+        registry = DeviceRegistry()
+        self.source = WifiSource(
+            self.clock,
+            DeviceIntake(registry, registry, records),
+            "wifi",
+            WifiSettings(),
+            lambda address, port: HostnameEndpoint(MemoryReactorClock(), address.encode(), port),
+            HeldBrowser,
+        )
+        self.source.useRecords(records)
+        self.source.startService()
+        self.addCleanup(self.source.stopService)
+
+    def turn(self, clock: object, delay: float) -> Deferred[None]:
+        """
+        A turn that comes when it is let.
+        """
+        self.turns.append(Deferred())
+        return self.turns[-1]
+
+    def compare(self) -> None:
+        """
+        Let the look that is going on come to its end.
+        """
+        while self.turns:
+            self.turns.pop().callback(None)
+
+    def begin(self) -> None:
+        """
+        Begin to look at another's phone.
+        """
+        self.source.advertFound(readAdvert("02:00:00:00:00:09@fe80::9", [ADDRESSES[1]], {}))
+        self.clock.advance(module.BURST)
+        self.assertEqual(len(self.turns), 1)
+
+    def test_meanwhile(self) -> None:
+        """
+        A phone that is announced while others are compared is looked at a pause after these,
+        however long they have taken.
+        """
+        self.begin()
+        self.source.advertFound(self.phone)
+        self.clock.advance(5)
+        self.assertEqual(len(self.turns), 1)
+        self.compare()
+        self.assertEqual(self.source.phones, [])
+        self.clock.advance(module.PAUSE)
+        self.compare()
+        self.assertEqual([phone.udid for phone in self.source.phones], [self.udid])
+
+    def test_before(self) -> None:
+        """
+        So is one whose look was to begin when another had begun.
+        """
+        self.source.advertFound(readAdvert("02:00:00:00:00:09@fe80::9", [ADDRESSES[1]], {}))
+        self.source._look()
+        self.clock.advance(module.BURST)
+        self.compare()
+        self.assertEqual(self.turns, [])
+        self.clock.advance(module.PAUSE)
+        self.assertEqual(len(self.turns), 1)
+
+    def test_once(self) -> None:
+        """
+        When nothing is announced meanwhile there is no look after a pause.
+        """
+        self.begin()
+        self.compare()
+        self.clock.advance(module.PAUSE)
+        self.assertEqual(self.turns, [])
+
+    def test_stoppedMeanwhile(self) -> None:
+        """
+        Nor is there one when the source is stopped.
+        """
+        self.begin()
+        self.source.advertFound(self.phone)
+        self.successResultOf(self.source.stopService())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
