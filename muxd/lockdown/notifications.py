@@ -21,8 +21,8 @@ MOST = 256
 
 class NotificationObserver(PlistProtocol):
     """
-    Asks for notifications, and calls back with each.  It ends when there are too many: who waits
-    for them finds out in another way.
+    Asks for notifications, and calls back with each.  It ends when there are too many:
+    what waits for them finds out in another way.
     """
 
     MAX_LENGTH = 4096

@@ -2,11 +2,11 @@
 """
 UNIX sockets that were made by another process, such as systemd, whose their files are.
 
-Twisted takes such a socket for one of its own.  It gives the file a mode, which is 666 and
-opens to everybody what was meant for a group, and which a process that does not own the
-file may not do at all.  When it listens no more, it removes the file, and shuts the socket
-down, which ends it for the other process as well, though clients could wait there until this
-one is started again.
+Twisted takes such a socket for one of its own.  It gives the file a mode, 666, by which
+every user of the machine may connect where a group was meant to; a process that does not own
+the file may not change the mode at all.  When it listens no more, it removes the file, and
+shuts the socket down, which ends it for the other process as well, though clients could wait
+there until this one is started again.
 """
 
 from __future__ import annotations

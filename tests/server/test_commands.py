@@ -36,7 +36,7 @@ class PairRecordCommandTests(ServingTestCase):
 
     def test_savedIsTold(self) -> None:
         """
-        Whoever made the server hears the name of each record that was saved, and of no other.
+        What the server was made with is told the name of each record that was saved, and no other.
         """
         told: list[str] = []
         factory = ControlFactory(
