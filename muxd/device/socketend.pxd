@@ -35,7 +35,7 @@ cdef class SocketEnd(SessionEnd):
     @cython.locals(events=cython.longlong)
     cpdef _listen(self)
     @cython.locals(session=Session, needless=cython.longlong)
-    cpdef _isDry(self)
+    cpdef _ranOut(self)
     @cython.locals(session=Session)
     cpdef _peerGone(self)
     @cython.locals(session=Session)

@@ -253,7 +253,7 @@ class SocketEnd(SessionEnd):
             events += WRITABLE
         self._loop.change(self.socket.fileno(), events)
 
-    def _isDry(self) -> None:
+    def _ranOut(self) -> None:
         """
         There is nothing to read, or has not been: what comes is news.
         """
@@ -323,13 +323,13 @@ class SocketEnd(SessionEnd):
         count = memory.receive(self.socket, start, most)
         if count > 0:
             if count < most and not self._isEnding:
-                self._isDry()
+                self._ranOut()
             return count
         if count != BLOCKED:
             self._hasEnded = True
             if count < 0:
                 self._isGone = True
-        self._isDry()
+        self._ranOut()
         return 0
 
     def ranDry(self) -> None:
