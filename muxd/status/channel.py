@@ -41,6 +41,9 @@ HEADERS = (
 )
 """What each answer says."""
 
+SILENCE = 1.0
+"""Seconds for which a connection has to have been silent before it gives way to another one."""
+
 PARAMETERS = 16
 """How many parameters a query may have."""
 
@@ -258,8 +261,9 @@ class StatusSite(Site):
         self.limits = limits
         self.doorkeeper = doorkeeper
         self.streams = 0
-        # Those that have been silent for the longest come first.
-        self._channels: dict[StatusChannel, None] = {}
+        self._clock = clock
+        # Since when they may have been silent; those for the longest come first.
+        self._channels: dict[StatusChannel, float] = {}
         self._limit = RateLimit(clock, self._summarise)
 
     def startFactory(self) -> None:
@@ -288,19 +292,20 @@ class StatusSite(Site):
     def admit(self, channel: StatusChannel) -> bool:
         """
         A client is there; if there are too many, the one that has been silent for the longest
-        gives way.
+        gives way, unless it has hardly had the time to speak.
 
         @return: Whether there is room for it.
         """
+        now = self._clock.seconds()
         if len(self._channels) >= self.limits.statusConnections:
             longest = next((each for each in self._channels if not each.isBusy), None)
-            if longest is None:
+            if longest is None or now - self._channels[longest] < SILENCE:
                 self.dropped("connections to the status socket beyond its limit")
                 return False
             self.dropped("silent connections to the status socket, as there are too many")
             self.gone(longest)
             longest.transport.abortConnection()
-        self._channels[channel] = None
+        self._channels[channel] = now
         return True
 
     def silent(self, channel: StatusChannel) -> None:
@@ -309,7 +314,7 @@ class StatusSite(Site):
         """
         if channel in self._channels:
             del self._channels[channel]
-            self._channels[channel] = None
+            self._channels[channel] = self._clock.seconds()
 
     def gone(self, channel: StatusChannel) -> None:
         """

@@ -6,6 +6,7 @@ kept all others out, for half a minute each time.
 
 from __future__ import annotations
 
+from muxd.status.channel import SILENCE
 from tests.status.asking import TINY, Reply, StatusTestCase, request
 
 MOST = TINY.statusConnections
@@ -21,6 +22,7 @@ class SilentVisitorTests(StatusTestCase):
         The one that has been silent for the longest gives way.
         """
         crowd = [self.client() for _ in range(MOST)]
+        self.reactor.advance(SILENCE)
         self.assertEqual(self.get("/health").status, 200)
         self.assertEqual([each.aborted for each in crowd], [True] + [False] * (MOST - 1))
 
@@ -30,6 +32,7 @@ class SilentVisitorTests(StatusTestCase):
         """
         for _ in range(10 * MOST):
             self.client().deliver(request("/health")[:-2])
+            self.reactor.advance(SILENCE)
             self.assertEqual(self.get("/health").status, 200)
             self.assertLessEqual(self.server.site.connections, MOST)
 
@@ -41,8 +44,21 @@ class SilentVisitorTests(StatusTestCase):
         for _ in range(3 * MOST):
             kept.deliver(request("/health"))
             self.assertEqual(Reply.parse(kept.value()).status, 200)
+            self.reactor.advance(SILENCE)
             self.client()
         self.assertFalse(kept.aborted)
+
+    def test_hardlyThere(self) -> None:
+        """
+        One that has only just connected is not taken for silent, as its request may be on its
+        way: it is the next one that is told that there are too many.
+        """
+        crowd = [self.client() for _ in range(MOST)]
+        self.reactor.advance(SILENCE / 2)
+        self.assertEqual(self.get("/health").status, 503)
+        for each in crowd:
+            each.deliver(request("/health"))
+            self.assertEqual(Reply.parse(each.value()).status, 200)
 
     def test_lines(self) -> None:
         """
