@@ -170,7 +170,7 @@ fleet-sim: $(DEVELOPED)
 # Hosts, hubs and nodes are killed, frozen, split: a part of make test; here with what was measured.
 fleet-faults: $(DEVELOPED)
 	@rm -f build/fleet-faults.jsonl
-	@$(BIN)/python -m tests --jobs $(WORKERS) $(TRIES) tests.netns
+	@MUXD_FLEET_FAULTS=yes $(BIN)/python -m tests --jobs $(WORKERS) $(TRIES) tests.netns
 	@$(BIN)/python -m tests.netns
 
 # BUS=simulated: phones of our own, which pair, behind the other engine.
