@@ -96,24 +96,30 @@ class Fleet:
         Have everything as it should be: all run and are listed, and no job has anything.
         """
         self.network.heal()
-        jobs, self.jobs = self.jobs, []
-        for job in jobs:
+        for job in self.jobs:
             job.close()
         for member in self.members:
             member.restore()
-        for job in jobs:
+        for job in self.jobs:
             job.status()
         self.until(self.isAtRest, "the fleet does not come to rest")
+        # If one of them does not end, all are there still, for close() and logs().
+        self.jobs = []
 
     def isAtRest(self) -> bool:
         """
         Whether all is listed at all hubs, and no job has anything.
         """
         everything = {str(host) for host in self.hosts}
-        return all(
-            self.listed(hub) == everything and not self.status(hub)["reserved"]
-            for hub in range(len(self.hubs))
-        )
+        said = [self.status(hub) for hub in range(len(self.hubs))]
+        return all(_listed(each) == everything and not each["reserved"] for each in said)
+
+    def isFree(self, hub: int = 0) -> bool:
+        """
+        Whether a hub says that no job has a phone.
+        """
+        said = self.status(hub)
+        return bool(said["fresh"]) and not said["reservations"]
 
     def close(self) -> None:
         """
@@ -132,7 +138,8 @@ class Fleet:
 
     def status(self, hub: int = 0) -> dict[str, Any]:
         """
-        What a hub says of the fleet; nothing if it does not answer.
+        What a hub says of the fleet; nothing if it does not answer, as on a machine that is busy,
+        and then it is neither fresh nor stale.
         """
         try:
             with socket.socket(socket.AF_UNIX) as stream:
@@ -144,13 +151,13 @@ class Fleet:
                 said: dict[str, Any] = json.loads(connection.getresponse().read())["fleet"]
                 return said
         except (OSError, http.client.HTTPException, KeyError):
-            return {"fresh": False, "hosts": [], "reserved": 0, "reservations": [], "waiting": []}
+            return {"fresh": None, "hosts": [], "reserved": 0, "reservations": [], "waiting": []}
 
     def listed(self, hub: int = 0) -> set[str]:
         """
         The hosts whose phone a hub lists.
         """
-        return {each["name"] for each in self.status(hub)["hosts"] if each["phones"]}
+        return _listed(self.status(hub))
 
     def holders(self, hub: int = 0) -> set[str]:
         """
@@ -248,7 +255,9 @@ class Fleet:
         """
         A job that has a host's phone, and whose bytes have reached it.
         """
-        job = self.job("holder", "--phone", f"host=host{host}", *words, hubs=hubs)
+        # On a machine that is busy, the host may have to connect anew just then.
+        wanted = ("--phone", f"host=host{host}", "--wait", "50")
+        job = self.job("holder", *wanted, *words, hubs=hubs)
         self.until(lambda: "heard" in job.text() or job.hasEnded, "a job gets no phone")
         if job.hasEnded:
             raise AssertionError(f"a job has no phone: {job.text()}\n{self.logs()}")
@@ -329,3 +338,7 @@ class Fleet:
             *("--door", self.listening(place, 7400), "--fleet-name", place),
             *("--door-address", self.network.address(place)),
         ]
+
+
+def _listed(said: Mapping[str, Any]) -> set[str]:
+    return {each["name"] for each in said["hosts"] if each["phones"]}

@@ -112,11 +112,11 @@ class Member:
                 # One that was cut when it was killed.
                 continue
 
-    def says(self, words: str) -> bool:
+    def says(self, *words: str) -> bool:
         """
-        Whether there is something in its log.
+        Whether all of this is in one line of its log.
         """
-        return words in self.text()
+        return any(all(word in line for word in words) for line in self.text().splitlines())
 
     def _send(self, number: int) -> None:
         assert self._process is not None
