@@ -66,7 +66,7 @@ class EmbeddedTests(FaultCase):
         self.assertGoesOn(holder)
         fleet.hubs[0].start()
         self.measure("listed again", self.everything)
-        self.assertEqual(fleet.holders(), {holder.name})
+        fleet.until(lambda: fleet.holders() == {holder.name}, "the job has no phone any more")
         second = fleet.waiter()
         self.assertGoesOn(holder)
         self.assertEqual(holder.end(), 0)
