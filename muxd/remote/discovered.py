@@ -73,8 +73,12 @@ class Whereabouts:
             try:
                 return await self._endpoint(address, self.port).connect(factory)
             except ConnectError as error:
-                problem = error
-        raise problem
+                problem = error.with_traceback(None)
+        try:
+            raise problem
+        finally:
+            # It knows this frame, and the frame it.
+            del problem
 
 
 class _Host:

@@ -87,7 +87,8 @@ def configure(device: Any, preferred: int | None = None, *, mayDetach: bool = Tr
                     _refuseToDetach(device, active)
                 _setConfiguration(device, active, interface)
         except USBError as error:
-            failure = error
+            # What has led to it would keep this frame, and the frame it and the device.
+            failure = error.with_traceback(None)
             _log.debug(
                 "configuration {value} cannot be set: {error}",
                 value=interface.configuration,
@@ -98,7 +99,11 @@ def configure(device: Any, preferred: int | None = None, *, mayDetach: bool = Tr
         claim_interface(device, interface.number)
         return interface
     if failure is not None:
-        raise failure
+        try:
+            raise failure
+        finally:
+            # Now it knows this frame again.
+            del failure
     raise NoMuxInterface(
         f"none of its {device.bNumConfigurations} configurations has an interface "
         "255/254/2 with two bulk endpoints"

@@ -4,7 +4,10 @@ Tests for L{muxd.usb.configuration}.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -235,6 +238,30 @@ class ConfigureTests(SynchronousTestCase):
 
         device.set_configuration = fail
         self.assertEqual(errno.EIO, self.assertRaises(USBError, configure, device).errno)
+
+    def test_letGo(self) -> None:
+        """
+        A phone whose configurations cannot be set is let go of with the error, and not when the
+        collector next finds it: its context has descriptors, and an idle daemon has no garbage.
+        """
+        if gc.isenabled():
+            gc.disable()
+            self.addCleanup(gc.enable)
+
+        for refused in ((3, 2), (3,)):
+            _, _, device = phoneWith(configuration(2, mux(1, HIGH)), configuration(3, mux(1, HIGH)))
+            phone = weakref.ref(device)
+
+            def setConfiguration(value: int, of: Any = phone, refused: Any = refused) -> None:
+                if value in refused:
+                    raise usbError(errno.EIO)
+                type(of()).set_configuration(of(), value)
+
+            device.set_configuration = setConfiguration
+            with contextlib.suppress(USBError):
+                configure(device)
+            del device
+            self.assertIsNone(phone(), refused)
 
     def test_noInterface(self) -> None:
         """
