@@ -22,7 +22,7 @@ from __future__ import annotations
 LONGEST = 50e-6
 """The longest that is looked before sleeping, in seconds."""
 
-WORTH = 25e-6
+WORTH = 20e-6
 """The average wait up to which it is worth it, in seconds."""
 
 TRY = 16
