@@ -127,26 +127,48 @@ class InlineWaitTests(SynchronousTestCase):
         self.reader.close()
         self.assertEqual(expired, [], "the reactor did not stop")
 
-    def test_noTurns(self) -> None:
+    def saySomething(self) -> None:
         """
-        What happens on the loop costs no turn of the reactor.
+        Watch the pipe, on which something comes.
+        """
+        self.reader.watch()
+        self.reader.say(b"x")
+
+    def stopSoon(self) -> None:
+        """
+        Stop the reactor by a timer.
+        """
+        self.reactor.callLater(0.001, self.reactor.stop)
+
+    def runSaying(
+        self, times: int, last: Callable[[], object], each: Callable[[], object] = lambda: None
+    ) -> list[int]:
+        """
+        Run while something comes again whenever it has been heard.
+
+        @param last: Called when it has been heard so often.
+        @param each: Called each time.
+        @return: How many turns the reactor had had, each time.
         """
         before: list[int] = []
 
         def happened() -> None:
             before.append(self.turns)
-            if len(before) < 100:
+            each()
+            if len(before) < times:
                 self.reader.say(b"x")
             else:
-                self.reactor.stop()
+                last()
 
         self.reader.onHappened = happened
+        self.run_(self.saySomething)
+        return before
 
-        def begin() -> None:
-            self.reader.watch()
-            self.reader.say(b"x")
-
-        self.run_(begin)
+    def test_noTurns(self) -> None:
+        """
+        What happens on the loop costs no turn of the reactor.
+        """
+        before = self.runSaying(100, self.reactor.stop)
         self.assertEqual(len(set(before)), 1)
 
     def test_looking(self) -> None:
@@ -155,22 +177,7 @@ class InlineWaitTests(SynchronousTestCase):
         although it is looked before each wait.
         """
         self.loop._busy = busy = Looking()
-        before: list[int] = []
-
-        def happened() -> None:
-            before.append(self.turns)
-            if len(before) < 100:
-                self.reader.say(b"x")
-            else:
-                self.reactor.callLater(0.001, self.reactor.stop)
-
-        self.reader.onHappened = happened
-
-        def begin() -> None:
-            self.reader.watch()
-            self.reader.say(b"x")
-
-        self.run_(begin)
+        before = self.runSaying(100, self.stopSoon)
         self.assertEqual(len(set(before)), 1)
         self.assertGreaterEqual(len(busy.looks), len(before))
 
@@ -188,59 +195,30 @@ class InlineWaitTests(SynchronousTestCase):
         A timer that is made on the loop is not forgotten, nor is a long one waited for.
         """
         self.reader.onHappened = lambda: self.reactor.callLater(0, self.reactor.stop)
-
-        def begin() -> None:
-            self.reader.watch()
-            self.reader.say(b"x")
-
-        self.run_(begin)
+        self.run_(self.saySomething)
 
     def test_laterTimer(self) -> None:
         """
         Timers that are not due, or not any more, cost no turn; a shorter one among them is
         not missed.
         """
-        before: list[int] = []
 
-        def happened() -> None:
-            before.append(self.turns)
+        def timers() -> None:
             self.addCleanup(self.reactor.callLater(100, lambda: None).cancel)
             self.reactor.callLater(0, lambda: None).cancel()
-            if len(before) < 50:
-                self.reader.say(b"x")
-            else:
-                self.reactor.callLater(0.001, self.reactor.stop)
 
-        self.reader.onHappened = happened
-
-        def begin() -> None:
-            self.reader.watch()
-            self.reader.say(b"x")
-
-        self.run_(begin)
+        before = self.runSaying(50, self.stopSoon, timers)
         self.assertEqual(len(set(before)), 1)
 
     def test_manyTimers(self) -> None:
         """
         But the reactor does not find thousands of them at once.
         """
-        before: list[int] = []
 
-        def happened() -> None:
-            before.append(self.turns)
+        def timer() -> None:
             self.reactor.callLater(100, lambda: None).cancel()
-            if len(before) < 2 * TIMERS + 1:
-                self.reader.say(b"x")
-            else:
-                self.reactor.stop()
 
-        self.reader.onHappened = happened
-
-        def begin() -> None:
-            self.reader.watch()
-            self.reader.say(b"x")
-
-        self.run_(begin)
+        before = self.runSaying(2 * TIMERS + 1, self.reactor.stop, timer)
         self.assertEqual(len(set(before)), 3)
 
     def test_timerBefore(self) -> None:
