@@ -114,6 +114,9 @@ class RateLimit:
 class Pace:
     """
     Lets so much happen at once, and then so much in each second.
+
+    It begins when something happens first: one that is made before the service that it belongs
+    to starts may be given another clock then.
     """
 
     def __init__(self, clock: IReactorTime, most: float, eachSecond: float) -> None:
@@ -124,14 +127,15 @@ class Pace:
         self._clock = clock
         self._most = self._left = most
         self._eachSecond = eachSecond
-        self._since = clock.seconds()
+        self._since: float | None = None
 
     def take(self) -> bool:
         """
         Whether it may happen once more, now; it counts if so.
         """
         now = self._clock.seconds()
-        gained = (now - self._since) * self._eachSecond
+        since = now if self._since is None else self._since
+        gained = (now - since) * self._eachSecond
         self._left, self._since = min(self._most, self._left + gained), now
         if self._left < 1:
             return False

@@ -130,3 +130,15 @@ class PaceTests(SynchronousTestCase):
         self.assertFalse(pace.take())
         clock.advance(1)
         self.assertTrue(pace.take())
+
+    def test_beginsLate(self) -> None:
+        """
+        It does not matter what the clock showed before something happened first.
+        """
+        clock = Clock()
+        clock.advance(1e9)
+        pace = Pace(clock, 2, 1)
+        clock.rightNow = 5.0
+        self.assertEqual([pace.take() for _ in range(3)], [True, True, False])
+        clock.advance(1)
+        self.assertTrue(pace.take())

@@ -15,6 +15,7 @@ over<Turns.isOver>}; the last piece of it is done in any case.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Protocol
@@ -63,7 +64,8 @@ class Turns:
         self._length = length
         self._left = length
         self.began = 0.0
-        self._ended = clock.seconds()
+        # Never yet; the clock is not asked before there is work.
+        self._ended = -math.inf
         self._depth = 0
         self._waiting: OrderedDict[Hashable, OrderedDict[Worker, None]] = OrderedDict()
         self._next: IDelayedCall | None = None

@@ -237,6 +237,9 @@ def useSteadyTime(reactor: object, steady: Callable[[], float] = time.monotonic)
     Twisted's go by the time of day: when that is set back by an hour, whatever was about
     to happen happens an hour later, and what is to be over in five seconds is not over.
 
+    What a service has read of the clock before is worth nothing afterwards: none asks for the
+    time when it is made.
+
     @param reactor: Changed if it is one of Twisted's own; a test's clock is steady.
     @param steady: Seconds of that clock.
     """
