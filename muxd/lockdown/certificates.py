@@ -15,7 +15,7 @@ This needs the extra C{pairing}.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -32,10 +32,10 @@ from muxd.lockdown.rsakeys import (
     privateKey,
     publicKey,
 )
+from muxd.net.certificates import PEM, VALIDITY, begunCertificate, keyPEM, keyUsage
 
 KEY_SIZE = 2048
 EXPONENT = 65537
-VALIDITY = timedelta(days=3650)
 
 CIPHERS = b"DEFAULT:!DHE:!DHEPSK:!PSK:!SRP:!aDSS:!aECDSA:@SECLEVEL=0"
 """
@@ -59,20 +59,14 @@ def publicPEM(key: rsa.RSAPrivateKey) -> bytes:
     """
     The public half of a key, as phones show theirs.
     """
-    return key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.PKCS1
-    )
+    return key.public_key().public_bytes(PEM, serialization.PublicFormat.PKCS1)
 
 
 def privatePEM(key: rsa.RSAPrivateKey) -> bytes:
     """
     A key, as records have them.
     """
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
+    return keyPEM(key, serialization.PrivateFormat.TraditionalOpenSSL)
 
 
 def loadDeviceKey(pem: bytes) -> rsa.RSAPublicKey:
@@ -128,33 +122,12 @@ def _certificate(
     which the library refuses to do: it gets 1.
     """
     noName = x509.Name([])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(noName)
-        .issuer_name(noName)
-        .public_key(key)
-        .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(now + VALIDITY)
-        .add_extension(x509.BasicConstraints(ca=isRoot, path_length=None), critical=True)
-    )
+    builder = begunCertificate(noName, noName, key, 1, now, now + VALIDITY, isAuthority=isRoot)
     if not isRoot:
-        usage = x509.KeyUsage(
-            digital_signature=True,
-            content_commitment=False,
-            key_encipherment=True,
-            data_encipherment=False,
-            key_agreement=False,
-            key_cert_sign=False,
-            crl_sign=False,
-            encipher_only=False,
-            decipher_only=False,
-        )
         builder = builder.add_extension(
             x509.SubjectKeyIdentifier.from_public_key(key), critical=False
-        ).add_extension(usage, critical=True)
-    signed = builder.sign(rootKey, hashes.SHA256())
-    return signed.public_bytes(serialization.Encoding.PEM)
+        ).add_extension(keyUsage("digital_signature", "key_encipherment"), critical=True)
+    return builder.sign(rootKey, hashes.SHA256()).public_bytes(PEM)
 
 
 def clientContext(record: PairRecord) -> SSL.Context:

@@ -24,8 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-VALIDITY = timedelta(days=3650)
-"""Of the authority itself, and of its lists of what it has revoked."""
+from muxd.net.certificates import PEM, VALIDITY, begunCertificate, keyPEM, keyUsage
 
 SKEW = timedelta(minutes=5)
 """How far another machine's clock may be behind this one's."""
@@ -126,17 +125,16 @@ class CertificateAuthority:
             ]
         )
         certificate = (
-            _builder(subject, subject, key.public_key(), now, VALIDITY)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(isAuthority=True), critical=True)
+            _begun(subject, subject, key, now, VALIDITY, isAuthority=True)
+            .add_extension(keyUsage("key_cert_sign", "crl_sign"), critical=True)
             .add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
             )
             .sign(key, hashes.SHA256())
         )
-        _write(directory / _KEY, _privatePEM(key), 0o600)
+        _write(directory / _KEY, keyPEM(key, serialization.PrivateFormat.PKCS8), 0o600)
         _write(directory / _REVOKED, _list(certificate, key, 1, [], now), 0o644)
-        _write(directory / _CERTIFICATE, certificate.public_bytes(_PEM), 0o644)
+        _write(directory / _CERTIFICATE, certificate.public_bytes(PEM), 0o644)
         return cls(directory)
 
     def issue(
@@ -160,9 +158,8 @@ class CertificateAuthority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, checked[0])])
         issuer = self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
         certificate = (
-            _builder(subject, self._certificate.subject, key.public_key(), now, ends - now)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(isAuthority=False), critical=True)
+            _begun(subject, self._certificate.subject, key, now, ends - now, isAuthority=False)
+            .add_extension(keyUsage("digital_signature"), critical=True)
             .add_extension(x509.ExtendedKeyUsage(_USAGES[purpose]), critical=False)
             .add_extension(
                 x509.SubjectAlternativeName([_alternative(name) for name in checked]),
@@ -174,10 +171,10 @@ class CertificateAuthority:
             )
             .sign(self._key, hashes.SHA256())
         )
-        pem = certificate.public_bytes(_PEM)
+        pem = certificate.public_bytes(PEM)
         _write(self.directory / _ISSUED / f"{certificate.serial_number:x}.pem", pem, 0o644)
         to.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(to / "key.pem", _privatePEM(key), 0o600)
+        _write(to / "key.pem", keyPEM(key, serialization.PrivateFormat.PKCS8), 0o600)
         _write(to / "ca.pem", self._read(_CERTIFICATE), 0o644)
         _write(to / "crl.pem", self._read(_REVOKED), 0o644)
         _write(to / "cert.pem", pem, 0o644)
@@ -237,38 +234,24 @@ class CertificateAuthority:
         return (self.directory / name).read_bytes()
 
 
-_PEM = serialization.Encoding.PEM
-
-
-def _builder(
+def _begun(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
+    key: ec.EllipticCurvePrivateKey,
     now: datetime,
     validity: timedelta,
+    *,
+    isAuthority: bool,
 ) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(min(now - SKEW, now + validity - SKEW))
-        .not_valid_after(now + validity)
-    )
-
-
-def _usage(*, isAuthority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not isAuthority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=isAuthority,
-        crl_sign=isAuthority,
-        encipher_only=False,
-        decipher_only=False,
+    return begunCertificate(
+        subject,
+        issuer,
+        key.public_key(),
+        x509.random_serial_number(),
+        min(now - SKEW, now + validity - SKEW),
+        now + validity,
+        0 if isAuthority else None,
+        isAuthority=isAuthority,
     )
 
 
@@ -294,7 +277,7 @@ def _list(
         builder = builder.add_revoked_certificate(
             x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(moment).build()
         )
-    return builder.sign(key, hashes.SHA256()).public_bytes(_PEM)
+    return builder.sign(key, hashes.SHA256()).public_bytes(PEM)
 
 
 def _holderOf(certificate: x509.Certificate) -> tuple[str, Purpose]:
@@ -344,10 +327,6 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _privatePEM(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

@@ -25,6 +25,7 @@ from muxd.lockdown.certificates import (
     publicPEM,
     serverContext,
 )
+from muxd.net.certificates import begunCertificate
 from muxd.phone.lockdown.key import PRIVATE_KEY
 from tests.lockdown.keptkeys import longKey, strangersKey
 from tests.lockdown.phones import anyRecord
@@ -134,16 +135,9 @@ class SignatureTests(SynchronousTestCase):
         """
         key = ed25519.Ed25519PrivateKey.generate()
         noName = x509.Name([])
-        signed = (
-            x509.CertificateBuilder()
-            .subject_name(noName)
-            .issuer_name(noName)
-            .public_key(key.public_key())
-            .serial_number(1)
-            .not_valid_before(NOW)
-            .not_valid_after(NOW)
-            .sign(key, None)
-        )
+        signed = begunCertificate(
+            noName, noName, key.public_key(), 1, NOW, NOW, isAuthority=True
+        ).sign(key, None)
         self.assertFalse(
             isSignedBy(crypto.X509.from_cryptography(signed), strangersKey().public_key())
         )
