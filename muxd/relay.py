@@ -34,7 +34,6 @@ from twisted.internet.defer import (
     gatherResults,
     maybeDeferred,
 )
-from twisted.internet.endpoints import clientFromString
 from twisted.internet.error import (
     ConnectError,
     ConnectingCancelledError,
@@ -71,6 +70,7 @@ from muxd.net.shortpipe import ShortPipe
 from muxd.net.sockets import READ_SIZE
 from muxd.net.socketway import SocketWay, socketWayTo
 from muxd.net.streams import StreamSocket
+from muxd.net.tlsendpoints import clientAt
 from muxd.ratelimit import RateLimit
 
 
@@ -362,7 +362,7 @@ class RelayService(Service):
         to = route.to
         if isinstance(to, str):
             try:
-                to = clientFromString(self.sockets, to)
+                to = clientAt(self.sockets, to)
             except (ValueError, TypeError, LookupError) as error:
                 raise ValueError(f"cannot connect to {route.to!r}: {error}") from error
         place = _Place(route, to, route.destination or str(route.to))

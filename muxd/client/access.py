@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import clientFromString
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
@@ -38,6 +37,7 @@ from muxd.limits import LIMITS, Limits
 from muxd.net.eventloop import EventLoop
 from muxd.net.loopreactor import loopBeneath
 from muxd.net.streams import LONGEST_PATH
+from muxd.net.tlsendpoints import clientAt
 
 T = TypeVar("T")
 
@@ -202,7 +202,7 @@ def daemonAccess(
     if via is None:
         return accessAt(reactor, daemonAddress(environ))
     if isinstance(via, str):
-        return DaemonAccess(reactor, clientFromString(reactor, via), via)
+        return DaemonAccess(reactor, clientAt(reactor, via), via)
     return DaemonAccess(reactor, via, f"the other end of {via!r}")
 
 
@@ -210,7 +210,7 @@ def accessAt(reactor: Any, address: Address) -> DaemonAccess:
     """
     The way to the daemon at an address.
     """
-    endpoint = clientFromString(reactor, address.endpointDescription())
+    endpoint = clientAt(reactor, address.endpointDescription())
     path = os.fsencode(address.path) if isinstance(address, UnixAddress) else b""
     loop = loopBeneath(reactor) if 0 < len(path) < LONGEST_PATH else None
     return DaemonAccess(reactor, endpoint, str(address), loop=loop, path=path)

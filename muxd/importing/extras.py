@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 
 PACKAGE = "muxd"
@@ -29,6 +30,20 @@ def installing(extra: str, requires: Callable[[str], Iterable[str] | None] | Non
     if not libraries:
         return f"install muxd with its extra {extra}"
     return f"install the extra {extra}: {sys.executable} -m pip install {libraries}"
+
+
+@contextmanager
+def needing(extra: str, subject: str) -> Iterator[None]:
+    """
+    Tells what to do if what is imported within it is not installed.
+
+    @param subject: What needs the extra, as a person has typed it.
+    @raise ValueError: It is not installed.
+    """
+    try:
+        yield
+    except ImportError as missing:
+        raise ValueError(f"{subject}: {missing}; {installing(extra)}") from missing
 
 
 def _librariesOf(extra: str, requires: Callable[[str], Iterable[str] | None]) -> list[str]:

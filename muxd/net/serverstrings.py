@@ -26,6 +26,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from muxd.description import Description
 from muxd.net.announcing import ANNOUNCE, checkAnnouncing
 from muxd.net.inherited import leavingFile
+from muxd.net.tlsendpoints import checkTLS
 from muxd.net.tlsfiles import certificatesIn, contentOf
 
 BACKLOG = 256
@@ -115,6 +116,7 @@ def placeFromString(reactor: Any, description: str) -> Place:
     try:
         given = Description.fromString(onLoopback(description))
         kind = given.name.lower()
+        checkTLS(kind)
         parsed, mayBeInsecure = _taken(given, INSECURE)
         parsed, isAnnounced = _taken(parsed, ANNOUNCE)
         if isAnnounced:

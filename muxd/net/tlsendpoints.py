@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.net.test_mutualtls -*-
 """
-Endpoints of mutual TLS (L{muxd.net.mutualtls}).
+Endpoints of mutual TLS (L{muxd.net.mutualtls}), and what Twisted's own with TLS need.
 
 Their files are read when they are used first: what is wrong with them is wrong with listening
 and connecting, and not with a description.
@@ -11,7 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.endpoints import HostnameEndpoint, SSL4ServerEndpoint, wrapClientTLS
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    SSL4ServerEndpoint,
+    clientFromString,
+    wrapClientTLS,
+)
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocol,
@@ -21,9 +26,38 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from muxd.importing.extras import installing
+from muxd.importing.extras import needing
 from muxd.net.tlsfiles import TLSFiles
 from muxd.net.tlstarget import TLSTarget
+
+_TLS = frozenset({"ssl", "tls"})
+"""The kinds of Twisted's own endpoints, servers' and clients', that need pyOpenSSL."""
+
+
+def checkTLS(description: str) -> None:
+    """
+    See that what an endpoint of Twisted's needs is there, if it is one with TLS: without it
+    Twisted fails in ways that say nothing, by the name of a module or of a class.
+
+    @raise ValueError: It is not; the text says what to install.
+    """
+    kind = description.partition(":")[0].lower()
+    if kind in _TLS:
+        with needing("pairing", kind):
+            import OpenSSL.SSL  # noqa: F401
+
+
+def clientAt(reactor: Any, description: str) -> IStreamClientEndpoint:
+    """
+    A client endpoint from its description, as Twisted's C{clientFromString} makes it.
+
+    @raise ValueError: The description makes no sense, or needs what is not installed.
+    @raise TypeError: It has other arguments than such an endpoint takes.
+    @raise LookupError: The same.
+    """
+    checkTLS(description)
+    endpoint: IStreamClientEndpoint = clientFromString(reactor, description)
+    return endpoint
 
 
 @implementer(IStreamServerEndpoint)
@@ -41,10 +75,8 @@ class MutualServerEndpoint:
         interface: str,
         backlog: int,
     ) -> None:
-        try:
+        with needing("pairing", "mutualtls"):
             from muxd.net.mutualtls import MutualServer
-        except ImportError as error:
-            raise ValueError(f"mutualtls: {error}; {installing('pairing')}") from error
         self._server = MutualServer(reactor, files, names)
         self._endpoint = SSL4ServerEndpoint(
             reactor, port, self._server, backlog=backlog, interface=interface
@@ -69,10 +101,8 @@ class MutualClientEndpoint:
     """
 
     def __init__(self, reactor: Any, target: TLSTarget) -> None:
-        try:
+        with needing("pairing", "mutualtls"):
             from muxd.net.mutualtls import MutualClient
-        except ImportError as error:
-            raise ValueError(f"mutualtls: {error}; {installing('pairing')}") from error
         self._client = MutualClient(target.files, target.server, reactor)
         self._target = target
         reached = HostnameEndpoint(reactor, target.host, target.port, timeout=target.timeout)

@@ -24,7 +24,7 @@ from muxd.client.access import DaemonAccess, accessAt, daemonAccess
 from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, parseAddress
 from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.selection import Network
-from muxd.importing.extras import installing
+from muxd.importing.extras import needing
 from muxd.limits import LIMITS
 from muxd.net.localport import LocalPort, localAddresses
 from muxd.net.loopreactor import onLoop
@@ -244,10 +244,8 @@ Examples:
         """
         if not self["services"]:
             return []
-        try:
+        with needing("tunnel", RSD.rstrip(":")):
             from muxd.tunnel.opening import SharedTunnel, TunnelledService, openTunnel
-        except ImportError as missing:
-            raise ValueError(f"{RSD} {missing}; {installing('tunnel')}") from missing
 
         udid, reactor, access = self["udid"] or None, onLoop(self.reactor), self._access()
         network = Network.fromWord(self["network"])

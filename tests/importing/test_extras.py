@@ -15,7 +15,7 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
-from muxd.importing.extras import installing
+from muxd.importing.extras import installing, needing
 from tests.running.processes import startsProcesses
 
 REQUIRES = [
@@ -96,6 +96,20 @@ class InstallingTests(SynchronousTestCase):
         for ask in (requires, lambda package: None, lambda package: ["twisted"]):
             self.assertEqual(installing("wifi", ask), "install muxd with its extra wifi")
 
+    def test_needing(self) -> None:
+        """
+        What needs a library that is not there says which, and what to install; any other
+        mistake within it stays what it is.
+        """
+
+        def use(mistake: Exception) -> None:
+            with needing("wifi", "wifi"):
+                raise mistake
+
+        error = self.assertRaises(ValueError, use, ImportError("No module named 'zeroconf'"))
+        self.assertEqual(str(error), f"wifi: No module named 'zeroconf'; {installing('wifi')}")
+        self.assertRaises(KeyError, use, KeyError("zeroconf"))
+
     def test_known(self) -> None:
         """
         Each extra that a module names is there.
@@ -108,7 +122,7 @@ class InstallingTests(SynchronousTestCase):
         named = {
             name
             for path in SOURCES.rglob("*.py")
-            for name in re.findall(r"installing\(['\"](\w+)['\"]", path.read_text())
+            for name in re.findall(r"(?:installing|needing)\(['\"](\w+)['\"]", path.read_text())
         }
         self.assertLessEqual(named, set(setup["options.extras_require"]))
         self.assertIn("wifi", named)

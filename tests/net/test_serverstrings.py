@@ -7,10 +7,13 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import sys
+from unittest.mock import patch
 
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.importing.extras import installing
 from muxd.net.serverstrings import Owner, Place, placeFromString
 
 
@@ -132,3 +135,14 @@ class PlaceTests(SynchronousTestCase):
             self.assertIn(f"cannot listen on {text!r}: ", str(error))
             self.assertIn(reason, str(error))
             self.assertNotIn("list index", str(error))
+
+    def test_withoutTLS(self) -> None:
+        """
+        A place with TLS says what to install where pyOpenSSL is not.
+        """
+        self.enterContext(patch.dict(sys.modules, {"OpenSSL": None}))
+        for text in ("ssl:443:privateKey=/k.pem", "SSL:443:clients=/c.pem", "tls:/pems:443"):
+            error = str(self.assertRaises(ValueError, self.place, text))
+            kind = text[:3].lower()
+            self.assertIn(f"cannot listen on {text!r}: {kind}: import of OpenSSL", error)
+            self.assertTrue(error.endswith(installing("pairing")), error)

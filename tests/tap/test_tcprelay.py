@@ -12,6 +12,7 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import patch
 
 from twisted.application.service import IService
 from twisted.internet.testing import EventLoggingObserver
@@ -22,6 +23,7 @@ from zope.interface.verify import verifyObject
 
 import muxd
 from muxd.client.answers import Device
+from muxd.importing.extras import installing
 from muxd.net.localport import LOOPBACKS
 from muxd.net.serverstrings import onLoopback
 from muxd.relay import BUFFER
@@ -349,6 +351,21 @@ class PairTests(TcprelayTestCase):
             self.options = Options()
             self.options.reactor = self.reactor
             self.assertIn(expected, self.refused(*words))
+
+    def test_withoutTLS(self) -> None:
+        """
+        Where pyOpenSSL is not installed, a way out or in with TLS says what to install.
+        """
+        self.enterContext(patch.dict(sys.modules, {"OpenSSL": None}))
+        for words, place in (
+            (["--from", "tcp:1", "--to", "tls:h:1"], "cannot connect to 'tls:h:1': tls: "),
+            (["--from", "ssl:1", "--to", "usbmux:1"], "ssl: "),
+        ):
+            self.options = Options()
+            self.options.reactor = self.reactor
+            said = " ".join(self.refused(*words).split())
+            self.assertIn(place, said)
+            self.assertIn(installing("pairing"), said)
 
 
 class TellingTests(TcprelayTestCase):

@@ -20,7 +20,7 @@ from muxd.description import Description, expectKnown
 from muxd.fleet.etcd.gateway import Account, Gateway
 from muxd.fleet.etcd.keys import Keys
 from muxd.fleet.etcd.registry import EtcdRegistry
-from muxd.importing.extras import installing
+from muxd.importing.extras import needing
 from muxd.net.tlsfiles import OPTIONS, TLSFiles, certificatesIn
 from muxd.net.tlstarget import numberFrom
 
@@ -192,7 +192,7 @@ class _Nodes:
         return self._clients[name]
 
     def _makeClient(self, name: str) -> Any:
-        try:
+        with needing("pairing", "etcd"):
             from twisted.internet.ssl import (
                 Certificate,
                 optionsForClientTLS,
@@ -200,8 +200,6 @@ class _Nodes:
             )
 
             from muxd.net.mutualtls import MutualClient
-        except ImportError as error:
-            raise ValueError(f"etcd: {error}; {installing('pairing')}") from error
         files = self._place.files
         if files is not None:
             client = MutualClient(files, name, self._reactor)
