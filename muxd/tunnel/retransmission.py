@@ -1,13 +1,20 @@
 # -*- test-case-name: tests.tunnel.test_tcp -*-
 """
-When a segment that was not acknowledged is sent again (RFC 6298), and how much may be under way
-(RFC 5681).
+What has been sent and not acknowledged, when it is sent again (RFC 6298), and how much of it there
+may be (RFC 5681).
 
 The stream that carries a tunnel loses nothing; what loses segments is a phone that has no room for
 them.  So this is the plain sort.
 """
 
 from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from muxd.tunnel.packets import FIN, SYN
+from muxd.tunnel.reassembly import signed
+from muxd.wire.sequence import advance, distance
 
 FIRST_TIMEOUT = 1.0
 SHORTEST_TIMEOUT = 0.5
@@ -19,6 +26,57 @@ LONGEST_TIMEOUT = 10.0
 GRANULARITY = 0.01
 FIRST_SEGMENTS = 10
 """Segments that are sent before anything is known."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """
+    A segment that has not been acknowledged.
+
+    @ivar at: When it was sent, the last time.
+    @ivar tries: How often it was sent again.
+    """
+
+    sequence: int
+    flags: int
+    payload: bytes
+    at: float
+    tries: int = 0
+
+    @property
+    def end(self) -> int:
+        """
+        The sequence number behind it.
+        """
+        isFin, isSyn = bool(self.flags & FIN), bool(self.flags & SYN)
+        return advance(self.sequence, len(self.payload) + isFin + isSyn)
+
+
+class Flight(deque[Sent]):
+    """
+    The segments that are under way, in the order of their numbers.
+    """
+
+    __slots__ = ()
+
+    def acknowledged(self, ack: int) -> tuple[bool, float | None]:
+        """
+        All that is before a number has arrived; of what has arrived in part, the rest is kept.
+
+        @return: Whether a FIN was among it; and when the last one was sent, None if that says
+            nothing of the way: there was none, or one was sent again, for which others waited.
+        """
+        isFin = isAgain = False
+        sent: Sent | None = None
+        while self and signed(self[0].end, ack) >= 0:
+            sent = self.popleft()
+            isFin = isFin or bool(sent.flags & FIN)
+            isAgain = isAgain or sent.tries > 0
+        if self and signed(self[0].sequence, ack) > 0:
+            first = self[0]
+            first.payload = first.payload[distance(first.sequence, ack) :]
+            first.sequence = ack
+        return isFin, None if sent is None or isAgain else sent.at
 
 
 class Timeout:

@@ -32,6 +32,7 @@ from zope.interface import implementer
 from muxd.device.producing import ProducerGate
 from muxd.device.transport import stopFactory
 from muxd.limits import LIMITS, Limits
+from muxd.tunnel.contracts import Carried
 from muxd.tunnel.packets import ACK, RST, SYN, MalformedPacket, Segment, readPacket, writePacket
 from muxd.tunnel.tcp import TCPConnection
 from muxd.tunnel.transport import TunnelTransport
@@ -100,7 +101,7 @@ class TunnelStack:
         self._write = write
         self._random = random
         self._listening = {} if listening is None else listening
-        self._flushing: dict[TCPConnection, None] = {}
+        self._flushing: dict[Carried, None] = {}
         self._flushLater: IDelayedCall | None = None
         self._ended: Failure | None = None
         # Not the same at each start, as other stacks do not have it either.
@@ -226,7 +227,7 @@ class TunnelStack:
         self.counters.sent += 1
         self._write(writePacket(*self._addresses, segment))
 
-    def wantsFlush(self, connection: TCPConnection) -> None:
+    def wantsFlush(self, connection: Carried) -> None:
         """
         Have a connection acknowledge what has come, in the next turn of the reactor: that is once
         for all that this one brings.
@@ -235,7 +236,7 @@ class TunnelStack:
         if self._flushLater is None and not self.isHeld:
             self._flushLater = self.clock.callLater(0, self._flush)
 
-    def ended(self, connection: TCPConnection) -> None:
+    def ended(self, connection: Carried) -> None:
         """
         A connection is over.
         """

@@ -3,14 +3,13 @@
 The rules of a TCP connection in a tunnel (RFC 9293): what is sent and when, what is taken, and how
 it ends.
 
-It does no I/O: segments come by a call and go by a call.  What uses it is an L{ITCPUser}.
+It does no I/O: segments come by a call and go by a call.  What uses it is an
+L{ITCPUser<muxd.tunnel.contracts.ITCPUser>}.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.error import (
     ConnectionAborted,
@@ -19,15 +18,14 @@ from twisted.internet.error import (
     ConnectionRefusedError,
     TimeoutError,
 )
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
-from zope.interface import Interface
 
 from muxd.device.chunks import ChunkQueue
-from muxd.limits import Limits
+from muxd.tunnel.contracts import Carrier
 from muxd.tunnel.packets import ACK, FIN, HEADERS, LARGEST_SCALE, PSH, RST, SYN, Segment
 from muxd.tunnel.reassembly import Reassembly, signed
-from muxd.tunnel.retransmission import Congestion, Timeout
+from muxd.tunnel.retransmission import Congestion, Flight, Sent, Timeout
 from muxd.tunnel.states import (
     CLOSE_WAIT,
     CLOSED,
@@ -62,92 +60,6 @@ MOST_SMALL = 64
 """Segments under way with which what does not fill another one waits."""
 
 _MASK = 0xFFFF
-
-
-class ITCPUser(Interface):
-    """
-    What uses a connection.
-    """
-
-    def established() -> None:
-        """
-        The other side has agreed.
-        """
-
-    def received(data: bytes) -> None:
-        """
-        Bytes have come; the connection is told with L{TCPConnection.taken} when they have been
-        taken.
-        """
-
-    def finished() -> None:
-        """
-        The other side will say no more.
-        """
-
-    def drained(waiting: int) -> None:
-        """
-        Some of what was written has been sent; so many bytes wait.
-        """
-
-    def writeFinished() -> None:
-        """
-        The other side has everything that was written, and knows that this was all.
-        """
-
-    def lost(reason: Failure) -> None:
-        """
-        It is over.  Called once, unless the connection was aborted.
-        """
-
-
-class Carrier(Protocol):
-    """
-    What moves the segments of connections.
-
-    @ivar isHeld: Whether nothing may be sent just now.
-    """
-
-    clock: IReactorTime
-    limits: Limits
-    mtu: int
-    isHeld: bool
-    counters: Any
-
-    def send(self, segment: Segment) -> None:
-        """
-        Send one.
-        """
-
-    def wantsFlush(self, connection: TCPConnection) -> None:
-        """
-        Call its C{flush} soon.
-        """
-
-    def ended(self, connection: TCPConnection) -> None:
-        """
-        Forget it.
-        """
-
-
-@dataclass(slots=True)
-class _Sent:
-    """
-    A segment that has not been acknowledged.
-    """
-
-    sequence: int
-    flags: int
-    payload: bytes
-    at: float
-    tries: int = field(default=0)
-
-    @property
-    def end(self) -> int:
-        """
-        The sequence number behind it.
-        """
-        return advance(self.sequence, len(self.payload) + (self.flags & 1) + (self.flags >> 1 & 1))
 
 
 def scaleFor(size: int) -> int:
@@ -218,7 +130,7 @@ class TCPConnection:
         self._user = user
         self._mss = min(carrier.mtu - HEADERS, 0xFFFF)
         self._next = self._acknowledged = first
-        self._flight: deque[_Sent] = deque()
+        self._flight = Flight()
         self._timeout = Timeout()
         self._congestion = Congestion(self._mss, limits.tunnelInFlight)
         self._timer: IDelayedCall | None = None
@@ -451,19 +363,9 @@ class TCPConnection:
         self._acknowledged = ack
         self._duplicates = 0
         flight = self._flight
-        isFin = isAgain = False
-        sent: _Sent | None = None
-        while flight and signed(flight[0].end, ack) >= 0:
-            sent = flight.popleft()
-            isFin = isFin or bool(sent.flags & FIN)
-            isAgain = isAgain or sent.tries > 0
-        if sent is not None and not isAgain:
-            # What waited for one that was lost says nothing of the way.
-            self._timeout.measured(self._carrier.clock.seconds() - sent.at)
-        if flight and signed(flight[0].sequence, ack) > 0:
-            first = flight[0]
-            first.payload = first.payload[distance(first.sequence, ack) :]
-            first.sequence = ack
+        isFin, sentAt = flight.acknowledged(ack)
+        if sentAt is not None:
+            self._timeout.measured(self._carrier.clock.seconds() - sentAt)
         self._timeout.known()
         self._congestion.acknowledged(count)
         self._progress()
@@ -615,13 +517,13 @@ class TCPConnection:
         """
         Send something that takes sequence numbers.
         """
-        sent = _Sent(self._next, flags, payload, self._carrier.clock.seconds())
+        sent = Sent(self._next, flags, payload, self._carrier.clock.seconds())
         self._flight.append(sent)
         self._next = sent.end
         self._carrier.send(self._segment(sent.sequence, flags, payload))
         self._schedule()
 
-    def _again(self, sent: _Sent) -> None:
+    def _again(self, sent: Sent) -> None:
         """
         Send a segment again.
         """

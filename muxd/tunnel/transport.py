@@ -27,8 +27,9 @@ from zope.interface import implementer
 from muxd.device.chunks import SMALL, joined
 from muxd.device.producing import ProducerGate
 from muxd.interfaces import Buffer
+from muxd.tunnel.contracts import ITCPUser
 from muxd.tunnel.states import CLOSED
-from muxd.tunnel.tcp import ITCPUser, TCPConnection
+from muxd.tunnel.tcp import TCPConnection
 
 _log = Logger()
 

@@ -26,10 +26,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from muxd.tunnel.contracts import ITCPUser
 from muxd.tunnel.packets import ACK, FIN, RST, SYN, Segment, readPacket, writePacket
 from muxd.tunnel.stack import TunnelEndpoint
 from muxd.tunnel.states import CLOSED, ESTABLISHED, TIME_WAIT, TRANSITIONS, TCPState
-from muxd.tunnel.tcp import ITCPUser
 from muxd.wire.sequence import distance
 from tests.tunnel.ends import HOST, PHONE, PORT, SMALL, Ends, HalfTalker, Making, Talker, isDone
 
