@@ -1,5 +1,5 @@
 # make run    a daemon on run/usbmuxd.sock, with a simulated phone to play with
-# make unit   the tests that start no process and are no load, in less than a minute
+# make unit   the tests that start no process and are no load, with a fifth of hypothesis' examples
 # make test   everything that must hold: style, types, tests, coverage
 # make test TESTS="tests.wire tests.device.test_window"   these tests alone
 # MUXD_PURE=1 make ...   the same without compiled code

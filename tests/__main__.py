@@ -48,7 +48,11 @@ class Options(usage.Options):
     longdesc = "Run the tests."
     optFlags = [
         ["coverage", None, "Have the jobs measure coverage."],
-        ["unit", None, "Leave out the tests that start processes or take seconds."],
+        [
+            "unit",
+            None,
+            "Leave out the tests that start processes or take seconds, and most examples.",
+        ],
         ["again", None, "With jobs: try what failed once more, alone; that counts, and is told."],
     ]
     optParameters = [
@@ -143,10 +147,11 @@ def main(arguments: list[str]) -> int:
         os.environ[VARIABLE] = "1"
         os.execv(sys.executable, [sys.executable, "-m", "tests", *arguments])
     print(f"the {description()} build", flush=True)
-    settle()
+    settle(few=options["unit"])
     report = Report([], sys.stdout)
     measuring = ("coverage", "run", "-m") if options["coverage"] else ()
-    command = (sys.executable, "-m", *measuring, "tests.running.worker")
+    few = ("--few",) if options["unit"] else ()
+    command = (sys.executable, "-m", *measuring, "tests.running.worker", *few)
     pool = Pool(command, options["deadline"], report.add)
     if options["jobs"] and options["names"] == ALL:
         pool.start(modules(), options["jobs"])

@@ -19,6 +19,7 @@ from muxd.description import (
     secondsFrom,
     udidsFrom,
 )
+from tests.running.properties import examples
 
 
 class DescriptionTests(SynchronousTestCase):
@@ -74,7 +75,7 @@ class DescriptionTests(SynchronousTestCase):
             error = self.assertRaises(DescriptionError, Description.fromString, text)
             self.assertIn("no name", str(error))
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=examples(200))
     @given(st.text(), st.text())
     def test_quoted(self, positional: str, value: str) -> None:
         """
@@ -87,7 +88,7 @@ class DescriptionTests(SynchronousTestCase):
             Description.fromString(text), Description("x", (positional,), {"key": value})
         )
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=examples(200))
     @given(st.text(alphabet="ab:=\\"))
     def test_anything(self, text: str) -> None:
         """

@@ -18,6 +18,7 @@ from muxd.identity import (
     udidKey,
     udidSpellings,
 )
+from tests.running.properties import examples
 
 
 class UDIDTests(SynchronousTestCase):
@@ -38,7 +39,7 @@ class UDIDTests(SynchronousTestCase):
         old = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334"
         self.assertEqual(udidFromSerial(old), old)
 
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     @given(st.text(max_size=60))
     def test_onlyTheDashIsNew(self, serial: str) -> None:
         """

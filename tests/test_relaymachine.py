@@ -30,6 +30,7 @@ from muxd.limits import Limits
 from muxd.relay import RelayService, Route
 from muxd.testing import BudgetTransport, FakeConnection, FakeDevice
 from tests.relays import CLIENT, PORT, ListeningPoint
+from tests.running.properties import examples
 
 LIMITS = Limits(relayConnections=4)
 
@@ -200,5 +201,5 @@ class RelayMachineTests(SynchronousTestCase):
         """
         run_state_machine_as_test(
             RelayMachine,
-            settings=settings(deadline=None, max_examples=60, stateful_step_count=30),
+            settings=settings(deadline=None, max_examples=examples(60), stateful_step_count=30),
         )

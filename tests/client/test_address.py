@@ -29,6 +29,7 @@ from muxd.client.address import (
     parseAddress,
 )
 from tests.running.processes import startsProcesses
+from tests.running.properties import examples
 
 
 class DefaultTests(SynchronousTestCase):
@@ -156,7 +157,7 @@ class SpellingTests(SynchronousTestCase):
         }.items():
             self.assertIn(reason, str(self.assertRaises(InvalidAddress, parseAddress, text)))
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     @given(
         st.text(alphabet="unixtcp:/[].1a\0 \\=", max_size=20)
         | st.lists(

@@ -35,6 +35,7 @@ from tests.client.fakedaemon import (
     listOf,
     paired,
 )
+from tests.running.properties import examples
 from tests.wire.results import resultMessage
 
 PHONE = Device(
@@ -314,7 +315,7 @@ class DeviceTableTests(SynchronousTestCase):
         self.assertEqual(self.table.clear(), [Detached(PHONE)])
         self.assertEqual(self.table.clear(), [])
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     @given(st.lists(st.tuples(st.sampled_from("APD"), st.integers(0, 3)), max_size=30))
     def test_consistency(self, history: list[tuple[str, int]]) -> None:
         """
@@ -367,7 +368,7 @@ class NetworkAddressTests(SynchronousTestCase):
         for data in (b"", b"\x10\x02\0\0", b"\x1c\x1e\0\0" + bytes(8), b"\x01\0" + bytes(126)):
             self.assertIsNone(networkAddressText(data))
 
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     @given(st.binary(max_size=40))
     def test_anything(self, data: bytes) -> None:
         """

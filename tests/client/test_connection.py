@@ -20,6 +20,7 @@ from muxd.client.exchange import State
 from muxd.client.requests import Dialect, commandRequest
 from muxd.wire.messages import Message, MessageReader, MessageType, parsePlist, plistMessage
 from tests.client.conversations import EVENT, ConversationCase
+from tests.running.properties import examples
 from tests.wire.results import resultMessage
 
 
@@ -202,7 +203,7 @@ class AskTests(ConversationCase):
         self.failureResultOf(asked, CancelledError)
         self.assertTrue(gentle.closed)
 
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     @given(st.binary(max_size=80), st.booleans())
     def test_anything(self, data: bytes, plausible: bool) -> None:
         """

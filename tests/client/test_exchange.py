@@ -17,6 +17,7 @@ from muxd.client.socketerrors import DaemonLost, DaemonNonsense, DaemonRefused
 from muxd.limits import Limits
 from muxd.wire.messages import MessageReader, parsePlist, plistMessage
 from tests.client.fakedaemon import attached, binaryAttached, paired
+from tests.running.properties import examples
 from tests.wire.results import resultMessage
 
 READ_BUID = commandRequest("ReadBUID")
@@ -159,7 +160,7 @@ class ExchangeTests(SynchronousTestCase):
                 self.assertRaises(RuntimeError, self.exchange._enter, other)
         self.assertEqual(frozenset(), NEXT[State.CLOSED])
 
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     @given(st.binary(max_size=80), st.booleans(), st.integers(1, 40))
     def test_anything(self, data: bytes, plausible: bool, size: int) -> None:
         """

@@ -19,6 +19,7 @@ from muxd.limits import Limits
 from muxd.wire.messages import DEVICE_ID_BODY, DeviceRecord, Message, MessageType, plistMessage
 from tests.client.daemons import UDID, attachedProperties
 from tests.client.hosts import logOf
+from tests.running.properties import examples
 from tests.wire.results import resultMessage
 
 ATTACHED = plistMessage(
@@ -210,7 +211,7 @@ class EventReceiverTests(SynchronousTestCase):
         self.assertIs(self.feed, FeedFactory(made.pop).buildProtocol(None))
         self.assertEqual([], made)
 
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     @given(
         st.lists(
             st.builds(

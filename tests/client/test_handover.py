@@ -21,6 +21,7 @@ from muxd.client.errors import DaemonNonsense, DaemonRefused
 from muxd.client.requests import Dialect, listenRequest
 from muxd.wire.messages import plistMessage
 from tests.client.conversations import ADDRESS, EVENT, ConversationCase, OneFactory
+from tests.running.properties import examples
 from tests.wire.results import resultMessage
 
 
@@ -89,7 +90,7 @@ class BecomeTests(ConversationCase):
         self.conversation.dataReceived(resultMessage(1, 1, 0).encode() + tail)
         self.assertEqual(["made", "fired", tail], events)
 
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     @given(st.binary(min_size=1, max_size=300), st.lists(st.integers(0, 700), max_size=5))
     def test_noByteLost(self, data: bytes, cuts: list[int]) -> None:
         """

@@ -24,6 +24,7 @@ from muxd.client.parser import UsbmuxClientParser
 from tests.client.daemons import OTHER_UDID, UDID
 from tests.client.hosts import SOCKET, Host
 from tests.running.processes import startsProcesses
+from tests.running.properties import examples
 
 
 class ParserTests(SynchronousTestCase):
@@ -120,7 +121,7 @@ class ParserTests(SynchronousTestCase):
         self.assertRaises(ValueError, self.parse, "22", "23")
         self.assertRaises(ValueError, self.parse, "22", port="23")
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     @given(
         st.dictionaries(
             st.sampled_from(["port", "udid", "network", "wait", "timeout", "x"]),

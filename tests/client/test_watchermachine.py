@@ -24,6 +24,7 @@ from tests.client.daemons import (
 )
 from tests.client.hosts import Host
 from tests.client.observers import Recorder, watch
+from tests.running.properties import examples
 
 
 class WatcherMachine(RuleBasedStateMachine):
@@ -116,5 +117,5 @@ class WatcherMachineTests(SynchronousTestCase):
         """
         run_state_machine_as_test(
             WatcherMachine,
-            settings=settings(deadline=None, max_examples=15, stateful_step_count=30),
+            settings=settings(deadline=None, max_examples=examples(15), stateful_step_count=30),
         )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.device.chunks import SMALL, ChunkQueue, joined
+from tests.running.properties import examples
 
 
 class ChunkQueueTests(SynchronousTestCase):
@@ -105,7 +106,7 @@ class ChunkQueueTests(SynchronousTestCase):
             max_size=60,
         )
     )
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     def test_order(self, steps: list[bytes | int]) -> None:
         """
         Whatever is appended and taken, the bytes come out in order, and the

@@ -32,6 +32,7 @@ from muxd.phone.mux.session import PhoneSession
 from muxd.wire.assembly import PacketAssembler
 from muxd.wire.mux import BULK_PAYLOAD
 from tests.device.links import Recorder, RecorderFactory
+from tests.running.properties import examples
 
 NEAR_WRAP = 2**32 - 3000
 PORTS = (1, 2, 3)
@@ -244,7 +245,9 @@ kinds = st.sampled_from(
 scripts = st.lists(
     st.tuples(kinds, st.integers(0, len(PORTS) - 1), st.integers(1, 6000)), max_size=60
 )
-quietly = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+quietly = settings(
+    deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 class ConversationTests(SynchronousTestCase):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.device.links import PhoneSide, ScriptedPhone
+from tests.running.properties import examples
 
 numbers = st.one_of(st.integers(0, 300), st.integers(2**32 - 300, 2**32 - 1))
 segments = st.tuples(
@@ -48,7 +49,7 @@ class GarbageTests(SynchronousTestCase):
             link.room = 0
 
     @given(st.sampled_from((1, 2)), st.lists(st.one_of(segments, packets, actions), max_size=80))
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     def test_anything(
         self,
         version: int,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.device.window import ReceiveWindow, SendWindow
+from tests.running.properties import examples
 
 numbers = st.integers(0, 2**32 - 1)
 sizes = st.integers(0, 65535 << 8)
@@ -37,7 +38,7 @@ class SendWindowTests(SynchronousTestCase):
         self.assertEqual(SendWindow().room(), 0)
 
     @given(numbers, sizes, sizes)
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     def test_room(self, start: int, inFlight: int, size: int) -> None:
         """
         The room is the window less what is in flight, and never below 0: a
@@ -48,7 +49,7 @@ class SendWindowTests(SynchronousTestCase):
         self.assertEqual(window.room(), max(0, size - inFlight))
 
     @given(numbers, sizes, sizes)
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     def test_acknowledge(self, start: int, inFlight: int, count: int) -> None:
         """
         What is in flight can be acknowledged and nothing else; the window
@@ -85,7 +86,7 @@ class ReceiveWindowTests(SynchronousTestCase):
         self.assertEqual(window.owed(), 0)
 
     @given(numbers, st.integers(-(2**31) + 1, 2**31 - 1))
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     def test_behind(self, expected: int, distance: int) -> None:
         """
         How far a number lies behind, or ahead, is seen across the wrap.
@@ -103,7 +104,7 @@ class ReceiveWindowTests(SynchronousTestCase):
         self.assertEqual(window.behind(5 + 2**31), -(2**31))
 
     @given(numbers, st.integers(0, 512), st.integers(0, 1024))
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     def test_admits(self, start: int, unacknowledged: int, count: int) -> None:
         """
         The window can be filled exactly, and not by a byte more.

@@ -22,6 +22,7 @@ from muxd.fleet.conversation import (
 )
 from muxd.fleet.messages import Alive, Done, Drain, Over, Refused, Renew, Reserved, Welcome
 from muxd.fleet.values import FleetError, Why
+from tests.running.properties import examples
 
 WELCOME = Welcome(name="ann", term=10.0)
 
@@ -129,7 +130,7 @@ class LeaseTests(SynchronousTestCase):
         lease.failed(129.5)
         self.assertEqual(lease.wait(129.5), 0.5)
 
-    @settings(deadline=None, max_examples=20)
+    @settings(deadline=None, max_examples=examples(20))
     @given(some.lists(some.tuples(some.booleans(), some.floats(0, 40)), max_size=10))
     def test_neverLate(self, steps: list[tuple[bool, float]]) -> None:
         """

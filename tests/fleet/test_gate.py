@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.fleet import gate as module
 from muxd.fleet.gate import Gate, Pass
 from tests.fleet.fleets import udid
+from tests.running.properties import examples
 
 
 class GateTests(SynchronousTestCase):
@@ -237,5 +238,5 @@ class GateMachineTests(SynchronousTestCase):
         Whatever a hub says, no phone has two jobs inside, and none that is over.
         """
         run_state_machine_as_test(
-            GateMachine, settings=settings(max_examples=30, stateful_step_count=25)
+            GateMachine, settings=settings(max_examples=examples(30), stateful_step_count=25)
         )

@@ -14,6 +14,7 @@ from muxd.fleet.ledger import Ledger
 from muxd.fleet.values import Ended, Granted, Request, Reservation, Snapshot, Why, after
 from muxd.identity import udidKey
 from tests.fleet.fleets import host, phone, udid, wants
+from tests.running.properties import examples
 
 HOSTS = sampled_from("abc")
 PHONES = integers(1, 4)
@@ -241,5 +242,5 @@ class LedgerMachineTests(SynchronousTestCase):
         lost, no token used twice, and everything known by those that watch.
         """
         run_state_machine_as_test(
-            LedgerMachine, settings=settings(max_examples=30, stateful_step_count=30)
+            LedgerMachine, settings=settings(max_examples=examples(30), stateful_step_count=30)
         )

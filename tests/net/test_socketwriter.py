@@ -21,6 +21,7 @@ from zope.interface.verify import verifyObject
 
 from muxd.net.sockets import SocketWriter, consumerOf, heldByKernel
 from muxd.wire.mux import BULK_PAYLOAD
+from tests.running.properties import examples
 
 
 class WriterReactor:
@@ -282,7 +283,7 @@ class SocketWriterTests(SynchronousTestCase):
         writer.stopProducing()
         self.assertEqual(source.told, ["stop"])
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=examples(200))
     @given(st.lists(st.one_of(st.binary(min_size=1, max_size=40), st.integers(0, 30)), max_size=40))
     def test_order(self, script: list[bytes | int]) -> None:
         """

@@ -31,6 +31,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests import twins
 from tests.net.twin import SIZE, SOCKETS, Twin
 from tests.running.processes import startsProcesses
+from tests.running.properties import examples
 from tests.sanitized import sanitizedTree
 
 Operation = tuple[Any, ...]
@@ -134,7 +135,7 @@ class TwinTests(SynchronousTestCase):
         """
         twins.compiled()
 
-        @settings(max_examples=300)
+        @settings(max_examples=examples(300))
         @given(lists(one_of(good, good, good, bad), max_size=40))
         def check(operations: list[Operation]) -> None:
             self.compare(operations)
@@ -147,7 +148,7 @@ class TwinTests(SynchronousTestCase):
         """
         twins.compiled()
 
-        @settings(max_examples=300)
+        @settings(max_examples=examples(300))
         @given(lists(bad, max_size=30))
         def check(operations: list[Operation]) -> None:
             self.compare(operations)

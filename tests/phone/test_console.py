@@ -23,6 +23,7 @@ from muxd.testing.packets import Segment
 from muxd.usbip.commands import Errno
 from muxd.wire.mux import Flags, MuxProtocol
 from tests.phone.usbip.onusbip import MuxHost, UsbipTestCase
+from tests.running.properties import examples
 
 
 class ConsoleTestCase(UsbipTestCase):
@@ -263,7 +264,7 @@ class LanguageTests(ConsoleTestCase):
         self.clock.turn()
         self.successResultOf(stopped)
 
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=examples(150))
     @given(
         st.one_of(
             st.binary(max_size=90),

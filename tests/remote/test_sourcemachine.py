@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.client.daemons import OTHER_UDID, UDID
 from tests.remote.hosts import RemoteHost
+from tests.running.properties import examples
 
 
 class SourceMachine(RuleBasedStateMachine):
@@ -108,5 +109,5 @@ class SourceMachineTests(SynchronousTestCase):
         After whatever happens, a receiver knows exactly which phones the other host has.
         """
         run_state_machine_as_test(
-            SourceMachine, settings=settings(max_examples=25, stateful_step_count=30)
+            SourceMachine, settings=settings(max_examples=examples(25), stateful_step_count=30)
         )

@@ -3,9 +3,10 @@ A worker: a process that runs the tests that it is told to, and says what came o
 
 It reads lines from its standard input, each a JSON list: the first of the modules that all
 tests are in, the others of the ids of tests to be run.  It ends when there are no more.  To the
-descriptor that its argument names it writes lines: C{start OFFSET ID}, C{end OUTCOME}, and
-C{idle} when it has run all of a list.  What its tests print goes to the file that is its
-standard output and error, that of a test from the offset on.
+descriptor that its last argument but one names it writes lines: C{start OFFSET ID},
+C{end OUTCOME}, and C{idle} when it has run all of a list.  What its tests print goes to the file
+that is its standard output and error, that of a test from the offset on.  With C{--few}, it
+checks some of the examples of properties only.
 """
 
 from __future__ import annotations
@@ -128,8 +129,9 @@ if __name__ == "__main__":
     standardInput = os.dup(0)
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
-    settle()
-    number = int(sys.argv[1])
+    *options, descriptor, deadline = sys.argv[1:]
+    settle(few="--few" in options)
+    number = int(descriptor)
     os.set_inheritable(number, False)
     with os.fdopen(number, "w") as events, os.fdopen(standardInput) as commands:
-        main(events, commands, Output(1), float(sys.argv[2]))
+        main(events, commands, Output(1), float(deadline))

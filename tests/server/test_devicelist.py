@@ -19,6 +19,7 @@ from muxd.server.descriptions import DeviceDescription
 from muxd.server.devicelist import BLOCK, DeviceList
 from muxd.testing import FakeDevice, fakeIdentity
 from muxd.wire.messages import MessageReader, parsePlist, writePlist
+from tests.running.properties import examples
 
 
 def describe(number: int, **changes: Any) -> DeviceDescription:
@@ -84,7 +85,7 @@ class DeviceListTests(SynchronousTestCase):
         self.assertEqual(self.whole(devices), empty)
         self.assertFalse(devices.remove(1))
 
-    @settings(deadline=None, max_examples=20)
+    @settings(deadline=None, max_examples=examples(20))
     @given(some.lists(IDENTITIES, max_size=5), some.sets(some.integers(0, 5)))
     def test_likePlistlib(self, changes: list[dict[str, Any]], doubtful: set[int]) -> None:
         """
@@ -101,7 +102,7 @@ class DeviceListTests(SynchronousTestCase):
         ]
         self.assertEqual(self.whole(devices), writePlist({"DeviceList": values}))
 
-    @settings(deadline=None, max_examples=20)
+    @settings(deadline=None, max_examples=examples(20))
     @given(some.lists(some.integers(0, 9)))
     def test_anyOrder(self, steps: list[int]) -> None:
         """

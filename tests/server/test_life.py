@@ -30,6 +30,7 @@ from muxd.testing import (
     MemoryRecordStore,
 )
 from muxd.wire.messages import MessageReader, Result, plistMessage
+from tests.running.properties import examples
 from tests.server.laterecords import LateRecords
 from tests.server.serving import Client, connectRequest, plist
 
@@ -232,5 +233,5 @@ class ClientLifeTests(SynchronousTestCase):
         """
         run_state_machine_as_test(
             ClientLife,
-            settings=settings(deadline=None, max_examples=60, stateful_step_count=25),
+            settings=settings(deadline=None, max_examples=examples(60), stateful_step_count=25),
         )

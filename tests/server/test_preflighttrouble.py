@@ -15,6 +15,7 @@ from muxd.lockdown.client import LOCKDOWN_PORT
 from muxd.phone.lockdown.trust import Owner
 from muxd.server.preflight import NORMAL_TYPE
 from muxd.server.preflightmachine import FINAL, Outcome, Stage
+from tests.running.properties import examples
 from tests.server.preflights import PreflightCase
 
 
@@ -218,7 +219,7 @@ class TroubleTests(PreflightCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertIsNone(phone.preflight._lockdown)
 
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=examples(60))
     @given(st.data())
     def test_whatever(self, data: st.DataObject) -> None:
         """

@@ -24,6 +24,7 @@ from muxd.wire.messages import (
     connectMessage,
     plistMessage,
 )
+from tests.running.properties import examples
 from tests.server.serving import Client, ServingTestCase, connectRequest, plist
 
 BINARY_LISTEN = Message(0, MessageType.LISTEN, 1)
@@ -76,7 +77,7 @@ class FramingTests(ServingTestCase):
         for tag in range(5):
             self.assertIn("BUID", plist(client.ask(tag, MessageType="ReadBUID")))
 
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     @given(st.data())
     def test_anyCuts(self, data: st.DataObject) -> None:
         """
@@ -102,7 +103,7 @@ class FramingTests(ServingTestCase):
         self.assertIs(client.protocol.state, State.COMMAND)
         client.transport.lose()
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     @given(st.lists(st.binary(max_size=200), max_size=4))
     def test_anyBytes(self, pieces: list[bytes]) -> None:
         """

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.server.quickplist import LONGEST_KEPT, parseRequest, quickPlist
 from muxd.wire.messages import MalformedMessage
+from tests.running.properties import examples
 
 CONNECT = b"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -167,7 +168,7 @@ class QuickPlistTests(SynchronousTestCase):
         self.assertIsNone(quickPlist(body))
         self.assertIsNone(quickPlist(CONNECT.replace(b"<true/>", b"<true/>" + b" " * 60000)[:-9]))
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=examples(200))
     @given(values)
     def test_agreesOnDictionaries(self, written: dict[str, Any]) -> None:
         """
@@ -175,7 +176,7 @@ class QuickPlistTests(SynchronousTestCase):
         """
         self.assertAgrees(plistlib.dumps(written))
 
-    @settings(deadline=None, max_examples=300)
+    @settings(deadline=None, max_examples=examples(300))
     @given(st.data())
     def test_agreesOnDamage(self, data: st.DataObject) -> None:
         """

@@ -44,6 +44,7 @@ from muxd.testing import (
     MemoryRecordStore,
 )
 from muxd.wire.messages import Result, plistMessage
+from tests.running.properties import examples
 from tests.running.unit import takesSeconds
 from tests.server.serving import Client, connectRequest, plist
 from tests.server.test_access import RECORD
@@ -410,5 +411,5 @@ class ViewMachineTests(SynchronousTestCase):
         """
         run_state_machine_as_test(
             ViewMachine,
-            settings=settings(deadline=None, max_examples=60, stateful_step_count=25),
+            settings=settings(deadline=None, max_examples=examples(60), stateful_step_count=25),
         )

@@ -47,6 +47,7 @@ from muxd.tunnel.xpc import (
     writeMessage,
     writeObject,
 )
+from tests.running.properties import examples
 
 HOST, PHONE = IPv6Address("fd00::2").packed, IPv6Address("fd00::1").packed
 ASKED = bytes.fromhex(
@@ -131,7 +132,7 @@ class PacketTests(SynchronousTestCase):
     Segments in packets.
     """
 
-    @settings(deadline=None, max_examples=30)
+    @settings(deadline=None, max_examples=examples(30))
     @given(segments)
     def test_again(self, segment: Segment) -> None:
         """
@@ -160,7 +161,7 @@ class PacketTests(SynchronousTestCase):
             total = (total & 0xFFFF) + (total >> 16)
         self.assertEqual(total, 0xFFFF)
 
-    @settings(deadline=None, max_examples=30)
+    @settings(deadline=None, max_examples=examples(30))
     @given(segments, st.data())
     def test_damaged(self, segment: Segment, data: Any) -> None:
         """
@@ -192,7 +193,7 @@ class PacketTests(SynchronousTestCase):
         error = self.assertRaises(MalformedPacket, readPacket, good, PHONE, HOST)
         self.assertEqual(error.kind, "address")
 
-    @settings(deadline=None, max_examples=30)
+    @settings(deadline=None, max_examples=examples(30))
     @given(st.lists(segments, max_size=5), st.data())
     def test_split(self, written: list[Segment], data: Any) -> None:
         """
@@ -233,7 +234,7 @@ class XPCTests(SynchronousTestCase):
     Objects and messages.
     """
 
-    @settings(deadline=None, max_examples=40)
+    @settings(deadline=None, max_examples=examples(40))
     @given(objects)
     def test_again(self, value: Any) -> None:
         """
@@ -289,7 +290,7 @@ class XPCTests(SynchronousTestCase):
         for value in (2**63, Unsigned(2**64), -(2**64), "a\0b", object(), deep):
             self.assertRaises(MalformedXPC, writeObject, value)
 
-    @settings(deadline=None, max_examples=40)
+    @settings(deadline=None, max_examples=examples(40))
     @given(st.binary(max_size=60), objects, st.integers(0, 200))
     def test_malformed(self, junk: bytes, value: Any, at: int) -> None:
         """

@@ -31,6 +31,7 @@ from muxd.tunnel.packets import ACK, FIN, RST, SYN, Segment, readPacket, writePa
 from muxd.tunnel.stack import TunnelEndpoint
 from muxd.tunnel.states import CLOSED, ESTABLISHED, TIME_WAIT, TRANSITIONS, TCPState
 from muxd.wire.sequence import distance
+from tests.running.properties import examples
 from tests.tunnel.ends import HOST, PHONE, PORT, SMALL, Ends, HalfTalker, Making, Talker, isDone
 
 BYTES = bytes(range(256)) * 400
@@ -290,7 +291,7 @@ class StreamTests(SynchronousTestCase):
         ends.host.resumeProducing()
         self.assertEqual(len(set(sent)), 2)
 
-    @settings(deadline=None, max_examples=15)
+    @settings(deadline=None, max_examples=examples(15))
     @given(
         st.integers(0, 2**16),
         st.floats(0, 0.12),
@@ -583,7 +584,7 @@ class SegmentTests(SynchronousTestCase):
         self.ends.phone.packetReceived(bytes(40))
         self.assertEqual(self.ends.phone.counters.dropped["version"], 1)
 
-    @settings(deadline=None, max_examples=15)
+    @settings(deadline=None, max_examples=examples(15))
     @given(
         st.lists(
             st.tuples(

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.wifi.adverts import MOST_TAGS, SERVICE, Advert, authTag, candidates, readAdvert
+from tests.running.properties import examples
 
 HOST = "9C1D3A52-6C0B-4E0F-8C1A-2B7E5D90F1A4"
 IDENTIFIER = "0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0"
@@ -88,7 +89,7 @@ class AdvertTests(SynchronousTestCase):
             self.assertEqual(readAdvert(instance, [], {}).mac, "", instance)
         self.assertEqual(readAdvert(INSTANCE.upper(), [], {}).mac, MAC)
 
-    @settings(max_examples=30)
+    @settings(max_examples=examples(30))
     @given(
         st.text(max_size=300),
         st.dictionaries(st.binary(max_size=20), st.none() | st.binary(max_size=300), max_size=4),

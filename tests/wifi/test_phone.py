@@ -31,6 +31,7 @@ from muxd.wifi.heartbeat import FIRST_WAIT, HeartbeatClient
 from muxd.wifi.phone import SLEEP, TRIES, TRY_AGAIN, PhoneState, WifiPhone
 from muxd.wifi.settings import WifiSettings
 from muxd.wire.messages import writePlist
+from tests.running.properties import examples
 
 UDID = "00008110-000A1B2C3D4E5F60"
 PLACES = {"a": ("192.0.2.1",), "b": ("192.0.2.2",)}
@@ -394,5 +395,5 @@ class PhoneMachineTests(SynchronousTestCase):
         Whatever happens, clients see what is there, and nothing is left in the end.
         """
         run_state_machine_as_test(
-            PhoneMachine, settings=settings(max_examples=50, stateful_step_count=30)
+            PhoneMachine, settings=settings(max_examples=examples(50), stateful_step_count=30)
         )

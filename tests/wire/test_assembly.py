@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.wire.assembly import PacketAssembler
 from muxd.wire.mux import DEVICE_MRU
+from tests.running.properties import examples
 
 READ_SIZE = 65536
 REQUEST = 16384
@@ -236,7 +237,7 @@ class PacketAssemblerTests(SynchronousTestCase):
         self.assertEqual([], feedAll(assembler, [b"abc"], READ_SIZE))
         self.assertEqual(3, assembler.dropped)
 
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=examples(150))
     @given(
         st.lists(st.integers(8, 700), max_size=20),
         st.lists(st.integers(1, 300), min_size=1, max_size=20),
@@ -259,7 +260,7 @@ class PacketAssemblerTests(SynchronousTestCase):
         self.assertEqual(packets, found)
         self.assertEqual((0, 0), (assembler.dropped, len(assembler)))
 
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=examples(150))
     @given(st.lists(st.tuples(st.binary(max_size=200), st.booleans(), st.booleans()), max_size=30))
     def test_garbage(self, chunks: list[tuple[bytes, bool, bool]]) -> None:
         """

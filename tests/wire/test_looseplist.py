@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.wire.looseplist import parseLoosely
 from muxd.wire.measure import DEEPEST
+from tests.running.properties import examples
 
 PLAIN = b"<dict><key>a</key><string>x</string></dict>"
 VALUES = {"a": "x"}
@@ -214,7 +215,7 @@ class ValueTests(SynchronousTestCase):
                 read = parseLoosely(body)
                 self.assertEqual((read, type(read)), (value, type(value)))
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=examples(200))
     @given(values)
     def test_agreesWithPlistlib(self, value: Any) -> None:
         """
@@ -229,7 +230,7 @@ class CostTests(SynchronousTestCase):
     Hostile documents.
     """
 
-    @settings(deadline=None, max_examples=500)
+    @settings(deadline=None, max_examples=examples(500))
     @given(
         st.lists(
             st.sampled_from(

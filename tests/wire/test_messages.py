@@ -26,6 +26,7 @@ from muxd.wire.messages import (
     swapPort,
     writePlist,
 )
+from tests.running.properties import examples
 from tests.wire.results import resultMessage
 
 messages = st.builds(
@@ -205,7 +206,7 @@ class MessageReaderTests(SynchronousTestCase):
             reader.feed(message.encode())
             self.assertEqual(reader.next(), message)
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     @given(st.lists(messages, max_size=5), st.data())
     def test_anyCuts(self, sent: list[Message], data: st.DataObject) -> None:
         """
@@ -381,7 +382,7 @@ class ParsePlistTests(SynchronousTestCase):
         deep = b"<dict><key>a</key>%s%s</dict>" % (b"<array>" * 64, b"</array>" * 64)
         self.assertRaises(MalformedMessage, parsePlist, deep)
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=examples(200))
     @given(st.one_of(st.binary(max_size=80), st.binary(max_size=80).map(lambda x: b"bplist00" + x)))
     def test_anyBytes(self, body: bytes) -> None:
         """

@@ -30,6 +30,7 @@ from muxd.wire.mux import (
     encodeVersion,
     phoneText,
 )
+from tests.running.properties import examples
 
 LOCKDOWN = 62078
 
@@ -208,7 +209,7 @@ class PacketTests(SynchronousTestCase):
             with self.assertRaisesRegex(MalformedPacket, "of 16 bytes says"):
                 Packet.decode(V2_HEADER.pack(6, length, MAGIC, 0, 0), 2)
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     @given(
         st.integers(1, 0xFFFFFFFF),
         st.binary(max_size=100),
@@ -228,7 +229,7 @@ class PacketTests(SynchronousTestCase):
         )
         self.assertEqual(Packet.decode(encodePacketV1(protocol, body), 1), Packet(protocol, body))
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=examples(200))
     @given(st.binary(max_size=80), st.sampled_from([1, 2]))
     def test_garbage(self, data: bytes, version: int) -> None:
         """
@@ -262,7 +263,7 @@ class SegmentTests(SynchronousTestCase):
         with self.assertRaisesRegex(MalformedPacket, "expected 5 words, got 6"):
             Segment.decode(bytes(body))
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     @given(
         st.integers(0, 0xFFFF),
         st.integers(0, 0xFFFF),

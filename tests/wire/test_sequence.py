@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.wire.sequence import MASK, MODULUS, advance, between, distance
+from tests.running.properties import examples
 
 numbers = st.integers(0, MASK)
 
@@ -52,7 +53,7 @@ class SequenceTests(SynchronousTestCase):
         self.assertTrue(between(3, 3, 3))
         self.assertFalse(between(3, 4, 3))
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     @given(numbers, st.integers(0, 4 * MODULUS))
     def test_distanceUndoesAdvance(self, start: int, count: int) -> None:
         """
@@ -62,7 +63,7 @@ class SequenceTests(SynchronousTestCase):
         self.assertEqual(distance(start, end), count % MODULUS)
         self.assertTrue(0 <= end < MODULUS)
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     @given(numbers, numbers, numbers)
     def test_betweenAgreesWithCounting(self, low: int, number: int, high: int) -> None:
         """

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.wire.text import printable
+from tests.running.properties import examples
 
 
 class PrintableTests(SynchronousTestCase):
@@ -31,7 +32,7 @@ class PrintableTests(SynchronousTestCase):
         """
         self.assertEqual(printable("x" * 70000), "x" * 255)
 
-    @settings(deadline=None, max_examples=200)
+    @settings(deadline=None, max_examples=examples(200))
     @given(st.text(alphabet=st.characters()))
     def test_alwaysFitsIntoXML(self, name: str) -> None:
         """

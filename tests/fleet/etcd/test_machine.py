@@ -23,6 +23,7 @@ from tests.fleet.etcd.cases import NODES, Names
 from tests.fleet.etcd.engine import FakeEtcd
 from tests.fleet.fleets import host, phone, wants
 from tests.fleet.watching import Watcher
+from tests.running.properties import examples
 
 HUBS = integers(0, 1)
 HOSTS = sampled_from("ab")
@@ -259,5 +260,6 @@ class TwoHubsMachineTests(SynchronousTestCase):
         Whatever happens, in whichever order.
         """
         run_state_machine_as_test(
-            TwoHubs, settings=settings(max_examples=10, stateful_step_count=30, deadline=None)
+            TwoHubs,
+            settings=settings(max_examples=examples(10), stateful_step_count=30, deadline=None),
         )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.bus.pipes import GLUE_LIMIT, InPipe, OutPipe, Pipe, Transfer
+from tests.running.properties import examples
 
 
 def reading(size: int, owner: object = None) -> Transfer:
@@ -226,7 +227,7 @@ class InPipeTests(SynchronousTestCase):
         """
         self.assertRaises(NotImplementedError, Pipe(8).service)
 
-    @settings(deadline=None, max_examples=150)
+    @settings(deadline=None, max_examples=examples(150))
     @given(
         st.lists(st.integers(0, 40), max_size=8),
         st.lists(st.integers(1, 5), min_size=1, max_size=40),

@@ -18,6 +18,7 @@ from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT
 from muxd.phone.mux.flow import SEND_BUFFER
 from tests.phone.mux.host import ManualHost
+from tests.running.properties import examples
 
 UDID = "00008110-000A1B2C3D4E5F60"
 
@@ -192,7 +193,7 @@ class LockdowndTests(SynchronousTestCase):
             self.assertEqual(self.session.end(), b"")
             self.assertIsNot(self.session.reset, None)
 
-    @settings(deadline=None, max_examples=50)
+    @settings(deadline=None, max_examples=examples(50))
     @given(st.binary(max_size=200))
     def test_noise(self, data: bytes) -> None:
         """

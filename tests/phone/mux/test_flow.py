@@ -15,6 +15,7 @@ from muxd.testing.packets import Segment
 from muxd.wire.mux import Flags
 from muxd.wire.sequence import MASK
 from tests.phone.mux.host import ManualHost, ManualSession
+from tests.running.properties import examples
 
 
 class OutboxTests(SynchronousTestCase):
@@ -22,7 +23,7 @@ class OutboxTests(SynchronousTestCase):
     Tests of L{Outbox}.
     """
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     @given(st.lists(st.one_of(st.binary(max_size=20), st.integers(0, 15)), max_size=40))
     def test_likeBytes(self, steps: list[bytes | int]) -> None:
         """
@@ -46,7 +47,7 @@ class FlowTests(SynchronousTestCase):
     Flow control, whatever the order of things.
     """
 
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=examples(60))
     @given(
         st.lists(
             st.one_of(
@@ -106,7 +107,7 @@ class FlowTests(SynchronousTestCase):
         self.assertEqual(session.received, sent)
         self.assertEqual(host.violations, [])
 
-    @settings(deadline=None, max_examples=20)
+    @settings(deadline=None, max_examples=examples(20))
     @given(st.lists(st.booleans(), max_size=30))
     def test_chargen(self, reads: list[bool]) -> None:
         """

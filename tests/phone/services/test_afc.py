@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.phone.services.afc import AFC, PIECE
 from muxd.phone.services.afcfiles import Files
 from muxd.phone.services.afcpackets import HEADER, Header, Operation, Status, encode
+from tests.running.properties import examples
 
 
 def integers(*values: int) -> bytes:
@@ -268,7 +269,7 @@ class AFCTests(SynchronousTestCase):
         self.afc.connectionLost(connectionDone)
         self.assertEqual(self.afc._files._open, {})
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=examples(100))
     @given(
         st.lists(
             st.one_of(

@@ -29,6 +29,7 @@ from muxd.phone.services.afcfiles import (
 )
 from muxd.phone.services.afcpackets import AFCError, Status
 from tests.phone.services.test_trees import DEEP
+from tests.running.properties import examples
 
 
 class FilesCase(SynchronousTestCase):
@@ -502,5 +503,6 @@ class ModelTests(SynchronousTestCase):
         from hypothesis.stateful import run_state_machine_as_test
 
         run_state_machine_as_test(
-            FilesMachine, settings=settings(max_examples=30, deadline=None, stateful_step_count=20)
+            FilesMachine,
+            settings=settings(max_examples=examples(30), deadline=None, stateful_step_count=20),
         )

@@ -17,6 +17,7 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.iphone import Phone
+from tests.running.properties import examples
 
 NAMES = st.sampled_from(
     [
@@ -65,7 +66,7 @@ class EveryServiceTests(SynchronousTestCase):
     Every service of a phone.
     """
 
-    @settings(deadline=None, max_examples=60)
+    @settings(deadline=None, max_examples=examples(60))
     @given(PIECES, st.booleans())
     def test_whatever(self, pieces: list[bytes], isDeviceLink: bool) -> None:
         """

@@ -18,6 +18,7 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from muxd.phone.services.afcfiles import Files
 from muxd.tunnel.xpc import IS_REPLY, WANTS_REPLY, Message, Unsigned, writeMessage
+from tests.running.properties import examples
 
 try:
     from muxd.phone.services import fileservice
@@ -202,7 +203,7 @@ class ControlTests(FileServiceCase):
         self.assertEqual(len(self.control._sessions), MOST_SESSIONS)
         self.refused("CreateSession", Domain=TEMPORARY)
 
-    @settings(deadline=None, max_examples=30)
+    @settings(deadline=None, max_examples=examples(30))
     @given(
         st.dictionaries(
             st.sampled_from(["Cmd", "Path", "OldPath", "NewPath", "OperationType", "FileData"]),
@@ -255,7 +256,7 @@ class DataTests(FileServiceCase):
         number: int = self.ask("RetrieveFile", Path="long")["NewFileID"]
         return number
 
-    @settings(deadline=None, max_examples=10)
+    @settings(deadline=None, max_examples=examples(10))
     @given(st.integers(1, 40000))
     def test_upload(self, size: int) -> None:
         """

@@ -25,6 +25,7 @@ from muxd.phone.services import zipconduit
 from muxd.phone.services.apps import Apps, PackageError
 from muxd.phone.services.zipconduit import ArrivingPackage, StreamingZipConduit
 from tests.phone.services.hosts import PlistHost, frame
+from tests.running.properties import examples
 
 TWO = "com.example.two"
 END = b"PK\x01\x02"
@@ -80,7 +81,7 @@ class ArrivingPackageTests(SynchronousTestCase):
     The archive.
     """
 
-    @settings(deadline=None, max_examples=25)
+    @settings(deadline=None, max_examples=examples(25))
     @given(st.lists(st.binary(max_size=40), max_size=4), st.integers(1, 70))
     def test_pieces(self, files: list[bytes], size: int) -> None:
         """

@@ -10,6 +10,7 @@ from twisted.internet.error import ConnectionLost
 
 from muxd.usbip.commands import COMMAND, SUBMIT, Direction, Submit
 from tests.phone.usbip.onusbip import UsbipTestCase
+from tests.running.properties import examples
 
 
 class BadInputTests(UsbipTestCase):
@@ -131,7 +132,7 @@ class BadInputTests(UsbipTestCase):
         self.factory.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    @settings(deadline=None, max_examples=80)
+    @settings(deadline=None, max_examples=examples(80))
     @given(st.lists(st.one_of(st.binary(max_size=60), st.integers(0, 5)), max_size=12))
     def test_garbage(self, pieces: list[bytes | int]) -> None:
         """
