@@ -227,10 +227,20 @@ class WifiTests(NetworkCase):
                 pattern = f"{udid} attached as device [0-9]+: phone at {address}"
                 self.waitFor(daemon, f"(?s){pattern}(?!.*{udid} detached)")
             for udid in udids:
-                told = self.askIn(
-                    self.here, daemon, "ideviceinfo", "-n", "-u", udid, "-k", "UniqueDeviceID"
-                )
-                self.assertEqual(told.strip(), udid)
+                self.assertEqual(self.toldBy(daemon, udid), udid)
+
+    def toldBy(self, daemon: Daemon, udid: str) -> str:
+        """
+        Which phone a program reaches that asks for this one.  One that has the address that it
+        had before may be lost for a moment yet, while others are there already.
+        """
+        told = ""
+        end = time.monotonic() + PATIENCE
+        while not told and time.monotonic() < end:
+            told = self.askIn(
+                self.here, daemon, "ideviceinfo", "-n", "-u", udid, "-k", "UniqueDeviceID"
+            )
+        return told.strip()
 
     def test_asleep(self) -> None:
         """
