@@ -258,17 +258,22 @@ Handler = Callable[[int, FrameType | None], object]
 
 
 def stopOnSignals(
-    reactor: Any, install: Callable[[signal.Signals, Handler], object] = signal.signal
+    reactor: Any,
+    install: Callable[[signal.Signals, Handler], object] = signal.signal,
+    installed: Callable[[signal.Signals], object] = signal.getsignal,
 ) -> None:
     """
     Let SIGTERM and SIGINT be ordinary ends, with exit status 0, once C{reactor}
-    runs.
+    runs; and SIGHUP, which comes when a terminal is closed, unless it is ignored, as
+    C{nohup} has it.
 
     C{twistd} tidies up and then dies of the signal that it was stopped with,
-    which a supervisor or a container's runtime takes for a crash.
+    which a supervisor or a container's runtime takes for a crash.  Of SIGHUP it knows
+    nothing: the process would be gone at once, and its sockets and pid file be left.
 
     @param reactor: Provides C{IReactorCore} and C{IReactorFromThreads}.
     @param install: C{signal.signal}, but in tests.
+    @param installed: C{signal.getsignal}, but in tests.
     """
 
     def stop() -> None:
@@ -283,6 +288,9 @@ def stopOnSignals(
     def installAll() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             install(number, received)
+        hangUp = getattr(signal, "SIGHUP", None)  # not on Windows
+        if hangUp is not None and installed(hangUp) is signal.SIG_DFL:
+            install(hangUp, received)
 
     # A reactor that starts installs handlers of its own before this is called.
     reactor.callWhenRunning(installAll)

@@ -96,7 +96,7 @@ class ReloadingService(MuxService):
     ) -> None:
         """
         Read it again at each SIGHUP, once the reactor runs.  Without a file, the signal
-        means what it means to other programs.
+        is left to end the daemon (L{muxd.tap.process.stopOnSignals}).
 
         @param install: C{signal.signal}, but in tests.
         """

@@ -56,6 +56,12 @@ class EndTests(DaemonTestCase):
         """
         self.stop(self.daemon, signal.SIGINT)
 
+    def test_hangUp(self) -> None:
+        """
+        And SIGHUP, which comes when its terminal is closed.
+        """
+        self.stop(self.daemon, signal.SIGHUP)
+
     def test_impatience(self) -> None:
         """
         So do both of them together.

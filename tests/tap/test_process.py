@@ -27,6 +27,9 @@ from muxd.tap.process import (
     takeTurns,
 )
 
+HANG_UP = ("SIGHUP",) if hasattr(signal, "SIGHUP") else ()
+"""What a closed terminal sends, where there is such a thing."""
+
 
 class StartFailureTests(SynchronousTestCase):
     """
@@ -163,7 +166,8 @@ class StopOnSignalsTests(SynchronousTestCase):
         """
         self.handlers: dict[signal.Signals, Handler] = {}
         self.reactor = _Reactor()
-        stopOnSignals(self.reactor, self.handlers.__setitem__)
+        self.before: object = signal.SIG_DFL
+        stopOnSignals(self.reactor, self.handlers.__setitem__, lambda number: self.before)
 
     def test_installed(self) -> None:
         """
@@ -171,23 +175,34 @@ class StopOnSignalsTests(SynchronousTestCase):
         """
         self.assertEqual(self.handlers, {})
         self.reactor.run()
-        self.assertEqual(set(self.handlers), {signal.SIGTERM, signal.SIGINT})
+        self.assertEqual({each.name for each in self.handlers}, {"SIGTERM", "SIGINT", *HANG_UP})
+
+    def test_hangUpIgnored(self) -> None:
+        """
+        A program that was started to outlive its terminal, as by C{nohup}, does so; and one
+        that reads its configuration again goes on doing that.
+        """
+        for before in (signal.SIG_IGN, lambda number, frame: None):
+            self.before = before
+            self.handlers.clear()
+            self.reactor.run()
+            self.assertEqual({each.name for each in self.handlers}, {"SIGTERM", "SIGINT"})
 
     def test_received(self) -> None:
         """
-        Either of them stops the reactor, in its own time, and says so.
+        Each of them stops the reactor, in its own time, and says so.
         """
         log = EventLoggingObserver()
         globalLogPublisher.addObserver(log)
         self.addCleanup(globalLogPublisher.removeObserver, log)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self.reactor.run()
+        self.reactor.run()
+        for number, handler in self.handlers.items():
             self.reactor.hasStopped = False
-            self.handlers[number](number, None)
+            handler(number, None)
             self.assertFalse(self.reactor.hasStopped)
             self.reactor.turns.pop()()
             self.assertTrue(self.reactor.hasStopped)
-        self.assertEqual([event["signal"] for event in log], ["SIGTERM", "SIGINT"])
+        self.assertEqual([event["signal"] for event in log], ["SIGTERM", "SIGINT", *HANG_UP])
 
     def test_twice(self) -> None:
         """
