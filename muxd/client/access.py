@@ -31,6 +31,7 @@ from muxd.client.answers import Answer
 from muxd.client.connection import Conversation
 from muxd.client.errors import NoDaemon, Stage, TimedOut
 from muxd.client.exchange import DialectChoice
+from muxd.client.problems import START, THERE
 from muxd.client.requests import Dialect, Request, programName
 from muxd.client.socketio import BACKLOG_PAUSE
 from muxd.limits import LIMITS, Limits
@@ -67,9 +68,11 @@ class DaemonAccess:
         program: str | None = None,
         loop: EventLoop | None = None,
         path: bytes = b"",
+        remedy: str = THERE,
     ) -> None:
         """
         @param program: That of C{sys.argv} if None.
+        @param remedy: What to do if it is not there.
         """
         self.loop = loop
         self.path = path
@@ -79,6 +82,7 @@ class DaemonAccess:
         self.program = programName(sys.argv[0]) if program is None else program
         self.choice = DialectChoice(where, errors)
         self._endpoint = endpoint
+        self._remedy = remedy
 
     def ask(self, request: Request, timeout: float | None = None) -> Deferred[Answer]:
         """
@@ -155,7 +159,7 @@ class DaemonAccess:
                 if not _isBusy(error):
                     # A ConnectError's text says once more that it is one.
                     bare = isinstance(error, ConnectError) and error.args[0]
-                    raise NoDaemon(self.where, bare or error) from error
+                    raise NoDaemon(self.where, bare or error, self._remedy) from error
             else:
                 return conversation
             await deferLater(self.clock, BACKLOG_PAUSE)
@@ -213,4 +217,4 @@ def accessAt(reactor: Any, address: Address) -> DaemonAccess:
     endpoint = clientAt(reactor, address.endpointDescription())
     path = os.fsencode(address.path) if isinstance(address, UnixAddress) else b""
     loop = loopBeneath(reactor) if 0 < len(path) < LONGEST_PATH else None
-    return DaemonAccess(reactor, endpoint, str(address), loop=loop, path=path)
+    return DaemonAccess(reactor, endpoint, str(address), loop=loop, path=path, remedy=START)

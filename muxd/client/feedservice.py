@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.application.internet import ClientService, backoffPolicy
+from twisted.application.internet import backoffPolicy
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
@@ -18,6 +18,7 @@ from zope.interface import implementer
 from muxd.client.answers import Event
 from muxd.client.client import UsbmuxClient
 from muxd.client.feed import EventReceiver, FeedFactory
+from muxd.client.persistent import PersistentClient
 
 LONGEST_DELAY = 5.0
 """
@@ -56,7 +57,7 @@ class FeedService(Service):
         self._lost = lost
         self._feed: EventReceiver | None = None
         self._trouble = ""
-        self._listening = ClientService(
+        self._listening = PersistentClient(
             _FeedEndpoint(self._listen, client.access.where),
             FeedFactory(self._buildFeed),
             retryPolicy=backoffPolicy(maxDelay=LONGEST_DELAY)

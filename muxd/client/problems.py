@@ -22,8 +22,12 @@ from muxd.identity import namedInBrief
 from muxd.wire.text import printable
 
 START = "start usbmuxd, or set USBMUXD_SOCKET_ADDRESS to where it listens"
+THERE = "start usbmuxd there, or name the place where it listens"
 CERTIFY = "look at the certificates of both sides, which muxctl cert makes"
-"""What to do where a daemon cannot be reached: because it is not there, or because of TLS."""
+"""
+What to do where a daemon cannot be reached: because it is not there, or not where a description
+says, or because of TLS.
+"""
 
 
 class Stage(Enum):

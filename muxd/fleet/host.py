@@ -12,16 +12,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.application.internet import ClientService, backoffPolicy
+from twisted.application.internet import backoffPolicy
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import (
+    IAddress,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from muxd.client.persistent import PersistentClient
 from muxd.fleet.codec import BadMessage
 from muxd.fleet.door import Door
 from muxd.fleet.frames import FrameProtocol
@@ -52,6 +58,7 @@ from muxd.fleet.roster import MOST_PHONES
 from muxd.fleet.values import PhoneRecord
 from muxd.fleet.ways import Hubs, doorOf, listeningAt
 from muxd.interfaces import AttachedDevice, IDeviceListener
+from muxd.net.tlsreasons import tlsReason
 from muxd.ratelimit import RateLimit
 from muxd.service import MuxService
 from muxd.status.phonedetails import PhoneDetails
@@ -132,8 +139,9 @@ class FleetHost(Service):
         self._looking.clock = reactor
         self._limit = RateLimit(reactor, lambda kind, count: None, burst=2)
         self.hubs = Hubs(reactor, place.hub)
-        self._connecting = ClientService(
-            self.hubs,
+        self._trouble = ""
+        self._connecting = PersistentClient(
+            _TellingEndpoint(self.hubs, self.notReached),
             _HostFactory(self),
             retryPolicy=retryPolicy or backoffPolicy(maxDelay=LONGEST_DELAY),
             clock=reactor,
@@ -259,6 +267,7 @@ class FleetHost(Service):
         A hub knows this host.
         """
         self._log.info("the hub knows this host as {name}", name=welcome.name)
+        self._trouble = ""
         self.hub = hub
         self.door.gate.keepOnly(frozenset(welcome.tokens))
         self.door.gate.share(welcome.key)
@@ -281,7 +290,7 @@ class FleetHost(Service):
                 "the hub refuses this host: {detail}", detail=refused.detail or refused.why.value
             )
 
-    def lost(self, hub: HostProtocol) -> None:
+    def lost(self, hub: HostProtocol, reason: Failure) -> None:
         """
         The hub is lost, or was none; what it has said of reservations holds for its time.
         """
@@ -291,6 +300,21 @@ class FleetHost(Service):
             self.hub = None
             if self.running:
                 self._log.warn("the hub is lost; trying to reach it again")
+        elif not hub.isRefused:
+            self.notReached(reason)
+
+    def notReached(self, reason: Failure) -> None:
+        """
+        There is no hub, for a reason that is told once and not at each attempt.
+        """
+        trouble = tlsReason(reason.value) or reason.getErrorMessage().rstrip(".")
+        if self.running and trouble != self._trouble:
+            self._trouble = trouble
+            self._log.warn(
+                "the hub at {where} is not reached: {trouble}; it is tried again and again",
+                where=self.place.hub,
+                trouble=trouble,
+            )
 
     def doorAddress(self) -> Any:
         """
@@ -308,6 +332,7 @@ class HostProtocol(FrameProtocol):
     A host's connection to its hub.
 
     @ivar isWelcome: Whether the hub knows the host.
+    @ivar isRefused: Whether it has said that it does not want it.
     """
 
     reads = FROM_HUB
@@ -317,6 +342,7 @@ class HostProtocol(FrameProtocol):
     def __init__(self, host: FleetHost) -> None:
         super().__init__(host.clock, PATIENCE)
         self.isWelcome = False
+        self.isRefused = False
         self._host = host
         self._living = LoopingCall(self.send, Alive())
         self._living.clock = host.clock
@@ -352,6 +378,7 @@ class HostProtocol(FrameProtocol):
         """
         match message:
             case Refused():
+                self.isRefused = True
                 self._host.refused(message)
                 self.finish()
             case Welcome() if not self.isWelcome:
@@ -377,7 +404,25 @@ class HostProtocol(FrameProtocol):
         """
         if self._living.running:
             self._living.stop()
-        self._host.lost(self)
+        self._host.lost(self, reason)
+
+
+@implementer(IStreamClientEndpoint)
+class _TellingEndpoint:
+    """
+    An endpoint that tells why a connection has failed.
+    """
+
+    def __init__(self, endpoint: Hubs, failed: Callable[[Failure], None]) -> None:
+        self._endpoint = endpoint
+        self._failed = failed
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        return self._endpoint.connect(protocolFactory).addErrback(self._tell)
+
+    def _tell(self, reason: Failure) -> Failure:
+        self._failed(reason)
+        return reason
 
 
 class _HostFactory(Factory):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.client.access import DaemonAccess, daemonAccess
@@ -294,6 +295,19 @@ class DaemonAccessTests(SynchronousTestCase):
         self.assertEqual("tcp:mac:99", access.where)
         self.assertNoResult(access.ask(READ_BUID))
         self.assertEqual(("mac", 99), reactor.tcpClients[0][:2])
+
+    def test_remedy(self) -> None:
+        """
+        What is to be done about a daemon that is not there depends on what has named the place.
+        """
+        for via, told in (("unix:/x", False), (None, True)):
+            reactor = MemoryReactorClock()
+            access = daemonAccess(reactor, via, {"USBMUXD_SOCKET_ADDRESS": "UNIX:/x"})
+            asked = access.ask(READ_BUID)
+            _, factory, *_ = reactor.unixClients[0]
+            factory.clientConnectionFailed(reactor.connectors[0], Failure(ConnectError()))
+            failed = self.failureResultOf(asked, NoDaemon)
+            self.assertEqual("USBMUXD_SOCKET_ADDRESS" in failed.getErrorMessage(), told)
 
     def test_endpoint(self) -> None:
         """
