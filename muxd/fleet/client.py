@@ -55,6 +55,7 @@ from muxd.fleet.messages import (
     Show,
 )
 from muxd.fleet.phone import FleetPhone
+from muxd.fleet.terms import Times
 from muxd.fleet.values import FleetError, Why
 from muxd.fleet.ways import Hubs, Ways
 
@@ -83,8 +84,9 @@ class FleetSession(FrameProtocol):
     writes = TO_HUB
     MAX_LENGTH = LONGEST_OF_HUB
 
-    def __init__(self, clock: Any, name: str) -> None:
+    def __init__(self, clock: Any, name: str, hubs: Hubs) -> None:
         super().__init__(clock, PATIENCE)
+        self._hubs = hubs
         self.ready: Deferred[FleetSession] = Deferred()
         self.holdings: dict[int, Holding] = {}
         self.place: IStreamClientEndpoint | None = None
@@ -206,8 +208,9 @@ class FleetSession(FrameProtocol):
             return
         match heard:
             case Welcomed(term):
-                self.patience = 3 * term
-                self._living.start(term / 2, now=False)
+                times = self._hubs.times = Times(term)
+                self.patience = times.silence(self._hubs.count)
+                self._living.start(times.alive, now=False)
                 self.ready.callback(self)
             case Rejected():
                 self.finish()
@@ -239,12 +242,13 @@ class FleetSession(FrameProtocol):
 class _SessionFactory(Factory):
     noisy = False
 
-    def __init__(self, clock: Any, name: str) -> None:
+    def __init__(self, clock: Any, name: str, hubs: Hubs) -> None:
         self._clock = clock
         self._name = name
+        self._hubs = hubs
 
     def buildProtocol(self, addr: IAddress | None) -> FleetSession:
-        return FleetSession(self._clock, self._name)
+        return FleetSession(self._clock, self._name, self._hubs)
 
 
 class FleetClient:
@@ -270,27 +274,21 @@ class FleetClient:
         @return: fires with a session that is welcome.  It fails with C{HubLost} if it is not,
             or as the endpoint does.
         """
-        return Deferred.fromCoroutine(self._connect())
+        return self._hubs.reach(lambda place: Deferred.fromCoroutine(self._begin(place)))
 
-    async def _connect(self) -> FleetSession:
-        left = self._hubs.count
-        while True:
-            left -= 1
-            session: Any
-            place, session = await self._hubs.reach(_SessionFactory(self.clock, self._name))
-            session.place = place
-            try:
-                ready: FleetSession = await session.ready
-                return ready
-            except HubLost:
-                self.moveOn(session)
-                if not left:
-                    raise
-            except BaseException:
-                # It is not waited for any more.
-                session.abort()
-                self.moveOn(session)
-                raise
+    async def _begin(self, place: IStreamClientEndpoint) -> FleetSession:
+        """
+        Connect to one hub, and be welcome.
+        """
+        session: Any = await place.connect(_SessionFactory(self.clock, self._name, self._hubs))
+        session.place = place
+        try:
+            ready: FleetSession = await session.ready
+            return ready
+        except BaseException:
+            # It is not waited for any more.
+            session.abort()
+            raise
 
     @property
     def hasOthers(self) -> bool:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import random
 from typing import Any
 
-from twisted.application.internet import backoffPolicy
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import (
@@ -55,6 +55,7 @@ from muxd.fleet.messages import (
     Welcome,
 )
 from muxd.fleet.roster import MOST_PHONES
+from muxd.fleet.terms import Times
 from muxd.fleet.values import PhoneRecord
 from muxd.fleet.ways import Hubs, doorOf, listeningAt
 from muxd.interfaces import AttachedDevice, IDeviceListener
@@ -63,14 +64,11 @@ from muxd.ratelimit import RateLimit
 from muxd.service import MuxService
 from muxd.status.phonedetails import PhoneDetails
 
+ALONE = 10.0
+"""Seconds until the first word of the only hub that there is."""
+
 LOOK = 2.0
 """Seconds between two looks at what phones have said of themselves."""
-
-PATIENCE = 10.0
-"""Seconds in which a hub has to say what a host is welcome to."""
-
-LONGEST_DELAY = 5.0
-"""Seconds between two attempts to reach a hub."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +122,7 @@ class FleetHost(Service):
     ) -> None:
         """
         @param service: Has the phones.
+        @param retryPolicy: See C{ClientService}; if None, as the hub's term has it.
         @raise ValueError: What was said makes no sense.
         """
         place.check(reactor)
@@ -143,7 +142,7 @@ class FleetHost(Service):
         self._connecting = PersistentClient(
             _TellingEndpoint(self.hubs, self.notReached),
             _HostFactory(self),
-            retryPolicy=retryPolicy or backoffPolicy(maxDelay=LONGEST_DELAY),
+            retryPolicy=retryPolicy or self._delay,
             clock=reactor,
         )
 
@@ -266,7 +265,11 @@ class FleetHost(Service):
         """
         A hub knows this host.
         """
-        self._log.info("the hub knows this host as {name}", name=welcome.name)
+        self._log.info(
+            "the hub knows this host as {name}, for {term:g} s at a time",
+            name=welcome.name,
+            term=welcome.term,
+        )
         self._trouble = ""
         self.hub = hub
         self.door.gate.keepOnly(frozenset(welcome.tokens))
@@ -322,6 +325,9 @@ class FleetHost(Service):
         """
         return doorOf(self.place.door, self._listening.portNumber, self.place.address)
 
+    def _delay(self, attempt: int) -> float:
+        return self.hubs.times.delay(attempt, random())
+
     def _acceptFailed(self, error: OSError) -> None:
         if self._limit.admit("accept"):
             self._log.error("the door lets nothing in at present: {error}", error=error)
@@ -340,7 +346,8 @@ class HostProtocol(FrameProtocol):
     MAX_LENGTH = LONGEST_OF_HUB
 
     def __init__(self, host: FleetHost) -> None:
-        super().__init__(host.clock, PATIENCE)
+        hubs = host.hubs
+        super().__init__(host.clock, hubs.times.answer if hubs.count > 1 else ALONE)
         self.isWelcome = False
         self.isRefused = False
         self._host = host
@@ -359,7 +366,8 @@ class HostProtocol(FrameProtocol):
         others = self._host.hubs.count > 1
         self.send(Hello(version=VERSION, role=Role.HOST, name=name, door=door, hasOthers=others))
         # Also before it is welcome: when all hosts come at once, some wait for that.
-        self._living.start(PATIENCE / 4, now=False)
+        assert self.patience is not None
+        self._living.start(self.patience / 4, now=False)
 
     def sendPhones(self, phones: list[PhoneRecord], isComplete: bool) -> None:
         """
@@ -383,11 +391,10 @@ class HostProtocol(FrameProtocol):
                 self.finish()
             case Welcome() if not self.isWelcome:
                 self.isWelcome = True
-                # A hub that is busy for a while is none that is lost; where there is another one,
-                # the host is to be on the list again before long.
-                self.patience = message.term * (3 if self._host.hubs.count == 1 else 1.5)
+                times = self._host.hubs.times = Times(message.term)
+                self.patience = times.silence(self._host.hubs.count)
                 self._living.stop()
-                self._living.start(message.term / 4, now=False)
+                self._living.start(times.alive, now=False)
                 self._host.welcomed(self, message)
             case Grant() if self.isWelcome:
                 self._host.granted(self, message)

@@ -24,6 +24,7 @@ from zope.interface import implementer
 from muxd.fleet.interfaces import IFleetRegistry, IFleetWatcher
 from muxd.fleet.messages import Grant
 from muxd.fleet.patience import inTime
+from muxd.fleet.terms import TERM, Times
 from muxd.fleet.values import (
     Change,
     Confirmed,
@@ -44,9 +45,6 @@ from muxd.fleet.values import (
 )
 from muxd.identity import udidKey
 from muxd.ratelimit import RateLimit
-
-TERM = 10.0
-"""Seconds that a host's lease lasts, and a job may be silent."""
 
 ENTERING = 4
 """How many hosts announce themselves and their phones at the same time.  When all come at once,
@@ -75,6 +73,11 @@ class HostLink(Protocol):
     def dismiss(self) -> None:
         """
         It has a newer connection.
+        """
+
+    def fresh(self) -> None:
+        """
+        The registry can be relied on again.
         """
 
     def stop(self) -> None:
@@ -106,6 +109,7 @@ class Hub:
 
     @ivar registry: What there is.
     @ivar term: Seconds that a host's lease lasts.
+    @ivar times: What follows from it.
     @ivar admins: The names that may take phones from every job, and drain hosts.
     @ivar hosts: Those that are connected here, by name.
     @ivar doors: Of all hosts that there are.
@@ -132,6 +136,7 @@ class Hub:
         self.clock = clock
         self.registry = registry
         self.term = term
+        self.times = Times(term)
         self.admins = admins
         self.hosts: dict[str, HostLink] = {}
         self.jobs: set[JobLink] = set()
@@ -376,6 +381,8 @@ class Hub:
         See L{IFleetWatcher}.
         """
         self.isFresh = True
+        for host in tuple(self.hosts.values()):
+            host.fresh()
 
     def _end(self, reservation: Reservation, how: str) -> None:
         token = reservation.token

@@ -59,6 +59,7 @@ from muxd.fleet.messages import (
 )
 from muxd.fleet.requirement import Requirement
 from muxd.fleet.roster import MOST_PHONES
+from muxd.fleet.terms import LONE
 from muxd.fleet.values import (
     Door,
     FleetError,
@@ -217,7 +218,7 @@ class HubProtocol(FrameProtocol):
         else:
             self._enter(PeerState.HOST)
             # Its lease says when it is gone; this is for what never closes.
-            self.MAX_LENGTH, self.patience = LONGEST_OF_HOST, 3 * self._hub.term
+            self.MAX_LENGTH, self.patience = LONGEST_OF_HOST, LONE * self._hub.term
             self._peer = HostPeer(self._hub, self, hello.name, hello.door, hello.hasOthers)
             self._peer.begin()
 
@@ -312,6 +313,13 @@ class HostPeer(_Peer):
         It has a newer connection.
         """
         self._connection.refuse(Why.OVER, "this host has another connection")
+
+    def fresh(self) -> None:
+        """
+        The registry can be relied on again: it hears what it has missed.
+        """
+        self._renewLease()
+        self._catchUp()
 
     def ended(self) -> None:
         """
@@ -420,8 +428,19 @@ class HostPeer(_Peer):
         while it waits to come in.
         """
         self._connection.send(Alive())
+        self._renewLease()
+        self._catchUp()
+
+    def _renewLease(self) -> None:
         if self._renewing is None or self._renewing.called:
             self._renewing = self._start(self._renew())
+
+    def _catchUp(self) -> None:
+        """
+        Tell what could not be told before, if that is so.
+        """
+        if self.hub.isFresh and (self._untold or self._isComplete):
+            self._work()
 
     async def _renew(self) -> None:
         if not await self._keepAlive():
@@ -450,10 +469,19 @@ class HostPeer(_Peer):
                 isComplete, self._isComplete = self._isComplete, False
                 gone = [each for each in untold.values() if isinstance(each, str)]
                 told = [each for each in untold.values() if not isinstance(each, str)]
-                if gone:
-                    goesOn = await registry.untell(self._lease, gone)
-                if goesOn and (told or isComplete):
-                    goesOn = await registry.tell(self._lease, told, isComplete)
+                try:
+                    if gone:
+                        goesOn = await registry.untell(self._lease, gone)
+                    if goesOn and (told or isComplete):
+                        goesOn = await registry.tell(self._lease, told, isComplete)
+                except FleetError as error:
+                    if error.why is not Why.STALE:
+                        raise
+                    # What has been said since is newer.
+                    self._untold = {**untold, **self._untold}
+                    self._isComplete |= isComplete
+                    self._complainStale(error)
+                    return
                 if isComplete:
                     self._entered()
                 if not goesOn:
@@ -461,14 +489,23 @@ class HostPeer(_Peer):
         finally:
             self._isWorking = False
 
+    def _complainStale(self, error: FleetError) -> None:
+        kind = "hosts of whose phones nothing can be told at present"
+        if not self._connection.isOver and self.hub.limit.admit(kind):
+            self._log.warn(
+                "what host {name} says of its phones is told when the registry is back: {error}",
+                name=self.name,
+                error=error,
+            )
+
     async def _keepAlive(self) -> bool:
         # While the registry is away for a moment, what becomes of the lease is seen later, and
-        # nothing is to pile up.  After a whole term, another hub may do better, if there is one.
-        if not self.hub.isFresh:
-            if self._hasOthers and self.hub.staleness() > self.hub.term:
-                raise FleetError(Why.STALE, "this hub has lost it")
-            return True
+        # nothing is to pile up.  After a while, another hub may do better, if there is one.
         if not self._lease:
+            return True
+        if not self.hub.isFresh:
+            if self._hasOthers and self.hub.staleness() > self.hub.times.grace:
+                raise FleetError(Why.STALE, "this hub has lost it")
             return True
         try:
             return await self.hub.registry.keepAlive(self._lease)

@@ -17,11 +17,12 @@ from twisted.logger import Logger
 from muxd.fleet.embedded import EmbeddedRegistry
 from muxd.fleet.etcd.place import EtcdPlace
 from muxd.fleet.etcd.registry import EtcdRegistry
-from muxd.fleet.hub import TERM, Hub
+from muxd.fleet.hub import Hub
 from muxd.fleet.overview import FleetOverview
 from muxd.fleet.peers import HubFactory
 from muxd.fleet.source import FleetSource
 from muxd.fleet.state import CannotRemember, StateDirectory
+from muxd.fleet.terms import TERM, Times
 from muxd.fleet.ways import Ways, isPlain, listeningAt
 from muxd.limits import LIMITS, Limits
 from muxd.net.socketfile import CannotListen
@@ -74,7 +75,7 @@ class HubService(Service):
         self._fleet = listeningAt(reactor, fleet, "--fleet")
         self._isPlain = isPlain(fleet)
         self._place = None if registry == EMBEDDED else EtcdPlace.fromString(registry)
-        self.registry = self._makeRegistry(StateDirectory(state))
+        self.registry = self._makeRegistry(StateDirectory(state), Times(term))
         self.hub = Hub(reactor, self.registry, term, admins)
         ways = Ways(reactor, fleet)
         self.mux = MuxService(
@@ -162,10 +163,10 @@ class HubService(Service):
         status.overview.parts.update(fleet=shown.values, fleetPhones=shown.phones)
         return status
 
-    def _makeRegistry(self, state: StateDirectory) -> EmbeddedRegistry | EtcdRegistry:
+    def _makeRegistry(self, state: StateDirectory, times: Times) -> EmbeddedRegistry | EtcdRegistry:
         if self._place is None:
             return EmbeddedRegistry(self.reactor, state)
-        return self._place.registry(self.reactor)
+        return self._place.registry(self.reactor, times)
 
     def _acceptFailed(self, error: OSError) -> None:
         if self._limit.admit("accept"):

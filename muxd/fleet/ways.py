@@ -8,9 +8,10 @@ own, and can choose nothing but that.  What is reached over TLS leads to TLS alo
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     HostnameEndpoint,
     UNIXClientEndpoint,
@@ -21,9 +22,14 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClie
 from zope.interface import implementer
 
 from muxd.description import Description
+from muxd.fleet.attempts import Attempts
+from muxd.fleet.patience import inTime
+from muxd.fleet.terms import USUAL
 from muxd.fleet.values import Door, DoorKind
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.serverstrings import forOwnerAlone
+
+T = TypeVar("T")
 
 TIMEOUT = 10.0
 """Seconds for a connection."""
@@ -132,12 +138,14 @@ class Ways:
 @implementer(IStreamClientEndpoint)
 class Hubs:
     """
-    Whichever hub answers: that one first which did so the last time.
+    Whichever hub answers first: that one is tried first which did so the last time, and the next
+    one beside it a moment later.
 
     A hub that is frozen, or that has lost its registry, lets connect and is of no use: what finds
     that out says so by L{moveOn}, and of which one, as others may have found it out before.
 
     @ivar count: How many there are.
+    @ivar times: As the term has them that a hub has told of last.
     """
 
     def __init__(self, reactor: Any, description: str) -> None:
@@ -151,6 +159,8 @@ class Hubs:
         if len(kinds) > 1:
             raise ValueError(f"expected hubs that are reached in the same way, got {kinds}")
         self.count = len(several)
+        self.times = USUAL
+        self._reactor = reactor
 
     @property
     def first(self) -> IStreamClientEndpoint:
@@ -168,33 +178,31 @@ class Hubs:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
-        Connect.  It fails as the last one does.
+        Connect, or fail as the last one does, in a time that has to do with the term: what was
+        lost on the way is not sent again for long, and a new attempt finds one that is back.
         """
-        return Deferred.fromCoroutine(self._connect(protocolFactory))
+        seconds = self.times.connect
 
-    async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
-        _, protocol = await self.reach(protocolFactory)
-        return protocol
+        def attempt(place: IStreamClientEndpoint) -> Deferred[IProtocol]:
+            return inTime(place.connect(protocolFactory), seconds, self._reactor)
 
-    async def reach(
-        self, protocolFactory: IProtocolFactory
-    ) -> tuple[IStreamClientEndpoint, IProtocol]:
+        return self.reach(attempt)
+
+    def reach(self, attempt: Callable[[IStreamClientEndpoint], Deferred[T]]) -> Deferred[T]:
         """
-        Connect.  It fails as the last one does.
+        Do something with the hub that answers first.  It fails as the last one does.
 
-        @return: which one it is, and the connection.
+        @param attempt: What is to succeed.  It is cancelled where another hub was faster.
         """
-        left = list(self._endpoints)
-        while True:
-            tried = left.pop(0)
-            try:
-                return tried, await tried.connect(protocolFactory)
-            except CancelledError:
-                raise
-            except Exception:
-                self.moveOn(tried)
-                if not left:
-                    raise
+        places, apart = list(self._endpoints), self.times.apart
+        attempts = Attempts(self._reactor, places, attempt, apart, self.moveOn)
+        return attempts.start().addCallback(self._answered)
+
+    def _answered(self, found: tuple[IStreamClientEndpoint, T]) -> T:
+        place, result = found
+        self._endpoints.remove(place)
+        self._endpoints.insert(0, place)
+        return result
 
 
 def clientTo(reactor: Any, description: str) -> IStreamClientEndpoint:

@@ -16,8 +16,9 @@ from twisted.logger import capturedLogs, formatEvent
 
 from muxd.fleet import peers
 from muxd.fleet.client import Holding, HubLost
-from muxd.fleet.hub import ENTERING, TERM
+from muxd.fleet.hub import ENTERING
 from muxd.fleet.messages import Grant
+from muxd.fleet.terms import TERM
 from muxd.fleet.values import FleetError, Why
 from tests.fleet.fleets import udid
 from tests.fleet.world import HUB, WorldCase
@@ -92,8 +93,8 @@ class HubTests(WorldCase):
         over already there is nothing to say.
         """
         over = "host a: disconnected: the lease is over; connect again"
-        gone = f"host a: disconnected: {FleetError(Why.STALE, 'no answer')}"
-        for answer, line in ((False, over), (FleetError(Why.STALE, "no answer"), gone)):
+        gone = f"host a: disconnected: {FleetError(Why.TOO_MANY, 'full')}"
+        for answer, line in ((False, over), (FleetError(Why.TOO_MANY, "full"), gone)):
             for isOver in (False, True):
                 with self.holdingBack() as held, capturedLogs() as events:
                     host = self.world.addHost("a", 1)
@@ -162,6 +163,42 @@ class HubTests(WorldCase):
         self.assertEqual(
             sorted(one.udid for one in self.world.hub.phones.values()), [udid(1), udid(3)]
         )
+
+    def test_staleNews(self) -> None:
+        """
+        While the registry refuses, a host is kept whose phones come and go; of each the last is
+        told when the registry is back, at once or when the host speaks next, and the log says so.
+        """
+        host = self.world.addHost("a", 1)
+        before = self.world.hub.hosts["a"]
+        for isTold in (True, False):
+            with self.holdingBack() as held, capturedLogs() as events:
+                host.plug(2)
+                self.world.settle()
+                if isTold:
+                    self.world.hub.stale("etcd does not answer")
+                held[0].errback(FleetError(Why.STALE, "etcd does not answer"))
+                self.world.settle()
+                host.unplug(1)
+                host.plug(3)
+                self.world.settle()
+                host.unplug(3)
+                self.world.settle()
+                held[1].errback(FleetError(Why.STALE, "etcd does not answer"))
+                self.world.settle()
+            said = [formatEvent(each) for each in events]
+            self.assertTrue(any("host a" in one and "is back" in one for one in said), said)
+            if isTold:
+                self.world.hub.fresh()
+                self.world.settle()
+            else:
+                self.world.advance(TERM / 4)
+            known = [one.udid for one in self.world.hub.phones.values()]
+            self.assertEqual(known, [udid(2)])
+            host.unplug(2)
+            host.plug(1)
+            self.world.settle()
+        self.assertIs(self.world.hub.hosts["a"], before)
 
     def test_tooManyNews(self) -> None:
         """

@@ -12,8 +12,9 @@ from twisted.internet.protocol import Factory, Protocol
 
 from muxd.fleet.client import FleetClient, Holding, HubLost
 from muxd.fleet.conversation import PATIENCE
-from muxd.fleet.hub import TERM, Hub
+from muxd.fleet.hub import Hub
 from muxd.fleet.peers import HubFactory
+from muxd.fleet.terms import TERM, USUAL
 from muxd.fleet.values import FleetError, Why
 from tests.fleet.fleets import udid
 from tests.fleet.world import HUB, WorldCase
@@ -87,18 +88,64 @@ class TwoHubsTests(WorldCase):
         """
         self.world.freezeHub()
         self.makeMute(HUB)
-        self.world.advance(2 * TERM)
+        self.world.advance(USUAL.returned)
         self.assertIn("a", self.other.hosts)
         self.assertEqual(len(self.other.phones), 1)
 
+    def test_hostOfThree(self) -> None:
+        """
+        One that knows of another hub that is lost as well, without a word, has not to wait long.
+        """
+        host = self.world.addHost("b", 2, hubs=f"unix:{HUB} unix:/black unix:{OTHER}")
+        self.world.blackHoles.add("/black")
+        self.world.freezeHub()
+        self.makeMute(HUB)
+        self.world.advance(USUAL.returned)
+        self.assertIn("b", self.other.hosts)
+        host.host.stopService()
+        self.world.settle()
+        self.assertNotIn("b", self.other.hosts)
+
+    def test_hostOfNone(self) -> None:
+        """
+        One that has reached none for as long as you like is back soon after the network is.
+        """
+        for path in (HUB, OTHER):
+            self.world.blackHoles.add(path)
+        self.world.hub.hosts["a"].dismiss()
+        self.world.advance(10 * TERM)
+        self.world.blackHoles.clear()
+        self.world.advance(USUAL.connect + USUAL.longestDelay)
+        self.assertEqual(len(self.world.hub.hosts) + len(self.other.hosts), 1)
+
+    def test_clientOfFrozenHub(self) -> None:
+        """
+        A client that is connected to a frozen hub knows so before its hosts are elsewhere, and is
+        with the other one soon; so is one that comes anew.
+        """
+        client = self.world.client(hubs=BOTH)
+        session = self.world.result(client.connect())
+        self.world.freezeHub()
+        self.makeMute(HUB)
+        asked = session.fleet()
+        self.world.advance(USUAL.silence(2))
+        self.assertIsInstance(self.world.failure(asked), HubLost)
+        for each in (client, self.world.client(hubs=BOTH)):
+            connecting = each.connect()
+            self.world.advance(USUAL.apart)
+            connected = self.world.result(connecting)
+            self.world.advance(USUAL.returned - USUAL.silence(2) - USUAL.apart)
+            self.assertEqual(len(self.world.result(connected.fleet()).phones), 1)
+            connected.close()
+
     def test_hostOfStaleHub(self) -> None:
         """
-        A hub that has lost its registry sends its hosts away after a term, and not before.
+        A hub that has lost its registry sends its hosts away after a while, and not before.
         """
         self.world.hub.stale("etcd does not answer")
-        self.world.advance(TERM - 1)
+        self.world.advance(USUAL.grace)
         self.assertNotIn("a", self.other.hosts)
-        self.world.advance(TERM)
+        self.world.advance(USUAL.returned - USUAL.unsure - USUAL.canary - USUAL.grace)
         self.assertIn("a", self.other.hosts)
 
     def test_hostOfTheOnlyHub(self) -> None:
@@ -120,7 +167,7 @@ class TwoHubsTests(WorldCase):
         """
         for _ in range(5):
             self.world.hub.stale("etcd does not answer")
-            self.world.advance(TERM / 2)
+            self.world.advance(USUAL.grace)
             self.world.hub.fresh()
             self.world.advance(TERM / 2)
         self.assertIn("a", self.world.hub.hosts)

@@ -87,13 +87,19 @@ class HostInMemory:
         self.details = Details()
         self.service = MuxService(world.reactor, configDir=world.directory)
         place = FleetPlace(hub=hubs, door=f"unix:{self.path}", name=name)
-        self.host = FleetHost(world.reactor, self.service, place, retryPolicy=lambda _: 1.0)
+        self.host = FleetHost(world.reactor, self.service, place, retryPolicy=self._delay)
         self.host._details = self.details  # type: ignore[assignment]
         self.gate = self.host.door.gate
         self.devices: dict[int, FakeDevice] = {}
         self._world = world
         for number in numbers:
             self.plug(number)
+
+    def _delay(self, attempt: int) -> float:
+        """
+        The longest that there is, of this attempt.
+        """
+        return self.host.hubs.times.delay(attempt, 1.0)
 
     def plug(self, number: int) -> FakeDevice:
         """
@@ -157,6 +163,7 @@ class World:
 
     @ivar listeners: What listens, by path.
     @ivar split: Paths that no byte comes through to or from, and nothing says so.
+    @ivar blackHoles: Paths where connecting never ends.
     """
 
     def __init__(self, directory: str, **hub: Any) -> None:
@@ -164,6 +171,7 @@ class World:
         self.directory = directory
         self.listeners: dict[str, Any] = {}
         self.split: set[str] = set()
+        self.blackHoles: set[str] = set()
         self.hosts: dict[str, HostInMemory] = {}
         self._arguments = hub
         self._sockets: list[tuple[str, WorldTransport, WorldTransport]] = []
@@ -295,7 +303,7 @@ class World:
         clients, self.reactor.unixClients = self.reactor.unixClients, []
         connectors, self.reactor.connectors = self.reactor.connectors, []
         for (path, factory, _, _), connector in zip(clients, connectors, strict=True):
-            if connector.stoppedConnecting:
+            if connector.stoppedConnecting or path in self.blackHoles:
                 continue
             listener = None if path in self.split else self.listeners.get(path)
             protocol = None if listener is None else listener.buildProtocol(None)

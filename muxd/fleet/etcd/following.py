@@ -3,7 +3,7 @@
 How a hub stays up to date with etcd: a snapshot, a watch from behind it, and a canary.
 
 An open watch that says nothing may be one of a node that has lost its cluster.  So a hub writes
-a key every other second and expects to hear of it; if it does not, nothing that it knows can be
+a key again and again and expects to hear of it; if it does not, nothing that it knows can be
 relied on, and it tries the next node::
 
     STOPPED --start--> CONNECTING --watch--> LISTENING --canary--> FRESH
@@ -36,18 +36,13 @@ from muxd.fleet.etcd.answers import (
     revisionOf,
     watchAnswer,
 )
-from muxd.fleet.etcd.gateway import TIMEOUT, EtcdError, EtcdStream, Gateway
+from muxd.fleet.etcd.gateway import EtcdError, EtcdStream, Gateway
 from muxd.fleet.etcd.keys import VALUES, Keys, Kind, Secret
 from muxd.fleet.etcd.mirror import Mirror
 from muxd.fleet.patience import inTime
+from muxd.fleet.terms import USUAL, Times
 from muxd.fleet.values import What
 from muxd.ratelimit import RateLimit
-
-BEAT = 2.0
-"""Seconds between two canaries."""
-
-MISSED = 3
-"""How many canaries may be late."""
 
 TERM = 10
 """Seconds of a hub's own lease."""
@@ -131,6 +126,7 @@ class Following:
         mirror: Mirror,
         follower: Follower,
         makeName: Callable[[], str] = lambda: token_hex(16),
+        times: Times = USUAL,
     ) -> None:
         """
         @param makeName: Makes what cannot be guessed, of 32 letters.
@@ -138,6 +134,7 @@ class Following:
         self.state = FollowState.STOPPED
         self.lease = 0
         self._clock = clock
+        self._times = times
         self._gateway = gateway
         self._keys = keys
         self._mirror = mirror
@@ -270,14 +267,14 @@ class Following:
         request = {"create_request": {"key": key, "range_end": end, "start_revision": start}}
         await self._gateway.stream("/v3/watch", request, stream)
         try:
-            await inTime(created, TIMEOUT, self._clock)
+            await inTime(created, self._times.engineAnswer, self._clock)
         except TimeoutError as error:
             raise EtcdError("the watch does not begin") from error
         self._enter(FollowState.LISTENING)
         self._seen = self._clock.seconds()
         self._due = self._seen
         if not self._beats.running:
-            self._beats.start(BEAT, now=True)
+            self._beats.start(self._times.canary, now=True)
 
     async def _haveLease(self) -> None:
         if self.lease and await self._keepLease():
@@ -389,13 +386,13 @@ class Following:
         now = self._clock.seconds()
         # What has come while nothing was done here has not been read yet: that is no silence.
         self._seen += max(0.0, now - self._due)
-        self._due = now + BEAT
+        self._due = now + self._times.canary
         late = now - self._seen
-        if late > MISSED * BEAT:
+        if late > self._times.unsure:
             if self.state is FollowState.LISTENING:
                 # Its revisions may have begun anew below ours.
                 self._isKnown = False
-            self._cut(f"expected to hear of a change within {MISSED * BEAT:.0f} s")
+            self._cut(f"expected to hear of a change within {self._times.unsure:g} s")
             return
         if self._beating is None or self._beating.called:
             self._beating = Deferred.fromCoroutine(self._beatOnce())

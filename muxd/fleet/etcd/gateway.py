@@ -33,11 +33,9 @@ from zope.interface import implementer
 
 from muxd.fleet.etcd.answers import BadAnswer, Lines, number, objectOf, words
 from muxd.fleet.patience import inTime
+from muxd.fleet.terms import USUAL, Times
 
 T = TypeVar("T")
-
-TIMEOUT = 5.0
-"""Seconds for an answer.  A cluster whose leader has died has another one within two."""
 
 AT_ONCE = 16
 """Requests that have no answer yet, besides urgent ones: as many as connections are kept open."""
@@ -213,15 +211,18 @@ class Gateway:
         agent: IAgent,
         places: Sequence[str],
         account: Account | None = None,
+        times: Times = USUAL,
     ) -> None:
         """
         @param places: Where they are, as the beginnings of URLs.
+        @param times: What has to be answered when.
         """
         self.place = places[0]
         self._clock = clock
         self._agent = agent
         self._places = list(places)
         self._account = account
+        self._patience = times.engineAnswer
         self._lock = DeferredLock()
         self._room = DeferredSemaphore(AT_ONCE)
         self._token = ""
@@ -401,7 +402,7 @@ class Gateway:
     async def _inTime(self, asked: Deferred[T]) -> T:
         self._asking.add(asked)
         try:
-            return await inTime(asked, TIMEOUT, self._clock)
+            return await inTime(asked, self._patience, self._clock)
         finally:
             self._asking.discard(asked)
 

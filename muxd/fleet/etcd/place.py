@@ -20,15 +20,13 @@ from muxd.description import Description, expectKnown
 from muxd.fleet.etcd.gateway import Account, Gateway
 from muxd.fleet.etcd.keys import Keys
 from muxd.fleet.etcd.registry import EtcdRegistry
+from muxd.fleet.terms import USUAL, Times
 from muxd.importing.extras import needing
 from muxd.net.tlsfiles import OPTIONS, TLSFiles, certificatesIn
 from muxd.net.tlstarget import numberFrom
 
 NAME = "etcd"
 PREFIX = "/muxd/"
-
-CONNECT = 2.0
-"""Seconds for a connection to a node."""
 
 MOST_PASSWORD = 1024
 """Bytes of the file with it."""
@@ -130,24 +128,30 @@ class EtcdPlace:
             raise ValueError(f"{self.passwordFile}: expected a password")
         return text
 
-    def registry(self, reactor: Any) -> EtcdRegistry:
+    def registry(self, reactor: Any, times: Times = USUAL) -> EtcdRegistry:
         """
         The registry that is there.
+
+        @param times: What follows from the term of hosts' leases.
         """
         pool = HTTPConnectionPool(reactor, persistent=True)
         pool.maxPersistentPerHost = 16
         # What may be asked again, the gateway knows.
         pool.retryAutomatically = False
         scheme = "https" if self.isSecure else "http"
-        agent = Agent.usingEndpointFactory(reactor, _Nodes(reactor, self), pool)
+        agent = Agent.usingEndpointFactory(reactor, _Nodes(reactor, self, times), pool)
         places = [
             f"{scheme}://{f'[{host}]' if isIPv6Address(host) else host}:{port}"
             for host, port in self.nodes
         ]
         account = Account(self.user, self.password) if self.user else None
-        gateway = Gateway(reactor, agent, places, account)
+        gateway = Gateway(reactor, agent, places, account, times)
         return EtcdRegistry(
-            reactor, gateway, Keys(self.prefix), closing=pool.closeCachedConnections
+            reactor,
+            gateway,
+            Keys(self.prefix),
+            closing=pool.closeCachedConnections,
+            times=times,
         )
 
 
@@ -175,7 +179,8 @@ class _Nodes:
     The ways to nodes, how they prove themselves, and what is shown to them.
     """
 
-    def __init__(self, reactor: Any, place: EtcdPlace) -> None:
+    def __init__(self, reactor: Any, place: EtcdPlace, times: Times = USUAL) -> None:
+        self._patience = times.engineConnect
         self._reactor = reactor
         self._place = place
         self._clients: dict[str, Any] = {}
@@ -216,7 +221,7 @@ class _Nodes:
         """
         See C{IAgentEndpointFactory}.
         """
-        reached = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=CONNECT)
+        reached = HostnameEndpoint(self._reactor, uri.host, uri.port, timeout=self._patience)
         if not self._place.isSecure:
             return _Quiet(reached)
         return _Quiet(wrapClientTLS(self.client(uri.host.decode("ascii")), reached))

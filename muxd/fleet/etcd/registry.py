@@ -30,7 +30,7 @@ from muxd.fleet.etcd.answers import (
     put,
     revisionOf,
 )
-from muxd.fleet.etcd.following import BEAT, MISSED, Following, FollowState
+from muxd.fleet.etcd.following import Following, FollowState
 from muxd.fleet.etcd.gateway import EtcdError, Gateway
 from muxd.fleet.etcd.jobs import Jobs
 from muxd.fleet.etcd.keys import VALUES, Announced, Hosted, Keys, Kind
@@ -39,6 +39,7 @@ from muxd.fleet.etcd.mirror import HeldEntry, Mirror
 from muxd.fleet.interfaces import IFleetRegistry, IFleetWatcher
 from muxd.fleet.patience import inTime
 from muxd.fleet.roster import MOST_HOSTS, MOST_PHONES
+from muxd.fleet.terms import USUAL, Times
 from muxd.fleet.values import (
     Change,
     FleetError,
@@ -60,9 +61,6 @@ AT_ONCE = 100
 
 LAST_PATIENCE = 1.0
 """Seconds in which etcd may hear that a hub stops."""
-
-PATIENCE = MISSED * BEAT
-"""Seconds that is waited for a registry that is out of reach."""
 
 
 @dataclass(slots=True)
@@ -98,6 +96,7 @@ class EtcdRegistry:
         makeKey: Callable[[], str] = makeKey,
         makeName: Callable[[], str] = lambda: token_hex(16),
         closing: Callable[[], Deferred[Any]] = lambda: succeed(None),
+        times: Times = USUAL,
     ) -> None:
         """
         @param makeKey: Makes the keys of reservations.
@@ -109,7 +108,8 @@ class EtcdRegistry:
         self._keys = keys
         self._limit = RateLimit(clock, self._summarise)
         self._mirror = Mirror(keys, self._complain)
-        self._following = Following(clock, gateway, keys, self._mirror, self, makeName)
+        self._following = Following(clock, gateway, keys, self._mirror, self, makeName, times)
+        self._times = times
         self._leases = Leases(clock, gateway)
         name = makeName()[:16]
         self._jobs = Jobs(clock, gateway, keys, self._mirror, self._following, makeKey, name)
@@ -329,7 +329,7 @@ class EtcdRegistry:
         """
         Wait until etcd can be relied on.
 
-        @raise FleetError: It cannot, or not within L{PATIENCE}.
+        @raise FleetError: It cannot, or not in time.
         """
         if self.isFresh:
             return
@@ -338,7 +338,7 @@ class EtcdRegistry:
         ready: Deferred[None] = Deferred(self._forgetReadiness)
         self._readiness.append(ready)
         try:
-            await inTime(ready, PATIENCE, self._clock)
+            await inTime(ready, self._times.unsure, self._clock)
         except Exception as error:
             raise FleetError(Why.STALE, self._trouble) from error
 

@@ -9,11 +9,14 @@ import json
 
 from twisted.internet.defer import Deferred
 
-from muxd.fleet.etcd.following import BEAT, MISSED, TERM, TRANSITIONS, FollowState
+from muxd.fleet.etcd.following import TERM, TRANSITIONS, FollowState
+from muxd.fleet.terms import MISSED, USUAL
 from muxd.fleet.values import FleetError, Reservation, Why
 from tests.fleet.etcd.cases import NODES, EtcdCase
 from tests.fleet.fleets import host, phone, udid, wants
 from tests.fleet.watching import Watcher
+
+BEAT = USUAL.canary
 
 LATE = (MISSED + 2) * BEAT
 """Seconds by which silence has been noticed."""

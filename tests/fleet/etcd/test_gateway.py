@@ -25,7 +25,8 @@ from muxd.fleet.etcd.answers import (
     rangeAnswer,
     watchAnswer,
 )
-from muxd.fleet.etcd.gateway import AT_ONCE, TIMEOUT, Account, EtcdError, Gateway, Unreachable
+from muxd.fleet.etcd.gateway import AT_ONCE, Account, EtcdError, Gateway, Unreachable
+from muxd.fleet.terms import USUAL
 from tests.fleet.etcd.cases import NODES
 from tests.fleet.etcd.engine import FakeEtcd, Response
 
@@ -92,9 +93,9 @@ class GatewayTests(SynchronousTestCase):
         self.etcd.frozen.update(NODES)
         found: list[Any] = []
         Deferred.fromCoroutine(self.gateway.ask(GRANT, {})).addBoth(found.append)
-        self.clock.advance(TIMEOUT)
+        self.clock.advance(USUAL.engineAnswer)
         self.assertEqual(found, [])
-        self.clock.advance(TIMEOUT)
+        self.clock.advance(USUAL.engineAnswer)
         self.assertIsInstance(found[0].value, Unreachable)
 
     def test_endless(self) -> None:
@@ -106,7 +107,7 @@ class GatewayTests(SynchronousTestCase):
         found: list[Any] = []
         asked = self.gateway.ask(GRANT, {}, isSafe=False)
         Deferred.fromCoroutine(asked).addBoth(found.append)
-        self.clock.advance(TIMEOUT)
+        self.clock.advance(USUAL.engineAnswer)
         self.assertIsInstance(found[0].value, Unreachable)
         self.assertIn("does not end", str(found[0].value))
 
@@ -128,7 +129,7 @@ class GatewayTests(SynchronousTestCase):
         self.assertEqual(len(self.etcd.asked), AT_ONCE + 1)
         self.etcd.frozen.clear()
         # Those that waited here are not too late.
-        self.clock.advance(TIMEOUT)
+        self.clock.advance(USUAL.engineAnswer)
         self.assertEqual([each["TTL"] for each in found], ["5"] * (AT_ONCE + 4))
 
     def test_closed(self) -> None:
