@@ -17,6 +17,7 @@ from typing import Any
 from twisted.python.reflect import qual
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.fleet.terms import BOUND
 from tests.integration.daemon import PROJECT
 from tests.netns.clocks import FakeClock
 from tests.netns.fleet import Fleet
@@ -94,6 +95,19 @@ class FaultCase(SynchronousTestCase):
         seconds: float = self.fleet.until(condition, f"not so: {what}")
         self.note(what, seconds=round(seconds, 1), term=self.term)
         return seconds
+
+    def assertConverges(self, what: str, condition: Callable[[], bool], began: float) -> None:
+        """
+        Something is so again within as many terms after its beginning as are promised, by the
+        term that a host was told; where it is not measured, a machine may be busy for as long.
+        """
+        self.fleet.until(condition, f"not so: {what}")
+        seconds = time.monotonic() - began
+        said = [line.get("fields", {}) for line in self.fleet.hosts[0].lines()]
+        (term,) = {fields["term"] for fields in said if "term" in fields}
+        self.note(what, seconds=round(seconds, 1), term=term)
+        most = BOUND * term * (1 if MEASURE in os.environ else 2)
+        self.assertLessEqual(seconds, most, f"{what}: {self.fleet.logs()}")
 
     def note(self, what: str, **more: Any) -> None:
         """

@@ -159,6 +159,23 @@ class Fleet:
         """
         return _listed(self.status(hub))
 
+    def listedFor(self, *hubs: int) -> set[str]:
+        """
+        The hosts whose phone C{muxctl fleet list} shows to one that knows of these hubs, in this
+        order.
+        """
+        command = [sys.executable, "-m", "muxd.muxctl", "--json", "fleet", "list"]
+        command += ["--hub", self.hubsOf(hubs)]
+        done = subprocess.run(
+            self.network.command("job", command),
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return {json.loads(line)["host"] for line in done.stdout.splitlines()}
+
     def holders(self, hub: int = 0) -> set[str]:
         """
         The jobs that have phones, as a hub knows it.

@@ -5,6 +5,8 @@ What a fleet survives that has two hubs, and its registry in three nodes of etcd
 
 from __future__ import annotations
 
+import time
+
 from tests.netns.case import FaultCase
 from tests.netns.engine import Cluster
 
@@ -102,12 +104,10 @@ class EtcdHubTests(EtcdCase):
         fleet, hub = self.fleet, self.hubOf()
         holder = fleet.holder(0, "--term", "15", hubs=(hub, 1 - hub))
         here, there = fleet.waiter(hubs=(hub,)), fleet.waiter(hubs=(1 - hub,))
+        began = time.monotonic()
         fleet.hubs[hub].kill()
         self.assertEqual(here.status(), 3)
-        self.measure(
-            "the host is at the other hub",
-            lambda: 1 - hub in fleet.connectedTo(fleet.hosts[0]),
-        )
+        self.assertMovesOn(hub, began)
         self.assertGoesOn(holder)
         self.assertEqual(holder.end(), 0)
         self.assertServed(there)
@@ -118,13 +118,43 @@ class EtcdHubTests(EtcdCase):
         """
         fleet, hub = self.fleet, self.hubOf()
         holder = fleet.holder(0, "--term", "30", hubs=(hub, 1 - hub))
+        began = time.monotonic()
         fleet.hubs[hub].freeze()
-        self.measure(
-            "the host is at the other hub",
-            lambda: 1 - hub in fleet.connectedTo(fleet.hosts[0]),
-        )
+        self.assertMovesOn(hub, began)
         self.measure("the job is connected there", lambda: self.hasJob(1 - hub))
         self.assertGoesOn(holder)
+
+    def test_hubFromHosts(self) -> None:
+        """
+        Nothing goes between it and its hosts any more, and it reaches etcd, and jobs reach it.
+        """
+        fleet, hub = self.fleet, self.hubOf()
+        holder = fleet.holder(0, "--term", "30", hubs=(hub, 1 - hub))
+        began = time.monotonic()
+        fleet.network.split(*((f"hub{hub}", str(host)) for host in fleet.hosts))
+        self.assertMovesOn(hub, began)
+        self.assertGoesOn(holder)
+        fleet.network.heal()
+        self.assertGoesOn(holder)
+
+    def assertMovesOn(self, hub: int, began: float) -> None:
+        """
+        All hosts are at the other hub in time, which lists them, and clients find that out,
+        whichever hub they ask first.
+
+        @param began: When it was lost.
+        """
+        fleet = self.fleet
+        everything = {str(host) for host in fleet.hosts}
+
+        def isWell() -> bool:
+            hosts = fleet.status(1 - hub)["hosts"]
+            return {each["name"] for each in hosts if each["here"] and each["phones"]} == everything
+
+        self.assertConverges("all hosts are at the other hub, and listed", isWell, began)
+        for hubs in ((hub, 1 - hub), (1 - hub, hub)):
+            self.assertEqual(fleet.listedFor(*hubs), everything)
+        self.note("clients know", seconds=round(time.monotonic() - began, 1))
 
     def hasJob(self, hub: int) -> bool:
         """
@@ -139,12 +169,10 @@ class EtcdHubTests(EtcdCase):
         """
         fleet, hub = self.fleet, self.hubOf()
         holder = fleet.holder(0, "--term", "30", hubs=(hub, 1 - hub))
+        began = time.monotonic()
         fleet.network.split(*((f"hub{hub}", str(node)) for node in self.cluster.nodes))
         self.measure("the hub knows", lambda: self.isStale(hub))
-        self.measure(
-            "the host is at the other hub",
-            lambda: 1 - hub in fleet.connectedTo(fleet.hosts[0]),
-        )
+        self.assertMovesOn(hub, began)
         self.measure("the job is connected there", lambda: self.hasJob(1 - hub))
         self.assertGoesOn(holder)
         fleet.network.heal()
