@@ -9,7 +9,6 @@ measured in this run.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import statistics
@@ -25,6 +24,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.python import usage
 
+from bench.processes import processorTime, residentMemory
 from bench.starve import Starving
 from muxd.client.answers import Attached, Event
 from muxd.client.client import UsbmuxClient
@@ -252,7 +252,7 @@ class Simulation:
         since = time.monotonic()
         engine = [options["engine"]] if options["engine"] else []
         began = time.monotonic()
-        used = {pid: _used(pid) for pid in (hub.pid, *engine, *(one.pid for one in hosts))}
+        used = {pid: processorTime(pid) for pid in (hub.pid, *engine, *(one.pid for one in hosts))}
         await deferLater(self.reactor, 10)
         percent = {pid: _percent(pid, before, began) for pid, before in used.items()}
         figures["hub, idle but for 4 events a second: CPU %"] = percent[hub.pid]
@@ -325,9 +325,9 @@ class Simulation:
                 await session.release(held)
             session.close()
 
-        before = _used(hub), time.monotonic()
+        before = processorTime(hub), time.monotonic()
         engine = options["engine"]
-        usedByEngine = _used(engine) if engine else 0.0
+        usedByEngine = processorTime(engine) if engine else 0.0
         await gatherResults([Deferred.fromCoroutine(job(n)) for n in range(options["jobs"])])
         self.figures["reservations per second"] = round(len(waits) / options["seconds"], 1)
         self.figures["wait of a job, 10 for each phone: ms p50, p99"] = _spread(waits)
@@ -372,18 +372,12 @@ def _spread(values: list[float]) -> list[float]:
     return [round(1000 * cuts[49], 1), round(1000 * cuts[98], 1)]
 
 
-def _used(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def _percent(pid: int, used: float, began: float) -> float:
-    return round(100 * (_used(pid) - used) / (time.monotonic() - began), 1)
+    return round(100 * (processorTime(pid) - used) / (time.monotonic() - began), 1)
 
 
 def _megabytes(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+    return round(residentMemory(pid) / 1e6, 1)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench.daemons import START_DEADLINE, Daemon, DaemonError, Program, Relay
+from bench.processes import peakMemory, threadTimes
 from bench.rig import LOAD, NoPhones, Phones
 from bench.subjects import Subject
 from bench.workloads import Section, Via, Workload
@@ -158,23 +159,13 @@ def restFigures(pid: int, seconds: float) -> Figures:
     """
     Do nothing for a while, and see what the daemon needs for that.
     """
-    begun, before = time.monotonic(), _cpu(pid)
+    begun, before = time.monotonic(), sum(threadTimes(pid))
     time.sleep(seconds)
-    spent, passed = _cpu(pid) - before, time.monotonic() - begun
-    threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
-    return {"cpu_pct": 100 * spent / passed, "threads": threads, **_memory(pid)}
-
-
-def _cpu(pid: int) -> float:
-    """
-    Return the processor time of a process's threads, in seconds, to the nanosecond.
-    """
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    times = threadTimes(pid)
+    spent, passed = sum(times) - before, time.monotonic() - begun
+    return {"cpu_pct": 100 * spent / passed, "threads": len(times), **_memory(pid)}
 
 
 def _memory(pid: int) -> Figures:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return {"peak_MB": int(line.split()[1]) / 1024}
-    return {}
+    peak = peakMemory(pid)
+    return {"peak_MB": peak / (1 << 20)} if peak else {}

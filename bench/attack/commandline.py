@@ -23,6 +23,7 @@ from bench.bus import SIMULATED, UNPACED
 from bench.daemons import PROJECT, Daemon, DaemonError
 from bench.isolation import CannotIsolate, isolate
 from bench.machine import describe
+from bench.processes import residentMemory
 from bench.rig import NoPhones, Phones, RigError, build
 from bench.subjects import Command, Subject, SubjectError, named
 
@@ -127,10 +128,7 @@ def megabytes(pid: int) -> int:
     """
     The memory of a process.
     """
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) // 1024
-    return 0
+    return residentMemory(pid) >> 20
 
 
 def ours(phones: Phones, isHostile: bool) -> Subject:

@@ -5,7 +5,6 @@ The order of a run: warm up, then rounds; after each, everything rests and is co
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import time
@@ -19,13 +18,14 @@ from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 from twisted.internet.task import LoopingCall, deferLater
 
 from bench.daemons import Daemon
+from bench.processes import Process
 from bench.soak.clients import Clients
 from bench.soak.connection import Connection, Gone, Wrong
 from bench.soak.exchange import ECHO
 from bench.soak.phones import PluggablePhones, RequestSocket
 from bench.soak.plugger import Plugger
 from bench.soak.presence import Presence
-from bench.soak.samples import Process, Sample, SoakResult, leftovers
+from bench.soak.samples import Sample, SoakResult, leftovers
 from muxd.limits import LIMITS
 
 PROGRESS = 10.0
@@ -43,7 +43,6 @@ STOPPING = 20.0
 MOST_TROUBLES = 50
 """After so many there is no need to go on."""
 
-TICKS = os.sysconf("SC_CLK_TCK")
 TROUBLE = re.compile(r"Traceback|Unhandled|#(error|critical)\]")
 """What no log should have in it."""
 
@@ -210,7 +209,7 @@ class Run:
         return (time.monotonic() - self._begun) / 60
 
     def _look(self) -> Process:
-        return Process.look(self._daemon.pid, TICKS)
+        return Process.look(self._daemon.pid)
 
     async def _sample(self) -> None:
         """

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
+from bench.processes import Process
 from bench.soak.stalls import EDGES
 
 OBJECTS_OF_A_TYPE = 250
@@ -36,43 +36,6 @@ RESIDENT = 8 << 20
 
 LONGEST_STALL = 0.200
 """How long the reactor may be kept from its work by the daemon itself, in seconds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """
-    A process as the kernel sees it.
-
-    @ivar resident: Bytes in memory.
-    @ivar peak: The most that it has been.
-    @ivar threads: How many.
-    @ivar descriptors: How many.
-    @ivar cpu: Seconds of processor time so far.
-    """
-
-    resident: int
-    peak: int
-    threads: int
-    descriptors: int
-    cpu: float
-
-    @classmethod
-    def look(cls, pid: int, ticks: int) -> Process:
-        """
-        @param ticks: Of the clock, per second.
-        """
-        proc = Path(f"/proc/{pid}")
-        status = dict(
-            line.split(":", 1) for line in (proc / "status").read_text().splitlines() if ":" in line
-        )
-        times = (proc / "stat").read_text().rpartition(")")[2].split()
-        return cls(
-            resident=int(status["VmRSS"].split()[0]) * 1024,
-            peak=int(status["VmHWM"].split()[0]) * 1024,
-            threads=int(status["Threads"]),
-            descriptors=len(list((proc / "fd").iterdir())),
-            cpu=(int(times[11]) + int(times[12])) / ticks,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,13 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from bench.processes import Process
 from bench.soak.samples import (
     BLOCKS,
     LONGEST_STALL,
     MALLOC,
     OBJECTS_OF_A_TYPE,
     RESIDENT,
-    Process,
     Sample,
     SoakResult,
     failures,
@@ -222,7 +222,7 @@ class SoakResultTests(SynchronousTestCase):
         """
         if not os.path.exists("/proc/self/status"):
             self.skipTest("there is no /proc")
-        process = Process.look(os.getpid(), os.sysconf("SC_CLK_TCK"))
+        process = Process.look(os.getpid())
         self.assertGreater(process.resident, 1 << 20)
         self.assertGreaterEqual(process.peak, process.resident)
         self.assertGreaterEqual(process.threads, 1)

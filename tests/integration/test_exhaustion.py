@@ -26,6 +26,7 @@ from pathlib import Path
 
 from twisted.internet.task import deferLater
 
+from bench.processes import openFiles, residentMemory
 from tests.integration.conversation import PATIENCE, Conversation, request
 from tests.integration.daemon import Daemon, DaemonTestCase
 from tests.integration.inprocess import PhoneStream, ServiceTestCase
@@ -80,7 +81,7 @@ class CrowdTestCase(DaemonTestCase):
     A daemon with very many clients.
     """
 
-    if not os.path.exists("/proc/self/statm"):
+    if not os.path.exists("/proc/self/status"):
         skip = "there is no /proc to look at the daemon in"
 
     def setUp(self) -> None:
@@ -98,15 +99,14 @@ class CrowdTestCase(DaemonTestCase):
         How many files a daemon has open.
         """
         assert daemon.process is not None
-        return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+        return openFiles(daemon.process.pid)
 
     def memory(self, daemon: Daemon) -> int:
         """
         What of it is in memory, in bytes.
         """
         assert daemon.process is not None
-        pages = Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        return residentMemory(daemon.process.pid)
 
     def assertComesTo(self, daemon: Daemon, files: int) -> None:
         """

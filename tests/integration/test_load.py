@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from pathlib import Path
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IConsumer, IPullProducer
 from twisted.internet.task import LoopingCall
 from zope.interface import implementer
 
+from bench.processes import residentMemory
 from tests.integration.inprocess import PhoneStream, ServiceTestCase
 from tests.integration.test_tools import ECHO
 from tests.running.unit import takesSeconds
@@ -87,14 +87,6 @@ class EchoClient(PhoneStream):
             self.finished.callback((self._sent.hexdigest(), self._received.hexdigest()))
 
 
-def residentMemory() -> int:
-    """
-    What of this process is in memory.
-    """
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 @takesSeconds
 class LoadTests(ServiceTestCase):
     """
@@ -104,7 +96,7 @@ class LoadTests(ServiceTestCase):
     # It is for a pure build that is measured, on a machine with other things to do.
     timeout = 580
     phoneCount = 4
-    if not os.path.exists("/proc/self/statm"):
+    if not os.path.exists("/proc/self/status"):
         skip = "there is no /proc to read the size of the process from"
 
     async def test_echo(self) -> None:
@@ -118,12 +110,12 @@ class LoadTests(ServiceTestCase):
             EchoClient(identifiers[number % len(identifiers)], noise, number)
             for number in range(SESSIONS)
         ]
-        before = residentMemory()
+        before = residentMemory(os.getpid())
         peak = 0
 
         def look() -> None:
             nonlocal peak
-            peak = max(peak, residentMemory())
+            peak = max(peak, residentMemory(os.getpid()))
 
         watching = LoopingCall(look)
         watching.start(0.2)
