@@ -74,6 +74,8 @@ class PacketMemory:
     """
 
     __slots__ = (
+        "_tail",
+        "_tailStart",
         "ack",
         "dataOffset",
         "destinationPort",
@@ -100,6 +102,8 @@ class PacketMemory:
             raise ValueError(f"expected a size from 1 to {LARGEST}, got {size}")
         self.size = size
         self.view = memoryview(bytearray(size))
+        # Where sockets are read into it, which is nearly always the same place.
+        self._tail, self._tailStart = self.view, 0
         self.isInFlight = False
         self.protocol = self.packetLength = self.transmitted = self.received = 0
         self.sourcePort = self.destinationPort = self.seq = self.ack = 0
@@ -121,7 +125,9 @@ class PacketMemory:
         if start < 0 or limit < 1 or start + limit > self.size or self.isInFlight:
             self._refuseStream(source, start, limit)
         try:
-            return source._socket.recv_into(self.view[start : start + limit])
+            if start is not self._tailStart:
+                self._tail, self._tailStart = self.view[start:], start
+            return source._socket.recv_into(self._tail, limit)
         except OSError as error:
             return -(error.errno or EBADF)
         except AttributeError:
@@ -367,8 +373,8 @@ class PacketMemory:
         """
         if self.isInFlight:
             raise RuntimeError("memory in flight cannot be freed")
-        self.size = 0
-        self.view = memoryview(bytearray())
+        self.size = self._tailStart = 0
+        self.view = self._tail = memoryview(bytearray())
 
     # What must not be.
 

@@ -131,8 +131,9 @@ class Poller:
                 events[count] = what
                 descriptors[count] = descriptor
                 count += 1
-        for place in range(count, self.count):
-            ready[place] = None
+        if count < self.count:
+            for place in range(count, self.count):
+                ready[place] = None
         self.count = count
         return count
 
@@ -165,6 +166,14 @@ class Poller:
         self.count = 0
 
     def _check(self, descriptor: int, events: int) -> None:
+        if (
+            type(descriptor) is int
+            and type(events) is int
+            and 0 <= descriptor <= 0x7FFFFFFF
+            and 0 <= events <= 0xFFFFFFFF
+            and not self._epoll.closed
+        ):
+            return
         checkNumbers(descriptor, events)
         if self._epoll.closed:
             raise ValueError("this poller is closed")

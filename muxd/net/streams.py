@@ -28,6 +28,11 @@ CLOSED = -EBADF
 LONGEST_PATH = 108
 """Bytes of the path of a UNIX socket's file, with a zero behind it."""
 
+# What C{socket.socket} is a class of Python around, whose C{accept} and C{close} take longer
+# than those of the kernel.
+_Socket = socket.SocketType
+_STREAM = int(socket.SOCK_STREAM)
+
 _CREDENTIALS = Struct("3i")
 _WITHOUT_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
@@ -64,11 +69,11 @@ class StreamSocket:
         checkNumbers(descriptor)
         if descriptor < 0:
             raise OSError(EBADF, f"expected the descriptor of a socket, got {descriptor}")
-        self._socket = socket.socket(fileno=descriptor)
+        self._socket = _Socket(fileno=descriptor)
         self._socket.setblocking(False)
 
     @classmethod
-    def _of(cls, connected: socket.socket) -> StreamSocket:
+    def _of(cls, connected: socket.SocketType) -> StreamSocket:
         made = cls.__new__(cls)
         connected.setblocking(False)
         made._socket = connected
@@ -87,6 +92,11 @@ class StreamSocket:
         @return: How many bytes; L{BLOCKED}, or another error with a minus sign.
         @raise ValueError: C{start} is not within the data.
         """
+        if type(data) is bytes and type(start) is int and not start and data:
+            try:
+                return self._socket.send(data, _WITHOUT_SIGNAL)
+            except OSError as error:
+                return -(error.errno or EBADF)
         with memoryview(data).cast("B") as view:
             if start < 0 or start > len(view):
                 checkNumbers(start)
@@ -186,7 +196,7 @@ class Acceptor:
         none was waiting; 0 after a success.
     """
 
-    __slots__ = ("_listening", "error")
+    __slots__ = ("_accept", "_family", "_listening", "error")
 
     def __init__(self, listening: socket.socket) -> None:
         """
@@ -195,6 +205,8 @@ class Acceptor:
         """
         listening.setblocking(False)
         self._listening = listening
+        self._accept = listening._accept  # type: ignore[attr-defined]
+        self._family = int(listening.family)
         self.error = 0
 
     def accept(self) -> StreamSocket | None:
@@ -205,9 +217,9 @@ class Acceptor:
         @return: None if there is none: see C{error}.
         """
         try:
-            connected, _ = self._listening.accept()
+            descriptor, _ = self._accept()
         except OSError as error:
             self.error = error.errno or EBADF
             return None
         self.error = 0
-        return StreamSocket._of(connected)
+        return StreamSocket._of(_Socket(self._family, _STREAM, 0, descriptor))

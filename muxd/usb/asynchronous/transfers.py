@@ -30,7 +30,6 @@ from __future__ import annotations
 import ctypes
 from ctypes import (
     CFUNCTYPE,
-    POINTER,
     PYFUNCTYPE,
     Structure,
     byref,
@@ -77,11 +76,11 @@ class _TransferStructure(Structure):
 
 _CompletionCallback = CFUNCTYPE(None, c_void_p)
 # None of these blocks, and keeping the GIL is what makes a submit cost 15 us instead of
-# 60: another thread would take it in between.
+# 60: another thread would take it in between.  Pointers are made once, as C{byref}, which
+# goes to libusb as it is: it takes longer to have an argument converted than to call.
 _Allocate = PYFUNCTYPE(c_void_p, c_int)
-_Use = PYFUNCTYPE(c_int, c_void_p)
-_Free = PYFUNCTYPE(None, c_void_p)
-_HandleEvents = PYFUNCTYPE(c_int, c_void_p, POINTER(_TimeValue), c_void_p)
+_Use = PYFUNCTYPE(c_int)
+_Free = PYFUNCTYPE(None)
 
 
 class Transfers:
@@ -109,15 +108,15 @@ class Transfers:
         self._submit = _Use(address("submit_transfer"))
         self._cancel = _Use(address("cancel_transfer"))
         self._free = _Free(address("free_transfer"))
-        self._handle = _HandleEvents(address("handle_events_timeout_completed"))
+        self._handle = _Use(address("handle_events_timeout_completed"))
         # What these functions are made of has to stay.
         self._library = library
-        self._context = context
         self._device = handle
         self._inFlight: dict[int, Transfer] = {}
         self._completed: list[int] = []
         self._callback = _CompletionCallback(self._completed.append)
-        self._zero = _TimeValue(0, 0)
+        self._contextPointer = byref(c_char.from_address(context))
+        self._noTime = byref(_TimeValue(0, 0))
         self._isClosed = False
 
     @property
@@ -159,19 +158,23 @@ class Transfers:
         """
         if self._isClosed:
             return []
-        self._handle(self._context, byref(self._zero), None)
+        self._handle(self._contextPointer, self._noTime, None)
         addresses = self._completed
+        ended: list[Transfer] = []
         if not addresses:
-            return []
-        ended = []
+            return ended
+        take = self._inFlight.pop
         for address in addresses:
-            transfer = self._inFlight.pop(address, None)
+            transfer = take(address, None)
             if transfer is None:
                 continue
             structure = transfer._structure
             transfer.status = structure.status
-            # More than was asked for is what no library says, and no memory has.
-            transfer.actualLength = min(max(structure.actualLength, 0), structure.length)
+            moved = structure.actualLength
+            if not 0 <= moved <= transfer.length:
+                # More than was asked for is what no library says, and no memory has.
+                moved = min(max(moved, 0), transfer.length)
+            transfer.actualLength = moved
             transfer.isInFlight = False
             ended.append(transfer)
         addresses.clear()
@@ -228,7 +231,7 @@ class Transfer(BusMemory):
     @ivar address: Where libusb has it; 0 when it has been freed.
     """
 
-    __slots__ = ("_structure", "_transfers", "address")
+    __slots__ = ("_pointer", "_structure", "_transfers", "address")
 
     def __init__(self, transfers: Transfers, endpoint: int, size: int) -> None:
         """
@@ -250,6 +253,7 @@ class Transfer(BusMemory):
         structure.callback = ctypes.cast(transfers._callback, c_void_p)
         structure.buffer = ctypes.addressof(c_char.from_buffer(self.view))
         self._structure = structure
+        self._pointer = byref(structure)
 
     def submit(self, length: int) -> int:
         """
@@ -263,19 +267,24 @@ class Transfer(BusMemory):
             are closed.
         """
         transfers = self._transfers
-        if length < 0 or length > self.size or self.isInFlight or transfers._isClosed:
-            self._refuseSubmission(length)
-        if not self.address:
+        address = self.address
+        if (
+            length < 0
+            or length > self.size
+            or self.isInFlight
+            or transfers._isClosed
+            or not address
+        ):
             self._refuseSubmission(length)
         try:
             self._structure.length = length
         except TypeError:
             self._refuseSubmission(length)
-        code: int = transfers._submit(self.address)
+        code: int = transfers._submit(self._pointer)
         if code == 0:
             self.length = length
             self.isInFlight = True
-            transfers._inFlight[self.address] = self
+            transfers._inFlight[address] = self
         return code
 
     def cancel(self) -> int:
@@ -286,7 +295,7 @@ class Transfer(BusMemory):
         """
         if not self.isInFlight or self._transfers._isClosed:
             return NOT_FOUND
-        code: int = self._transfers._cancel(self.address)
+        code: int = self._transfers._cancel(self._pointer)
         return code
 
     def free(self) -> None:
@@ -298,8 +307,9 @@ class Transfer(BusMemory):
         super().free()
         address, self.address = self.address, 0
         if address:
-            del self._structure
-            self._transfers._free(address)
+            pointer = self._pointer
+            del self._structure, self._pointer
+            self._transfers._free(pointer)
 
     def __del__(self) -> None:
         if self.address and not self.isInFlight:
