@@ -25,10 +25,9 @@ Nothing here imports Twisted.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import lru_cache
 from typing import Any
@@ -40,8 +39,6 @@ from muxd.client.address import (
     TCPAddress,
     TLSAddress,
     UnixAddress,
-    daemonAddress,
-    parseAddress,
 )
 from muxd.client.answers import (
     Answer,
@@ -53,18 +50,25 @@ from muxd.client.answers import (
     ListenerRecord,
     Paired,
 )
-from muxd.client.commands import DaemonCommands
-from muxd.client.exchange import DialectChoice, EventStream, Exchange, connecting
+from muxd.client.exchange import connecting
 from muxd.client.problems import Stage
 from muxd.client.requests import (
     CONNECT_TIMEOUT,
     Dialect,
     Request,
     connectRequest,
-    listenRequest,
     programName,
 )
-from muxd.client.selection import Network, chooseDevice, fits
+from muxd.client.selection import Network, fits
+from muxd.client.socketdaemon import (
+    LOSSES,
+    Lost,
+    Outage,
+    SocketDaemon,
+    checkPort,
+    ignoreLoss,
+    meantAddress,
+)
 from muxd.client.socketerrors import (
     DaemonLost,
     DaemonNonsense,
@@ -85,6 +89,7 @@ from muxd.client.socketio import (
     CHUNK,
     Deadline,
     MessagePatience,
+    Talk,
     openSocket,
     remedyFor,
     unixSocket,
@@ -128,9 +133,6 @@ __all__ = [
 
 ANSWER = LIMITS.answerTimeout
 
-Lost = Callable[[UsbmuxError], None]
-"""Told why the daemon was lost."""
-
 
 async def devices(
     timeout: float | None = ANSWER, *, address: Address | str | None = None
@@ -138,7 +140,7 @@ async def devices(
     """
     All phones that are there now.
     """
-    return await _daemonAt(address).devices(_Deadline(timeout))
+    return await _daemonAt(address).devices(_deadline(timeout))
 
 
 async def watch(
@@ -161,8 +163,8 @@ async def watch(
     @param lost: With C{reconnect}: called once whenever the daemon is lost.
     """
     daemon = _daemonAt(address)
-    report = (lost or _ignore) if reconnect else None
-    async with aclosing(daemon.watch(_Deadline(timeout), report)) as events:
+    report = (lost or ignoreLoss) if reconnect else None
+    async with aclosing(daemon.watch(_deadline(timeout), report)) as events:
         async for event in events:
             yield event
 
@@ -192,18 +194,18 @@ async def connect(
     @raise SeveralPhones: Several are, and C{udid} does not say which.
     @raise PortRefused: Nothing listens on that port.
     """
-    if not 0 < port < 65536:
-        raise ValueError(f"expected a port from 1 to 65535, got {port}")
+    checkPort(port)
     daemon = _daemonAt(address)
-    deadline = _Deadline(timeout)
+    deadline = _deadline(timeout)
     try:
         device = await daemon.choose(udid, network, deadline)
     except (NoPhone, NoDaemon) as absence:
         if wait is None:
             raise
-        began = deadline.now()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         device = await daemon.waitFor(udid, network, wait, absence)
-        deadline.extend(deadline.now() - began)
+        deadline.extend(clock() - began)
     return await daemon.connect(device, port, deadline)
 
 
@@ -213,14 +215,14 @@ async def listeners(
     """
     The programs that the daemon tells of phones.
     """
-    return await _daemonAt(address).commands(_Deadline(timeout)).listListeners()
+    return await _daemonAt(address).commands(_deadline(timeout)).listListeners()
 
 
 async def buid(timeout: float | None = ANSWER, *, address: Address | str | None = None) -> str:
     """
     The identity of the daemon's host, which phones trust.
     """
-    return await _daemonAt(address).commands(_Deadline(timeout)).readBUID()
+    return await _daemonAt(address).commands(_deadline(timeout)).readBUID()
 
 
 async def readPairRecord(
@@ -231,7 +233,7 @@ async def readPairRecord(
 
     @raise NoPairRecord: There is none.
     """
-    return await _daemonAt(address).commands(_Deadline(timeout)).readPairRecord(udid)
+    return await _daemonAt(address).commands(_deadline(timeout)).readPairRecord(udid)
 
 
 async def savePairRecord(
@@ -249,7 +251,7 @@ async def savePairRecord(
     @param deviceID: Of the phone if it is there; listeners are then told that it
         is paired.
     """
-    commands = _daemonAt(address).commands(_Deadline(timeout))
+    commands = _daemonAt(address).commands(_deadline(timeout))
     await commands.savePairRecord(udid, record, deviceID)
 
 
@@ -261,46 +263,20 @@ async def deletePairRecord(
 
     @raise NoPairRecord: There is none.
     """
-    await _daemonAt(address).commands(_Deadline(timeout)).deletePairRecord(udid)
+    await _daemonAt(address).commands(_deadline(timeout)).deletePairRecord(udid)
 
 
-class _Deadline:
+def _deadline(seconds: float | None) -> _Deadline:
     """
-    The moment, by the loop's clock, at which an operation has taken too long.
+    A deadline by the clock of the loop that runs.
     """
+    return _Deadline(seconds, asyncio.get_running_loop().time)
 
-    def __init__(self, seconds: float | None) -> None:
-        self.seconds = seconds
-        self.now = asyncio.get_running_loop().time
-        self._end = None if seconds is None else self.now() + seconds
 
-    def extend(self, seconds: float) -> None:
-        """
-        Do not count that time: it was spent on something with its own limit.
-        """
-        if self._end is not None:
-            self._end += seconds
-
-    def within(self, seconds: float) -> _Deadline:
-        """
-        A deadline this many seconds from now, or the present one if it comes first.
-        """
-        other = _Deadline(seconds)
-        sooner = self._end is None or (other._end or 0.0) < self._end
-        return other if sooner else self
-
-    def atMost(self, seconds: float) -> float:
-        """
-        How long to do something that should take this many seconds.
-        """
-        return seconds if self._end is None else max(0.0, min(seconds, self._end - self.now()))
-
-    @property
-    def expired(self) -> bool:
-        """
-        Whether it has passed.
-        """
-        return self._end is not None and self.now() >= self._end
+class _Deadline(Deadline):
+    """
+    A deadline that ends what is waited for.
+    """
 
     @asynccontextmanager
     async def watching(self, stage: Stage, subject: str) -> AsyncIterator[None]:
@@ -315,36 +291,16 @@ class _Deadline:
         except TimeoutError as error:
             if isinstance(error, TimedOut) or not limit.expired():
                 raise
-            raise TimedOut(stage, self.seconds or 0.0, subject) from None
+            raise self.error(stage, subject) from None
 
 
-class _Daemon:
+class _Daemon(SocketDaemon["_Connection", _Deadline]):
     """
-    The daemon at an address.  It holds no connection, only what it learned of the
-    protocol spoken there, and belongs to no loop.
+    The daemon at an address, which belongs to no loop.
     """
 
     def __init__(self, address: Address, program: str, limits: Limits = LIMITS) -> None:
-        self.where = str(address)
-        self._address = address
-        self._program = program
-        self._limits = limits
-        self._choice = DialectChoice(self.where, socketerrors)
-
-    def commands(self, deadline: _Deadline) -> DaemonCommands:
-        """
-        The commands, in the time that there is.
-        """
-
-        async def ask(request: Request) -> Answer:
-            answer, connection = await self._speak(request, deadline)
-            connection.close()
-            return answer
-
-        async def collect() -> list[Device]:
-            return await self._devicesHeard(deadline)
-
-        return DaemonCommands(self._choice, self.where, socketerrors, ask, collect)
+        super().__init__(address, program, limits)
 
     async def devices(self, deadline: _Deadline) -> list[Device]:
         """
@@ -356,8 +312,7 @@ class _Daemon:
         """
         The phone that is meant, of those that are there.
         """
-        found = await self.devices(deadline.within(self._limits.answerTimeout))
-        return chooseDevice(found, udid, network, self.where, socketerrors)
+        return await self._choose(udid, network, deadline)
 
     async def connect(
         self, device: Device, port: int, deadline: _Deadline
@@ -377,27 +332,22 @@ class _Daemon:
         @param lost: None to raise what is wrong with the daemon.
         """
         table = DeviceTable()
-        present = True
+        outage = Outage(lost)
         while True:
             try:
-                connection = await self._listen(end.within(self._limits.answerTimeout), table)
-                present = True
+                connection = await self._listen(end.within(self.limits.answerTimeout), table)
+                outage.over()
                 try:
                     while True:
                         yield await connection.nextEvent(end)
                 finally:
                     connection.close()
-            except (NoDaemon, DaemonLost, DaemonNonsense, TimedOut) as error:
-                if end.expired:
+            except LOSSES as error:
+                if not outage.outlived(error, end):
                     return
-                if lost is None:
-                    raise
-                if present:
-                    lost(error)
-                present = False
             for event in table.clear():
                 yield event
-            await asyncio.sleep(end.atMost(self._limits.reconnectDelay))
+            await asyncio.sleep(end.atMost(self.limits.reconnectDelay))
 
     async def waitFor(
         self, udid: str | None, network: Network, wait: float, absence: UsbmuxError
@@ -407,52 +357,27 @@ class _Daemon:
         the list says whether it is the only one.
         """
         troubles = [absence]
-        end = _Deadline(wait)
+        end = _deadline(wait)
         async with aclosing(self.watch(end, troubles.append)) as events:
             async for event in events:
                 if isinstance(event, Attached) and fits(event.device, udid, network):
                     with suppress(NoPhone):
-                        return await self.choose(udid, network, _Deadline(None))
+                        return await self.choose(udid, network, _deadline(None))
         # The latest trouble says more than the first absence.
         raise TimedOut(Stage.WAIT, wait, str(troubles[-1]))
 
-    async def _devicesHeard(self, deadline: _Deadline) -> list[Device]:
-        """
-        The phones that are there by listening until nothing more comes: the binary
-        protocol has no command for it.
-        """
-        table = DeviceTable()
-        connection = await self._listen(deadline, table)
-        try:
-            while True:
-                await connection.nextEvent(deadline.within(self._limits.listSilence))
-        except TimedOut:
-            return list(table)
-        finally:
-            connection.close()
+    async def _reach(self, deadline: _Deadline, subject: str) -> _Connection:
+        async with deadline.watching(Stage.REACH, subject):
+            sock = await self._open()
+        return _Connection(sock, self.where, self._program, self.limits)
 
-    async def _listen(self, deadline: _Deadline, table: DeviceTable) -> _Connection:
-        _, connection = await self._speak(listenRequest(), deadline)
-        connection.listen(table)
-        return connection
+    async def _ask(
+        self, connection: _Connection, request: Request, dialect: Dialect, deadline: _Deadline
+    ) -> Answer:
+        return await connection.ask(request, dialect, deadline)
 
-    async def _speak(self, request: Request, deadline: _Deadline) -> tuple[Answer, _Connection]:
-        """
-        Make a request in a dialect that the daemon speaks.
-        """
-        subject = f"{request.name}, usbmuxd at {self.where}"
-
-        async def attempt(dialect: Dialect) -> tuple[Answer, _Connection]:
-            async with deadline.watching(Stage.REACH, subject):
-                sock = await self._open()
-            connection = _Connection(sock, self.where, self._program, self._limits)
-            try:
-                return await connection.ask(request, dialect, deadline), connection
-            except BaseException:
-                connection.close()
-                raise
-
-        return await self._choice.speak(request, attempt)
+    async def _nextEvent(self, connection: _Connection, deadline: _Deadline) -> Event:
+        return await connection.nextEvent(deadline)
 
     async def _open(self) -> socket.socket:
         """
@@ -470,7 +395,7 @@ class _Daemon:
             raise NoDaemon(self.where, unreachable(error), remedyFor(error)) from error
 
 
-class _Connection:
+class _Connection(Talk):
     """
     One connection to a daemon.
 
@@ -478,25 +403,11 @@ class _Connection:
     closed at the very moment at which it should be.
     """
 
-    def __init__(self, sock: socket.socket, where: str, program: str, limits: Limits) -> None:
-        self._socket = sock
-        self._where = where
-        self._limits = limits
-        self._exchange = Exchange(where, socketerrors, program, limits)
-        self._events = EventStream(where, socketerrors, limits)
-
-    def close(self) -> None:
-        """
-        Close the socket.
-        """
-        self._exchange.close()
-        self._socket.close()
-
     async def ask(self, request: Request, dialect: Dialect, deadline: _Deadline) -> Answer:
         """
         Make a request and read its answer, and not a byte more.
         """
-        subject = f"{request.name}, usbmuxd at {self._where}"
+        subject = f"{request.name}, usbmuxd at {self.where}"
         exchange = self._exchange
         data = exchange.ask(request, dialect)
         try:
@@ -517,13 +428,6 @@ class _Connection:
             if answer is not None:
                 return answer
 
-    def listen(self, table: DeviceTable) -> None:
-        """
-        From here on it is a feed of events.
-        """
-        self._events = EventStream(self._where, socketerrors, self._limits, table)
-        self._events.feed(self._exchange.takeRest())
-
     async def nextEvent(self, deadline: _Deadline) -> Event:
         """
         Wait for the next event.
@@ -532,7 +436,7 @@ class _Connection:
         patience = MessagePatience(events, self._limits)
         while (event := events.next()) is None:
             within = patience.of(deadline)
-            async with within.watching(Stage.EVENT, f"usbmuxd at {self._where}"):
+            async with within.watching(Stage.EVENT, f"usbmuxd at {self.where}"):
                 data = await self._read(CHUNK)
             if not data:
                 raise events.lost(whyEnded(self._socket))
@@ -636,9 +540,7 @@ async def _resolved(address: TCPAddress) -> list[Any]:
 
 
 def _daemonAt(address: Address | str | None) -> _Daemon:
-    if address is None:
-        return _remembered(daemonAddress(os.environ))
-    return _remembered(parseAddress(address) if isinstance(address, str) else address)
+    return _remembered(meantAddress(address))
 
 
 @lru_cache(maxsize=64)
@@ -647,9 +549,3 @@ def _remembered(address: Address) -> _Daemon:
     One daemon for each address, which knows the dialect spoken there.
     """
     return _Daemon(address, programName(sys.argv[0]))
-
-
-def _ignore(error: UsbmuxError) -> None:
-    """
-    A loss that is of no interest.
-    """

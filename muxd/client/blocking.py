@@ -27,16 +27,14 @@ Nothing here imports Twisted.
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from functools import lru_cache
 from typing import Any
 
-from muxd.client import socketerrors
-from muxd.client.address import Address, InvalidAddress, daemonAddress, parseAddress
+from muxd.client.address import Address, InvalidAddress
 from muxd.client.answers import (
     Attached,
     Detached,
@@ -49,7 +47,15 @@ from muxd.client.answers import (
 from muxd.client.daemon import Daemon, completed
 from muxd.client.problems import Stage
 from muxd.client.requests import CONNECT_TIMEOUT, programName
-from muxd.client.selection import Network, chooseDevice, fits
+from muxd.client.selection import Network, fits
+from muxd.client.socketdaemon import (
+    LOSSES,
+    Lost,
+    Outage,
+    checkPort,
+    ignoreLoss,
+    meantAddress,
+)
 from muxd.client.socketerrors import (
     DaemonLost,
     DaemonNonsense,
@@ -103,9 +109,6 @@ __all__ = [
 ANSWER = LIMITS.answerTimeout
 CONNECT = CONNECT_TIMEOUT
 
-Lost = Callable[[UsbmuxError], None]
-"""Told why the daemon was lost."""
-
 
 def devices(
     timeout: float | None = ANSWER, *, address: Address | str | None = None
@@ -136,7 +139,7 @@ def watch(
     @param lost: With C{reconnect}: called once whenever the daemon is lost.
     """
     daemon = _daemonAt(address)
-    return _watch(daemon, daemon.deadline(timeout), lost or _ignore if reconnect else None)
+    return _watch(daemon, daemon.deadline(timeout), lost or ignoreLoss if reconnect else None)
 
 
 def connect(
@@ -164,12 +167,11 @@ def connect(
     @raise SeveralPhones: Several are, and C{udid} does not say which.
     @raise PortRefused: Nothing listens on that port.
     """
-    if not 0 < port < 65536:
-        raise ValueError(f"expected a port from 1 to 65535, got {port}")
+    checkPort(port)
     daemon = _daemonAt(address)
     deadline = daemon.deadline(timeout)
     try:
-        device = _choose(daemon, udid, network, deadline)
+        device = daemon.choose(udid, network, deadline)
     except (NoPhone, NoDaemon) as absence:
         if wait is None:
             raise
@@ -240,9 +242,7 @@ def deletePairRecord(
 
 
 def _daemonAt(address: Address | str | None) -> Daemon:
-    if address is None:
-        return _remembered(daemonAddress(os.environ))
-    return _remembered(parseAddress(address) if isinstance(address, str) else address)
+    return _remembered(meantAddress(address))
 
 
 @lru_cache(maxsize=64)
@@ -253,12 +253,6 @@ def _remembered(address: Address) -> Daemon:
     return Daemon(address, programName(sys.argv[0]))
 
 
-def _ignore(error: UsbmuxError) -> None:
-    """
-    The default: a loss is not told.
-    """
-
-
 def _watch(daemon: Daemon, end: Deadline, lost: Lost | None) -> Generator[Event, None, None]:
     """
     The generator of L{watch}.
@@ -266,28 +260,18 @@ def _watch(daemon: Daemon, end: Deadline, lost: Lost | None) -> Generator[Event,
     @param lost: None to raise what is wrong with the daemon.
     """
     table = DeviceTable()
-    present = True
+    outage = Outage(lost)
     while True:
         try:
             with daemon.listen(end.within(daemon.limits.answerTimeout), table) as listener:
-                present = True
+                outage.over()
                 while True:
                     yield listener.next(end)
-        except (NoDaemon, DaemonLost, DaemonNonsense, TimedOut) as error:
-            if end.expired:
+        except LOSSES as error:
+            if not outage.outlived(error, end):
                 return
-            if lost is None:
-                raise
-            if present:
-                lost(error)
-            present = False
         yield from table.clear()
         daemon.sleep(end.atMost(daemon.limits.reconnectDelay))
-
-
-def _choose(daemon: Daemon, udid: str | None, network: Network, deadline: Deadline) -> Device:
-    devices = daemon.devices(deadline.within(daemon.limits.answerTimeout))
-    return chooseDevice(devices, udid, network, daemon.where, socketerrors)
 
 
 def _await(
@@ -311,7 +295,7 @@ def _await(
                 deadline.extend(now - began)
                 began = now
                 try:
-                    return _choose(daemon, udid, network, deadline)
+                    return daemon.choose(udid, network, deadline)
                 except NoPhone:
                     continue
     # The latest trouble says more than the first absence, if there was any.

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 from muxd.client import socketerrors
 from muxd.client.address import Address
 from muxd.client.answers import Answer, Device, DeviceTable, Event
-from muxd.client.commands import DaemonCommands
-from muxd.client.exchange import DialectChoice, connecting
-from muxd.client.requests import Dialect, Request, connectRequest, listenRequest
-from muxd.client.socketerrors import TimedOut
+from muxd.client.exchange import connecting
+from muxd.client.requests import Dialect, Request, connectRequest
+from muxd.client.selection import Network
+from muxd.client.socketdaemon import SocketDaemon
 from muxd.client.socketio import Clock, DaemonConnection, Deadline, Sleep, openSocket
 from muxd.limits import LIMITS, Limits
 
@@ -28,15 +28,11 @@ T = TypeVar("T")
 Opener = Callable[[Address, Deadline, Sleep], socket.socket]
 
 
-class Daemon:
+class Daemon(SocketDaemon[DaemonConnection, Deadline]):
     """
-    The daemon at an address.
+    The daemon at an address, which may be used by several threads at once.
 
-    It holds no connection, only what it learned of the protocol spoken there,
-    and may be used by several threads at once.
-
-    @ivar where: The address as a person would write it.
-    @ivar choice: Which dialect it is believed to speak.
+    Each of the L{commands} is done when its coroutine is L{completed}.
     """
 
     def __init__(
@@ -52,13 +48,9 @@ class Daemon:
         """
         @param program: The name of the program that asks, for the daemon.
         """
-        self.where = str(address)
-        self.choice = DialectChoice(self.where, socketerrors)
-        self.limits = limits
+        super().__init__(address, program, limits)
         self.clock = clock
         self.sleep = sleep
-        self._address = address
-        self._program = program
         self._opener = opener
 
     def deadline(self, seconds: float | None) -> Deadline:
@@ -67,26 +59,17 @@ class Daemon:
         """
         return Deadline(seconds, self.clock)
 
-    def commands(self, deadline: Deadline) -> DaemonCommands:
-        """
-        The commands, each of which is done when its coroutine is L{completed}.
-        """
-
-        async def ask(request: Request) -> Answer:
-            answer, connection = await self._speak(request, deadline)
-            connection.close()
-            return answer
-
-        async def collect() -> list[Device]:
-            return self._devicesHeard(deadline)
-
-        return DaemonCommands(self.choice, self.where, socketerrors, ask, collect)
-
     def devices(self, deadline: Deadline) -> list[Device]:
         """
         All phones that are there now.
         """
         return completed(self.commands(deadline).listDevices())
+
+    def choose(self, udid: str | None, network: Network, deadline: Deadline) -> Device:
+        """
+        The phone that is meant, of those that are there.
+        """
+        return completed(self._choose(udid, network, deadline))
 
     def listen(self, deadline: Deadline, table: DeviceTable) -> Listener:
         """
@@ -94,9 +77,7 @@ class Daemon:
 
         @param table: What the listener knows already, and adds to.
         """
-        _, connection = completed(self._speak(listenRequest(), deadline))
-        connection.listen(table)
-        return Listener(connection, table)
+        return Listener(completed(self._listen(deadline, table)), table)
 
     def connect(self, device: Device, port: int, deadline: Deadline) -> socket.socket:
         """
@@ -110,34 +91,17 @@ class Daemon:
             _, connection = completed(self._speak(request, deadline))
         return connection.release()
 
-    def _devicesHeard(self, deadline: Deadline) -> list[Device]:
-        """
-        The phones that are there by listening until nothing more comes: the binary
-        protocol has no command for it.
-        """
-        table = DeviceTable()
-        with self.listen(deadline, table) as listener:
-            try:
-                while True:
-                    listener.next(deadline.within(self.limits.listSilence))
-            except TimedOut:
-                return list(table)
+    async def _reach(self, deadline: Deadline, subject: str) -> DaemonConnection:
+        opened = self._opener(self._address, deadline, self.sleep)
+        return DaemonConnection(opened, self.where, self._program, self.limits)
 
-    async def _speak(self, request: Request, deadline: Deadline) -> tuple[Answer, DaemonConnection]:
-        """
-        Make a request in a dialect that the daemon speaks.
-        """
+    async def _ask(
+        self, connection: DaemonConnection, request: Request, dialect: Dialect, deadline: Deadline
+    ) -> Answer:
+        return connection.ask(request, dialect, deadline)
 
-        async def attempt(dialect: Dialect) -> tuple[Answer, DaemonConnection]:
-            opened = self._opener(self._address, deadline, self.sleep)
-            connection = DaemonConnection(opened, self.where, self._program, self.limits)
-            try:
-                return connection.ask(request, dialect, deadline), connection
-            except BaseException:
-                connection.close()
-                raise
-
-        return await self.choice.speak(request, attempt)
+    async def _nextEvent(self, connection: DaemonConnection, deadline: Deadline) -> Event:
+        return connection.nextEvent(deadline)
 
 
 class Listener:

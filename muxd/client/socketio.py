@@ -12,8 +12,7 @@ import socket
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
-from typing import Protocol as TypingProtocol
+from typing import Any, Self, TypeVar
 
 from muxd.client import socketerrors
 from muxd.client.address import Address, TLSAddress, UnixAddress, UnusableFiles
@@ -37,20 +36,6 @@ CHUNK = 65536
 
 BACKLOG_PAUSE = 0.01
 """Seconds between two attempts when a daemon is too busy to accept."""
-
-
-class _Dividing(TypingProtocol):
-    """
-    A deadline of any kind of client.
-    """
-
-    def within(self: Within, seconds: float) -> Within:
-        """
-        A deadline so many seconds from now, or this one if it comes first.
-        """
-
-
-Within = TypeVar("Within", bound=_Dividing)
 
 
 class Deadline:
@@ -109,14 +94,17 @@ class Deadline:
         if self._end is not None:
             self._end += seconds
 
-    def within(self, seconds: float) -> Deadline:
+    def within(self, seconds: float) -> Self:
         """
         A deadline this many seconds from now, or the present one if it comes first.
         """
-        other = Deadline(seconds, self._clock)
+        other = type(self)(seconds, self._clock)
         if self._end is None or (other._end or 0.0) < self._end:
             return other
         return self
+
+
+D = TypeVar("D", bound=Deadline)
 
 
 class MessagePatience:
@@ -131,7 +119,7 @@ class MessagePatience:
         self._within: Any = None
         self._messages = -1
 
-    def of(self, deadline: Within) -> Within:
+    def of(self, deadline: D) -> D:
         """
         The deadline to read with.
         """
@@ -141,7 +129,7 @@ class MessagePatience:
         if self._within is None or self._messages != self._incoming.messages:
             self._messages = self._incoming.messages
             self._within = deadline.within(self._limits.messageTimeout)
-        within: Within = self._within
+        within: D = self._within
         return within
 
 
@@ -153,9 +141,9 @@ def whyEnded(sock: socket.socket) -> str:
     return reason
 
 
-class DaemonConnection:
+class Talk:
     """
-    One connection to a daemon while it still speaks in messages.
+    One connection to a daemon while it still speaks in messages, whatever waits for its bytes.
 
     @ivar where: The daemon's address as a person would write it.
     """
@@ -172,6 +160,28 @@ class DaemonConnection:
         self._exchange = Exchange(where, socketerrors, program, limits)
         self._events = EventStream(where, socketerrors, limits)
 
+    def close(self) -> None:
+        """
+        Close the socket, unless it was given away.
+        """
+        self._exchange.close()
+        self._socket.close()
+
+    def listen(self, devices: DeviceTable) -> None:
+        """
+        From here on it is a feed of events.
+
+        @param devices: What the listener knows already, and adds to.
+        """
+        self._events = EventStream(self.where, socketerrors, self._limits, devices)
+        self._events.feed(self._exchange.takeRest())
+
+
+class DaemonConnection(Talk):
+    """
+    One connection to a daemon, for a program that blocks.
+    """
+
     def __enter__(self) -> DaemonConnection:
         return self
 
@@ -182,13 +192,6 @@ class DaemonConnection:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def close(self) -> None:
-        """
-        Close the socket, unless it was L{released<release>}.
-        """
-        self._exchange.close()
-        self._socket.close()
 
     def release(self) -> socket.socket:
         """
@@ -220,15 +223,6 @@ class DaemonConnection:
             answer = exchange.receive(data)
             if answer is not None:
                 return answer
-
-    def listen(self, devices: DeviceTable) -> None:
-        """
-        From here on it is a feed of events.
-
-        @param devices: What the listener knows already, and adds to.
-        """
-        self._events = EventStream(self.where, socketerrors, self._limits, devices)
-        self._events.feed(self._exchange.takeRest())
 
     def nextEvent(self, deadline: Deadline) -> Event:
         """

@@ -165,7 +165,7 @@ class AsyncioKind:
         """
         Have other limits.
         """
-        aio._remembered(self._address)._limits = limits
+        aio._remembered(self._address).limits = limits
 
     async def devices(self) -> list[Device]:
         """
