@@ -38,6 +38,7 @@ CLIENTS = 48
 PAUSE = 0.2
 PLUGGING = 1.0
 TAC = Path(__file__).with_name("daemon.tac")
+CONFIGURATION = Path(__file__).with_name("soak.toml")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -112,7 +113,7 @@ def subject(bus: str, phones: int, observer: Path) -> Subject:
     """
     source = "usb" if bus == "rig" else f"simulated:count={phones}:engine=threads"
     words = ["--listen", "unix:{socket}", "--config-dir", "{directory}/lockdown"]
-    words += ["--source", source]
+    words += ["--source", source, "--config", str(CONFIGURATION)]
     if bus == "rig":
         words.append("--no-preflight")  # these phones have no lockdownd
     twistd = Path(sys.executable).parent / "twistd"

@@ -12,11 +12,13 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.daemons import PROJECT
-from bench.soak.commandline import parser
+from bench.soak.commandline import parser, subject
 from bench.soak.samples import SoakResult
+from muxd.tap import usbmuxd
 from tests.bench.requirements import requireRig
 from tests.bench.test_soaksamples import result
 from tests.running.processes import startsProcesses
@@ -36,6 +38,20 @@ class CommandlineTests(SynchronousTestCase):
         """
         options = parser().parse_args([])
         self.assertEqual((options.minutes, options.phones, options.bus), (10, 8, "rig"))
+
+    def test_records(self) -> None:
+        """
+        The daemon takes as many records of phones that are not here as an hour's clients store,
+        more than it takes of a user otherwise.
+        """
+        _, environment = subject("rig", 1, Path("/observer")).daemon.filled(
+            {"socket": "/socket", "directory": self.mktemp()}
+        )
+        options = usbmuxd.Options()
+        options.reactor = MemoryReactorClock()
+        options.parseOptions(json.loads(environment["MUXD_SOAK"]))
+        assert options.service is not None
+        self.assertGreater(options.service.limits.absentRecordsPerUser, 50_000)
 
     @startsProcesses
     def test_render(self) -> None:
