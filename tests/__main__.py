@@ -8,30 +8,20 @@ that was not run has failed.
 
 from __future__ import annotations
 
-import faulthandler
-import gc
 import itertools
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from unittest import TestCase
 
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 from twisted.python import usage
-from twisted.trial.runner import TestLoader, TrialRunner
 
 import muxd
 from muxd.build import VARIABLE, description, isPureWanted, staleModules
-from tests.running.batches import Batches
 from tests.running.pool import Pool
-from tests.running.properties import settle
-from tests.running.recorder import recording
 from tests.running.report import Report
-from tests.running.unit import isUnit
+from tests.running.unit import environment, isUnit
 
 ALL = ("tests",)
 
@@ -86,43 +76,46 @@ class Options(usage.Options):
             raise usage.UsageError(f"--jobs: expected a number, got {self['jobs']!r}") from error
 
 
-def cases(suite: Any) -> Iterator[Any]:
+def runAlone(options: Options, report: Report) -> None:
     """
-    All tests of a suite.
+    Run the tests in this process.
     """
-    try:
-        parts = iter(suite)
-    except TypeError:
-        yield suite
+    # What only workers need otherwise: they are to start at once.
+    from tests.running.here import runHere
+    from tests.running.loading import load
+    from tests.running.properties import settle
+
+    settle(few=options["unit"])
+    tests = load(options["names"])
+    if options["unit"]:
+        tests = [test for test in tests if isUnit(test.id())]
+    report.expected = [test.id() for test in tests]
+    runHere(tests, report.add, options["deadline"])
+
+
+def runInPool(options: Options, report: Report) -> None:
+    """
+    Run the tests in workers, one of which says which there are.
+    """
+    measuring = ("coverage", "run", "-m") if options["coverage"] else ()
+    few = ("--few",) if options["unit"] else ()
+    command = (sys.executable, "-m", *measuring, "tests.running.worker", *few)
+    pool = Pool(command, options["deadline"], report.add)
+    tests = pool.find(options["names"], options["jobs"] if options["names"] == ALL else 1)
+    if options["unit"]:
+        tests = [test for test in tests if test.unit]
     else:
-        yield from itertools.chain.from_iterable(map(cases, parts))
-
-
-def modules() -> list[str]:
-    """
-    The names of all modules with tests, none of which has to be imported for that.
-    """
-    here = Path(__file__).parent
-    paths = sorted(here.rglob("test_*.py"))
-    return [".".join(path.relative_to(here.parent).with_suffix("").parts) for path in paths]
-
-
-def runHere(tests: list[Any], report: Report, deadline: float) -> None:
-    """
-    Run tests in this process.
-    """
-
-    def started(test: str) -> None:
-        # A test without a reactor has no timeout of its own.
-        faulthandler.dump_traceback_later(deadline, exit=True)
-
-    with tempfile.TemporaryDirectory(prefix="trial-") as directory:
-        TrialRunner(
-            recording(started, report.add),
-            workingDirectory=str(Path(directory, "trial")),
-            uncleanWarnings=False,
-        ).run(Batches(list(batch) for _, batch in itertools.groupby(tests, key=type)))
-    faulthandler.cancel_dump_traceback_later()
+        # Daemons that start at the same time would all write the same cache.
+        list(getPlugins(IServiceMaker))
+    report.expected = [test.test for test in tests]
+    batches = [list(batch) for _, batch in itertools.groupby(tests, key=lambda test: test.case)]
+    # What takes longest comes first, so that all workers end at about the same time.
+    batches.sort(key=lambda batch: all(test.unit for test in batch))
+    pool.run([[test.test for test in batch] for batch in batches], options["jobs"])
+    known = set(report.expected)
+    again = [[failed.test] for failed in report.failed() if failed.test in known]
+    if options["again"] and len(again) <= UNSTEADY:
+        Pool(command, options["deadline"], report.addAgain).run(again, 1)
 
 
 def main(arguments: list[str]) -> int:
@@ -147,39 +140,13 @@ def main(arguments: list[str]) -> int:
         os.environ[VARIABLE] = "1"
         os.execv(sys.executable, [sys.executable, "-m", "tests", *arguments])
     print(f"the {description()} build", flush=True)
-    settle(few=options["unit"])
-    report = Report([], sys.stdout)
-    measuring = ("coverage", "run", "-m") if options["coverage"] else ()
-    few = ("--few",) if options["unit"] else ()
-    command = (sys.executable, "-m", *measuring, "tests.running.worker", *few)
-    pool = Pool(command, options["deadline"], report.add)
-    if options["jobs"] and options["names"] == ALL:
-        pool.start(modules(), options["jobs"])
-    # All that is in modules stays, so that no garbage is to be looked for there.
-    gc.disable()
-    tests = list(cases(TestLoader().loadByNames(options["names"], recurse=True)))
-    gc.freeze()
-    gc.enable()
-    # What could not be loaded is told by this process.
-    broken = [test for test in tests if not isinstance(test, TestCase)]
     if options["unit"]:
-        tests = [test for test in tests if isUnit(test.id())]
-    report.expected = [test.id() for test in tests]
-    if options["jobs"] == 0:
-        runHere(tests, report, options["deadline"])
+        os.environ.update(environment())
+    report = Report([], sys.stdout)
+    if options["jobs"]:
+        runInPool(options, report)
     else:
-        # Daemons that start at the same time would all write the same cache.
-        list(getPlugins(IServiceMaker))
-        runHere(broken, report, options["deadline"])
-        groups = itertools.groupby((test for test in tests if test not in broken), key=type)
-        batches = [[test.id() for test in group] for _, group in groups]
-        # What takes longest comes first, so that all workers end at about the same time.
-        batches.sort(key=lambda batch: all(map(isUnit, batch)))
-        pool.run(batches, options["jobs"])
-        known = set(itertools.chain.from_iterable(batches))
-        again = [[failed.test] for failed in report.failed() if failed.test in known]
-        if options["again"] and len(again) <= UNSTEADY:
-            Pool(command, options["deadline"], report.addAgain).run(again, 1)
+        runAlone(options, report)
     good = report.finish()
     if options["summary"]:
         Path(options["summary"]).write_text(f"{report.summary}\n")

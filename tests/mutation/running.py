@@ -75,7 +75,7 @@ def load(names: list[str]) -> dict[str, Any]:
     their ids.
     """
     # These import packages that a mutant's import has to come before.
-    from tests.__main__ import cases
+    from tests.running.loading import cases
     from tests.running.unit import isUnit
 
     found = cases(TestLoader().loadByNames(names, recurse=True))

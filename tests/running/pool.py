@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO
 
+from tests.running.found import Found
 from tests.running.outcome import Outcome, Verdict
 
 
@@ -41,7 +42,8 @@ class Pool:
         self._deadline = deadline
         self._ended = ended
         self._batches: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
-        self._modules: Sequence[str] = ()
+        self._names: Sequence[str] = ()
+        self._found: queue.SimpleQueue[list[Found] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._workers: set[_Worker] = set()
         self._lock = threading.Lock()
@@ -50,13 +52,13 @@ class Pool:
         """
         Run all tests of all batches, the first batches first.
 
-        @param jobs: How many workers there are, if they have not been started yet.
+        @param jobs: How many workers there are, as far as they have not been started yet.
         """
         if not self._threads:
             # The id of a test is that of a module, a class and a method.
             tests = itertools.chain.from_iterable(batches)
-            modules = dict.fromkeys(test.rsplit(".", 2)[0] for test in tests)
-            self.start(list(modules), min(jobs, len(batches)))
+            self._names = list(dict.fromkeys(test.rsplit(".", 2)[0] for test in tests))
+        self._start(min(jobs, len(batches)))
         for batch in batches:
             self._batches.put(list(batch))
         for _ in self._threads:
@@ -69,15 +71,29 @@ class Pool:
                 worker.kill()
             raise
 
-    def start(self, modules: Sequence[str], jobs: int) -> None:
+    def find(self, names: Sequence[str], jobs: int) -> list[Found]:
         """
-        Start workers, which import while it is still found out what they are to run.
+        Start workers, which import what they are to run; the first to have done so says what
+        that is.  If none can, that is told as a failure.
 
-        @param modules: What all tests are in.
+        @param names: Of packages, modules, classes and tests.
+        @param jobs: How many workers.
         """
-        self._modules = modules
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(jobs)]
-        for thread in self._threads:
+        self._names = names
+        self._start(jobs)
+        for _ in self._threads:
+            if (found := self._found.get()) is not None:
+                return found
+        self._tell(Outcome("<worker>", Verdict.FAILED, reason="no worker has found any test\n"))
+        return []
+
+    def _start(self, jobs: int) -> None:
+        """
+        Start workers, up to a number of them.
+        """
+        while len(self._threads) < jobs:
+            thread = threading.Thread(target=self._work, daemon=True)
+            self._threads.append(thread)
             thread.start()
 
     def _work(self) -> None:
@@ -85,6 +101,7 @@ class Pool:
         One worker after the other, until nothing is left to be done.
         """
         worker = self._hired()
+        self._found.put(worker.find())
         batch: list[str] = []
         while batch := batch or self._batches.get():
             if worker.lost:
@@ -94,7 +111,7 @@ class Pool:
         self._dismiss(worker)
 
     def _hired(self) -> _Worker:
-        worker = _Worker(self._command, self._deadline, self._modules, self._tell)
+        worker = _Worker(self._command, self._deadline, self._names, self._tell)
         self._workers.add(worker)
         return worker
 
@@ -118,7 +135,7 @@ class _Worker:
         self,
         command: Sequence[str],
         deadline: float,
-        modules: Sequence[str],
+        names: Sequence[str],
         ended: Callable[[Outcome], None],
     ) -> None:
         self.lost = False
@@ -136,7 +153,14 @@ class _Worker:
         )
         os.close(theirs)
         self._events = os.fdopen(ours)
-        self._write(f"{json.dumps(modules)}\n")
+        self._write(f"{json.dumps(names)}\n")
+
+    def find(self) -> list[Found] | None:
+        """
+        Which tests there are; nothing, if it has ended before it could say so.
+        """
+        line = self._events.readline()
+        return [Found(*test) for test in json.loads(line.removeprefix("tests "))] if line else None
 
     def run(self, batch: Sequence[str]) -> list[str]:
         """
@@ -149,6 +173,9 @@ class _Worker:
         self._write(f"{json.dumps(list(batch))}\n")
         for line in self._events:
             word, _, rest = line.strip().partition(" ")
+            if word == "tests":
+                # It has been hired in the place of one that was lost.
+                continue
             if word == "idle":
                 return []
             if word == "start":
@@ -176,7 +203,9 @@ class _Worker:
         self._write("")
         # Something may be found wrong after the last test.
         for line in self._events:
-            self._ended(Outcome.fromJSON(line.partition(" ")[2]))
+            word, _, rest = line.partition(" ")
+            if word == "end":
+                self._ended(Outcome.fromJSON(rest))
         status = self._process.wait()
         if status and not self.lost:
             reason = f"a worker has ended with status {status}\n"

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.running.found import Found
 from tests.running.outcome import Outcome, Verdict
 from tests.running.pool import Pool
 from tests.running.processes import startsProcesses
@@ -182,6 +183,44 @@ class PoolTests(SynchronousTestCase):
             self.assertIs(outcome.verdict, Verdict.FAILED)
             self.assertEqual(outcome.output, "no worker\n")
         self.assertEqual(len(found), 2)
+
+    def test_find(self) -> None:
+        """
+        A worker says which tests there are, and which of them C{make unit} runs.  What cannot
+        be loaded is one of them, and fails when it is run.
+        """
+        found: list[Outcome] = []
+        pool = Pool(WORKER, 100, found.append)
+        tests = pool.find(names("Loading", "Ending.test_a", "Nonesuch"), 1)
+        self.assertEqual(
+            [
+                Found(f"{SAMPLES}.Loading.test_marked", False),
+                Found(f"{SAMPLES}.Ending.test_a", True),
+                Found(f"{SAMPLES}.Nonesuch", True),
+            ],
+            tests,
+        )
+        pool.run([[test.test] for test in tests], 2)
+        self.assertEqual(
+            {
+                f"{SAMPLES}.Loading.test_marked": Verdict.PASSED,
+                f"{SAMPLES}.Ending.test_a": Verdict.PASSED,
+                f"{SAMPLES}.Nonesuch": Verdict.FAILED,
+            },
+            {outcome.test: outcome.verdict for outcome in found},
+        )
+
+    def test_findNothing(self) -> None:
+        """
+        Workers that end before they have said which tests there are have failed, whatever
+        their status.
+        """
+        for command in ("import os; os._exit(0)", "raise SystemExit('no worker')"):
+            found: list[Outcome] = []
+            pool = Pool((sys.executable, "-c", command), 100, found.append)
+            self.assertEqual([], pool.find(names("Sound"), 2))
+            pool.run([], 2)
+            self.assertEqual({Verdict.FAILED}, {outcome.verdict for outcome in found})
 
 
 @startsProcesses

@@ -4,11 +4,19 @@ What C{make unit} runs: neither tests that start processes nor those that take s
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import TypeVar
 
 from tests.running.processes import classAndMethod, mayStartProcesses
 
 _T = TypeVar("_T")
+
+MEMORY = "/dev/shm"
+"""Where Linux has a directory in memory."""
+
+ROOM = 2**30
+"""How many bytes have to be free there; the tests need a fraction of it."""
 
 
 def takesSeconds(thing: _T) -> _T:
@@ -28,3 +36,26 @@ def isUnit(test: str) -> bool:
     if mayStartProcesses(test):
         return False
     return not any(hasattr(thing, "takesSeconds") for thing in classAndMethod(test))
+
+
+def environment(
+    outside: Mapping[str, str] = os.environ, memory: str = MEMORY, room: int = ROOM
+) -> dict[str, str]:
+    """
+    What C{make unit} adds to the environment of its tests: what they write stays in memory, so
+    that none waits for a disk.  That holds only where there is a place for it, and nothing
+    else is asked for.
+
+    @param outside: The environment that it is added to.
+    @param memory: The directory in memory.
+    @param room: How many bytes have to be free there.
+    """
+    if "TMPDIR" in outside:
+        return {}
+    try:
+        there = os.statvfs(memory)
+    except OSError:
+        return {}
+    unfit = there.f_flag & (os.ST_RDONLY | os.ST_NOEXEC) or not os.access(memory, os.W_OK)
+    enough = there.f_bavail * there.f_frsize >= room
+    return {"TMPDIR": memory} if enough and not unfit else {}

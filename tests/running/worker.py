@@ -1,26 +1,25 @@
 """
 A worker: a process that runs the tests that it is told to, and says what came of them.
 
-It reads lines from its standard input, each a JSON list: the first of the modules that all
-tests are in, the others of the ids of tests to be run.  It ends when there are no more.  To the
-descriptor that its last argument but one names it writes lines: C{start OFFSET ID},
-C{end OUTCOME}, and C{idle} when it has run all of a list.  What its tests print goes to the file
-that is its standard output and error, that of a test from the offset on.  With C{--few}, it
-checks some of the examples of properties only.
+It reads lines from its standard input, each a JSON list: the first of names of packages,
+modules, classes or tests, the others of the ids of tests to be run.  It ends when there are no
+more.  To the descriptor that its last argument but one names it writes lines: C{tests LIST},
+with an id and whether C{make unit} runs it for each test that has one of the names; C{start
+OFFSET ID}, C{end OUTCOME}, and C{idle} when it has run all of a list.  What its tests print goes
+to the file that is its standard output and error, that of a test from the offset on.  With
+C{--few}, it checks some of the examples of properties only.
 """
 
 from __future__ import annotations
 
 import faulthandler
-import gc
-import importlib
 import io
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 from unittest import TestCase
@@ -28,10 +27,13 @@ from unittest import TestCase
 from twisted.trial.runner import TestLoader, TrialRunner
 
 from tests.running.batches import Batches
+from tests.running.found import Found
+from tests.running.loading import load
 from tests.running.outcome import Outcome
 from tests.running.processes import classAndMethod
 from tests.running.properties import settle
 from tests.running.recorder import recording
+from tests.running.unit import isUnit
 
 
 class Output:
@@ -65,22 +67,14 @@ class Output:
         return os.fstat(self._file).st_size
 
 
-def prepare(modules: Iterable[str]) -> None:
+def find(names: Sequence[str]) -> list[Found]:
     """
-    Import what is needed later, and have it looked at by no garbage collection: what is in
-    modules is twenty times as much as what a test makes, and stays.
+    The tests that have these names.  What they are made of is imported then.
     """
-    gc.disable()
-    for module in modules:
-        # What is wrong with it is told when a test of it is loaded.
-        with suppress(BaseException):
-            importlib.import_module(module)
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+    return [Found(test, isUnit(test)) for test in (each.id() for each in load(names))]
 
 
-def load(test: str) -> Any:
+def named(test: str) -> Any:
     """
     The test with this id, or what tells that there is none.
     """
@@ -109,9 +103,10 @@ def main(events: io.TextIOBase, commands: io.TextIOBase, output: Output, deadlin
         print("end", outcome.toJSON(), file=events, flush=True)
 
     def batches() -> Iterator[Iterator[Any]]:
-        prepare(json.loads(commands.readline() or "[]"))
+        found = find(json.loads(commands.readline() or "[]"))
+        print("tests", json.dumps([astuple(test) for test in found]), file=events, flush=True)
         for line in commands:
-            yield map(load, json.loads(line))
+            yield map(named, json.loads(line))
             print("idle", file=events, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="trial-") as directory:
