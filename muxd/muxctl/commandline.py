@@ -26,20 +26,23 @@ from muxd.client.socketerrors import (
     UsbmuxError,
 )
 from muxd.muxctl.completion import showCompletion
-from muxd.muxctl.fleeterrors import FleetProblem
+from muxd.muxctl.errors import (
+    FAILED,
+    NO_DAEMON,
+    NOT_THERE,
+    TIME_OUT,
+    WRONG_USAGE,
+    FleetProblem,
+    NoStatus,
+    StatusRefused,
+)
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.phones import listListeners, listPhones, showBUID, watchPhones
 from muxd.muxctl.records import useRecord
-from muxd.muxctl.statuserrors import NoStatus, StatusRefused
 from muxd.muxctl.stdio import connectPort
 from muxd.muxctl.terminal import Terminal
 from muxd.muxctl.waiting import waitForPhones
 
-NOT_THERE = 1
-WRONG_USAGE = 2
-NO_DAEMON = 3
-TIME_OUT = 4
-FAILED = 5
 INTERRUPTED = 130
 NO_READER = 141
 """As a shell shows programs that SIGINT and SIGPIPE end."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from muxd.fleet.conversation import VARIABLE, hubPlace
 from muxd.muxctl.columns import jsonLine, table
-from muxd.muxctl.fleeterrors import (
+from muxd.muxctl.errors import (
     FAILED,
-    NO_HUB,
+    NO_DAEMON,
     NOT_THERE,
     TIME_OUT,
     WRONG_USAGE,
@@ -97,7 +97,7 @@ async def connected(
         raise FleetProblem(
             f"no hub at {place} ({reason}): start twistd muxhub, or say with --hub or {VARIABLE}"
             " where it is",
-            NO_HUB,
+            NO_DAEMON,
         ) from error
 
 
@@ -175,7 +175,7 @@ def problemOf(error: Exception) -> Exception:
         case FleetError(why=Why.WAITED):
             return FleetProblem(str(error), TIME_OUT)
         case HubLost() | ConnectError() | ConnectTimeout():
-            return FleetProblem(f"no hub: {error}", NO_HUB)
+            return FleetProblem(f"no hub: {error}", NO_DAEMON)
         case FleetError() | ValueError():
             return FleetProblem(str(error), FAILED)
         case _:

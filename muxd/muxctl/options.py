@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from muxd import __version__
 from muxd.client.address import SPELLINGS, VARIABLE, Address, InvalidAddress, parseAddress
 from muxd.client.selection import Network
+from muxd.muxctl.errors import WRONG_USAGE
 
 EPILOG = f"""\
 examples:
@@ -96,7 +97,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if options.command == CONNECT:
         options.network = _network(options)
     if options.command is None:
-        raise Usage(2, _parser().format_help())
+        raise Usage(WRONG_USAGE, _parser().format_help())
     return options
 
 
@@ -129,7 +130,7 @@ def _refuse(command: str, unknown: Sequence[str]) -> NoReturn:
     text = f"muxctl {command}: not understood: {' '.join(unknown)}"
     if command == RESERVE and not unknown[0].startswith("-"):
         text = "muxctl reserve: expected -- before the command to run"
-    raise Usage(2, f"{text} (see muxctl {command} --help)\n")
+    raise Usage(WRONG_USAGE, f"{text} (see muxctl {command} --help)\n")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -138,7 +139,7 @@ class _Parser(argparse.ArgumentParser):
     """
 
     def error(self, message: str) -> NoReturn:
-        raise Usage(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        raise Usage(WRONG_USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
     def print_help(self, file: object = None) -> None:
         raise Usage(0, self.format_help())
@@ -330,7 +331,9 @@ def _checkHost(options: argparse.Namespace) -> None:
     isNeeded = options.action in ("drain", "undrain")
     if isNeeded != (options.host is not None):
         expected = "expected a HOST" if isNeeded else "expected no HOST"
-        raise Usage(2, f"muxctl fleet {options.action}: {expected} (see muxctl fleet --help)\n")
+        raise Usage(
+            WRONG_USAGE, f"muxctl fleet {options.action}: {expected} (see muxctl fleet --help)\n"
+        )
 
 
 def _addReserve(parser: argparse.ArgumentParser) -> None:

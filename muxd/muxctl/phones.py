@@ -13,6 +13,7 @@ from dataclasses import asdict, astuple
 from muxd.client import blocking
 from muxd.client.blocking import Attached, Detached, Device, Event
 from muxd.muxctl.columns import jsonLine, table
+from muxd.muxctl.errors import NOT_THERE
 from muxd.muxctl.terminal import Terminal
 from muxd.wire.text import printable
 
@@ -35,7 +36,7 @@ def listPhones(options: Namespace, terminal: Terminal) -> int:
     if not devices:
         named = "" if options.udid is None else f" {options.udid}"
         terminal.remark(f"no phone{named} is attached")
-        return 1 if named else 0
+        return NOT_THERE if named else 0
     return 0
 
 

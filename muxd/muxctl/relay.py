@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from muxd.muxctl.errors import WRONG_USAGE
 from muxd.muxctl.options import Usage
 from muxd.muxctl.terminal import Terminal
 
@@ -60,7 +61,7 @@ def makeRelay(arguments: Sequence[str]) -> IService:
     try:
         options.parseOptions(list(arguments))
     except UsageError as error:
-        raise Usage(2, f"muxctl relay: {error} (see muxctl relay --help)\n") from error
+        raise Usage(WRONG_USAGE, f"muxctl relay: {error} (see muxctl relay --help)\n") from error
     except SystemExit as error:
         # usage.Options prints its help and version itself, and leaves.
         raise Usage(error.code if isinstance(error.code, int) else 0, "") from error

@@ -13,8 +13,8 @@ import tempfile
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
+from muxd.muxctl.errors import FAILED, WRONG_USAGE, FleetProblem
 from muxd.muxctl.fleet import clientFor, connected, run
-from muxd.muxctl.fleeterrors import FAILED, FleetProblem
 from muxd.muxctl.options import Usage
 from muxd.muxctl.terminal import Terminal
 
@@ -35,7 +35,9 @@ def reserve(options: Namespace, terminal: Terminal) -> int:
     @raise FleetProblem: There is no phone.
     """
     if not options.arguments:
-        raise Usage(2, "muxctl reserve: expected -- and a command (see muxctl reserve --help)\n")
+        raise Usage(
+            WRONG_USAGE, "muxctl reserve: expected -- and a command (see muxctl reserve --help)\n"
+        )
     directory = tempfile.mkdtemp(prefix="muxctl-")
     try:
         return run(lambda reactor: _work(reactor, options, terminal, directory))

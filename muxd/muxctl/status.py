@@ -12,6 +12,7 @@ from typing import Any
 from muxd.client.socketerrors import UsbmuxError
 from muxd.identity import sameUDID
 from muxd.muxctl.columns import jsonLine, table
+from muxd.muxctl.errors import NOT_THERE
 from muxd.muxctl.quantities import byteCount, counted, duration, nameOf, programOf
 from muxd.muxctl.statusclient import StatusClient, statusAddress
 from muxd.muxctl.terminal import Terminal
@@ -53,7 +54,7 @@ def showStatus(options: Namespace, terminal: Terminal) -> int:
         ) from error
     if options.udid is not None and not phones:
         terminal.remark(f"no phone {options.udid} is attached")
-        return 1
+        return NOT_THERE
     return 0
 
 

@@ -16,7 +16,7 @@ from muxd.client.address import Address, TCPAddress, TLSAddress, UnixAddress
 from muxd.client.problems import Stage
 from muxd.client.socketerrors import TimedOut, UsbmuxError
 from muxd.client.socketio import Deadline, openSocket
-from muxd.muxctl.statuserrors import NoStatus, StatusNonsense, StatusRefused
+from muxd.muxctl.errors import NoStatus, StatusNonsense, StatusRefused
 from muxd.wire.text import printable
 
 SUFFIX = ".status"

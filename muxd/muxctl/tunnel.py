@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from muxd.client.problems import NoDaemon, TimedOut, UsbmuxError
 from muxd.importing.extras import installing
 from muxd.muxctl.columns import jsonLine
+from muxd.muxctl.errors import FAILED, NO_DAEMON, NOT_THERE, TIME_OUT, WRONG_USAGE
 from muxd.muxctl.options import Usage
 from muxd.muxctl.terminal import Terminal
 from muxd.wire.text import printable
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from muxd.tunnel.host import Tunnel
-
-REFUSED, NO_DAEMON, TIME_OUT, FAILED = 1, 3, 4, 5
 
 
 def tunnel(options: Namespace, terminal: Terminal) -> int:
@@ -37,7 +36,7 @@ def tunnel(options: Namespace, terminal: Terminal) -> int:
         from muxd.tap.tunnels import TunnelDoors
         from muxd.tunnel.opening import SharedTunnel, openTunnel
     except ImportError as missing:
-        raise Usage(2, f"muxctl tunnel: {missing}; {installing('tunnel')}\n") from missing
+        raise Usage(WRONG_USAGE, f"muxctl tunnel: {missing}; {installing('tunnel')}\n") from missing
     from twisted.internet import reactor
 
     timeout = 30.0 if options.timeout is None else options.timeout
@@ -146,8 +145,8 @@ def _status(error: BaseException | None) -> int:
         case TimedOut() | TimeoutError():
             return TIME_OUT
         case UsbmuxError():
-            return REFUSED
+            return NOT_THERE
         case _ if _hasNone(error):
-            return REFUSED
+            return NOT_THERE
         case _:
             return FAILED

@@ -13,7 +13,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from muxd.muxctl.fleeterrors import FAILED
+from muxd.muxctl.errors import FAILED
 from tests.integration.browser import freePort
 from tests.integration.conversation import PATIENCE
 from tests.integration.daemon import PROJECT

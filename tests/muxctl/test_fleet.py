@@ -21,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.fleet.client import FleetView, HubLost
 from muxd.fleet.messages import HostLine, PhoneLine, WaitLine
 from muxd.fleet.values import FleetError, Why
+from muxd.muxctl.errors import FleetProblem
 from muxd.muxctl.fleet import (
     _showHosts,
     _showPhones,
@@ -29,7 +30,6 @@ from muxd.muxctl.fleet import (
     outcomeOf,
     problemOf,
 )
-from muxd.muxctl.fleeterrors import FleetProblem
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.terminal import Terminal
 from tests.fleet.fleets import phone, udid

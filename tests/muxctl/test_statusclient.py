@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.client.address import TCPAddress, UnixAddress
 from muxd.client.socketerrors import TimedOut, UsbmuxError
+from muxd.muxctl.errors import NoStatus, StatusNonsense, StatusRefused
 from muxd.muxctl.statusclient import StatusClient, statusAddress
-from muxd.muxctl.statuserrors import NoStatus, StatusNonsense, StatusRefused
 from tests.muxctl.console import muxctl
 from tests.muxctl.fakestatus import FakeStatus, answered
 

@@ -1,12 +1,17 @@
 # -*- test-case-name: tests.phone.services.test_smallservices -*-
 """
-Pictures of one colour, as PNG: what is on a simulated phone's screen.
+Pictures of one colour, as PNG: what is on a simulated phone's screen; and the service that takes
+them, C{com.apple.mobile.screenshotr}.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
+
+from muxd.lockdown.plists import Message
+from muxd.phone.services.devicelink import DeviceLink
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -38,3 +43,25 @@ def plainPNG(width: int, height: int, colour: bytes = b"\x20\x60\xa0") -> bytes:
 def _chunk(kind: bytes, data: bytes) -> bytes:
     body = kind + data
     return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+class Screenshotr(DeviceLink):
+    """
+    One host, which wants pictures of the screen.
+    """
+
+    def __init__(self, picture: Callable[[], bytes]) -> None:
+        """
+        @param picture: Takes one.
+        """
+        self._picture = picture
+
+    def processReceived(self, message: Message) -> None:
+        """
+        The host wants a picture.
+        """
+        if message.get("MessageType") != "ScreenShotRequest":
+            self.malformed(f"expected ScreenShotRequest, got {message.get('MessageType')!r:.80}")
+            return
+        reply = {"MessageType": "ScreenShotReply", "ScreenShotData": self._picture()}
+        self.say("DLMessageProcessMessage", reply)

@@ -20,11 +20,8 @@ from muxd.phone.lockdown.values import PhoneValues
 from muxd.phone.services.afc import AFC
 from muxd.phone.services.afcfiles import Files
 from muxd.phone.services.apps import Apps
-from muxd.phone.services.assertions import AssertionAgent
 from muxd.phone.services.backup import MobileBackup
 from muxd.phone.services.backupfiles import Places
-from muxd.phone.services.companion import CompanionProxy
-from muxd.phone.services.crashreports import CrashReportMover
 from muxd.phone.services.diagnostics import DiagnosticsRelay
 from muxd.phone.services.heartbeat import Heartbeat
 from muxd.phone.services.housearrest import HouseArrest
@@ -36,13 +33,13 @@ from muxd.phone.services.misagent import Misagent, Profiles
 from muxd.phone.services.notices import NoticeCentre
 from muxd.phone.services.notifications import NotificationProxy
 from muxd.phone.services.ostrace import OsTraceRelay
-from muxd.phone.services.pictures import plainPNG
+from muxd.phone.services.pictures import Screenshotr, plainPNG
 from muxd.phone.services.ports import NamedService
 from muxd.phone.services.profiles import Configuration, ProfileInstaller
-from muxd.phone.services.screenshots import Screenshotr
 from muxd.phone.services.springboard import HomeScreen, SpringBoardServices
 from muxd.phone.services.syslog import SyslogRelay
 from muxd.phone.services.trees import removeTree
+from muxd.phone.services.trivial import AssertionAgent, CompanionProxy, CrashReportMover
 from muxd.phone.services.webinspector import WebInspector
 from muxd.phone.services.zipconduit import StreamingZipConduit
 

@@ -1,8 +1,7 @@
 """
-Tests of small services: L{muxd.phone.services.devicelink}, L{muxd.phone.services.screenshots},
-L{muxd.phone.services.springboard}, L{muxd.phone.services.misagent},
-L{muxd.phone.services.assertions}, L{muxd.phone.services.companion},
-L{muxd.phone.services.crashreports} and L{muxd.phone.services.pictures}.
+Tests of small services: L{muxd.phone.services.devicelink}, L{muxd.phone.services.springboard},
+L{muxd.phone.services.misagent}, L{muxd.phone.services.pictures} and
+L{muxd.phone.services.trivial}.
 """
 
 from __future__ import annotations
@@ -17,13 +16,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.phone.services import misagent
 from muxd.phone.services.apps import Apps
-from muxd.phone.services.assertions import AssertionAgent
-from muxd.phone.services.companion import CompanionProxy
-from muxd.phone.services.crashreports import MOVED, CrashReportMover
 from muxd.phone.services.misagent import Misagent, Profiles
-from muxd.phone.services.pictures import plainPNG
-from muxd.phone.services.screenshots import Screenshotr
+from muxd.phone.services.pictures import Screenshotr, plainPNG
 from muxd.phone.services.springboard import HomeScreen, SpringBoardServices
+from muxd.phone.services.trivial import (
+    MOVED,
+    AssertionAgent,
+    CompanionProxy,
+    CrashReportMover,
+)
 from tests.phone.services.hosts import PlistHost
 
 
