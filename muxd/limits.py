@@ -61,6 +61,8 @@ class Limits:
     whether it is still there, before that is taken for its end (protocol 3.7).  0 is at
     once.
     """
+    greetingTimeout: float = 60.0
+    """How long a client that begins to listen may take nothing of what it is told first."""
     portReuseDelay: float = 5.0
     """How long a source port rests after its session ended (protocol 3.3)."""
     sessionsPerPhone: int = 16384

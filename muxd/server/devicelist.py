@@ -10,14 +10,17 @@ different times is there once, but for the blocks that have changed meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
-from operator import itemgetter
+from bisect import bisect_right
+from collections.abc import Callable, Container
 
 from muxd.server.descriptions import DeviceDescription
 from muxd.wire.messages import writePlist
 
 BLOCK = 128
 """Devices of a block, at most: some 90 kB, which a socket takes at once."""
+
+Place = tuple[bool, int]
+"""Of a block in their order: whether its devices are on the network, and when they came."""
 
 _EMPTY = writePlist({"DeviceList": []})
 _BEFORE, _AFTER = writePlist({"DeviceList": [""]}).split(b"\n\t\t<string></string>")
@@ -79,8 +82,10 @@ class DeviceList:
     """
 
     def __init__(self) -> None:
-        self._blocks: dict[tuple[bool, int], _Block] = {}
-        self._places: dict[int, tuple[bool, int]] = {}
+        self._blocks: dict[Place, _Block] = {}
+        self._places: dict[int, Place] = {}
+        # The keys of the blocks, until there are others.
+        self._sorted: list[Place] | None = None
         self._came = 0
         self._doubtful: frozenset[int] = frozenset()
 
@@ -96,6 +101,7 @@ class DeviceList:
         block = self._blocks.get(place)
         if block is None:
             block = self._blocks[place] = _Block()
+            self._sorted = None
         block.devices[description.deviceID] = description
         block.changed()
         self._places[description.deviceID] = place
@@ -114,6 +120,7 @@ class DeviceList:
         block.changed()
         if not block.devices:
             del self._blocks[place]
+            self._sorted = None
         return True
 
     def doubt(self, isDoubtful: Callable[[int], bool]) -> None:
@@ -135,12 +142,36 @@ class DeviceList:
             return (_EMPTY,)
         return _BEFORE, *(each.listed(self._doubtful) for each in self._inOrder()), _AFTER
 
-    def events(self, version: int) -> Iterator[bytes]:
+    def placeOf(self, deviceID: int) -> Place | None:
         """
-        What a new listener is told, in a format: whole events, many at a time.
+        Where it is, in the order of what a new listener is told; None if it is not there.
         """
-        for each in self._inOrder():
-            yield each.events(version)
+        return self._places.get(deviceID)
+
+    def eventsAfter(self, place: Place | None, version: int) -> tuple[Place, bytes] | None:
+        """
+        What a new listener is told next, in a format: whole events, many at a time.
+
+        @param place: How far it has been told; None if it has been told nothing.
+        @return: how far it is told then, and the events; None if that was all.
+        """
+        order = self._order
+        at = 0 if place is None else bisect_right(order, place)
+        if at == len(order):
+            return None
+        return order[at], self._blocks[order[at]].events(version)
+
+    def isLast(self, place: Place) -> bool:
+        """
+        Whether there is nothing after it.
+        """
+        return self._order[-1] <= place
+
+    @property
+    def _order(self) -> list[Place]:
+        if self._sorted is None:
+            self._sorted = sorted(self._blocks)
+        return self._sorted
 
     def _inOrder(self) -> list[_Block]:
-        return [block for _, block in sorted(self._blocks.items(), key=itemgetter(0))]
+        return [self._blocks[place] for place in self._order]

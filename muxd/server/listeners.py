@@ -1,6 +1,11 @@
 # -*- test-case-name: tests.server.test_listeners -*-
 """
 The event feed: every client in Listen mode, and what all of them are told.
+
+What is here when a client begins to listen may be much: of twenty thousand phones, sixteen
+megabytes.  So it is told as the client takes it, a block of L{muxd.server.devicelist} at a time,
+which is there once for all clients.  Of what happens meanwhile a client hears only where it has
+been told of the device: where it has not, it will be told of it as it is then.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from zope.interface import implementer
 from muxd.interfaces import AttachedDevice, IDeviceListener
 from muxd.server.clients import ClientDetails
 from muxd.server.descriptions import DeviceDescription, encodeDetached, encodePaired
-from muxd.server.devicelist import DeviceList
+from muxd.server.devicelist import DeviceList, Place
 from muxd.server.replies import listEntry
 from muxd.server.telling import Teller
 from muxd.wire.messages import BINARY_VERSION, writePlist
@@ -37,6 +42,13 @@ class Listener(TypingProtocol):
     def details(self) -> ClientDetails:
         """
         What it has told us about itself.
+        """
+
+    @property
+    def hasTaken(self) -> bool:
+        """
+        Whether it has taken all that was sent to it.  When it has, where it had not, it calls
+        L{EventBroadcaster.goOn}.
         """
 
     def sendEvent(self, event: bytes) -> None:
@@ -94,6 +106,8 @@ class EventBroadcaster:
         self._teller = teller
         self._listeners: dict[Listener, bytes | None] = {}
         self._present: tuple[Listener, ...] | None = None
+        # Those that have not been told of all that is here, and how far they have been.
+        self._greeted: dict[Listener, Place | None] = {}
         self._devices = DeviceList()
         for attached in registry.attached():
             self._devices.add(DeviceDescription(attached))
@@ -107,13 +121,44 @@ class EventBroadcaster:
         """
         self._registry.unsubscribe(self)
 
-    def add(self, listener: Listener) -> None:
+    def add(self, listener: Listener) -> bool:
         """
-        Tell a listener of everything that is here, and then of every change.
+        Tell a listener of everything that is here, as far as it takes it, and then of every
+        change.
+
+        @return: As L{goOn}.
         """
         self._listeners[listener] = None
         self._listenerList = self._present = None
-        for events in self._devices.events(listener.version):
+        self._greeted[listener] = None
+        # Of a few devices a listener is told whether it takes that or not.
+        self._tellMore(listener)
+        return self.goOn(listener)
+
+    def goOn(self, listener: Listener) -> bool:
+        """
+        A listener takes more: tell it of what is here, if it has not been told of all.
+
+        @return: whether there is more, for when it has taken that.
+        """
+        while listener in self._greeted and listener.hasTaken:
+            # In the order in which it happened: a phone that came again went before.
+            self._teller.tellAhead(listener)
+            if listener in self._greeted and listener.hasTaken:
+                self._tellMore(listener)
+        return listener in self._greeted
+
+    def _tellMore(self, listener: Listener) -> None:
+        """
+        Tell it of the next block.
+        """
+        told = self._devices.eventsAfter(self._greeted[listener], listener.version)
+        place, events = told or (None, b"")
+        if place is None or self._devices.isLast(place):
+            del self._greeted[listener]
+        else:
+            self._greeted[listener] = place
+        if events:
             listener.sendEvent(events)
 
     def remove(self, listener: Listener) -> None:
@@ -122,6 +167,7 @@ class EventBroadcaster:
         """
         if listener in self._listeners:
             del self._listeners[listener]
+            self._greeted.pop(listener, None)
             self._listenerList = self._present = None
 
     def listeners(self) -> list[Listener]:
@@ -165,16 +211,18 @@ class EventBroadcaster:
             return
         description = DeviceDescription(attached)
         self._devices.add(description)
-        self._teller.tell(self._all(), self._listeners, description.attachedEvent)
+        listeners = self._knowing(self._devices.placeOf(attached.deviceID))
+        self._teller.tell(listeners, self._listeners, description.attachedEvent)
 
     def deviceDetached(self, attached: AttachedDevice) -> None:
         """
         A visible device is gone.
         """
+        place = self._devices.placeOf(attached.deviceID)
         if not self._devices.remove(attached.deviceID):
             return
         self._teller.tell(
-            self._all(),
+            self._knowing(place),
             self._listeners,
             lambda version: encodeDetached(attached.deviceID, version),
         )
@@ -187,14 +235,24 @@ class EventBroadcaster:
         their library: old clients do not know the event and die of it (protocol
         9, edge 56).
         """
+        place = self._devices.placeOf(attached.deviceID)
         modern = [
             one
-            for one in self._listeners
+            for one in self._knowing(place)
             if one.version != BINARY_VERSION and one.details.libraryVersion
         ]
         self._teller.tell(
             modern, self._listeners, lambda version: encodePaired(attached.deviceID, version)
         )
+
+    def _knowing(self, place: Place | None) -> tuple[Listener, ...]:
+        """
+        Those that have been told of the devices at a place.
+        """
+        if not self._greeted or place is None:
+            return self._all()
+        untold = {one for one, at in self._greeted.items() if at is None or at < place}
+        return tuple(one for one in self._all() if one not in untold)
 
     def _all(self) -> tuple[Listener, ...]:
         """

@@ -27,6 +27,7 @@ from muxd.server.clients import ClientDetails, Introduction
 from muxd.server.commands import Reply
 from muxd.server.connect import ConnectAttempt, resultOf
 from muxd.server.input import InputQueue
+from muxd.server.listeners import EventBroadcaster
 from muxd.server.output import OutputQueue
 from muxd.server.quickplist import parseRequest
 from muxd.server.replies import encodeResult, plistParts
@@ -83,6 +84,9 @@ class ControlProtocol(Protocol):
         self._isWaiting = False
         self._inputEnded = False
         self._isNamed = False
+        self._feed: EventBroadcaster | None = None
+        # As long as it has not been told of all that is here: until it has to take some of it.
+        self._greeting: IDelayedCall | None = None
 
     @property
     def audience(self) -> Audience:
@@ -112,6 +116,13 @@ class ControlProtocol(Protocol):
         """
         self.version = PLIST_VERSION
         self._introduction.add(parseRequest(body))
+
+    @property
+    def hasTaken(self) -> bool:
+        """
+        Whether the client has taken all that was sent to it.
+        """
+        return not self._output.isHeld
 
     # What the transport calls.
 
@@ -183,6 +194,9 @@ class ControlProtocol(Protocol):
         if self.state is State.WAITING:
             self._leaveBehind()
             return
+        if self._greeting is not None:
+            # It has all to read that it has asked for.
+            return
         if self._isWaiting or (self._isHeld and len(self._input)):
             return
         presence = peerOf(self.transport)
@@ -204,6 +218,7 @@ class ControlProtocol(Protocol):
         state, attempt = self.state, self._attempt
         self._enter(State.CLOSED)
         self._attempt = None
+        self._stopGreeting()
         self._waitNoLonger()
         if self._flushTimer is not None:
             self._flushTimer.cancel()
@@ -264,7 +279,8 @@ class ControlProtocol(Protocol):
             return
         self._enter(State.LISTENING)
         self.sendResult(tag, Result.OK)
-        self.audience.feed.add(self)
+        self._feed = self.audience.feed
+        self._greeted(self._feed.add(self))
 
     def startConnecting(self, tag: int, attached: AttachedDevice, port: int) -> None:
         """
@@ -401,7 +417,8 @@ class ControlProtocol(Protocol):
             self._input.hold()
         elif self.state in (State.COMMAND, State.LISTENING):
             if self._inputEnded:
-                self._close()
+                if self._greeting is None:
+                    self._close()
             else:
                 self._input.flow()
 
@@ -535,6 +552,33 @@ class ControlProtocol(Protocol):
         """
         if self.state is State.COMMAND:
             self._process()
+        elif self._greeting is not None and self._feed is not None:
+            self._greeted(self._feed.goOn(self))
+
+    def _greeted(self, isMore: bool) -> None:
+        """
+        It has been told of some of what is here.
+
+        @param isMore: Whether there is more, for when it has taken that.
+        """
+        self._stopGreeting()
+        if self.state is not State.LISTENING:
+            return
+        if isMore:
+            server = self.server
+            timeout = server.limits.greetingTimeout
+            self._greeting = server.clock.callLater(timeout, self._greetingTimedOut)
+        elif self._inputEnded:
+            self._close()
+
+    def _stopGreeting(self) -> None:
+        timer, self._greeting = self._greeting, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _greetingTimedOut(self) -> None:
+        self._output.stopProducing()
+        self._outputOverflowed()
 
     # The end.
 
@@ -580,6 +624,7 @@ class ControlProtocol(Protocol):
         """
         attempt, self._attempt = self._attempt, None
         self._enter(State.CLOSING)
+        self._stopGreeting()
         self._waitNoLonger()
         self._input.take()
         self._countHeld()

@@ -48,7 +48,7 @@ class _Event:
     One event, and those who have yet to be told.
     """
 
-    __slots__ = ("_bodies", "_encoded", "listeners", "place", "present")
+    __slots__ = ("_bodies", "_encoded", "ahead", "listeners", "place", "present")
 
     def __init__(
         self,
@@ -59,6 +59,8 @@ class _Event:
         self.listeners = listeners
         self.present = present
         self.place = 0
+        # Those that were told before it was their turn.
+        self.ahead: set[Told] = set()
         self._encoded = encoded
         self._bodies: dict[int, bytes] = {}
 
@@ -120,6 +122,15 @@ class Teller:
         self._turns.forget(self)
         self._tellUntil(len(self._events))
 
+    def tellAhead(self, listener: Told) -> None:
+        """
+        Tell one listener of all that has happened, before it is its turn.
+        """
+        for event in list(self._events):
+            if listener not in event.ahead and listener in event.listeners[event.place :]:
+                event.ahead.add(listener)
+                self._tell(event, listener)
+
     def takeTurn(self) -> None:
         """
         Tell as many as there is time for.
@@ -155,10 +166,14 @@ class Teller:
         event = self._events[0]
         start, event.place = event.place, event.place + AT_ONCE
         for listener in event.listeners[start : event.place]:
-            if listener in event.present:
-                try:
-                    listener.sendEvent(event.body(listener.version))
-                except Exception:
-                    self._log.failure("Client {number} could not be told", number=listener.number)
+            if listener not in event.ahead:
+                self._tell(event, listener)
         if event.place >= len(event.listeners) and self._events and self._events[0] is event:
             self._events.popleft()
+
+    def _tell(self, event: _Event, listener: Told) -> None:
+        if listener in event.present:
+            try:
+                listener.sendEvent(event.body(listener.version))
+            except Exception:
+                self._log.failure("Client {number} could not be told", number=listener.number)

@@ -22,6 +22,18 @@ from muxd.wire.messages import MessageReader, parsePlist, writePlist
 from tests.running.properties import examples
 
 
+def greeting(devices: DeviceList, version: int) -> list[bytes]:
+    """
+    What a new listener is told.
+    """
+    told: list[bytes] = []
+    place = None
+    while (more := devices.eventsAfter(place, version)) is not None:
+        place, events = more
+        told.append(events)
+    return told
+
+
 def describe(number: int, **changes: Any) -> DeviceDescription:
     """
     The description of a device.
@@ -69,7 +81,7 @@ class DeviceListTests(SynchronousTestCase):
         """
         listed = [each["DeviceID"] for each in parsePlist(self.whole(devices))["DeviceList"]]
         reader = MessageReader(1 << 20)
-        reader.feed(b"".join(devices.events(1)))
+        reader.feed(b"".join(greeting(devices, 1)))
         self.assertEqual([parsePlist(each.body)["DeviceID"] for each in reader], listed)
         return listed
 
@@ -130,9 +142,9 @@ class DeviceListTests(SynchronousTestCase):
         devices = DeviceList()
         for number in range(2 * BLOCK + 1):
             devices.add(describe(number))
-        before, told = devices.listed(), list(devices.events(1))
+        before, told = devices.listed(), greeting(devices, 1)
         devices.remove(BLOCK)
-        after, toldNow = devices.listed(), list(devices.events(1))
+        after, toldNow = devices.listed(), greeting(devices, 1)
         same = [one is other for one, other in zip(before, after, strict=True)]
         self.assertEqual(same, [True, True, False, True, True])
         same = [one is other for one, other in zip(told, toldNow, strict=True)]

@@ -8,14 +8,17 @@ from __future__ import annotations
 import plistlib
 from dataclasses import replace
 
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDeviceListener
-from muxd.server import descriptions, replies
+from muxd.server import descriptions, devicelist, output, replies
 from muxd.testing import FakeDevice, fakeIdentity
 from muxd.wire import messages as wire
 from muxd.wire.messages import Message, MessageReader, MessageType, plistMessage, writePlist
-from tests.server.serving import Client, ServingTestCase, connectRequest
+from tests.running.properties import examples
+from tests.server.serving import TINY, Client, ServingTestCase, connectRequest
 
 LISTEN = plistMessage({"MessageType": "Listen"}, 33)
 
@@ -281,6 +284,174 @@ class ListenTests(ServingTestCase):
         client.messages()
         self.attach(2)
         self.assertEqual(client.stream(), b"")
+
+
+class GreetingTests(ServingTestCase):
+    """
+    What is here when a client begins to listen, of which there is more than may wait for it.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have two phones in a block.
+        """
+        super().setUp()
+        self.patch(devicelist, "BLOCK", 2)
+        self.patch(output, "SLICE", 100)
+        self.devices = [self.attach(number) for number in range(2, 13)]
+
+    def slow(self) -> Client:
+        """
+        A listener that takes a little at a time.
+        """
+        client = self.client(budget=0)
+        client.transport.bufferSize = 100
+        client.send(plistMessage({"MessageType": "Listen", "kLibUSBMuxVersion": 3}, 33))
+        return client
+
+    def told(self, client: Client, step: int = 1500) -> list[tuple[str, int]]:
+        """
+        What a client is told from now on, as it takes it.
+        """
+        reader = MessageReader(65536)
+        found: list[tuple[str, int]] = []
+        while client.transport.pending and not client.transport.disconnected:
+            self.assertLess(client.protocol._output.size, TINY.clientQueue)
+            reader.feed(client.transport.take(step))
+            for message in reader:
+                values = plistlib.loads(message.body)
+                found.append((values["MessageType"], values.get("DeviceID", 0)))
+        return found
+
+    def test_reads(self) -> None:
+        """
+        One that reads, however slowly, is told of all and not disconnected.
+        """
+        slow = self.slow()
+        self.assertFalse(slow.protocol.hasTaken)
+        self.assertEqual(
+            self.told(slow), [("Result", 0), *(("Attached", number) for number in range(1, 13))]
+        )
+        self.assertTrue(slow.protocol.hasTaken)
+        self.clock.advance(2 * TINY.greetingTimeout)
+        self.assertFalse(slow.transport.disconnected)
+
+    def test_sharesMemory(self) -> None:
+        """
+        What waits for many is there once.
+        """
+        slow = [self.slow() for _ in range(5)]
+        for each in slow:
+            each.transport.take(1000)
+        (size,) = {each.protocol._output.size for each in slow}
+        self.assertGreater(size, 0)
+        waiting = {id(part) for each in slow for part in each.protocol._output._waiting}
+        self.assertEqual(len(waiting), 1)
+
+    def test_changesMeanwhile(self) -> None:
+        """
+        Of what happens meanwhile it hears where it has been told of the device.
+        """
+        slow = self.slow()
+        (first, last) = self.devices[0], self.devices[-1]
+        self.registry.deviceDetached(first)
+        self.registry.deviceDetached(last)
+        self.attach(13)
+        self.registry.devicePaired(self.devices[-2])
+        heard = self.told(slow)
+        self.assertEqual(
+            heard[:4], [("Result", 0), ("Attached", 1), ("Attached", 2), ("Detached", 2)]
+        )
+        rest = [*range(3, 12), 13]
+        self.assertEqual(heard[4:], [("Attached", number) for number in rest])
+        self.attach(14)
+        self.registry.devicePaired(self.devices[-2])
+        self.assertEqual(self.told(slow), [("Attached", 14), ("Paired", 11)])
+
+    def test_order(self) -> None:
+        """
+        What has happened, and what it has not been told yet as others have their turns, comes
+        before what is here by now.
+        """
+        slow = self.slow()
+        feed = self.factory.feed
+        self.patch(feed._teller, "takeTurn", lambda: None)
+        self.registry.deviceDetached(self.phone)
+        self.registry.deviceAttached(self.phone)
+        heard = self.told(slow)
+        self.assertLess(heard.index(("Detached", 1)), heard.index(("Attached", 13)))
+        self.assertEqual(len(heard), len(set(heard)))
+        feed._teller.finish()
+        self.assertEqual(self.told(slow), [])
+
+    @settings(deadline=None, max_examples=examples(20))
+    @given(some.lists(some.integers(0, 9), max_size=15), some.sampled_from([300, 1500, 9000]))
+    def test_sum(self, steps: list[int], step: int) -> None:
+        """
+        Whatever happens and is taken when, the sum of what it is told is what is here.
+        """
+        slow = self.slow()
+        reader = MessageReader(65536)
+        here: set[int] = set()
+        self.added = getattr(self, "added", 20)
+
+        def take(count: int | None) -> None:
+            reader.feed(slow.transport.take(count))
+            for message in reader:
+                values = plistlib.loads(message.body)
+                number = values.get("DeviceID")
+                if values["MessageType"] == "Attached":
+                    self.assertNotIn(number, here)
+                    here.add(number)
+                elif number is not None:
+                    here.remove(number)
+
+        for each in steps:
+            attached = self.registry.attached()
+            if each < 3 and attached:
+                self.registry.deviceDetached(attached[each % len(attached)].device)
+            elif each < 6:
+                self.added += 1
+                self.attach(self.added)
+            else:
+                take(step)
+        take(None)
+        self.assertEqual(here, {each.deviceID for each in self.registry.attached()})
+        slow.transport.lose()
+
+    def test_deaf(self) -> None:
+        """
+        One that takes nothing more is disconnected after a while, and not before.
+        """
+        slow = self.slow()
+        slow.transport.take(1000)
+        for _ in range(3):
+            self.clock.advance(TINY.greetingTimeout - 1)
+            slow.transport.take(1500)
+        self.assertFalse(slow.transport.disconnected)
+        self.clock.advance(TINY.greetingTimeout)
+        self.settle()
+        self.assertTrue(slow.transport.aborted and slow.transport.disconnected)
+        self.assertEqual(self.counters.droppedClients, 1)
+        self.assertEqual(self.factory.clients, set())
+
+    def test_goes(self) -> None:
+        """
+        One that goes before it has been told of all leaves nothing.
+        """
+        self.slow().transport.lose()
+        self.assertEqual(self.factory.feed._greeted, {})
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_finishedSending(self) -> None:
+        """
+        One that sends nothing more is told of all, and closed then.
+        """
+        slow = self.slow()
+        slow.transport.finish()
+        self.assertEqual(len(self.told(slow)), 13)
+        self.settle()
+        self.assertTrue(slow.transport.disconnecting)
 
 
 class ListTests(ServingTestCase):

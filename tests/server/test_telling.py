@@ -148,3 +148,23 @@ class TellerTests(SynchronousTestCase):
             waiting.append(len(self.teller))
         self.assertEqual(max(waiting), MOST_WAITING)
         self.assertGreater(self.told(), 0)
+
+    def test_ahead(self) -> None:
+        """
+        One that is told ahead of others hears of all that has happened once, and in order; what
+        is not for it, it is not told.
+        """
+        last = self.listeners[-1]
+        for name in ("a", "b"):
+            self.tell(name)
+        self.tell("c", MANY - 1)
+        self.assertEqual(last.heard, [])
+        self.teller.tellAhead(last)
+        self.teller.tellAhead(last)
+        expected = [f"{name}{last.version}".encode() for name in ("a", "b")]
+        self.assertEqual(last.heard, expected)
+        self.teller.finish()
+        self.assertEqual(last.heard, expected)
+        self.assertEqual(self.told(), 3 * MANY - 1)
+        self.teller.tellAhead(last)
+        self.assertEqual(last.heard, expected)
