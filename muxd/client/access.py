@@ -31,7 +31,7 @@ from muxd.client.answers import Answer
 from muxd.client.connection import Conversation
 from muxd.client.errors import NoDaemon, Stage, TimedOut
 from muxd.client.exchange import DialectChoice
-from muxd.client.problems import START, THERE
+from muxd.client.problems import CERTIFY, START, THERE
 from muxd.client.requests import Dialect, Request, programName
 from muxd.client.socketio import BACKLOG_PAUSE
 from muxd.limits import LIMITS, Limits
@@ -159,10 +159,19 @@ class DaemonAccess:
                 if not _isBusy(error):
                     # A ConnectError's text says once more that it is one.
                     bare = isinstance(error, ConnectError) and error.args[0]
-                    raise NoDaemon(self.where, bare or error, self._remedy) from error
+                    remedy = CERTIFY if _isAboutFiles(error) else self._remedy
+                    raise NoDaemon(self.where, bare or error, remedy) from error
             else:
                 return conversation
             await deferLater(self.clock, BACKLOG_PAUSE)
+
+
+def _isAboutFiles(error: Exception) -> bool:
+    """
+    Whether keys or certificates of ours cannot be used: what cannot be read has a name, and what
+    is no PEM makes no sense.
+    """
+    return isinstance(error, ValueError) or getattr(error, "filename", None) is not None
 
 
 def _isBusy(error: Exception) -> bool:

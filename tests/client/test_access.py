@@ -5,14 +5,15 @@ Tests for L{muxd.client.access}.
 
 from __future__ import annotations
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from muxd.client.access import DaemonAccess, daemonAccess
 from muxd.client.address import InvalidAddress
@@ -33,6 +34,23 @@ from tests.client.daemons import (
     SilentConnection,
 )
 from tests.client.hosts import SOCKET, Host
+
+
+@implementer(IStreamClientEndpoint)
+class FailingEndpoint:
+    """
+    An endpoint that connects to nothing.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Fail.
+        """
+        return fail(self._error)
+
 
 ADDRESS = PhoneAddress(udid="U", port=22, deviceID=1)
 READ_BUID = commandRequest("ReadBUID")
@@ -308,6 +326,20 @@ class DaemonAccessTests(SynchronousTestCase):
             factory.clientConnectionFailed(reactor.connectors[0], Failure(ConnectError()))
             failed = self.failureResultOf(asked, NoDaemon)
             self.assertEqual("USBMUXD_SOCKET_ADDRESS" in failed.getErrorMessage(), told)
+
+    def test_remedyOfFiles(self) -> None:
+        """
+        Keys that cannot be used, such as those that only another user may read, are no reason to
+        look for the daemon.
+        """
+        for error in (
+            PermissionError(13, "Permission denied", "/tls/key.pem"),
+            ValueError("expected PEM in /tls/key.pem"),
+        ):
+            asked = daemonAccess(MemoryReactorClock(), FailingEndpoint(error)).ask(READ_BUID)
+            text = self.failureResultOf(asked, NoDaemon).getErrorMessage()
+            self.assertIn("/tls/key.pem", text)
+            self.assertIn("look at the certificates", text)
 
     def test_endpoint(self) -> None:
         """
