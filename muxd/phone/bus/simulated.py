@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from usb.core import USBError, USBTimeoutError
 from zope.interface import implementer
@@ -117,6 +118,7 @@ class SimulatedBus(DescribedBackend):
         # Address 1 is the root hub.
         self._lastAddress = 1
         self._attachments: list[OpenableAttachment] = []
+        self._ports: WeakKeyDictionary[IGadget, int] = WeakKeyDictionary()
         self._watchers: tuple[Callable[[], object], ...] = ()
 
     def watch(self, changed: Callable[[], object]) -> None:
@@ -135,14 +137,13 @@ class SimulatedBus(DescribedBackend):
 
     def plug(self, gadget: IGadget) -> OpenableAttachment:
         """
-        Plug a device in, at a new address.
+        Plug a device in, at a new address; where it was before, if it was.
         """
         with self._lock:
             if any(a.gadget is gadget for a in self._attachments):
                 raise CannotPlug("it is plugged in already")
             address = self._nextAddress()
-            ports = {a.port for a in self._attachments}
-            port = next(n for n in range(1, LAST_ADDRESS + 1) if n not in ports)
+            port = self._ports[gadget] = self._portFor(gadget)
             attachment = OpenableAttachment(gadget, self.number, address, port)
             self._attachments.append(attachment)
         gadget.plugged(attachment)
@@ -175,6 +176,19 @@ class SimulatedBus(DescribedBackend):
     def _tellChange(self) -> None:
         for changed in self._watchers:
             changed()
+
+    def _portFor(self, gadget: IGadget) -> int:
+        """
+        The port that a device was at the last time; else one that none was at, if there is one:
+        a phone that restarts while another one is pulled out does not come back in its place.
+        """
+        used = {a.port for a in self._attachments}
+        last = self._ports.get(gadget)
+        if last is not None and last not in used:
+            return last
+        free = [n for n in range(1, LAST_ADDRESS + 1) if n not in used]
+        known = set(self._ports.values())
+        return next((n for n in free if n not in known), free[0])
 
     def _nextAddress(self) -> int:
         used = {a.address for a in self._attachments}

@@ -67,6 +67,21 @@ class DiscoveryTests(BusTestCase):
         second = self.bus.plug(RecordingGadget(iPhone()))
         self.assertEqual((second.address, second.port), (4, 2))
 
+    def test_portsStay(self) -> None:
+        """
+        A device that comes back is at the port that it was at, also while another one is not
+        there, whose port a new one takes only when no other is left.
+        """
+        others = [Gadget(iPhone()) for _ in range(2)]
+        for each in others:
+            self.bus.plug(each)
+        for each in (self.gadget, *others):
+            self.bus.unplug(each)
+        ports = [self.bus.plug(each).port for each in (others[1], Gadget(iPhone()))]
+        self.assertEqual(ports, [3, 4])
+        ports = [self.bus.plug(Gadget(iPhone())).port for _ in range(124)]
+        self.assertEqual(ports, [*range(5, 128), 1])
+
     def test_addressesGoRound(self) -> None:
         """
         After address 127 comes the first free one, and a full bus takes no more.
