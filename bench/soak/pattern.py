@@ -36,6 +36,15 @@ def piece(position: int, size: int) -> bytes:
     return _PATTERN[start : start + size]
 
 
+def pattern(position: int, size: int) -> bytes:
+    """
+    Return C{size} bytes of the pattern, however many.
+    """
+    return b"".join(
+        piece(position + start, min(LONGEST, size - start)) for start in range(0, size, LONGEST)
+    )
+
+
 def firstDifference(data: bytes, position: int) -> int | None:
     """
     Find where C{data} is not the pattern from C{position} on; None if it is.

@@ -15,17 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from bench.rig import RIG
 from bench.soak.connection import Connection, Gone, Wrong
 from bench.soak.exchange import ORDER, Exchange
-from bench.soak.pattern import LONGEST, PERIOD, firstDifference, piece
+from bench.soak.pattern import LONGEST, PERIOD, firstDifference, pattern, piece
 from bench.soak.transfer import STANDSTILL, Transfer
-
-
-def pattern(position: int, size: int) -> bytes:
-    """
-    The pattern in one piece, however long.
-    """
-    return b"".join(
-        piece(position + start, min(LONGEST, size - start)) for start in range(0, size, LONGEST)
-    )
 
 
 class PatternTests(SynchronousTestCase):

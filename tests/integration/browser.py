@@ -15,20 +15,13 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from bench.daemons import freePort
+
 PATIENCE = 30.0
 """Seconds for anything that is waited for: a browser on a busy machine takes its time."""
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 """The key of an element's number, which the specification chose so."""
-
-
-def freePort() -> int:
-    """
-    A TCP port of this machine's that nothing listens on.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 class Browser:

@@ -307,7 +307,7 @@ class DaemonTestCase(SynchronousTestCase):
         asRoot = [] if os.geteuid() == 0 else ["--map-root-user"]
         words = [unshare, "--net", *asRoot, "--", sys.executable]
         process = subprocess.Popen(
-            [*words, "-m", "tests.integration.cdaemon", str(daemon.directory)],
+            [*words, "-m", "tests.differential.host", "usbmuxd", str(daemon.directory)],
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -335,6 +335,23 @@ class DaemonTestCase(SynchronousTestCase):
         daemon.process.send_signal(number)
         self.assertEqual(daemon.wait(), 0)
         self.assertLeftNothing(daemon)
+
+    def muxctlSays(self, daemon: Daemon, *words: str) -> str:
+        """
+        Run C{muxctl} with a daemon; it must end with status 0 and complain of nothing.
+
+        @return: what it prints.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "muxd.muxctl", *words],
+            env=daemon.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
 
     def assertLeftNothing(self, daemon: Daemon) -> None:
         """
@@ -414,6 +431,22 @@ class DaemonTestCase(SynchronousTestCase):
         done = self.runTool(daemon, name, *words)
         self.assertEqual((done.returncode, done.stderr), (0, ""), f"{name} {words}")
         return done.stdout
+
+
+class TwistdCase(DaemonTestCase):
+    """
+    What tests of services under plain C{twistd} need.
+    """
+
+    def stop(self, daemon: Daemon, number: signal.Signals = signal.SIGTERM) -> None:
+        """
+        Stop it.  C{twistd} ends itself by the signal that it has got, if nothing
+        prevents that.
+        """
+        assert daemon.process is not None
+        daemon.process.send_signal(number)
+        self.assertIn(daemon.wait(), (0, -number))
+        self.assertLeftNothing(daemon)
 
 
 class _Watched:

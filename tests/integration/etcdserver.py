@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 from unittest import SkipTest
 
-from tests.integration.browser import freePort
+from bench.daemons import freePort
 from tests.integration.conversation import PATIENCE
 from tests.integration.daemon import REQUIRED
 

@@ -7,21 +7,20 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
 
 from tests.integration.conversation import PATIENCE
-from tests.integration.daemon import PROJECT, Daemon, DaemonTestCase
+from tests.integration.daemon import PROJECT, Daemon, TwistdCase
 
 ECHO = 7
 MIB = 1 << 20
 BULK = 256 * MIB
 
 
-class RelayCase(DaemonTestCase):
+class RelayCase(TwistdCase):
     """
     What tests of relays need.
 
@@ -61,16 +60,6 @@ class RelayCase(DaemonTestCase):
         self.patch(os, "environ", {**os.environ, **settings})
         daemon.run("--python", str(PROJECT / "tests" / "integration" / "phone.tac"))
         daemon.devices()
-
-    def stop(self, daemon: Daemon, number: signal.Signals = signal.SIGTERM) -> None:
-        """
-        Stop it.  C{twistd} ends itself by the signal that it has got, if nobody
-        prevents that.
-        """
-        assert daemon.process is not None
-        daemon.process.send_signal(number)
-        self.assertIn(daemon.wait(), (0, -number))
-        self.assertLeftNothing(daemon)
 
     def dial(self, port: int) -> socket.socket:
         """

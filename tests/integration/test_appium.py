@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import SkipTest
 
+from bench.daemons import freePort
 from tests.integration.conversation import PATIENCE
 from tests.integration.daemon import PROJECT
 from tests.integration.phoneclients import ONE, PLACE, TWO, UDID
-from tests.integration.test_tunnelclients import TunnelCase, freePort
+from tests.integration.test_tunnelclients import TunnelCase
 
 PACKAGE = PLACE / "appium" / "node_modules" / "appium-ios-remotexpc"
 SCRIPT = PROJECT / "tests" / "integration" / "appium.mjs"

@@ -12,7 +12,7 @@ import sys
 import time
 from typing import Any
 
-from tests.integration.browser import freePort
+from bench.daemons import freePort
 from tests.integration.fleetjobs import FleetCase
 
 TERM = 2

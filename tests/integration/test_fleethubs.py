@@ -13,8 +13,8 @@ import sys
 from functools import partial
 from typing import Any
 
+from bench.daemons import freePort
 from muxd.muxctl.errors import FAILED
-from tests.integration.browser import freePort
 from tests.integration.conversation import PATIENCE
 from tests.integration.daemon import PROJECT
 from tests.integration.etcdserver import EtcdServer

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import urllib.request
 
-from tests.integration.browser import Browser, freePort
+from bench.daemons import freePort
+from tests.integration.browser import Browser
 from tests.integration.conversation import PATIENCE
 from tests.integration.daemon import PROJECT, DaemonTestCase
 

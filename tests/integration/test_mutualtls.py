@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import SkipTest
 
-from tests.integration.browser import freePort
+from bench.daemons import freePort
 from tests.integration.conversation import Conversation
 from tests.integration.daemon import PROJECT, Daemon, DaemonTestCase
 from tests.integration.test_tools import ECHO

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 
 from tests.integration.conversation import PATIENCE
-from tests.integration.daemon import Daemon, DaemonTestCase
+from tests.integration.daemon import DaemonTestCase
 
 
 class OwnerTests(DaemonTestCase):
@@ -19,30 +17,15 @@ class OwnerTests(DaemonTestCase):
     A daemon whose phone asks whether to trust it.
     """
 
-    def muxctl(self, daemon: Daemon, *words: str) -> str:
-        """
-        Run C{muxctl}.
-        """
-        done = subprocess.run(
-            [sys.executable, "-m", "muxd.muxctl", *words],
-            env=daemon.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-        return done.stdout
-
     def test_trust(self) -> None:
         """
         The dialog is answered by the daemon's status socket, without an endpoint of its own.
         """
         daemon = self.startDaemon(trust="ask")
         self.waitFor(daemon, "shows a dialog")
-        stats = json.loads(self.muxctl(daemon, "phone", "stats"))
+        stats = json.loads(self.muxctlSays(daemon, "phone", "stats"))
         self.assertEqual((stats["dialog"], stats["violations"]), (True, []))
-        self.assertEqual(self.muxctl(daemon, "phone", "trust"), "")
+        self.assertEqual(self.muxctlSays(daemon, "phone", "trust"), "")
         self.waitFor(daemon, "trusts this computer")
 
     def test_controlSocket(self) -> None:
@@ -76,6 +59,6 @@ class OwnerTests(DaemonTestCase):
         with daemon.conversation() as listening:
             listening.ask("Listen", kLibUSBMuxVersion=3)
             self.assertEqual(listening.receive()["MessageType"], "Attached")
-            self.muxctl(daemon, "phone", "reboot")
+            self.muxctlSays(daemon, "phone", "reboot")
             self.assertEqual(listening.receive()["MessageType"], "Detached")
             self.assertEqual(listening.receive()["MessageType"], "Attached")

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.integration.browser import Browser, freePort
+from bench.daemons import freePort
+from tests.integration.browser import Browser
 from tests.integration.conversation import PATIENCE
 from tests.integration.daemon import TWISTD, Daemon, DaemonTestCase
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -15,13 +14,13 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from tests.integration.conversation import PATIENCE
-from tests.integration.daemon import PROJECT, Daemon, DaemonTestCase
+from tests.integration.daemon import PROJECT, Daemon, TwistdCase
 
 FIRST = "00008110-000A1B2C3D4E5F60"
 DAYTIME = 13
 
 
-class ExampleCase(DaemonTestCase):
+class ExampleCase(TwistdCase):
     """
     What tests of the examples need.
     """
@@ -39,16 +38,6 @@ class ExampleCase(DaemonTestCase):
         self.patch(os, "environ", {**os.environ, **settings})
         process.run("-y", str(PROJECT / "tac" / name))
         return process
-
-    def stop(self, daemon: Daemon, number: signal.Signals = signal.SIGTERM) -> None:
-        """
-        Stop it.  C{twistd} ends itself by the signal that it has got, if nobody
-        prevents that.
-        """
-        assert daemon.process is not None
-        daemon.process.send_signal(number)
-        self.assertIn(daemon.wait(), (0, -number))
-        self.assertLeftNothing(daemon)
 
 
 class TacTests(ExampleCase):

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bench.daemons import freePort
 from tests.integration.conversation import PATIENCE
 from tests.integration.phoneclients import ONE, PICTURE, UDID, ClientCase
 
@@ -33,15 +34,6 @@ class TunnelCase(ClientCase):
         finally:
             process.terminate()
             process.communicate(timeout=PATIENCE)
-
-
-def freePort() -> int:
-    """
-    A port of this machine that nothing listens on.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 class PymobiledeviceTunnelTests(TunnelCase):

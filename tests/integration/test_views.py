@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 from unittest import SkipTest
 
@@ -209,29 +208,14 @@ class ViewTests(DaemonTestCase):
         C{muxctl} has a phone released and taken back, and the file read again.
         """
         daemon = self.configured('[[listen]]\nendpoint = "unix:DIR/s"')
-        done = self.muxctl(daemon, "release", SECOND)
+        done = self.muxctlSays(daemon, "release", SECOND)
         self.assertEqual(done, f"{SECOND} is released\n")
         self.assertEqual(self.output(daemon, "idevice_id", "-l").split(), [FIRST])
-        self.assertEqual(self.muxctl(daemon, "take", SECOND), f"{SECOND} is taken back\n")
+        self.assertEqual(self.muxctlSays(daemon, "take", SECOND), f"{SECOND} is taken back\n")
         self.assertEqual(len(daemon.devices(2)), 2)
         self.write(daemon, f'[[listen]]\nendpoint = "unix:DIR/s"\nonly = "{FIRST}"')
-        self.assertIn("listening addresses: 1", self.muxctl(daemon, "reload"))
+        self.assertIn("listening addresses: 1", self.muxctlSays(daemon, "reload"))
         self.assertEqual(self.output(daemon, "idevice_id", "-l").split(), [FIRST])
-
-    def muxctl(self, daemon: Daemon, *words: str) -> str:
-        """
-        What the command says.
-        """
-        done = subprocess.run(
-            [sys.executable, "-m", "muxd.muxctl", *words],
-            env=daemon.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-        return done.stdout
 
     def test_container(self) -> None:
         """

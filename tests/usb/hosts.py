@@ -18,6 +18,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from usb.core import find
 
+from bench.soak.pattern import pattern
 from muxd.device.muxer import Muxer
 from muxd.device.transport import SessionTransport
 from muxd.limits import LIMITS, Limits
@@ -31,20 +32,6 @@ from muxd.usb.threaded.link import ThreadedLink
 ECHO = 7
 CHARGEN = 19
 MEBIBYTE = 1 << 20
-
-
-def pattern(size: int) -> bytes:
-    """
-    What the phone's port 19 sends (C{bench/rig/pattern.h}).
-    """
-    x = 0x2545F491
-    period = bytearray()
-    for _ in range(65521):
-        x ^= x << 13 & 0xFFFFFFFF
-        x ^= x >> 17
-        x ^= x << 5 & 0xFFFFFFFF
-        period.append(x >> 11 & 0xFF)
-    return bytes(period * (size // len(period) + 1))[:size]
 
 
 def control(command: str) -> dict[str, Any]:
@@ -174,7 +161,7 @@ class Host:
         client = await self.connect(CHARGEN, size)
         await client.enough
         client.session.abortConnection()
-        assert client.received[:size] == pattern(size), "the download is not what was sent"
+        assert client.received[:size] == pattern(0, size), "the download is not what was sent"
 
     async def busy(self) -> list[Client]:
         """

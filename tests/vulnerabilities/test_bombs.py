@@ -35,8 +35,9 @@ from muxd.testing import ImmediateRecords
 from muxd.wire.messages import MalformedMessage, Message, MessageType, Result, parsePlist
 from tests.fuzz.bombs import binaryPlist, bombs, laughs
 from tests.fuzz.watching import LONGEST_LINE
-from tests.phone.lockdown.test_lockdownd import frame, messages
+from tests.phone.lockdown.test_lockdownd import frame
 from tests.phone.mux.host import ManualHost
+from tests.phone.services.hosts import messagesIn
 from tests.server.serving import ServingTestCase
 
 HARMLESS = {"uid", "control", "text", "hex", "real"}
@@ -252,8 +253,8 @@ class LockdownTests(SynchronousTestCase):
                 session = host.connect(LOCKDOWN_PORT, hostPort=number + 1)
                 for at in range(0, len(frame(data)), 30000):
                     session.send(payload=frame(data)[at : at + 30000])
-                self.assertEqual(messages(session.end()), [])
+                self.assertEqual(messagesIn(session.end()), [])
                 self.assertIsNotNone(session.reset)
         last = host.connect(LOCKDOWN_PORT, hostPort=999)
         last.send(payload=frame(plistlib.dumps({"Request": "QueryType"})))
-        self.assertEqual(len(messages(last.poll())), 1)
+        self.assertEqual(len(messagesIn(last.poll())), 1)

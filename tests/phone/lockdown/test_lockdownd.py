@@ -5,7 +5,7 @@ Tests of L{muxd.phone.lockdown.lockdownd} and L{muxd.phone.lockdown.values}.
 from __future__ import annotations
 
 import plistlib
-from struct import pack, unpack_from
+from struct import pack
 from typing import Any
 
 from hypothesis import given, settings
@@ -18,6 +18,7 @@ from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.lockdownd import LOCKDOWN_PORT
 from muxd.phone.mux.flow import SEND_BUFFER
 from tests.phone.mux.host import ManualHost
+from tests.phone.services.hosts import messagesIn
 from tests.running.properties import examples
 
 UDID = "00008110-000A1B2C3D4E5F60"
@@ -28,18 +29,6 @@ def frame(data: bytes) -> bytes:
     A message on the wire.
     """
     return pack(">I", len(data)) + data
-
-
-def messages(data: bytes) -> list[dict[str, Any]]:
-    """
-    The messages of a stream, which ends with the last.
-    """
-    found = []
-    while data:
-        (length,) = unpack_from(">I", data)
-        found.append(plistlib.loads(data[4 : 4 + length]))
-        data = data[4 + length :]
-    return found
 
 
 class LockdowndTests(SynchronousTestCase):
@@ -60,7 +49,8 @@ class LockdowndTests(SynchronousTestCase):
         Send a request and return the answer.
         """
         self.session.send(payload=frame(plistlib.dumps(request)))
-        (answer,) = messages(self.session.poll())
+        (answer,) = messagesIn(self.session.poll())
+        assert isinstance(answer, dict)
         return answer
 
     def test_queryType(self) -> None:
@@ -120,7 +110,7 @@ class LockdowndTests(SynchronousTestCase):
         for request in requests:
             data = plistlib.dumps(request, fmt=plistlib.FMT_BINARY)
             self.session.send(payload=frame(data))
-            self.assertEqual(messages(self.session.poll()), [{"Error": "InvalidRequest"}])
+            self.assertEqual(messagesIn(self.session.poll()), [{"Error": "InvalidRequest"}])
         self.assertEqual(self.ask(Request="QueryType")["Type"], "com.apple.mobile.lockdown")
 
     def test_setValue(self) -> None:
@@ -170,7 +160,7 @@ class LockdowndTests(SynchronousTestCase):
         for byte in data:
             self.session.send(payload=bytes((byte,)))
         self.session.send(payload=data * 3)
-        self.assertEqual(len(messages(self.session.poll())), 4)
+        self.assertEqual(len(messagesIn(self.session.poll())), 4)
 
     def test_tooLong(self) -> None:
         """

@@ -26,7 +26,7 @@ from muxd.phone.services.logbook import SyslogBook
 from muxd.phone.services.syslog import SyslogRelay
 from tests.lockdown.test_starttls import contexts
 from tests.phone.mux.host import ManualHost
-from tests.phone.services.test_heartbeat import heard
+from tests.phone.services.hosts import heard
 
 
 class SecureHost:

@@ -19,6 +19,27 @@ def frame(values: Any) -> bytes:
     return struct.pack(">I", len(data)) + data
 
 
+def messagesIn(data: bytes) -> list[Any]:
+    """
+    The messages of a stream, which ends with the last.
+    """
+    found = []
+    while data:
+        (size,) = struct.unpack_from(">I", data)
+        found.append(plistlib.loads(data[4 : 4 + size]))
+        data = data[4 + size :]
+    return found
+
+
+def heard(transport: StringTransport) -> list[Any]:
+    """
+    What a service has said since the last call.
+    """
+    data = transport.value()
+    transport.clear()
+    return messagesIn(data)
+
+
 class PlistHost:
     """
     A host.
@@ -36,16 +57,9 @@ class PlistHost:
 
     def heard(self) -> list[Any]:
         """
-        What the service has said.
+        What the service has said since the last call.
         """
-        data = self.transport.value()
-        self.transport.clear()
-        found = []
-        while data:
-            (size,) = struct.unpack(">I", data[:4])
-            found.append(plistlib.loads(data[4 : 4 + size]))
-            data = data[4 + size :]
-        return found
+        return heard(self.transport)
 
     def ask(self, **request: Any) -> Any:
         """

@@ -5,7 +5,7 @@ Tests of L{muxd.phone.services.heartbeat}.
 from __future__ import annotations
 
 import plistlib
-from struct import pack, unpack_from
+from struct import pack
 from typing import Any
 
 from twisted.internet.protocol import connectionDone
@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.lockdown.plists import PlistProtocol
 from muxd.phone.services.heartbeat import INTERVAL, MARGIN, Heartbeat
+from tests.phone.services.hosts import heard
 
 
 def say(protocol: PlistProtocol, **message: Any) -> None:
@@ -23,20 +24,6 @@ def say(protocol: PlistProtocol, **message: Any) -> None:
     """
     data = plistlib.dumps(message)
     protocol.dataReceived(pack(">I", len(data)) + data)
-
-
-def heard(transport: StringTransport) -> list[dict[str, Any]]:
-    """
-    What a service has said since the last call.
-    """
-    data = transport.value()
-    transport.clear()
-    found = []
-    while data:
-        (length,) = unpack_from(">I", data)
-        found.append(plistlib.loads(data[4 : 4 + length]))
-        data = data[4 + length :]
-    return found
 
 
 class HeartbeatTests(SynchronousTestCase):

@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.phone.services import notifications
 from muxd.phone.services.notices import NoticeCentre
 from muxd.phone.services.notifications import NotificationProxy
-from tests.phone.services.test_heartbeat import heard, say
+from tests.phone.services.hosts import heard
+from tests.phone.services.test_heartbeat import say
 
 
 class NotificationProxyTests(SynchronousTestCase):
