@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from enum import Enum
 from math import isfinite
 from typing import Any, TypeVar
@@ -155,11 +155,13 @@ def manyForm(form: Form, most: int) -> Form:
     return Form(read, lambda values: [form.write(each) for each in values])
 
 
-def one(form: Form) -> Any:
+def one(form: Form, otherwise: Any = MISSING) -> Any:
     """
     A field of a form.
+
+    @param otherwise: What it is if it is left out.
     """
-    return _as(form)
+    return _as(form, default=otherwise)
 
 
 def many(form: Form, most: int) -> Any:

@@ -220,6 +220,12 @@ class EmbeddedRegistry:
         self._do(reserve).addErrback(wanted.errback)
         return wanted
 
+    def keepPlace(self, request: Request) -> None:
+        """
+        See L{IFleetRegistry}.
+        """
+        self._do(lambda now: self._ledger.keep(now, request.place)).addErrback(_nothing)
+
     def renew(self, token: int, key: str) -> Deferred[Reservation]:
         """
         See L{IFleetRegistry}.

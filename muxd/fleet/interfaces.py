@@ -118,7 +118,18 @@ class IFleetRegistry(Interface):
         Give a job a phone for itself, at once or when it is its turn.  Cancelling it leaves the
         queue.
 
+        One with a ticket that has a place in the queue gets that, whichever hub has served it
+        until then; what had asked with it before fails.  One that was given a phone with it, and
+        may not know, has that.
+
         @return: fires with the reservation.  It fails with why there is none.
+        """
+
+    def keepPlace(request: Request) -> None:
+        """
+        The connection of a job with a ticket is lost, and may be back: what it has asked for
+        fails, but it does not leave the queue for L{muxd.fleet.values.KEPT}, in which nothing
+        behind it is served with what is meant for it.  Harmless if it does not wait here.
         """
 
     def renew(token: int, key: str) -> Deferred[Reservation]:

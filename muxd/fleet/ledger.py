@@ -9,14 +9,15 @@ the last revision of the one before it.
 
 Jobs that wait are served in the order of their coming: a phone that becomes free goes to the
 first of those that it will do for.  Since it goes at once, a job that comes and finds a free
-phone takes it from no other.
+phone takes it from no other; but for one whose connection is lost, and whose place is kept for a
+while, a phone is kept as well.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hmac import compare_digest
 
 from muxd.fleet.deadlines import Deadlines
@@ -30,6 +31,7 @@ from muxd.fleet.states import (
     step,
 )
 from muxd.fleet.values import (
+    KEPT,
     Change,
     Confirmed,
     Drained,
@@ -53,6 +55,9 @@ from muxd.identity import udidKey
 MOST_WAITING = 4096
 MOST_WAITING_PER_USER = 512
 MOST_HELD_PER_USER = 1024
+
+ASKED_AGAIN = "the same ticket has been used again"
+LOST = "the connection is lost"
 
 _HOW = {
     ReservationState.RELEASED: "it was released",
@@ -78,8 +83,12 @@ class _Held:
 class _Job:
     """
     A job that waits.
+
+    @ivar order: Its place among all; it is lower than that of every job that has come later.
+    @ivar number: Of the last that has asked with its ticket.
     """
 
+    order: int
     number: int
     request: Request
     state: JobState = JobState.WAITING
@@ -120,6 +129,12 @@ class Ledger:
         self._byToken: dict[int, _Held] = {}
         self._heldBy: Counter[str] = Counter()
         self._jobs: dict[int, _Job] = {}
+        # The same: of those with a ticket by what it makes of them, those that are told what
+        # becomes of them by their numbers, and how many are not, as their connections are lost.
+        self._places: dict[str, _Job] = {}
+        self._byNumber: dict[int, _Job] = {}
+        self._kept = 0
+        self._heldIn: dict[str, _Held] = {}
         self._waitingOf: Counter[str] = Counter()
         self._lastJob = 0
         self._now = 0.0
@@ -173,7 +188,7 @@ class Ledger:
                 user=job.request.user,
                 requirement=str(job.request.requirement),
                 reason=job.request.reason,
-                left=max(0.0, self._ends.of(("job", job.number)) - now),
+                left=max(0.0, self._ends.of(("job", job.order)) - now),
             )
             for job in self._jobs.values()
         ]
@@ -195,7 +210,8 @@ class Ledger:
         for kind, number in self._ends.due(now):
             if kind == "job":
                 job = self._jobs[number]
-                self._finishJob(job, Event.SILENCE, FleetError(Why.WAITED))
+                isTold = job.state is JobState.WAITING
+                self._finishJob(job, Event.SILENCE, FleetError(Why.WAITED) if isTold else None)
             else:
                 self._end(self._byToken[number], Event.SILENCE)
 
@@ -275,7 +291,16 @@ class Ledger:
         """
         self.tick(now)
         self._lastJob += 1
-        job = _Job(self._lastJob, request)
+        job = _Job(self._lastJob, self._lastJob, request)
+        waiting, held = self._places.get(request.place), self._heldIn.get(request.place)
+        if waiting is not None and waiting.request.asked > request.asked:
+            return self._answer(job, FleetError(Why.OVER, ASKED_AGAIN))
+        if waiting is not None:
+            return self._adopt(now, waiting, job)
+        if held is not None and held.reservation.asked > request.asked:
+            return self._answer(job, FleetError(Why.OVER, ASKED_AGAIN))
+        if held is not None and held.reservation.asked < request.asked:
+            return self._answer(job, self._grantAnew(now, held, request))
         # Those that it waits for count, so that none of them finds that there is no room.
         if self._heldBy[request.user] + self._waitingOf[request.user] >= MOST_HELD_PER_USER:
             return self._answer(job, FleetError(Why.TOO_MANY))
@@ -289,9 +314,11 @@ class Ledger:
         isFull = len(self._jobs) >= MOST_WAITING
         if isFull or self._waitingOf[request.user] >= MOST_WAITING_PER_USER:
             return self._answer(job, FleetError(Why.TOO_MANY))
-        self._jobs[job.number] = job
+        self._jobs[job.order] = self._byNumber[job.number] = job
+        if request.place:
+            self._places[request.place] = job
         self._waitingOf[request.user] += 1
-        self._ends.set(("job", job.number), now + request.wait)
+        self._ends.set(("job", job.order), now + request.wait)
         return job.number
 
     def withdraw(self, now: float, number: int) -> None:
@@ -299,9 +326,24 @@ class Ledger:
         A job does not want a phone any more.  Harmless if it waits no longer.
         """
         self.tick(now)
-        job = self._jobs.get(number)
+        job = self._byNumber.get(number)
         if job is not None:
             self._finishJob(job, Event.LEAVE, None)
+
+    def keep(self, now: float, place: str) -> None:
+        """
+        The connection of a job with a ticket is lost: its place is kept for a while.  Harmless
+        if it waits no longer.
+        """
+        self.tick(now)
+        job = self._places.get(place)
+        if job is None or job.state is JobState.KEPT:
+            return
+        job.state = step(JOBS, job.state, Event.LOSE)
+        self._kept += 1
+        key = ("job", job.order)
+        self._ends.set(key, min(self._ends.of(key), now + KEPT))
+        self._tellJob(job, FleetError(Why.OVER, LOST))
 
     def renew(self, now: float, token: int, key: str) -> Reservation | None:
         """
@@ -368,15 +410,68 @@ class Ledger:
         self._free.setdefault(key)
         for job in self._jobs.values():
             if job.request.requirement.fits(phone):
+                if job.state is JobState.KEPT:
+                    return
                 reservation = self._grant(self._now, phone, job.request)
                 self._finishJob(job, Event.GRANT, reservation)
                 return
+
+    def _settleFor(self, request: Request) -> None:
+        """
+        What is free may be another job's, by what has become of one.
+        """
+        for key in list(self._free):
+            phone = self._roster.visible.get(key)
+            if phone is not None and request.requirement.fits(phone):
+                self._settle(key)
+
+    def _adopt(self, now: float, job: _Job, asked: _Job) -> int:
+        """
+        A job that waits has asked again.
+        """
+        if job.state is JobState.KEPT:
+            self._kept -= 1
+        else:
+            self._tellJob(job, FleetError(Why.OVER, ASKED_AGAIN))
+        job.state = step(JOBS, job.state, Event.ADOPT)
+        job.number, job.request = asked.number, asked.request
+        self._byNumber[job.number] = job
+        self._ends.set(("job", job.order), now + job.request.wait)
+        self._settleFor(job.request)
+        return asked.number
+
+    def _grantAnew(self, now: float, held: _Held, request: Request) -> Reservation:
+        """
+        A job has asked again that was given a phone already: what was told of that, and may be
+        on its way to it still, is worth nothing any more.
+        """
+        self._strike(held, Event.REVOKE)
+        reservation = replace(
+            held.reservation,
+            token=self._next(),
+            key=self._makeKey(),
+            reason=request.reason,
+            term=request.term,
+            asked=request.asked,
+        )
+        return self._give(now, reservation)
 
     def _freeFor(self, request: Request) -> PhoneRecord | None:
         only = request.requirement.udid
         keys = self._free if only is None else [only] if only in self._free else []
         phones = (self._roster.visible[key] for key in keys)
-        return next((one for one in phones if request.requirement.fits(one)), None)
+        return next(
+            (one for one in phones if request.requirement.fits(one) and not self._isKept(one)),
+            None,
+        )
+
+    def _isKept(self, phone: PhoneRecord) -> bool:
+        """
+        Whether a free phone is that of a job which may be back.
+        """
+        return self._kept > 0 and any(
+            job.request.requirement.fits(phone) for job in self._jobs.values()
+        )
 
     def _taken(self, request: Request) -> PhoneRecord | None:
         """
@@ -399,6 +494,8 @@ class Ledger:
         held = [self._held[one.key].reservation for one in fitting if one.key in self._held]
         if held:
             return FleetError(Why.TAKEN, f"{held[0].udid} is reserved by {held[0].user}")
+        if any(one.key in self._free for one in fitting):
+            return FleetError(Why.TAKEN, "a job waits for it whose connection is lost")
         return FleetError(Why.TAKEN, f"host {fitting[0].host} is drained")
 
     def _grant(self, now: float, phone: PhoneRecord, request: Request) -> Reservation:
@@ -410,7 +507,12 @@ class Ledger:
             user=request.user,
             reason=request.reason,
             term=request.term,
+            place=request.place,
+            asked=request.asked,
         )
+        return self._give(now, reservation)
+
+    def _give(self, now: float, reservation: Reservation) -> Reservation:
         self._hold(now, reservation)
         self._changes.append(Change(reservation.token, Granted(reservation)))
         return reservation
@@ -419,6 +521,8 @@ class Ledger:
         key = udidKey(reservation.udid)
         held = _Held(reservation)
         self._held[key] = self._byToken[reservation.token] = held
+        if reservation.place:
+            self._heldIn[reservation.place] = held
         self._heldBy[reservation.user] += 1
         self._free.pop(key, None)
         self._ends.set(("held", reservation.token), now + reservation.term)
@@ -435,6 +539,8 @@ class Ledger:
         held.state = step(RESERVATIONS, held.state, event)
         del self._held[udidKey(reservation.udid)]
         del self._byToken[reservation.token]
+        if self._heldIn.get(reservation.place) is held:
+            del self._heldIn[reservation.place]
         _count(self._heldBy, reservation.user)
         self._ends.discard(("held", reservation.token))
         self._changes.append(Change(self._next(), Ended(reservation, _HOW[held.state])))
@@ -449,10 +555,23 @@ class Ledger:
         return job.number
 
     def _finishJob(self, job: _Job, event: Event, result: Reservation | FleetError | None) -> None:
+        wasKept = job.state is JobState.KEPT
         job.state = step(JOBS, job.state, event)
-        del self._jobs[job.number]
+        del self._jobs[job.order]
+        self._places.pop(job.request.place, None)
         _count(self._waitingOf, job.request.user)
-        self._ends.discard(("job", job.number))
+        self._ends.discard(("job", job.order))
+        if wasKept:
+            self._kept -= 1
+            self._settleFor(job.request)
+        else:
+            self._tellJob(job, result)
+
+    def _tellJob(self, job: _Job, result: Reservation | FleetError | None) -> None:
+        """
+        What has asked last waits no longer.
+        """
+        del self._byNumber[job.number]
         if result is not None:
             self._outcomes.append(Outcome(job.number, result))
 

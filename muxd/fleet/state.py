@@ -108,7 +108,7 @@ class StateDirectory:
 
         @raise OSError: It cannot be written.
         """
-        said = {name: getattr(reservation, name) for name in (*_FIELDS, "term")}
+        said = {name: getattr(reservation, name) for name in (*_FIELDS, "term", "place")}
         self._files.replace(f"{_RESERVATION}{reservation.token}", json.dumps(said).encode())
 
     def forget(self, reservation: Reservation) -> None:
@@ -195,4 +195,9 @@ def _reservation(said: Any) -> Reservation | None:
     term = said.get("term")
     if not isinstance(term, (int, float)) or isinstance(term, bool) or not 0 < term < 1e6:
         return None
-    return Reservation(term=float(term), **{name: said[name] for name in _FIELDS})
+    # Versions before did not say it.
+    place = said.get("place", "")
+    if type(place) is not str:
+        return None
+    fields = {name: said[name] for name in _FIELDS}
+    return Reservation(term=float(term), place=place, **fields)

@@ -7,7 +7,8 @@ The lives of what a registry keeps: hosts' leases, reservations, and jobs that w
     reservation  HELD --RENEW--> HELD      --SILENCE--> EXPIRED  --RELEASE--> RELEASED
                       --REVOKE--> REVOKED
     job          WAITING --GRANT--> SERVED --SILENCE--> TOLD     --REFUSE--> TOLD
-                      --LEAVE--> WITHDRAWN
+                      --LEAVE--> WITHDRAWN --LOSE--> KEPT        --ADOPT--> WAITING
+                 KEPT --ADOPT--> WAITING   --SILENCE, LEAVE--> WITHDRAWN
 
 Whatever has ended stays so: its number is never given to anything else.
 """
@@ -49,10 +50,12 @@ class JobState(Enum):
     """
     Of a job that waits.
 
+    @cvar KEPT: Its connection is lost, and its place is kept.
     @cvar TOLD: It has been told that it gets no phone.
     """
 
     WAITING = "waiting"
+    KEPT = "kept"
     SERVED = "served"
     TOLD = "told"
     WITHDRAWN = "withdrawn"
@@ -63,6 +66,8 @@ class Event(Enum):
     What happens to any of them.
 
     @cvar SILENCE: Its time is over.
+    @cvar LOSE: The connection is lost, and may be back.
+    @cvar ADOPT: It has asked again, and has the place that it had.
     """
 
     RENEW = "renew"
@@ -73,6 +78,8 @@ class Event(Enum):
     REVOKE = "revoke"
     GRANT = "grant"
     REFUSE = "refuse"
+    LOSE = "lose"
+    ADOPT = "adopt"
 
 
 S = TypeVar("S", LeaseState, ReservationState, JobState)
@@ -106,6 +113,13 @@ JOBS: Mapping[JobState, Mapping[Event, JobState]] = {
         Event.GRANT: JobState.SERVED,
         Event.SILENCE: JobState.TOLD,
         Event.REFUSE: JobState.TOLD,
+        Event.LEAVE: JobState.WITHDRAWN,
+        Event.LOSE: JobState.KEPT,
+        Event.ADOPT: JobState.WAITING,
+    },
+    JobState.KEPT: {
+        Event.ADOPT: JobState.WAITING,
+        Event.SILENCE: JobState.WITHDRAWN,
         Event.LEAVE: JobState.WITHDRAWN,
     },
     JobState.SERVED: {},

@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from hashlib import sha256
 
 from muxd.fleet.requirement import ANY_PHONE, Requirement
 from muxd.identity import udidKey
+
+KEPT = 15.0
+"""Seconds for which a job's place in the queue is kept when its connection is lost, and a phone
+that it was given and may not know of."""
 
 
 class DoorKind(Enum):
@@ -100,6 +105,8 @@ class Request:
     @ivar wait: Seconds that the job waits for a phone; 0 for not at all.
     @ivar take: Whether to take it from another job of the same user.
     @ivar isAdmin: Whether to take it from whichever job has it.
+    @ivar ticket: What the job proves itself by when it asks again; empty if it cannot.
+    @ivar asked: How often it has asked with this ticket before, perhaps at other hubs.
     """
 
     user: str
@@ -109,6 +116,20 @@ class Request:
     wait: float = 0.0
     take: bool = False
     isAdmin: bool = False
+    ticket: str = field(default="", repr=False)
+    asked: int = 0
+
+    @property
+    def place(self) -> str:
+        """
+        What its place in the queue is called, which says nothing of the ticket; empty without one.
+        The ticket of another user has another place, and so has one for other phones: a place
+        cannot be taken for one phone and used for another.
+        """
+        if not self.ticket:
+            return ""
+        said = f"{self.user}\n{self.ticket}\n{self.requirement}"
+        return sha256(said.encode()).hexdigest()[:40]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +140,8 @@ class Reservation:
     @ivar token: The fencing token: higher than that of every reservation before it.
     @ivar key: What the job proves itself by; tokens can be guessed.
     @ivar term: Seconds that it lasts unless it is renewed.
+    @ivar place: The L{Request.place} of the job that it was given to.
+    @ivar asked: How often that had asked before.
     """
 
     token: int
@@ -128,6 +151,8 @@ class Reservation:
     user: str
     reason: str
     term: float
+    place: str = ""
+    asked: int = 0
 
     def __repr__(self) -> str:
         """

@@ -28,10 +28,10 @@ def stepped(clock: Clock, seconds: float) -> Awaitable[None]:
     return succeed(None)
 
 
-class RegistryContract:
+class RegistryHelp:
     """
-    Tests of any L{IFleetRegistry}.  The class that they are run by is a C{TestCase}, too, and
-    says how to make one.
+    What tests of any L{IFleetRegistry} have in common.  The class that they are run by is a
+    C{TestCase}, too, and says how to make one.
 
     @ivar registry: It.
     @cvar term: Seconds of a lease or a reservation that are enough for a test.
@@ -51,20 +51,6 @@ class RegistryContract:
         Kill the registry, and have another process's in C{registry} which begins where it was.
         """
         raise NotImplementedError
-
-    async def assertStops(self) -> None:
-        """
-        When it is stopped, jobs that wait are told, and so are those that come later.
-        """
-        case: Any = self
-        watcher = await self.watcher()
-        wanted = self.registry.reserve(wants(wait=1000))
-        self.registry.stop()
-        self.registry.stop()
-        case.assertIs(await self.failure(wanted), Why.STOPPED)
-        case.assertIs(await self.failure(self.registry.reserve(wants())), Why.STALE)
-        case.assertFalse(self.registry.isFresh)
-        case.assertEqual(watcher.health, "the hub has stopped")
 
     async def join(self, name: str = "a", *numbers: int, term: float | None = None) -> int:
         """
@@ -101,6 +87,26 @@ class RegistryContract:
         except FleetError as error:
             return str(error)
         raise AssertionError(f"expected a refusal, got {result!r}")
+
+
+class RegistryContract(RegistryHelp):
+    """
+    Tests of any L{IFleetRegistry}.
+    """
+
+    async def assertStops(self) -> None:
+        """
+        When it is stopped, jobs that wait are told, and so are those that come later.
+        """
+        case: Any = self
+        watcher = await self.watcher()
+        wanted = self.registry.reserve(wants(wait=1000))
+        self.registry.stop()
+        self.registry.stop()
+        case.assertIs(await self.failure(wanted), Why.STOPPED)
+        case.assertIs(await self.failure(self.registry.reserve(wants())), Why.STALE)
+        case.assertFalse(self.registry.isFresh)
+        case.assertEqual(watcher.health, "the hub has stopped")
 
     async def test_interfaces(self) -> None:
         """

@@ -13,12 +13,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
-from muxd.fleet import roster
+from muxd.fleet import ledger, roster
 from muxd.fleet.embedded import EmbeddedRegistry
 from muxd.fleet.state import BLOCK, StateDirectory
 from muxd.fleet.values import Change, Granted, Reservation, Why
 from tests.fleet.contract import RegistryContract, stepped
 from tests.fleet.fleets import host, phone, udid, wants
+from tests.fleet.ticketcontract import TicketContract
 from tests.fleet.watching import Watcher
 
 
@@ -44,7 +45,7 @@ class LookingWatcher(Watcher):
                 self.seen[reservation.token] = name in os.listdir(self.path)
 
 
-class EmbeddedTests(RegistryContract, TestCase):
+class EmbeddedTests(RegistryContract, TicketContract, TestCase):
     """
     The registry in a hub's own process.
     """
@@ -97,6 +98,12 @@ class EmbeddedTests(RegistryContract, TestCase):
         self.registry = self.make()
         self.registry.start()
         return succeed(None)
+
+    def mostWaiting(self, number: int) -> None:
+        """
+        See L{TicketContract}.
+        """
+        self.patch(ledger, "MOST_WAITING_PER_USER", number)
 
     async def test_idle(self) -> None:
         """

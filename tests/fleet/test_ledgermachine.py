@@ -11,7 +11,16 @@ from hypothesis.strategies import booleans, floats, integers, sampled_from
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.fleet.ledger import Ledger
-from muxd.fleet.values import Ended, Granted, Request, Reservation, Snapshot, Why, after
+from muxd.fleet.values import (
+    KEPT,
+    Ended,
+    Granted,
+    Request,
+    Reservation,
+    Snapshot,
+    Why,
+    after,
+)
 from muxd.identity import udidKey
 from tests.fleet.fleets import host, phone, udid, wants
 from tests.running.properties import examples
@@ -36,6 +45,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.waiting: dict[int, tuple[Request, float]] = {}
         self.deadlines: dict[int, float] = {}
         self.held: dict[int, Reservation] = {}
+        # All that wait, in the order of their coming: by their places, or by their numbers; and
+        # until when places are kept whose connections are lost.
+        self.queue: dict[str | int, Request] = {}
+        self.kept: dict[str | int, float] = {}
+        self.asked = 0
+        # Those that had asked before for what they have been given.
+        self.reclaimed: set[int] = set()
         self.highest = 0
 
     def makeKey(self) -> str:
@@ -68,13 +84,40 @@ class LedgerMachine(RuleBasedStateMachine):
                     assert isOver == (how == "it was not renewed in time")
                     del self.held[reservation.token]
         self.known = after(self.known, changes)
+        for key in [key for key, end in self.kept.items() if end <= self.now]:
+            del self.kept[key], self.queue[key]
         for outcome in self.ledger.outcomes():
             request, deadline = self.waiting.pop(outcome.job)
+            key = request.place or outcome.job
             if isinstance(outcome.result, Reservation):
                 assert outcome.result.user == request.user
                 assert self.held.get(outcome.result.token) == outcome.result
+                if not request.take and outcome.job not in self.reclaimed:
+                    self.isNext(key, outcome.result)
+                self.queue.pop(key, None)
+            elif outcome.result.why is Why.OVER:
+                # Its place is left to what asks again, or that has it by now, or a phone.
+                assert request.place and (key in self.queue or self.hasLater(request))
             else:
                 assert outcome.result.why is not Why.WAITED or deadline <= self.now
+                self.queue.pop(key, None)
+
+    def hasLater(self, request: Request) -> bool:
+        """
+        Whether a ticket has a phone that it has asked for later.
+        """
+        mine = [one for one in self.held.values() if one.place == request.place]
+        return any(one.asked > request.asked for one in mine)
+
+    def isNext(self, key: str | int, reservation: Reservation) -> None:
+        """
+        Nothing has overtaken another job that has come before.
+        """
+        (given,) = [one for one in self.known.phones if one.udid == reservation.udid]
+        for other, before in self.queue.items():
+            if other == key:
+                return
+            assert not before.requirement.fits(given), (other, key)
 
     @rule(name=HOSTS, term=sampled_from([2.0, 5.0]))
     def announce(self, name: str, term: float) -> None:
@@ -142,7 +185,41 @@ class LedgerMachine(RuleBasedStateMachine):
         request = wants(text, wait=wait, user=user, take=take, term=4.0)
         number = self.ledger.ask(self.now, request)
         self.waiting[number] = (request, self.now + wait)
+        if wait:
+            self.queue[number] = request
         self.settle()
+
+    @rule(text=sampled_from(WANTED[:2]), user=sampled_from("xy"), isAgain=booleans())
+    def askWithTicket(self, text: str, user: str, isAgain: bool) -> None:
+        """
+        A job with a ticket wants a phone, perhaps again, whatever has become of that before.
+        """
+        self.asked += isAgain
+        request = wants(
+            text, wait=9.0, user=user, term=4.0, ticket="0" * 32, asked=self.asked * isAgain
+        )
+        had = [one for one in self.held.values() if one.place == request.place]
+        number = self.ledger.ask(self.now, request)
+        if any(one.asked < request.asked for one in had) and request.place not in self.queue:
+            self.reclaimed.add(number)
+        before = self.queue.get(request.place)
+        if not self.hasLater(request) if before is None else before.asked <= request.asked:
+            self.queue[request.place] = request
+            self.kept.pop(request.place, None)
+        self.waiting[number] = (request, self.now + 9.0)
+        self.settle()
+
+    @rule(which=integers(0, 5))
+    def lose(self, which: int) -> None:
+        """
+        The connection of a job with a ticket is lost.
+        """
+        for key in [key for key in self.queue if isinstance(key, str)][which : which + 1]:
+            self.ledger.keep(self.now, key)
+            if key not in self.kept:
+                (end,) = [end for one, end in self.waiting.values() if one.place == key]
+                self.kept[key] = min(end, self.now + KEPT)
+            self.settle()
 
     @rule(which=integers(0, 5))
     def withdraw(self, which: int) -> None:
@@ -151,6 +228,8 @@ class LedgerMachine(RuleBasedStateMachine):
         """
         for number in list(self.waiting)[which : which + 1]:
             self.ledger.withdraw(self.now, number)
+            request, _ = self.waiting[number]
+            self.queue.pop(request.place or number, None)
             self.settle()
             self.waiting.pop(number, None)
 
@@ -199,7 +278,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.ledger.adopt(self.now, reservation)
             self.deadlines[reservation.token] = self.now + reservation.term
         self.ledger.adoptDraining(draining)
-        self.waiting.clear()
+        for one in (self.waiting, self.queue, self.kept):
+            one.clear()
         self.known = self.ledger.snapshot()
         assert {one.token for one in self.known.reservations} == set(held)
 
@@ -225,10 +305,13 @@ class LedgerMachine(RuleBasedStateMachine):
             for one in snapshot.phones
             if one.key not in phones and one.host not in snapshot.draining
         ]
+        meant = [self.queue[key].requirement for key in self.kept]
+        free = [one for one in free if not any(each.fits(one) for each in meant)]
         for request, deadline in self.waiting.values():
             assert deadline > self.now
             assert not any(request.requirement.fits(one) for one in free)
-        assert len(self.ledger.waiting(self.now)) == len(self.waiting)
+        assert len(self.ledger.waiting(self.now)) == len(self.queue)
+        assert len(self.queue) == len(self.waiting) + len(self.kept)
 
 
 class LedgerMachineTests(SynchronousTestCase):

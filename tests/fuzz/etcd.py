@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from muxd.fleet.etcd.answers import BadAnswer, objectOf, rangeAnswer, watchAnswer
@@ -30,6 +31,8 @@ from tests.fuzz.watching import demand, expire, settle, watching
 UDID = fakeIdentity().udid
 KEY = UDID.replace("-", "").lower()
 NODES = ("http://a", "http://b")
+REQUEST = Request(user="u", ticket="0" * 32, wait=60.0)
+PLACE = REQUEST.place
 MOST_WAITING = 16
 
 PATHS = (
@@ -40,6 +43,7 @@ PATHS = (
 NAMES = (
     *("hosts/a", "hosts/b", "hosts/%", "hosts/a%2fb", f"phones/a/{KEY}", f"phones/b/{KEY}"),
     *(f"held/{KEY}", "held/ab", "renewed/5", "confirmed/6", "queue/x", "queue/y", "drained/a"),
+    *(f"queue/{PLACE}", "queue/z"),
     *("secret", "canary/x", "", "other/x", "phones/a/" + "x" * 65),
 )
 """Of keys that are written by something else."""
@@ -53,6 +57,8 @@ SAID: tuple[dict[str, Any], ...] = (
     {"kind": "held", "key": "k", "udid": UDID, "host": "a", "user": "u", "term": 5},
     {"kind": "queued", "user": "u", "wait": 60},
     {"kind": "queued", "user": "u", "wait": 60, "phone": "version>=17"},
+    {"kind": "queued", "user": "u", "wait": 60, "asked": 3},
+    {"kind": "held", "key": "k", "udid": UDID, "host": "a", "user": "u", "term": 5, "place": PLACE},
     {"kind": "secret", "secret": "0" * 64},
     {},
 )
@@ -86,6 +92,7 @@ class World:
         self.asked: list[Deferred[Any]] = []
         self.held: list[Reservation] = []
         self.leases: list[int] = [0]
+        self.again = 0
 
     def step(self, script: Script) -> None:
         """
@@ -107,6 +114,9 @@ class World:
             lambda: self.registry.reserve(Request(user="u", wait=30.0)).addCallback(
                 self.held.append
             ),
+            lambda: self.registry.reserve(REQUEST).addCallback(self.held.append),
+            lambda: self.askAgain().addCallback(self.held.append),
+            self.lose,
             lambda: self.registry.untell(self.leases[-1], [UDID]),
             lambda: self.registry.leave(self.leases[-1]),
             lambda: self.registry.drain("a", bool(script.byte() % 2)),
@@ -119,6 +129,20 @@ class World:
             self.asked.append(done)
             done.addErrback(lambda failure: failure.trap(FleetError))
             done.addBoth(lambda _: self.asked.remove(done))
+
+    def askAgain(self) -> Deferred[Reservation]:
+        """
+        The job with a ticket asks once more.
+        """
+        self.again += 1
+        return self.registry.reserve(replace(REQUEST, asked=self.again))
+
+    def lose(self) -> Deferred[None]:
+        """
+        Its connection is lost.
+        """
+        self.registry.keepPlace(REQUEST)
+        return succeed(None)
 
     def ofHeld(self, act: Callable[[int, str], Deferred[Any]]) -> Deferred[Any]:
         """

@@ -6,16 +6,20 @@ its own jobs when it is their turn.
 A phone that becomes free is the first one's that it fits, whichever hub that has asked, and all
 hubs see the same order.  What decides is a transaction, on the phone's reservation and the
 job's place in the queue.
+
+The place of a job with a ticket has a lease of its own, which the hub renews that serves the job.
+A hub where the same ticket asks again gives the place another lease: from then on what the other
+hub tries for that job is in vain, as its transactions name the revision of what it has written
+itself.  Nothing behind a place is served with what is meant for it, until its lease is over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from math import ceil
+from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,49 +30,31 @@ from muxd.fleet.etcd.answers import (
     flag,
     isThere,
     modifiedIn,
-    number,
     put,
     revisionOf,
 )
 from muxd.fleet.etcd.following import Following
 from muxd.fleet.etcd.gateway import EtcdError, Gateway
 from muxd.fleet.etcd.keys import VALUES, Held, Keys, Kind, Queued
+from muxd.fleet.etcd.leases import Leases
 from muxd.fleet.etcd.mirror import Mirror
-from muxd.fleet.ledger import MOST_HELD_PER_USER, MOST_WAITING, MOST_WAITING_PER_USER
+from muxd.fleet.etcd.places import RENEWED, Job, Places
+from muxd.fleet.ledger import (
+    ASKED_AGAIN,
+    LOST,
+    MOST_HELD_PER_USER,
+    MOST_WAITING,
+    MOST_WAITING_PER_USER,
+)
 from muxd.fleet.states import JOBS, Event, JobState, step
-from muxd.fleet.values import FleetError, PhoneRecord, Request, Reservation, Waiting, Why
+from muxd.fleet.values import KEPT, FleetError, PhoneRecord, Request, Reservation, Waiting, Why
 from muxd.ratelimit import RateLimit
-
-NOT_FOUND = 5
-"""The number of gRPC for what there is not."""
 
 RETRY = 1.0
 """Seconds until a phone is asked for again that etcd has refused to give."""
 
 MOST_TRIES = 16
 """How many free phones are tried that other hubs' jobs take at the same moment."""
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """
-    A job of this hub.
-
-    @ivar isAsking: Whether a phone is being asked for, for it, or soon will be again.
-    @ivar isDue: Whether it does not wait any longer.
-    @ivar missed: The phones whose turn came to it meanwhile.
-    @ivar retry: When one is asked for again.
-    """
-
-    name: str
-    request: Request
-    wanted: Deferred[Reservation]
-    state: JobState = JobState.WAITING
-    isAsking: bool = False
-    isDue: bool = False
-    timer: IDelayedCall | None = None
-    missed: set[str] = field(default_factory=set)
-    retry: IDelayedCall | None = None
 
 
 class Jobs:
@@ -85,10 +71,12 @@ class Jobs:
         keys: Keys,
         mirror: Mirror,
         following: Following,
+        leases: Leases,
         makeKey: Callable[[], str],
         name: str,
     ) -> None:
         """
+        @param leases: By which those of places in the queue are renewed.
         @param makeKey: Makes the keys of reservations, which nothing can guess.
         @param name: The hub's, which no other has.
         """
@@ -97,15 +85,19 @@ class Jobs:
         self._keys = keys
         self._mirror = mirror
         self._following = following
+        self._leases = leases
         self._makeKey = makeKey
         self._name = name
         self._last = 0
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._seen: dict[str, float] = {}
         self._forgetting: set[str] = set()
         # One after the other, as they have come.
         self._lock = DeferredLock()
         self._limit = RateLimit(clock, self._summarise, burst=3)
+        self._places = Places(keys, gateway, mirror, following, leases)
+        self._renewal: IDelayedCall | None = None
+        self._leaving: set[IDelayedCall] = set()
         self._isStopped = False
 
     def ask(self, request: Request, ready: Awaitable[None]) -> Deferred[Reservation]:
@@ -115,13 +107,32 @@ class Jobs:
         @param ready: What is waited for first.
         """
         self._last += 1
-        name = f"{self._name}-{self._last}"
+        name = request.place or f"{self._name}-{self._last}"
+        before = self._jobs.get(name)
+        if before is not None and before.request.asked > request.asked:
+            # Nothing waits for it.
+            getattr(ready, "close", lambda: None)()
+            return fail(FleetError(Why.OVER, ASKED_AGAIN))
+        if before is not None:
+            self._leave(before, Event.REFUSE, ASKED_AGAIN)
         wanted: Deferred[Reservation] = Deferred(lambda _: self._withdraw(job))
-        job = _Job(name, request, wanted)
+        job = Job(name, request, wanted)
         self._jobs[name] = job
+        if job.hasTicket:
+            self._renewLater()
         begun = Deferred.fromCoroutine(self._begin(job, ready))
         begun.addErrback(lambda failure: self._refuse(job, failure))
         return wanted
+
+    def keepPlace(self, request: Request) -> None:
+        """
+        See L{muxd.fleet.interfaces.IFleetRegistry}.
+        """
+        job = self._jobs.get(request.place)
+        if job is not None:
+            if job.lease:
+                self.inBackground(self._leases.renew(job.lease))
+            self._leave(job, Event.LOSE, LOST)
 
     def serve(self) -> None:
         """
@@ -137,6 +148,9 @@ class Jobs:
             job = self._jobs.get(name or "")
             if job is None or job.state is not JobState.WAITING:
                 continue
+            if not job.isSettled:
+                # It will be looked at when it is known whose place it is.
+                continue
             if job.isAsking:
                 job.missed.add(key)
             else:
@@ -151,8 +165,7 @@ class Jobs:
         for job in list(self._jobs.values()):
             if job.timer is None or job.isAsking:
                 continue
-            if job.name not in self._mirror.queue:
-                self.inBackground(self._enqueue(job))
+            self._look(job)
             self._mirror.markFor(job.request.requirement)
         self.serve()
 
@@ -175,9 +188,12 @@ class Jobs:
     def stop(self) -> None:
         """
         Tell all that wait that they have nothing.  The end of the hub's lease takes them out of
-        the queue.
+        the queue; those with tickets have time to ask another hub.
         """
         self._isStopped = True
+        for timer in (*self._leaving, self._renewal):
+            if timer is not None and timer.active():
+                timer.cancel()
         for job in list(self._jobs.values()):
             self._finish(job, Event.REFUSE, FleetError(Why.STOPPED))
         self._limit.stop()
@@ -195,23 +211,9 @@ class Jobs:
 
         Deferred.fromCoroutine(run()).addErrback(self._failed)
 
-    async def revoke(self, lease: int) -> int:
-        """
-        End a lease, and with it what is bound to it.
-
-        @return: The revision by which it is over; 0 if it was before.
-        """
-        try:
-            said = await self._gateway.ask("/v3/lease/revoke", {"ID": str(lease)})
-        except EtcdError as error:
-            if error.code != NOT_FOUND:
-                raise
-            return 0
-        return revisionOf(said)
-
     # Within
 
-    async def _begin(self, job: _Job, ready: Awaitable[None]) -> None:
+    async def _begin(self, job: Job, ready: Awaitable[None]) -> None:
         await ready
         await self._lock.acquire()
         try:
@@ -219,8 +221,15 @@ class Jobs:
         finally:
             self._lock.release()
 
-    async def _beginInTurn(self, job: _Job) -> None:
+    async def _beginInTurn(self, job: Job) -> None:
         mirror, request = self._mirror, job.request
+        if request.asked and job.hasTicket:
+            # Another hub may have served it just now.
+            await self._following.catchUp()
+        places = self._places
+        if job.name in mirror.queue or places.granted(job) or places.isElsewhere(job):
+            await self._goOn(job)
+            return
         waiting = [entry for entry in mirror.queue.values() if entry.queued.user == request.user]
         if mirror.heldBy[request.user] + len(waiting) >= MOST_HELD_PER_USER:
             raise FleetError(Why.TOO_MANY)
@@ -234,27 +243,79 @@ class Jobs:
                 raise self._whyNot(request)
             if len(mirror.queue) >= MOST_WAITING or len(waiting) >= MOST_WAITING_PER_USER:
                 raise FleetError(Why.TOO_MANY)
-            await self._wait(job)
+            await self._goOn(job)
 
-    async def _wait(self, job: _Job) -> None:
+    async def _goOn(self, job: Job) -> None:
+        """
+        A job has the phone that it was given before, if it asks again; or waits, in the place
+        that it had, or in a new one.
+        """
+        for _ in range(MOST_TRIES):
+            if job.state is not JobState.WAITING:
+                return
+            if self._places.isElsewhere(job):
+                self._leave(job, Event.REFUSE, ASKED_AGAIN)
+                return
+            granted = self._places.granted(job)
+            if granted is None:
+                if await self._wait(job):
+                    return
+                continue
+            # What was told of that, and may be on its way to it still, is worth nothing any more.
+            phone = PhoneRecord(udid=granted.udid, host=granted.host)
+            with suppress(FleetError):
+                # It was over at once, if it fails.
+                reservation = await self._grant(job, phone, over=granted.token, isSame=True)
+                if reservation is not None:
+                    self._serveWith(job, reservation)
+                    return
+        raise EtcdError("a job's place in the queue is another one all the time")
+
+    async def _wait(self, job: Job) -> bool:
         """
         Put a job into the queue.
+
+        @return: whether it is there.
         """
-        job.timer = self._clock.callLater(job.request.wait, self._due, job)
-        await self._enqueue(job)
+        if job.timer is None:
+            job.timer = self._clock.callLater(job.request.wait, self._due, job)
+        if not await self._enqueue(job):
+            return False
         if job.state is JobState.WAITING:
             # Something may have become free while it was not in the queue yet.
             self._mirror.markFor(job.request.requirement)
             self.serve()
+        return True
 
-    async def _enqueue(self, job: _Job) -> None:
-        key = self._keys.of(Kind.QUEUED, job.name)
+    async def _enqueue(self, job: Job) -> bool:
+        """
+        @return: whether it is there; what it was given before is its own otherwise.
+        """
         value = VALUES.encode(Queued.of(job.request))
+        if job.hasTicket:
+            if not await self._places.take(job, value):
+                return False
+            if job.state is not JobState.WAITING and not job.isKept:
+                self._forget(job)
+            return True
+        key = self._keys.of(Kind.QUEUED, job.name)
         body = {"success": [put(key, value, self._following.lease)]}
         said = await self._gateway.ask("/v3/kv/txn", body)
         await self._following.reach(revisionOf(said))
+        return True
 
-    async def _findFree(self, job: _Job) -> Reservation | None:
+    def _look(self, job: Job) -> None:
+        """
+        See to it that a job which waits here has its place, and is not served elsewhere.
+        """
+        if job.isPlacing or job.timer is None or job.isAsking:
+            return
+        if self._places.isElsewhere(job):
+            self._leave(job, Event.REFUSE, ASKED_AGAIN)
+        elif not self._places.isHere(job):
+            self.inBackground(self._goOn(job))
+
+    async def _findFree(self, job: Job) -> Reservation | None:
         """
         A phone that is free, and not meant for a job that waits.
         """
@@ -274,7 +335,7 @@ class Jobs:
                 return reservation
         return None
 
-    async def _takeOver(self, job: _Job) -> Reservation | None:
+    async def _takeOver(self, job: Job) -> Reservation | None:
         request = job.request
         for key, entry in list(self._mirror.held.items()):
             phone = self._mirror.phones.get(key)
@@ -287,7 +348,7 @@ class Jobs:
                     return reservation
         return None
 
-    async def _serveOne(self, job: _Job, phone: PhoneRecord) -> None:
+    async def _serveOne(self, job: Job, phone: PhoneRecord) -> None:
         reservation, isRefused = None, False
         try:
             reservation = await self._grant(job, phone, isQueued=True)
@@ -315,62 +376,97 @@ class Jobs:
                 self._mirror.mark(lambda other: other.key in missed)
             self.serve()
 
-    def _askAgain(self, job: _Job) -> None:
+    def _askAgain(self, job: Job) -> None:
         job.retry, job.isAsking = None, False
         self._mirror.markFor(job.request.requirement)
         self.serve()
 
     async def _grant(
-        self, job: _Job, phone: PhoneRecord, over: int = 0, isQueued: bool = False
+        self,
+        job: Job,
+        phone: PhoneRecord,
+        over: int = 0,
+        isQueued: bool = False,
+        isSame: bool = False,
     ) -> Reservation | None:
         """
         Try to get a phone for a job.
 
         @param over: The token of the reservation that ends by that; 0 for none.
+        @param isSame: Whether that is the same job's, which keeps its phone whatever has become
+            of that.
         @param isQueued: Whether the job has to be in the queue, and leaves it by that.
         @return: It; None if it is another job's, or not to be had.
         """
         keys = self._keys
-        asked = {"TTL": str(ceil(job.request.term))}
-        lease = number(await self._gateway.ask("/v3/lease/grant", asked), "ID")
+        lease = await self._leases.grant(job.request.term)
         held, queued = keys.of(Kind.HELD, phone.key), keys.of(Kind.QUEUED, job.name)
         value = VALUES.encode(Held.of(phone, job.request, self._makeKey()))
-        conditions = [
-            modifiedIn(held, over),
-            isThere(keys.of(Kind.PHONE, phone.host, phone.key)),
-            modifiedIn(keys.of(Kind.DRAINED, phone.host), 0),
-        ]
+        conditions = [modifiedIn(held, over)]
+        if not isSame:
+            conditions.append(isThere(keys.of(Kind.PHONE, phone.host, phone.key)))
+            conditions.append(modifiedIn(keys.of(Kind.DRAINED, phone.host), 0))
         changes = [put(held, value, lease)]
         if isQueued:
-            conditions.append(isThere(queued))
+            isItsPlace = modifiedIn(queued, job.placed) if job.hasTicket else isThere(queued)
+            conditions.append(isItsPlace)
             changes.append(delete(queued))
         body = {"compare": conditions, "success": changes}
         try:
             said = await self._gateway.ask("/v3/kv/txn", body, isSafe=False)
             if not flag(said, "succeeded"):
-                self.inBackground(self.revoke(lease))
+                self.inBackground(self._leases.revoke(lease))
                 await self._following.catchUp()
                 return None
             token = revisionOf(said)
             await self._following.reach(token)
         except (EtcdError, BadAnswer):
             # Whether it was done or not: it is not now.
-            self.inBackground(self.revoke(lease))
+            self.inBackground(self._leases.revoke(lease))
             raise
         entry = self._mirror.byToken.get(token)
         if entry is None:
             raise FleetError(Why.OVER)
         return entry.reservation
 
-    def _serveWith(self, job: _Job, reservation: Reservation) -> None:
+    def _renewLater(self) -> None:
+        if self._renewal is None and not self._isStopped:
+            self._renewal = self._clock.callLater(RENEWED, self._renewAll)
+
+    def _renewAll(self) -> None:
+        self._renewal = None
+        for job in [one for one in self._jobs.values() if one.hasTicket]:
+            self._renewLater()
+            self.inBackground(self._renew(job))
+
+    async def _renew(self, job: Job) -> None:
+        if job.lease:
+            await self._leases.renew(job.lease)
+        if job.state is JobState.WAITING:
+            self._look(job)
+
+    def _serveWith(self, job: Job, reservation: Reservation) -> None:
         if job.state is JobState.WAITING:
             self._finish(job, Event.GRANT, reservation)
             return
-        entry = self._mirror.byToken.get(reservation.token)
-        if entry is not None:
-            self.inBackground(self.revoke(entry.lease))
+        if not job.isKept:
+            self._release(reservation.token)
+            return
 
-    def _refuse(self, job: _Job, failure: Failure) -> None:
+        def release() -> None:
+            self._leaving.discard(timer)
+            self._release(reservation.token)
+
+        if not self._isStopped:
+            timer = self._clock.callLater(KEPT, release)
+            self._leaving.add(timer)
+
+    def _release(self, token: int) -> None:
+        entry = self._mirror.byToken.get(token)
+        if entry is not None:
+            self.inBackground(self._leases.revoke(entry.lease))
+
+    def _refuse(self, job: Job, failure: Failure) -> None:
         """
         A job could not even begin to wait.
         """
@@ -380,17 +476,26 @@ class Jobs:
         elif not isinstance(error, FleetError):
             self._failed(failure)
             error = FleetError(Why.STALE)
+        # Another hub may do better.
+        job.isKept = job.hasTicket and error.why is Why.STALE
         self._finish(job, Event.REFUSE, error)
 
-    def _due(self, job: _Job) -> None:
+    def _due(self, job: Job) -> None:
         job.isDue = True
         if not job.isAsking or job.retry is not None:
             self._finish(job, Event.SILENCE, FleetError(Why.WAITED))
 
-    def _withdraw(self, job: _Job) -> None:
+    def _withdraw(self, job: Job) -> None:
         self._finish(job, Event.LEAVE, None)
 
-    def _finish(self, job: _Job, event: Event, result: Reservation | FleetError | None) -> None:
+    def _leave(self, job: Job, event: Event, why: str) -> None:
+        """
+        Serve a job no more, and leave its place to what asks with the same ticket.
+        """
+        job.isKept = True
+        self._finish(job, event, FleetError(Why.OVER, why))
+
+    def _finish(self, job: Job, event: Event, result: Reservation | FleetError | None) -> None:
         if job.state is not JobState.WAITING:
             return
         job.state = step(JOBS, job.state, event)
@@ -399,17 +504,26 @@ class Jobs:
         for timer in (job.timer, job.retry):
             if timer is not None and timer.active():
                 timer.cancel()
-        if isQueued and event is not Event.GRANT and not self._isStopped:
-            self._forget(job.name)
+        isItsOwn = event is Event.GRANT or not job.isKept
+        if isQueued and isItsOwn and not self._isStopped:
+            self._forget(job, event is Event.GRANT)
         if isinstance(result, Reservation):
             job.wanted.callback(result)
         elif result is not None:
             job.wanted.errback(result)
 
-    def _forget(self, name: str) -> None:
+    def _forget(self, job: Job, isServed: bool = False) -> None:
         """
         Take a job out of the queue.
+
+        @param isServed: Whether it is not in it any more, by that.
         """
+        if not job.hasTicket and not isServed:
+            self._forgetName(job.name)
+        elif job.lease:
+            self.inBackground(self._leases.revoke(job.lease))
+
+    def _forgetName(self, name: str) -> None:
         if name not in self._forgetting:
             self._forgetting.add(name)
             self.inBackground(self._delete(name))
@@ -426,11 +540,17 @@ class Jobs:
         Remember since when jobs wait; and forget those of this hub that do so no more.
         """
         now, queue = self._clock.seconds(), self._mirror.queue
+        moved, self._mirror.moved = self._mirror.moved, []
+        for name, revision in moved:
+            self._seen.pop(name, None)
+            job = self._jobs.get(name)
+            if job is not None and job.isSettled and job.placed < revision:
+                self._leave(job, Event.REFUSE, ASKED_AGAIN)
         if self._seen.keys() != queue.keys():
             self._seen = {name: self._seen.get(name, now) for name in queue}
         for name in queue:
             if name.startswith(f"{self._name}-") and name not in self._jobs:
-                self._forget(name)
+                self._forgetName(name)
 
     def _firstFor(self, phone: PhoneRecord) -> str | None:
         """

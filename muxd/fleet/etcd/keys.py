@@ -10,11 +10,15 @@ Behind the prefix there are::
     renewed/TOKEN          written when it is renewed      with its own lease
     confirmed/TOKEN        its host enforces it            with its own lease
     queue/JOB              what a job waits for            with the lease of the job's hub
+    queue/PLACE            the same, with a ticket         with its own lease
     canary/HUB             what a hub looks for            with the hub's lease
     drained/HOST           its phones go to no job
     secret                 what hubs make their keys from
 
-A reservation's token is the revision in which its C{held} was written.
+A reservation's token is the revision in which its C{held} was written.  A job that waits with a
+ticket has a place that is called by what the user, the ticket and the phones make together, and
+by nothing of which hub: another one goes on with it by giving it another lease.  The queue is in
+the order of the revisions in which places were written first, which that does not change.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote, unquote
 
-from muxd.fleet.codec import BadMessage, Codec, one, part, seconds, text, wordForm
+from muxd.fleet.codec import BadMessage, Codec, one, part, seconds, text, whole, wordForm
 from muxd.fleet.messages import (
     DOOR,
     LONGEST_KEY,
@@ -53,6 +57,9 @@ class Kind(Enum):
     DRAINED = "drained"
     SECRET = "secret"
 
+
+PLACE = wordForm("(?:[0-9a-f]{40})?")
+"""A place in the queue."""
 
 PARTS = {Kind.PHONE: 2, Kind.SECRET: 0}
 """How many parts come behind the kind; one for the others."""
@@ -88,6 +95,8 @@ class Held:
     user: str = text(LONGEST_NAME)
     reason: str = text(LONGEST_REASON, isOptional=True)
     term: float = seconds(0.0, LONGEST_TERM)
+    place: str = one(PLACE, "")
+    asked: int = whole(default=0)
 
     @classmethod
     def of(cls, phone: PhoneRecord, request: Request, key: str) -> Held:
@@ -101,6 +110,8 @@ class Held:
             user=request.user,
             reason=request.reason,
             term=request.term,
+            place=request.place,
+            asked=request.asked,
         )
 
     def reservation(self, token: int) -> Reservation:
@@ -115,6 +126,8 @@ class Held:
             user=self.user,
             reason=self.reason,
             term=self.term,
+            place=self.place,
+            asked=self.asked,
         )
 
 
@@ -128,6 +141,7 @@ class Queued:
     phone: str = text(LONGEST, isOptional=True)
     reason: str = text(LONGEST_REASON, isOptional=True)
     wait: float = seconds(0.0, LONGEST_WAIT)
+    asked: int = whole(default=0)
 
     @classmethod
     def of(cls, request: Request) -> Queued:
@@ -139,6 +153,7 @@ class Queued:
             phone=str(request.requirement),
             reason=request.reason,
             wait=request.wait,
+            asked=request.asked,
         )
 
     def requirement(self) -> Requirement:

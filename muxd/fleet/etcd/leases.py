@@ -10,12 +10,13 @@ is, the fewer requests there are.
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import ceil
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from muxd.fleet.etcd.answers import BadAnswer, number, part, words
+from muxd.fleet.etcd.answers import BadAnswer, number, part, revisionOf, words
 from muxd.fleet.etcd.gateway import EtcdError, Gateway
 
 GATHER = 0.1
@@ -26,6 +27,9 @@ SPARE = 5
 
 AT_ONCE = 512
 """Leases of one request."""
+
+NOT_FOUND = 5
+"""The number of gRPC for what there is not."""
 
 
 class Leases:
@@ -41,6 +45,27 @@ class Leases:
         self._next = 0.0
         self._renewing: Deferred[None] | None = None
         self._isStopped = False
+
+    async def grant(self, seconds: float) -> int:
+        """
+        Have a new one.
+        """
+        said = await self._gateway.ask("/v3/lease/grant", {"TTL": str(ceil(seconds))})
+        return number(said, "ID")
+
+    async def revoke(self, lease: int) -> int:
+        """
+        End one, and with it what is bound to it.
+
+        @return: The revision by which it is over; 0 if it was before.
+        """
+        try:
+            said = await self._gateway.ask("/v3/lease/revoke", {"ID": str(lease)})
+        except EtcdError as error:
+            if error.code != NOT_FOUND:
+                raise
+            return 0
+        return revisionOf(said)
 
     def renew(self, lease: int) -> Deferred[bool]:
         """

@@ -89,10 +89,16 @@ class HeldEntry:
 class QueueEntry:
     """
     A job that waits, at whichever hub.
+
+    @ivar created: The revision in which it has come.
+    @ivar modified: The revision in which the hub that serves it has said so.
     """
 
     queued: Queued
     requirement: Requirement
+    created: int
+    modified: int
+    lease: int
 
 
 class Mirror:
@@ -105,7 +111,10 @@ class Mirror:
     @ivar phones: Those that there are, by their keys.
     @ivar held: Reservations by the phones' keys.
     @ivar byToken: The same.
+    @ivar heldIn: The same, of those that were given to jobs with tickets, by their places.
     @ivar queue: Jobs that wait, in the order of their coming.
+    @ivar moved: Those of them that were said anew to be served by some hub, and the revisions of
+        that: emptied by what looks at it.
     @ivar free: The keys of phones that a job may have, those first that are free for the
         longest.
     @ivar dirty: Those of them that have become free, or are others than before.
@@ -129,8 +138,11 @@ class Mirror:
         self.phones: dict[str, PhoneRecord] = {}
         self.held: dict[str, HeldEntry] = {}
         self.byToken: dict[int, HeldEntry] = {}
+        self.heldIn: dict[str, HeldEntry] = {}
         self.heldBy: Counter[str] = Counter()
         self.queue: dict[str, QueueEntry] = {}
+        self.moved: list[tuple[str, int]] = []
+        self._isUnordered = False
         self.draining: set[str] = set()
         self.confirmed: set[int] = set()
         self.secret = b""
@@ -163,6 +175,10 @@ class Mirror:
                 ranked.append((_rank(where[0], event), where, event))
         for _, where, event in sorted(ranked, key=lambda one: one[0]):
             self._applyOne(*where, event)
+        if self._isUnordered:
+            # A snapshot is in the order of changes, and some may have gone to another hub.
+            self._isUnordered = False
+            self.queue = dict(sorted(self.queue.items(), key=lambda one: one[1].created))
         whats, self._whats = self._whats, []
         return whats
 
@@ -211,7 +227,7 @@ class Mirror:
             case Kind.RENEWED | Kind.CONFIRMED if not event.isEnd and parts[0].isdecimal():
                 self._heard(kind, int(parts[0]))
             case Kind.QUEUED:
-                self._waits(parts[0], value)
+                self._waits(parts[0], value, pair)
             case Kind.DRAINED:
                 self._drains(parts[0], not event.isEnd)
             case Kind.SECRET if value is not None:
@@ -287,12 +303,16 @@ class Mirror:
             del self.held[key]
             token = before.reservation.token
             del self.byToken[token]
+            if self.heldIn.get(before.reservation.place) is before:
+                del self.heldIn[before.reservation.place]
             self.confirmed.discard(token)
             _count(self.heldBy, before.reservation.user)
             self._whats.append(Ended(before.reservation, OVER if value is None else TAKEN))
         if value is not None and udidKey(value.udid) == key:
             entry = HeldEntry(value.reservation(pair.modified), pair.lease)
             self.held[key] = self.byToken[pair.modified] = entry
+            if value.place:
+                self.heldIn[value.place] = entry
             self.heldBy[value.user] += 1
             self._whats.append(Granted(entry.reservation))
         self._settle(key)
@@ -308,7 +328,7 @@ class Mirror:
             self.confirmed.add(token)
             self._whats.append(Confirmed(token))
 
-    def _waits(self, name: str, value: Queued | None) -> None:
+    def _waits(self, name: str, value: Queued | None, pair: KeyValue) -> None:
         requirement = None
         if value is not None:
             try:
@@ -316,7 +336,13 @@ class Mirror:
             except BadMessage as error:
                 self._complain(f"a job that waits: {error}")
         if value is not None and requirement is not None:
-            self.queue[name] = QueueEntry(value, requirement)
+            entry = QueueEntry(value, requirement, pair.created, pair.modified, pair.lease)
+            if name in self.queue:
+                self.moved.append((name, pair.modified))
+            elif self.queue:
+                last = next(reversed(self.queue.values()))
+                self._isUnordered |= last.created > entry.created
+            self.queue[name] = entry
             return
         ended = self.queue.pop(name, None)
         if ended is not None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from hmac import compare_digest
-from math import ceil
 from secrets import token_hex
 from typing import Any, TypeVar
 
@@ -26,7 +25,6 @@ from muxd.fleet.etcd.answers import (
     delete,
     flag,
     modifiedIn,
-    number,
     put,
     revisionOf,
 )
@@ -112,7 +110,9 @@ class EtcdRegistry:
         self._times = times
         self._leases = Leases(clock, gateway)
         name = makeName()[:16]
-        self._jobs = Jobs(clock, gateway, keys, self._mirror, self._following, makeKey, name)
+        self._jobs = Jobs(
+            clock, gateway, keys, self._mirror, self._following, self._leases, makeKey, name
+        )
         self._closing = closing
         self._announced: dict[int, _Announcement] = {}
         self._watchers: dict[IFleetWatcher, int] = {}
@@ -151,7 +151,7 @@ class EtcdRegistry:
             waiting.cancel()
         self._tellAll("stale", self._trouble)
         # What is in the queue goes with it, at once.
-        left = Deferred.fromCoroutine(self._jobs.revoke(lease)) if lease else succeed(0)
+        left = Deferred.fromCoroutine(self._leases.revoke(lease)) if lease else succeed(0)
         left.addTimeout(LAST_PATIENCE, self._clock).addErrback(lambda _: 0)
         left.addCallback(lambda _: self._gateway.close())
         closed: Deferred[Any] = left.addCallback(lambda _: self._closing())
@@ -226,6 +226,12 @@ class EtcdRegistry:
         See L{IFleetRegistry}.
         """
         return self._jobs.ask(request, self._ready())
+
+    def keepPlace(self, request: Request) -> None:
+        """
+        See L{IFleetRegistry}.
+        """
+        self._jobs.keepPlace(request)
 
     def renew(self, token: int, key: str) -> Deferred[Reservation]:
         """
@@ -363,8 +369,7 @@ class EtcdRegistry:
         before = self._mirror.hosts.get(host.name)
         if before is None and len(self._mirror.hosts) >= MOST_HOSTS:
             raise FleetError(Why.TOO_MANY, "there are too many hosts")
-        said = await self._gateway.ask("/v3/lease/grant", {"TTL": str(ceil(term))})
-        lease = number(said, "ID")
+        lease = await self._leases.grant(term)
         key = self._keys.of(Kind.HOST, host.name)
         revision = await self._change([], [put(key, VALUES.encode(Hosted(door=host.door)), lease)])
         others = {at: one for at, one in self._announced.items() if one.name != host.name}
@@ -412,7 +417,7 @@ class EtcdRegistry:
         announced = self._current(lease)
         if announced is not None:
             for each in (*announced.before, announced.lease):
-                await self._following.reach(await self._jobs.revoke(each))
+                await self._following.reach(await self._leases.revoke(each))
 
     def _forget(self, announced: _Announcement) -> None:
         """
@@ -420,7 +425,7 @@ class EtcdRegistry:
         """
         before, announced.before = announced.before, frozenset()
         for each in before:
-            self._jobs.inBackground(self._jobs.revoke(each))
+            self._jobs.inBackground(self._leases.revoke(each))
 
     async def _tell(self, lease: int, phones: Sequence[PhoneRecord], isComplete: bool) -> bool:
         changes = self._changesOf(lease, phones, isComplete)
@@ -500,7 +505,7 @@ class EtcdRegistry:
     async def _release(self, token: int, key: str) -> None:
         entry = await self._mine(token, key)
         if entry is not None:
-            await self._following.reach(await self._jobs.revoke(entry.lease))
+            await self._following.reach(await self._leases.revoke(entry.lease))
 
     def _tellAll(self, name: str, *what: Any) -> None:
         for watcher in tuple(self._watchers):

@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.fleet.etcd.gateway import Gateway
 from muxd.fleet.etcd.keys import Keys
 from muxd.fleet.etcd.registry import EtcdRegistry
-from muxd.fleet.values import FleetError, Reservation
+from muxd.fleet.values import FleetError, Request, Reservation
 from tests.fleet.etcd.cases import NODES, Names
 from tests.fleet.etcd.engine import FakeEtcd
 from tests.fleet.fleets import host, phone, wants
@@ -49,6 +49,7 @@ class TwoHubs(RuleBasedStateMachine):
         self.tokens: set[int] = set()
         self.jobs: list[Deferred[Any]] = []
         self.asked: dict[Deferred[Any], float] = {}
+        self.again = 0
 
     def make(self, number: int) -> EtcdRegistry:
         """
@@ -129,6 +130,29 @@ class TwoHubs(RuleBasedStateMachine):
         asked = self.hubs[hub].reserve(wants(what, wait=wait, term=20))
         self.jobs.append(asked)
         self.ask(asked, wait)
+
+    @rule(hub=HUBS, user=sampled_from("xy"), isAgain=booleans())
+    def reserveWithTicket(self, hub: int, user: str, isAgain: bool) -> None:
+        """
+        A job with a ticket wants a phone, perhaps again, at whichever hub.
+        """
+        self.again += isAgain
+        asked = self.hubs[hub].reserve(self.wants(user, self.again * isAgain))
+        self.jobs.append(asked)
+        self.ask(asked, WAIT)
+
+    @rule(hub=HUBS, user=sampled_from("xy"))
+    def lose(self, hub: int, user: str) -> None:
+        """
+        The connection of one is lost.
+        """
+        self.hubs[hub].keepPlace(self.wants(user, self.again))
+
+    def wants(self, user: str, asked: int) -> Request:
+        """
+        What a job with a ticket wants.
+        """
+        return wants(user=user, wait=WAIT, term=20, ticket="0" * 32, asked=asked)
 
     @rule(hub=HUBS)
     def take(self, hub: int) -> None:
@@ -234,7 +258,9 @@ class TwoHubs(RuleBasedStateMachine):
         assert self.watchers[0].health == self.watchers[1].health == "fresh"
         assert one.phones == other.phones
         assert one.byToken.keys() == other.byToken.keys()
-        assert one.queue.keys() == other.queue.keys()
+        assert list(one.queue) == list(other.queue)
+        created = [each.created for each in one.queue.values()]
+        assert created == sorted(created)
         assert set(one.free) == set(other.free)
         for key in one.free:
             waiting = [

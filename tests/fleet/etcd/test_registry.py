@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, formatEvent
 
+from muxd.fleet.etcd import jobs
 from muxd.fleet.etcd import registry as registryModule
 from muxd.fleet.etcd.jobs import RETRY
 from muxd.fleet.requirement import Requirement
@@ -18,12 +19,19 @@ from tests.fleet.contract import RegistryContract
 from tests.fleet.etcd.cases import EtcdCase
 from tests.fleet.etcd.engine import FakeEtcd, Refusal
 from tests.fleet.fleets import host, phone, udid, wants
+from tests.fleet.ticketcontract import TicketContract
 
 
-class EtcdContractTests(EtcdCase, RegistryContract):
+class EtcdContractTests(EtcdCase, RegistryContract, TicketContract):
     """
     The registry in etcd, as every other one.
     """
+
+    def mostWaiting(self, number: int) -> None:
+        """
+        See L{TicketContract}.
+        """
+        self.patch(jobs, "MOST_WAITING_PER_USER", number)
 
     async def test_manyPhones(self) -> None:
         """
@@ -129,18 +137,18 @@ class EtcdContractTests(EtcdCase, RegistryContract):
         """
         lease = await self.join("a")
         wanted = self.registry.reserve(wants(wait=100))
-        jobs: Any = self.registry._jobs
-        grant, tried = jobs._grant, []
+        these: Any = self.registry._jobs
+        grant, tried = these._grant, []
 
         async def grantLater(job: object, asked: PhoneRecord, **how: Any) -> object:
             tried.append(asked.udid)
             if len(tried) > 1:
                 return await grant(job, asked, **how)
             await self.registry.tell(lease, [phone(2)])
-            jobs.serve()
+            these.serve()
             return None
 
-        self.patch(jobs, "_grant", grantLater)
+        self.patch(these, "_grant", grantLater)
         await self.registry.tell(lease, [phone(1)])
         self.assertEqual(tried, [udid(1), udid(2)])
         self.assertEqual((await wanted).udid, udid(2))
