@@ -69,6 +69,7 @@ class FrameProtocol(Int32StringReceiver):
     @cvar writes: The messages that go.
     @ivar patience: Seconds of silence after which the other end counts as gone; None for any.
     @ivar isOver: Whether nothing is read any more.
+    @ivar wasSilent: Whether that is because the other end was silent for too long.
     """
 
     _log = Logger()
@@ -81,6 +82,7 @@ class FrameProtocol(Int32StringReceiver):
         self.clock = clock
         self.patience = patience
         self.isOver = False
+        self.wasSilent = False
         self._silence: IDelayedCall | None = None
         self._taking = _Taking()
 
@@ -211,4 +213,5 @@ class FrameProtocol(Int32StringReceiver):
         self._silence = None
         if not self.isOver:
             self.complain(f"silent for {self.patience} s")
+            self.wasSilent = True
         self.abort()

@@ -16,7 +16,7 @@ from secrets import token_bytes
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -26,6 +26,7 @@ from muxd.fleet.messages import Grant
 from muxd.fleet.patience import inTime
 from muxd.fleet.terms import TERM, Times
 from muxd.fleet.values import (
+    KEPT,
     Change,
     Confirmed,
     Door,
@@ -157,6 +158,7 @@ class Hub:
         # How often a host has confirmed a reservation, by whichever hub.
         self._heard: Counter[int] = Counter()
         self._order: list[str] | None = None
+        self._leaving: set[IDelayedCall] = set()
 
     def start(self) -> Deferred[None]:
         """
@@ -175,6 +177,9 @@ class Hub:
             job.stop()
         for token in list(self._confirming):
             self._confirmed(token, False)
+        for timer in self._leaving:
+            timer.cancel()
+        self._leaving.clear()
         self.limit.stop()
 
     def _summarise(self, kind: str, count: int) -> None:
@@ -262,6 +267,19 @@ class Hub:
         """
         released = self.registry.release(reservation.token, reservation.key)
         self._quietly(released, "{it} is not released", reservation)
+
+    def giveUpLater(self, reservation: Reservation) -> None:
+        """
+        End a reservation of a job whose connection is lost before it heard of it, unless it asks
+        again for it meanwhile: then that is another one.
+        """
+
+        def giveUp() -> None:
+            self._leaving.discard(timer)
+            self.giveUp(reservation)
+
+        timer = self.clock.callLater(KEPT, giveUp)
+        self._leaving.add(timer)
 
     def _quietly(self, done: Deferred[None], complaint: str, it: Reservation) -> None:
         """

@@ -53,6 +53,9 @@ LONGEST_REASON = 200
 LONGEST_LABEL = 64
 MOST_LABELS = 16
 
+MOST_TIMES = 1_000_000
+"""How often a job may have asked with one ticket."""
+
 SHORTEST_TERM, LONGEST_TERM = 2.0, 3600.0
 LONGEST_WAIT = 86400.0
 
@@ -73,6 +76,7 @@ def _number(most: int = LARGEST_NUMBER) -> Form:
 
 NAME = textForm(LONGEST_NAME)
 UDID = wordForm("[0-9A-Za-z][0-9A-Za-z-]{0,63}")
+TICKET = wordForm("(?:[0-9a-f]{32})?")
 _OPTIONAL = textForm(LONGEST_NAME, isOptional=True)
 
 DOOR = partForm(Door, {"kind": enumForm(DoorKind), "where": textForm(255), "port": _number(65535)})
@@ -218,6 +222,10 @@ class Revoke:
 class Reserve:
     """
     A job wants a phone.
+
+    @ivar ticket: What it proves itself by when it asks again, perhaps another hub, and what
+        nothing can guess; empty if it does not.  A hub of an older version does not look at it.
+    @ivar asked: How often it has asked with this ticket before.
     """
 
     number: int = whole()
@@ -226,6 +234,8 @@ class Reserve:
     term: float = seconds(SHORTEST_TERM, LONGEST_TERM)
     wait: float = seconds(0.0, LONGEST_WAIT)
     take: bool = flag()
+    ticket: str = one(TICKET, "")
+    asked: int = whole(MOST_TIMES, default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

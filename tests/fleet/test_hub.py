@@ -17,6 +17,7 @@ from twisted.logger import capturedLogs, formatEvent
 from muxd.fleet import peers
 from muxd.fleet.client import Holding, HubLost
 from muxd.fleet.hub import ENTERING
+from muxd.fleet.jobpeer import JobPeer
 from muxd.fleet.messages import Grant
 from muxd.fleet.terms import TERM
 from muxd.fleet.values import FleetError, Why
@@ -78,7 +79,7 @@ class HubTests(WorldCase):
         async def perform(peer: Any, message: Any) -> Any:
             return await peer._page(message.number, "")
 
-        self.patch(peers.JobPeer, "_perform", perform)
+        self.patch(JobPeer, "_perform", perform)
         self.world.addHost("a", 1, 2)
         self.world.addHost("b", 3)
         session = self.world.session()

@@ -50,6 +50,8 @@ from tests.fleet.fleets import phone, udid
 
 DOOR = Door(kind=DoorKind.TLS, where="a.example", port=7400)
 
+RESERVE = {"kind": "reserve", "number": 1, "term": 9, "wait": 0}
+
 KINDS = [*TO_HUB._kinds, *FROM_HUB._kinds, *AT_DOOR._kinds]
 
 JSON = recursive(
@@ -78,6 +80,7 @@ class MessageTests(SynchronousTestCase):
             (TO_HUB, Alive()),
             (TO_HUB, Phones(phones=(whole, phone(2)), isComplete=True)),
             (TO_HUB, Reserve(number=1, phone="label=x", term=30.0, wait=0.5, take=True)),
+            (TO_HUB, Reserve(number=1, term=30.0, wait=0.5, ticket="0f" * 16, asked=7)),
             (FROM_HUB, Welcome(name="a", term=10.0, key="k", tokens=(1, 1 << 52))),
             (FROM_HUB, Refused(number=3, why=Why.TAKEN, detail="by bob")),
             (FROM_HUB, Grant(token=1, key="k", udid=udid(1), user="ann", term=30.0)),
@@ -104,6 +107,13 @@ class MessageTests(SynchronousTestCase):
         What a later version says besides is ignored.
         """
         self.assertEqual(TO_HUB.decode(b'{"kind": "alive", "mood": "good"}'), Alive())
+
+    def test_before(self) -> None:
+        """
+        What an earlier version does not say is as if there were none of it.
+        """
+        reserve = TO_HUB.decode(json.dumps(RESERVE).encode())
+        self.assertEqual((reserve.ticket, reserve.asked), ("", 0))
 
     def test_wrong(self) -> None:
         """
@@ -137,6 +147,10 @@ class MessageTests(SynchronousTestCase):
             ({"kind": "phones", "phones": [{"udid": "../x", "host": "a"}]}, "udid: expected"),
             ({"kind": "reserve", "number": 1, "term": 1e9, "wait": 0}, "3600"),
             ({"kind": "reserve", "number": 1, "term": "9", "wait": 0}, "seconds"),
+            ({**RESERVE, "ticket": "0" * 31}, "ticket: expected"),
+            ({**RESERVE, "ticket": "0" * 33}, "ticket: expected"),
+            ({**RESERVE, "ticket": "G" * 32}, "ticket: expected"),
+            ({**RESERVE, "asked": 1_000_001}, "up to 1000000"),
             ({"kind": "phones", "isComplete": 1}, "expected true or false"),
         ):
             data = said if isinstance(said, bytes) else json.dumps(said).encode()

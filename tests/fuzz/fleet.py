@@ -34,8 +34,13 @@ MOST_CONNECTIONS = 8
 MOST_WAITING = 1 << 20
 """Bytes for one connection."""
 
+MOST_WAITING_JOBS = 8 * 64 + 64
+"""Requests of eight connections, and places of tickets that are kept for a while."""
+
 HELLO: dict[str, Any] = {"kind": "hello", "version": 1, "role": "HOST", "name": "a"}
 DOOR: dict[str, Any] = {"kind": "UNIX", "where": "/door"}
+
+WITH_TICKET: dict[str, Any] = {"kind": "reserve", "term": 5, "wait": 60, "ticket": "0" * 32}
 
 MESSAGES: tuple[dict[str, Any], ...] = (
     {**HELLO, "door": DOOR},
@@ -52,6 +57,9 @@ MESSAGES: tuple[dict[str, Any], ...] = (
     {"kind": "reserve", "number": 1, "term": 5, "wait": 0},
     {"kind": "reserve", "number": 2, "term": 5, "wait": 60, "phone": "version>=17", "take": True},
     {"kind": "reserve", "number": 3, "term": 5, "wait": 60, "phone": "lable=x"},
+    {**WITH_TICKET, "number": 8},
+    {**WITH_TICKET, "number": 9, "asked": 1},
+    {**WITH_TICKET, "number": 9, "asked": 2, "wait": 0},
     {"kind": "renew", "number": 4, "token": 1, "key": "k1"},
     {"kind": "release", "number": 5, "token": 1, "key": "k1"},
     {"kind": "withdraw", "number": 2},
@@ -64,6 +72,7 @@ MESSAGES: tuple[dict[str, Any], ...] = (
 
 VALUES: tuple[Any, ...] = (
     *(None, True, -1, 0, 1, 7, 1.5, 1e308, "", "a", "b", "x" * 100, UDID, "../x", "\u202e"),
+    *("1" * 32, "0" * 31),
     *([], {}, [UDID], [[]], {"kind": "TCP", "where": "x", "port": 0}, "version>=17", "k2"),
 )
 
@@ -201,6 +210,8 @@ class Fleet:
         """
         there = self.registry._ledger.snapshot()
         phones = [one.udid for one in there.reservations]
+        waiting = len(self.registry._ledger.waiting(self.clock.seconds()))
+        demand(waiting <= MOST_WAITING_JOBS, "more wait than there are connections for")
         demand(len(phones) == len(set(phones)), "a phone has two holders")
         demand(len(self.hub.holders) == len(phones), "the hub does not know a reservation")
         demand(set(self.hub.phones) == {one.key for one in there.phones}, "the hub knows others")
