@@ -17,11 +17,10 @@ Twisted, of which nothing is imported here.
 from __future__ import annotations
 
 import os
-import selectors
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from getpass import getuser
@@ -43,34 +42,26 @@ from muxd.client.requests import CONNECT_TIMEOUT, programName
 from muxd.client.socketerrors import NoDaemon, TimedOut
 from muxd.client.socketio import Clock, Deadline, Sleep, openSocket
 from muxd.description import Description
-from muxd.fleet.codec import BadMessage, Codec
+from muxd.fleet.codec import BadMessage
 from muxd.fleet.conversation import (
     PATIENCE,
     TERM,
-    Answered,
-    Conversation,
-    Ended,
+    Asking,
     FleetView,
     HubLost,
     Lease,
-    Rejected,
-    Unwanted,
-    Welcomed,
     hubPlace,
+    makeTicket,
     wholeFleet,
 )
+from muxd.fleet.hubsession import HEADER, HubSession, framed, readable
 from muxd.fleet.messages import (
     AT_DOOR,
     FROM_DOOR,
-    FROM_HUB,
     LONGEST_HELLO,
-    LONGEST_OF_HUB,
-    TO_HUB,
     VERSION,
-    Alive,
     Drain,
     Knock,
-    Leave,
     Refused,
     Release,
     Renew,
@@ -90,8 +81,6 @@ __all__ = [
     "reserve",
 ]
 
-_HEADER = 4
-
 
 def reserve(
     phone: str = "",
@@ -104,11 +93,12 @@ def reserve(
     take: bool = False,
 ) -> Reservation:
     """
-    Have a phone for oneself.
+    Have a phone for oneself.  When the hub is lost meanwhile, the next one is asked, or the same
+    once it is there again; where that hub can know, the job has the place in the queue that it had.
 
     @param phone: What it has to be, such as C{label=fast,version>=17}; any if empty.
-    @param hub: Where the hub is, as a client endpoint is described; C{MUXD_HUB} or
-        C{tcp:127.0.0.1:7300} if None.
+    @param hub: Where the hub is, as a client endpoint is described; several with spaces between
+        them; C{MUXD_HUB} or C{tcp:127.0.0.1:7300} if None.
     @param name: What the job is called; the user if None.
     @param reason: What for, for others to see.
     @param term: Seconds that it lasts unless it is renewed.
@@ -116,18 +106,41 @@ def reserve(
     @param take: Whether to take it from another job of the same name.
     @return: it, which is renewed until it is released.
     @raise FleetError: There is none.
-    @raise HubLost: There is no hub, or it went while it was waited for.
+    @raise HubLost: There is no hub, or it went while it was waited for, and no other one is
+        there.
     @raise InvalidAddress: That is none where a hub may be.
     """
-    way = HubWay.named(hub, name)
+    return reserveBy(
+        HubWay.named(hub, name), wait, phone=phone, reason=reason, term=term, take=take
+    )
+
+
+def reserveBy(way: HubWay, wait: float, **wanted: Any) -> Reservation:
+    """
+    See L{reserve}.
+
+    @param wanted: Fields of the message.
+    """
+    asking = Asking(wait, makeTicket(), way.clock())
+    while True:
+        try:
+            return _reserveOnce(way, asking, wanted)
+        except (HubLost, FleetError) as error:
+            pause = asking.again(error, way.clock())
+            if pause is None:
+                raise
+        way.sleep(pause)
+
+
+def _reserveOnce(way: HubWay, asking: Asking, wanted: dict[str, Any]) -> Reservation:
     session = way.connect()
     try:
-        deadline = Deadline(wait + PATIENCE, way.clock)
-        reserved = session.ask(
-            Reserve, deadline, phone=phone, reason=reason, term=term, wait=wait, take=take
-        )
+        fields = asking.fields(way.clock())
+        deadline = Deadline(fields["wait"] + PATIENCE, way.clock)
+        reserved = session.ask(Reserve, deadline, **wanted, **fields)
     except BaseException:
         session.close()
+        way.moveOn(session)
         raise
     return Reservation(way, session, reserved)
 
@@ -164,11 +177,11 @@ def drain(
 
 class HubWay:
     """
-    Where a hub is, and as what to come there.
+    Where a hub is, or several are, and as what to come there.
 
-    @ivar address: The address.
     @ivar name: Of the job.
     @ivar clock: Of all that takes time.
+    @ivar sleep: Lets time pass.
     """
 
     def __init__(
@@ -177,8 +190,17 @@ class HubWay:
         name: str,
         clock: Clock = time.monotonic,
         opener: Callable[[Address, Deadline], socket.socket] = openSocket,
+        others: Sequence[Address] = (),
+        sleep: Sleep = time.sleep,
     ) -> None:
-        self.address = address
+        """
+        @param others: Of other hubs.
+        @raise InvalidAddress: They are not reached in the same way.
+        """
+        self._addresses = [address, *others]
+        if len({type(each) for each in self._addresses}) > 1:
+            raise InvalidAddress("expected hubs that are reached in the same way")
+        self.sleep = sleep
         self.name = name
         self.clock = clock
         self._opener = opener
@@ -192,16 +214,55 @@ class HubWay:
 
         @raise InvalidAddress: It makes no sense.
         """
-        return cls(hubAddress(hubPlace(hub, environ)), name or getuser())
+        text = hubPlace(hub, environ)
+        first, *others = map(hubAddress, text.split() if " " in text.strip() else [text])
+        return cls(first, name or getuser(), others=others)
+
+    @property
+    def address(self) -> Address:
+        """
+        Of the hub that is tried first: that one which has answered the last time.
+        """
+        return self._addresses[0]
+
+    def moveOn(self, session: HubSession) -> None:
+        """
+        A session's hub is of no use: try another one first the next time.
+        """
+        self._moveFrom(session.place)
+
+    def _moveFrom(self, place: Address | None) -> None:
+        # A thread that renews may look at it at the same time.
+        first, *others = self._addresses
+        if first == place:
+            self._addresses = [*others, first]
 
     def connect(self) -> HubSession:
         """
-        Connect, and be welcome.
+        Connect to one of them, and be welcome.
 
-        @raise HubLost: It cannot be reached, or does not want this job.
+        @raise HubLost: None can be reached, or wants this job.
         """
+        left = len(self._addresses)
+        while True:
+            left -= 1
+            place = self.address
+            try:
+                return self._connectTo(place)
+            except HubLost:
+                self._moveFrom(place)
+                if not left:
+                    raise
+
+    def _connectTo(self, place: Address) -> HubSession:
         deadline = Deadline(PATIENCE, self.clock)
-        session = HubSession(self.open(self.address, deadline), self.name, self.clock)
+        session = HubSession(
+            self.open(place, deadline),
+            self.name,
+            self.clock,
+            place,
+            hubs=len(self._addresses),
+        )
         try:
             session.begin(deadline)
         except BaseException:
@@ -243,135 +304,6 @@ class HubWay:
         if door.kind is DoorKind.UNIX:
             return UnixAddress(door.where)
         return TCPAddress(door.where, door.port)
-
-
-class HubSession:
-    """
-    A job's connection to its hub, for one thread at a time.
-
-    @ivar over: Why reservations are over that the hub has told of, by token.
-    """
-
-    def __init__(self, sock: socket.socket, name: str, clock: Clock) -> None:
-        """
-        @param sock: Connected to it.
-        @param name: Of the job.
-        """
-        self.over: dict[int, str] = {}
-        self._socket = sock
-        self._clock = clock
-        self._talk = Conversation(name)
-        self._frames = _Frames(FROM_HUB, LONGEST_OF_HUB)
-        self._isWelcome = False
-        self._interval = PATIENCE
-        self._nextAlive = clock() + PATIENCE
-        self._answers: dict[int, Any] = {}
-
-    def __enter__(self) -> HubSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def deadline(self, seconds: float) -> Deadline:
-        """
-        A deadline by this session's clock.
-        """
-        return Deadline(seconds, self._clock)
-
-    def begin(self, deadline: Deadline) -> None:
-        """
-        Say what this is, and be welcome.
-
-        @raise HubLost: It does not want this job, or does not answer.
-        """
-        self._send(self._talk.hello)
-        while not self._isWelcome:
-            self.listen(deadline)
-            if deadline.expired and not self._isWelcome:
-                raise HubLost("the hub does not answer")
-
-    def ask(self, kind: Any, deadline: Deadline, **fields: Any) -> Any:
-        """
-        Ask for something, and wait for the answer.
-
-        @raise FleetError: It says no.
-        @raise HubLost: The connection is over, or there is no answer.
-        """
-        question = self._talk.ask(kind, **fields)
-        self._send(question)
-        while question.number not in self._answers:
-            if deadline.expired:
-                self._send(self._talk.withdraw(question.number))
-                raise HubLost("the hub does not answer")
-            self.listen(deadline)
-        answer = self._answers.pop(question.number)
-        if isinstance(answer, FleetError):
-            raise answer
-        return answer
-
-    def listen(self, deadline: Deadline, wake: socket.socket | None = None) -> None:
-        """
-        Hear what comes next, if something does before that.
-
-        @param wake: Ends the waiting when something can be read there.
-        @raise HubLost: The connection is over.
-        """
-        now = self._clock()
-        if now >= self._nextAlive:
-            self._send(Alive())
-        seconds = deadline.atMost(max(0.0, self._nextAlive - self._clock()))
-        if self._socket not in _readable(seconds, self._socket, wake):
-            return
-        try:
-            data = self._socket.recv(65536)
-        except OSError as error:
-            raise HubLost(f"the hub is lost: {error}") from error
-        if not data:
-            raise self._talk.lost()
-        try:
-            for message in self._frames.add(data):
-                self._heard(message)
-        except BadMessage as error:
-            raise HubLost(f"the hub says what makes no sense: {error}") from error
-
-    def close(self) -> None:
-        """
-        Go.
-        """
-        try:
-            self._send(Leave())
-        except HubLost:
-            pass
-        self._socket.close()
-
-    def _heard(self, message: Any) -> None:
-        match self._talk.heard(message):
-            case Welcomed(term):
-                self._isWelcome = True
-                self._interval = term / 2
-                self._nextAlive = self._clock() + self._interval
-            case Rejected():
-                raise self._talk.lost()
-            case Answered(number, answer):
-                self._answers[number] = answer
-            case Unwanted(release):
-                self._send(release)
-            case Ended(token, why):
-                self.over[token] = why
-
-    def _send(self, message: Any) -> None:
-        self._nextAlive = self._clock() + self._interval
-        try:
-            self._socket.settimeout(PATIENCE)
-            self._socket.sendall(_framed(TO_HUB.encode(message)))
-        except OSError as error:
-            raise HubLost(self._talk.problem or f"the hub is lost: {error}") from error
 
 
 class Reservation:
@@ -559,7 +491,7 @@ class _Keeper(Thread):
         self._lease.renewed(asked, self._way.clock())
 
     def _pause(self, deadline: Deadline) -> None:
-        _readable(deadline.atMost(PATIENCE), self._wake)
+        readable(deadline.atMost(PATIENCE), self._wake)
 
     def _release(self) -> None:
         try:
@@ -577,51 +509,7 @@ class _Keeper(Thread):
         session, self._session = self._session, None
         if session is not None:
             session.close()
-
-
-class _Frames:
-    """
-    Messages, each with its length before it, in what is read of a stream.
-    """
-
-    def __init__(self, codec: Codec, longest: int) -> None:
-        self._codec = codec
-        self._longest = longest
-        self._data = b""
-
-    def add(self, data: bytes) -> list[Any]:
-        """
-        The messages that are whole now.
-
-        @raise BadMessage: One makes no sense.
-        """
-        self._data += data
-        found = []
-        while len(self._data) >= _HEADER:
-            size = int.from_bytes(self._data[:_HEADER], "big")
-            if size > self._longest:
-                raise BadMessage(f"expected up to {self._longest} bytes, got {size}")
-            if len(self._data) < _HEADER + size:
-                break
-            found.append(self._codec.decode(self._data[_HEADER : _HEADER + size]))
-            self._data = self._data[_HEADER + size :]
-        return found
-
-
-def _readable(seconds: float, *sockets: socket.socket | None) -> list[Any]:
-    """
-    Wait until something can be read.
-
-    @return: from which sockets.
-    """
-    with selectors.DefaultSelector() as selector:
-        for each in filter(None, sockets):
-            selector.register(each, selectors.EVENT_READ)
-        return [key.fileobj for key, _ in selector.select(seconds)]
-
-
-def _framed(message: bytes) -> bytes:
-    return len(message).to_bytes(_HEADER, "big") + message
+            self._way.moveOn(session)
 
 
 def _knocked(
@@ -637,8 +525,8 @@ def _knocked(
     subject = f"the door of a host at {address}"
     try:
         sock.settimeout(deadline.remaining(Stage.REACH, subject))
-        sock.sendall(_framed(AT_DOOR.encode(knock)))
-        size = int.from_bytes(_exactly(sock, _HEADER), "big")
+        sock.sendall(framed(AT_DOOR.encode(knock)))
+        size = int.from_bytes(_exactly(sock, HEADER), "big")
         if size > LONGEST_HELLO:
             raise HubLost(f"{subject} answers with nonsense")
         answer = FROM_DOOR.decode(_exactly(sock, size))

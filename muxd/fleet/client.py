@@ -3,23 +3,24 @@
 For programs that want phones of a fleet::
 
     client = FleetClient(reactor, "tcp:127.0.0.1:7300", "nightly")
-    session = await client.connect()
-    reserved = await session.reserve("label=fast,version>=17", wait=600)
-    holding = Holding(client, session, reserved)
-    holding.start()                        # renews it, also over another connection
-    phone = client.phone(reserved)         # an IDevice: phone.endpoint(62078)
+    holding = await client.reserve("label=fast,version>=17", wait=600)
+    phone = client.phone(holding.reserved)         # an IDevice: phone.endpoint(62078)
     ...
     await holding.release()
+
+It is renewed until then, also over another connection, and at another hub if there are several.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IDelayedCall, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -28,6 +29,7 @@ from muxd.fleet.conversation import (
     PATIENCE,
     TERM,
     Answered,
+    Asking,
     Conversation,
     Ended,
     FleetView,
@@ -36,6 +38,8 @@ from muxd.fleet.conversation import (
     Rejected,
     Unwanted,
     Welcomed,
+    makeTicket,
+    signsOfLife,
     wholeFleet,
 )
 from muxd.fleet.frames import FrameProtocol
@@ -106,17 +110,32 @@ class FleetSession(FrameProtocol):
         term: float = TERM,
         wait: float = 0.0,
         take: bool = False,
+        ticket: str = "",
+        asked: int = 0,
     ) -> Deferred[Reserved]:
         """
-        Have a phone for oneself.  Cancelling it gives up waiting.
+        Have a phone for oneself, by this connection alone (see L{FleetClient.reserve}).
+        Cancelling it gives up waiting.
 
         @param phone: What it has to be, such as C{label=fast,version>=17}; any if empty.
         @param term: Seconds that it lasts unless it is renewed.
         @param wait: Seconds to wait for one.
         @param take: Whether to take it from another job of the same name.
+        @param ticket: 32 random hexadecimal digits, by which the job can ask again when the
+            connection is lost, and has its place in the queue; it cannot if empty.
+        @param asked: How often it has asked with that before.
         @return: fires with it.  It fails with a C{FleetError} or C{HubLost}.
         """
-        return self._ask(Reserve, phone=phone, reason=reason, term=term, wait=wait, take=take)
+        return self._ask(
+            Reserve,
+            phone=phone,
+            reason=reason,
+            term=term,
+            wait=wait,
+            take=take,
+            ticket=ticket,
+            asked=asked,
+        )
 
     def renew(self, reserved: Reserved) -> Deferred[None]:
         """
@@ -209,8 +228,8 @@ class FleetSession(FrameProtocol):
         match heard:
             case Welcomed(term):
                 times = self._hubs.times = Times(term)
-                self.patience = times.silence(self._hubs.count)
-                self._living.start(times.alive, now=False)
+                interval, self.patience = signsOfLife(times, self._hubs.count)
+                self._living.start(interval, now=False)
                 self.ready.callback(self)
             case Rejected():
                 self.finish()
@@ -253,15 +272,22 @@ class _SessionFactory(Factory):
 
 class FleetClient:
     """
-    A hub, for a job.
+    A hub, for a job; or several, of which one is used.
     """
 
-    def __init__(self, reactor: Any, hub: str, name: str) -> None:
+    _log = Logger()
+
+    def __init__(
+        self, reactor: Any, hub: str, name: str, makeTicket: Callable[[], str] = makeTicket
+    ) -> None:
         """
-        @param hub: The description of a client endpoint, such as C{tcp:127.0.0.1:7300}.
+        @param hub: The description of a client endpoint, such as C{tcp:127.0.0.1:7300}; of
+            several hubs, with spaces between them.
         @param name: What the job is called; where there are certificates, one of its names.
+        @param makeTicket: Makes what cannot be guessed, of 32 hexadecimal digits.
         @raise ValueError: The description makes no sense.
         """
+        self._makeTicket = makeTicket
         self.clock = reactor
         self._hubs = Hubs(reactor, hub)
         self._ways = Ways(reactor, hub)
@@ -289,6 +315,61 @@ class FleetClient:
             # It is not waited for any more.
             session.abort()
             raise
+
+    def reserve(
+        self,
+        phone: str = "",
+        *,
+        reason: str = "",
+        term: float = TERM,
+        wait: float = 0.0,
+        take: bool = False,
+    ) -> Deferred[Holding]:
+        """
+        Have a phone for oneself, which is renewed until it is released.  When the hub is lost
+        meanwhile, the next one is asked, or the same once it is there again, for as long as is
+        left to wait; where that hub can know, the job has the place in the queue that it had.
+        Cancelling it gives up waiting.
+
+        @param phone: What it has to be, such as C{label=fast,version>=17}; any if empty.
+        @param term: Seconds that it lasts unless it is renewed.
+        @param wait: Seconds to wait for one.
+        @param take: Whether to take it from another job of the same name.
+        @return: fires with it.  It fails with a C{FleetError} or C{HubLost}, or as the endpoint
+            does.
+        """
+        wanted = {"phone": phone, "reason": reason, "term": term, "take": take}
+        return Deferred.fromCoroutine(self._reserve(wait, wanted))
+
+    async def _reserve(self, wait: float, wanted: dict[str, Any]) -> Holding:
+        asking = Asking(wait, self._makeTicket(), self.clock.seconds())
+        while True:
+            session = None
+            try:
+                session = await self.connect()
+                return await self._reserveIn(session, asking, wanted)
+            except (CancelledError, ConnectingCancelledError):
+                raise
+            except Exception as error:
+                pause = asking.again(error, self.clock.seconds())
+                if pause is None:
+                    raise
+                self._log.info("{error}; asking for a phone again", error=error)
+                if session is not None:
+                    self.moveOn(session)
+            await deferLater(self.clock, pause)
+
+    async def _reserveIn(
+        self, session: FleetSession, asking: Asking, wanted: dict[str, Any]
+    ) -> Holding:
+        try:
+            reserved = await session.reserve(**wanted, **asking.fields(self.clock.seconds()))
+        except BaseException:
+            session.close()
+            raise
+        holding = Holding(self, session, reserved)
+        holding.start()
+        return holding
 
     @property
     def hasOthers(self) -> bool:
@@ -323,6 +404,7 @@ class Holding:
     """
     A reservation that is renewed as long as it is wanted.
 
+    @ivar reserved: What was reserved.
     @ivar over: Fires with why it is over, if it ends before it is released.
     """
 
@@ -336,7 +418,7 @@ class Holding:
         self._client = client
         self._clock = client.clock
         self._session: FleetSession | None = None
-        self._reserved = reserved
+        self.reserved = reserved
         self._lease = Lease(reserved.term, self._clock.seconds())
         self._timer: IDelayedCall | None = None
         self._renewing: Deferred[None] | None = None
@@ -375,7 +457,7 @@ class Holding:
                 # The hub may have been started anew since it was renewed last.
                 session = await self._client.connect().addTimeout(PATIENCE, self._clock)
             if not wasDone and session is not None:
-                await session.release(self._reserved).addTimeout(PATIENCE, self._clock)
+                await session.release(self.reserved).addTimeout(PATIENCE, self._clock)
         except Exception as error:
             self._log.debug("the hub does not know of a release: {error}", error=error)
         if session is not None:
@@ -383,7 +465,7 @@ class Holding:
 
     def _use(self, session: FleetSession) -> None:
         self._session = session
-        session.holdings[self._reserved.token] = self
+        session.holdings[self.reserved.token] = self
 
     def _leaveHub(self) -> None:
         """
@@ -393,7 +475,7 @@ class Holding:
         if session is None or not (session.isOver or self._client.hasOthers):
             return
         self._session = None
-        session.holdings.pop(self._reserved.token, None)
+        session.holdings.pop(self.reserved.token, None)
         self._client.moveOn(session)
         if session.isIdle and not session.isOver:
             session.abort()
@@ -405,7 +487,7 @@ class Holding:
         if self._renewing is not None:
             self._renewing.cancel()
         if self._session is not None:
-            self._session.holdings.pop(self._reserved.token, None)
+            self._session.holdings.pop(self.reserved.token, None)
 
     def _schedule(self) -> None:
         self._timer = self._clock.callLater(self._lease.wait(self._clock.seconds()), self._renew)
@@ -428,7 +510,7 @@ class Holding:
             self._use(await self._client.connect())
         assert self._session is not None
         began = self._clock.seconds()
-        await self._session.renew(self._reserved)
+        await self._session.renew(self.reserved)
         self._lease.renewed(began, self._clock.seconds())
 
     def _renewed(self, _: None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any
 
 from muxd.fleet.codec import BadMessage
@@ -29,7 +30,8 @@ from muxd.fleet.messages import (
     Welcome,
     Withdraw,
 )
-from muxd.fleet.values import FleetError
+from muxd.fleet.terms import Times
+from muxd.fleet.values import KEPT, FleetError, Why
 
 HUB = "tcp:127.0.0.1:7300"
 """Where a hub is if nothing else is said."""
@@ -50,7 +52,20 @@ ANSWER = 8.0
 """Seconds that a hub has for an answer, at least: its registry and a host may take some."""
 
 RETRY = 1.0
-"""Seconds until a reservation is renewed again after that has failed."""
+"""Seconds until a reservation is renewed again after that has failed, or a hub asked again."""
+
+
+def signsOfLife(times: Times, hubs: int) -> tuple[float, float]:
+    """
+    How often a job says that it is there, and how long a hub may say nothing that is to answer
+    that, in seconds.  Where there is another hub, a job that waits at one that does nothing any
+    more has to be there before its place in the queue is given away.
+
+    @param times: As they follow from the hub's term.
+    @param hubs: How many there are.
+    """
+    alive, silence = times.alive, times.silence(hubs)
+    return (alive, silence) if hubs < 2 else (min(alive, KEPT / 5), min(silence, 0.8 * KEPT))
 
 
 def hubPlace(given: str | None, environ: Mapping[str, str]) -> str:
@@ -225,6 +240,62 @@ async def wholeFleet(ask: Callable[..., Awaitable[Any]]) -> FleetView:
         if not page.after or page.after <= after:
             return FleetView(hosts=first.hosts, phones=tuple(phones), waiting=first.waiting)
         after = page.after
+
+
+def makeTicket() -> str:
+    """
+    A ticket, which cannot be guessed.
+    """
+    return token_hex(16)
+
+
+class Asking:
+    """
+    How a job asks for a phone, from one hub to the next, until it has one or is told why not.
+
+    A hub that is lost while the job waits may not be the only one, and the next one may know of
+    its place in the queue; or it is soon there again.
+    """
+
+    def __init__(self, wait: float, ticket: str, now: float) -> None:
+        """
+        @param wait: Seconds to wait for a phone.
+        """
+        self._end = now + wait
+        self._ticket = ticket
+        self._asked = 0
+        self._since: float | None = None
+        self._giveUp: float | None = None
+
+    def fields(self, now: float) -> dict[str, Any]:
+        """
+        What to ask a hub with.
+        """
+        fields = {
+            "wait": max(0.0, self._end - now),
+            "ticket": self._ticket,
+            "asked": self._asked,
+        }
+        self._asked += 1
+        self._since = now
+        return fields
+
+    def again(self, error: Exception, now: float) -> float | None:
+        """
+        It has failed.
+
+        @return: Seconds until some hub is to be asked again; None if none is.
+        """
+        since, self._since = self._since, None
+        if not self._asked or now >= self._end:
+            return None
+        why = error.why if isinstance(error, FleetError) else Why.STOPPED
+        if why is Why.STOPPED and since is not None:
+            # The one that it waited at is lost.  As long as places are kept, it looks for another.
+            self._giveUp = now + KEPT
+            return 0.0 if now >= since + RETRY else RETRY
+        isLooking = self._giveUp is not None and now < self._giveUp
+        return RETRY if isLooking and why in (Why.STOPPED, Why.STALE) else None
 
 
 class Lease:

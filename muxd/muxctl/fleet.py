@@ -9,7 +9,7 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Coroutine, Mapping
 from getpass import getuser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from muxd.fleet.conversation import VARIABLE, hubPlace
 from muxd.muxctl.columns import jsonLine, table
@@ -25,9 +25,12 @@ from muxd.muxctl.quantities import counted, duration
 from muxd.muxctl.terminal import Terminal
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
-    from muxd.fleet.client import FleetClient, FleetSession, FleetView
+    from muxd.fleet.client import FleetClient, FleetView
+
+T = TypeVar("T")
 
 INTERRUPTED = 130
 _SPELLINGS = "tcp:HOST:PORT, unix:PATH or mutualtls:HOST:PORT:files=DIRECTORY"
@@ -41,7 +44,7 @@ def fleet(options: Namespace, terminal: Terminal) -> int:
     """
 
     async def work(reactor: Any) -> int:
-        session = await connected(clientFor(options, reactor), options)
+        session = await reached(clientFor(options, reactor).connect(), options)
         try:
             if options.action in ("drain", "undrain"):
                 await session.drain(options.host, options.action == "drain")
@@ -79,11 +82,11 @@ def clientFor(
         raise FleetProblem(f"{error}; write the hub as {_SPELLINGS}", WRONG_USAGE) from error
 
 
-async def connected(
-    client: FleetClient, options: Namespace, environ: Mapping[str, str] = os.environ
-) -> FleetSession:
+async def reached(
+    asked: Deferred[T], options: Namespace, environ: Mapping[str, str] = os.environ
+) -> T:
     """
-    Connect to the hub.
+    What a hub is asked for.
 
     @raise FleetProblem: It cannot be reached.
     """
@@ -91,7 +94,7 @@ async def connected(
     from twisted.internet.error import TimeoutError as ConnectTimeout
 
     try:
-        return await client.connect()
+        return await asked
     except (ConnectError, ConnectTimeout) as error:
         place, reason = hubPlace(options.hub, environ), str(error).rstrip(".")
         raise FleetProblem(

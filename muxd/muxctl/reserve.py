@@ -14,7 +14,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from muxd.muxctl.errors import FAILED, WRONG_USAGE, FleetProblem
-from muxd.muxctl.fleet import clientFor, connected, run
+from muxd.muxctl.fleet import clientFor, reached, run
 from muxd.muxctl.options import Usage
 from muxd.muxctl.terminal import Terminal
 
@@ -46,26 +46,21 @@ def reserve(options: Namespace, terminal: Terminal) -> int:
 
 
 async def _work(reactor: Any, options: Namespace, terminal: Terminal, directory: str) -> int:
-    from muxd.fleet.client import Holding
     from muxd.fleet.reserved import ReservedService
 
     client = clientFor(options, reactor)
-    session = await connected(client, options)
-    try:
-        reserved = await session.reserve(
+    holding = await reached(
+        client.reserve(
             options.phone,
             reason=options.reason,
             term=options.term,
             wait=options.wait,
             take=options.take,
-        )
-    except BaseException:
-        session.close()
-        raise
-    holding = Holding(client, session, reserved)
-    holding.start()
+        ),
+        options,
+    )
     try:
-        service = ReservedService(reactor, client.phone(reserved), directory)
+        service = ReservedService(reactor, client.phone(holding.reserved), directory)
         try:
             await service.prepare()
         except OSError as error:

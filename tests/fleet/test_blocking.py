@@ -17,9 +17,20 @@ from twisted.trial.unittest import SynchronousTestCase
 import muxd
 from muxd.client.address import InvalidAddress, TCPAddress, TLSAddress, UnixAddress
 from muxd.client.socketerrors import NoDaemon
-from muxd.fleet.blocking import HubLost, HubSession, HubWay, _Frames, hubAddress
+from muxd.fleet import blocking
+from muxd.fleet.blocking import HubLost, HubWay, hubAddress
 from muxd.fleet.codec import BadMessage
-from muxd.fleet.messages import FROM_HUB, TO_HUB, Alive, Refused, Welcome
+from muxd.fleet.conversation import RETRY
+from muxd.fleet.hubsession import Frames, HubSession
+from muxd.fleet.messages import (
+    FROM_HUB,
+    TO_HUB,
+    Alive,
+    Refused,
+    Reserved,
+    Show,
+    Welcome,
+)
 from muxd.fleet.values import Door, DoorKind, FleetError, Why
 from tests.running.processes import startsProcesses
 
@@ -152,13 +163,13 @@ class SessionTests(SynchronousTestCase):
         data = framed(FROM_HUB.encode(Welcome(name="a", term=5.0))) + framed(
             FROM_HUB.encode(Alive())
         )
-        frames = _Frames(FROM_HUB, 1000)
+        frames = Frames(FROM_HUB, 1000)
         found: list[Any] = []
         for place in range(len(data)):
             found += frames.add(data[place : place + 1])
-        self.assertEqual(found, _Frames(FROM_HUB, 1000).add(data))
+        self.assertEqual(found, Frames(FROM_HUB, 1000).add(data))
         self.assertEqual(len(found), 2)
-        self.assertRaises(BadMessage, _Frames(FROM_HUB, 10).add, (11).to_bytes(4, "big"))
+        self.assertRaises(BadMessage, Frames(FROM_HUB, 10).add, (11).to_bytes(4, "big"))
 
     def test_alive(self) -> None:
         """
@@ -167,15 +178,37 @@ class SessionTests(SynchronousTestCase):
         self.far.sendall(framed(FROM_HUB.encode(Welcome(name="a", term=6.0))))
         self.session.begin(self.session.deadline(5))
         self.far.recv(1000)
-        self.now = 2.9
+        self.now = 1.4
         self.far.sendall(framed(FROM_HUB.encode(Alive())))
         self.session.listen(self.session.deadline(1))
         self.far.setblocking(False)
         self.assertRaises(BlockingIOError, self.far.recv, 1000)
-        self.now = 3.1
+        self.now = 1.6
         self.far.sendall(framed(FROM_HUB.encode(Alive())))
         self.session.listen(self.session.deadline(1))
         self.assertEqual(self.far.recv(1000), framed(TO_HUB.encode(Alive())))
+
+    def test_saysNothing(self) -> None:
+        """
+        One that says nothing any more while something is waited for is lost, long before the
+        time to wait is over; but not as long as it gives signs of life.
+        """
+        self.far.sendall(framed(FROM_HUB.encode(Welcome(name="a", term=2.0))))
+        self.session.begin(self.session.deadline(5))
+        heard: list[float] = []
+
+        def listen(deadline: object, wake: object = None) -> None:
+            self.now += 1.0
+            if self.now < 20:
+                self.far.sendall(framed(FROM_HUB.encode(Alive())))
+                HubSession.listen(self.session, self.session.deadline(1))
+                heard.append(self.now)
+
+        self.patch(self.session, "listen", listen)
+        deadline = self.session.deadline(600)
+        error = self.assertRaises(HubLost, self.session.ask, Show, deadline)
+        self.assertEqual(str(error), "the hub says nothing any more")
+        self.assertEqual((len(heard), self.now), (19, 25.0))
 
     def test_noHub(self) -> None:
         """
@@ -188,6 +221,114 @@ class SessionTests(SynchronousTestCase):
         way = HubWay(TCPAddress("hub", 1), "ann", opener=refuse)
         error = self.assertRaises(HubLost, way.connect)
         self.assertEqual(str(error), "hub:1 cannot be reached: refused")
+
+
+class SeveralHubsTests(SynchronousTestCase):
+    """
+    Programs that know of two hubs.
+
+    @ivar opened: The addresses that are tried, in order.
+    @ivar hubs: What is said by each; one that is not there cannot be reached.
+    """
+
+    def setUp(self) -> None:
+        """
+        A way to both.
+        """
+        self.opened: list[str] = []
+        self.hubs: dict[str, list[Any]] = {}
+        self.slept: list[float] = []
+        self.now = 0.0
+        one, other = TCPAddress("one", 1), TCPAddress("other", 1)
+        self.way = HubWay(one, "ann", lambda: self.now, self.open, others=[other], sleep=self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        """
+        Time passes.
+        """
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def open(self, address: Any, deadline: object) -> socket.socket:
+        """
+        A connection to one, which says what it has to say; the first says no more.
+        """
+        self.opened.append(address.host)
+        if address.host not in self.hubs:
+            raise NoDaemon("x", "refused") from ConnectionRefusedError("refused")
+        near, far = socket.socketpair()
+        self.addCleanup(near.close)
+        self.addCleanup(far.close)
+        for each in self.hubs[address.host]:
+            far.sendall(framed(FROM_HUB.encode(each)))
+        if address.host == "one":
+            far.shutdown(socket.SHUT_WR)
+        self.end = far
+        return near
+
+    def test_named(self) -> None:
+        """
+        They have spaces between them, and are reached in the same way.
+        """
+        way = HubWay.named("tcp:a:1 tcp:b:2", "ann", {})
+        self.assertEqual(way._addresses, [TCPAddress("a", 1), TCPAddress("b", 2)])
+        self.assertRaises(InvalidAddress, HubWay.named, "tcp:a:1 unix:/b", "ann", {})
+
+    def test_other(self) -> None:
+        """
+        The other one is used if the first cannot be reached, and is the first then.
+        """
+        self.hubs["other"] = [Welcome(name="ann", term=10.0)]
+        self.assertEqual(self.way.connect().place, TCPAddress("other", 1))
+        self.way.connect()
+        self.assertEqual(self.opened, ["one", "other", "other"])
+        self.hubs.clear()
+        self.assertRaises(HubLost, self.way.connect)
+        self.assertEqual(self.opened[3:], ["other", "one"])
+
+    def test_asksAgain(self) -> None:
+        """
+        A job whose hub is lost while it waits asks the other one, with the same ticket.
+        """
+        self.patch(blocking, "Reservation", lambda way, session, reserved: reserved)
+        self.hubs["one"] = [Welcome(name="ann", term=10.0)]
+        reserved = Reserved(number=1, token=5, key="k", term=30.0)
+        self.hubs["other"] = [Welcome(name="ann", term=10.0)]
+        asked: list[Any] = []
+        ask = HubSession.ask
+
+        def noted(session: HubSession, kind: Any, deadline: Any, **fields: Any) -> Any:
+            asked.append(fields)
+            self.now += 7
+            if len(asked) == 2:
+                self.end.sendall(framed(FROM_HUB.encode(reserved)))
+            return ask(session, kind, deadline, **fields)
+
+        self.patch(HubSession, "ask", noted)
+        self.assertEqual(blocking.reserveBy(self.way, 60, phone="", term=30.0), reserved)
+        self.assertEqual(self.opened, ["one", "other"])
+        first, second = asked
+        self.assertEqual((first["asked"], second["asked"]), (0, 1))
+        self.assertEqual((first["wait"], second["wait"]), (60.0, 53.0))
+        self.assertEqual(first["ticket"], second["ticket"])
+        self.assertEqual(self.slept, [0.0])
+
+    def test_givesUp(self) -> None:
+        """
+        If none is there any more, that is said after a while.
+        """
+        self.hubs["one"] = [Welcome(name="ann", term=10.0)]
+        open_ = self.open
+
+        def openOnce(address: Any, deadline: object) -> socket.socket:
+            opened = open_(address, deadline)
+            self.hubs.clear()
+            return opened
+
+        way = HubWay(TCPAddress("one", 1), "ann", lambda: self.now, openOnce, sleep=self.sleep)
+        error = self.assertRaises(HubLost, blocking.reserveBy, way, 60, phone="", term=30.0)
+        self.assertIn("cannot be reached", str(error))
+        self.assertEqual(self.slept, [RETRY] * 15)
 
 
 class ImportTests(SynchronousTestCase):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.task import deferLater
@@ -20,7 +21,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from muxd.fleet import blocking, conversation
-from muxd.fleet.client import FleetClient, Holding
+from muxd.fleet.client import FleetClient
 from muxd.fleet.conversation import FleetView, HubLost
 from muxd.fleet.frames import FrameProtocol
 from muxd.fleet.host import FleetHost, FleetPlace
@@ -108,15 +109,8 @@ class TwistedFace:
         """
         See L{Face}.
         """
-        session = await self._client.connect()
-        try:
-            reserved = await session.reserve(phone, **more)
-        except BaseException:
-            session.close()
-            raise
-        holding = Holding(self._client, session, reserved)
-        holding.start()
-        return holding, reserved
+        holding = await self._client.reserve(phone, **more)
+        return holding, holding.reserved
 
     async def release(self, held: Any) -> None:
         """
@@ -286,6 +280,23 @@ class JobContract:
             connected: Any = job
             connected._connection.abort()
 
+    def waitingLinks(self) -> set[Any]:
+        """
+        The connections of jobs that wait.
+        """
+        links: Any = self.hub.hub.jobs
+        return {each for each in links if each._waiting}
+
+    async def cutWaiting(self) -> None:
+        """
+        Cut these, and wait until there are as many others.
+        """
+        before = self.waitingLinks()
+        for each in before:
+            each._connection.abort()
+        await self.until(lambda: not self.waitingLinks() & before)
+        await self.until(lambda: len(self.waitingLinks()) == len(before))
+
     async def refused(self, why: Why, phone: str = "", **more: Any) -> None:
         """
         A phone is not to be had.
@@ -401,14 +412,40 @@ class JobContract:
 
     async def test_hubGone(self) -> None:
         """
-        A job that waits is told that the hub is lost.
+        A job that waits is told that the hub is lost, when it has not come back for a while.
         """
         case: Any = self
+        case.patch(conversation, "KEPT", 0.05)
+        case.patch(conversation, "RETRY", 0.01)
         held = [await self.face.reserve(term=600) for _ in range(2)]
         waiting = Deferred.fromCoroutine(self.face.reserve(wait=PATIENCE))
         await self.untilWaiting()
+        await self.hub._fleet.close()
         self.cut()
-        await case.assertFailure(waiting, HubLost)
+        await case.assertFailure(waiting, HubLost, ConnectError)
+        for each in held:
+            await self.face.release(each)
+
+    async def test_hubBack(self) -> None:
+        """
+        Jobs that wait ask again when their connections are lost, and are served in the order in
+        which they had asked first.
+        """
+        case: Any = self
+        case.patch(conversation, "RETRY", 0.01)
+        held = [await self.face.reserve(term=600) for _ in range(2)]
+        waiting: list[Deferred[Any]] = []
+        for reason in ("first", "second"):
+            asked = self.face.reserve(wait=PATIENCE, reason=reason)
+            waiting.append(Deferred.fromCoroutine(asked))
+            while len(await self.hub.registry.waiting()) < len(waiting):
+                await deferLater(self.reactor, 0.01)
+        for _ in range(2):
+            await self.cutWaiting()
+        for number, each in enumerate(held):
+            case.assertFalse(waiting[number].called)
+            await self.face.release(each)
+            held[number] = await waiting[number]
         for each in held:
             await self.face.release(each)
 

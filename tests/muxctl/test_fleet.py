@@ -26,9 +26,9 @@ from muxd.muxctl.fleet import (
     _showHosts,
     _showPhones,
     clientFor,
-    connected,
     outcomeOf,
     problemOf,
+    reached,
 )
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.terminal import Terminal
@@ -143,7 +143,7 @@ class HubTests(SynchronousTestCase):
         reactor = MemoryReactorClock()
         options = parse(["fleet", "list", "--hub", "tcp:127.0.0.1:7399"])
         client = clientFor(options, reactor, {})
-        connecting = Deferred.fromCoroutine(connected(client, options, {}))
+        connecting = Deferred.fromCoroutine(reached(client.connect(), options, {}))
         (host, port, factory, *_) = reactor.tcpClients[0]
         self.assertEqual((host, port), ("127.0.0.1", 7399))
         factory.clientConnectionFailed(reactor.connectors[0], Failure(ConnectionRefusedError()))

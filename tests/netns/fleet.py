@@ -287,14 +287,19 @@ class Fleet:
         job = self.job("waiter", "--phone", f"host=host{host}", "--wait", "50", *words, hubs=hubs)
         hub = 0 if hubs is None else hubs[0]
 
-        def isQueued() -> bool:
-            waiting = self.status(hub)["waiting"]
-            return job.hasEnded or any(each["user"] == job.name for each in waiting)
-
-        self.until(isQueued, "a job does not wait")
+        self.until(lambda: job.hasEnded or self.isWaiting(hub, job), "a job does not wait")
         if job.hasEnded:
             raise AssertionError(f"a job does not wait: {job.text()}\n{self.logs()}")
         return job
+
+    def isWaiting(self, hub: int, *jobs: Job) -> bool:
+        """
+        Whether these jobs wait, as a hub knows it, and in this order.
+        """
+        names = [each["user"] for each in self.status(hub)["waiting"]]
+        return [name for name in names if name in {job.name for job in jobs}] == [
+            job.name for job in jobs
+        ]
 
     # Commands
 

@@ -9,6 +9,7 @@ import time
 
 from tests.netns.case import FaultCase
 from tests.netns.engine import Cluster
+from tests.netns.members import Job
 
 
 class EtcdCase(FaultCase):
@@ -99,30 +100,48 @@ class EtcdHubTests(EtcdCase):
     def test_hubKilled(self) -> None:
         """
         It is killed: the host and the job go on with the other one, where a job that waits is
-        served; one that waited at the hub itself is told.
+        served.
         """
         fleet, hub = self.fleet, self.hubOf()
         holder = fleet.holder(0, "--term", "15", hubs=(hub, 1 - hub))
-        here, there = fleet.waiter(hubs=(hub,)), fleet.waiter(hubs=(1 - hub,))
+        there = fleet.waiter(hubs=(1 - hub,))
         began = time.monotonic()
         fleet.hubs[hub].kill()
-        self.assertEqual(here.status(), 3)
         self.assertMovesOn(hub, began)
         self.assertGoesOn(holder)
         self.assertEqual(holder.end(), 0)
         self.assertServed(there)
 
-    def test_hubFrozen(self) -> None:
+    def test_queueOfKilledHub(self) -> None:
         """
-        It is frozen: the host and the job go on with the other one.
+        It is killed while three jobs wait there, and a fourth at the other one: all four are
+        served in the order in which they have asked.
         """
         fleet, hub = self.fleet, self.hubOf()
         holder = fleet.holder(0, "--term", "30", hubs=(hub, 1 - hub))
+        waiters = [fleet.waiter(hubs=(hub, 1 - hub)) for _ in range(3)]
+        waiters.append(fleet.waiter(hubs=(1 - hub,)))
+        began = time.monotonic()
+        fleet.hubs[hub].kill()
+        self.measure("the jobs that waited are there", lambda: self.hasJob(1 - hub, len(waiters)))
+        self.assertMovesOn(hub, began)
+        self.assertServedInOrder(holder, waiters, 1 - hub)
+
+    def test_hubFrozen(self) -> None:
+        """
+        It is frozen: the host and the job go on with the other one, and a job that waits does so
+        in the place that it had.
+        """
+        fleet, hub = self.fleet, self.hubOf()
+        holder = fleet.holder(0, "--term", "30", hubs=(hub, 1 - hub))
+        waiters = [fleet.waiter(hubs=(hub, 1 - hub)), fleet.waiter(hubs=(1 - hub,))]
         began = time.monotonic()
         fleet.hubs[hub].freeze()
         self.assertMovesOn(hub, began)
-        self.measure("the job is connected there", lambda: self.hasJob(1 - hub))
+        self.measure("the job that waited is there", lambda: self.hasJob(1 - hub, 2))
+        self.measure("the job is connected there", lambda: self.hasJob(1 - hub, 3))
         self.assertGoesOn(holder)
+        self.assertServedInOrder(holder, waiters, 1 - hub)
 
     def test_hubFromHosts(self) -> None:
         """
@@ -156,11 +175,22 @@ class EtcdHubTests(EtcdCase):
             self.assertEqual(fleet.listedFor(*hubs), everything)
         self.note("clients know", seconds=round(time.monotonic() - began, 1))
 
-    def hasJob(self, hub: int) -> bool:
+    def assertServedInOrder(self, holder: Job, waiters: list[Job], hub: int) -> None:
         """
-        Whether a job is connected to a hub.
+        Jobs that wait are served in this order, when the one before is done.
         """
-        return bool(self.fleet.status(hub).get("jobs"))
+        while waiters:
+            self.assertTrue(self.fleet.isWaiting(hub, *waiters), self.fleet.logs())
+            self.assertEqual(holder.end(), 0)
+            holder, *waiters = waiters
+            self.assertServed(holder)
+            self.assertEqual([each.name for each in waiters if each.hasBegun], [])
+
+    def hasJob(self, hub: int, jobs: int = 1) -> bool:
+        """
+        Whether so many jobs are connected to a hub.
+        """
+        return bool(self.fleet.status(hub).get("jobs", 0) >= jobs)
 
     def test_hubFromEngine(self) -> None:
         """
