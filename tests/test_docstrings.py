@@ -16,6 +16,7 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
+from tests.parsing import parse
 
 PACKAGE = Path(muxd.__file__).parent
 
@@ -24,7 +25,7 @@ def docstringsIn(source: str) -> Iterator[tuple[int, str]]:
     """
     The docstrings of a module, also those below assignments: lines and texts.
     """
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         match node:
             case ast.Expr(value=ast.Constant(value=str(text))):
                 yield node.lineno, text

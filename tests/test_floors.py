@@ -19,6 +19,7 @@ from typing import Self
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
+from tests.parsing import parse
 
 PROJECT = Path(muxd.__file__).parent.parent
 PAGE = PROJECT / "docs" / "architecture.md"
@@ -90,7 +91,7 @@ def importedBy(source: str, known: Iterable[str]) -> Iterator[str]:
     Which of the known modules a module imports.
     """
     modules = set(known)
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in modules)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -21,6 +21,7 @@ from muxd.net.streams import StreamSocket
 from tests.device.links import ACK, LOCKDOWN, RST, SYN_ACK, WINDOW, ScriptedPhone
 from tests.device.test_socketend import Owner
 from tests.net.eventloops import handDrivenLoop
+from tests.running.properties import examples
 
 SEEDS = 150
 STEPS = 120
@@ -268,7 +269,7 @@ class ConversationTests(SynchronousTestCase):
         """
         Both hear everything, however they take turns, and nothing is left in the end.
         """
-        for seed in range(SEEDS):
+        for seed in range(examples(SEEDS)):
             conversation = Conversation(Random(seed))
             try:
                 conversation.go()

@@ -20,6 +20,7 @@ from tests.faults.clients import End
 from tests.faults.exploration import Exploration
 from tests.faults.findings import explore
 from tests.faults.scenarios import phonePorts
+from tests.running.properties import examples
 from tests.running.unit import takesSeconds
 
 PLANS = 300
@@ -48,7 +49,7 @@ class ExplorationTests(SynchronousTestCase):
         """
         Without a fault all clients get everything, unless somebody pulls their phone out.
         """
-        for seed in range(20):
+        for seed in range(examples(20)):
             exploration = Exploration(seed, NO_FAULTS)
             outcome = exploration.run()
             self.assertEqual(outcome.wrong, ())
@@ -69,7 +70,7 @@ class CaptureTests(SynchronousTestCase):
         phone without faults are as they were sent, and what was dropped is counted.
         """
         dropped = payload = 0
-        for seed in range(CAPTURED):
+        for seed in range(examples(CAPTURED)):
             expected = Exploration(seed).run()
             exploration = Exploration(seed)
             taps = exploration._world.taps
@@ -190,10 +191,13 @@ class NoticingTests(SynchronousTestCase):
         """
         The session that a packet belonged to is known by its head.
         """
-        for seed in range(40):
+        strikes = 0
+        for seed in range(examples(40)):
             outcome = Exploration(seed).run()
+            strikes += len(outcome.strikes)
             for strike in outcome.strikes:
                 isSegment = strike.head[:4] == b"\0\0\0\6"
                 ports = list(phonePorts(strike))
                 self.assertEqual(len(ports), int(isSegment))
                 self.assertTrue(all(999 <= port < 1010 for port in ports), strike)
+        self.assertGreater(strikes, 0)

@@ -19,7 +19,7 @@ from muxd.device.device import MuxedDevice
 from muxd.wire.messages import HEADER, connectMessage, plistMessage
 from tests.integration.inprocess import ServiceTestCase
 
-COUNT = 1000
+COUNT = 400
 LIST_DEVICES = plistMessage({"MessageType": "ListDevices"}, 1).encode()
 LISTEN = plistMessage({"MessageType": "Listen", "kLibUSBMuxVersion": 3}, 1).encode()
 LOCKDOWND = 62078
@@ -29,7 +29,7 @@ NOBODYS = 1
 OURS = ("muxd.server.", "muxd.net.", "muxd.device.")
 """Where the classes are that a connection has objects of."""
 
-LARGE = 50
+LARGE = 20
 """
 More objects of one class than this have been left by connections: others are of the
 service itself, and few.

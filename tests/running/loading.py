@@ -11,6 +11,8 @@ from typing import Any
 
 from twisted.trial.runner import TestLoader
 
+from tests.running.registries import keepRegistries
+
 
 def cases(suite: Any) -> Iterator[Any]:
     """
@@ -32,6 +34,7 @@ def load(names: Sequence[str]) -> list[Any]:
     No garbage collection looks at what was imported: that is twenty times as much as what a
     test makes, and stays.
     """
+    keepRegistries()
     gc.disable()
     tests = list(cases(TestLoader().loadByNames(list(names), recurse=True)))
     gc.collect()

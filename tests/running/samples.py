@@ -54,6 +54,31 @@ class Sound(TestCase):
         warnings.warn("a warning", stacklevel=1)
 
 
+class Warned(TestCase):
+    """
+    The same line warns in both.
+    """
+
+    def warn(self) -> None:
+        """
+        Warn.
+        """
+        warnings.warn("a warning of both", stacklevel=1)
+
+    def test_a(self) -> None:
+        """
+        The first.
+        """
+        self.warn()
+
+    def test_b(self) -> None:
+        """
+        The second, in which it warns as often as it likes.
+        """
+        self.warn()
+        self.warn()
+
+
 class Unsteady(TestCase):
     """
     What fails now and then.

@@ -78,6 +78,14 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(found["Sound.test_zleep"].output, "a line of output\n")
         self.assertIn("a warning", found["Sound.test_zleep"].reason)
 
+    def test_warnings(self) -> None:
+        """
+        Each test tells of its warnings, also of those that others have told of.
+        """
+        found = self.outcomes(names("Warned.test_a", "Warned.test_b"))
+        for test in ("Warned.test_a", "Warned.test_b"):
+            self.assertIn("a warning of both", found[test].reason)
+
     def test_failing(self) -> None:
         """
         However a test fails, and however often: it has failed once, and a
