@@ -18,6 +18,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -106,7 +107,7 @@ class PhoneService(Service):
                     self._plug(number, station)
             self._doors.open()
             for access in self._wireless:
-                access.startService()
+                self._join(access)
         except BaseException:
             for access in self._wireless:
                 if access.running:
@@ -163,6 +164,15 @@ class PhoneService(Service):
             "stopping: a peer did not drain within {timeout:g} s; going on",
             timeout=self._limits.stopTimeout,
         )
+
+    def _join(self, access: WirelessAccess) -> None:
+        try:
+            access.startService()
+        except CannotListenError as problem:
+            raise CannotListen(
+                f"{problem.interface}, port {problem.port}: {problem.socketError}; name an address"
+                " of this machine that has this port free"
+            ) from None
 
     def _plug(self, number: int, station: PluggedPhone) -> None:
         try:

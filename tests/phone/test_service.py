@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from unittest.mock import patch
 
 from twisted.application.service import IService
+from twisted.internet.error import CannotListenError
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -137,6 +139,17 @@ class PhoneServiceTests(SynchronousTestCase):
         service = self.make(control=[f"unix:{path}"])
         error = self.assertRaises(CannotListen, service.startService)
         self.assertIn("is not a socket", str(error))
+        self.assertEqual(self.plugged(service), [False, False])
+
+    def test_noSuchAddress(self) -> None:
+        """
+        Nor where a phone's address on the network is none of this machine's, which is one line.
+        """
+        service = self.make(wifi=["192.0.2.1"])
+        refused = CannotListenError("192.0.2.1", 62078, "Cannot assign requested address")
+        with patch.object(self.reactor, "listenTCP", side_effect=refused):
+            error = self.assertRaises(CannotListen, service.privilegedStartService)
+        self.assertIn("192.0.2.1, port 62078: Cannot assign requested address", str(error))
         self.assertEqual(self.plugged(service), [False, False])
 
     def test_wrongDescription(self) -> None:
