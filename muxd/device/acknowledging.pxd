@@ -4,7 +4,6 @@ from muxd.device.windowsharing cimport WindowSharing
 cdef class Debtor(Sender):
     cdef public long long bytesReceived
     cdef public bint touched
-    cpdef long long owed(self) except -1
     cpdef reserve(self, long long size)
 
 cdef class DelayedAcknowledgements:

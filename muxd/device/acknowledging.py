@@ -42,19 +42,6 @@ class Debtor(Sender):
     bytesReceived: int
     touched: bool
 
-    def owed(self) -> int:
-        """
-        How many bytes that were taken may be acknowledged.
-        """
-        raise NotImplementedError
-
-    @property
-    def reserved(self) -> int:
-        """
-        How many bytes that were taken are not to be acknowledged yet.
-        """
-        raise NotImplementedError
-
     def reserve(self, size: int) -> None:
         """
         Leave this many bytes that were taken unacknowledged from now on.
@@ -97,9 +84,9 @@ class DelayedAcknowledgements:
         if size >= self._threshold and size >= self.sharing.least:
             self.sharing.received(session, size)
             self._outbound.acknowledge(session)
-            if not session.reserved:
+            if not session.receive.reserve:
                 return
-        if (size or session.reserved) and session not in self._owing:
+        if (size or session.receive.reserve) and session not in self._owing:
             self._wait(session)
 
     def forget(self, session: Debtor) -> None:
@@ -130,7 +117,7 @@ class DelayedAcknowledgements:
         self._timer = None
         owing, self._owing = self._owing, {}
         for session, received in owing.items():
-            if session.reserved:
+            if session.receive.reserve:
                 if session.bytesReceived == received:
                     session.reserve(0)
                 else:

@@ -22,10 +22,8 @@ cdef class Muxer(SessionOwner):
     cdef public dict _sessions
     cdef public list _touched
     cdef object __weakref__
-    @cython.locals(counter=cython.longlong, framing=Framing)
+    @cython.locals(counter=cython.longlong, framing=Framing, headers=cython.longlong, found=Ported)
     cpdef _packetReceived(self, PacketMemory memory, long long start, long long size)
-    @cython.locals(found=Ported)
-    cpdef _segmentReceived(self, PacketMemory memory, long long start, long long size)
     cpdef open(self, long long port, request)
     @cython.locals(ports=SourcePorts, most=cython.longlong)
     cpdef _portFor(self)

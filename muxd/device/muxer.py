@@ -325,6 +325,7 @@ class Muxer(SessionOwner):
         """
         One packet.
         """
+        headers = 0
         if self.version == 2 and size >= V2_SEGMENT:
             memory.readSegment(2, start)
             if memory.protocol == TCP and memory.dataOffset == DATA_OFFSET:
@@ -332,17 +333,14 @@ class Muxer(SessionOwner):
                 if counter != (framing.received + 1) & COUNTER:
                     self._counterJumped(counter)
                 framing.received = counter
-                self._segmentReceived(memory, start + V2_SEGMENT, size - V2_SEGMENT)
+                headers = V2_SEGMENT
+        if not headers:
+            headers = self._unusualPacketReceived(memory, start, size)
+            if not headers:
                 return
-        self._unusualPacketReceived(memory, start, size)
-
-    def _segmentReceived(self, memory: PacketMemory, start: int, size: int) -> None:
-        """
-        A segment, whose headers were read from this memory last.
-
-        @param start: Where its payload begins.
-        @param size: How many bytes that has.
-        """
+        # It is a segment, whose headers were read from this memory last.
+        start += headers
+        size -= headers
         if self.observer is not None:
             header = TCP_HEADER.size
             self.observer.segmentReceived(memory, start - header, header + size)
@@ -366,7 +364,7 @@ class Muxer(SessionOwner):
                 # An ended session is forgotten already.
                 if one.touched:
                     one.touched = False
-                    delayed.owes(one, one.owed())
+                    delayed.owes(one, one.receive.due())
 
     def roomAvailable(self) -> None:
         """
@@ -375,25 +373,27 @@ class Muxer(SessionOwner):
         if self.state is ACTIVE:
             self.outbound.flush()
 
-    def _unusualPacketReceived(self, memory: PacketMemory, start: int, size: int) -> None:
+    def _unusualPacketReceived(self, memory: PacketMemory, start: int, size: int) -> int:
         """
         Any packet but a well-formed v2 segment.
+
+        @return: How many bytes the headers of a segment are; 0 if it is none.
         """
         if self.state is ENDED:
-            return
+            return 0
         if size < V1_HEADER.size:
             self.phoneLog.add(Breach.MALFORMED, f"expected a header of 8 bytes, got {size}")
-            return
+            return 0
         memory.readHeader(start)
         protocol = memory.protocol
         if protocol == MuxProtocol.VERSION:
             self._versionReceived(memory.read(start + V1_HEADER.size, size - V1_HEADER.size))
-            return
+            return 0
         header = V1_HEADER if self.version < 2 else V2_HEADER
         if self.version == 2:
             if size < header.size:
                 self.phoneLog.add(Breach.MALFORMED, f"expected 16 bytes, got {size}")
-                return
+                return 0
             counter = int.from_bytes(memory.read(start + COUNTER_AT, 2), "big")
             if counter != (self._framing.received + 1) & COUNTER:
                 self._counterJumped(counter)
@@ -402,9 +402,10 @@ class Muxer(SessionOwner):
         if protocol == MuxProtocol.CONTROL:
             self.phoneLog.controlReceived(memory.read(start + header.size, rest))
         elif protocol == MuxProtocol.TCP:
-            self._unusualSegmentReceived(memory, start, header.size, rest)
+            return self._unusualSegmentReceived(memory, start, header.size, rest)
         else:
             self.phoneLog.add(Breach.MALFORMED, f"expected CONTROL or TCP, got protocol {protocol}")
+        return 0
 
     def _versionReceived(self, body: Buffer) -> None:
         if self.state is not NEGOTIATING:
@@ -456,28 +457,28 @@ class Muxer(SessionOwner):
 
     def _unusualSegmentReceived(
         self, memory: PacketMemory, start: int, header: int, size: int
-    ) -> None:
+    ) -> int:
         """
         A v1 segment, or one that is not well-formed or too early.
 
         @param header: How many bytes of the packet are that of the mux protocol.
         @param size: How many follow.
+        @return: How many bytes its headers are; 0 if it is no segment.
         """
         if self.state is not ACTIVE:
             self.phoneLog.add(Breach.MALFORMED, "expected VERSION, got a segment")
-            return
+            return 0
         if size < TCP_HEADER.size:
             self.phoneLog.add(Breach.MALFORMED, f"expected a TCP header of 20 bytes, got {size}")
-            return
+            return 0
         memory.readSegment(self.version, start)
         offset = memory.dataOffset
         if offset != DATA_OFFSET:
             self.phoneLog.add(
                 Breach.MALFORMED, f"expected TCP data offset 0x50, got 0x{offset:02x}"
             )
-            return
-        skipped = header + TCP_HEADER.size
-        self._segmentReceived(memory, start + skipped, size - TCP_HEADER.size)
+            return 0
+        return header + TCP_HEADER.size
 
     def _stray(self, source: int, destination: int, seq: int, flags: int) -> None:
         """

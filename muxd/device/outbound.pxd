@@ -3,6 +3,7 @@ from muxd.device.counters cimport MuxerCounters
 from muxd.device.ends cimport SessionEnd
 from muxd.device.framing cimport Framing
 from muxd.device.lending cimport Lender
+from muxd.device.window cimport ReceiveWindow, SendWindow
 cimport cython
 
 # In compiled code these are no names of the module's, but numbers.
@@ -15,10 +16,10 @@ cdef class Ported:
 cdef class Sender(Ported):
     cdef public SessionEnd end
     cdef public bint waiting
+    cdef public SendWindow send
+    cdef public ReceiveWindow receive
     cpdef long long sendable(self, long long most) except -1
     cpdef bint isQuiet(self) except -1
-    cpdef long long sequence(self) except -1
-    cpdef long long acknowledged(self) except -1
     cpdef advance(self, long long size)
     cpdef bint isSmall(self, long long limit) except -1
     cpdef ranDry(self)

@@ -52,6 +52,7 @@ from muxd.device.ends import SessionEnd
 from muxd.device.framing import Framing
 from muxd.device.lending import Lender
 from muxd.device.observing import SegmentObserver
+from muxd.device.window import ReceiveWindow, SendWindow
 from muxd.net.packetmemory import PacketMemory
 from muxd.wire.mux import TCP_HEADER, Flags
 
@@ -115,12 +116,16 @@ class Sender(Ported):
 
     @ivar waiting: Whether it is among those that wait for their turn.
     @ivar end: Where its bytes come from and go to.
+    @ivar send: What it may send.
+    @ivar receive: What the phone may send.
     """
 
-    __slots__ = ("end", "waiting")
+    __slots__ = ("end", "receive", "send", "waiting")
 
     waiting: bool
     end: SessionEnd
+    send: SendWindow
+    receive: ReceiveWindow
 
     def sendable(self, most: int) -> int:
         """
@@ -133,18 +138,6 @@ class Sender(Ported):
     def isQuiet(self) -> bool:
         """
         Whether everything that was sent has been acknowledged.
-        """
-        raise NotImplementedError
-
-    def sequence(self) -> int:
-        """
-        The sequence number of what it sends next.
-        """
-        raise NotImplementedError
-
-    def acknowledged(self) -> int:
-        """
-        The acknowledgement that it has given last.
         """
         raise NotImplementedError
 
@@ -416,8 +409,8 @@ class Outbound:
             self._transmit(
                 session.sourcePort,
                 session.port,
-                session.sequence(),
-                session.acknowledged(),
+                session.send.next,
+                session.receive.acknowledged,
                 ACK,
                 self._window,
             )
@@ -440,7 +433,7 @@ class Outbound:
             self._row += 1
         else:
             self._latest, self._row = session, 1
-        seq = session.sequence()
+        seq = session.send.next
         session.advance(size)
         length = framing.write(
             memory,
@@ -448,7 +441,7 @@ class Outbound:
             session.sourcePort,
             session.port,
             seq,
-            session.acknowledged(),
+            session.receive.acknowledged,
             ACK,
             self._window,
         )

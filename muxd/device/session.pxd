@@ -3,7 +3,7 @@ from muxd.device.acknowledging cimport Debtor
 from muxd.device.ends cimport SessionEnd
 from muxd.device.outbound cimport Outbound
 from muxd.device.owner cimport SessionOwner
-from muxd.device.window cimport SendWindow, ReceiveWindow
+from muxd.device.window cimport ReceiveWindow
 cimport cython
 
 # In compiled code these are no names of the module's, but numbers.
@@ -15,24 +15,19 @@ cdef class Session(Debtor):
     cdef public Outbound outbound
     cdef public long long available, bytesSent, stalls
     cdef public double since, stalledSince
-    cdef public SendWindow send
-    cdef public ReceiveWindow receive
     cdef public bint isWithheld
     cdef object __weakref__
-    @cython.locals(room=cython.longlong, size=cython.longlong)
+    @cython.locals(size=cython.longlong)
     cpdef long long sendable(self, long long most) except -1
     cpdef bint isQuiet(self) except -1
     cpdef bint isSmall(self, long long limit) except -1
     @cython.locals(end=SessionEnd)
     cpdef ranDry(self)
     cpdef offer(self)
-    cpdef long long sequence(self) except -1
+    @cython.locals(receive=ReceiveWindow)
     cpdef advance(self, long long size)
     cpdef bint acknowledgeable(self) except -1
     cpdef bint acknowledge(self) except -1
-    cpdef long long acknowledged(self) except -1
-    @cython.locals(owed=cython.longlong, receive=ReceiveWindow)
-    cpdef long long owed(self) except -1
     @cython.locals(receive=ReceiveWindow)
     cpdef taken(self, long long size)
     cpdef stalled(self)

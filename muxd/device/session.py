@@ -59,8 +59,6 @@ class Session(Debtor):
     @ivar outbound: The same of its owner, which never changes.
     @ivar sourcePort: Our port, which tells this session from the phone's others.
     @ivar port: The phone's port.
-    @ivar send: What we may send.
-    @ivar receive: What the phone may send.
     @ivar end: Where its bytes come from and go to.
     @ivar state: Where the session is in its life.
     @ivar available: How many bytes its end has for the phone.
@@ -84,8 +82,6 @@ class Session(Debtor):
         "isWithheld",
         "outbound",
         "owner",
-        "receive",
-        "send",
         "since",
         "stalledSince",
         "stalls",
@@ -134,11 +130,10 @@ class Session(Debtor):
 
         @param most: The largest payload that the link wants.
         """
-        room = self.send.room()
         size = self.available
-        if size < room:
-            room = size
-        return room if room < most else most
+        if not size:
+            return 0
+        return self.send.room(size if size < most else most)
 
     def isQuiet(self) -> bool:
         """
@@ -165,12 +160,6 @@ class Session(Debtor):
         """
         return self.end.waiting() <= limit
 
-    def sequence(self) -> int:
-        """
-        The sequence number of what it sends next.
-        """
-        return self.send.next
-
     def advance(self, size: int) -> None:
         """
         A segment of this many bytes is being sent, which acknowledges what may be
@@ -179,8 +168,11 @@ class Session(Debtor):
         self.send.sent(size)
         self.bytesSent += size
         # Nearly all may be, and this is done for every segment.
-        if (self.state is ESTABLISHED and not self.isWithheld) or self.acknowledgeable():
-            self.receive.acknowledge()
+        receive = self.receive
+        if receive.delivered != receive.acknowledged and (
+            (self.state is ESTABLISHED and not self.isWithheld) or self.acknowledgeable()
+        ):
+            receive.acknowledge()
 
     def ranDry(self) -> None:
         """
@@ -208,27 +200,6 @@ class Session(Debtor):
         @return: Whether that is owed, and may be done.
         """
         return self.acknowledgeable() and self.receive.acknowledge()
-
-    def acknowledged(self) -> int:
-        """
-        The acknowledgement that it has given last.
-        """
-        return self.receive.acknowledged
-
-    def owed(self) -> int:
-        """
-        How many bytes that were taken may be acknowledged.
-        """
-        receive = self.receive
-        owed = receive.owed() - receive.reserve
-        return owed if owed > 0 else 0
-
-    @property
-    def reserved(self) -> int:
-        """
-        How many bytes that were taken are not to be acknowledged yet.
-        """
-        return self.receive.reserve
 
     def reserve(self, size: int) -> None:
         """
@@ -358,7 +329,7 @@ class Session(Debtor):
             else:
                 self._endDraining()
         elif self.acknowledgeable():
-            self.owner.delayed.owes(self, self.owed())
+            self.owner.delayed.owes(self, self.receive.due())
 
     # The end
 
@@ -398,7 +369,7 @@ class Session(Debtor):
             self.checkFlushed(True)
             if self.state is FLUSHING:
                 self._awaitFlush()
-                self.owner.delayed.owes(self, self.owed())
+                self.owner.delayed.owes(self, self.receive.due())
 
     def closeHalf(self) -> None:
         """

@@ -6,7 +6,7 @@ cdef long long MASK, HALF
 cdef class SendWindow:
     cdef public long long next, acknowledged, size
     @cython.locals(room=cython.longlong)
-    cpdef long long room(self) except -1
+    cpdef long long room(self, long long most) except -1
     cpdef long long inFlight(self) except -1
     cpdef sent(self, long long count)
     cpdef bint acknowledge(self, long long ack, long long size) except -1
@@ -15,6 +15,8 @@ cdef class ReceiveWindow:
     cdef public long long expected, delivered, acknowledged, reserve, size
     cpdef begin(self, long long seq)
     cpdef long long owed(self) except -1
+    @cython.locals(count=cython.longlong)
+    cpdef long long due(self) except -1
     @cython.locals(count=cython.longlong)
     cpdef bint acknowledge(self) except -1
     @cython.locals(distance=cython.longlong)

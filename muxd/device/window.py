@@ -27,14 +27,16 @@ class SendWindow:
         self.acknowledged = 0
         self.size = 0
 
-    def room(self) -> int:
+    def room(self, most: int) -> int:
         """
-        How many bytes may be sent now.
+        How many bytes may be sent now, of so many.
 
         A phone may shrink its window below what is in flight: that is no room,
         not a negative one.
         """
         room = self.size - ((self.next - self.acknowledged) & MASK)
+        if room >= most:
+            return most
         return room if room > 0 else 0
 
     def inFlight(self) -> int:
@@ -96,6 +98,13 @@ class ReceiveWindow:
         How many bytes have been delivered and not yet acknowledged.
         """
         return (self.delivered - self.acknowledged) & MASK
+
+    def due(self) -> int:
+        """
+        How many of them may be acknowledged: all but the reserve.
+        """
+        count = ((self.delivered - self.acknowledged) & MASK) - self.reserve
+        return count if count > 0 else 0
 
     def acknowledge(self) -> bool:
         """

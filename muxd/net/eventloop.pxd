@@ -27,7 +27,7 @@ cdef class EventLoop:
     cpdef afterwards(self, owner)
     @cython.locals(place=int, ready=list, events=list)
     cpdef _handle(self, Poller poller)
-    @cython.locals(poller=Poller, reactorTurn=_Reactor, known=Py_ssize_t, seconds=double, end=double, newCalls=list)
+    @cython.locals(poller=Poller, busy=BusyPolling, reactorTurn=_Reactor, known=Py_ssize_t, seconds=double, end=double, newCalls=list)
     cpdef _doIteration(self, timeout)
     @cython.locals(busy=BusyPolling, found=int)
     cpdef int _wait(self, Poller poller, double seconds) except? -1

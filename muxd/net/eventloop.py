@@ -305,7 +305,9 @@ class EventLoop:
         seconds = -1.0 if timeout is None else timeout
         now = reactor.seconds
         end = NEVER if timeout is None else now() + timeout
-        while self._wait(poller, seconds):
+        busy = self._busy
+        # With one processor there is no choice, and so none to be made.
+        while self._wait(poller, seconds) if busy.isPossible else poller.wait(seconds):
             self._handle(poller)
             if reactorTurn.isReady or reactor._justStopped or self._poller is not poller:
                 break

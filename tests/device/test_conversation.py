@@ -305,7 +305,7 @@ class ConversationTests(SynchronousTestCase):
             self.assertEqual(recorder.data, talk.fromPhone[one])
             self.assertEqual(talk.services[PORTS[one]].recorder.data, talk.fromHost[one])
             self.assertTrue(recorder.session.session.isQuiet())
-            self.assertEqual(recorder.session.session.owed(), 0)
+            self.assertEqual(recorder.session.session.receive.due(), 0)
             self.assertEqual(recorder.lost, [])
         self.assertEqual(talk.phone.violations, [])
         counters = talk.host.counters

@@ -225,12 +225,12 @@ class SessionTests(SynchronousTestCase):
             for side in self.sides:
                 side.say(b"x")
             self.phone.clock.advance(0.030)
-            self.assertEqual([each.reserved for each in sessions], shared)
+            self.assertEqual([each.receive.reserve for each in sessions], shared)
         self.sides[0].say(b"x")
         self.phone.clock.advance(0.030)
-        self.assertEqual([each.reserved for each in sessions], [shared[0], 0])
+        self.assertEqual([each.receive.reserve for each in sessions], [shared[0], 0])
         self.phone.clock.advance(0.030)
-        self.assertEqual([each.reserved for each in sessions], [0, 0])
+        self.assertEqual([each.receive.reserve for each in sessions], [0, 0])
 
     def test_data(self) -> None:
         """

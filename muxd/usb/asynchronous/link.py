@@ -286,7 +286,7 @@ class AsynchronousLink:
         if failed != COMPLETED:
             self._fail(TransferStatus(failed).name.replace("_", " "))
         # Those that wait for memory come before the reads that would take it again.
-        if self.state is RUNNING or self.state is CLOSING:
+        if self._writes.backlog and (self.state is RUNNING or self.state is CLOSING):
             self._writes.resume()
         self._read()
         if wrote and self._receiver is not None:

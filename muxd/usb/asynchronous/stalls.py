@@ -29,6 +29,9 @@ CLEARING = 5.0
 class Stalls:
     """
     Each endpoint's first stall is cleared.
+
+    @ivar isWaiting: Whether there are stalls to be cleared.
+    @ivar isClearing: Whether the phone is the thread's.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class Stalls:
         self._waiting: list[int] = []
         self._clearing = 0
         self._thread: Any = None
+        self.isWaiting = False
+        self.isClearing = False
 
     @property
     def longest(self) -> float:
@@ -64,20 +69,6 @@ class Stalls:
         How long the phone may be the thread's, in seconds.
         """
         return CLEARING * self._clearing
-
-    @property
-    def isWaiting(self) -> bool:
-        """
-        Whether there are stalls to be cleared.
-        """
-        return bool(self._waiting)
-
-    @property
-    def isClearing(self) -> bool:
-        """
-        Whether the phone is the thread's.
-        """
-        return self._thread is not None
 
     def isFirst(self, transfer: BusMemory) -> bool:
         """
@@ -91,6 +82,7 @@ class Stalls:
             return False
         self._seen.add(endpoint)
         self._waiting.append(endpoint)
+        self.isWaiting = True
         return True
 
     def clear(self) -> bool:
@@ -100,6 +92,7 @@ class Stalls:
         @return: False if the system has no thread to give.
         """
         endpoints, self._waiting = self._waiting, []
+        self.isWaiting = False
         name = f"usb-clear-{self._phone.identity.udid}"
         thread = self._makeThread(target=self._run, args=(endpoints,), name=name, daemon=True)
         try:
@@ -107,6 +100,7 @@ class Stalls:
         except RuntimeError:
             return False
         self._thread = thread
+        self.isClearing = True
         self._clearing = len(endpoints)
         self._descriptors.pause()
         self._writes.hold()
@@ -132,4 +126,5 @@ class Stalls:
         """
         self._thread.join()
         self._thread = None
+        self.isClearing = False
         self._cleared(problem)

@@ -11,7 +11,7 @@ cdef class Writes(Lender):
     cdef public long long bulk, small, _bulkBytes, _endedBytes, _mostInFlight, _capacity, _endpoint, _packetSize
     cdef public long long _bulkInFlight, _packetsInFlight
     cdef public bint isOpen
-    cdef public object _context, _noMemory, _failed, _backlog
+    cdef public object _context, _noMemory, _failed, backlog
     cdef public BusPace _pace
     cdef public list _freeBulk, _freeSmall
     cdef object __weakref__

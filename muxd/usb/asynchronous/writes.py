@@ -31,6 +31,7 @@ class Writes(Lender):
 
     @ivar bulk: How many large packets are in flight.
     @ivar small: How many small ones.
+    @ivar backlog: Packets that came when there were enough in flight.
     @ivar isOpen: Whether what was lent is sent, and not dropped.
     """
 
@@ -64,7 +65,7 @@ class Writes(Lender):
         self._failed = failed
         self._freeBulk: list[BusMemory] = []
         self._freeSmall: list[BusMemory] = []
-        self._backlog: deque[bytes] = deque()
+        self.backlog: deque[bytes] = deque()
         self._mostInFlight = limits.packetsInFlight + limits.bulkInFlight
         self._capacity = self._mostInFlight
 
@@ -72,8 +73,8 @@ class Writes(Lender):
         """
         Submit one packet, behind those that wait.
         """
-        if self._backlog or self.bulk + self.small >= self._capacity:
-            self._backlog.append(b"".join(parts))
+        if self.backlog or self.bulk + self.small >= self._capacity:
+            self.backlog.append(b"".join(parts))
         else:
             self._write(parts)
 
@@ -103,8 +104,8 @@ class Writes(Lender):
         transfer = memory
         if not self.isOpen:
             self._free(transfer)
-        elif self._backlog or self.bulk + self.small >= self._capacity:
-            self._backlog.append(transfer.read(0, size))
+        elif self.backlog or self.bulk + self.small >= self._capacity:
+            self.backlog.append(transfer.read(0, size))
             self._free(transfer)
         elif self._submit(transfer, size) and not size % self._packetSize:
             # The end of a transfer of whole USB packets is an empty one; an
@@ -127,7 +128,7 @@ class Writes(Lender):
         """
         Whether few enough packets are on their way.
         """
-        if self._backlog:
+        if self.backlog:
             return False
         if size > SMALL_PACKET:
             return self.bulk < self._bulkInFlight or self._bulkBytes + size <= self._pace.depth
@@ -137,13 +138,13 @@ class Writes(Lender):
         """
         Whether everything has been sent.
         """
-        return not (self._backlog or self.bulk or self.small)
+        return not (self.backlog or self.bulk or self.small)
 
     def resume(self) -> None:
         """
         Some have come back: send what waits, as far as it goes.
         """
-        backlog = self._backlog
+        backlog = self.backlog
         while backlog and self.bulk + self.small < self._capacity:
             if not self._write((backlog.popleft(),)):
                 return
@@ -192,7 +193,7 @@ class Writes(Lender):
         """
         Send nothing more.
         """
-        self._backlog.clear()
+        self.backlog.clear()
 
     def free(self) -> None:
         """
@@ -228,7 +229,7 @@ class Writes(Lender):
         if code:
             self._free(transfer)
             if code == NO_MEMORY:
-                self._backlog.appendleft(transfer.read(0, size))
+                self.backlog.appendleft(transfer.read(0, size))
                 self._noMemory()
             else:
                 self._failed(refusal(code))
