@@ -142,14 +142,15 @@ class PacketMemory:
         @raise ValueError: That is not within this memory.
         @raise RuntimeError: It is in flight.
         """
-        if start < 0 or length < 0 or start + length > self.size or self.isInFlight:
+        end = start + length
+        if start < 0 or length < 0 or end > self.size or self.isInFlight:
             self._refuseStream(target, start, length)
         try:
-            if length == 0:
+            if not length:
                 # An empty message is a message to some sockets, and says nothing here.
-                target._socket, self.view[start : start + length]
+                target._socket, self.view[start:end]
                 return 0
-            return target._socket.send(self.view[start : start + length], _WITHOUT_SIGNAL)
+            return target._socket.send(self.view[start:end], _WITHOUT_SIGNAL)
         except OSError as error:
             return -(error.errno or EBADF)
         except AttributeError:

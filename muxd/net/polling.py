@@ -40,7 +40,17 @@ class Poller:
     @ivar looked: How long the last L{look} took, in seconds.
     """
 
-    __slots__ = ("_descriptors", "_epoll", "_owners", "count", "events", "looked", "ready")
+    __slots__ = (
+        "_epoll",
+        "_found",
+        "_ownerOf",
+        "_owners",
+        "_poll",
+        "count",
+        "events",
+        "looked",
+        "ready",
+    )
 
     def __init__(self) -> None:
         """
@@ -49,7 +59,10 @@ class Poller:
         """
         self._epoll = select.epoll()
         self._owners: dict[int, object] = {}
-        self._descriptors = [-1] * MOST
+        self._found: list[tuple[int, int]] = []
+        # Made once, as they are called with each wait.
+        self._poll = self._epoll.poll
+        self._ownerOf = self._owners.get
         self.ready: list[object] = [None] * MOST
         self.events = [0] * MOST
         self.count = 0
@@ -101,8 +114,8 @@ class Poller:
         self._check(descriptor, 0)
         if self._owners.pop(descriptor, None) is None:
             return False
-        for place in range(self.count):
-            if self._descriptors[place] == descriptor:
+        for place, (other, _) in enumerate(self._found):
+            if other == descriptor:
                 self.ready[place] = None
         try:
             self._epoll.unregister(descriptor)
@@ -120,17 +133,13 @@ class Poller:
             over.
         @raise ValueError: The time is not a number, or this is closed.
         """
-        found = self._epoll.poll(LONGEST if seconds > LONGEST else seconds, MOST)
-        get = self._owners.get
-        ready, events, descriptors = self.ready, self.events, self._descriptors
+        self._found = found = self._poll(LONGEST if seconds > LONGEST else seconds, MOST)
+        ready, events, ownerOf = self.ready, self.events, self._ownerOf
         count = 0
         for descriptor, what in found:
-            owner = get(descriptor)
-            if owner is not None:
-                ready[count] = owner
-                events[count] = what
-                descriptors[count] = descriptor
-                count += 1
+            ready[count] = ownerOf(descriptor)
+            events[count] = what
+            count += 1
         if count < self.count:
             for place in range(count, self.count):
                 ready[place] = None
@@ -162,6 +171,7 @@ class Poller:
         """
         self._epoll.close()
         self._owners.clear()
+        self._found = []
         self.ready[:] = [None] * MOST
         self.count = 0
 

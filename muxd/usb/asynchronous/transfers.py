@@ -161,22 +161,19 @@ class Transfers:
         self._handle(self._contextPointer, self._noTime, None)
         addresses = self._completed
         ended: list[Transfer] = []
-        if not addresses:
-            return ended
         take = self._inFlight.pop
         for address in addresses:
             transfer = take(address, None)
-            if transfer is None:
-                continue
-            structure = transfer._structure
-            transfer.status = structure.status
-            moved = structure.actualLength
-            if not 0 <= moved <= transfer.length:
-                # More than was asked for is what no library says, and no memory has.
-                moved = min(max(moved, 0), transfer.length)
-            transfer.actualLength = moved
-            transfer.isInFlight = False
-            ended.append(transfer)
+            if transfer is not None:
+                transfer.isInFlight = False
+                structure = transfer._structure
+                transfer.status = structure.status
+                moved = structure.actualLength
+                if not 0 <= moved <= transfer.length:
+                    # More than was asked for is what no library says, and no memory has.
+                    moved = min(max(moved, 0), transfer.length)
+                transfer.actualLength = moved
+                ended.append(transfer)
         addresses.clear()
         return ended
 
@@ -267,13 +264,11 @@ class Transfer(BusMemory):
             are closed.
         """
         transfers = self._transfers
-        address = self.address
         if (
-            length < 0
-            or length > self.size
-            or self.isInFlight
+            self.isInFlight
+            or not 0 <= length <= self.size
+            or not self.address
             or transfers._isClosed
-            or not address
         ):
             self._refuseSubmission(length)
         try:
@@ -281,10 +276,10 @@ class Transfer(BusMemory):
         except TypeError:
             self._refuseSubmission(length)
         code: int = transfers._submit(self._pointer)
-        if code == 0:
+        if not code:
             self.length = length
             self.isInFlight = True
-            transfers._inFlight[address] = self
+            transfers._inFlight[self.address] = self
         return code
 
     def cancel(self) -> int:
