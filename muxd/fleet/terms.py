@@ -23,7 +23,7 @@ the list shows the host as it was, or from 1 M{T} on, when its lease is over, no
 
 A client that was connected to the frozen hub is with another one after C{silence} and C{apart},
 before the list is right.  One that comes anew waits for C{apart}.  A host that has reached no hub
-at all is back after C{connect} and C{longestDelay}, 1.05 M{T}, from the end of that on.
+at all is back after C{connect} and C{longestDelay}, 1.75 M{T} at most, from the end of that on.
 
 Etcd takes up to two seconds for a new leader, and is not to count as lost for that.  So canaries,
 and what waits for etcd's answers, have no less time than with a term of 5 s: that is the least that
@@ -47,6 +47,10 @@ LONE = 3
 
 BOUND = 2
 """Terms within which the list is right again."""
+
+NAMED = 6.0
+"""Seconds, at least, for a connection to a hub that has a name: with a name server that does not
+answer, the next one is asked after five."""
 
 _FACTOR = 1.5
 
@@ -89,7 +93,7 @@ class Times:
         Until a connection to a hub is there: what was lost on the way is sent again later and
         later, and by a new attempt at once.
         """
-        return self.term / 2
+        return max(NAMED, self.term / 2)
 
     @property
     def apart(self) -> float:
