@@ -158,7 +158,7 @@ class SourceFromStringTests(SynchronousTestCase):
 
     def test_reservedArguments(self) -> None:
         """
-        Nobody can pass a receiver of his own in a description.
+        A description cannot pass a receiver of its own.
         """
         error = self.assertRaises(SourceError, self.make, "shelf:1:receiver=2")
         self.assertIn("usage: shelf:COUNT", str(error))

@@ -83,7 +83,7 @@ class TLSAddress:
     """
     A TCP port with TLS, where both sides show a certificate.
 
-    @ivar target: What is shown to whom.
+    @ivar target: Where it is, the files that are shown, and the server that is expected.
     """
 
     target: TLSTarget

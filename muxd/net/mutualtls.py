@@ -5,7 +5,7 @@ TLS of which both sides show a certificate: endpoints for a farm that has its ow
 Only TLS 1.3 is spoken, no session is resumed, so that each connection is looked at anew, and
 files that are renewed are used from the next connection on (L{muxd.net.tlsfiles}); what is
 connected is cut when its certificate is revoked (L{muxd.net.revoking}).  A server
-refuses who has no certificate, one that is expired, revoked or another authority's, one that
+refuses a client with no certificate, one that is expired, revoked or another authority's, one that
 is not for clients, and one with none of the names that it is for.  A client refuses a server
 that has not the name that it was told to expect.
 """
@@ -101,7 +101,7 @@ class _Side(Generic[T]):
 @implementer(IOpenSSLServerConnectionCreator)
 class MutualServer(_Side[SSL.Context]):
     """
-    The server's side: whom it lets in.
+    The server's side: which clients it lets in.
     """
 
     def __init__(self, clock: Any, files: TLSFiles, names: frozenset[str] = frozenset()) -> None:
@@ -159,7 +159,7 @@ class MutualServer(_Side[SSL.Context]):
 @implementer(IOpenSSLClientConnectionCreator)
 class MutualClient(_Side[Callable[[Any], SSL.Connection]]):
     """
-    The client's side: whom it expects.
+    The client's side: which server it expects.
     """
 
     def __init__(self, files: TLSFiles, name: str, clock: Any) -> None:

@@ -326,7 +326,7 @@ class AtomicFiles:
 
     def _giveToOwner(self, descriptor: int, directory: int | None) -> None:
         """
-        What root writes belongs to who owns the directory, as that user's daemon has to
+        What root writes belongs to the owner of the directory, as that user's daemon has to
         read it when its turn comes.  The owner of a directory can do with its files what
         they like anyway.
         """

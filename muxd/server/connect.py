@@ -43,7 +43,7 @@ def resultOf(reason: Failure) -> Result:
     if reason.check(NoFreePort, ConnectionLost):
         return Result.BAD_DEVICE
     if not reason.check(ConnectError, ConnectTimeout, OSError):
-        _log.failure("Unexpected end of a Connect", failure=reason)
+        _log.failure("unexpected end of a Connect", failure=reason)
     return Result.CONNECTION_REFUSED
 
 

@@ -105,8 +105,8 @@ class Teller:
         """
         Tell listeners of an event, now or when their turn has come.
 
-        @param listeners: Who is there at this moment; it must not change.
-        @param present: Who is still there when it is told.
+        @param listeners: Those that are there at this moment; it must not change.
+        @param present: Those that are still there when it is told.
         @param encoded: Makes a whole event in a format.
         """
         self._events.append(_Event(listeners, present, encoded))
@@ -176,4 +176,4 @@ class Teller:
             try:
                 listener.sendEvent(event.body(listener.version))
             except Exception:
-                self._log.failure("Client {number} could not be told", number=listener.number)
+                self._log.failure("client {number} could not be told", number=listener.number)

@@ -92,14 +92,14 @@ class FakeDaemon:
 
     def pair(self, deviceID: int) -> None:
         """
-        Somebody taps Trust.
+        The phone's owner taps Trust.
         """
         for connection in self.listeners():
             connection.sendEvent("Paired", MessageType.DEVICE_PAIRED, deviceID)
 
     def listeners(self) -> list[DaemonConnection]:
         """
-        Who is to be told.
+        The client that is to be told.
         """
         return [connection for connection in self.connections if connection.listening]
 

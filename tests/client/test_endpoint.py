@@ -240,7 +240,7 @@ class FailureTests(EndpointCase):
 
     def test_noDaemon(self) -> None:
         """
-        Nobody is there to ask.
+        No daemon is there to ask.
         """
         self.start()
         self.host.running = False
@@ -299,7 +299,7 @@ class FailureTests(EndpointCase):
 
     def test_nonsense(self) -> None:
         """
-        Somebody else listens there.
+        Something else listens there.
         """
         self.start(lying(lambda tag: b"HTTP/1.1 400 Bad Request\r\n"))
         self.failure(self.connect(), DaemonNonsense)

@@ -345,7 +345,7 @@ class OpeningTests(SynchronousTestCase):
 
     def test_cancel(self) -> None:
         """
-        Who is not interested any more has the session reset.
+        A caller that cancels has the session reset.
         """
         self.phone.take()
         self.result.cancel()

@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.fuzz.test_corpus -*-
 """
-Whoever uses a session with a hostile phone, and what they may do at any moment.
+What uses a session with a hostile phone, and what they may do at any moment.
 """
 
 from __future__ import annotations

@@ -284,7 +284,7 @@ class World:
 
     def plant(self, script: Script) -> None:
         """
-        Somebody plants something among the pair records.
+        A user plants something among the pair records.
         """
         name, kind = script.choose(FILES), script.byte() % (len(PLANTS) + 1)
         if kind < len(PLANTS):
@@ -303,7 +303,7 @@ class World:
 
     def end(self) -> None:
         """
-        Everybody goes, and nothing is left.
+        All clients go, and nothing is left.
         """
         settle(self.clock)
         self.phones[1].settle()

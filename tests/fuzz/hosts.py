@@ -402,7 +402,7 @@ class World:
 
     def end(self) -> None:
         """
-        Everybody leaves, and nothing is left or has been done elsewhere.
+        All hosts leave, and nothing is left or has been done elsewhere.
         """
         for _, client in self.clients:
             client.lose(ConnectionLost())

@@ -236,7 +236,7 @@ class World:
 
     def saved(self, script: Script) -> None:
         """
-        Somebody else has paired it.
+        Another host has paired it.
         """
         self.preflight.recordSaved(self.device.identity.udid)
 

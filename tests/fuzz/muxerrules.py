@@ -25,7 +25,7 @@ class MuxerRules:
 
     def __init__(self, muxer: Muxer, link: RecordingLink, apps: Sequence[App]) -> None:
         """
-        @param apps: Who has asked for sessions; there may be more as time goes by.
+        @param apps: What has asked for sessions; there may be more as time goes by.
         """
         self._muxer = muxer
         self._link = link

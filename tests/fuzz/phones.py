@@ -206,7 +206,7 @@ class World:
 
     def connect(self, script: Script) -> None:
         """
-        Somebody wants another session.
+        An app wants another session.
         """
         port = script.word()
         if len(self.apps) < 12 and port != INNOCENT_PORT:
@@ -224,7 +224,7 @@ class World:
 
     def write(self, script: Script) -> None:
         """
-        Somebody writes.
+        An app writes.
         """
         app, size = self.app(script), script.word() % 70000
         if app is not None and len(app.written) < 300000:
@@ -232,7 +232,7 @@ class World:
 
     def act(self, script: Script) -> None:
         """
-        Somebody does something else.
+        An app does something else.
         """
         app, action = self.app(script), script.choose(ACTIONS)
         if app is not None and app.session is not None:
@@ -240,7 +240,7 @@ class World:
 
     def plan(self, script: Script) -> None:
         """
-        Somebody will do something when they are called.
+        An app will do something when it is called.
         """
         app, action, when = self.app(script), script.choose(ACTIONS), script.byte() % 3
         if app is None:
@@ -259,7 +259,7 @@ class World:
 
     def cancel(self, script: Script) -> None:
         """
-        Somebody does not want to be connected any more.
+        An app does not want to be connected any more.
         """
         app = self.app(script)
         if app is not None:

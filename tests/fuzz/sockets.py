@@ -192,7 +192,7 @@ class World:
 
     def come(self, client: Client | None, data: bytes) -> None:
         """
-        Somebody comes and says something, or goes on.
+        A client comes and says something, or goes on.
         """
         if client is not None:
             client.say(data)
@@ -208,7 +208,7 @@ class World:
 
     def connect(self, script: Script) -> None:
         """
-        Somebody wants to be connected, and sends all, or some, or more of the request.
+        A client wants to be connected, and sends all, or some, or more of the request.
         """
         client, device, port = self.client(script), script.choose((1, 1, 2)), script.choose(PORTS)
         data = connectRequest(device, port, script.byte()).encode()
@@ -217,7 +217,7 @@ class World:
 
     def request(self, script: Script) -> None:
         """
-        Somebody sends a property list that is nearly a Connect.
+        A client sends a property list that is nearly a Connect.
         """
         client = self.client(script)
         values = {
@@ -230,7 +230,7 @@ class World:
 
     def framed(self, script: Script) -> None:
         """
-        Somebody sends a message of any kind.
+        A client sends a message of any kind.
         """
         client = self.client(script)
         self.come(
@@ -242,13 +242,13 @@ class World:
 
     def raw(self, script: Script) -> None:
         """
-        Somebody sends anything.
+        A client sends anything.
         """
         self.come(self.client(script), script.piece())
 
     def read(self, script: Script) -> None:
         """
-        Somebody reads.
+        A client reads.
         """
         client = self.client(script)
         if client is not None:
@@ -256,7 +256,7 @@ class World:
 
     def finish(self, script: Script) -> None:
         """
-        Somebody finishes sending, or goes.
+        A client finishes sending, or goes.
         """
         client, how = self.client(script), script.byte() % 3
         if client is None or not client.isOpen:

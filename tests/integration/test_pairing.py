@@ -262,7 +262,7 @@ class OwnerTests(PairingCase):
 
     def test_denied(self) -> None:
         """
-        Who is denied is told so by every program, and by the log.
+        A host that is denied is told so by every program, and by the log.
         """
         daemon = self.startDaemon(trust="deny")
         self.waitFor(daemon, "Don't Trust")

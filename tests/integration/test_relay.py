@@ -43,7 +43,7 @@ class TransferTests(RelayCase):
 
     def test_halfClose(self) -> None:
         """
-        Who has finished sending still gets all of the answer.
+        A client that has finished sending still gets all of the answer.
         """
         port = self.startRelay(self.sharedDaemon(), "-b", "64", f"{ECHO}:0")
         stream = self.dial(port)

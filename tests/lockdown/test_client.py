@@ -65,7 +65,7 @@ class ConversationTests(SynchronousTestCase):
 
     def test_stranger(self) -> None:
         """
-        Anybody may ask who the phone is.
+        Any host may ask which phone it is.
         """
         self.assertEqual(self.answer(self.client.queryType()), "com.apple.mobile.lockdown")
         self.assertEqual(self.answer(self.client.getValue("DeviceClass")), "iPhone")
@@ -119,7 +119,7 @@ class ConversationTests(SynchronousTestCase):
 
     def test_strangersSession(self) -> None:
         """
-        Who is not paired has none.
+        A host that is not paired has none.
         """
         self.refused(self.client.startSession(recordOf("H")), UnknownHost)
 

@@ -60,7 +60,7 @@ class WatchAcceptTests(AcceptTestCase):
 
     def test_betweenTwo(self) -> None:
         """
-        Who was let in before is served.
+        A client that was let in before is served.
         """
         made: list[Protocol] = []
 

@@ -68,7 +68,7 @@ class WatchCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Nobody has finished sending.
+        Neither side has finished sending.
         """
         self.clock = Clock()
         self.watch = HalfClosedWatch(self.clock, GRACE, PATIENCE)

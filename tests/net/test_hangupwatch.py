@@ -197,7 +197,7 @@ class HangUpWatchTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        Who has been lost meanwhile is forgotten, from whichever side.
+        A client that was lost meanwhile is forgotten, from whichever side.
         """
         self.fill(self.client)
         self.client.lose()

@@ -190,7 +190,7 @@ class JoiningTests(PipeCase):
 
     def test_nobodyAsks(self) -> None:
         """
-        Nobody need want to know of the end.
+        A pipe of whose end nothing is to be told ends all the same.
         """
         pipe = Pipe(self.clock, FLUSH)
         pipe.abandon(Failure(ConnectionAborted()))
@@ -309,7 +309,7 @@ class ClosingTests(PipeCase):
 
     def test_slowly(self) -> None:
         """
-        Who takes something now and then may take the rest, too.
+        An end that takes something now and then may take the rest, too.
         """
         two = self.connect(self.pipe.second)
         socket = Socket()
@@ -387,7 +387,7 @@ class HalfClosingTests(PipeCase):
 
     def test_requestAndAnswer(self) -> None:
         """
-        Who finishes sending still gets the answer, either way.
+        A side that finishes sending still gets the answer, either way.
         """
         for name in ("first", "second"):
             pipe = Pipe(self.clock, FLUSH, self.reasons.append)

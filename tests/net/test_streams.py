@@ -238,7 +238,7 @@ class AcceptorTests:
 
     def test_accept(self: Any) -> None:
         """
-        Who waits is let in, and neither blocks nor is inherited.
+        A client that waits is let in, and neither blocks nor is inherited.
         """
         listening, acceptor = self.listen()
         self.assertIsNone(acceptor.accept())
@@ -254,7 +254,7 @@ class AcceptorTests:
 
     def test_closed(self: Any) -> None:
         """
-        Nobody is let in by a socket that was closed, whatever has its number.
+        No client is let in by a socket that was closed, whatever has its number.
         """
         listening, acceptor = self.listen()
         number = listening.fileno()

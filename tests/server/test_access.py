@@ -138,8 +138,8 @@ class PhonesTests(ViewTestCase):
 
     def test_paired(self) -> None:
         """
-        Who saves a record under a phone's number in one view has that told in all that show
-        it.
+        A client that saves a record under a phone's number in one view has that told in all
+        that show it.
         """
         entrance = self.entrance(only(2))
         listener, other, all_ = (

@@ -187,7 +187,7 @@ class ConnectTests(ServingTestCase):
 
     def test_hiddenDevice(self) -> None:
         """
-        Who knows the number of a hidden device can connect to it (protocol 4.7).
+        A client that knows the number of a hidden device can connect to it (protocol 4.7).
         """
         hidden = FakeDevice(self.clock, answers={22: FakeDevice.ACCEPT})
         self.registry.attach(hidden, visible=False)
@@ -249,7 +249,7 @@ class ConnectTests(ServingTestCase):
 
     def test_clientGoneWhileConnecting(self) -> None:
         """
-        Nobody connects to a phone for a client that has gone.
+        Nothing connects to a phone for a client that has gone.
         """
         client = self.client()
         client.send(connectRequest(1, 22))

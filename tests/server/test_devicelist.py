@@ -77,7 +77,7 @@ class DeviceListTests(SynchronousTestCase):
 
     def numbersOf(self, devices: DeviceList) -> list[int]:
         """
-        Who is listed, in this order, and told to a new listener.
+        Which phones are listed, in this order, and told to a new listener.
         """
         listed = [each["DeviceID"] for each in parsePlist(self.whole(devices))["DeviceList"]]
         reader = MessageReader(1 << 20)

@@ -782,7 +782,7 @@ class StopTests(LaneCase):
 
     def test_silent(self) -> None:
         """
-        Who has said nothing yet is closed.
+        A client that has said nothing yet is closed.
         """
         client = self.client()
         self.successResultOf(self.server.stop())
@@ -790,7 +790,7 @@ class StopTests(LaneCase):
 
     def test_connecting(self) -> None:
         """
-        Who waits for a phone, too.
+        A client that waits for a phone, too.
         """
         client = self.client(connectRequest(1, LOCKDOWN).encode())
         self.successResultOf(self.server.stop())

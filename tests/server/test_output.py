@@ -172,7 +172,7 @@ class OutputQueueTests(SynchronousTestCase):
 
     def test_release(self) -> None:
         """
-        Who takes over the transport finds everything written to it, and no
+        What takes over the transport finds everything written to it, and no
         producer registered.
         """
         self.queue.write(b"x" * 11)

@@ -124,7 +124,7 @@ class TrustTests(PreflightCase):
 
     def test_denied(self) -> None:
         """
-        Who is denied does not ask again before the phone is plugged in anew.
+        A host that is denied does not ask again before the phone is plugged in anew.
         """
         phone = self.plugged(Owner.DENY)
         logged = self.logged()

@@ -237,7 +237,7 @@ class DeviceRegistryTests(SynchronousTestCase):
 
     def test_unsubscribe(self) -> None:
         """
-        Who has unsubscribed hears no more; it may be done twice.
+        A listener that has unsubscribed hears no more; it may be done twice.
         """
         self.registry.unsubscribe(self.recorder)
         self.registry.unsubscribe(self.recorder)

@@ -109,7 +109,7 @@ class WaitingTests(ServingTestCase):
 
     def test_others(self) -> None:
         """
-        Nobody else waits for a client's records.
+        No other client waits for a client's records.
         """
         self.client().send(plistMessage(SAVE, 1))
         self.assertEqual(

@@ -32,7 +32,7 @@ class Failed(Exception):
 
 class Udev(Enum):
     """
-    Who tells libusb of devices that come and go.
+    What tells libusb of devices that come and go.
 
     C{NOBODY}, as in a container; C{REPEATER}, a program of a page that repeats what the
     kernel says; C{DAEMON}, the real udevd with the rules of Debian.

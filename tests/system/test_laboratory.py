@@ -129,7 +129,7 @@ class LaboratoryTests(SynchronousTestCase):
 
     def test_noRoot(self) -> None:
         """
-        Who may not install is told what to install.
+        A user that may not install is told what to install.
         """
         del self.present["qemu-system-x86_64"]
         self.patch(os, "geteuid", lambda: 1000)

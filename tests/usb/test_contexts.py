@@ -57,7 +57,7 @@ class FakeLibrary:
 
     def libusb_ref_device(self, device: int) -> int:
         """
-        Somebody has a device.
+        One more reference to a device.
         """
         return device
 

@@ -228,7 +228,7 @@ class PhoneOpenerTests(SynchronousTestCase):
 
     def test_coprocessorAskedFor(self) -> None:
         """
-        Who names it has it.
+        A source that names it has it.
         """
         phone, device = self.coprocessor()
         settings = USBSettings(products=(range(0x8600, 0x8601),))

@@ -78,7 +78,7 @@ class RetriesTests(SynchronousTestCase):
 
     def test_count(self) -> None:
         """
-        Whoever tells of a failure hears which one it is.
+        What tells of a failure hears which one it is.
         """
         self.assertEqual([self.retries.failed(HERE).failures for _ in range(3)], [1, 2, 3])
         self.assertEqual(self.retries.failed(THERE).failures, 1)

@@ -77,7 +77,7 @@ class ForwarderTests(SynchronousTestCase):
 
     def test_onPurpose(self) -> None:
         """
-        Who wants others to connect has to say so.
+        An operator that wants others to connect has to say so.
         """
         self.assertEqual(self.interfaces(self.twistd("-a", "0.0.0.0", "22:2222")), {"0.0.0.0"})
 

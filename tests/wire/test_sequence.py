@@ -57,7 +57,7 @@ class SequenceTests(SynchronousTestCase):
     @given(numbers, st.integers(0, 4 * MODULUS))
     def test_distanceUndoesAdvance(self, start: int, count: int) -> None:
         """
-        Who advances has gone that far, modulo 2^32.
+        A number that is advanced has gone that far, modulo 2^32.
         """
         end = advance(start, count)
         self.assertEqual(distance(start, end), count % MODULUS)

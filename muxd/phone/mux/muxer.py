@@ -140,7 +140,7 @@ class PhoneMuxer:
         """
         if len(self.violations) < VIOLATIONS_KEPT:
             self.violations.append(text)
-            self._log.warn("Host violates the protocol: {text}", text=text, udid=self.udid)
+            self._log.warn("the host violates the protocol: {text}", text=text, udid=self.udid)
 
     def lost(self) -> None:
         """

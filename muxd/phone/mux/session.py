@@ -264,7 +264,7 @@ class PhoneSession:
         The service has raised: it loses its connection, and no other service
         anything.
         """
-        self._log.failure("Service on port {port} failed", port=self.port)
+        self._log.failure("the service on port {port} failed", port=self.port)
         self._end(Failure(), b"service failed")
 
     # To the host.

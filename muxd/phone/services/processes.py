@@ -119,7 +119,7 @@ class Processes:
         """
         Send a signal; programs of the system that it ends are started anew.
 
-        @return: Whom.
+        @return: the process.
         @raise NoProcess: Nothing has this number.
         @raise NotPermitted: Process 1 is what it is.
         """

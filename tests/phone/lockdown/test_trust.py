@@ -146,7 +146,7 @@ class TrustTests(SynchronousTestCase):
 
     def test_denied(self) -> None:
         """
-        Who is denied is told so until the cable has been out.
+        A host that is denied is told so until the cable has been out.
         """
         self.trust.requested(pairing())
         self.trust.deny()
@@ -220,7 +220,7 @@ class TrustTests(SynchronousTestCase):
     @given(st.lists(st.sampled_from(("ask", "accept", "deny", "lock", "unlock", "unplug"))))
     def test_whatever(self, steps: list[str]) -> None:
         """
-        Nobody is trusted without a tap, and nobody sees two dialogs at once.
+        No host is trusted without a tap, and the owner never sees two dialogs at once.
         """
         self.setUp()
         asked = accepted = False

@@ -61,7 +61,7 @@ class StorageTests(SynchronousTestCase):
 
     def test_given(self) -> None:
         """
-        Somebody else's stays.
+        A directory that was given stays.
         """
         path = self.mktemp()
         os.makedirs(path)

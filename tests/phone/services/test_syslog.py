@@ -77,7 +77,7 @@ class SyslogTests(SynchronousTestCase):
 
     def test_slow(self) -> None:
         """
-        Who does not read is told how much was skipped.
+        A host that does not read is told how much was skipped.
         """
         self.connect()
         self.producer.pauseProducing()

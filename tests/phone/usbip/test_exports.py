@@ -125,7 +125,7 @@ class ExportsTests(SynchronousTestCase):
 
     def test_unplugged(self) -> None:
         """
-        Whoever has a device that is pulled out is told the error.
+        A host whose device is pulled out is told the error.
         """
         connection = Connection(self.export())
         self.exports.unplug(self.gadget, 71)

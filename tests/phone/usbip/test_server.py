@@ -39,7 +39,7 @@ class RequestTests(UsbipTestCase):
 
     def test_list(self) -> None:
         """
-        Who asks is told which devices there are, and is disconnected.
+        A host that asks is told which devices there are, and is disconnected.
         """
         connected = self.connect()
         connected.transport.deliver(DevlistRequest().encode())
@@ -139,7 +139,7 @@ class RequestTests(UsbipTestCase):
 
     def test_silence(self) -> None:
         """
-        Who asks nothing in time is disconnected; who has a phone may be silent.
+        A host that asks nothing in time is cut off; one with a phone may be silent.
         """
         silent, host = self.connect(), self.importPhone()
         silent.transport.deliver(ImportRequest("1-1").encode()[:39])

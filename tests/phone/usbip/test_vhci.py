@@ -163,7 +163,7 @@ class VirtualControllerTests(SynchronousTestCase):
 
     def test_notRoot(self) -> None:
         """
-        Who is not root is told so.
+        A user that is not root is told so.
         """
 
         def refuse(*arguments: Any) -> int:

@@ -28,7 +28,7 @@ RULES = Path("/run/udev/rules.d")
 @contextmanager
 def running(udev: Udev, tree: Path, log: Path) -> Iterator[None]:
     """
-    Whoever is to run, while he is needed.
+    The program that is to run, while it is needed.
 
     @param tree: Where udevd was unpacked.
     """
