@@ -321,10 +321,26 @@ class Pipe:
         elif presence is Presence.UNKNOWN and watch is not None and not watch.grace:
             self.closeBoth()
         else:
-            peer = end.peer
-            peer.forgetProducer()
-            finish = finisher(peer.transport) or peer.joinable.loseConnection
+            self._finishSending(end.peer, isWatched=watch is not None)
+
+    def _finishSending(self, end: PipeEnd, isWatched: bool) -> None:
+        """
+        Have an end's transport say that nothing more comes, if it has words for that.
+
+        TLS has none, but for an end of both directions, which would lose what is still to
+        be said there: so it hears of it when the peer of the other end has gone, as a phone
+        does, if that is noticed.
+
+        @param isWatched: Whether it is.
+        """
+        end.forgetProducer()
+        finish = finisher(end.transport)
+        if finish is not None:
             finish()
+        elif isWatched:
+            end.isTold = True  # all that it ever will be
+        else:
+            end.joinable.loseConnection()
 
     def endGone(self, end: PipeEnd) -> None:
         """

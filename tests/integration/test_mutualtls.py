@@ -12,6 +12,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from unittest import SkipTest
 
 from bench.daemons import freePort
@@ -95,6 +96,22 @@ class MutualTLSTests(DaemonTestCase):
             for daemon in (self.rack, desk):
                 self.waitFor(daemon, "the renewed certificate is used")
             self.assertEqual(self.echo(before, b"still"), b"still")
+
+    def test_finished(self) -> None:
+        """
+        A client that has finished sending gets the whole answer, although TLS cannot say that
+        it has finished.
+        """
+        desk = self.desk("desk")
+        number = min(desk.devices(PHONES).values())
+        sent = bytes(500_000)
+        with desk.connect(ECHO, number) as stream:
+            sending = Thread(target=stream.socket.sendall, args=(sent,))
+            sending.start()
+            received = stream.exactly(len(sent) // 2)
+            sending.join()
+            stream.socket.shutdown(socket.SHUT_WR)
+            self.assertEqual(received + stream.exactly(len(sent) - len(received)), sent)
 
     def echo(self, stream: Conversation, data: bytes) -> bytes:
         """

@@ -421,7 +421,8 @@ class HalfClosingTests(PipeCase):
 
     def test_noHalfClose(self) -> None:
         """
-        A transport that cannot be half-closed is closed.
+        A transport that cannot be half-closed is closed, if nothing will notice that the
+        other peer has gone.
         """
         one = self.connect(self.pipe.first)
         transport = StringTransport()
@@ -509,6 +510,25 @@ class GraceTests(PipeCase):
             self.pump(1)
             self.assertClosed(ConnectionDone)
             self.reasons.clear()
+
+    def test_withoutWords(self) -> None:
+        """
+        So it does where the other end has no words for the end of one direction alone, such as
+        TLS: that end is closed when the peer has gone, and not before it has answered.
+        """
+        one, two = self.join()
+        directlyProvides(two, ISSLTransport)
+        one.deliver(b"request")
+        one.finish()
+        self.pump(0.75)
+        self.assertFalse(two.disconnecting or two.writeClosed)
+        two.deliver(b"answer")
+        self.assertEqual((two.value(), one.value()), (b"request", b"answer"))
+        self.pump(0.75)
+        self.assertFalse(two.disconnecting)
+        self.pump(0.5)
+        self.assertTrue(one.disconnected and two.disconnected)
+        self.assertClosed(ConnectionDone)
 
     def test_notTaken(self) -> None:
         """
