@@ -19,7 +19,7 @@ from muxd.fleet.state import BLOCK, StateDirectory
 from muxd.fleet.values import Change, Granted, Reservation, Why
 from tests.fleet.contract import RegistryContract, stepped
 from tests.fleet.fleets import host, phone, udid, wants
-from tests.fleet.ticketcontract import TicketContract
+from tests.fleet.ticketcontract import LastingTicketContract
 from tests.fleet.watching import Watcher
 
 
@@ -45,7 +45,7 @@ class LookingWatcher(Watcher):
                 self.seen[reservation.token] = name in os.listdir(self.path)
 
 
-class EmbeddedTests(RegistryContract, TicketContract, TestCase):
+class EmbeddedTests(RegistryContract, LastingTicketContract, TestCase):
     """
     The registry in a hub's own process.
     """
@@ -101,7 +101,7 @@ class EmbeddedTests(RegistryContract, TicketContract, TestCase):
 
     def mostWaiting(self, number: int) -> None:
         """
-        See L{TicketContract}.
+        See L{LastingTicketContract}.
         """
         self.patch(ledger, "MOST_WAITING_PER_USER", number)
 

@@ -16,9 +16,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from muxd.fleet.etcd import jobs
 from muxd.fleet.etcd.place import EtcdPlace
 from muxd.fleet.etcd.registry import EtcdRegistry
 from tests.fleet.contract import RegistryContract
+from tests.fleet.ticketcontract import TicketContract
 from tests.integration.etcdserver import EtcdServer
 from tests.running.processes import startsProcesses
 
@@ -107,3 +109,16 @@ class EtcdContractTests(EtcdCase, RegistryContract):
     """
     The registry in etcd, as every other one.
     """
+
+
+@startsProcesses
+class EtcdTicketTests(EtcdCase, TicketContract):
+    """
+    The same for jobs with tickets, but for what takes longer than a place is kept.
+    """
+
+    def mostWaiting(self, number: int) -> None:
+        """
+        See L{TicketContract}.
+        """
+        self.patch(jobs, "MOST_WAITING_PER_USER", number)

@@ -19,17 +19,17 @@ from tests.fleet.contract import RegistryContract
 from tests.fleet.etcd.cases import EtcdCase
 from tests.fleet.etcd.engine import FakeEtcd, Refusal
 from tests.fleet.fleets import host, phone, udid, wants
-from tests.fleet.ticketcontract import TicketContract
+from tests.fleet.ticketcontract import LastingTicketContract
 
 
-class EtcdContractTests(EtcdCase, RegistryContract, TicketContract):
+class EtcdContractTests(EtcdCase, RegistryContract, LastingTicketContract):
     """
     The registry in etcd, as every other one.
     """
 
     def mostWaiting(self, number: int) -> None:
         """
-        See L{TicketContract}.
+        See L{LastingTicketContract}.
         """
         self.patch(jobs, "MOST_WAITING_PER_USER", number)
 
