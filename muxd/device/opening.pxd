@@ -16,7 +16,7 @@ cdef class PendingSession(Ported):
     cdef public Sending _send
     cdef public EstablishedSession _session
     cdef object __weakref__
-    @cython.locals(receive=ReceiveWindow, owner=SessionOwner)
+    @cython.locals(receive=ReceiveWindow, owner=SessionOwner, now=double)
     cpdef segmentReceived(self, long long seq, long long ack, int flags, long long window, PacketMemory memory, long long start, long long size)
     @cython.locals(owner=SessionOwner, session=EstablishedSession)
-    cpdef _establish(self, ReceiveWindow receive)
+    cpdef _establish(self, ReceiveWindow receive, double now)

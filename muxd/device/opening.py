@@ -102,9 +102,10 @@ class PendingSession(Ported):
                     Breach.BAD_ACKNOWLEDGEMENT, f"SYN|ACK: expected ack 1, got {ack}"
                 )
             owner.counters.sessionsOpened += 1
-            owner.times.connects.add(owner.clock.seconds() - self._began)
+            now = owner.clock.seconds()
+            owner.times.connects.add(now - self._began)
             owner.openings.remove(self)
-            self._establish(receive)
+            self._establish(receive, now)
         elif flags & RST:
             text = phoneText(memory.read(start, size)) or "the phone gave no reason"
             self._refused(text, reset=False)
@@ -130,9 +131,9 @@ class PendingSession(Ported):
             # While it is being given its end.
             session.abort()
 
-    def _establish(self, receive: ReceiveWindow) -> None:
+    def _establish(self, receive: ReceiveWindow, now: float) -> None:
         owner = self._owner
-        session = Session(owner, self.sourcePort, self.port, self._send, receive)
+        session = Session(owner, self.sourcePort, self.port, self._send, receive, now)
         self._session = session
         owner.sessionOpened(session)
         self._request.accepted()

@@ -1,15 +1,19 @@
 cimport cython
 
+# In compiled code these are no names of the module's, but numbers.
+cdef long long FREE, RESTING, USED
+
 cdef class SourcePorts:
     cdef public object _clock, _since
+    cdef public bytearray _ports
     cdef public double _rest
-    cdef public long long _last
-    cdef public set _used, _resting
+    cdef public long long _last, _resting, _used
     cdef object __weakref__
     @cython.locals(highest=cython.longlong)
     cpdef take(self)
     @cython.locals(now=double)
     cpdef release(self, long long port)
+    @cython.locals(ports=bytearray, port=cython.longlong, began=double)
     cpdef _wake(self, double now)
-    @cython.locals(port=cython.longlong, highest=cython.longlong)
+    @cython.locals(ports=bytearray, port=cython.longlong, highest=cython.longlong)
     cpdef long long _next(self) except -1

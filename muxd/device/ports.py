@@ -11,6 +11,9 @@ from twisted.internet.interfaces import IReactorTime
 
 HIGHEST = 65535
 
+FREE, USED, RESTING = 0, 1, 2
+"""What a port is."""
+
 
 class SourcePorts:
     """
@@ -28,39 +31,43 @@ class SourcePorts:
         self._clock = clock
         self._rest = rest
         self._last = 0
-        self._used: set[int] = set()
-        self._resting: set[int] = set()
+        self._used = self._resting = 0
+        self._ports = bytearray(HIGHEST + 1)
         self._since: deque[tuple[int, float]] = deque()
 
     def __len__(self) -> int:
         """
         How many ports are in use.
         """
-        return len(self._used)
+        return self._used
 
     def take(self) -> int | None:
         """
         A port that is not in use, or None when all are.
         """
         highest = HIGHEST
-        if len(self._used) >= highest:
+        if self._used >= highest:
             return None
-        if len(self._used) + len(self._resting) >= highest:
+        if self._used + self._resting >= highest:
             port, _ = self._since.popleft()
-            self._resting.discard(port)
+            self._resting -= 1
         else:
             port = self._next()
-        self._used.add(port)
+        self._ports[port] = USED
+        self._used += 1
         return port
 
     def release(self, port: int) -> None:
         """
         The session has ended.
         """
-        now = self._clock.seconds()
+        if self._ports[port] != USED:
+            return
+        now: float = self._clock.seconds()
         self._wake(now)
-        self._used.discard(port)
-        self._resting.add(port)
+        self._ports[port] = RESTING
+        self._used -= 1
+        self._resting += 1
         self._since.append((port, now))
 
     def _wake(self, now: float) -> None:
@@ -68,17 +75,23 @@ class SourcePorts:
         Have those rest no longer that have rested for long enough: when others begin, and
         when it matters.
         """
-        since = self._since
-        while since and since[0][1] <= now - self._rest:
-            self._resting.discard(since.popleft()[0])
+        since, ports = self._since, self._ports
+        while since:
+            port, began = since[0]
+            if began > now - self._rest:
+                break
+            since.popleft()
+            ports[port] = FREE
+            self._resting -= 1
 
     def _next(self) -> int:
         highest = HIGHEST
+        ports = self._ports
         port = self._last
         while True:
             port = port + 1 if port < highest else 1
-            if port in self._resting:
+            if ports[port] == RESTING:
                 self._wake(self._clock.seconds())
-            if port not in self._used and port not in self._resting:
+            if ports[port] == FREE:
                 self._last = port
                 return port

@@ -95,6 +95,7 @@ class Session(Debtor):
         port: int,
         send: SendWindow,
         receive: ReceiveWindow,
+        since: float,
     ) -> None:
         self.owner = owner
         # In compiled code the owner is of a known class where it is an attribute.
@@ -110,7 +111,7 @@ class Session(Debtor):
         self.touched = False
         self.bytesSent = 0
         self.bytesReceived = 0
-        self.since = self.owner.clock.seconds()
+        self.since = since
         self.stalls = 0
         self.stalledSince = -1.0
         self._reason: Failure | None = None

@@ -15,19 +15,22 @@ cdef class EventLoop:
     cdef public BusyPolling _busy
     cdef public long long turns
     cdef public Poller _poller
-    cdef public dict _watched
     cdef public list _last
+    cdef public Py_ssize_t _lastCount
     cdef public bint _isAround
     cdef object __weakref__
     @cython.locals(poller=Poller)
     cpdef watch(self, int descriptor, long long events, owner)
     cpdef change(self, int descriptor, long long events)
+    @cython.locals(poller=Poller)
     cpdef forget(self, int descriptor)
+    @cython.locals(poller=Poller)
     cpdef _closeIfIdle(self)
+    @cython.locals(last=list, count=Py_ssize_t, place=Py_ssize_t)
     cpdef afterwards(self, owner)
-    @cython.locals(place=int, ready=list, events=list)
+    @cython.locals(place=Py_ssize_t, ready=list, events=list)
     cpdef _handle(self, Poller poller)
-    @cython.locals(poller=Poller, busy=BusyPolling, reactorTurn=_Reactor, known=Py_ssize_t, seconds=double, end=double, newCalls=list)
+    @cython.locals(poller=Poller, busy=BusyPolling, reactorTurn=_Reactor, known=Py_ssize_t, seconds=double, end=double, ahead=double, newCalls=list)
     cpdef _doIteration(self, timeout)
     @cython.locals(busy=BusyPolling, found=int)
     cpdef int _wait(self, Poller poller, double seconds) except? -1

@@ -162,8 +162,8 @@ class EventLoop:
         self.turns = 0
         self._reactor = reactor
         self._poller: Poller | None = None
-        self._watched: dict[int, Watched] = {}
-        self._last: list[WatchedLast] = []
+        self._last: list[WatchedLast | None] = []
+        self._lastCount = 0
         self._isAround = False
         self._busy = BusyPolling(len(os.sched_getaffinity(0)))
         self._reactorTurn = _Reactor()
@@ -183,7 +183,6 @@ class EventLoop:
         except BaseException:
             self._closeIfIdle()
             raise
-        self._watched[descriptor] = owner
 
     def change(self, descriptor: int, events: int) -> None:
         """
@@ -197,9 +196,8 @@ class EventLoop:
         Tell of nothing any more.  To be called before the descriptor is closed; harmless
         if it is not watched.
         """
-        if self._watched.pop(descriptor, None) is not None:
-            assert self._poller is not None
-            self._poller.remove(descriptor)
+        poller = self._poller
+        if poller is not None and descriptor >= 0 and poller.remove(descriptor):
             self._closeIfIdle()
 
     @property
@@ -207,14 +205,25 @@ class EventLoop:
         """
         The owners of what is watched.
         """
-        return list(self._watched.values())
+        if self._poller is None:
+            return []
+        watched: list[Any] = self._poller.watched()
+        return [owner for owner in watched if owner is not self._reactorTurn]
 
     def afterwards(self, owner: WatchedLast) -> None:
         """
         Have C{owner.finishTurn} called when all that is ready in this turn has been told.
         """
-        if owner not in self._last:
-            self._last.append(owner)
+        # A list that becomes empty each time has to be made anew each time.
+        last, count = self._last, self._lastCount
+        for place in range(count):
+            if last[place] is owner:
+                return
+        if count < len(last):
+            last[count] = owner
+        else:
+            last.append(owner)
+        self._lastCount = count + 1
 
     def goAround(self) -> bool:
         """
@@ -253,7 +262,7 @@ class EventLoop:
 
     def _closeIfIdle(self) -> None:
         poller = self._poller
-        if self._watched or poller is None:
+        if poller is None or poller.size() > self._isAround:
             return
         self._poller = None
         if not self._isAround:
@@ -275,12 +284,17 @@ class EventLoop:
                     owner.happened(events[place])
                 except Exception:
                     self._failed(owner)
-        while self._last:
-            last = self._last.pop(0)
+        place = 0
+        # What one does may have others come behind it, and itself.
+        while place < self._lastCount:
+            last: Any = self._last[place]
+            self._last[place] = None
+            place += 1
             try:
                 last.finishTurn()
             except Exception:
                 self._failed(last)
+        self._lastCount = 0
 
     def _failed(self, owner: Watched | WatchedLast) -> None:
         failure = Failure()
@@ -303,8 +317,7 @@ class EventLoop:
         newCalls = reactor._newTimedCalls
         known = 0
         seconds = -1.0 if timeout is None else timeout
-        now = reactor.seconds
-        end = NEVER if timeout is None else now() + timeout
+        end = NEVER if timeout is None else poller.seconds() + timeout
         busy = self._busy
         # With one processor there is no choice, and so none to be made.
         while self._wait(poller, seconds) if busy.isPossible else poller.wait(seconds):
@@ -312,14 +325,15 @@ class EventLoop:
             if reactorTurn.isReady or reactor._justStopped or self._poller is not poller:
                 break
             if len(newCalls) > known:
+                ahead = poller.seconds() - reactor.seconds()
                 for call in newCalls[known:]:
-                    if call.active() and call.getTime() < end:
-                        end = call.getTime()
+                    if call.active() and call.getTime() + ahead < end:
+                        end = call.getTime() + ahead
                 known = len(newCalls)
                 if known >= TIMERS:
                     break
             if end < NEVER:
-                seconds = end - now()
+                seconds = end - poller.seconds()
                 if seconds <= 0:
                     break
         self._doPoll(0)

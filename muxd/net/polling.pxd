@@ -16,6 +16,9 @@ cdef class Poller:
     cpdef add(self, Py_ssize_t descriptor, Py_ssize_t events, owner)
     cpdef modify(self, Py_ssize_t descriptor, Py_ssize_t events)
     cpdef bint remove(self, Py_ssize_t descriptor) except? -1
+    cpdef double seconds(self) except? -1
+    cpdef list watched(self)
+    cpdef Py_ssize_t size(self) except -1
     cpdef int wait(self, double seconds) except? -1
     cpdef int look(self, double seconds) except? -1
     cdef int tell(self, int found, int *descriptors, unsigned int *events) except? -1

@@ -123,6 +123,24 @@ class Poller:
             pass
         return True
 
+    def seconds(self) -> float:
+        """
+        The time of a clock that runs steadily.
+        """
+        return monotonic()
+
+    def watched(self) -> list[object]:
+        """
+        The owners of what is watched.
+        """
+        return list(self._owners.values())
+
+    def size(self) -> int:
+        """
+        How many descriptors are watched.
+        """
+        return len(self._owners)
+
     def wait(self, seconds: float) -> int:
         """
         Wait until something is ready, or for that long; handlers of signals run

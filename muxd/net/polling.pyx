@@ -134,6 +134,15 @@ cdef class Poller:
         control(self.epoll, EPOLL_CTL_DEL, <int> descriptor, 0)
         return True
 
+    cpdef double seconds(self) except? -1:
+        return now()
+
+    cpdef list watched(self):
+        return list(self.owners.values())
+
+    cpdef Py_ssize_t size(self) except -1:
+        return len(self.owners)
+
     cpdef int wait(self, double seconds) except? -1:
         cdef int[PLACES] descriptors
         cdef unsigned int[PLACES] events

@@ -95,6 +95,12 @@ class Account:
         # Most say what they want as soon as they come.
         self._silent: OrderedDict[SilentClient, float] | None = None
 
+    def isNeeded(self) -> bool:
+        """
+        Whether its user has anything.
+        """
+        return self.connections > 0 or self.orphans > 0
+
     def silent(self, client: SilentClient, now: float) -> None:
         """
         A client has said something, or has come, and is silent from now on.
@@ -152,6 +158,8 @@ class Accounts:
         self._limits = limits
         self.held = 0
         self._accounts: dict[Hashable, Account] = {}
+        # Of a user that is likely to come again, as most connect for one thing at a time.
+        self._empty: Account | None = None
         self.share(None)
 
     def share(self, descriptors: int | None) -> None:
@@ -169,7 +177,7 @@ class Accounts:
         """
         How many users there are.
         """
-        return len(self._accounts)
+        return len(self.sizes())
 
     def sizes(self) -> dict[Hashable, tuple[int, int, int]]:
         """
@@ -178,6 +186,7 @@ class Accounts:
         return {
             each.owner: (each.connections, each.streams, each.listeners)
             for each in self._accounts.values()
+            if each.isNeeded()
         }
 
     def largest(self) -> tuple[int, int, int]:
@@ -243,8 +252,11 @@ class Accounts:
         return account.held > self._limits.heldPerUser or self.held > self._limits.heldBytes
 
     def _forget(self, account: Account) -> None:
-        if not account.connections and not account.orphans:
-            self._accounts.pop(account.owner, None)
+        if account.isNeeded():
+            return
+        before, self._empty = self._empty, account
+        if before is not None and before is not account and not before.isNeeded():
+            del self._accounts[before.owner]
 
     def dropSilent(self) -> bool:
         """

@@ -14,6 +14,7 @@ from muxd.capture.taps import CaptureTaps
 from muxd.device.device import MuxedDevice
 from muxd.identity import DeviceIdentity
 from muxd.interfaces import IDevice, IDeviceReceiver
+from muxd.limits import LIMITS
 from tests.capture.sink import ListSink
 from tests.device.links import ACK, LOCKDOWN, RST, SYN, SYN_ACK, ScriptedPhone
 
@@ -161,8 +162,7 @@ class TapsTests(SynchronousTestCase):
         for client in ("pid 1", "pid 2"):
             # As when all others have been used since.
             ports._last = 76
-            ports._resting.clear()
-            ports._since.clear()
+            self.clock.advance(LIMITS.portReuseDelay)
             self.taps.clientConnecting("A", LOCKDOWN, client)
             self.phones[0].open().say(flags=RST)
         comments = [each.block.comment for each in self.sink.file.packets if each.flags == SYN]

@@ -64,7 +64,7 @@ class OwnerTests(SynchronousTestCase):
         """
         phone = ScriptedPhone.ready()
         owner: SessionOwner = Narrow(phone.muxer)
-        session = Session(owner, 9, 62078, SendWindow(), ReceiveWindow(131072))
+        session = Session(owner, 9, 62078, SendWindow(), ReceiveWindow(131072), 0.0)
         session.end = end = RecordingEnd(session)
         memory = PacketMemory(5)
         memory.write(0, b"hello")

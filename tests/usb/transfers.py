@@ -163,7 +163,8 @@ class FakeTransfer(BusMemory):
         Come back at the next occasion.
         """
         self.cancelled = True
-        if not self.context.stuck:
+        # One that has ended already ends only once.
+        if not self.context.stuck and self not in self.context.ended:
             self.context.end(self, TransferStatus.CANCELLED)
 
     def free(self) -> None:

@@ -7,10 +7,11 @@ cdef long long CANCELLED, COMPLETED, NO_MEMORY, SHORTEST
 cdef class Reads:
     cdef public long long waiting
     cdef public object _context, _interface, _assembler, _noMemory, _failed, _surplus
-    cdef public list _unread
+    cdef public BusMemory _unread
     cdef object __weakref__
     @cython.locals(size=cython.longlong)
     cpdef ended(self, BusMemory transfer, int status, list packets)
-    @cython.locals(code=cython.int, transfer=BusMemory, unread=list)
+    cpdef _keep(self, BusMemory transfer)
+    @cython.locals(code=cython.int, transfer=BusMemory)
     cpdef submit(self)
     cpdef bint isSurplus(self, BusMemory transfer) except -1

@@ -61,7 +61,7 @@ class Reads:
         self._assembler = assembler
         self._noMemory = noMemory
         self._failed = failed
-        self._unread: list[BusMemory] = []
+        self._unread: BusMemory | None = None
         self._surplus: Transfer | None = None
 
     def prepare(self, count: int) -> None:
@@ -69,7 +69,7 @@ class Reads:
         Have this many transfers from now on.
         """
         for _ in range(count):
-            self._unread.append(self._context.transfer(self._interface.input, READ_SIZE))
+            self._keep(self._context.transfer(self._interface.input, READ_SIZE))
 
     def ended(self, transfer: BusMemory, status: int, packets: list[PlacedPacket]) -> None:
         """
@@ -93,7 +93,13 @@ class Reads:
             if status == CANCELLED:
                 transfer.free()
                 return
-        self._unread.append(transfer)
+        self._keep(transfer)
+
+    def _keep(self, transfer: BusMemory) -> None:
+        """
+        It is to be submitted.
+        """
+        transfer.below, self._unread = self._unread, transfer
 
     def _assemble(self, chunk: memoryview, packets: list[PlacedPacket], *, partial: bool) -> None:
         """
@@ -108,12 +114,12 @@ class Reads:
         """
         Submit what is not submitted.
         """
-        unread = self._unread
-        while unread:
-            transfer = unread.pop()
+        while self._unread is not None:
+            transfer = self._unread
+            self._unread, transfer.below = transfer.below, None
             code = transfer.submit(READ_SIZE)
             if code:
-                unread.append(transfer)
+                self._keep(transfer)
                 if code == NO_MEMORY:
                     self._noMemory(not self.waiting)
                 else:
@@ -142,5 +148,6 @@ class Reads:
         """
         Give back all transfers, none of which is in flight.
         """
-        for transfer in self._unread:
-            transfer.free()
+        while self._unread is not None:
+            self._unread.free()
+            self._unread = self._unread.below

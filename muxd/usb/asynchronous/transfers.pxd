@@ -67,6 +67,7 @@ cdef class BusMemory(PacketMemory):
     cdef public bint isIn, isBulk
     cdef public int status
     cdef public Py_ssize_t length, actualLength
+    cdef public BusMemory below
     cpdef int submit(self, Py_ssize_t length) except? -99
 
 cdef class Transfer(BusMemory):

@@ -199,17 +199,19 @@ class BusMemory(PacketMemory):
 
     @ivar isIn: Whether it reads.
     @ivar isBulk: For the use of its owner.
+    @ivar below: The same: the next one of those that are not in flight.
     @ivar length: How many bytes were to be moved the last time.
     @ivar actualLength: How many were.
     @ivar status: How it has ended, a L{muxd.usb.asynchronous.context.TransferStatus}: a
         stall is one.
     """
 
-    __slots__ = ("actualLength", "isBulk", "isIn", "length", "status")
+    __slots__ = ("actualLength", "below", "isBulk", "isIn", "length", "status")
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
         self.isIn = self.isBulk = False
+        self.below: BusMemory | None = None
         self.length = self.actualLength = self.status = 0
 
     def submit(self, length: int) -> int:

@@ -13,11 +13,11 @@ cdef class Writes(Lender):
     cdef public bint isOpen
     cdef public object _context, _noMemory, _failed, backlog
     cdef public BusPace _pace
-    cdef public list _freeBulk, _freeSmall
+    cdef public BusMemory _freeBulk, _freeSmall
     cdef object __weakref__
     cpdef long long payload(self) except -1
     cpdef long long lonePayload(self) except -1
-    @cython.locals(free=list)
+    @cython.locals(free=BusMemory)
     cpdef PacketMemory borrow(self, long long size)
     cpdef bint isIdle(self) except -1
     cpdef resume(self)
@@ -26,7 +26,6 @@ cdef class Writes(Lender):
     @cython.locals(status=cython.int)
     cpdef int ended(self, BusMemory transfer) except -99
     cpdef measure(self)
-    @cython.locals(free=list)
     cpdef _free(self, BusMemory transfer)
     @cython.locals(code=cython.int)
     cpdef bint _submit(self, BusMemory transfer, long long size) except -1

@@ -63,8 +63,8 @@ class Writes(Lender):
         self._endedBytes = 0
         self._noMemory = noMemory
         self._failed = failed
-        self._freeBulk: list[BusMemory] = []
-        self._freeSmall: list[BusMemory] = []
+        self._freeBulk: BusMemory | None = None
+        self._freeSmall: BusMemory | None = None
         self.backlog: deque[bytes] = deque()
         self._mostInFlight = limits.packetsInFlight + limits.bulkInFlight
         self._capacity = self._mostInFlight
@@ -82,9 +82,16 @@ class Writes(Lender):
         """
         A transfer that is not in flight, with memory for as many bytes.
         """
-        free = self._freeBulk if size > SMALL_PACKET else self._freeSmall
-        if free:
-            return free.pop()
+        if size > SMALL_PACKET:
+            free = self._freeBulk
+            if free is not None:
+                self._freeBulk, free.below = free.below, None
+                return free
+        else:
+            free = self._freeSmall
+            if free is not None:
+                self._freeSmall, free.below = free.below, None
+                return free
         capacity = DEVICE_MRU if size > SMALL_PACKET else SMALL_PACKET
         return self._context.transfer(self._endpoint, capacity)
 
@@ -199,15 +206,21 @@ class Writes(Lender):
         """
         Give back all transfers, none of which is in flight.
         """
-        for transfer in (*self._freeBulk, *self._freeSmall):
-            transfer.free()
+        for first in (self._freeBulk, self._freeSmall):
+            transfer = first
+            while transfer is not None:
+                transfer.free()
+                transfer = transfer.below
+        self._freeBulk = self._freeSmall = None
 
     def _free(self, transfer: BusMemory) -> None:
         """
         It may be used again.
         """
-        free = self._freeBulk if transfer.size > SMALL_PACKET else self._freeSmall
-        free.append(transfer)
+        if transfer.size > SMALL_PACKET:
+            transfer.below, self._freeBulk = self._freeBulk, transfer
+        else:
+            transfer.below, self._freeSmall = self._freeSmall, transfer
 
     def _write(self, parts: Sequence[Buffer]) -> bool:
         """
