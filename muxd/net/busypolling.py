@@ -10,9 +10,11 @@ than that.  Then it costs less, and is faster, to look again and again until it 
 instead of 200, and 50 of the processor instead of 80).
 
 It costs less only while the waits are that short, on the average, which no real phone on USB 2
-makes them.  So it is tried: for L{TRY} waits, and on as long as they are, on the average, no
-longer than L{WORTH}.  If they are not, nothing is tried for many waits, and the next time for
-twice as many.
+makes them.  So it is tried, and accounts are kept: each wait that was looked through has gained
+L{WORTH}, the price of sleeping, and has cost as long as it was.  A try is lent L{LENT}, since the
+first waits are long, as all other programs sleep as well.  When that is lost, nothing is tried for
+many waits, and the next time for twice as many; but soon again after a try that has filled its
+account (L{MOST}), which is what it can lose when waits become longer.
 
 With one processor there is nothing to gain: what would end the wait needs it.
 """
@@ -22,16 +24,16 @@ from __future__ import annotations
 LONGEST = 50e-6
 """The longest that is looked before sleeping, in seconds."""
 
-WORTH = 20e-6
+WORTH = 15e-6
 """The average wait up to which it is worth it, in seconds."""
 
-TRY = 16
-"""Waits before it is judged: the first ones are long, as all others sleep as well."""
+LENT = 250e-6
+"""What a try may lose, in seconds: seven of the longest looks."""
 
-WEIGHT = 1 / TRY
-"""What the latest wait counts in the average."""
+MOST = 2 * LENT
+"""What a try may have gained, in seconds."""
 
-LEAST_REST, MOST_REST = 64, 1024
+LEAST_REST, MOST_REST = 64, 4096
 """After how many waits it is tried again, at least and at most."""
 
 
@@ -41,7 +43,7 @@ class BusyPolling:
 
     @ivar isPossible: Whether there is anything to gain.
     @ivar longest: The longest that is to be looked, in seconds.
-    @ivar average: How long the latest waits were, in seconds, as far as it was looked.
+    @ivar balance: What the account of this try has, in seconds.
     """
 
     def __init__(self, processors: int) -> None:
@@ -50,11 +52,10 @@ class BusyPolling:
         """
         self.isPossible = processors > 1
         self.longest = LONGEST
-        self.average = WORTH
+        self.balance = LENT
         # In compiled code a constant is an object of Python's.
         self._worth = WORTH
-        self._weight = WEIGHT
-        self._trying = TRY
+        self._most = MOST
         self._resting = 0
         self._rest = LEAST_REST
 
@@ -73,19 +74,17 @@ class BusyPolling:
         """
         It has been looked for this long, with success or without.
         """
-        self.average += (seconds - self.average) * self._weight
-        if self._trying:
-            self._trying -= 1
-        elif self.average > self._worth:
+        self.balance += self._worth - seconds
+        if self.balance < 0:
             self._giveUp()
-        else:
+        elif self.balance >= self._most:
+            self.balance = self._most
             self._rest = LEAST_REST
 
     def _giveUp(self) -> None:
         """
         Sleep for a while.
         """
-        self.average = WORTH
-        self._trying = TRY
+        self.balance = LENT
         self._resting = self._rest
         self._rest = min(2 * self._rest, MOST_REST)

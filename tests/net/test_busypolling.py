@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.net.busypolling import LEAST_REST, LONGEST, MOST_REST, TRY, WORTH, BusyPolling
+from muxd.net.busypolling import LEAST_REST, LENT, LONGEST, MOST, MOST_REST, WORTH, BusyPolling
+
+TRY = int(LENT / (LONGEST - WORTH)) + 1
+"""With how many of the longest looks a try has lost what it was lent."""
 
 
 class BusyPollingTests(SynchronousTestCase):
@@ -52,8 +55,8 @@ class BusyPollingTests(SynchronousTestCase):
         """
         The first waits of a try may be long, as the other programs are asleep.
         """
-        for _ in range(TRY // 4):
-            self.look(LONGEST)
+        for _ in range(TRY - 1):
+            self.assertEqual(self.look(LONGEST), 0)
         self.assertEqual([self.look(WORTH / 3) for _ in range(1000)], [0] * 1000)
 
     def test_longWaits(self) -> None:
@@ -61,11 +64,10 @@ class BusyPollingTests(SynchronousTestCase):
         While they come late it is tried seldom, and less and less often.
         """
         rests = []
-        for _ in range(7):
-            rests.append(self.look(LONGEST))
+        for _ in range(9):
             rests += [self.look(LONGEST) for _ in range(TRY)]
         rested = [rest for rest in rests if rest]
-        self.assertEqual(rested, [64, 128, 256, 512, 1024, 1024])
+        self.assertEqual(rested, [64, 128, 256, 512, 1024, 2048, 4096, 4096])
         self.assertEqual((LEAST_REST, MOST_REST), (rested[0], rested[-1]))
 
     def test_longLater(self) -> None:
@@ -74,7 +76,7 @@ class BusyPollingTests(SynchronousTestCase):
         """
         for _ in range(100):
             self.look(WORTH / 2)
-        rests = [self.look(LONGEST) for _ in range(TRY)]
+        rests = [self.look(LONGEST) for _ in range(2 * TRY)]
         self.assertEqual([rest for rest in rests if rest], [LEAST_REST])
 
     def test_soonAgain(self) -> None:
@@ -82,28 +84,28 @@ class BusyPollingTests(SynchronousTestCase):
         A try that has succeeded is followed by a short rest when it ends, whatever there was
         before.
         """
-        for _ in range(5 * (TRY + 1)):
+        for _ in range(5 * TRY):
             self.look(LONGEST)
         for _ in range(10 * TRY):
             self.look(WORTH / 2)
-        rests = [self.look(LONGEST) for _ in range(TRY)]
+        rests = [self.look(LONGEST) for _ in range(2 * TRY)]
         self.assertEqual([rest for rest in rests if rest], [LEAST_REST])
 
     @given(st.lists(st.floats(0, LONGEST), min_size=1, max_size=200))
-    def test_average(self, waits: list[float]) -> None:
+    def test_account(self, waits: list[float]) -> None:
         """
-        Whatever the waits are: the average is between the shortest and the longest of them,
-        and it is never looked on with one that is not worth it once it has been judged.
+        Whatever the waits are: the account is never empty nor has more than it may, and all that
+        was looked has cost no more than was gained and lent.
         """
         busy = BusyPolling(2)
-        looks = 0
+        lent, gained, cost = LENT, 0.0, 0.0
         for seconds in waits:
             if busy.isDue():
-                looks += 1
+                gained += WORTH
+                cost += seconds
                 busy.looked(seconds)
                 if not busy.isDue():
-                    looks = 0
-                elif looks > TRY:
-                    self.assertLessEqual(busy.average, WORTH)
-            self.assertLessEqual(min(*waits, WORTH), busy.average)
-            self.assertLessEqual(busy.average, max(*waits, WORTH))
+                    lent += LENT
+            self.assertLessEqual(0, busy.balance)
+            self.assertLessEqual(busy.balance, MOST)
+            self.assertLessEqual(cost, gained + lent + LONGEST)

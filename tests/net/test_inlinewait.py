@@ -186,9 +186,9 @@ class InlineWaitTests(SynchronousTestCase):
         On one processor it is not looked.
         """
         self.loop._busy = busy = BusyPolling(1)
-        busy.average = -1.0
+        busy.balance = -1.0
         self.test_noTurns()
-        self.assertEqual(busy.average, -1.0)
+        self.assertEqual(busy.balance, -1.0)
 
     def test_timer(self) -> None:
         """
