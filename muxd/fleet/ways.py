@@ -15,7 +15,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     HostnameEndpoint,
     UNIXClientEndpoint,
-    clientFromString,
     quoteStringArgument,
 )
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
@@ -28,6 +27,7 @@ from muxd.fleet.terms import USUAL
 from muxd.fleet.values import Door, DoorKind
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.serverstrings import forOwnerAlone
+from muxd.net.tlsendpoints import clientAt
 
 T = TypeVar("T")
 
@@ -128,8 +128,7 @@ class Ways:
             raise ValueError(f"the door {door} is {door.kind.value}, and the hub is {self._kind}")
         if door.kind is DoorKind.TLS:
             words = Description(MUTUAL, (door.where, str(door.port)), self._files)
-            endpoint: IStreamClientEndpoint = clientFromString(self._reactor, str(words))
-            return endpoint
+            return clientAt(self._reactor, str(words))
         if door.kind is DoorKind.UNIX:
             return UNIXClientEndpoint(self._reactor, door.where, timeout=TIMEOUT)
         return HostnameEndpoint(self._reactor, door.where.encode(), door.port, timeout=TIMEOUT)
@@ -215,7 +214,6 @@ def clientTo(reactor: Any, description: str) -> IStreamClientEndpoint:
     if description.startswith("/"):
         text = f"unix:{quoteStringArgument(description)}"
     try:
-        endpoint: IStreamClientEndpoint = clientFromString(reactor, text)
+        return clientAt(reactor, text)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{description!r:.200} is no client endpoint: {error}") from error
-    return endpoint

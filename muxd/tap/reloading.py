@@ -11,6 +11,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from twisted.python import usage
@@ -55,10 +56,13 @@ class ReloadingService(MuxService):
     """
     A service that can be told to read its configuration again.
 
-    @ivar reread: Gives what a service would be made of now; None without a file.
+    @ivar reread: Gives what a service would be made of now, and the options of the process;
+        None without a file.
+    @ivar processOptions: Other options, by their names, which are those of the process.
     """
 
-    reread: Callable[[], Mapping[str, Any]] | None = None
+    reread: Callable[[], tuple[Mapping[str, Any], Mapping[str, object]]] | None = None
+    processOptions: Mapping[str, object] = MappingProxyType({})
 
     def __init__(self, reactor: Any, **settings: Any) -> None:
         super().__init__(reactor, **settings)
@@ -74,14 +78,16 @@ class ReloadingService(MuxService):
         if self.reread is None:
             raise CannotReload("there is no configuration file to read: start with --config FILE")
         try:
-            settings = self.reread()
+            settings, options = self.reread()
             self.changeListening(settings["listen"])
             self.labels = settings["labels"]
         except (usage.UsageError, ValueError, CannotListen) as error:
             self._log.warn("the configuration stays as it was: {error}", error=error)
             raise CannotReload(str(error)) from error
-        later = tuple(
-            key for name, key in NAMES.items() if settings.get(name) != self._settings.get(name)
+        before = self.processOptions
+        later = (
+            *(key for name, key in NAMES.items() if settings.get(name) != self._settings.get(name)),
+            *(key for key, value in options.items() if value != before.get(key)),
         )
         reloaded = Reloaded(len(settings["listen"]), later)
         self._log.info(

@@ -308,6 +308,7 @@ class Options(CommandOptions):
         if self["check-config"]:
             print(describeSettings(settings))
             sys.exit(0)
+        self.service.processOptions = self.processOptions()
         self.service.captureFile = self["capture"]
         self.service.logLevel = None if self.hasLogLevel else level
         if self.service.status is not None:
@@ -354,9 +355,16 @@ class Options(CommandOptions):
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
 
-    def reread(self) -> dict[str, Any]:
+    def processOptions(self) -> dict[str, object]:
         """
-        What a service would be made of if the same command line was given now.
+        The options of the process that no service is made of.
+        """
+        return {name: self[name] for name in ("capture", "log-format", "verbose")}
+
+    def reread(self) -> tuple[dict[str, Any], dict[str, object]]:
+        """
+        What a service would be made of if the same command line was given now, and the options
+        of the process.
 
         @raise usage.UsageError: A value is wrong.
         """
@@ -364,7 +372,7 @@ class Options(CommandOptions):
         fresh.parent, fresh.words = self.parent, self.words
         # As it was understood then: the working directory may be another one by now.
         fresh.update(deepcopy(self._typed))
-        return fresh.settings()
+        return fresh.settings(), fresh.processOptions()
 
     def _given(self) -> frozenset[str]:
         """

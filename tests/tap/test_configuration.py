@@ -316,7 +316,7 @@ class OptionsTests(UsbmuxdTestCase):
         before = os.getcwd()
         self.addCleanup(os.chdir, before)
         os.chdir("/")
-        again = self.options.reread()
+        again, _ = self.options.reread()
         self.assertEqual(again, {**made, "listen": ["tcp:6"], "limits": LIMITS})
         Path(os.path.join(before, self.path)).write_text("grace = -1")
         self.assertRaises(ConfigurationError, self.options.reread)

@@ -91,7 +91,8 @@ class OptionTests(UsbmuxdTestCase):
         self.options.parent = self.twistd()
         self.options.parseOptions(["--config", path])
         self.assertEqual(self.options.parent["logger"], OBSERVERS["json"])
-        self.assertEqual(len(self.options.reread()["listen"]), 1)
+        settings, _ = self.options.reread()
+        self.assertEqual(len(settings["listen"]), 1)
 
     def test_names(self) -> None:
         """

@@ -75,6 +75,17 @@ class ReloadingTests(UsbmuxdTestCase):
             ],
         )
 
+    def test_process(self) -> None:
+        """
+        So it is said of what the process does.
+        """
+        self.path.write_text(
+            'listen = ["tcp:5"]\nstatus = "none"\ncapture = "/x"\nverbose = true\n'
+            'log-format = "json"'
+        )
+        later = ("capture", "log-format", "verbose")
+        self.assertEqual(self.service.reload(), Reloaded(1, later))
+
     def test_nothingNew(self) -> None:
         """
         A file that has not changed changes nothing.
