@@ -117,11 +117,14 @@ class DaemonRefused(UsbmuxError):
 class NotSupported(UsbmuxError):
     """
     The daemon has no such command, as those that speak only the old binary
-    protocol.
+    protocol; or denies it here, which is answered in the same way (protocol 4.4).
     """
 
     def __init__(self, where: str, command: str) -> None:
-        super().__init__(f"the usbmuxd at {where} is too old for {command}: update it")
+        super().__init__(
+            f"the usbmuxd at {where} is too old for {command}, or shows a view that does not allow"
+            " it: update it, or see its configuration"
+        )
         self.where = where
 
 
