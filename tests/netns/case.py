@@ -222,6 +222,7 @@ class FaultCase(SynchronousTestCase):
         """
         fleet = self.fleet
         clock = FakeClock(fleet.directory / "clock")
+        self.addCleanup(clock.tidy)
         self.addCleanup(self._usual)
         fleet.more = clock.environment
         for member in (*fleet.hubs, *fleet.hosts):

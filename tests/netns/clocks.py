@@ -49,3 +49,13 @@ class FakeClock:
         new = self._file.with_suffix(".new")
         new.write_text(f"{seconds:+.0f}\n")
         new.replace(self._file)
+
+    @staticmethod
+    def tidy() -> None:
+        """
+        Remove what the library has left in memory of processes that were killed.
+        """
+        for path in Path("/dev/shm").glob("*faketime_*"):
+            pid = path.name.rpartition("_")[2]
+            if pid.isdigit() and not Path("/proc", pid).exists():
+                path.unlink(missing_ok=True)
