@@ -5,7 +5,7 @@ Another machine's exported devices as a pyusb backend, which phones are found an
 What a backend does blocks, so it is done in the discovery thread; the connections belong to
 the reactor, which the thread asks and waits for, each time with a deadline.  A device can be
 asked for its descriptors only by the host that has it.  So one of Apple's is taken to be
-looked at, once; it is given back with the next look unless it has been opened by then.
+looked at, once; it is given back when the next look begins unless it has been opened by then.
 """
 
 from __future__ import annotations
@@ -235,7 +235,6 @@ class UsbipBus(DescribedBackend):
         The devices that may be phones and whose descriptors are known.
         """
         listed = self._call(Deferred.fromCoroutine, self._list())
-        self._giveBackUnopened()
         present: dict[tuple[str, int, int], ExportedDevice] = {
             (exported.busID, exported.bus, exported.address): exported
             for exported in listed
@@ -250,7 +249,13 @@ class UsbipBus(DescribedBackend):
                 self._examine(place)
         return iter([place for place in self._places.values() if place.descriptor is not None])
 
-    def _giveBackUnopened(self) -> None:
+    def lookBegins(self) -> None:
+        """
+        Give back what was taken to be looked at, and not opened.  Within one look there are
+        several lists, one for each phone that is opened, and a phone that waits for its turn is
+        not given back for that: to have a device again costs time, and over there it is unplugged
+        and plugged in.
+        """
         for place in self._places.values():
             connection = place.connection
             if connection is not None and not place.isOpen:

@@ -10,6 +10,7 @@ reactor (L{muxd.usbip.link}).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,6 +18,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from muxd.interfaces import IDeviceReceiver
 from muxd.limits import LIMITS, Limits
+from muxd.usb.hotplug import Location, PolledBus
 from muxd.usb.settings import USBSettings
 from muxd.usb.source import USBSource
 from muxd.usbip.bus import UsbipBus
@@ -55,6 +57,7 @@ class UsbipSource(USBSource):
             loadBackend=lambda: self.bus,
             settings=settings,
             limits=limits,
+            makeBus=lambda: _LookedAt(self.bus.lookBegins),
             makeLink=UsbipLink,
         )
 
@@ -65,3 +68,20 @@ class UsbipSource(USBSource):
         stopped = super().stopService()
         self.bus.interrupt()
         return stopped.addCallback(lambda _: self.bus.closeAll())
+
+
+class _LookedAt(PolledBus):
+    """
+    Tells when a look begins.
+    """
+
+    def __init__(self, begins: Callable[[], None]) -> None:
+        super().__init__()
+        self._begins = begins
+
+    def phones(self) -> frozenset[Location] | None:
+        """
+        Unknown; this is asked once in each look.
+        """
+        self._begins()
+        return super().phones()

@@ -23,7 +23,7 @@ from zope.interface.verify import verifyObject
 from muxd.interfaces import IDeviceSource, IFirstLook
 from muxd.phone.iphone import Phone
 from muxd.phone.parser import serials
-from muxd.phone.usbip.exports import Exports
+from muxd.phone.usbip.exports import Export, Exports
 from muxd.phone.usbip.server import UsbipFactory
 from muxd.service import MuxService
 from muxd.usb.parser import parseSettings
@@ -160,6 +160,24 @@ class SourceTests(SourceCase):
             self.assertEqual(client.data, sent)
             client.transport.loseConnection()
             self.assertEqual(phone.violations, [])
+
+    async def test_imports(self) -> None:
+        """
+        Each phone is imported once, however many there are: it is looked at and opened by one
+        connection.
+        """
+        taken: list[str] = []
+        take = Export.take
+
+        def taking(export: Export, connection: Any) -> Any:
+            taken.append(export.busID)
+            return take(export, connection)
+
+        self.patch(Export, "take", taking)
+        self.phoneCount = 3
+        await self.begin()
+        await self.attendance.count(3)
+        self.assertEqual(sorted(taken), ["1-1", "1-2", "1-3"])
 
     async def test_replugged(self) -> None:
         """
