@@ -6,7 +6,7 @@ A phone that is plugged into this machine is seen however many claim to be it; w
 those it is, the registry says.  A phone of another host (L{IForeignDevice}) is that host's
 to pair with, and is seen once: not while it is here on a cable, too, and by way of one host
 at a time.  So is a phone on a network that is shown as one on a cable; one that is shown as
-what it is, is an entry of its own.
+what it is, is one entry beside that, by whichever of several sources it was found first.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class DeviceIntake:
         self._records = records
         self._localDevices: dict[str, list[IDevice]] = {}
         self._others: dict[str, list[IDevice]] = {}
+        self._networked: dict[str, list[IDevice]] = {}
         self._shown: dict[str, IDevice] = {}
+        self._shownOnNetwork: dict[str, IDevice] = {}
+        self._told: set[str] = set()
         self._compared: set[str] = set()
 
     def deviceAttached(self, device: IDevice) -> None:
@@ -49,52 +52,75 @@ class DeviceIntake:
         See L{IDeviceReceiver}.
         """
         key = udidKey(device.identity.udid)
-        isLocal = not _isSecondChoice(device)
-        devices = (self._localDevices if isLocal else self._others).setdefault(key, [])
+        devices = self._devicesLike(device).setdefault(key, [])
         if not any(one is device for one in devices):
             devices.append(device)
             devices.sort(key=IWirelessDevice.providedBy)
-        if not isLocal:
-            if IForeignDevice.providedBy(device):
-                self._compareIdentities(IForeignDevice(device))
-            self._settle(key)
-        elif device.identity.connectionType != "USB":
-            self._registry.deviceAttached(device)
-        else:
-            self._settle(key)
+        if IForeignDevice.providedBy(device):
+            self._compareIdentities(IForeignDevice(device))
+        self._settle(key)
+        if devices is self._localDevices.get(key):
             self._local.deviceAttached(device)
+        elif devices is self._networked.get(key):
+            self._tellTwice(key, device)
 
     def deviceDetached(self, device: IDevice) -> None:
         """
         See L{IDeviceReceiver}.
         """
         key = udidKey(device.identity.udid)
-        if _isSecondChoice(device):
-            _discard(self._others, key, device)
-        else:
+        devices = self._devicesLike(device)
+        if devices is self._localDevices:
             self._local.deviceDetached(device)
-            _discard(self._localDevices, key, device)
+        _discard(devices, key, device)
         self._settle(key)
+
+    def _devicesLike(self, device: IDevice) -> dict[str, list[IDevice]]:
+        """
+        The devices, by UDID, with which one has to do.
+        """
+        if _isSecondChoice(device):
+            return self._others
+        return self._localDevices if device.identity.connectionType == "USB" else self._networked
 
     def _settle(self, key: str) -> None:
         """
-        Show the best of the other ways to a phone, if it is not on a cable here.
+        Show the best of the other ways to a phone, if it is not on a cable here; and one of
+        those by the network.
         """
-        onCable = any(
-            one.identity.connectionType == "USB" for one in self._localDevices.get(key, ())
-        )
-        others = [] if onCable else self._others.get(key, [])
-        shown = self._shown.get(key)
-        best = others[0] if others else None
+        others = [] if key in self._localDevices else self._others.get(key, [])
+        self._showOne(self._shown, key, others)
+        self._showOne(self._shownOnNetwork, key, self._networked.get(key, []))
+
+    def _showOne(self, shown: dict[str, IDevice], key: str, ways: list[IDevice]) -> None:
+        """
+        Show the first of several devices that are one phone.
+        """
+        before, best = shown.get(key), ways[0] if ways else None
         # One that is shown stays, as long as it is there.
-        if shown is best or any(one is shown for one in others):
+        if before is best or any(one is before for one in ways):
             return
-        if shown is not None:
-            del self._shown[key]
-            self._registry.deviceDetached(shown)
+        if before is not None:
+            del shown[key]
+            self._registry.deviceDetached(before)
         if best is not None:
-            self._shown[key] = best
+            shown[key] = best
             self._registry.deviceAttached(best)
+
+    def _tellTwice(self, key: str, device: IDevice) -> None:
+        """
+        Say once of a phone that several sources have found it on the network.
+        """
+        shown = self._shownOnNetwork[key]
+        if shown is not device and key not in self._told:
+            self._told.add(key)
+            self._log.info(
+                "{udid} was found on the network twice: it is listed as the {first}, and as the"
+                " {second} when that is lost",
+                udid=shown.identity.udid,
+                first=shown.identity.name,
+                second=device.identity.name,
+            )
 
     def devicePaired(self, device: IDevice) -> None:
         """

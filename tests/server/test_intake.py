@@ -71,8 +71,8 @@ class WirelessDevice(FakeDevice):
     A phone on a network, shown as what it is or as one on a cable.
     """
 
-    def __init__(self, clock: Clock, kind: str) -> None:
-        super().__init__(clock, fakeIdentity(1, connectionType=kind))
+    def __init__(self, clock: Clock, kind: str, name: str = "") -> None:
+        super().__init__(clock, fakeIdentity(1, connectionType=kind, name=name))
 
 
 class IntakeTests(SynchronousTestCase):
@@ -206,6 +206,35 @@ class IntakeTests(SynchronousTestCase):
         self.assertEqual(self.seen(), [foreign])
         self.intake.deviceDetached(foreign)
         self.assertEqual(self.seen(), [wireless])
+
+    def test_twoSourcesOfOne(self) -> None:
+        """
+        A phone that two sources have found on the network is one entry, and stays it when the
+        cable comes; the other is shown under a new number when the first is lost.  That is worth
+        one line, however often the second one comes.
+        """
+        logged = logOf(self)
+        first = WirelessDevice(self.clock, "Network", "phone at a")
+        second = WirelessDevice(self.clock, "Network", "phone at b")
+        cable = FakeDevice(self.clock)
+        for device in (first, second, cable):
+            self.intake.deviceAttached(device)
+        self.assertEqual(self.seen(), [first, cable])
+        for _ in range(3):
+            self.intake.deviceDetached(second)
+            self.intake.deviceAttached(second)
+        self.assertEqual(self.seen(), [first, cable])
+        self.intake.deviceDetached(first)
+        self.assertEqual(self.seen(), [cable, second])
+        self.intake.deviceAttached(first)
+        self.intake.deviceDetached(cable)
+        self.assertEqual(self.seen(), [second])
+        self.intake.deviceDetached(second)
+        self.intake.deviceDetached(first)
+        self.assertEqual(self.seen(), [])
+        told = [str(formatEvent(event)) for event in logged]
+        (line,) = [each for each in told if "found on the network twice" in each]
+        self.assertIn("listed as the phone at a, and as the phone at b when that is lost", line)
 
     def test_networkBesideForeign(self) -> None:
         """
