@@ -27,6 +27,7 @@ from muxd.interfaces import (
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
 
 UDID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 FIRST_SERIAL = "00008110000A1B2C3D4E5F60"
 IDENTITY = ("name", "product", "version", "values")
 """What is said of the phones themselves, see L{muxd.phone.identity.PhoneIdentity}."""
@@ -143,11 +144,25 @@ def _simulated(descriptions: Sequence[str]) -> Iterator[tuple[int, Description]]
     """
     for index, text in enumerate(descriptions):
         try:
-            parsed = Description.fromString(text)
+            parsed = _withFactory(Description.fromString(text))
         except ValueError:
             continue
         if parsed.name.lower() == SimulatedSourceParser.prefix:
             yield index, parsed
+
+
+def _withFactory(parsed: Description) -> Description:
+    """
+    A description whose service is written as C{service=NAME=MODULE:FACTORY}, without the backslash
+    that belongs before its colon: FACTORY is then an argument without a name, which otherwise is a
+    count.
+    """
+    service, words = parsed.keywords.get("service", ""), parsed.positional
+    _, isOwn, place = service.rpartition(",")[2].partition("=")
+    if not isOwn or ":" in place or not words or not _FACTORY.fullmatch(words[-1]):
+        return parsed
+    keywords = {**parsed.keywords, "service": f"{service}:{words[-1]}"}
+    return Description(parsed.name, words[:-1], keywords)
 
 
 @implementer(IPlugin, IDeviceSourceParser, IDistinguishingParser)
@@ -178,6 +193,8 @@ class SimulatedSourceParser:
 
         @raise ValueError: An argument is wrong.
         """
+        given = _withFactory(Description(self.prefix, args, kwargs))
+        args, kwargs = given.positional, given.keywords
         expectKnown(kwargs, ARGUMENTS)
         if len(args) > 1 or (args and "count" in kwargs):
             raise ValueError(f"expected one count, got {args[-1]!r} as well")

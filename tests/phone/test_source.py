@@ -24,6 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from muxd.description import Description
 from muxd.identity import serialFromUDID, udidFromSerial
 from muxd.interfaces import IDevice, IDeviceReceiver, IDeviceSource, IDeviceSourceParser
 from muxd.phone import source as sourceModule
@@ -159,9 +160,31 @@ class ParserTests(SynchronousTestCase):
             ((), {"faults": "stall@3"}, "faults: expected KIND@in3, KIND@out~0.01 or seed=7"),
             ((), {"engine": "steam"}, "engine: expected reactor, threads, got 'steam'"),
             ((), {"colour": "red"}, "no such argument: 'colour'"),
+            ((), {"service": "x=nomod:x"}, "service: x: the module 'nomod' cannot be imported"),
         ):
             error = self.assertRaises(ValueError, self.parse, *args, **kwargs)
             self.assertIn(text, str(error))
+
+    def test_serviceColon(self) -> None:
+        """
+        The colon between a module and its factory needs no backslash: no count is called like a
+        factory.  What is wrong with the service is said of the service.
+        """
+        for text in (
+            "simulated:service=x=nomod:x",
+            "simulated:2:service=x=nomod:x",
+            "simulated:service=x=nomod:x:first=3",
+            r"simulated:service=x=nomod\:x",
+        ):
+            given = Description.fromString(text)
+            error = self.assertRaises(ValueError, self.parse, *given.positional, **given.keywords)
+            self.assertIn("service: x: the module 'nomod' cannot be imported", str(error))
+        source = self.parse("2", "Protocol", service="x=twisted.internet.protocol")
+        self.assertEqual(len(source.phones), 2)
+        self.assertEqual(
+            distinctPhones(["simulated:service=x=json:loads", "simulated"]),
+            ["simulated:service=x=json:loads", "simulated:first=2"],
+        )
 
     def test_owner(self) -> None:
         """

@@ -20,6 +20,7 @@ from twisted.plugin import getPlugins
 
 from muxd.interfaces import IPhoneService
 from muxd.phone.services.inet import ServiceFactory
+from muxd.wire.text import printable
 
 MakeFactory = Callable[[Any], Any]
 """Makes the factory of a service of a phone, which it is given."""
@@ -40,7 +41,7 @@ def parseServices(text: str) -> dict[str, MakeFactory]:
             raise ValueError(
                 f"service: expected NAME=MODULE:FACTORY, or the name of a plugin, got {word!r:.80}"
             )
-        found[name] = _imported(place) if isOwn else _plugged(name)
+        found[name] = _imported(name, place) if isOwn else _plugged(name)
     return found
 
 
@@ -52,17 +53,39 @@ def _plugged(name: str) -> MakeFactory:
     raise ValueError(f"service: there is no plugin for {name!r}; expected {name}=MODULE:FACTORY")
 
 
-def _imported(place: str) -> MakeFactory:
+def _imported(service: str, place: str) -> MakeFactory:
+    """
+    What makes the factory of a service that C{module:factory} names.
+
+    @raise ValueError: It cannot be had; the text says of which service and module, and why.
+    """
+    where = f"service: {service}"
     module, _, name = place.partition(":")
+    if not module or not name:
+        raise ValueError(f"{where}: expected MODULE:FACTORY, got {place!r:.80}")
     try:
         thing: Any = import_module(module)
+    except Exception as error:
+        # It is a person's own code, in which anything may be wrong.
+        raise ValueError(
+            f"{where}: the module {module!r:.80} cannot be imported: {_reason(error)}"
+        ) from error
+    try:
         for part in name.split("."):
             thing = getattr(thing, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"service: there is no {place!r:.80}: {error}") from error
+    except AttributeError as error:
+        raise ValueError(f"{where}: there is no {place!r:.80}: {error}") from error
     if not _isFactory(thing) and not callable(thing):
-        raise ValueError(f"service: {place!r:.80} is neither a factory nor makes one")
+        raise ValueError(f"{where}: {place!r:.80} is neither a factory nor makes one")
     return lambda phone: _factoryOf(thing, place)
+
+
+def _reason(error: Exception) -> str:
+    """
+    Why a module cannot be imported, in one line.
+    """
+    said = printable(str(error))
+    return said if isinstance(error, ImportError) else f"{type(error).__name__}: {said}"
 
 
 def _factoryOf(thing: Any, place: str) -> Any:

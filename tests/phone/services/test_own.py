@@ -4,6 +4,8 @@ Tests of L{muxd.phone.services.own}.
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
@@ -119,5 +121,25 @@ class ParseTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ValueError, parseServices, text)
             self.assertTrue(str(error).startswith("service: "), text)
+            if text.startswith(NAME):
+                self.assertIn(f"service: {NAME}: ", str(error))
         make = parseServices(f"{NAME}={HERE}:makeNothing")[NAME]
         self.assertRaises(ValueError, make, None)
+
+    def test_notImported(self) -> None:
+        """
+        A module that cannot be imported, for whatever reason, is named with its service and why.
+        """
+        error = self.assertRaises(ValueError, parseServices, "x=nomod:f")
+        self.assertEqual(
+            str(error),
+            "service: x: the module 'nomod' cannot be imported: No module named 'nomod'",
+        )
+        directory = self.mktemp()
+        os.mkdir(directory)
+        with open(os.path.join(directory, "muxdtestbroken.py"), "w") as file:
+            file.write("raise RuntimeError('one\\ntwo')\n")
+        self.patch(sys, "path", [directory, *sys.path])
+        error = self.assertRaises(ValueError, parseServices, "x=muxdtestbroken:f")
+        self.assertIn("RuntimeError: one", str(error))
+        self.assertNotIn("\n", str(error))
