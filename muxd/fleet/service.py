@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.test_service -*-
+# -*- test-case-name: tests.fleet.test_hubservice -*-
 """
 A hub put together: its registry, the place that hosts and jobs connect to, and the sockets
 that look like one usbmuxd with every phone.
@@ -112,6 +112,8 @@ class HubService(Service):
         except CannotListen:
             self._fleet.close()
             self.mux.refuseClients()
+            # It watches no more: that its registry ends is no news to an operator.
+            self.hub.stop()
             self.registry.stop()
             raise
         if self._isPlain:
