@@ -154,8 +154,9 @@ class Following:
         self._beats = LoopingCall(self._beat)
         self._beats.clock = clock
         self._waiting: list[tuple[int, Deferred[None]]] = []
-        self._limit = RateLimit(clock, lambda kind, count: None, burst=3)
-        self._isTold = False
+        # The first time is told by what follows; what goes on is worth a line each minute.
+        self._limit = RateLimit(clock, lambda kind, count: None, burst=1)
+        self._toldAt: float | None = None
 
     def start(self) -> None:
         """
@@ -238,17 +239,23 @@ class Following:
             if self.state is not FollowState.CONNECTING:
                 self._enter(FollowState.CONNECTING)
             self._gateway.moveFrom(place)
-            self._isStale(f"{place}: {why}")
+            self._isStale(self._gateway.told(place, why))
             delay = DELAYS[min(failures, len(DELAYS) - 1)]
             await deferLater(self._clock, delay)
 
     def _isStale(self, why: str) -> None:
         self._giveUpWaiting()
-        if not self._isTold:
-            self._isTold = True
+        now = self._clock.seconds()
+        if self._toldAt is None:
+            self._toldAt = now
+            self._limit.admit("trouble")
             self._follower.stale(why)
         elif self._limit.admit("trouble"):
-            self._log.warn("etcd: {why}", why=why)
+            self._log.warn(
+                "etcd has not been reached for {seconds:.0f} s: {why}",
+                seconds=now - self._toldAt,
+                why=why,
+            )
 
     async def _connect(self) -> None:
         """
@@ -341,7 +348,7 @@ class Following:
             self._seen = self._clock.seconds()
             if self.state is FollowState.LISTENING:
                 self._enter(FollowState.FRESH)
-                self._isTold = False
+                self._toldAt = None
                 self._follower.fresh()
         self._reached()
         self._follower.settled()
@@ -410,8 +417,8 @@ class Following:
             else:
                 self._cut("the lease of this hub is over")
         except (EtcdError, BadAnswer) as error:
-            if self._limit.admit("beat"):
-                self._log.warn("etcd: {error}", error=error)
+            # If it goes on, what is known is not sure any more, which is told.
+            self._log.debug("etcd: {error}", error=error)
 
     def _beatFailed(self, failure: Failure) -> None:
         if not failure.check(CancelledError):

@@ -245,6 +245,12 @@ class Gateway:
             at = self._places.index(place)
             self.place = self._places[(at + 1) % len(self._places)]
 
+    def told(self, place: str, why: str) -> str:
+        """
+        Trouble with a node, in words that say which one it is, and say so once.
+        """
+        return why if any(each in why for each in self._places) else f"{place}: {why}"
+
     async def ask(
         self, path: str, body: dict[str, Any], isSafe: bool = True, isUrgent: bool = False
     ) -> dict[str, Any]:

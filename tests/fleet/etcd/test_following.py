@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 
 from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, LogLevel, formatEvent
 
 from muxd.fleet.etcd.following import TERM, TRANSITIONS, FollowState
+from muxd.fleet.hub import Hub
 from muxd.fleet.terms import MISSED, USUAL
 from muxd.fleet.values import FleetError, Reservation, Why
+from tests.client.hosts import logOf
 from tests.fleet.etcd.cases import NODES, EtcdCase
 from tests.fleet.fleets import host, phone, udid, wants
 from tests.fleet.watching import Watcher
@@ -84,6 +87,55 @@ class FollowingTests(EtcdCase):
         self.clock.advance(TERM - 1)
         self.assertEqual(watcher.health, "fresh")
         self.assertNotIn("/v3/watch", self.etcd.asked[-5:])
+
+    async def test_told(self) -> None:
+        """
+        An operator is told once that etcd is away, with its node named once; once a minute that
+        it is so still; and once that it is back, and after how long.
+        """
+        await self.watched()
+        hub = Hub(self.clock, self.registry)
+        await hub.start()
+        self.addCleanup(hub.stop)
+        logged = logOf(self)
+        self.etcd.refusing.update(NODES)
+        self.etcd.cutWatches()
+        await self.passTime(200)
+        first, *others = self.told(logged)
+        self.assertIn("the fleet's registry cannot be relied on: ", first)
+        self.assertTrue(2 <= len(others) <= 3, others)
+        for line in others:
+            self.assertRegex(line, r"^etcd has not been reached for \d+ s: http://\w:2379 does not")
+        for line in (first, *others):
+            self.assertEqual(line.count("://"), 1, line)
+        self.etcd.refusing.clear()
+        await self.passTime(10)
+        *_, last = self.told(logged)
+        self.assertRegex(last, r"^the fleet's registry can be relied on again, after 20\d s$")
+        self.assertEqual(len(self.told(logged)), len(others) + 2)
+
+    async def test_toldOfFlapping(self) -> None:
+        """
+        One that comes and goes is worth a few lines each minute.
+        """
+        await self.watched()
+        hub = Hub(self.clock, self.registry)
+        await hub.start()
+        logged = logOf(self)
+        for _ in range(20):
+            self.etcd.cutWatches()
+            await self.passTime(1)
+            self.assertTrue(hub.isFresh)
+        self.assertEqual(len(self.told(logged)), 2 * 5)
+        hub.stop()
+        self.assertIn("15 more times", self.told(logged)[-1])
+
+    def told(self, logged: list[LogEvent]) -> list[str]:
+        """
+        What an operator is told.
+        """
+        shown = (LogLevel.info, LogLevel.warn, LogLevel.error)
+        return [str(formatEvent(event)) for event in logged if event["log_level"] in shown]
 
     async def test_frozenNode(self) -> None:
         """
