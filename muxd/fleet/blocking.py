@@ -93,8 +93,9 @@ def reserve(
     take: bool = False,
 ) -> Reservation:
     """
-    Have a phone for oneself.  When the hub is lost meanwhile, the next one is asked, or the same
-    once it is there again; where that hub can know, the job has the place in the queue that it had.
+    Have a phone for oneself.  When the hub is lost meanwhile, or has lost its registry, the next
+    one is asked, or the same once it is there again; where that hub can know, the job has the place
+    in the queue that it had.
 
     @param phone: What it has to be, such as C{label=fast,version>=17}; any if empty.
     @param hub: Where the hub is, as a client endpoint is described; several with spaces between
@@ -121,7 +122,7 @@ def reserveBy(way: HubWay, wait: float, **wanted: Any) -> Reservation:
 
     @param wanted: Fields of the message.
     """
-    asking = Asking(wait, makeTicket(), way.clock())
+    asking = Asking(wait, makeTicket(), way.count)
     while True:
         try:
             return _reserveOnce(way, asking, wanted)
@@ -225,6 +226,13 @@ class HubWay:
         """
         return self._addresses[0]
 
+    @property
+    def count(self) -> int:
+        """
+        How many hubs there are.
+        """
+        return len(self._addresses)
+
     def moveOn(self, session: HubSession) -> None:
         """
         A session's hub is of no use: try another one first the next time.
@@ -261,7 +269,7 @@ class HubWay:
             self.name,
             self.clock,
             place,
-            hubs=len(self._addresses),
+            hubs=self.count,
         )
         try:
             session.begin(deadline)

@@ -94,7 +94,7 @@ class FleetSession(FrameProtocol):
         self.ready: Deferred[FleetSession] = Deferred()
         self.holdings: dict[int, Holding] = {}
         self.place: IStreamClientEndpoint | None = None
-        self._talk = Conversation(name)
+        self._talk = Conversation(name, hubs.count)
         self._asked: dict[int, Deferred[Any]] = {}
         self._living = LoopingCall(self.send, Alive())
         self._living.clock = clock
@@ -327,9 +327,9 @@ class FleetClient:
     ) -> Deferred[Holding]:
         """
         Have a phone for oneself, which is renewed until it is released.  When the hub is lost
-        meanwhile, the next one is asked, or the same once it is there again, for as long as is
-        left to wait; where that hub can know, the job has the place in the queue that it had.
-        Cancelling it gives up waiting.
+        meanwhile, or has lost its registry, the next one is asked, or the same once it is there
+        again, for as long as is left to wait; where that hub can know, the job has the place in
+        the queue that it had.  Cancelling it gives up waiting.
 
         @param phone: What it has to be, such as C{label=fast,version>=17}; any if empty.
         @param term: Seconds that it lasts unless it is renewed.
@@ -342,7 +342,7 @@ class FleetClient:
         return Deferred.fromCoroutine(self._reserve(wait, wanted))
 
     async def _reserve(self, wait: float, wanted: dict[str, Any]) -> Holding:
-        asking = Asking(wait, self._makeTicket(), self.clock.seconds())
+        asking = Asking(wait, self._makeTicket(), self._hubs.count)
         while True:
             session = None
             try:

@@ -154,11 +154,12 @@ class Conversation:
     @ivar problem: Why the hub does not talk to this job, if it has said so.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, hubs: int = 1) -> None:
         """
         @param name: Of the job.
+        @param hubs: How many hubs it knows of.
         """
-        self.hello = Hello(version=VERSION, role=Role.JOB, name=name)
+        self.hello = Hello(version=VERSION, role=Role.JOB, name=name, hasOthers=hubs > 1)
         self.problem = ""
         self._isWelcome = False
         self._number = 0
@@ -254,14 +255,19 @@ class Asking:
     How a job asks for a phone, from one hub to the next, until it has one or is told why not.
 
     A hub that is lost while the job waits may not be the only one, and the next one may know of
-    its place in the queue; or it is soon there again.
+    its place in the queue; or it is soon there again.  One that has lost its registry is as good
+    as lost, if there is another one; but it is there, and where all are like that, they are asked
+    in turn until the time is over.
     """
 
-    def __init__(self, wait: float, ticket: str, now: float) -> None:
+    def __init__(self, wait: float, ticket: str, hubs: int = 1) -> None:
         """
-        @param wait: Seconds to wait for a phone.
+        @param wait: Seconds to wait for a phone, from when it is asked for first.
+        @param hubs: How many hubs there are.
         """
-        self._end = now + wait
+        self._hubs = hubs
+        self._wait = wait
+        self._end = 0.0
         self._ticket = ticket
         self._asked = 0
         self._since: float | None = None
@@ -271,6 +277,8 @@ class Asking:
         """
         What to ask a hub with.
         """
+        if not self._asked:
+            self._end = now + self._wait
         fields = {
             "wait": max(0.0, self._end - now),
             "ticket": self._ticket,
@@ -287,10 +295,14 @@ class Asking:
         @return: Seconds until some hub is to be asked again; None if none is.
         """
         since, self._since = self._since, None
-        if not self._asked or now >= self._end:
+        if not self._asked:
             return None
         why = error.why if isinstance(error, FleetError) else Why.STOPPED
-        if why is Why.STOPPED and since is not None:
+        isStale = why is Why.STALE and self._hubs > 1
+        # A job that does not wait is to know from one that can tell.
+        if now >= self._end and not (isStale and self._asked < self._hubs):
+            return None
+        if (isStale or why is Why.STOPPED) and since is not None:
             # The one that it waited at is lost.  As long as places are kept, it looks for another.
             self._giveUp = now + KEPT
             return 0.0 if now >= since + RETRY else RETRY

@@ -56,7 +56,7 @@ class HubSession:
         self.over: dict[int, str] = {}
         self._socket = sock
         self._clock = clock
-        self._talk = Conversation(name)
+        self._talk = Conversation(name, hubs)
         self._frames = Frames(FROM_HUB, LONGEST_OF_HUB)
         self._isWelcome = False
         self._hubs = hubs

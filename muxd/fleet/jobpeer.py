@@ -36,7 +36,7 @@ from muxd.fleet.messages import (
     Welcome,
     Withdraw,
 )
-from muxd.fleet.peer import Peer, PeerConnection
+from muxd.fleet.peer import LOST_HERE, Peer, PeerConnection
 from muxd.fleet.requirement import Requirement
 from muxd.fleet.values import FleetError, Request, Reservation, Why
 from muxd.identity import udidKey
@@ -50,16 +50,27 @@ class JobPeer(Peer):
     A job, or an operator.
     """
 
-    def __init__(self, hub: Hub, connection: PeerConnection, name: str, isProved: bool) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        connection: PeerConnection,
+        name: str,
+        isProved: bool,
+        hasOthers: bool = False,
+    ) -> None:
         """
         @param isProved: Whether a certificate says that this is its name.
+        @param hasOthers: Whether it knows of other hubs, too.
         """
         super().__init__(hub, connection, name)
         self._isProved = isProved
+        self._hasOthers = hasOthers
         self._asked: dict[int, Deferred[Any]] = {}
         self._holds: dict[int, Reservation] = {}
         # What waits for a phone, with tickets, by the numbers of the requests.
         self._waiting: dict[int, Request] = {}
+        # Those of them that are to ask another hub.
+        self._sentOn: set[int] = set()
         self._isOver = False
         self._isLeaving = False
         self._mayBeBack = False
@@ -112,6 +123,7 @@ class JobPeer(Peer):
         match message:
             case Alive():
                 self._connection.send(Alive())
+                self._sendOn()
             case Withdraw(number=number):
                 if number in self._asked:
                     self._asked[number].cancel()
@@ -122,6 +134,17 @@ class JobPeer(Peer):
                 self._ask(message)
             case _:
                 self._connection.refuse(Why.NOT_ALLOWED, "this is nothing that a job says")
+
+    def _sendOn(self) -> None:
+        """
+        When this hub has lost its registry, what waits here is served only once that is back: if
+        the job knows of another hub, it is told to ask there, where it has its place.  What it
+        holds is not touched by that.
+        """
+        if self._hasOthers and self.hub.isOfNoUse:
+            for number, request in list(self._waiting.items()):
+                self._sentOn.add(number)
+                self.hub.registry.keepPlace(request)
 
     def _ask(self, message: Reserve | Renew | Release | Drain | Show) -> None:
         number = message.number
@@ -237,8 +260,13 @@ class JobPeer(Peer):
             self._waiting[number] = request
         try:
             return await self.hub.registry.reserve(request)
+        except FleetError as error:
+            if number not in self._sentOn:
+                raise
+            raise FleetError(Why.STALE, LOST_HERE) from error
         finally:
             self._waiting.pop(number, None)
+            self._sentOn.discard(number)
 
     async def _page(self, number: int, after: str) -> Page:
         hub = self.hub

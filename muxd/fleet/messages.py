@@ -103,8 +103,8 @@ class Hello:
 
     @ivar name: What it calls itself; its certificate has to have that name, if it has one.
     @ivar door: A host's.
-    @ivar hasOthers: Whether a host knows of other hubs, too: one that is of no use to it sends it
-        to those.
+    @ivar hasOthers: Whether it knows of other hubs, too: one that is of no use to it sends it to
+        those.
     """
 
     version: int = whole(1000)

@@ -15,6 +15,9 @@ from twisted.python.failure import Failure
 from muxd.fleet.hub import Hub
 from muxd.fleet.values import FleetError, Why
 
+LOST_HERE = "this hub has lost it"
+"""What is said of the registry to one that knows of another hub."""
+
 
 class PeerConnection(Protocol):
     """

@@ -39,7 +39,7 @@ from muxd.fleet.messages import (
     Role,
     Welcome,
 )
-from muxd.fleet.peer import Peer
+from muxd.fleet.peer import LOST_HERE, Peer
 from muxd.fleet.roster import MOST_PHONES
 from muxd.fleet.terms import LONE
 from muxd.fleet.values import (
@@ -189,7 +189,9 @@ class HubProtocol(FrameProtocol):
         if hello.role is Role.JOB:
             self._enter(PeerState.JOB)
             self.MAX_LENGTH, self.patience = LONGEST_OF_JOB, JOB_PATIENCE
-            self._peer = JobPeer(self._hub, self, hello.name, isProved(self.transport))
+            self._peer = JobPeer(
+                self._hub, self, hello.name, isProved(self.transport), hello.hasOthers
+            )
             self._peer.begin()
         elif hello.door is None:
             self.refuse(Why.NOT_ALLOWED, "expected a host's door")
@@ -440,8 +442,8 @@ class HostPeer(Peer):
         if not self._lease:
             return True
         if not self.hub.isFresh:
-            if self._hasOthers and self.hub.staleness() > self.hub.times.grace:
-                raise FleetError(Why.STALE, "this hub has lost it")
+            if self._hasOthers and self.hub.isOfNoUse:
+                raise FleetError(Why.STALE, LOST_HERE)
             return True
         try:
             return await self.hub.registry.keepAlive(self._lease)

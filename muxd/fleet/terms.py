@@ -136,7 +136,8 @@ class Times:
     @property
     def grace(self) -> float:
         """
-        For which a hub that cannot rely on its registry keeps hosts that know of others.
+        For which a hub that cannot rely on its registry keeps hosts, and jobs that wait, that know
+        of others.
         """
         return self.term / 5
 

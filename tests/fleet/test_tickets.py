@@ -6,6 +6,7 @@ L{muxd.fleet.client}.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -43,23 +44,52 @@ class AskingTests(SynchronousTestCase):
         """
         A hub that was never reached is not asked again.
         """
-        self.assertIsNone(Asking(60, TICKET, 0).again(HubLost(), 1))
+        self.assertIsNone(Asking(60, TICKET).again(HubLost(), 1))
 
     def test_lost(self) -> None:
         """
-        One that is lost is asked again, at once, for what is left of the time.
+        One that is lost is asked again, at once, for what is left of the time, which begins when
+        one is asked first.
         """
-        asking = Asking(60, TICKET, 100)
+        asking = Asking(60, TICKET)
         expected = {"wait": 60.0, "ticket": TICKET, "asked": 0}
         self.assertEqual(asking.fields(100), expected)
         self.assertEqual(asking.again(HubLost(), 110), 0.0)
         self.assertEqual(asking.fields(112), {**expected, "wait": 48.0, "asked": 1})
 
+    def test_stale(self) -> None:
+        """
+        One that has lost its registry is left for another one; where all have, they are asked in
+        turn until the time is over, as they may have it again.
+        """
+        asking, now = Asking(60, TICKET, 2), 0.0
+        while now < 60:
+            asking.fields(now)
+            now += 6
+            pause = asking.again(FleetError(Why.STALE), now)
+            self.assertEqual(pause, 0.0 if now < 60 else None)
+        asking = Asking(60, TICKET, 2)
+        asking.fields(0)
+        self.assertEqual(asking.again(FleetError(Why.STALE), 0.1), RETRY)
+        # All are gone.
+        self.assertEqual(asking.again(HubLost(), 10), RETRY)
+        self.assertIsNone(asking.again(HubLost(), KEPT + 0.2))
+
+    def test_staleAtOnce(self) -> None:
+        """
+        A job that does not wait asks each once.
+        """
+        asking = Asking(0, TICKET, 2)
+        asking.fields(0)
+        self.assertEqual(asking.again(FleetError(Why.STALE), 6), 0.0)
+        asking.fields(6)
+        self.assertIsNone(asking.again(FleetError(Why.STALE), 12))
+
     def test_notFound(self) -> None:
         """
         If none is there, that is tried for as long as places are kept.
         """
-        asking = Asking(60, TICKET, 0)
+        asking = Asking(60, TICKET)
         asking.fields(0)
         self.assertEqual(asking.again(HubLost(), 5), 0.0)
         for error in (HubLost(), FleetError(Why.STALE), ConnectionError()):
@@ -70,7 +100,7 @@ class AskingTests(SynchronousTestCase):
         """
         A hub that is lost again and again is asked once a second, until the time is over.
         """
-        asking, now = Asking(60, TICKET, 0), 0.0
+        asking, now = Asking(60, TICKET), 0.0
         count = 0
         while True:
             asking.fields(now)
@@ -88,11 +118,11 @@ class AskingTests(SynchronousTestCase):
         whose hub stops does.
         """
         for why in set(Why) - {Why.STOPPED}:
-            asking = Asking(60, TICKET, 0)
+            asking = Asking(60, TICKET)
             asking.fields(0)
             self.assertIsNone(asking.again(FleetError(why), 5), why)
         for wait, pause in ((60, 0.0), (0, None)):
-            asking = Asking(wait, TICKET, 0)
+            asking = Asking(wait, TICKET)
             asking.fields(0)
             self.assertEqual(asking.again(FleetError(Why.STOPPED), 5), pause)
 
@@ -363,6 +393,168 @@ class OneHubTests(WorldCase):
         self.assertEqual(self.host.gate.tokens, [reserved.token])
         self.world.result(again.release(reserved))
         self.world.result(unheard)
+
+
+class SplitWorld(TwoHubsWorld):
+    """
+    The hubs reach etcd by ways of their own.
+    """
+
+    def nodesOf(self, path: str) -> Sequence[str]:
+        """
+        Of each another one.
+        """
+        return [f"http://{path.strip('/')}:2379"]
+
+    def cutOff(self, path: str) -> None:
+        """
+        Nothing goes between a hub and etcd any more, and nothing says so.
+        """
+        self.etcd.frozen.update(self.nodesOf(path))
+        registry: Any = self.hubs[path].registry
+        stream = registry._following._stream
+        self.etcd.watches = [one for one in self.etcd.watches if one.protocol is not stream]
+
+    def heal(self, path: str) -> None:
+        """
+        It is reached again.
+        """
+        self.etcd.frozen.difference_update(self.nodesOf(path))
+
+
+class LostRegistryTests(WorldCase):
+    """
+    Two hubs, of which one reaches etcd no more, and lives on.
+    """
+
+    world: SplitWorld
+
+    def setUp(self) -> None:
+        """
+        A host is connected to both in turn, and a job at the second has its phone.
+        """
+        self.world = SplitWorld(self.mktemp())
+        self.addCleanup(self._end)
+        self.host = self.world.addHost("a", 1, hubs=BOTH)
+        self.holder = self.world.sessionAt(OTHER, "holder")
+        self.held = self.world.result(self.holder.reserve(term=600))
+
+    def _end(self) -> None:
+        for path in (HUB, OTHER):
+            self.world.heal(path)
+        self.world.advance(10)
+        super()._end()
+        registry: Any = self.world.hubs[OTHER].registry
+        registry.stop()
+
+    def jobsAt(self, path: str) -> list[str]:
+        """
+        What is connected there.
+        """
+        return sorted(map(str, self.world.hubs[path].jobs))
+
+    def test_waitsElsewhere(self) -> None:
+        """
+        A job that waits there is at the other one before its place is given away, and is served in
+        its turn.
+        """
+        for seconds in (5.0, 6.3, 7.9, 9.6):
+            wanted = FleetClient(self.world.reactor, BOTH, "x").reserve(wait=300)
+            self.world.settle()
+            session = self.world.sessionAt(OTHER, "w")
+            later = session.reserve(wait=300)
+            self.world.advance(seconds)
+            self.assertIn("job of x", self.jobsAt(HUB))
+            self.world.cutOff(HUB)
+            self.world.advance(KEPT)
+            self.assertIn("job of x", self.jobsAt(OTHER))
+            view = self.world.result(self.holder.fleet())
+            self.assertEqual([one.user for one in view.waiting], ["x", "w"])
+            self.world.result(self.holder.release(self.held))
+            holding = self.world.result(wanted)
+            self.assertNoResult(later)
+            self.world.heal(HUB)
+            self.world.advance(KEPT)
+            self.assertNoResult(holding.over)
+            self.world.result(holding.release())
+            self.world.result(session.release(self.world.result(later)))
+            self.held = self.world.result(self.holder.reserve(term=600))
+
+    def test_comesAnew(self) -> None:
+        """
+        A job that comes to it later, waiting or not, is served by the other one.
+        """
+        self.world.cutOff(HUB)
+        self.world.advance(2 * KEPT)
+        wanted = FleetClient(self.world.reactor, BOTH, "x").reserve(wait=300)
+        self.world.advance(KEPT)
+        self.world.result(self.holder.release(self.held))
+        self.world.result(self.world.result(wanted).release())
+        now = FleetClient(self.world.reactor, BOTH, "x").reserve()
+        self.world.advance(KEPT)
+        self.world.result(self.world.result(now).release())
+
+    def test_runs(self) -> None:
+        """
+        A job that has a phone by it goes on by the other one, with the reservation that it has.
+        """
+        self.world.result(self.holder.release(self.held))
+        client = FleetClient(self.world.reactor, BOTH, "x")
+        holding = self.world.result(client.reserve(term=30))
+        self.assertIn("job of x", self.jobsAt(HUB))
+        token = holding.reserved.token
+        self.world.cutOff(HUB)
+        self.world.advance(100)
+        self.assertNoResult(holding.over)
+        self.assertEqual(self.host.gate.tokens, [token])
+        self.assertIn("job of x", self.jobsAt(OTHER))
+        self.world.result(holding.release())
+
+    def test_allLost(self) -> None:
+        """
+        Where all hubs have lost it, a job that waits goes on asking, for as long as it waits; and
+        is served when one has it again.
+        """
+        wanted = FleetClient(self.world.reactor, BOTH, "x").reserve(wait=300)
+        self.world.settle()
+        for path in (HUB, OTHER):
+            self.world.cutOff(path)
+        self.world.advance(100)
+        self.assertNoResult(wanted)
+        self.world.heal(OTHER)
+        self.world.advance(KEPT)
+        self.assertIn("job of x", self.jobsAt(OTHER))
+        self.world.result(self.holder.release(self.held))
+        self.world.result(self.world.result(wanted).release())
+
+    def test_allLostForGood(self) -> None:
+        """
+        When its time is over, it is told.
+        """
+        wanted = FleetClient(self.world.reactor, BOTH, "x").reserve(wait=60)
+        failures: list[Any] = []
+        wanted.addErrback(failures.append)
+        for path in (HUB, OTHER):
+            self.world.cutOff(path)
+        self.world.advance(58)
+        self.assertEqual(failures, [])
+        self.world.advance(10)
+        self.assertIn(failures[0].value.why, (Why.STALE, Why.WAITED))
+
+    def test_onlyHub(self) -> None:
+        """
+        A job that knows of no other one waits where it is.
+        """
+        wanted = FleetClient(self.world.reactor, f"unix:{HUB}", "x").reserve(wait=300)
+        self.world.advance(7)
+        self.world.cutOff(HUB)
+        self.world.advance(2 * KEPT)
+        self.assertNoResult(wanted)
+        self.assertIn("job of x", self.jobsAt(HUB))
+        self.world.heal(HUB)
+        self.world.advance(KEPT)
+        self.world.result(self.holder.release(self.held))
+        self.world.result(self.world.result(wanted).release())
 
 
 class TwoHubsTests(WorldCase):

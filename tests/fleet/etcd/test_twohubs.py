@@ -5,6 +5,7 @@ Tests of two hubs with one etcd in memory: hosts, jobs and phones, each with whi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from muxd.fleet.client import FleetClient, FleetSession
@@ -41,13 +42,19 @@ class TwoHubsWorld(World):
         """
         One of them.
         """
-        gateway = Gateway(self.reactor, self.etcd, NODES)
+        gateway = Gateway(self.reactor, self.etcd, self.nodesOf(path))
         registry = EtcdRegistry(self.reactor, gateway, Keys("/t"), makeName=self.names)
         registry.start()
         hub = Hub(self.reactor, registry)
         hub.start()
         self.listeners[path] = HubFactory(hub)
         return hub
+
+    def nodesOf(self, path: str) -> Sequence[str]:
+        """
+        By which addresses a hub reaches etcd.
+        """
+        return NODES
 
     def sessionAt(self, path: str, name: str = "ann") -> FleetSession:
         """
