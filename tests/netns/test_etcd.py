@@ -195,16 +195,19 @@ class EtcdHubTests(EtcdCase):
     def test_hubFromEngine(self) -> None:
         """
         It does not reach etcd any more, while all reach it: the host and the job go on with the
-        other one.
+        other one, and a job that waits does so in the place that it had.
         """
         fleet, hub = self.fleet, self.hubOf()
         holder = fleet.holder(0, "--term", "30", hubs=(hub, 1 - hub))
+        waiters = [fleet.waiter(hubs=(hub, 1 - hub)), fleet.waiter(hubs=(1 - hub,))]
         began = time.monotonic()
         fleet.network.split(*((f"hub{hub}", str(node)) for node in self.cluster.nodes))
         self.measure("the hub knows", lambda: self.isStale(hub))
         self.assertMovesOn(hub, began)
-        self.measure("the job is connected there", lambda: self.hasJob(1 - hub))
+        self.measure("the job that waited is there", lambda: self.hasJob(1 - hub, 2))
+        self.measure("the job is connected there", lambda: self.hasJob(1 - hub, 3))
         self.assertGoesOn(holder)
+        self.assertServedInOrder(holder, waiters, 1 - hub)
         fleet.network.heal()
         self.measure("the hub is well again", lambda: self.isFresh(0, 1))
 
