@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.test_identify -*-
+# -*- test-case-name: tests.fleet.test_ways -*-
 """
 What has connected to a hub, by its certificate.
 """
@@ -40,12 +40,12 @@ def checkName(transport: Any, hello: Hello) -> None:
 
 
 def _isOfHost(certificate: Any) -> bool:
-    from cryptography.x509 import ExtendedKeyUsage, ExtensionNotFound
-    from cryptography.x509.oid import ExtendedKeyUsageOID
+    # There is TLS, so there is what this needs.
+    from cryptography.x509 import ExtensionNotFound
 
-    extensions = certificate.to_cryptography().extensions
+    from muxd.net.certificates import isOfServer
+
     try:
-        usage = extensions.get_extension_for_class(ExtendedKeyUsage).value
+        return isOfServer(certificate.to_cryptography())
     except (ExtensionNotFound, ValueError):
         return False
-    return ExtendedKeyUsageOID.SERVER_AUTH in usage

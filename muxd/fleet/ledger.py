@@ -49,6 +49,7 @@ from muxd.fleet.values import (
     Waiting,
     What,
     Why,
+    oneLess,
 )
 from muxd.identity import udidKey
 
@@ -541,7 +542,7 @@ class Ledger:
         del self._byToken[reservation.token]
         if self._heldIn.get(reservation.place) is held:
             del self._heldIn[reservation.place]
-        _count(self._heldBy, reservation.user)
+        oneLess(self._heldBy, reservation.user)
         self._ends.discard(("held", reservation.token))
         self._changes.append(Change(self._next(), Ended(reservation, _HOW[held.state])))
 
@@ -559,7 +560,7 @@ class Ledger:
         job.state = step(JOBS, job.state, event)
         del self._jobs[job.order]
         self._places.pop(job.request.place, None)
-        _count(self._waitingOf, job.request.user)
+        oneLess(self._waitingOf, job.request.user)
         self._ends.discard(("job", job.order))
         if wasKept:
             self._kept -= 1
@@ -574,12 +575,3 @@ class Ledger:
         del self._byNumber[job.number]
         if result is not None:
             self._outcomes.append(Outcome(job.number, result))
-
-
-def _count(counter: Counter[str], user: str) -> None:
-    """
-    One less.
-    """
-    counter[user] -= 1
-    if not counter[user]:
-        del counter[user]

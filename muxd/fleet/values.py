@@ -5,6 +5,7 @@ What a fleet is made of, as values: hosts, their doors, phones, reservations, an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -363,3 +364,12 @@ def after(snapshot: Snapshot, changes: Iterable[Change]) -> Snapshot:
         draining=frozenset(draining),
         confirmed=frozenset(confirmed),
     )
+
+
+def oneLess(counts: Counter[str], user: str) -> None:
+    """
+    Count one less of a user's; of one that has none any more nothing is kept.
+    """
+    counts[user] -= 1
+    if not counts[user]:
+        del counts[user]

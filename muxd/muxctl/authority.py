@@ -24,7 +24,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from muxd.net.certificates import PEM, VALIDITY, begunCertificate, keyPEM, keyUsage
+from muxd.net.certificates import (
+    PEM,
+    VALIDITY,
+    begunCertificate,
+    isOfServer,
+    keyPEM,
+    keyUsage,
+)
 
 SKEW = timedelta(minutes=5)
 """How far another machine's clock may be behind this one's."""
@@ -284,10 +291,8 @@ def _holderOf(certificate: x509.Certificate) -> tuple[str, Purpose]:
     """
     What a certificate of ours is called, and what it is for.
     """
-    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     (name,) = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    isHost = ExtendedKeyUsageOID.SERVER_AUTH in usage
-    return str(name.value), Purpose.HOST if isHost else Purpose.CLIENT
+    return str(name.value), Purpose.HOST if isOfServer(certificate) else Purpose.CLIENT
 
 
 def _refuseOther(directory: Path, name: str, purpose: Purpose) -> None:

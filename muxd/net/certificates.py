@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.types import (
     CertificatePublicKeyTypes,
     PrivateKeyTypes,
 )
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 VALIDITY = timedelta(days=3650)
 """
@@ -81,6 +82,17 @@ def keyUsage(*uses: str) -> x509.KeyUsage:
     if unknown := sorted({*uses} - {*_USES}):
         raise ValueError(f"expected uses of a key, got {', '.join(unknown)}")
     return x509.KeyUsage(**{use: use in uses for use in _USES})
+
+
+def isOfServer(certificate: x509.Certificate) -> bool:
+    """
+    Whether a certificate is one of a server, which those of clients alone are not.
+
+    @raise x509.ExtensionNotFound: It does not say what it is for.
+    @raise ValueError: It says that in a way that makes no sense.
+    """
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    return ExtendedKeyUsageOID.SERVER_AUTH in usage
 
 
 def keyPEM(key: PrivateKeyTypes, form: serialization.PrivateFormat) -> bytes:

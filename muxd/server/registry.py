@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -241,11 +241,7 @@ class DeviceRegistry:
         """
         Whether another device says that it has the same UDID.
         """
-        udid = attached.device.identity.udid
-        return any(
-            one is not attached and sameUDID(one.device.identity.udid, udid)
-            for one in self._attached.values()
-        )
+        return any(_rivals(attached, self._attached.values()))
 
     def isDoubtful(self, deviceID: int) -> bool:
         """
@@ -253,14 +249,14 @@ class DeviceRegistry:
         proved that it is the phone.
         """
         attached = self._attached.get(deviceID)
-        if attached is None or deviceID not in self._unproved:
-            return False
-        udid = attached.device.identity.udid
-        return any(
-            one is not attached
-            and one.device.identity.connectionType == "USB"
-            and sameUDID(one.device.identity.udid, udid)
-            for one in self._attached.values()
+        return attached is not None and self.isDoubtfulAmong(attached, self._attached.values())
+
+    def isDoubtfulAmong(self, attached: AttachedDevice, devices: Iterable[AttachedDevice]) -> bool:
+        """
+        The same beside these devices alone, as those that can see no others.
+        """
+        return attached.deviceID in self._unproved and any(
+            one.device.identity.connectionType == "USB" for one in _rivals(attached, devices)
         )
 
     def subscribe(self, listener: IDeviceListener) -> None:
@@ -294,3 +290,15 @@ class DeviceRegistry:
                         self._log.failure("a device listener failed: {it!r}", it=listener)
         finally:
             self._announcing = False
+
+
+def _rivals(
+    attached: AttachedDevice, devices: Iterable[AttachedDevice]
+) -> Iterator[AttachedDevice]:
+    """
+    Those of some devices that say that they have the UDID of another one.
+    """
+    udid = attached.device.identity.udid
+    return (
+        one for one in devices if one is not attached and sameUDID(one.device.identity.udid, udid)
+    )

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from muxd.identity import sameUDID
 from muxd.interfaces import AttachedDevice, IDeviceListener
 from muxd.server.registry import DeviceRegistry
 from muxd.server.view import View
@@ -97,14 +96,8 @@ class ViewedDevices:
         this one has not proved that it is the phone.
         """
         attached = self._theirs.get(deviceID)
-        if attached is None or self._registry.isProved(attached.deviceID):
-            return False
-        udid = attached.device.identity.udid
-        return any(
-            one is not attached
-            and one.device.identity.connectionType == "USB"
-            and sameUDID(one.device.identity.udid, udid)
-            for one in self._theirs.values()
+        return attached is not None and self._registry.isDoubtfulAmong(
+            attached, self._theirs.values()
         )
 
     def announcePaired(self, attached: AttachedDevice) -> None:

@@ -12,8 +12,9 @@ try:
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ed25519
+    from cryptography.x509.oid import ExtendedKeyUsageOID
 
-    from muxd.net.certificates import begunCertificate, keyPEM, keyUsage
+    from muxd.net.certificates import begunCertificate, isOfServer, keyPEM, keyUsage
 except ImportError:
     x509 = None  # type: ignore[assignment]
 
@@ -52,6 +53,19 @@ class MakingTests(SynchronousTestCase):
         self.assertEqual(made.serial_number, 7)
         self.assertEqual(made.public_key(), self.key.public_key())
         self.assertEqual((made.not_valid_before_utc, made.not_valid_after_utc), (NOW, LATER))
+
+    def test_isOfServer(self) -> None:
+        """
+        A certificate is one of a server if it says so; one that does not say what it is for is
+        nothing to be taken for either.
+        """
+        noName, key = x509.Name([]), self.key.public_key()
+        server, client = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
+        for usages, expected in (([server, client], True), ([server], True), ([client], False)):
+            begun = begunCertificate(noName, noName, key, 7, NOW, LATER, isAuthority=False)
+            begun = begun.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+            self.assertIs(isOfServer(begun.sign(self.key, None)), expected)
+        self.assertRaises(x509.ExtensionNotFound, isOfServer, self.made(isAuthority=False))
 
     def test_authority(self) -> None:
         """

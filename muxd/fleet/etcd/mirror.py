@@ -30,6 +30,7 @@ from muxd.fleet.values import (
     Reservation,
     Snapshot,
     What,
+    oneLess,
 )
 from muxd.identity import udidKey
 
@@ -306,7 +307,7 @@ class Mirror:
             if self.heldIn.get(before.reservation.place) is before:
                 del self.heldIn[before.reservation.place]
             self.confirmed.discard(token)
-            _count(self.heldBy, before.reservation.user)
+            oneLess(self.heldBy, before.reservation.user)
             self._whats.append(Ended(before.reservation, OVER if value is None else TAKEN))
         if value is not None and udidKey(value.udid) == key:
             entry = HeldEntry(value.reservation(pair.modified), pair.lease)
@@ -381,12 +382,3 @@ def _rank(kind: Kind, event: Event) -> tuple[int, int]:
     order = _ENDS if event.isEnd else _COMES
     place = order.index(kind) if kind in order else len(order)
     return event.pair.modified, place if event.isEnd else 10 + place
-
-
-def _count(counter: Counter[str], user: str) -> None:
-    """
-    One less.
-    """
-    counter[user] -= 1
-    if not counter[user]:
-        del counter[user]
