@@ -18,8 +18,8 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.python.filepath import FilePath
 
+from muxd.atomicfiles import AtomicFiles
 from muxd.fleet.values import Reservation
-from muxd.server.atomicfiles import AtomicFiles
 
 BLOCK = 1_000_000
 """Revisions that are set aside at once."""

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from errno import ENOENT
 
+from muxd.atomicfiles import PASSING
 from muxd.interfaces import IPairRecords
 from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
-from muxd.server.atomicfiles import PASSING
 
 
 class PhoneRecord:

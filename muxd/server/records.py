@@ -3,7 +3,7 @@
 Pair records and the host's identity, as files (protocol 4.11).
 
 A record is a phone's trust in this host and holds private keys: it is there whole or
-not at all, and only its owner may read it (L{muxd.server.atomicfiles}).
+not at all, and only its owner may read it (L{muxd.atomicfiles}).
 
 A caller of these methods waits for the disk; L{muxd.server.recordthread} does it for
 callers that cannot.
@@ -24,12 +24,12 @@ from twisted.logger import Logger
 from twisted.python.filepath import FilePath
 from zope.interface import implementer
 
+from muxd.atomicfiles import PASSING, AtomicFiles, NotARegularFile
 from muxd.identity import udidSpellings
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS, Limits
 from muxd.lockdown.rsakeys import privateKey
 from muxd.net.shortage import remedy
-from muxd.server.atomicfiles import PASSING, AtomicFiles, NotARegularFile
 from muxd.server.storeroom import StoreRoom
 from muxd.wire.messages import MalformedMessage, parsePlist, writePlist
 

@@ -50,7 +50,7 @@ _REASONS: dict[str, dict[str, str]] = {
         " +            return int.from_bytes(ioctl(descriptor, FIONREAD, bytes( 3)), "
         '"little")': _NEVER,
     },
-    "muxd/server/atomicfiles.py": {
+    "muxd/atomicfiles.py": {
         '-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) /'
         " +        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | "
         'getattr(os, "O_NOFOLLOW", 1)': _ELSEWHERE,

@@ -6,6 +6,7 @@ Tests of L{muxd.muxctl.authority}, and of C{muxctl cert}.
 from __future__ import annotations
 
 import json
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -148,6 +149,20 @@ class AuthorityTests(_AuthorityCase):
             {f"{each.serial_number:x}" for each in revoked}, {one.serial, other.serial}
         )
         self.assertEqual([each.isRevoked for each in again.issued()].count(True), 2)
+
+    def test_owner(self) -> None:
+        """
+        What root issues into a directory of another user's is that user's, whose daemon has to
+        read its key; and nothing but what is issued is left there.
+        """
+        if os.geteuid() != 0:
+            raise SkipTest("only root can give files away")
+        self.to.mkdir()
+        os.chown(self.to, 12345, 54321)
+        self.authority.issue(["rack1"], Purpose.HOST, 30, NOW, self.to)
+        owners = {each.name: each.stat().st_uid for each in self.to.iterdir()}
+        names = ("ca.pem", "cert.pem", "crl.pem", "key.pem")
+        self.assertEqual(owners, dict.fromkeys(names, 12345))
 
     def test_damaged(self) -> None:
         """

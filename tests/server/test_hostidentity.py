@@ -13,7 +13,7 @@ from uuid import UUID
 
 from twisted.python.filepath import FilePath
 
-from muxd.server import atomicfiles as atomicfiles
+from muxd import atomicfiles as atomicfiles
 from muxd.server.records import PairRecordStore
 from tests.server.records import BUID, Killed, RecordTestCase, failing, killing
 

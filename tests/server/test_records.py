@@ -16,9 +16,9 @@ from uuid import UUID
 
 from zope.interface.verify import verifyObject
 
+from muxd.atomicfiles import SWEPT_EVERY
 from muxd.interfaces import IPairRecordStore
 from muxd.limits import LIMITS
-from muxd.server.atomicfiles import SWEPT_EVERY
 from muxd.server.records import LONG_IN_USE, PairRecordStore
 from tests.lockdown.phones import anyRecord
 from tests.lockdown.strangekeys import strangeKeys

@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.logger import formatEvent
 
-from muxd.server import atomicfiles as atomicfiles
+from muxd import atomicfiles as atomicfiles
 from muxd.server.records import PairRecordStore
 from tests.server.records import RECORD, UDID, RecordTestCase, failing
 

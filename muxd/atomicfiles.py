@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.test_records,tests.server.test_recordtrouble -*-
+# -*- test-case-name: tests.test_regularfile,tests.server.test_records -*-
 """
 Files of a directory that are always whole.
 
@@ -82,7 +82,9 @@ def _check(status: os.stat_result, path: str, names: int) -> None:
 
 _DIRECTORY_MODE = 0o700
 _PARENT_MODE = 0o755
-_FILE_MODE = 0o600
+FILE_MODE = 0o600
+"""Its owner alone may read a file."""
+
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _TEMPORARY = ".muxd-temporary"
 _STALE_AFTER = 60.0
@@ -241,13 +243,17 @@ class AtomicFiles:
         with self._open() as directory:
             return os.stat(self._at(directory, name), dir_fd=directory, follow_symlinks=False)
 
-    def replace(self, name: str, content: bytes) -> None:
+    def replace(self, name: str, content: bytes, mode: int = FILE_MODE) -> None:
         """
         Give a file new content, all or nothing.
 
+        @param mode: Of the file.
         @raise OSError: It does not have it, or would not have it after a power cut.
         """
-        with self._open() as directory, self._temporary(directory, name, content) as temporary:
+        with (
+            self._open() as directory,
+            self._temporary(directory, name, content, mode) as temporary,
+        ):
             os.replace(
                 temporary, self._at(directory, name), src_dir_fd=directory, dst_dir_fd=directory
             )
@@ -303,14 +309,16 @@ class AtomicFiles:
         return self.path(name) if directory is None else name
 
     @contextmanager
-    def _temporary(self, directory: int | None, name: str, content: bytes) -> Iterator[str]:
+    def _temporary(
+        self, directory: int | None, name: str, content: bytes, mode: int = FILE_MODE
+    ) -> Iterator[str]:
         """
         A file beside another, with this content on the disk; it is gone
         afterwards unless it has been renamed.
         """
         temporary = self._at(directory, f".{name}.{uuid4().hex}{_TEMPORARY}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(temporary, flags, _FILE_MODE, dir_fd=directory)
+        descriptor = os.open(temporary, flags, mode, dir_fd=directory)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)

@@ -1,5 +1,5 @@
 """
-Tests for L{muxd.server.atomicfiles}.
+Tests for L{muxd.atomicfiles}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from unittest import skipUnless
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.server.atomicfiles import NotARegularFile, readRegularFile
+from muxd.atomicfiles import NotARegularFile, readRegularFile
 
 
 class ReadPlainFileTests(SynchronousTestCase):
