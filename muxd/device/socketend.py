@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.device.test_socketend -*-
+# -*- test-case-name: tests.device.test_socketend,tests.device.test_socketendings -*-
 """
 The end of a session that is a client's socket, without a Twisted transport in between.
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.server.test_fastlane -*-
+# -*- test-case-name: tests.server.test_fastlane,tests.server.test_laneports -*-
 """
 Connects of clients on plain sockets, served without a Twisted transport.
 

@@ -19,6 +19,7 @@ from muxd.testing import BudgetTransport, ImmediateRecords
 from muxd.wire.messages import Result, plistMessage
 from tests.device.links import LOCKDOWN, RST
 from tests.net.test_acceptthrottle import AcceptingPort
+from tests.server.lanes import LINUX, LaneCase
 from tests.server.serving import (
     TINY,
     Client,
@@ -27,7 +28,6 @@ from tests.server.serving import (
     observeLog,
     plist,
 )
-from tests.server.test_fastlane import LINUX, LaneCase
 
 GREEDY, OTHER = "192.0.2.1", "192.0.2.2"
 LIMITS = replace(TINY, connectionsPerUser=20, streamsPerUser=5, listenersPerUser=4)

@@ -21,7 +21,7 @@ from muxd.wire.messages import plistMessage, swapPort
 from tests.device.links import LOCKDOWN, SYN
 from tests.net.eventloops import ClockAround
 from tests.net.workingclock import WorkingClock
-from tests.server.test_fastlane import LaneCase
+from tests.server.lanes import LaneCase
 
 CROWD = 100
 COST = 1 / 2048

@@ -19,7 +19,7 @@ from muxd.limits import LIMITS
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.streams import StreamSocket
 from tests.device.links import ACK, LOCKDOWN, RST, SYN_ACK, WINDOW, ScriptedPhone
-from tests.device.test_socketend import Owner
+from tests.device.socketends import Owner
 from tests.net.eventloops import handDrivenLoop
 from tests.running.properties import examples
 

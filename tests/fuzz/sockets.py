@@ -29,8 +29,8 @@ from tests.fuzz.phones import FLAGS, WINDOWS
 from tests.fuzz.script import Script
 from tests.fuzz.watching import demand, expire, watching
 from tests.net.eventloops import handDrivenLoop
+from tests.server.lanes import Adopting
 from tests.server.serving import connectRequest
-from tests.server.test_fastlane import Adopting
 
 SYN, ACK, RST = int(Flags.SYN), int(Flags.ACK), int(Flags.RST)
 MASK = 0xFFFFFFFF

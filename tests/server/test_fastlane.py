@@ -7,162 +7,35 @@ from __future__ import annotations
 import dataclasses
 import os
 import socket
-import sys
-import tempfile
-from collections.abc import Callable
-from errno import EAGAIN, EMFILE
-from functools import partial
+from errno import EMFILE
 from types import SimpleNamespace
 from typing import Any
-from unittest import skipUnless
 
-from twisted.internet import reactor
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ServerEndpoint, UNIXClientEndpoint, UNIXServerEndpoint
-from twisted.internet.protocol import Factory
-from twisted.internet.task import deferLater
-from twisted.internet.tcp import Port
-from twisted.internet.testing import AccumulatingProtocol
 from twisted.logger import formatEvent
-from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from muxd.device.device import MuxedDevice
 from muxd.limits import LIMITS
-from muxd.net.eventloop import READABLE, loopOf
-from muxd.net.laneport import LanePort
-from muxd.net.streams import Acceptor, StreamSocket
+from muxd.net.eventloop import READABLE
 from muxd.server import fastlane
-from muxd.server.factory import ControlFactory, Entrance
-from muxd.server.fastlane import FastLane, LaneClient
+from muxd.server.factory import Entrance
+from muxd.server.fastlane import LaneClient
 from muxd.server.quickplist import KEPT, LONGEST_KEPT
-from muxd.server.registry import DeviceRegistry
 from muxd.server.view import View
 from muxd.server.vieweddevices import ViewedDevices
-from muxd.service import MuxService
-from muxd.testing import ImmediateRecords, MemoryRecordStore, fakeIdentity
 from muxd.wire.messages import (
     BINARY_VERSION,
     HEADER,
     PLIST_VERSION,
     Message,
-    MessageReader,
     Result,
     plistMessage,
     swapPort,
 )
-from tests.device.links import ACK, LOCKDOWN, RST, SYN, SYN_ACK, ScriptedPhone
-from tests.net.eventloops import handDrivenLoop
-from tests.server.serving import connectRequest, observeLog, plist
+from tests.device.links import ACK, LOCKDOWN, RST, SYN, SYN_ACK
+from tests.server.lanes import LaneCase
+from tests.server.serving import connectRequest, observeLog
 from tests.server.viewing import only, view
-
-LINUX = sys.platform.startswith("linux")
-
-
-class Adopting:
-    """
-    The reactor, as far as the lane needs one.
-
-    @ivar adopted: What has become an ordinary client: the file, and what had been read.
-    @ivar protocols: Their protocols.
-    """
-
-    def __init__(self) -> None:
-        self.adopted: list[tuple[socket.socket, bytes]] = []
-        self.protocols: list[Any] = []
-        self.numbers: list[int] = []
-        self.refusal: OSError | None = None
-
-    def adoptStreamConnection(self, descriptor: int, family: int, factory: Any) -> None:
-        """
-        Keep a copy.
-        """
-        if self.refusal is not None:
-            raise self.refusal
-        copy = os.dup(descriptor)
-        self.numbers.append(copy)
-        protocol = factory.buildProtocol(None)
-        self.protocols.append(protocol)
-        self.adopted.append((socket.socket(fileno=copy), protocol.early))
-
-
-@skipUnless(LINUX, "there is no epoll")
-class LaneCase(SynchronousTestCase):
-    """
-    A lane with one phone, which has the number 1.
-    """
-
-    limits = LIMITS
-
-    def setUp(self) -> None:
-        """
-        Make it.
-        """
-        self.phone = ScriptedPhone.ready()
-        self.clock = self.phone.clock
-        self.registry = DeviceRegistry()
-        records = ImmediateRecords(MemoryRecordStore())
-        self.server = ControlFactory(self.clock, self.registry, records, limits=self.limits)
-        self.counters = self.server.counters
-        self.entrance = self.server.entrance
-        self.device = MuxedDevice(fakeIdentity(), self.phone.muxer)
-        self.registry.deviceAttached(self.device)
-        self.reactor = Adopting()
-        self.loop = handDrivenLoop()
-        self.lane = FastLane(self.reactor, self.loop, self.server)
-
-    def tearDown(self) -> None:
-        """
-        Nothing is left.
-        """
-        self.phone.muxer.stop()
-        for client, _ in self.reactor.adopted:
-            client.close()
-        self.clock.advance(1000)
-        self.assertEqual((self.server.clients, self.loop.owners), (set(), []))
-
-    def client(self, data: bytes = b"") -> socket.socket:
-        """
-        One that has come, and had said this by then.
-        """
-        client, ours = socket.socketpair()
-        client.setblocking(False)
-        self.addCleanup(client.close)
-        if data:
-            client.sendall(data)
-        self.letIn(ours.detach())
-        return client
-
-    def letIn(self, descriptor: int, family: int = socket.AF_UNIX) -> None:
-        """
-        Let in the client at the other end of a socket.
-        """
-        LaneClient(self.lane, StreamSocket(descriptor), family, self.entrance).begin()
-
-    def answer(self, flags: int, payload: bytes = b"") -> None:
-        """
-        Have the phone answer the last SYN.
-        """
-        (syn,) = [one for one in self.phone.take() if one.flags == SYN]
-        self.phone.deliver(self.phone.segment(LOCKDOWN, syn.sourcePort, 0, 1, flags, payload))
-        self.source = syn.sourcePort
-
-    def adopted(self) -> list[bytes]:
-        """
-        What had been read of those who have become ordinary clients.
-        """
-        return [data for _, data in self.reactor.adopted]
-
-    def result(self, client: socket.socket) -> tuple[int, int]:
-        """
-        The tag and number of the Result that a client has got.
-        """
-        reader = MessageReader(1 << 16)
-        reader.feed(client.recv(1 << 16))
-        (message,) = list(reader)
-        return message.tag, plist(message)["Number"]
 
 
 class ConnectTests(LaneCase):
@@ -679,102 +552,6 @@ def peer(family: int, *address: object) -> Any:
     return SimpleNamespace(family=family, getpeername=lambda: address)
 
 
-class AcceptingTests(LaneCase):
-    """
-    How many are let in.
-    """
-
-    def setUp(self) -> None:
-        """
-        A port that nothing listens at.
-        """
-        super().setUp()
-        self.listening = socket.socketpair()[0]
-        self.addCleanup(self.listening.close)
-        self.failures: list[OSError] = []
-        port: Any = SimpleNamespace(
-            socket=self.listening, fileno=self.listening.fileno, stopReading=lambda: None
-        )
-        arrived = partial(self.lane._arrived, self.entrance)
-        self.port = LanePort(self.loop, port, self.failures.append, arrived)
-        self.addCleanup(self.port.stopReading)
-        self.port._acceptor = self.acceptor = Waiting(100)
-
-    def tearDown(self) -> None:
-        """
-        All that came are gone.
-        """
-        self.port.stopReading()
-        self.acceptor.closeAll()
-        self.loop.doRead()
-        super().tearDown()
-
-    def test_atOnce(self) -> None:
-        """
-        Some are let in, then everything else has its turn; so many as is said, the next time
-        only.
-        """
-        atOnce = self.port.numberAccepts
-        self.port.happened(READABLE)
-        self.assertEqual(len(self.server.clients), atOnce)
-        self.port.numberAccepts = 1
-        self.port.happened(READABLE)
-        self.assertEqual(len(self.server.clients), atOnce + 1)
-        self.port.happened(READABLE)
-        self.assertEqual(len(self.server.clients), 2 * atOnce + 1)
-
-    def test_paused(self) -> None:
-        """
-        None more when the one that was let in was one too many.
-        """
-        self.acceptor.taken = self.port.stopReading
-        self.port.happened(READABLE)
-        self.assertEqual(len(self.server.clients), 1)
-
-    def test_errors(self) -> None:
-        """
-        That descriptors are short is told, with the error; that there is no client is not.
-        """
-        self.acceptor.left = 0
-        for error in (EAGAIN, EMFILE):
-            self.acceptor.error = error
-            self.port.happened(READABLE)
-        self.assertEqual([each.errno for each in self.failures], [EMFILE])
-
-
-class Waiting(Acceptor):
-    """
-    So many clients that wait to be let in.
-    """
-
-    def __init__(self, left: int) -> None:
-        with socket.socket() as nothing:
-            super().__init__(nothing)
-        self.left = left
-        self.taken: Callable[[], None] = lambda: None
-        self.error = EAGAIN
-        self._clients: list[socket.socket] = []
-
-    def accept(self) -> StreamSocket | None:
-        """
-        The next one.
-        """
-        if not self.left:
-            return None
-        self.left -= 1
-        self.taken()
-        client, ours = socket.socketpair()
-        self._clients.append(client)
-        return StreamSocket(ours.detach())
-
-    def closeAll(self) -> None:
-        """
-        They go.
-        """
-        for each in self._clients:
-            each.close()
-
-
 class StopTests(LaneCase):
     """
     The daemon stops.
@@ -884,168 +661,3 @@ class LaneViewTests(LaneCase):
             self.loop.doRead()
             self.assertEqual(self.server.clients == set(), ends)
         client.close()
-
-
-@skipUnless(LINUX, "there is no epoll")
-class PortTests(TestCase):
-    """
-    A daemon's real listening sockets.
-    """
-
-    def setUp(self) -> None:
-        """
-        Not for other reactors.
-        """
-        if loopOf(reactor) is None:
-            self.skipTest("another reactor")
-        self.directory = self.enterContext(tempfile.TemporaryDirectory())
-        self.path = f"{self.directory}/socket"
-
-    def start(self, *listen: Any) -> MuxService:
-        """
-        A daemon.
-        """
-        service = MuxService(
-            reactor, listen=listen, sources=["simulated:1"], configDir=self.directory
-        )
-        service.startService()
-        self.addCleanup(lambda: service.stopService() if service.running else None)
-        return service
-
-    async def ask(self, request: Message) -> bytes:
-        """
-        What a client gets as an answer.
-        """
-        protocol = AccumulatingProtocol()
-        protocol.closedDeferred = closed = Deferred[None]()
-        factory: Any = Factory()
-        factory.buildProtocol = lambda addr: protocol
-        factory.protocolConnectionMade = None
-        protocol.factory = factory
-        endpoint = UNIXClientEndpoint(reactor, self.path)
-        await endpoint.connect(factory)
-        assert protocol.transport is not None
-        protocol.transport.write(request.encode())
-        while not protocol.data:
-            await deferLater(reactor, 0.001)
-        protocol.transport.loseConnection()
-        await closed
-        return protocol.data
-
-    async def test_both(self) -> None:
-        """
-        A socket's clients are served on the lane, and others as ever.
-        """
-        service = self.start(f"unix:{self.path}")
-        (listening,) = service._places.listening
-        self.assertIsInstance(listening._port, LanePort)
-        self.assertIn(
-            b"DeviceList", await self.ask(plistMessage({"MessageType": "ListDevices"}, 1))
-        )
-        while not service.registry.attached():
-            await deferLater(reactor, 0.001)
-        self.assertIn(b"<integer>0</integer>", await self.ask(connectRequest(1, LOCKDOWN)))
-        counters = service._factory.counters
-        self.assertEqual((counters.connections, counters.connects), (2, 1))
-
-    async def test_paused(self) -> None:
-        """
-        Clients can be left waiting, and are let in one by one after that.
-        """
-        service = self.start(f"unix:{self.path}")
-        (listening,) = service._places.listening
-        listening.pause()
-        listening.pause()
-        asked = Deferred.fromCoroutine(self.ask(plistMessage({"MessageType": "ListDevices"}, 1)))
-        await deferLater(reactor, 0.01)
-        self.assertEqual(service._factory.counters.connections, 0)
-        listening.resume()
-        assert isinstance(listening._port, LanePort)
-        self.assertEqual(listening._port.numberAccepts, 1)
-        await asked
-
-    async def test_stopped(self) -> None:
-        """
-        Nothing is watched, and the socket's file is gone, when the daemon has stopped.
-        """
-        service = self.start(f"unix:{self.path}", "tcp:0:interface=127.0.0.1")
-        await service.stopService()
-        loop = loopOf(reactor)
-        assert loop is not None
-        self.assertEqual([one for one in loop.owners if isinstance(one, LanePort)], [])
-        self.assertEqual(os.listdir(self.directory), [])
-
-    async def test_wrapped(self) -> None:
-        """
-        Where clients need more than a socket, as with TLS, Twisted lets them in.
-        """
-
-        class Wrapping(TCP4ServerEndpoint):
-            def listen(self, protocolFactory: Any) -> Any:
-                return super().listen(WrappingFactory(protocolFactory))
-
-        service = self.start(
-            Wrapping(reactor, 0, interface="127.0.0.1"), UNIXServerEndpoint(reactor, self.path)
-        )
-        self.assertEqual(
-            [type(listening._port) for listening in service._places.listening], [Port, LanePort]
-        )
-
-    async def test_asManyAsWaited(self) -> None:
-        """
-        As many are let in at once as waited the last time, and all of those that wait when the
-        loop says at once that there are more: one that comes alone is not followed by a look
-        for another.
-        """
-        service = self.start(f"unix:{self.path}")
-        (listening,) = service._places.listening
-        port = listening._port
-        assert isinstance(port, LanePort)
-        listening.pause()
-        looked = []
-
-        class Looking(Acceptor):
-            def accept(self) -> StreamSocket | None:
-                found = super().accept()
-                looked.append(found is not None)
-                return found
-
-        port._acceptor = Looking(port._port.socket)
-        port._isReading = True
-        clients = []
-        for count, turns, expected in (
-            (1, 5, [True]),
-            (3, 5, [True]),
-            (0, 1, [True, True, False]),
-            (3, 5, [True, True]),
-            (0, 1, [True, False]),
-            (1, 5, [True]),
-        ):
-            for _ in range(count):
-                clients.append(self.enterContext(socket.socket(socket.AF_UNIX)))
-                clients[-1].connect(self.path)
-            port._loop.turns += turns
-            port.happened(1)
-            self.assertEqual(looked, expected)
-            looked.clear()
-        self.assertEqual(len(service._factory.clients), len(clients))
-        port._isReading = False
-        await service.stopService()
-
-    async def test_short(self) -> None:
-        """
-        When nobody can be accepted, that is told and the port paused.
-        """
-        service = self.start(f"unix:{self.path}")
-        (listening,) = service._places.listening
-        port = listening._port
-        assert isinstance(port, LanePort)
-
-        class Short(Acceptor):
-            def accept(self) -> None:
-                self.error = EMFILE
-
-        port._acceptor = Short(socket.socket())
-        port.happened(1)
-        self.assertTrue(service._factory.throttle.isClosed)
-        self.assertFalse(port._isReading)
