@@ -115,8 +115,8 @@ class DeviceIntake:
         if shown is not device and key not in self._told:
             self._told.add(key)
             self._log.info(
-                "{udid} was found on the network twice: it is listed as the {first}, and as the"
-                " {second} when that is lost",
+                "{udid} was found on the network by two sources: it is listed once, as the"
+                " {first}; the {second} takes its place when that is lost",
                 udid=shown.identity.udid,
                 first=shown.identity.name,
                 second=device.identity.name,

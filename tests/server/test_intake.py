@@ -233,8 +233,8 @@ class IntakeTests(SynchronousTestCase):
         self.intake.deviceDetached(first)
         self.assertEqual(self.seen(), [])
         told = [str(formatEvent(event)) for event in logged]
-        (line,) = [each for each in told if "found on the network twice" in each]
-        self.assertIn("listed as the phone at a, and as the phone at b when that is lost", line)
+        (line,) = [each for each in told if "by two sources" in each]
+        self.assertIn("listed once, as the phone at a; the phone at b takes its place", line)
 
     def test_networkBesideForeign(self) -> None:
         """
