@@ -30,6 +30,7 @@ from muxd.client.answers import Attached, Event
 from muxd.client.client import UsbmuxClient
 from muxd.client.feedservice import FeedService
 from muxd.fleet.client import FleetClient, FleetSession, FleetView
+from muxd.fleet.conversation import makeTicket
 from muxd.fleet.host import FleetHost, FleetPlace
 from muxd.fleet.messages import Page, Show
 from muxd.fleet.values import FleetError
@@ -52,6 +53,7 @@ class Options(usage.Options):
         ["phones", None, 100, "Phones of each.", int],
         ["jobs", None, 50, "Jobs that contend.", int],
         ["seconds", None, 10, "How long they do.", int],
+        ["tickets", None, "yes", "Whether they have tickets, as all real ones do: yes or no."],
         ["share", None, 0, "Percent of a processor that the hub has; 0 for what it can get.", int],
         ["registry", None, "embedded", "The hub's, such as etcd:127.0.0.1:2379."],
         ["engine", None, 0, "The number of etcd's process, if its figures are wanted, too.", int],
@@ -304,6 +306,7 @@ class Simulation:
         holders: dict[str, int] = {}
         refused = 0
         end = time.monotonic() + options["seconds"]
+        hasTickets = options["tickets"] != "no"
 
         async def job(number: int) -> None:
             nonlocal refused
@@ -313,7 +316,8 @@ class Simulation:
                 # Five phones for fifty jobs.
                 wanted = udid(1, number % max(1, options["jobs"] // 10))
                 try:
-                    held = await session.reserve(wanted, wait=60)
+                    ticket = makeTicket() if hasTickets else ""
+                    held = await session.reserve(wanted, wait=60, ticket=ticket)
                 except FleetError:
                     refused += 1
                     continue
