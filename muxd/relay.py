@@ -245,6 +245,7 @@ class RelayService(Service):
     @ivar sockets: The same for what has sockets, which its event loop watches if it has one.
     @ivar loop: That loop.
     @ivar memory: What goes from socket to socket goes through it.
+    @ivar hangUps: Looks at clients that are not read from.
     @ivar accepted: How many connections have come.
     @ivar refused: How many of them were closed at once, as there were too many.
     @ivar failed: How many could not be connected to where they were meant to go.
@@ -280,7 +281,7 @@ class RelayService(Service):
         self._endpoints: list[RelayEndpoint] = []
         self._throttle = AcceptThrottle(reactor, limits)
         self._throttle.ports = self._endpoints
-        self._hangUps = HangUpWatch(reactor, limits.flushTimeout)
+        self.hangUps = HangUpWatch(reactor, limits.flushTimeout)
         self.memory = PacketMemory(READ_SIZE)
         self._halfClosed = HalfClosedWatch(reactor, limits.halfCloseGrace, limits.flushTimeout)
         self._open = False
@@ -349,7 +350,7 @@ class RelayService(Service):
         )
         # At the time-out, an end that has not taken its last bytes is left to itself.
         await ended
-        self._hangUps.stop()
+        self.hangUps.stop()
         self._halfClosed.stop()
         self._trouble.stop()
 
@@ -477,7 +478,7 @@ class RelayService(Service):
             self._limits.flushTimeout,
             self.buffer,
             partial(self._ended, endpoint),
-            self._hangUps,
+            self.hangUps,
             self._halfClosed,
             self.memory,
         )
@@ -613,6 +614,7 @@ class _Shorts:
     ) -> None:
         self.loop = loop
         self.memory = service.memory
+        self.hangUps = service.hangUps
         self.sockets = service.sockets
         self.endpoint = endpoint
         self.way = way

@@ -67,16 +67,23 @@ def hangUp(transport: Any) -> None:
 
 class Pausable(Protocol):
     """
-    What is known of the reader of a socket.
+    The reader of a socket.
     """
 
-    received: int
-    """How many bytes have come."""
+    def hasHungUp(self) -> bool:
+        """
+        Whether the socket's peer is known to have gone.
+        """
 
-    peer: Any
-    """The other end, whose C{consumer} takes them."""
+    def passedOn(self) -> object:
+        """
+        What is different when anything of what has come from the peer has been taken.
+        """
 
-    transport: Any
+    def hangUp(self) -> None:
+        """
+        The peer has gone, and nothing is taken: end it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,7 @@ class _Gone:
     @ivar since: The reactor's seconds.
     """
 
-    progress: tuple[int, object]
+    progress: object
     since: float
 
 
@@ -138,14 +145,14 @@ class HangUpWatch:
         self._timer = None
         now = self._clock.seconds()
         for reader, gone in list(self._paused.items()):
-            if not hasHungUp(reader.transport):
+            if not reader.hasHungUp():
                 continue
-            progress = reader.received, getattr(reader.peer.consumer, "progress", None)
+            progress = reader.passedOn()
             if gone is None or gone.progress != progress:
                 self._paused[reader] = _Gone(progress, now)
             elif now - gone.since >= self._patience:
                 self.remove(reader)
-                hangUp(reader.transport)
+                reader.hangUp()
         if self._paused and self._timer is None:
             self._timer = self._clock.callLater(self._patience / LOOKS, self._look)
 
@@ -158,9 +165,9 @@ class WatchedProducer:
 
     __slots__ = ("_reader", "_transport", "_watch")
 
-    def __init__(self, reader: Pausable, watch: HangUpWatch) -> None:
+    def __init__(self, reader: Pausable, transport: Any, watch: HangUpWatch) -> None:
         self._reader = reader
-        self._transport = reader.transport
+        self._transport = transport
         self._watch = watch
 
     def pauseProducing(self) -> None:

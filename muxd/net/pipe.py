@@ -218,6 +218,26 @@ class PipeEnd(Protocol):
         """
         return self.peer.isTold
 
+    # Pausable
+
+    def hasHungUp(self) -> bool:
+        """
+        Whether the transport's peer is known to have gone.
+        """
+        return hasHungUp(self.transport)
+
+    def passedOn(self) -> object:
+        """
+        What is different when the other end has taken something.
+        """
+        return self.received, getattr(self.peer.consumer, "progress", None)
+
+    def hangUp(self) -> None:
+        """
+        The peer has gone, and the other end takes nothing.
+        """
+        hangUp(self.transport)
+
 
 class Pipe:
     """
@@ -294,7 +314,7 @@ class Pipe:
         """
         if self._watch is None or end is not self.first:
             return end.transport
-        return WatchedProducer(end, self._watch)
+        return WatchedProducer(end, end.transport, self._watch)
 
     def endFinished(self, end: PipeEnd) -> None:
         """

@@ -96,7 +96,7 @@ class HangUpWatchTests(SynchronousTestCase):
         What is watched is a producer.
         """
         reader: Any = self.client.protocol
-        verifyObject(IPushProducer, WatchedProducer(reader, self.watch))
+        verifyObject(IPushProducer, WatchedProducer(reader, self.client, self.watch))
 
     def test_killed(self) -> None:
         """

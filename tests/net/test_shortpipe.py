@@ -4,7 +4,9 @@ Tests of L{muxd.net.shortpipe}, with real sockets.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
 import select
 import socket
@@ -13,6 +15,8 @@ import sys
 from typing import Any
 from unittest import skipUnless
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
@@ -26,12 +30,13 @@ from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
 from muxd.net.loopreactor import LoopReactor
 from muxd.net.packetmemory import PacketMemory
-from muxd.net.shortpipe import ShortPipe, _Connected
+from muxd.net.shortpipe import ShortPipe, ShortSide, _Connected
 from muxd.net.socketway import SocketWay
 from muxd.net.streams import StreamSocket
 from muxd.relay import RelayedConnection
 from tests.net.eventloops import ClockAround
 from tests.net.test_loopreactor import tcpPair
+from tests.running.properties import examples
 
 SIZE = 4096
 PATIENCE = 15.0
@@ -99,7 +104,7 @@ class Keeper:
         self.ended: list[tuple[str, type, bool, int, int]] = []
         self.pipes: list[RelayedConnection] = []
         self._clock = clock
-        self._hangUps = HangUpWatch(clock, PATIENCE)
+        self.hangUps = HangUpWatch(clock, PATIENCE)
         self._halfClosed = HalfClosedWatch(clock, 1.0, PATIENCE)
 
     def ordinary(self, short: ShortPipe, to: IStreamClientEndpoint | None) -> RelayedConnection:
@@ -118,7 +123,7 @@ class Keeper:
             PATIENCE,
             10_000,
             over,
-            self._hangUps,
+            self.hangUps,
             self._halfClosed,
             self.memory,
         )
@@ -214,7 +219,7 @@ class ShortPipeTests(SynchronousTestCase):
         """
         Wait until something has come, or can be sent.
         """
-        waiting = [self.client.fileno(), self.loop.fileno()]
+        waiting = [one.fileno() for one in (self.client, self.loop) if one.fileno() >= 0]
         self.assertTrue(select.select(waiting, [], [], 5)[0])
 
     def test_both(self) -> None:
@@ -275,30 +280,247 @@ class ShortPipeTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.take(server), b"more")
 
-    def test_heldUp(self) -> None:
+    def fill(self, one: socket.socket) -> bytes:
         """
-        What a side does not take waits, in order, while the other direction goes on; the
-        server is not read from meanwhile.
+        Send until something waits.
+
+        @return: what has been sent.
         """
-        server = self.join()
         sent = b""
-        while not self.keeper.pipes:
+        while not self.side(one).rest():
             data = os.urandom(4000)
-            try:
-                sent += data[: server.send(data)]
-            except BlockingIOError:
-                self.turn()
-        (pipe,) = self.keeper.pipes
-        self.client.sendall(b"ping")
-        self.turn()
-        self.assertEqual(self.take(server), b"ping")
+            with contextlib.suppress(BlockingIOError):
+                sent += data[: one.send(data)]
+            self.turn()
+        return sent
+
+    def takeAll(self, count: int) -> bytes:
+        """
+        What the client gets, until it is so much.
+        """
         got = b""
-        while len(got) < len(sent):
+        while len(got) < count:
             self.wait()
             got += self.take(self.client)
             self.turn()
+        return got
+
+    def test_heldUp(self) -> None:
+        """
+        What a side does not take waits, in order, while the other direction goes on; the
+        server is not read from meanwhile, and is again when it has been taken.
+        """
+        server = self.join()
+        sent = self.fill(server)
+        self.client.sendall(b"ping")
+        self.turn()
+        self.assertEqual(self.take(server), b"ping")
+        self.assertTrue(self.takeAll(len(sent)) == sent)
+        server.sendall(b"more")
+        self.turn()
+        self.assertEqual(self.takeAll(4), b"more")
+        self.assertEqual(self.keeper.pipes, [])
+        self.client.close()
+        self.turn()
+        self.assertEqual(self.keeper.ended, [("short", ConnectionDone, True, 4, len(sent) + 4)])
+
+    def test_heldUpBothWays(self) -> None:
+        """
+        Both directions may wait at the same time.
+        """
+        server = self.join()
+        down, up = self.fill(server), self.fill(self.client)
+        self.assertEqual(self.keeper.pipes, [])
+        got = b""
+        while len(got) < len(up):
+            got += self.take(server)
+            self.turn()
+        self.assertTrue(got == up)
+        self.assertTrue(self.takeAll(len(down)) == down)
+        self.assertEqual(self.keeper.pipes, [])
+
+    def test_bounded(self) -> None:
+        """
+        No more waits than the piece of memory has room for, and nothing is done again and
+        again meanwhile.
+        """
+        server = self.join()
+        self.fill(server)
+        second = self.side(server)
+        self.assertTrue(0 < len(second.rest()) <= SIZE)
+        before = self.loop.turns
+        self.loop.doRead()
+        self.assertEqual(self.loop.turns, before)
+
+    def side(self, one: socket.socket) -> ShortSide:
+        """
+        The side that is the client's or the server's.
+        """
+        found: Any = self.short._first if one is self.client else self.short._second
+        assert isinstance(found, ShortSide)
+        return found
+
+    def test_endWhileHeld(self) -> None:
+        """
+        A server that finishes or goes when something of it waits is not cut short.
+        """
+        for goes in (False, True):
+            with self.subTest(goes=goes):
+                server = self.another()
+                sent = self.fill(server)
+                if goes:
+                    server.close()
+                else:
+                    server.shutdown(socket.SHUT_WR)
+                self.turn()
+                self.assertTrue(self.takeAll(len(sent)) == sent)
+                self.wait()
+                self.assertEqual(self.client.recv(1), b"")
+                self.client.close()
+                self.turn()
+                self.assertEqual(
+                    [one[1:] for one in self.keeper.ended], [(ConnectionDone, True, 0, len(sent))]
+                )
+
+    def another(self) -> socket.socket:
+        """
+        Begin again, with another client.
+
+        @return: its server.
+        """
+        if self.server is not None:
+            self.keeper.ended.clear()
+            self.server.close()
+            near, self.client = tcpPair()
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            self.client.settimeout(0)
+            self.arrived = StreamSocket(near.detach())
+            self.short = ShortPipe(self.keeper, self.arrived, socket.AF_INET, "a client", 0.0)
+        return self.join()
+
+    def test_halfCloseWhileHeld(self) -> None:
+        """
+        A client that has finished sending gets what waits for it, and what follows.
+        """
+        server = self.join()
+        sent = self.fill(server)
+        self.client.sendall(b"question")
+        self.client.shutdown(socket.SHUT_WR)
+        self.turn()
+        self.assertEqual(server.recv(100), b"question")
+        self.assertEqual(server.recv(100), b"")
+        self.assertTrue(self.takeAll(len(sent)) == sent)
+        server.sendall(b"answer")
+        server.shutdown(socket.SHUT_WR)
+        self.turn()
+        self.assertEqual(self.takeAll(6), b"answer")
+        self.wait()
+        self.assertEqual(self.client.recv(1), b"")
+        self.turn()
+        self.assertEqual(self.keeper.ended, [("ordinary", ConnectionDone, True, 8, len(sent) + 6)])
+
+    def test_resetWhileHeld(self) -> None:
+        """
+        A client that is reset, when something waits for it or of it, is lost.
+        """
+        for held in ("server", "client"):
+            with self.subTest(held=held):
+                server = self.another()
+                self.fill(server if held == "server" else self.client)
+                linger = struct.pack("ii", 1, 0)
+                self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                self.client.close()
+                self.turn()
+                with contextlib.suppress(ConnectionResetError):
+                    self.take(server)
+                self.turn()
+                ((_, reason, joined, _, _),) = self.keeper.ended
+                self.assertTrue(joined)
+                self.assertIs(reason, ConnectionLost)
+                self.assertEqual(server.recv(1), b"")
+
+    def test_serverGoneWhileHeld(self) -> None:
+        """
+        What waits for a server that goes is lost, and that is the end.
+        """
+        server = self.join()
+        self.fill(self.client)
+        server.close()
+        self.turn()
+        self.assertEqual(len(self.keeper.ended), 1)
+
+    def test_clientGoneWhileHeld(self) -> None:
+        """
+        A client that has gone is noticed though it is not read from, as nothing of it is
+        taken; the server gets what has come of it.
+        """
+        server = self.join()
+        sent = self.fill(self.client)
+        self.client.close()
+        self.clock.pump([PATIENCE / 3] * 3)
+        self.turn()
+        self.assertEqual((self.keeper.ended, self.keeper.pipes), ([], []))
+        self.clock.pump([PATIENCE / 3])
+        self.turn()
+        (pipe,) = self.keeper.pipes
+        got = self.take(server)
+        self.turn()
+        got += self.take(server)
+        self.turn()
+        self.assertTrue(sent.startswith(got))
+        self.assertEqual(len(got), pipe.first.received)
+        self.assertEqual(self.keeper.ended, [("ordinary", ConnectionDone, True, len(got), 0)])
+
+    def test_clientGoneWhileRead(self) -> None:
+        """
+        A client that has gone is waited for as long as the server takes of what it had sent,
+        which gets all of it.
+        """
+        server = self.join()
+        sent = self.fill(self.client)
+        self.client.close()
+        got = b""
+        while len(got) < len(sent):
+            self.clock.advance(PATIENCE / 3)
+            got += server.recv(8192)
+            self.turn()
         self.assertTrue(got == sent)
-        self.assertEqual((pipe.first.received, pipe.second.received), (4, len(sent)))
+        self.turn()
+        self.assertEqual(
+            [one[1:] for one in self.keeper.ended], [(ConnectionDone, True, len(sent), 0)]
+        )
+
+    def test_stopWhileHeld(self) -> None:
+        """
+        One that is stopped lets each side have what waits for it.
+        """
+        server = self.join()
+        self.fill(server)
+        came = self.side(server).received
+        stopped = self.short.stop()
+        self.turn()
+        self.assertNoResult(stopped)
+        self.assertGreaterEqual(len(self.takeAll(came)), came)
+        self.take(self.client)
+        self.turn()
+        self.successResultOf(stopped)
+        ((kind, reason, joined, _, got),) = self.keeper.ended
+        self.assertEqual((kind, reason, joined), ("ordinary", ConnectionDone, True))
+        self.assertGreaterEqual(got, came)
+
+    def test_noDescriptorWhileHeld(self) -> None:
+        """
+        One that is to be stopped then, and for which there is no descriptor, is over.
+        """
+        server = self.join()
+        self.fill(server)
+
+        def adopt(*arguments: object) -> None:
+            raise OSError(errno.EMFILE, "none")
+
+        self.patch(self.keeper.sockets, "adoptStreamConnection", adopt)
+        self.successResultOf(self.short.stop())
+        self.assertEqual([one[:3] for one in self.keeper.ended], [("short", OSError, True)])
 
     def test_dataAlong(self) -> None:
         """
@@ -318,14 +540,10 @@ class ShortPipeTests(SynchronousTestCase):
         """
         data = os.urandom(300_000)
         server = self.join(data)
-        self.assertEqual(len(self.keeper.pipes), 1)
+        self.assertTrue(self.side(server).rest())
         server.sendall(b"!")
-        got = b""
-        while len(got) <= len(data):
-            self.wait()
-            got += self.take(self.client)
-            self.turn()
-        self.assertTrue(got == data + b"!")
+        self.assertTrue(self.takeAll(len(data) + 1) == data + b"!")
+        self.assertEqual(self.keeper.pipes, [])
 
     def test_reset(self) -> None:
         """
@@ -469,6 +687,92 @@ class ShortPipeTests(SynchronousTestCase):
         first.happened(1)
         first.failed(Failure(ValueError()))
         self.assertEqual(len(self.keeper.ended), 1)
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(("client sends", "server sends", "client takes", "server takes")),
+        st.integers(1, 9000),
+    ),
+    max_size=40,
+)
+
+
+@skipUnless(sys.platform.startswith("linux"), "there is no epoll")
+class OrderTests(SynchronousTestCase):
+    """
+    What each side sends arrives as it was sent, whatever of it is taken when.
+    """
+
+    @settings(max_examples=examples(200))
+    @given(ACTIONS, st.integers(64, 5000), st.sampled_from(("nothing", "finish", "stop")))
+    def test_order(self, actions: list[tuple[str, int]], size: int, end: str) -> None:
+        """
+        So it does over sockets that take little, and by any piece of memory; also if the
+        server finishes, or all is stopped, while something waits.
+        """
+        clock = ClockAround()
+        loop = EventLoop(clock)
+        keeper = Keeper(clock, loop)
+        keeper.memory = PacketMemory(size)
+        pairs = [socket.socketpair() for _ in range(2)]
+        for near, far in pairs:
+            far.settimeout(0)
+            for one in (near, far):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        (near, client), (other, server) = pairs
+        short = ShortPipe(keeper, StreamSocket(near.detach()), socket.AF_UNIX, "a client", 0.0)
+        short.begin()
+        short.socketReady(StreamSocket(other.detach()), b"")
+        sent = {client: bytearray(), server: bytearray()}
+        got = {client: bytearray(), server: bytearray()}
+        source = itertools.cycle(range(251))
+
+        def turn() -> None:
+            for _ in range(3):
+                loop.doRead()
+                clock.advance(0)
+
+        def take(one: socket.socket, most: int) -> bool:
+            try:
+                data = one.recv(most)
+            except (BlockingIOError, ConnectionResetError):
+                return False
+            got[one] += data
+            return bool(data)
+
+        for action, count in actions:
+            one = client if action.startswith("client") else server
+            if action.endswith("sends"):
+                data = bytes(itertools.islice(source, count))
+                with contextlib.suppress(BlockingIOError):
+                    sent[one] += data[: one.send(data)]
+            else:
+                take(one, count)
+            turn()
+        came = (short.sent, short.got)
+        if end == "finish":
+            server.shutdown(socket.SHUT_WR)
+        elif end == "stop":
+            short.stop()
+        turn()
+        while any([take(client, 9000), take(server, 9000)]):
+            turn()
+        self.assertTrue(sent[client].startswith(got[server]))
+        self.assertTrue(sent[server].startswith(got[client]))
+        if end != "stop":
+            self.assertEqual(len(got[server]), len(sent[client]))
+            self.assertEqual(len(got[client]), len(sent[server]))
+        else:
+            self.assertGreaterEqual(len(got[server]), came[0])
+            self.assertGreaterEqual(len(got[client]), came[1])
+        client.close()
+        server.close()
+        turn()
+        clock.pump([PATIENCE] * 10)
+        turn()
+        self.assertEqual(len(keeper.ended), 1)
+        self.assertEqual((loop.owners, clock.getDelayedCalls()), ([], []))
 
 
 class ConnectedTests(SynchronousTestCase):
