@@ -89,7 +89,7 @@ class JobPeer(Peer):
         """
         The hub is stopping.
         """
-        self._mayBeBack = True
+        self._mayBeBack = not self._isLeaving
         super().stop()
 
     def ended(self, isLost: bool) -> None:
@@ -227,7 +227,8 @@ class JobPeer(Peer):
                 isConfirmed = await self.hub.confirmation(reservation)
                 phone = self.hub.phones.get(udidKey(reservation.udid))
             finally:
-                if self._isOver and self._mayBeBack and request.ticket:
+                # It may be back when its connection is over, and also before, if the hub stops.
+                if self._mayBeBack and request.ticket:
                     self.hub.giveUpLater(reservation)
                 elif not isConfirmed or phone is None or self._isOver:
                     self.hub.giveUp(reservation)

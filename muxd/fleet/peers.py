@@ -322,7 +322,9 @@ class HostPeer(Peer):
     async def _begin(self) -> None:
         hub = self.hub
         try:
+            self._checkUse()
             await self._enter()
+            self._checkUse()
             self._lease = await hub.registry.announce(self._record, hub.term)
         except CancelledError:
             return
@@ -436,14 +438,21 @@ class HostPeer(Peer):
                 error=error,
             )
 
+    def _checkUse(self) -> None:
+        """
+        See that this hub is of use to the host, also if it has no lease yet.
+
+        @raise FleetError: It has been without its registry for a while, and another one may do
+            better.
+        """
+        if self._hasOthers and self.hub.isOfNoUse:
+            raise FleetError(Why.STALE, LOST_HERE)
+
     async def _keepAlive(self) -> bool:
         # While the registry is away for a moment, what becomes of the lease is seen later, and
-        # nothing is to pile up.  After a while, another hub may do better, if there is one.
-        if not self._lease:
-            return True
-        if not self.hub.isFresh:
-            if self._hasOthers and self.hub.isOfNoUse:
-                raise FleetError(Why.STALE, LOST_HERE)
+        # nothing is to pile up.
+        self._checkUse()
+        if not self._lease or not self.hub.isFresh:
             return True
         try:
             return await self.hub.registry.keepAlive(self._lease)

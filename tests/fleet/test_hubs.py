@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import CancelledError, fail
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.protocol import Factory, Protocol
 
 from muxd.fleet.client import FleetClient, Holding, HubLost
 from muxd.fleet.conversation import PATIENCE
-from muxd.fleet.hub import Hub
+from muxd.fleet.hub import ENTERING, Hub
 from muxd.fleet.peers import HubFactory
 from muxd.fleet.terms import TERM, USUAL
 from muxd.fleet.values import FleetError, Why
@@ -21,6 +21,15 @@ from tests.fleet.world import HUB, WorldCase
 
 OTHER = "/other"
 BOTH = f"unix:{HUB} unix:{OTHER}"
+
+
+class DeafRegistry:
+    """
+    One that takes what it is told, and says nothing.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *told: Deferred()
 
 
 class TwoHubsTests(WorldCase):
@@ -147,6 +156,25 @@ class TwoHubsTests(WorldCase):
         self.assertNotIn("a", self.other.hosts)
         self.world.advance(USUAL.returned - USUAL.unsure - USUAL.canary - USUAL.grace)
         self.assertIn("a", self.other.hosts)
+
+    def test_hostsComeToStaleHub(self) -> None:
+        """
+        A hub that has lost its registry for a while sends away hosts that come to it at once,
+        and those that wait there for others which come in; so all are with the other one soon.
+        """
+        names = [f"h{number}" for number in range(3 * ENTERING)]
+        self.world.hub.stale("etcd does not answer")
+        # Two hubs with one registry: of the first's, nothing is answered.
+        hub: Any = self.world.hub
+        hub.registry = DeafRegistry()
+        for number, name in enumerate(names):
+            self.world.addHost(name, number + 2, hubs=BOTH)
+        self.assertEqual(len(self.world.hub.hosts), len(names) + 1)
+        self.world.advance(USUAL.grace + USUAL.alive + USUAL.delay(0, 1.0) + USUAL.apart)
+        self.assertEqual(sorted(self.other.hosts), sorted(["a", *names]))
+        self.world.addHost("late", 100, hubs=BOTH)
+        self.world.advance(USUAL.delay(1, 1.0))
+        self.assertIn("late", self.other.hosts)
 
     def test_hostOfTheOnlyHub(self) -> None:
         """

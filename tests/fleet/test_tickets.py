@@ -263,6 +263,30 @@ class OneHubTests(WorldCase):
             self.holder = other
             self.muteHost()
 
+    def test_stoppedMeanwhile(self) -> None:
+        """
+        A job that is told that its hub stops, while its phone's host confirms, has the phone when
+        it is back: the hub gives up only what those have who cannot ask for it.
+        """
+        for ticket, held in ((TICKET, ["x"]), ("", [])):
+            self.muteHost()
+            session = self.world.session("x")
+            lost = session.reserve(wait=100, ticket=ticket)
+            lost.addErrback(lambda _: None)
+            self.world.result(self.holder.release(self.held))
+            self.assertEqual([one.user for one in self.world.hub.holders.values()], ["x"])
+            del self.world.listeners[HUB]
+            registry = self.world.registry
+            self.world.hub.stop()
+            self.world.settle()
+            kept = [one.user for one in registry._ledger.snapshot().reservations]
+            self.assertEqual(kept, held)
+            registry.stop()
+            self.world.startHub()
+            self.world.advance(10)
+            self.holder = self.world.session("x")
+            self.held = self.world.result(self.asks(self.holder, 1))
+
     def muteHost(self) -> None:
         """
         The host does not confirm, until L{speak}.
