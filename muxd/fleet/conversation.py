@@ -64,7 +64,7 @@ def signsOfLife(times: Times, hubs: int) -> tuple[float, float]:
     @param times: As they follow from the hub's term.
     @param hubs: How many there are.
     """
-    alive, silence = times.alive, times.silence(hubs)
+    alive, silence = times.jobAlive, times.jobSilence(hubs)
     return (alive, silence) if hubs < 2 else (min(alive, KEPT / 5), min(silence, 0.8 * KEPT))
 
 

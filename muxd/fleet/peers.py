@@ -41,7 +41,7 @@ from muxd.fleet.messages import (
 )
 from muxd.fleet.peer import LOST_HERE, Peer
 from muxd.fleet.roster import MOST_PHONES
-from muxd.fleet.terms import LONE
+from muxd.fleet.terms import JOB_PATIENCE, LONE
 from muxd.fleet.values import (
     Door,
     FleetError,
@@ -54,9 +54,6 @@ from muxd.net.credentials import ownerOf
 
 HELLO_PATIENCE = 10.0
 """Seconds in which something that has connected has to say what it is."""
-
-JOB_PATIENCE = 60.0
-"""Seconds that a job may be silent."""
 
 MOST_CONNECTIONS = 8192
 
@@ -353,7 +350,7 @@ class HostPeer(Peer):
         self._entering = self.hub.entrance.acquire()
         await self._entering
         self._entering = None
-        self._entry = self.hub.clock.callLater(self.hub.term, self._entered)
+        self._entry = self.hub.clock.callLater(self.hub.times.turn, self._entered)
 
     def _entered(self) -> None:
         entry, self._entry = self._entry, None

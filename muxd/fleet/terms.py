@@ -23,7 +23,17 @@ the list shows the host as it was, or from 1 M{T} on, when its lease is over, no
 
 A client that was connected to the frozen hub is with another one after C{silence} and C{apart},
 before the list is right.  One that comes anew waits for C{apart}.  A host that has reached no hub
-at all is back after C{connect} and C{longestDelay}, 1.75 M{T} at most, from the end of that on.
+at all is back after L{CONNECT} and C{longestDelay}, 1.75 M{T} at most, from the end of that on.
+
+What runs against a time that is no term's does not grow beyond what it is with the usual one: a
+place in the queue is kept for L{muxd.fleet.values.KEPT}, a reservation has a term of its own, and
+a hub's own lease of etcd has another.  With a longer term there is more patience with hosts and
+hubs that say nothing, and nothing else is slower::
+
+    etcd's answers    engineAnswer, engineConnect     leases are renewed by another node in time
+    etcd's silence    canary, unsure, grace           jobs are at another hub while places are kept
+    ways to hubs      apart, longestDelay, turn       hosts are back while reservations last
+    signs of jobs     jobAlive, jobSilence            no hub takes a job for gone that is there
 
 Etcd takes up to two seconds for a new leader, and is not to count as lost for that.  So canaries,
 and what waits for etcd's answers, have no less time than with a term of 5 s: that is the least that
@@ -48,9 +58,13 @@ LONE = 3
 BOUND = 2
 """Terms within which the list is right again."""
 
-NAMED = 6.0
-"""Seconds, at least, for a connection to a hub that has a name: with a name server that does not
-answer, the next one is asked after five."""
+CONNECT = 6.0
+"""Seconds for a connection to a hub, which may have a name: with a name server that does not
+answer, the next one is asked after five.  What was lost on the way is sent again later and later,
+and by a new attempt at once."""
+
+JOB_PATIENCE = 60.0
+"""Seconds that a job may be silent, until its hub takes it for gone."""
 
 _FACTOR = 1.5
 
@@ -72,6 +86,13 @@ class Times:
         """
         return self.term / 4
 
+    @property
+    def jobAlive(self) -> float:
+        """
+        The same, of a job.
+        """
+        return min(self.alive, JOB_PATIENCE / 4)
+
     def silence(self, hubs: int) -> float:
         """
         Of a hub, after which it is left.
@@ -79,6 +100,12 @@ class Times:
         @param hubs: How many there are.
         """
         return self.term * (1 if hubs > 1 else LONE)
+
+    def jobSilence(self, hubs: int) -> float:
+        """
+        The same, of the hub of a job, which asks again before it counts as gone there.
+        """
+        return min(self.silence(hubs), JOB_PATIENCE * 3 / 4)
 
     @property
     def answer(self) -> float:
@@ -88,26 +115,25 @@ class Times:
         return self.term / 2
 
     @property
-    def connect(self) -> float:
+    def _usual(self) -> float:
         """
-        Until a connection to a hub is there: what was lost on the way is sent again later and
-        later, and by a new attempt at once.
+        What those times follow from that do not grow with the term beyond the usual one.
         """
-        return max(NAMED, self.term / 2)
+        return min(self.term, TERM)
 
     @property
     def apart(self) -> float:
         """
         Until the next hub is tried beside one that does not answer.
         """
-        return self.term / 10
+        return self._usual / 10
 
     @property
     def longestDelay(self) -> float:
         """
         Between two attempts to reach a hub.
         """
-        return self.term / 2 + self.term / 20
+        return self._usual / 2 + self._usual / 20
 
     def delay(self, attempt: int, chance: float) -> float:
         """
@@ -116,15 +142,22 @@ class Times:
         @param attempt: How many have failed.
         @param chance: From 0 to 1, so that not all come at once.
         """
-        least = self.term / 20
+        least = self._usual / 20
         return min(least * _FACTOR ** min(attempt, 100), self.longestDelay - least) + least * chance
+
+    @property
+    def turn(self) -> float:
+        """
+        For which a host that tells of its phones has others wait for it.
+        """
+        return self._usual
 
     @property
     def canary(self) -> float:
         """
         From one canary of a hub to the next.
         """
-        return max(1.0, self.term / 5)
+        return max(1.0, self._usual / 5)
 
     @property
     def unsure(self) -> float:
@@ -139,21 +172,21 @@ class Times:
         For which a hub that cannot rely on its registry keeps hosts, and jobs that wait, that know
         of others.
         """
-        return self.term / 5
+        return self._usual / 5
 
     @property
     def engineAnswer(self) -> float:
         """
         Until etcd has answered: when a node does not, the next one renews a lease in time.
         """
-        return max(2.5, self.term / 2)
+        return max(2.5, self._usual / 2)
 
     @property
     def engineConnect(self) -> float:
         """
         Until a connection to a node of etcd is there.
         """
-        return max(1.0, self.term / 5)
+        return max(1.0, self._usual / 5)
 
     @property
     def noticed(self) -> float:

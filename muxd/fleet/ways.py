@@ -23,7 +23,7 @@ from zope.interface import implementer
 from muxd.description import Description
 from muxd.fleet.attempts import Attempts
 from muxd.fleet.patience import inTime
-from muxd.fleet.terms import USUAL
+from muxd.fleet.terms import CONNECT, USUAL
 from muxd.fleet.values import Door, DoorKind
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.serverstrings import forOwnerAlone
@@ -177,13 +177,12 @@ class Hubs:
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
         """
-        Connect, or fail as the last one does, in a time that has to do with the term: what was
-        lost on the way is not sent again for long, and a new attempt finds one that is back.
+        Connect, or fail as the last one does, in a few seconds: what was lost on the way is not
+        sent again for long, and a new attempt finds one that is back.
         """
-        seconds = self.times.connect
 
         def attempt(place: IStreamClientEndpoint) -> Deferred[IProtocol]:
-            return inTime(place.connect(protocolFactory), seconds, self._reactor)
+            return inTime(place.connect(protocolFactory), CONNECT, self._reactor)
 
         return self.reach(attempt)
 

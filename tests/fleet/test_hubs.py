@@ -14,7 +14,7 @@ from muxd.fleet.client import FleetClient, Holding, HubLost
 from muxd.fleet.conversation import PATIENCE
 from muxd.fleet.hub import ENTERING, Hub
 from muxd.fleet.peers import HubFactory
-from muxd.fleet.terms import TERM, USUAL
+from muxd.fleet.terms import CONNECT, TERM, USUAL
 from muxd.fleet.values import FleetError, Why
 from tests.fleet.fleets import udid
 from tests.fleet.world import HUB, WorldCase
@@ -124,7 +124,7 @@ class TwoHubsTests(WorldCase):
         self.world.hub.hosts["a"].dismiss()
         self.world.advance(10 * TERM)
         self.world.blackHoles.clear()
-        self.world.advance(USUAL.connect + USUAL.longestDelay)
+        self.world.advance(CONNECT + USUAL.longestDelay)
         self.assertEqual(len(self.world.hub.hosts) + len(self.other.hosts), 1)
 
     def test_clientOfFrozenHub(self) -> None:

@@ -6,6 +6,7 @@ L{muxd.fleet.client}.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,13 +17,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from muxd.fleet.client import FleetClient, FleetSession, Holding, HubLost
 from muxd.fleet.conversation import RETRY, Asking, makeTicket, signsOfLife
 from muxd.fleet.hub import CONFIRM
-from muxd.fleet.messages import Grant
-from muxd.fleet.peers import JOB_PATIENCE
-from muxd.fleet.terms import Times
+from muxd.fleet.messages import LONGEST_TERM, Grant
+from muxd.fleet.terms import JOB_PATIENCE, Times
 from muxd.fleet.values import KEPT, FleetError, Why
 from tests.fleet.etcd.test_twohubs import OTHER, TwoHubsWorld
 from tests.fleet.fleets import udid
-from tests.fleet.world import HUB, WorldCase
+from tests.fleet.world import HUB, World, WorldCase
 
 TICKET = "7" * 32
 BOTH = f"unix:{HUB} unix:{OTHER}"
@@ -142,8 +142,70 @@ class SignsOfLifeTests(SynchronousTestCase):
             self.assertLessEqual(2 * interval, patience)
             self.assertLessEqual(patience, KEPT - 2)
             self.assertLessEqual(interval, term / 2)
-        times = Times(60.0)
+        times = Times(10.0)
         self.assertEqual(signsOfLife(times, 1), (times.alive, times.silence(1)))
+
+
+class LongTermTests(SynchronousTestCase):
+    """
+    Jobs that wait at the only hub, which has a long term.
+    """
+
+    def setUp(self) -> None:
+        """
+        Another job has the only phone.
+        """
+        self.patch(os, "fsync", lambda descriptor: None)
+        self.world = World(self.mktemp(), term=LONGEST_TERM)
+        self.addCleanup(self.end)
+        self.host = self.world.addHost("a", 1)
+        self.holder = self.world.client("holder")
+        self.held = self.world.result(self.holder.reserve(term=600))
+
+    def end(self) -> None:
+        """
+        Stop what was started.
+        """
+        self.host.host.stopService()
+        self.world.registry.stop()
+
+    def waiting(self) -> list[str]:
+        """
+        The queue, as one sees it that comes for that.
+        """
+        session = self.world.session("looks")
+        found = self.world.result(session.fleet())
+        session.close()
+        return [one.user for one in found.waiting]
+
+    def test_order(self) -> None:
+        """
+        They keep their places, however long they wait.
+        """
+        wanted = []
+        for name in "xy":
+            wanted.append(self.world.client(name).reserve(wait=3600))
+            self.world.advance(JOB_PATIENCE / 2)
+        for _ in range(10):
+            self.assertEqual(self.waiting(), ["x", "y"])
+            self.world.advance(JOB_PATIENCE / 2, 1.0)
+        self.world.result(self.held.release())
+        self.assertEqual([each.called for each in wanted], [True, False])
+        self.assertEqual(self.waiting(), ["y"])
+        for each in wanted:
+            each.addErrback(lambda _: None)
+
+    def test_silently(self) -> None:
+        """
+        One whose connection is lost with nothing that says so has its place when it is back.
+        """
+        wanted = [self.world.client(name).reserve(wait=3600) for name in "xy"]
+        self.world.settle()
+        self.world.cutSilently("job of x")
+        self.world.advance(JOB_PATIENCE + 1, 1.0)
+        self.assertEqual(self.waiting(), ["x", "y"])
+        for each in wanted:
+            each.addErrback(lambda _: None)
 
 
 class OneHubTests(WorldCase):

@@ -211,6 +211,14 @@ class World:
                 far.write = lambda data: None  # type: ignore[method-assign]
                 far.protocol = Protocol()
 
+    def cutSilently(self, peer: str) -> None:
+        """
+        No byte comes through any more between the hub and what it calls so, and nothing says so.
+        """
+        for _, near, far in self._sockets:
+            if str(far.protocol) == peer:
+                near.write = far.write = lambda data: None  # type: ignore[method-assign]
+
     def addHost(self, name: str, *numbers: int, hubs: str = f"unix:{HUB}") -> HostInMemory:
         """
         One more host, with these phones.

@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 from muxd.fleet.etcd.gateway import Gateway
 from muxd.fleet.etcd.keys import Keys
 from muxd.fleet.etcd.registry import EtcdRegistry
+from muxd.fleet.terms import TERM, Times
 from tests.fleet.contract import stepped
 from tests.fleet.etcd.engine import FakeEtcd
 
@@ -40,9 +41,11 @@ class EtcdCase(TestCase):
     Hubs' registries with one etcd in memory.
 
     @ivar registry: The first one.
+    @cvar hubTerm: Of hosts' leases, in seconds.
     """
 
     registry: EtcdRegistry
+    hubTerm = TERM
 
     def setUp(self) -> None:
         """
@@ -59,8 +62,9 @@ class EtcdCase(TestCase):
         """
         One more hub's.
         """
-        gateway = Gateway(self.clock, self.etcd, NODES)
-        registry = EtcdRegistry(self.clock, gateway, Keys("/t"), makeName=self.names)
+        times = Times(self.hubTerm)
+        gateway = Gateway(self.clock, self.etcd, NODES, times=times)
+        registry = EtcdRegistry(self.clock, gateway, Keys("/t"), makeName=self.names, times=times)
         self.started.append(registry)
         registry.start()
         return registry

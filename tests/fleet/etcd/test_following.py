@@ -12,6 +12,7 @@ from twisted.logger import LogEvent, LogLevel, formatEvent
 
 from muxd.fleet.etcd.following import TERM, TRANSITIONS, FollowState
 from muxd.fleet.hub import Hub
+from muxd.fleet.messages import LONGEST_TERM
 from muxd.fleet.terms import MISSED, USUAL
 from muxd.fleet.values import FleetError, Reservation, Why
 from tests.client.hosts import logOf
@@ -25,9 +26,9 @@ LATE = (MISSED + 2) * BEAT
 """Seconds by which silence has been noticed."""
 
 
-class FollowingTests(EtcdCase):
+class WatchedCase(EtcdCase):
     """
-    Tests of what follows etcd.
+    A fleet that is watched.
     """
 
     async def watched(self) -> Watcher:
@@ -39,6 +40,41 @@ class FollowingTests(EtcdCase):
         watcher = Watcher()
         await self.registry.watch(watcher)
         return watcher
+
+
+class LongTermTests(WatchedCase):
+    """
+    Tests of hubs that an operator has given a long term.
+    """
+
+    hubTerm = 60.0
+
+    async def test_ownLease(self) -> None:
+        """
+        The hub's own lease, which has a time of its own, does not end meanwhile.
+        """
+        watcher = await self.watched()
+        keys = [key for key in self.etcd.entries if b"/canary/" in key]
+        created = [self.etcd.entries[key].created for key in keys]
+        for _ in range(400):
+            self.clock.advance(BEAT)
+            self.assertEqual(watcher.health, "fresh")
+        self.assertEqual(len(keys), 1)
+        self.assertEqual([self.etcd.entries[key].created for key in keys], created)
+
+
+class LongestTermTests(LongTermTests):
+    """
+    The same with the longest one.
+    """
+
+    hubTerm = LONGEST_TERM
+
+
+class FollowingTests(WatchedCase):
+    """
+    Tests of what follows etcd.
+    """
 
     def outcome(self, asked: Deferred[Reservation]) -> list[object]:
         """

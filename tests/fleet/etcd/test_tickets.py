@@ -13,11 +13,20 @@ from muxd.fleet.etcd.gateway import Gateway
 from muxd.fleet.etcd.keys import Keys
 from muxd.fleet.etcd.places import RENEWED
 from muxd.fleet.etcd.registry import EtcdRegistry
+from muxd.fleet.messages import LONGEST_TERM
 from muxd.fleet.values import KEPT, FleetError, Reservation, Why
 from tests.fleet.contract import RegistryHelp
-from tests.fleet.etcd.cases import EtcdCase
+from tests.fleet.etcd.cases import NODES, EtcdCase
 from tests.fleet.fleets import wants
 from tests.fleet.ticketcontract import TICKET, waits
+
+
+def isPlace(key: bytes) -> bool:
+    """
+    Whether a key is one of the queue.
+    """
+    return b"/queue/" in key
+
 
 DOOMED = "http://doomed:2379"
 
@@ -79,7 +88,7 @@ class TwoHubsTests(EtcdCase, RegistryHelp):
         """
         Those of the queue.
         """
-        return [key for key in self.etcd.entries if b"/queue/" in key]
+        return [key for key in self.etcd.entries if isPlace(key)]
 
     async def order(self, registry: EtcdRegistry) -> list[str]:
         """
@@ -271,3 +280,33 @@ class TwoHubsTests(EtcdCase, RegistryHelp):
         await self.settle(1)
         assert self.keys() == []
         assert len(set(self.etcd.leases) - before) == 1
+
+
+class LongTermTests(EtcdCase, RegistryHelp):
+    """
+    A hub with a long term, one of whose two nodes of etcd freezes.
+    """
+
+    hubTerm = LONGEST_TERM
+
+    async def test_frozenNode(self) -> None:
+        """
+        A place in the queue, and the place's lease, go on by the other node.
+        """
+        await self.join("a", 1, term=self.hubTerm)
+        await self.registry.reserve(wants(term=1000))
+        told: list[object] = []
+        self.registry.reserve(waits("x")).addBoth(told.append)
+        ((key, before),) = [(key, one) for key, one in self.etcd.entries.items() if isPlace(key)]
+        for _ in range(10):
+            self.clock.advance(0.5)
+        self.etcd.frozen.add(NODES[0])
+        for watch in self.etcd.watches:
+            # Nothing is heard of it any more, and it stays open.
+            watch.isOver = True
+        for _ in range(120):
+            self.clock.advance(0.5)
+        self.assertEqual(told, [])
+        places = {key: one.created for key, one in self.etcd.entries.items() if isPlace(key)}
+        self.assertEqual(places, {key: before.created})
+        self.assertTrue(self.registry.isFresh)
