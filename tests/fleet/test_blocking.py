@@ -313,6 +313,25 @@ class SeveralHubsTests(SynchronousTestCase):
         self.assertEqual(first["ticket"], second["ticket"])
         self.assertEqual(self.slept, [0.0])
 
+    def test_staleHub(self) -> None:
+        """
+        A job whose hub has lost its registry asks the other one, even if it does not wait.
+        """
+        self.patch(blocking, "Reservation", lambda way, session, reserved: reserved)
+        self.hubs["one"] = self.hubs["other"] = [Welcome(name="ann", term=10.0)]
+        reserved = Reserved(number=1, token=5, key="k", term=30.0)
+        ask = HubSession.ask
+
+        def answered(session: HubSession, kind: Any, deadline: Any, **fields: Any) -> Any:
+            if self.opened == ["one"]:
+                raise FleetError(Why.STALE)
+            self.end.sendall(framed(FROM_HUB.encode(reserved)))
+            return ask(session, kind, deadline, **fields)
+
+        self.patch(HubSession, "ask", answered)
+        self.assertEqual(blocking.reserveBy(self.way, 0, phone="", term=30.0), reserved)
+        self.assertEqual(self.opened, ["one", "other"])
+
     def test_givesUp(self) -> None:
         """
         If none is there any more, that is said after a while.
