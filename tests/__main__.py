@@ -8,10 +8,13 @@ that was not run has failed.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import signal
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
@@ -21,7 +24,7 @@ import muxd
 from muxd.build import VARIABLE, description, isPureWanted, staleModules
 from tests.running.pool import Pool
 from tests.running.report import Report
-from tests.running.unit import environment, isUnit
+from tests.running.unit import isUnit, memoryDirectory
 
 ALL = ("tests",)
 
@@ -140,13 +143,17 @@ def main(arguments: list[str]) -> int:
         os.environ[VARIABLE] = "1"
         os.execv(sys.executable, [sys.executable, "-m", "tests", *arguments])
     print(f"the {description()} build", flush=True)
-    if options["unit"]:
-        os.environ.update(environment())
     report = Report([], sys.stdout)
-    if options["jobs"]:
-        runInPool(options, report)
-    else:
-        runAlone(options, report)
+    with contextlib.ExitStack() as stack:
+        # Workers end with this process, and their directory, also where it is told to end.
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        if options["unit"] and (memory := memoryDirectory()) is not None:
+            # A test that runs into its deadline tidies nothing up.
+            os.environ["TMPDIR"] = stack.enter_context(TemporaryDirectory(prefix="t", dir=memory))
+        if options["jobs"]:
+            runInPool(options, report)
+        else:
+            runAlone(options, report)
     good = report.finish()
     if options["summary"]:
         Path(options["summary"]).write_text(f"{report.summary}\n")

@@ -5,6 +5,7 @@ Several workers, and the tests dealt out to them.
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
 import json
 import os
@@ -14,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from tests.running.found import Found
@@ -26,7 +27,8 @@ class Pool:
     Runs tests in several processes.
 
     A worker gets a batch at a time.  Where one ends within a test, that test has
-    failed, and a new worker goes on with the rest of the batch.
+    failed, and a new worker goes on with the rest of the batch.  One that ends after
+    the last test of a batch is told as a failure of its own.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Pool:
         self._found: queue.SimpleQueue[list[Found] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._workers: set[_Worker] = set()
+        self._isOver = False
         self._lock = threading.Lock()
 
     def run(self, batches: Sequence[Sequence[str]], jobs: int) -> None:
@@ -63,13 +66,9 @@ class Pool:
             self._batches.put(list(batch))
         for _ in self._threads:
             self._batches.put([])
-        try:
+        with self._killing():
             for thread in self._threads:
                 thread.join()
-        except KeyboardInterrupt:
-            for worker in list(self._workers):
-                worker.kill()
-            raise
 
     def find(self, names: Sequence[str], jobs: int) -> list[Found]:
         """
@@ -81,11 +80,26 @@ class Pool:
         """
         self._names = names
         self._start(jobs)
-        for _ in self._threads:
-            if (found := self._found.get()) is not None:
-                return found
+        with self._killing():
+            for _ in self._threads:
+                if (found := self._found.get()) is not None:
+                    return found
         self._tell(Outcome("<worker>", Verdict.FAILED, reason="no worker has found any test\n"))
         return []
+
+    @contextlib.contextmanager
+    def _killing(self) -> Iterator[None]:
+        """
+        Where this is interrupted, no worker goes on: each has a process group of its own, so that
+        no signal reaches it that is for this process and its children.
+        """
+        try:
+            yield
+        except BaseException:
+            self._isOver = True
+            for worker in list(self._workers):
+                worker.kill()
+            raise
 
     def _start(self, jobs: int) -> None:
         """
@@ -103,7 +117,7 @@ class Pool:
         worker = self._hired()
         self._found.put(worker.find())
         batch: list[str] = []
-        while batch := batch or self._batches.get():
+        while (batch := batch or self._batches.get()) and not self._isOver:
             if worker.lost:
                 self._dismiss(worker)
                 worker = self._hired()
@@ -159,8 +173,9 @@ class _Worker:
         """
         Which tests there are; nothing, if it has ended before it could say so.
         """
-        line = self._events.readline()
-        return [Found(*test) for test in json.loads(line.removeprefix("tests "))] if line else None
+        for line in self._told():
+            return [Found(*test) for test in json.loads(line.removeprefix("tests "))]
+        return None
 
     def run(self, batch: Sequence[str]) -> list[str]:
         """
@@ -171,8 +186,8 @@ class _Worker:
         left = collections.Counter(batch)
         running, start, offset = "", time.monotonic(), 0
         self._write(f"{json.dumps(list(batch))}\n")
-        for line in self._events:
-            word, _, rest = line.strip().partition(" ")
+        for line in self._told():
+            word, _, rest = line.partition(" ")
             if word == "tests":
                 # It has been hired in the place of one that was lost.
                 continue
@@ -188,7 +203,7 @@ class _Worker:
         self.lost = True
         reason = f"the worker has ended with status {self._process.wait()}\n"
         # One that ends before the first test would do so again.
-        guilty = running or next(test for test in batch if left[test] > 0)
+        guilty = running or next((test for test in batch if left[test] > 0), "<worker>")
         left[guilty] -= 1
         self._ended(
             Outcome(guilty, Verdict.FAILED, time.monotonic() - start, reason, self._written(offset))
@@ -202,7 +217,7 @@ class _Worker:
         """
         self._write("")
         # Something may be found wrong after the last test.
-        for line in self._events:
+        for line in self._told():
             word, _, rest = line.partition(" ")
             if word == "end":
                 self._ended(Outcome.fromJSON(rest))
@@ -222,6 +237,13 @@ class _Worker:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
+
+    def _told(self) -> Iterator[str]:
+        """
+        The lines that it has written, each as a whole: the last one of a worker that has been
+        killed need not be.
+        """
+        return (line[:-1] for line in self._events if line.endswith("\n"))
 
     def _write(self, line: str) -> None:
         """

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -249,6 +250,42 @@ class Sharing(TestCase):
         self.assertEqual(self.things, ["a"])
 
 
+class Leaving(TestCase):
+    """
+    What these share ends the process, when they have been run.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have it.
+        """
+        print("before", flush=True)
+        SHARED.get("the thing", lambda: (None, self.end))
+
+    def end(self) -> None:
+        """
+        End the process.
+        """
+        os._exit(3)
+
+    def test_a(self) -> None:
+        """
+        The test is well.
+        """
+
+
+class Lingering(Leaving):
+    """
+    What these share does not end.
+    """
+
+    def end(self) -> None:
+        """
+        Wait.
+        """
+        time.sleep(1000)
+
+
 class Ending(TestCase):
     """
     Some of these end the process.
@@ -276,6 +313,33 @@ class Ending(TestCase):
         """
         The last is well.
         """
+
+
+class Littering(TestCase):
+    """
+    This leaves a file behind, and does not end.
+    """
+
+    def test_file(self) -> None:
+        """
+        Nothing tidies up.
+        """
+        directory = tempfile.mkdtemp()
+        print(f"directory {directory}", flush=True)
+        time.sleep(1000)
+
+
+class Telling(TestCase):
+    """
+    This says where it is, and does not end.
+    """
+
+    def test_alive(self) -> None:
+        """
+        As long as this process is there, a pipe is open.
+        """
+        with open(os.environ["MUXD_TEST_ALIVE"], "w"):
+            time.sleep(1000)
 
 
 @startsProcesses

@@ -8,17 +8,19 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.running.found import Found
 from tests.running.outcome import Outcome, Verdict
 from tests.running.pool import Pool
 from tests.running.processes import startsProcesses
 from tests.running.report import Report
+from tests.running.unit import memoryDirectory
 
 SAMPLES = "tests.running.samples"
 WORKER = (sys.executable, "-m", "tests.running.worker")
@@ -169,6 +171,40 @@ class PoolTests(SynchronousTestCase):
         assert child is not None
         self.assertGone(int(child[1]))
 
+    def test_endsBetweenTests(self) -> None:
+        """
+        A worker that ends, or does not, when the tests of a class have been run is told as a
+        failure of its own; others are run.
+        """
+        for test, reason, output in (
+            ("Leaving.test_a", "the worker has ended with status 3\n", "before"),
+            ("Lingering.test_a", "the worker has ended with status 1\n", "in end"),
+        ):
+            found = self.outcomes(names(test), names("Sound.test_nothing"), deadline=10)
+            self.assertEqual(
+                {name: outcome.verdict for name, outcome in found.items()},
+                {
+                    test: Verdict.PASSED,
+                    "<worker>": Verdict.FAILED,
+                    "Sound.test_nothing": Verdict.PASSED,
+                },
+            )
+            self.assertEqual(found["<worker>"].reason, reason)
+            self.assertIn(output, found["<worker>"].output)
+
+    def test_halfALine(self) -> None:
+        """
+        A worker that is killed while it says something has said nothing.
+        """
+        for said, also in (("tests [[", []), ("tests []\nend {", ["Sound.test_nothing"])):
+            code = f"import os, sys; os.write(int(sys.argv[1]), {said.encode()!r}); os._exit(4)"
+            found: list[Outcome] = []
+            pool = Pool((sys.executable, "-c", code), 100, found.append)
+            self.assertEqual(pool.find(names("Sound"), 1), [])
+            pool.run([names(*also)] if also else [], 1)
+            self.assertEqual({outcome.verdict for outcome in found}, {Verdict.FAILED})
+            self.assertIn("status 4", found[-1].reason)
+
     def assertGone(self, pid: int) -> None:
         """
         A process is not there, or has been killed and waits for its parent.
@@ -306,6 +342,37 @@ class CommandTests(SynchronousTestCase):
         for how in ([], ["--jobs", "2"]):
             status, printed = self.command("--unit", *how, *names)
             self.assertEqual((status, printed[-1]), (0, "3 passed, 0 failed, 1 skipped"))
+
+    def test_unitTidiesUp(self) -> None:
+        """
+        With C{--unit}, a test that runs into its deadline leaves nothing behind.
+        """
+        if (memory := memoryDirectory({})) is None:
+            raise SkipTest("there is no room in memory")
+        self.patch(os, "environ", {key: os.environ[key] for key in os.environ if key != "TMPDIR"})
+        status, printed = self.command(
+            "--unit", "--jobs", "1", "--deadline", "5", f"{SAMPLES}.Littering"
+        )
+        self.assertEqual((status, printed[-1]), (1, "0 passed, 1 failed, 0 skipped"))
+        directory = next(line.split()[1] for line in printed if line.startswith("directory "))
+        self.assertEqual(os.path.dirname(os.path.dirname(directory)), memory)
+        self.assertFalse(os.path.exists(os.path.dirname(directory)))
+
+    def test_terminated(self) -> None:
+        """
+        When it is told to end, its workers end.
+        """
+        pipe = os.path.abspath(self.mktemp())
+        os.mkfifo(pipe)
+        running = subprocess.Popen(
+            [sys.executable, "-m", "tests", "--jobs", "1", f"{SAMPLES}.Telling"],
+            env={**os.environ, "MUXD_TEST_ALIVE": pipe},
+            stdout=subprocess.DEVNULL,
+        )
+        with open(pipe) as alive:
+            running.terminate()
+            self.assertEqual(running.wait(), 128 + signal.SIGTERM)
+            self.assertEqual(alive.read(), "")
 
     def test_badOption(self) -> None:
         """

@@ -9,12 +9,12 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.running.unit import environment
+from tests.running.unit import memoryDirectory
 
 
-class EnvironmentTests(SynchronousTestCase):
+class MemoryDirectoryTests(SynchronousTestCase):
     """
-    Tests for L{environment}.
+    Tests for L{memoryDirectory}.
     """
 
     def test_memory(self) -> None:
@@ -22,22 +22,22 @@ class EnvironmentTests(SynchronousTestCase):
         Where there is a place in memory, it is where temporary files are.
         """
         there = os.getcwd()
-        self.assertEqual({"TMPDIR": there}, environment({}, there, 1))
+        self.assertEqual(there, memoryDirectory({}, there, 1))
 
     def test_asked(self) -> None:
         """
         What is asked for is left alone.
         """
-        self.assertEqual({}, environment({"TMPDIR": "/elsewhere"}, os.getcwd(), 1))
+        self.assertIsNone(memoryDirectory({"TMPDIR": "/elsewhere"}, os.getcwd(), 1))
 
     def test_noRoom(self) -> None:
         """
         A place that is small is left alone.
         """
-        self.assertEqual({}, environment({}, os.getcwd(), 2**80))
+        self.assertIsNone(memoryDirectory({}, os.getcwd(), 2**80))
 
     def test_absent(self) -> None:
         """
         There need not be any.
         """
-        self.assertEqual({}, environment({}, os.path.join(os.getcwd(), "none"), 1))
+        self.assertIsNone(memoryDirectory({}, os.path.join(os.getcwd(), "none"), 1))

@@ -38,24 +38,24 @@ def isUnit(test: str) -> bool:
     return not any(hasattr(thing, "takesSeconds") for thing in classAndMethod(test))
 
 
-def environment(
+def memoryDirectory(
     outside: Mapping[str, str] = os.environ, memory: str = MEMORY, room: int = ROOM
-) -> dict[str, str]:
+) -> str | None:
     """
-    What C{make unit} adds to the environment of its tests: what they write stays in memory, so
-    that none waits for a disk.  That holds only where there is a place for it, and nothing
-    else is asked for.
+    Where C{make unit} has a directory for what its tests write: in memory, so that none waits for
+    a disk.
 
-    @param outside: The environment that it is added to.
+    @param outside: The environment, which may ask for another place.
     @param memory: The directory in memory.
     @param room: How many bytes have to be free there.
+    @return: None if there is no place for it, or another one is asked for.
     """
     if "TMPDIR" in outside:
-        return {}
+        return None
     try:
         there = os.statvfs(memory)
     except OSError:
-        return {}
+        return None
     unfit = there.f_flag & (os.ST_RDONLY | os.ST_NOEXEC) or not os.access(memory, os.W_OK)
     enough = there.f_bavail * there.f_frsize >= room
-    return {"TMPDIR": memory} if enough and not unfit else {}
+    return memory if enough and not unfit else None

@@ -88,26 +88,35 @@ def main(events: io.TextIOBase, commands: io.TextIOBase, output: Output, deadlin
     """
     Run what is told.
 
-    @param deadline: Seconds that a test may take; then this process ends, and
-        says what it is doing.
+    @param deadline: Seconds that a test may take, and what is done before, between and after
+        tests; then this process ends, and says what it is doing.
     """
+
+    def hurry() -> None:
+        # A test without a reactor has no timeout of its own, nor has what it imports or shares.
+        faulthandler.dump_traceback_later(deadline, exit=True)
 
     def started(test: str) -> None:
         offset = output.mark()
-        # A test without a reactor has no timeout of its own.
-        faulthandler.dump_traceback_later(deadline, exit=True)
+        hurry()
         print("start", offset, test, file=events, flush=True)
 
     def ended(outcome: Outcome) -> None:
-        faulthandler.cancel_dump_traceback_later()
+        hurry()
         print("end", outcome.toJSON(), file=events, flush=True)
 
     def batches() -> Iterator[Iterator[Any]]:
-        found = find(json.loads(commands.readline() or "[]"))
+        wanted = json.loads(commands.readline() or "[]")
+        hurry()
+        found = find(wanted)
+        faulthandler.cancel_dump_traceback_later()
         print("tests", json.dumps([astuple(test) for test in found]), file=events, flush=True)
         for line in commands:
+            hurry()
             yield map(named, json.loads(line))
+            faulthandler.cancel_dump_traceback_later()
             print("idle", file=events, flush=True)
+        hurry()
 
     with tempfile.TemporaryDirectory(prefix="trial-") as directory:
         runner = TrialRunner(
