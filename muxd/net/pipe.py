@@ -16,6 +16,11 @@ What is required of both:
   - One direction may end before the other, where the transports can say so:
     a request followed by C{shutdown(SHUT_WR)} still gets its answer.
 
+    TLS could say so, but most that speak it, Twisted and so ourselves among them, close
+    altogether when they are told, and drop what they had still to say.  So a client hears
+    of the end at once, as nothing else is for it.  A target hears of it when it has had time
+    to answer.
+
 A producer that is registered and paused keeps a TCP transport from ever
 finishing C{loseConnection}: when its buffer is empty it resumes the producer
 rather than close.  Hence each close here is C{unregisterProducer} first, then
@@ -50,6 +55,7 @@ from muxd.net.packetmemory import PacketMemory
 from muxd.net.peers import Presence
 from muxd.net.pump import Pumps, canPump
 from muxd.net.sockets import Consumer, consumerOf, letGo
+from muxd.net.tlsunsent import unsent
 
 LOOKS = 4
 """
@@ -119,7 +125,7 @@ class PipeEnd(Protocol):
     @ivar received: How many bytes have come from this end's transport.
     @ivar ended: Whether this end's transport has finished sending.
     @ivar isTold: Whether this end's transport has taken everything, and been told that
-        it was all.
+        it was all; TLS says nothing of that.
     @ivar consumer: What is written to in order to reach this end's transport;
         set beforehand by a protocol that has written to it already.
     """
@@ -210,13 +216,16 @@ class PipeEnd(Protocol):
             self.peer.received,
             getattr(consumer, "progress", None),
             getattr(other, "progress", None),
+            unsent(self.transport),
+            unsent(self.peer.transport),
         )
 
     def isTaken(self) -> bool:
         """
         Whether the other end has taken everything.
         """
-        return self.peer.isTold
+        transport = self.peer.transport
+        return self.peer.isTold or (ISSLTransport.providedBy(transport) and not unsent(transport))
 
     # Pausable
 
@@ -258,6 +267,7 @@ class Pipe:
         watch: HangUpWatch | None = None,
         halfClosed: HalfClosedWatch | None = None,
         memory: PacketMemory | None = None,
+        tellsLate: bool = True,
     ) -> None:
         """
         @param flushTimeout: Seconds in which an end that is closed must have taken
@@ -273,6 +283,9 @@ class Pipe:
             to wait for it in any case.
         @param memory: What goes from socket to socket may go through it; None for
             nothing.
+        @param tellsLate: Whether a second end that is TLS is told that the first has finished
+            sending, when for the C{flushTimeout} nothing has moved; False to leave it until
+            the first has gone.
         """
         self.state = PipeState.WAITING
         self.buffer = buffer
@@ -289,6 +302,8 @@ class Pipe:
         self._pumps: Pumps | None = None
         self._reason: Failure | None = None
         self._deadline: IDelayedCall | None = None
+        self._tellsLate = tellsLate
+        self._telling: IDelayedCall | None = None
 
     def endConnected(self, end: PipeEnd) -> None:
         """
@@ -345,20 +360,34 @@ class Pipe:
 
     def _finishSending(self, end: PipeEnd, isWatched: bool) -> None:
         """
-        Have an end's transport say that nothing more comes, if it has words for that.
+        Have an end's transport say that nothing more comes, at once if that costs nothing:
+        see the module's text.
 
-        TLS has none, but for an end of both directions, which would lose what is still to
-        be said there: so it hears of it when the peer of the other end has gone, as a phone
-        does, if that is noticed.
-
-        @param isWatched: Whether it is.
+        @param isWatched: Whether it is noticed when the peer of the other end has gone.
         """
         end.forgetProducer()
         finish = finisher(end.transport)
         if finish is not None:
             finish()
-        elif isWatched:
-            end.isTold = True  # all that it ever will be
+        elif end is self.first or not isWatched:
+            end.joinable.loseConnection()
+        elif self._tellsLate:
+            self._tellLater(end)
+
+    def _tellLater(self, end: PipeEnd) -> None:
+        self._telling = self._clock.callLater(
+            self._flushTimeout, self._tell, end, end.peer.progress()
+        )
+
+    def _tell(self, end: PipeEnd, before: object) -> None:
+        """
+        Tell an end, unless something has moved or the other end has still to read.  What
+        comes from it afterwards is passed on.
+        """
+        self._telling = None
+        progress = end.peer.progress()
+        if progress is None or progress != before:
+            self._tellLater(end)
         else:
             end.joinable.loseConnection()
 
@@ -377,6 +406,7 @@ class Pipe:
         Neither end has more to say.
         """
         self._forgetFinished()
+        self._forgetTelling()
         self._close(self.first)
         self._close(self.second)
 
@@ -388,6 +418,11 @@ class Pipe:
             if end.transport is not None:
                 end.forgetProducer()
                 self._abort(end)
+
+    def _forgetTelling(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
 
     def _forgetFinished(self) -> None:
         if self._halfClosed is not None:
@@ -404,6 +439,7 @@ class Pipe:
             self._pumps = None
         end.transport = None
         end.consumer = None
+        self._forgetTelling()
         if self._watch is not None:
             self._watch.remove(self.first)
         self._forgetFinished()
@@ -455,7 +491,10 @@ class Pipe:
         """
         What is different when an end has taken something, as far as is known.
         """
-        return [getattr(end.consumer, "progress", None) for end in (self.first, self.second)]
+        return [
+            (getattr(end.consumer, "progress", None), unsent(end.transport))
+            for end in (self.first, self.second)
+        ]
 
     def _expired(self, before: list[object], looks: int) -> None:
         self._deadline = None

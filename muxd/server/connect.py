@@ -88,7 +88,15 @@ class ConnectAttempt:
         @param watch: Looks at clients that are not read from.
         @param halfClosed: Looks at those that have finished sending.
         """
-        self.pipe = Pipe(clock, flushTimeout, self._pipeClosed, watch=watch, halfClosed=halfClosed)
+        # No phone is told that a client has finished sending, on whatever way.
+        self.pipe = Pipe(
+            clock,
+            flushTimeout,
+            self._pipeClosed,
+            watch=watch,
+            halfClosed=halfClosed,
+            tellsLate=False,
+        )
         self._ended = ended
         self.cancelled = False
         self._connecting: Deferred[IProtocol] | None = None

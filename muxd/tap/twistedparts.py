@@ -8,6 +8,7 @@ counted wrongly, or a wait would not end.  So a process of ours looks at its sta
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
@@ -16,6 +17,7 @@ import twisted
 
 PARTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("twisted.internet.abstract", "FileDescriptor", ("writeSomeData", "doRead", "startReading")),
+    ("twisted.internet.abstract", "FileDescriptor", ("dataBuffer", "offset", "_tempDataLen")),
     ("twisted.internet.tcp", "Connection", ("doRead", "writeSomeData", "fileno", "TLS")),
     ("twisted.internet.tcp", "Port", ("socket", "numberAccepts", "connectionLost", "doRead")),
     ("twisted.internet.base", "ReactorBase", ("seconds", "_newTimedCalls", "_justStopped")),
@@ -24,12 +26,18 @@ PARTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 """Modules, classes, and what is replaced or read there."""
 
+PARTS_OF_TLS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("twisted.protocols.tls", "TLSMemoryBIOProtocol", ("_appSendBuffer",)),
+)
+"""The same of what is imported where pyOpenSSL is installed, by Twisted's own sockets."""
+
 
 def missingParts() -> Iterator[str]:
     """
     The names of those that this Twisted does not have.
     """
-    for module, name, parts in PARTS:
+    ofTLS = [each for each in PARTS_OF_TLS if each[0] in sys.modules]
+    for module, name, parts in (*PARTS, *ofTLS):
         kind = _find(module, name)
         yield from (f"{name}.{part}" for part in parts if not _knows(kind, part))
 

@@ -15,8 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
+from muxd.net import pipe as pipeModule
 from muxd.net import sockets
-from muxd.net.halfclosed import HalfClosedWatch
+from muxd.net.halfclosed import FinishedPeer, HalfClosedWatch
+from muxd.net.peers import Presence
 from muxd.net.pipe import LOOKS, Pipe, PipeEnd, PipeState
 from muxd.testing import BudgetTransport
 from tests.net.test_socketwriter import Socket
@@ -462,6 +464,185 @@ class HalfClosingTests(PipeCase):
         self.assertFalse(one.disconnecting)
 
 
+class OpenTransport(BudgetTransport):
+    """
+    TLS whose peer goes on when it has heard of the end.
+
+    @ivar hasClosed: Whether it has heard.
+    """
+
+    hasClosed = False
+
+    def loseConnection(self) -> None:
+        """
+        Say so, and wait for its end.
+        """
+        self.hasClosed = True
+
+
+class HeldWatch(HalfClosedWatch):
+    """
+    Knows that all peers are still there.
+    """
+
+    def add(self, peer: FinishedPeer, descriptor: int) -> Presence:
+        """
+        It is.
+        """
+        return Presence.HELD
+
+
+class EndsOverTLSTests(PipeCase):
+    """
+    One direction ends where the other end is TLS, and the peer that has finished is there.
+    """
+
+    def connect(self, end: PipeEnd, budget: int | None = None) -> OpenTransport:
+        """
+        Connect an end to a new transport.
+        """
+        transport = OpenTransport(self.clock, budget, end)
+        end.makeConnection(transport)
+        return transport
+
+    def join(
+        self, first: int | None = None, second: int | None = None
+    ) -> tuple[OpenTransport, OpenTransport]:
+        """
+        Connect both.
+        """
+        return self.connect(self.pipe.first, first), self.connect(self.pipe.second, second)
+
+    def setUp(self) -> None:
+        """
+        Have a watch.
+        """
+        super().setUp()
+        self.begin()
+
+    def begin(self, tellsLate: bool = True) -> None:
+        """
+        Make a pipe.
+        """
+        self.watch = HeldWatch(self.clock, 1.0, FLUSH)
+        self.pipe = Pipe(
+            self.clock,
+            FLUSH,
+            self.reasons.append,
+            halfClosed=self.watch,
+            tellsLate=tellsLate,
+        )
+
+    def pump(self, seconds: float) -> None:
+        """
+        Let that much time pass, as a reactor does.
+        """
+        self.clock.pump([0.125] * round(seconds * 8))
+
+    def test_first(self) -> None:
+        """
+        A client over TLS hears at once that its target has finished sending, however long
+        that waits for the client's own end, and what the client still says arrives.
+        """
+        for watch in (self.watch, HalfClosedWatch(self.clock, 1.0, FLUSH)):
+            self.pipe = Pipe(self.clock, FLUSH, self.reasons.append, halfClosed=watch)
+            one, two = self.join()
+            directlyProvides(one, ISSLTransport)
+            two.deliver(b"all of it")
+            two.finish()
+            self.assertEqual(one.value(), b"all of it")
+            self.assertTrue(one.hasClosed)
+            one.deliver(b"thanks")
+            self.assertEqual(two.value(), b"thanks")
+            one.lose(ConnectionDone())
+            self.assertTrue(two.hasClosed)
+            two.lose(ConnectionDone())
+            watch.stop()
+            self.assertClosed(ConnectionDone)
+            self.reasons.clear()
+
+    def test_second(self) -> None:
+        """
+        A target over TLS that waits for the client's end hears of it when nothing has moved
+        for as long as an end has to take its last bytes, and what it says then arrives.
+        """
+        one, two = self.join()
+        directlyProvides(two, ISSLTransport)
+        one.deliver(b"upload")
+        one.finish()
+        self.pump(FLUSH / 2)
+        two.deliver(b"100 ")
+        self.pump(FLUSH)
+        self.assertFalse(two.hasClosed)
+        self.pump(FLUSH)
+        self.assertTrue(two.hasClosed)
+        two.deliver(b"201")
+        self.assertEqual(one.value(), b"100 201")
+        two.lose(ConnectionDone())
+        self.assertTrue(one.hasClosed)
+        one.lose(ConnectionDone())
+        self.assertClosed(ConnectionDone)
+
+    def test_slowReader(self) -> None:
+        """
+        It is not told while the client has not read what there is.
+        """
+        socket = Socket(100)
+        two = self.connect(self.pipe.second)
+        directlyProvides(two, ISSLTransport)
+        self.pipe.first.makeConnection(cast("ITransport", socket))
+        two.deliver(bytes(sockets.READ_SIZE + 200))
+        self.pipe.first.readConnectionLost()
+        self.pump(4 * FLUSH)
+        self.assertFalse(two.hasClosed)
+        self.pipe.first.connectionLost()
+        self.assertTrue(two.hasClosed)
+        two.lose(ConnectionDone())
+        self.assertClosed(ConnectionDone)
+
+    def test_goneBefore(self) -> None:
+        """
+        It is told nothing more when it has gone before.
+        """
+        one, two = self.join()
+        directlyProvides(two, ISSLTransport)
+        one.finish()
+        two.lose(ConnectionDone())
+        self.assertTrue(one.hasClosed)
+        one.lose(ConnectionDone())
+        self.assertClosed(ConnectionDone)
+
+    def test_takesSlowly(self) -> None:
+        """
+        An end over TLS that is closed has its last bytes, as long as it takes some.
+        """
+        self.patch(pipeModule, "unsent", lambda transport: getattr(transport, "pending", 0))
+        one, two = self.join(second=3)
+        directlyProvides(two, ISSLTransport)
+        one.deliver(b"request")
+        one.lose(ConnectionDone())
+        for _ in range(4):
+            self.pump(FLUSH * 0.75)
+            two.allow(1)
+        self.assertEqual((two.value(), two.aborted), (b"request", False))
+        two.lose(ConnectionDone())
+        self.assertClosed(ConnectionDone)
+
+    def test_phone(self) -> None:
+        """
+        A phone need not know before the client has gone, and may be silent as long as it likes.
+        """
+        self.begin(tellsLate=False)
+        one, two = self.join()
+        directlyProvides(two, ISSLTransport)
+        one.finish()
+        self.pump(10 * FLUSH)
+        self.assertFalse(two.hasClosed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        two.deliver(b"a line of its log")
+        self.assertEqual(one.value(), b"a line of its log")
+
+
 class GraceTests(PipeCase):
     """
     A peer that has finished sending, and of which it is not known whether it is still there.
@@ -528,6 +709,21 @@ class GraceTests(PipeCase):
         self.assertFalse(two.disconnecting)
         self.pump(0.5)
         self.assertTrue(one.disconnected and two.disconnected)
+        self.assertClosed(ConnectionDone)
+
+    def test_notTakenByTLS(self) -> None:
+        """
+        So it has where the other end is TLS, which is never told of the end of one direction.
+        """
+        one, two = self.join(second=3)
+        self.patch(pipeModule, "unsent", lambda transport: transport.pending)
+        directlyProvides(two, ISSLTransport)
+        one.deliver(b"request")
+        one.finish()
+        self.pump(FLUSH / 2)
+        self.assertFalse(one.disconnecting)
+        self.assertEqual(two.take(), b"request")
+        self.pump(self.GRACE + 0.5)
         self.assertClosed(ConnectionDone)
 
     def test_notTaken(self) -> None:

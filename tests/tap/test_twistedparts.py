@@ -5,6 +5,9 @@ Tests of L{muxd.tap.twistedparts}.
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 from twisted.internet import tcp
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -39,6 +42,16 @@ class PartsTests(SynchronousTestCase):
         """
         self.patch(tcp, "Connection", None)
         self.assertIn("Connection.writeSomeData", complaint())
+
+    def test_tls(self) -> None:
+        """
+        TLS is looked at where it is there.
+        """
+        module = ModuleType("twisted.protocols.tls")
+        self.patch(sys, "modules", {**sys.modules, module.__name__: module})
+        self.assertIn("TLSMemoryBIOProtocol._appSendBuffer", complaint())
+        del sys.modules[module.__name__]
+        self.assertEqual(complaint(), "")
 
     def test_renamed(self) -> None:
         """
