@@ -9,8 +9,8 @@ the last revision of the one before it.
 
 Jobs that wait are served in the order of their coming: a phone that becomes free goes to the
 first of those that it will do for.  Since it goes at once, a job that comes and finds a free
-phone takes it from no other; but for one whose connection is lost, and whose place is kept for a
-while, a phone is kept as well.
+phone takes it from no other; but for each whose connection is lost, and whose place is kept for a
+while, one phone is kept as well.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from muxd.fleet.states import (
     ReservationState,
     step,
 )
+from muxd.fleet.turns import Turns
 from muxd.fleet.values import (
     KEPT,
     Change,
@@ -124,17 +125,16 @@ class Ledger:
         self._makeKey = makeKey
         self._roster = Roster(self._next, self._emit)
         self._draining: set[str] = set()
-        # In the order in which they became free, so that they take turns.
-        self._free: dict[str, None] = {}
         self._held: dict[str, _Held] = {}
         self._byToken: dict[int, _Held] = {}
         self._heldBy: Counter[str] = Counter()
         self._jobs: dict[int, _Job] = {}
-        # The same: of those with a ticket by what it makes of them, those that are told what
-        # becomes of them by their numbers, and how many are not, as their connections are lost.
+        # By their orders.
+        self._turns: Turns[int] = Turns()
+        # Of the same jobs those with a ticket by what it makes of them, and by their numbers those
+        # that are told what becomes of them: not those whose connections are lost.
         self._places: dict[str, _Job] = {}
         self._byNumber: dict[int, _Job] = {}
-        self._kept = 0
         self._heldIn: dict[str, _Held] = {}
         self._waitingOf: Counter[str] = Counter()
         self._lastJob = 0
@@ -305,7 +305,7 @@ class Ledger:
         # Those that it waits for count, so that none of them finds that there is no room.
         if self._heldBy[request.user] + self._waitingOf[request.user] >= MOST_HELD_PER_USER:
             return self._answer(job, FleetError(Why.TOO_MANY))
-        phone = self._freeFor(request)
+        phone = next(self._turns.unmeant(request.requirement), None)
         if phone is None and request.take:
             phone = self._taken(request)
         if phone is not None:
@@ -316,6 +316,7 @@ class Ledger:
         if isFull or self._waitingOf[request.user] >= MOST_WAITING_PER_USER:
             return self._answer(job, FleetError(Why.TOO_MANY))
         self._jobs[job.order] = self._byNumber[job.number] = job
+        self._turns.come(job.order, job.order, request.requirement)
         if request.place:
             self._places[request.place] = job
         self._waitingOf[request.user] += 1
@@ -341,7 +342,6 @@ class Ledger:
         if job is None or job.state is JobState.KEPT:
             return
         job.state = step(JOBS, job.state, Event.LOSE)
-        self._kept += 1
         key = ("job", job.order)
         self._ends.set(key, min(self._ends.of(key), now + KEPT))
         self._tellJob(job, FleetError(Why.OVER, LOST))
@@ -394,51 +394,47 @@ class Ledger:
     def _emit(self, what: What) -> None:
         self._changes.append(Change(self._next(), what))
         match what:
-            case PhoneCame(phone):
+            case PhoneCame(phone) | PhoneGone(phone):
                 self._settle(phone.key)
-            case PhoneGone(phone):
-                self._free.pop(phone.key, None)
 
     def _settle(self, key: str) -> None:
         """
-        A phone may have become free, or be another one in some way: give it to the first job
-        that it will do for.
+        A phone may have become free, or be another one in some way, or not be there any more.
         """
         phone = self._roster.visible.get(key)
         if phone is None or key in self._held or phone.host in self._draining:
-            self._free.pop(key, None)
-            return
-        self._free.setdefault(key)
-        for job in self._jobs.values():
-            if job.request.requirement.fits(phone):
-                if job.state is JobState.KEPT:
-                    return
-                reservation = self._grant(self._now, phone, job.request)
-                self._finishJob(job, Event.GRANT, reservation)
-                return
+            self._turns.withhold(key)
+        else:
+            self._turns.offer(phone)
+        self._serve()
 
-    def _settleFor(self, request: Request) -> None:
+    def _serve(self) -> None:
         """
-        What is free may be another job's, by what has become of one.
+        Give phones to the jobs that they are meant for.
         """
-        for key in list(self._free):
-            phone = self._roster.visible.get(key)
-            if phone is not None and request.requirement.fits(phone):
-                self._settle(key)
+        for order in self._turns.settle():
+            self._serveOne(self._jobs[order])
+
+    def _serveOne(self, job: _Job) -> None:
+        """
+        Give a job what is meant for it, if something is, and its connection is not lost.
+        """
+        key = self._turns.of(job.order)
+        if key is not None and job.state is JobState.WAITING:
+            phone = self._turns.free[key]
+            self._finishJob(job, Event.GRANT, self._grant(self._now, phone, job.request))
 
     def _adopt(self, now: float, job: _Job, asked: _Job) -> int:
         """
         A job that waits has asked again.
         """
-        if job.state is JobState.KEPT:
-            self._kept -= 1
-        else:
+        if job.state is not JobState.KEPT:
             self._tellJob(job, FleetError(Why.OVER, ASKED_AGAIN))
         job.state = step(JOBS, job.state, Event.ADOPT)
         job.number, job.request = asked.number, asked.request
         self._byNumber[job.number] = job
         self._ends.set(("job", job.order), now + job.request.wait)
-        self._settleFor(job.request)
+        self._serveOne(job)
         return asked.number
 
     def _grantAnew(self, now: float, held: _Held, request: Request) -> Reservation:
@@ -456,23 +452,6 @@ class Ledger:
             asked=request.asked,
         )
         return self._give(now, reservation)
-
-    def _freeFor(self, request: Request) -> PhoneRecord | None:
-        only = request.requirement.udid
-        keys = self._free if only is None else [only] if only in self._free else []
-        phones = (self._roster.visible[key] for key in keys)
-        return next(
-            (one for one in phones if request.requirement.fits(one) and not self._isKept(one)),
-            None,
-        )
-
-    def _isKept(self, phone: PhoneRecord) -> bool:
-        """
-        Whether a free phone is that of a job which may be back.
-        """
-        return self._kept > 0 and any(
-            job.request.requirement.fits(phone) for job in self._jobs.values()
-        )
 
     def _taken(self, request: Request) -> PhoneRecord | None:
         """
@@ -495,7 +474,7 @@ class Ledger:
         held = [self._held[one.key].reservation for one in fitting if one.key in self._held]
         if held:
             return FleetError(Why.TAKEN, f"{held[0].udid} is reserved by {held[0].user}")
-        if any(one.key in self._free for one in fitting):
+        if any(one.key in self._turns.free for one in fitting):
             return FleetError(Why.TAKEN, "a job waits for it whose connection is lost")
         return FleetError(Why.TAKEN, f"host {fitting[0].host} is drained")
 
@@ -525,7 +504,7 @@ class Ledger:
         if reservation.place:
             self._heldIn[reservation.place] = held
         self._heldBy[reservation.user] += 1
-        self._free.pop(key, None)
+        self._turns.withhold(key)
         self._ends.set(("held", reservation.token), now + reservation.term)
 
     def _end(self, held: _Held, event: Event) -> None:
@@ -559,12 +538,12 @@ class Ledger:
         wasKept = job.state is JobState.KEPT
         job.state = step(JOBS, job.state, event)
         del self._jobs[job.order]
+        self._turns.leave(job.order)
         self._places.pop(job.request.place, None)
         oneLess(self._waitingOf, job.request.user)
         self._ends.discard(("job", job.order))
         if wasKept:
-            self._kept -= 1
-            self._settleFor(job.request)
+            self._serve()
         else:
             self._tellJob(job, result)
 

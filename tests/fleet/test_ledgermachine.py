@@ -15,6 +15,7 @@ from muxd.fleet.values import (
     KEPT,
     Ended,
     Granted,
+    PhoneRecord,
     Request,
     Reservation,
     Snapshot,
@@ -40,7 +41,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.ledger = Ledger(0, self.makeKey)
         self.keys = 0
-        self.known = Snapshot(revision=0)
+        self.before = self.known = Snapshot(revision=0)
         self.leases: dict[str, int] = {}
         self.waiting: dict[int, tuple[Request, float]] = {}
         self.deadlines: dict[int, float] = {}
@@ -83,7 +84,7 @@ class LedgerMachine(RuleBasedStateMachine):
                     isOver = self.deadlines[reservation.token] <= self.now
                     assert isOver == (how == "it was not renewed in time")
                     del self.held[reservation.token]
-        self.known = after(self.known, changes)
+        self.before, self.known = self.known, after(self.known, changes)
         for key in [key for key, end in self.kept.items() if end <= self.now]:
             del self.kept[key], self.queue[key]
         for outcome in self.ledger.outcomes():
@@ -117,7 +118,22 @@ class LedgerMachine(RuleBasedStateMachine):
         for other, before in self.queue.items():
             if other == key:
                 return
-            assert not before.requirement.fits(given), (other, key)
+            # One whose place is kept has one phone that waits for it, and no more.
+            free = [*self.free(self.before), *self.free(self.known)]
+            others = [one for one in free if one.key != given.key]
+            isKept = other in self.kept and any(map(before.requirement.fits, others))
+            assert isKept or not before.requirement.fits(given), (other, key)
+
+    def free(self, snapshot: Snapshot) -> list[PhoneRecord]:
+        """
+        The phones that jobs may have.
+        """
+        held = {udidKey(one.udid) for one in snapshot.reservations}
+        return [
+            one
+            for one in snapshot.phones
+            if one.key not in held and one.host not in snapshot.draining
+        ]
 
     @rule(name=HOSTS, term=sampled_from([2.0, 5.0]))
     def announce(self, name: str, term: float) -> None:
@@ -300,16 +316,14 @@ class LedgerMachine(RuleBasedStateMachine):
         assert len(phones) == len(set(phones))
         assert all(self.deadlines[token] > self.now for token in tokens)
         assert all(one.host in {each.name for each in snapshot.hosts} for one in snapshot.phones)
-        free = [
-            one
-            for one in snapshot.phones
-            if one.key not in phones and one.host not in snapshot.draining
-        ]
+        free = self.free(snapshot)
         meant = [self.queue[key].requirement for key in self.kept]
-        free = [one for one in free if not any(each.fits(one) for each in meant)]
         for request, deadline in self.waiting.values():
             assert deadline > self.now
-            assert not any(request.requirement.fits(one) for one in free)
+            # What is free and fits it is kept for others, one phone for each.
+            fitting = [one for one in free if request.requirement.fits(one)]
+            assert len(fitting) <= len(meant)
+            assert all(any(each.fits(one) for each in meant) for one in fitting)
         assert len(self.ledger.waiting(self.now)) == len(self.queue)
         assert len(self.queue) == len(self.waiting) + len(self.kept)
 

@@ -184,6 +184,65 @@ class TicketContract(RegistryHelp):
         assert (await self.registry.reserve(wants())).udid == udid(2)
         assert (await self.registry.reserve(waits("x", text=udid(1), asked=1))).udid == udid(1)
 
+    async def test_keptOne(self) -> None:
+        """
+        For a job whose place is kept one phone is kept; others that are free go to those that
+        have come after it, and to one that comes now.
+        """
+        await self.join("a", 1, 2, 3, 4, term=1000)
+        held = [await self.registry.reserve(wants(term=1000)) for _ in range(4)]
+        lost = self.registry.reserve(waits("x"))
+        later = [self.registry.reserve(wants(user=name, wait=1000)) for name in "yz"]
+        assert await self.users() == ["x", "y", "z"]
+        self.registry.keepPlace(waits("x"))
+        assert await self.failure(lost) is Why.OVER
+        for each in held:
+            await self.release(each)
+        assert [(await each).user for each in later] == ["y", "z"]
+        await self.registry.reserve(wants())
+        assert await self.failure(self.registry.reserve(wants())) is Why.TAKEN
+        assert await self.users() == ["x"]
+        assert (await self.registry.reserve(waits("x", asked=1))).user == "x"
+
+    async def test_keptTwo(self) -> None:
+        """
+        For each of two one is kept that it fits, and that is not the other's.
+        """
+        await self.join("a", 1, 2, 3, term=1000)
+        held = [await self.registry.reserve(wants(term=1000)) for _ in range(3)]
+        wanted = [("x", ""), ("y", udid(1))]
+        lost = [self.registry.reserve(waits(name, text=text)) for name, text in wanted]
+        later = self.registry.reserve(wants(user="z", wait=1000))
+        assert await self.users() == ["x", "y", "z"]
+        for (name, text), each in zip(wanted, lost, strict=True):
+            self.registry.keepPlace(waits(name, text=text))
+            assert await self.failure(each) is Why.OVER
+        for each in reversed(held):
+            await self.release(each)
+        assert (await later).udid == udid(2)
+        for (name, text), number in zip(wanted, (3, 1), strict=True):
+            again = await self.registry.reserve(waits(name, text=text, asked=1))
+            assert again.udid == udid(number)
+
+    async def test_keptAnother(self) -> None:
+        """
+        If the phone that is kept goes, another one is kept that is free.
+        """
+        lease = await self.join("a", 1, 2, term=1000)
+        held = [await self.registry.reserve(wants(text, term=1000)) for text in (udid(1), udid(2))]
+        lost = self.registry.reserve(waits("x"))
+        await self.passTime(0)
+        self.registry.keepPlace(waits("x"))
+        assert await self.failure(lost) is Why.OVER
+        for each in held:
+            await self.release(each)
+        other = await self.registry.reserve(wants())
+        assert other.udid == udid(2)
+        await self.release(other)
+        await self.registry.untell(lease, [udid(1)])
+        assert await self.failure(self.registry.reserve(wants())) is Why.TAKEN
+        assert (await self.registry.reserve(waits("x", asked=1))).udid == udid(2)
+
     async def test_forsaken(self) -> None:
         """
         A job with a ticket that gives up is out of the queue at once.

@@ -229,7 +229,7 @@ class World:
             demand(self.hub.draining == mirror.draining, "the hub knows other drained hosts")
         free = set(mirror.phones) - set(mirror.held)
         free = {key for key in free if mirror.phones[key].host not in mirror.draining}
-        demand(free == set(mirror.free), "what is free is not what is not held")
+        demand(free == set(mirror.turns.free), "what is free is not what is not held")
 
     def finish(self) -> None:
         """

@@ -4,13 +4,13 @@ How jobs get phones by etcd: the queue is there, in the order of revisions, and 
 its own jobs when it is their turn.
 
 A phone that becomes free is the first one's that it fits, whichever hub that has asked, and all
-hubs see the same order.  What decides is a transaction, on the phone's reservation and the
-job's place in the queue.
+hubs see the same order: one phone is meant for each job.  What decides is a transaction, on the
+phone's reservation and the job's place in the queue.
 
 The place of a job with a ticket has a lease of its own, which the hub renews that serves the job.
 A hub where the same ticket asks again gives the place another lease: from then on what the other
 hub tries for that job is in vain, as its transactions name the revision of what it has written
-itself.  Nothing behind a place is served with what is meant for it, until its lease is over.
+itself.  Nothing else is served with what is meant for a place, until its lease is over.
 """
 
 from __future__ import annotations
@@ -138,25 +138,26 @@ class Jobs:
         """
         What there is has changed: ask for what is the turn of jobs of this hub.
         """
-        mirror = self._mirror
         self._note()
-        while mirror.dirty:
-            key = next(iter(mirror.dirty))
-            del mirror.dirty[key]
-            phone = mirror.phones[key]
-            name = self._firstFor(phone)
-            job = self._jobs.get(name or "")
-            if job is None or job.state is not JobState.WAITING:
-                continue
-            if not job.isSettled:
-                # It will be looked at when it is known whose place it is.
-                continue
-            if job.isAsking:
-                job.missed.add(key)
-            else:
-                job.isAsking = True
-                served = Deferred.fromCoroutine(self._serveOne(job, phone))
-                served.addErrback(self._failed)
+        for name in self._mirror.turns.settle():
+            job = self._jobs.get(name)
+            if job is not None:
+                self._askFor(job)
+
+    def _askFor(self, job: Job) -> None:
+        """
+        Ask for what is meant for a job of this hub, if something is.
+        """
+        key = self._mirror.turns.of(job.name)
+        # What is not settled is looked at when it is known whose place it is.
+        if key is None or job.state is not JobState.WAITING or not job.isSettled:
+            return
+        if job.isAsking:
+            job.isMissed = True
+            return
+        job.isAsking, job.isMissed = True, False
+        served = Deferred.fromCoroutine(self._serveOne(job, self._mirror.phones[key]))
+        served.addErrback(self._failed)
 
     def fresh(self) -> None:
         """
@@ -166,7 +167,7 @@ class Jobs:
             if job.timer is None or job.isAsking:
                 continue
             self._look(job)
-            self._mirror.markFor(job.request.requirement)
+            self._askFor(job)
         self.serve()
 
     async def waiting(self) -> list[Waiting]:
@@ -282,9 +283,9 @@ class Jobs:
         if not await self._enqueue(job):
             return False
         if job.state is JobState.WAITING:
-            # Something may have become free while it was not in the queue yet.
-            self._mirror.markFor(job.request.requirement)
+            # Something may have become free while it was not in the queue yet, or not settled.
             self.serve()
+            self._askFor(job)
         return True
 
     async def _enqueue(self, job: Job) -> bool:
@@ -320,13 +321,10 @@ class Jobs:
         A phone that is free, and not meant for a job that waits.
         """
         tried: set[str] = set()
-        fits, only = job.request.requirement.fits, job.request.requirement.udid
         while len(tried) < MOST_TRIES and job.state is JobState.WAITING:
-            free = self._mirror.free
-            keys = free if only is None else [only] if only in free else []
-            phones = (self._mirror.phones[key] for key in keys if key not in tried)
-            found = (each for each in phones if fits(each) and self._firstFor(each) is None)
-            phone = next(found, None)
+            self.serve()
+            phones = self._mirror.turns.unmeant(job.request.requirement)
+            phone = next((each for each in phones if each.key not in tried), None)
             if phone is None:
                 return None
             tried.add(phone.key)
@@ -361,7 +359,6 @@ class Jobs:
             pass
         finally:
             job.isAsking = False
-        missed, job.missed = job.missed, set()
         if reservation is not None:
             self._serveWith(job, reservation)
         elif job.isDue:
@@ -371,15 +368,17 @@ class Jobs:
             job.isAsking = True
             job.retry = self._clock.callLater(RETRY, self._askAgain, job)
         elif job.state is JobState.WAITING:
-            # What has become free meanwhile was left for it.
-            if missed:
-                self._mirror.mark(lambda other: other.key in missed)
+            if not job.isMissed and self._mirror.turns.of(job.name) == phone.key:
+                # Etcd does not give it, for no reason that is known here: it is none to wait for,
+                # as long as nothing is heard of it.
+                self._mirror.turns.withhold(phone.key)
             self.serve()
+            self._askFor(job)
 
     def _askAgain(self, job: Job) -> None:
         job.retry, job.isAsking = None, False
-        self._mirror.markFor(job.request.requirement)
         self.serve()
+        self._askFor(job)
 
     async def _grant(
         self,
@@ -551,13 +550,6 @@ class Jobs:
         for name in queue:
             if name.startswith(f"{self._name}-") and name not in self._jobs:
                 self._forgetName(name)
-
-    def _firstFor(self, phone: PhoneRecord) -> str | None:
-        """
-        The job whose turn it is with a phone.
-        """
-        queue = self._mirror.queue.items()
-        return next((name for name, entry in queue if entry.requirement.fits(phone)), None)
 
     def _whyNot(self, request: Request) -> FleetError:
         phones = self._mirror.phones.values()

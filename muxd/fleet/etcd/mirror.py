@@ -15,6 +15,7 @@ from muxd.fleet.codec import BadMessage
 from muxd.fleet.etcd.answers import Event, KeyValue
 from muxd.fleet.etcd.keys import VALUES, Announced, Held, Hosted, Keys, Kind, Queued, Secret
 from muxd.fleet.requirement import Requirement
+from muxd.fleet.turns import Turns
 from muxd.fleet.values import (
     Confirmed,
     Drained,
@@ -116,9 +117,7 @@ class Mirror:
     @ivar queue: Jobs that wait, in the order of their coming.
     @ivar moved: Those of them that were said anew to be served by some hub, and the revisions of
         that: emptied by what looks at it.
-    @ivar free: The keys of phones that a job may have, those first that are free for the
-        longest.
-    @ivar dirty: Those of them that have become free, or are others than before.
+    @ivar turns: Which of the phones that are free is meant for which of the jobs.
     """
 
     def __init__(self, keys: Keys, complain: Callable[[str], None]) -> None:
@@ -147,8 +146,7 @@ class Mirror:
         self.draining: set[str] = set()
         self.confirmed: set[int] = set()
         self.secret = b""
-        self.free: dict[str, None] = {}
-        self.dirty: dict[str, None] = {}
+        self.turns: Turns[str] = Turns()
         self._claimants: dict[str, dict[str, Claim]] = {}
         self._whats: list[What] = []
 
@@ -198,22 +196,6 @@ class Mirror:
             confirmed=frozenset(self.confirmed),
             secret=self.secret,
         )
-
-    def mark(self, fits: Callable[[PhoneRecord], bool]) -> None:
-        """
-        Have the free phones that something fits looked at again.
-        """
-        self.dirty.update({key: None for key in self.free if fits(self.phones[key])})
-
-    def markFor(self, requirement: Requirement) -> None:
-        """
-        Have the free phones that a job may want looked at again: all, unless it wants one.
-        """
-        only = requirement.udid
-        if only is None:
-            self.mark(requirement.fits)
-        elif only in self.free and requirement.fits(self.phones[only]):
-            self.dirty.setdefault(only)
 
     def _applyOne(self, kind: Kind, parts: tuple[str, ...], event: Event) -> None:
         pair = event.pair
@@ -344,11 +326,10 @@ class Mirror:
                 last = next(reversed(self.queue.values()))
                 self._isUnordered |= last.created > entry.created
             self.queue[name] = entry
+            self.turns.come(name, entry.created, requirement)
             return
-        ended = self.queue.pop(name, None)
-        if ended is not None:
-            # What was meant for it is the next one's.
-            self.markFor(ended.requirement)
+        self.queue.pop(name, None)
+        self.turns.leave(name)
 
     def _drains(self, host: str, isDraining: bool) -> None:
         if isDraining == (host in self.draining):
@@ -364,11 +345,9 @@ class Mirror:
     def _settle(self, key: str) -> None:
         phone = self.phones.get(key)
         if phone is None or key in self.held or phone.host in self.draining:
-            self.free.pop(key, None)
-            self.dirty.pop(key, None)
+            self.turns.withhold(key)
         else:
-            self.free.setdefault(key)
-            self.dirty.setdefault(key)
+            self.turns.offer(phone)
 
 
 _ENDS = (Kind.PHONE, Kind.HOST)

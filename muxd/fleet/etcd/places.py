@@ -9,7 +9,7 @@ written itself, and is in vain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -38,7 +38,7 @@ class Job:
 
     @ivar isAsking: Whether a phone is being asked for, for it, or soon will be again.
     @ivar isDue: Whether it does not wait any longer.
-    @ivar missed: The phones whose turn came to it meanwhile.
+    @ivar isMissed: Whether another phone was meant for it meanwhile, or the same anew.
     @ivar retry: When one is asked for again.
     @ivar lease: Of its place, if it has a ticket; 0 if it has none yet.
     @ivar placed: The revision in which this hub has said that it serves the place; 0 if it has
@@ -55,7 +55,7 @@ class Job:
     isAsking: bool = False
     isDue: bool = False
     timer: IDelayedCall | None = None
-    missed: set[str] = field(default_factory=set)
+    isMissed: bool = False
     retry: IDelayedCall | None = None
     lease: int = 0
     placed: int = 0

@@ -261,8 +261,8 @@ class TwoHubs(RuleBasedStateMachine):
         assert list(one.queue) == list(other.queue)
         created = [each.created for each in one.queue.values()]
         assert created == sorted(created)
-        assert set(one.free) == set(other.free)
-        for key in one.free:
+        assert set(one.turns.free) == set(other.turns.free)
+        for key in one.turns.free:
             waiting = [
                 each for each in one.queue.values() if each.requirement.fits(one.phones[key])
             ]

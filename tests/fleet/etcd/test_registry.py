@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs, formatEvent
 from muxd.fleet.etcd import jobs
 from muxd.fleet.etcd import registry as registryModule
 from muxd.fleet.etcd.jobs import RETRY
-from muxd.fleet.requirement import Requirement
+from muxd.fleet.etcd.keys import Kind
 from muxd.fleet.values import PhoneRecord, Why
 from tests.fleet.contract import RegistryContract
 from tests.fleet.etcd.cases import EtcdCase
@@ -72,7 +72,7 @@ class EtcdContractTests(EtcdCase, RegistryContract, LastingTicketContract):
 
     async def test_refusing(self) -> None:
         """
-        While etcd refuses, a job asks once a second, however many phones it may have, and has
+        While etcd refuses, each job asks once a second, however many phones it may have, and has
         one when it does not any more; or is told when its time is over, not later.
         """
         lease = await self.join("a")
@@ -88,16 +88,16 @@ class EtcdContractTests(EtcdCase, RegistryContract, LastingTicketContract):
 
         willing = self.etcd._handlers
         self.patch(self.etcd, "_handlers", {**willing, "/v3/lease/grant": refuse})
-        await self.registry.tell(lease, [phone(1), phone(2)], True)
-        self.assertEqual(len(asked), 1)
-        for seconds, count in ((RETRY * 0.9, 1), (RETRY * 0.1, 2), (RETRY, 3)):
+        await self.registry.tell(lease, [phone(each) for each in (1, 2, 3)], True)
+        self.assertEqual(len(asked), 2)
+        for seconds, count in ((RETRY * 0.9, 2), (RETRY * 0.1, 4), (RETRY, 6)):
             self.clock.advance(seconds)
             self.assertEqual(len(asked), count)
         self.clock.advance(0.5)
         self.assertEqual(told, [Why.WAITED])
         self.patch(self.etcd, "_handlers", willing)
         self.clock.advance(RETRY)
-        self.assertIn((await wanted).udid, (udid(1), udid(2)))
+        self.assertIn((await wanted).udid, (udid(1), udid(2), udid(3)))
 
     async def test_refusedToMany(self) -> None:
         """
@@ -120,16 +120,28 @@ class EtcdContractTests(EtcdCase, RegistryContract, LastingTicketContract):
         for each in waiting:
             each.addErrback(lambda _: None)
 
-    async def test_markFor(self) -> None:
+    async def test_notToBeHad(self) -> None:
         """
-        Of ten thousand free phones, that one is looked at that a job wants, if it wants one.
+        A phone that etcd does not give, for a reason that makes no sense to a hub, is asked for
+        once, and keeps its job waiting for no other one.
         """
-        await self.join("a", 1, 2, 3)
-        mirror = self.registry._mirror
-        for text, numbers in (("", (1, 2, 3)), (udid(2), (2,)), (udid(7), ()), ("host=b", ())):
-            mirror.dirty.clear()
-            mirror.markFor(Requirement.fromString(text))
-            self.assertEqual(list(mirror.dirty), [phone(each).key for each in numbers])
+        held = self.registry._keys.of(Kind.HELD, phone(1).key)
+        lease = await self.join("a", term=1000)
+        wanted = self.registry.reserve(wants(wait=1000))
+        self.etcd.put(held, b"nonsense")
+        asked: list[object] = []
+        willing = self.etcd._handlers
+
+        def noted(etcd: FakeEtcd, said: Any) -> object:
+            asked.append(said)
+            return willing["/v3/lease/grant"](etcd, said)
+
+        self.patch(self.etcd, "_handlers", {**willing, "/v3/lease/grant": noted})
+        await self.registry.tell(lease, [phone(1)])
+        await self.passTime(10)
+        self.assertEqual(len(asked), 1)
+        await self.registry.tell(lease, [phone(2)])
+        self.assertEqual((await wanted).udid, udid(2))
 
     async def test_missed(self) -> None:
         """
