@@ -101,15 +101,16 @@ class CapturingService(MuxService):
             self.endCapture(self._capture)
 
 
-def captureFromOption(path: str) -> str:
+def captureFromOption(path: str, directory: str = os.curdir) -> str:
     """
     The file of C{--capture}, from wherever C{twistd} goes.
 
+    @param directory: Where a relative path is.
     @raise ValueError: It cannot be one.
     """
     if not path:
         raise ValueError("--capture must name a file")
-    absolute = os.path.abspath(path)
+    absolute = os.path.abspath(os.path.join(directory, path))
     if not os.path.isdir(os.path.dirname(absolute)):
         raise ValueError(f"--capture {path}: there is no directory for it")
     return absolute

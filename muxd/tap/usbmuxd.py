@@ -98,6 +98,8 @@ class Options(CommandOptions):
     @ivar service: The service, once everything has been said.
     @ivar words: The command line.
     @ivar configuration: What the configuration file says.
+    @ivar directory: Where relative paths are, those of the configuration file as well; C{twistd}
+        may go elsewhere before it is read again.
     """
 
     synopsis = "[options]"
@@ -109,6 +111,7 @@ class Options(CommandOptions):
         super().__init__()
         self.words: list[str] = []
         self.configuration = NO_FILE
+        self.directory = workingDirectory()
         self._typed: dict[str, Any] = {}
         self["config"] = None
         self["check-config"] = False
@@ -142,7 +145,7 @@ class Options(CommandOptions):
         Where clients connect, in the spelling of the C daemon: PATH, ADDR:PORT or
         [ADDR]:PORT; may be repeated.
         """
-        self["listen"].append(endpointFromAddress(address))
+        self["listen"].append(endpointFromAddress(address, self.directory))
 
     opt_S = opt_socket
 
@@ -159,9 +162,10 @@ class Options(CommandOptions):
         The libusb library that the usb source loads. [default: MUXD_LIBUSB of
         the environment, else the system's, else the one of libusb-package]
         """
-        if not os.path.isfile(path):
+        whole = self._whole(path)
+        if not os.path.isfile(whole):
             raise usage.UsageError(f"--libusb {path}: there is no such file")
-        self["libusb"] = os.path.abspath(path)
+        self["libusb"] = whole
 
     def opt_config_dir(self, path: str) -> None:
         """
@@ -170,8 +174,7 @@ class Options(CommandOptions):
         """
         if not path:
             raise usage.UsageError("--config-dir must name a directory")
-        # twistd may change the working directory before anything is opened.
-        self["config-dir"] = os.path.abspath(path)
+        self["config-dir"] = self._whole(path)
 
     opt_C = opt_config_dir
 
@@ -188,7 +191,7 @@ class Options(CommandOptions):
         opens; for finding faults, as it is private and grows.
         """
         try:
-            self["capture"] = captureFromOption(path)
+            self["capture"] = captureFromOption(path, self.directory)
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
 
@@ -231,8 +234,7 @@ class Options(CommandOptions):
         A file with options, and with views, labels and limits; what is said here counts more.
         It is read again at SIGHUP.
         """
-        # twistd may change the working directory before it is read again.
-        self["config"] = os.path.abspath(path)
+        self["config"] = self._whole(path)
 
     def opt_check_config(self) -> None:
         """
@@ -369,10 +371,15 @@ class Options(CommandOptions):
         @raise usage.UsageError: A value is wrong.
         """
         fresh = type(self)()
-        fresh.parent, fresh.words = self.parent, self.words
-        # As it was understood then: the working directory may be another one by now.
+        fresh.parent, fresh.words, fresh.directory = self.parent, self.words, self.directory
         fresh.update(deepcopy(self._typed))
         return fresh.settings(), fresh.processOptions()
+
+    def _whole(self, path: str) -> str:
+        """
+        An absolute path.
+        """
+        return os.path.abspath(os.path.join(self.directory, path))
 
     def _given(self) -> frozenset[str]:
         """
@@ -453,16 +460,28 @@ Examples:
 """
 
 
-def endpointFromAddress(address: str) -> str:
+def workingDirectory() -> str:
+    """
+    Where this process is; C{.} if that is not there any more.
+    """
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.curdir
+
+
+def endpointFromAddress(address: str, directory: str = os.curdir) -> str:
     """
     The endpoint description for what the C daemon's C{-S} accepts.
 
+    @param directory: Where a relative path is.
     @raise usage.UsageError: It is no address.
     """
     if not address or address.startswith("-"):
         raise usage.UsageError(f"-S {address!r}: expected PATH, ADDR:PORT or [ADDR]:PORT")
     if ":" not in address:
-        return f"unix:{quoteStringArgument(os.path.abspath(address))}:mode=666"
+        path = os.path.abspath(os.path.join(directory, address))
+        return f"unix:{quoteStringArgument(path)}:mode=666"
     host, _, port = address.rpartition(":")
     kind = "tcp"
     if host.startswith("[") and host.endswith("]"):

@@ -321,6 +321,28 @@ class OptionsTests(UsbmuxdTestCase):
         Path(os.path.join(before, self.path)).write_text("grace = -1")
         self.assertRaises(ConfigurationError, self.options.reread)
 
+    def test_rereadPaths(self) -> None:
+        """
+        Relative paths in the file are where the command was given, also when it is read again.
+        """
+        before = os.getcwd()
+        there, self.path = os.path.abspath(self.mktemp()), os.path.abspath(self.path)
+        os.makedirs(os.path.join(there, "captures"))
+        Path(there, "libusb.so").touch()
+        self.addCleanup(os.chdir, before)
+        os.chdir(there)
+        self.options = Options()
+        self.options.reactor = self.reactor
+        made = self.made(
+            'capture = "captures/x.pcapng"\nconfig-dir = "records"\nlibusb = "libusb.so"\n'
+            'socket = "usbmuxd"\n'
+        )
+        process = self.options.processOptions()
+        self.assertEqual(made["configDir"], os.path.join(there, "records"))
+        self.assertEqual(made["listen"], [f"unix:{there}/usbmuxd:mode=666"])
+        os.chdir("/")
+        self.assertEqual(self.options.reread(), (made, process))
+
 
 class CheckTests(UsbmuxdTestCase):
     """
