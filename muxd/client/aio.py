@@ -391,6 +391,9 @@ class _Daemon(SocketDaemon["_Connection", _Deadline]):
             if isinstance(self._address, TLSAddress):
                 return await _openTLS(self._address)
             return await _openTCP(self._address)
+        except UsbmuxError:
+            # As the blocking client, which connects by way of TLS here, says it.
+            raise
         except OSError as error:
             raise NoDaemon(self.where, unreachable(error), remedyFor(error)) from error
 

@@ -371,6 +371,20 @@ class ControlFactory(Factory):
                 limit=self.limits.clientQueue,
             )
 
+    def clientDeaf(self, client: ControlProtocol) -> None:
+        """
+        A client takes nothing of what it is told of the phones that are here.
+        """
+        self.counters.droppedClients += 1
+        if self._limit.admit("clients disconnected because they take nothing", client.owner):
+            self._log.warn(
+                "disconnecting client {number} ({name}): it listens, and has taken nothing of what"
+                " phones there are for {seconds} s",
+                number=client.number,
+                name=client.details.programName or "unknown",
+                seconds=self.limits.greetingTimeout,
+            )
+
     def clientOverBudget(self, client: ControlProtocol) -> None:
         """
         Too much waits for the clients of a user, and this one has not read for the longest.

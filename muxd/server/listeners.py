@@ -20,7 +20,7 @@ from muxd.server.clients import ClientDetails
 from muxd.server.descriptions import DeviceDescription, encodeDetached, encodePaired
 from muxd.server.devicelist import DeviceList, Place
 from muxd.server.replies import listEntry
-from muxd.server.telling import Teller
+from muxd.server.telling import Addressees, Teller
 from muxd.wire.messages import BINARY_VERSION, writePlist
 
 _BEFORE, _AFTER = writePlist({"ListenerList": [""]}).split(b"\n\t\t<string></string>")
@@ -105,7 +105,10 @@ class EventBroadcaster:
         self._registry = registry
         self._teller = teller
         self._listeners: dict[Listener, bytes | None] = {}
-        self._present: tuple[Listener, ...] | None = None
+        # Their numbers, in the order in which they have come.
+        self._numbers: dict[Listener, int] = {}
+        self._came = 0
+        self._present: Addressees[Listener] | None = None
         # Those that have not been told of all that is here, and how far they have been.
         self._greeted: dict[Listener, Place | None] = {}
         self._devices = DeviceList()
@@ -129,6 +132,8 @@ class EventBroadcaster:
         @return: As L{goOn}.
         """
         self._listeners[listener] = None
+        self._came += 1
+        self._numbers[listener] = self._came
         self._listenerList = self._present = None
         self._greeted[listener] = None
         # Of a few devices a listener is told whether it takes that or not.
@@ -143,7 +148,7 @@ class EventBroadcaster:
         """
         while listener in self._greeted and listener.hasTaken:
             # In the order in which it happened: a phone that came again went before.
-            self._teller.tellAhead(listener)
+            self._teller.tellAhead(listener, self._numbers[listener])
             if listener in self._greeted and listener.hasTaken:
                 self._tellMore(listener)
         return listener in self._greeted
@@ -166,7 +171,7 @@ class EventBroadcaster:
         Tell it no more.  Harmless for a client that is no listener.
         """
         if listener in self._listeners:
-            del self._listeners[listener]
+            del self._listeners[listener], self._numbers[listener]
             self._greeted.pop(listener, None)
             self._listenerList = self._present = None
 
@@ -238,26 +243,29 @@ class EventBroadcaster:
         place = self._devices.placeOf(attached.deviceID)
         modern = [
             one
-            for one in self._knowing(place)
+            for one in self._knowing(place).listeners
             if one.version != BINARY_VERSION and one.details.libraryVersion
         ]
         self._teller.tell(
-            modern, self._listeners, lambda version: encodePaired(attached.deviceID, version)
+            Addressees(modern, self._numbers),
+            self._listeners,
+            lambda version: encodePaired(attached.deviceID, version),
         )
 
-    def _knowing(self, place: Place | None) -> tuple[Listener, ...]:
+    def _knowing(self, place: Place | None) -> Addressees[Listener]:
         """
         Those that have been told of the devices at a place.
         """
         if not self._greeted or place is None:
             return self._all()
         untold = {one for one, at in self._greeted.items() if at is None or at < place}
-        return tuple(one for one in self._all() if one not in untold)
+        told = [one for one in self._all().listeners if one not in untold]
+        return Addressees(told, self._numbers)
 
-    def _all(self) -> tuple[Listener, ...]:
+    def _all(self) -> Addressees[Listener]:
         """
         All listeners of this moment, of which there is one list as long as they are the same.
         """
         if self._present is None:
-            self._present = tuple(self._listeners)
+            self._present = Addressees(tuple(self._listeners), self._numbers)
         return self._present

@@ -578,7 +578,9 @@ class ControlProtocol(Protocol):
 
     def _greetingTimedOut(self) -> None:
         self._output.stopProducing()
-        self._outputOverflowed()
+        self.server.clientDeaf(self)
+        self._leave()
+        self._abort()
 
     # The end.
 

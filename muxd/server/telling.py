@@ -10,9 +10,11 @@ before the next one is; and each event is in memory once.
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Container, Hashable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.logger import Logger
 
@@ -43,20 +45,54 @@ class Told(Protocol):
         """
 
 
-class _Event:
+T = TypeVar("T", bound=Told)
+
+
+class Addressees(Generic[T]):
     """
-    One event, and those who have yet to be told.
+    Listeners that events are for, in the order in which they came.
+
+    There may be thousands of them, and hundreds of events that each of them asks for: so the
+    place of one is looked up, not looked for.
+
+    @ivar listeners: All of them.
     """
 
-    __slots__ = ("_bodies", "_encoded", "ahead", "listeners", "place", "present")
+    __slots__ = ("_numbers", "listeners")
+
+    def __init__(self, listeners: Sequence[T], numbers: Mapping[T, int]) -> None:
+        """
+        @param numbers: Of each listener, larger the later it came.
+        """
+        self.listeners = listeners
+        self._numbers = array("q", [numbers[one] for one in listeners])
+
+    def __len__(self) -> int:
+        return len(self.listeners)
+
+    def placeOf(self, number: int) -> int:
+        """
+        The place of a listener with a number; -1 if it is none of them.
+        """
+        numbers = self._numbers
+        place = bisect_left(numbers, number)
+        return place if place < len(numbers) and numbers[place] == number else -1
+
+
+class _Event:
+    """
+    One event, and those that have yet to be told.
+    """
+
+    __slots__ = ("_bodies", "_encoded", "addressees", "ahead", "place", "present")
 
     def __init__(
         self,
-        listeners: Sequence[Told],
+        addressees: Addressees[Any],
         present: Container[Told],
         encoded: Callable[[int], bytes],
     ) -> None:
-        self.listeners = listeners
+        self.addressees = addressees
         self.present = present
         self.place = 0
         # Those that were told before it was their turn.
@@ -98,18 +134,18 @@ class Teller:
 
     def tell(
         self,
-        listeners: Sequence[Told],
+        addressees: Addressees[Any],
         present: Container[Told],
         encoded: Callable[[int], bytes],
     ) -> None:
         """
         Tell listeners of an event, now or when their turn has come.
 
-        @param listeners: Those that are there at this moment; it must not change.
+        @param addressees: Those that are there at this moment.
         @param present: Those that are still there when it is told.
         @param encoded: Makes a whole event in a format.
         """
-        self._events.append(_Event(listeners, present, encoded))
+        self._events.append(_Event(addressees, present, encoded))
         if len(self._events) == 1:
             self.takeTurn()
         elif len(self._events) > MOST_WAITING:
@@ -122,12 +158,15 @@ class Teller:
         self._turns.forget(self)
         self._tellUntil(len(self._events))
 
-    def tellAhead(self, listener: Told) -> None:
+    def tellAhead(self, listener: Told, number: int) -> None:
         """
         Tell one listener of all that has happened, before it is its turn.
+
+        @param number: As its L{Addressees} have it.
         """
         for event in list(self._events):
-            if listener not in event.ahead and listener in event.listeners[event.place :]:
+            isAwaited = event.addressees.placeOf(number) >= event.place
+            if isAwaited and listener not in event.ahead:
                 event.ahead.add(listener)
                 self._tell(event, listener)
 
@@ -165,10 +204,10 @@ class Teller:
         """
         event = self._events[0]
         start, event.place = event.place, event.place + AT_ONCE
-        for listener in event.listeners[start : event.place]:
+        for listener in event.addressees.listeners[start : event.place]:
             if listener not in event.ahead:
                 self._tell(event, listener)
-        if event.place >= len(event.listeners) and self._events and self._events[0] is event:
+        if event.place >= len(event.addressees) and self._events and self._events[0] is event:
             self._events.popleft()
 
     def _tell(self, event: _Event, listener: Told) -> None:

@@ -5,6 +5,7 @@ Tests of L{muxd.client.tlssocket}, and of blocking clients of a daemon with mutu
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -15,7 +16,7 @@ from threading import Thread
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from muxd.client import tlssocket
+from muxd.client import aio, blocking, tlssocket
 from muxd.client.address import TLSAddress, parseAddress
 from muxd.client.problems import CERTIFY
 from muxd.client.requests import Dialect, listenRequest
@@ -246,6 +247,30 @@ class SocketTests(SynchronousTestCase):
                 DaemonLost, connection.ask, listenRequest(), Dialect.PLIST, Deadline(PATIENCE)
             )
         self.assertIn("our certificate has expired", str(error))
+
+    def test_asyncio(self) -> None:
+        """
+        A client on asyncio says the same of a server that is not believed, and of files that
+        cannot be used, as one that blocks.
+        """
+        self.farm.issue("client")
+
+        def texts(name: str | None) -> list[str]:
+            said = []
+            for ask in (blocking.devices, lambda **where: asyncio.run(aio.devices(**where))):
+                if name is not None:
+                    self.serve(name, lambda protected: None)
+                error = self.assertRaises(NoDaemon, ask, address=self.address())
+                said.append(str(error))
+            return said
+
+        blocked, awaited = texts("client")
+        self.assertEqual(blocked, awaited)
+        self.assertIn("its certificate is not believed", blocked)
+        (self.farm.directoryOf("ci") / "key.pem").write_text("nothing")
+        blocked, awaited = texts(None)
+        self.assertEqual(blocked, awaited)
+        self.assertEqual(blocked.count(CERTIFY), 1)
 
     def test_unusable(self) -> None:
         """

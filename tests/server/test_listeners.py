@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from twisted.logger import LogLevel, formatEvent
 from zope.interface.verify import verifyObject
 
 from muxd.interfaces import IDeviceListener
@@ -18,7 +19,7 @@ from muxd.testing import FakeDevice, fakeIdentity
 from muxd.wire import messages as wire
 from muxd.wire.messages import Message, MessageReader, MessageType, plistMessage, writePlist
 from tests.running.properties import examples
-from tests.server.serving import TINY, Client, ServingTestCase, connectRequest
+from tests.server.serving import TINY, Client, ServingTestCase, connectRequest, observeLog
 
 LISTEN = plistMessage({"MessageType": "Listen"}, 33)
 
@@ -423,6 +424,7 @@ class GreetingTests(ServingTestCase):
         """
         One that takes nothing more is disconnected after a while, and not before.
         """
+        logged = observeLog(self)
         slow = self.slow()
         slow.transport.take(1000)
         for _ in range(3):
@@ -434,6 +436,10 @@ class GreetingTests(ServingTestCase):
         self.assertTrue(slow.transport.aborted and slow.transport.disconnected)
         self.assertEqual(self.counters.droppedClients, 1)
         self.assertEqual(self.factory.clients, set())
+        (line,) = [formatEvent(event) for event in logged if event["log_level"] is LogLevel.warn]
+        self.assertIn(
+            f"has taken nothing of what phones there are for {TINY.greetingTimeout}", line
+        )
 
     def test_goes(self) -> None:
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.net.turns import Turns
-from muxd.server.telling import AT_ONCE, MOST_WAITING, Teller
+from muxd.server.telling import AT_ONCE, MOST_WAITING, Addressees, Teller
 from tests.net.workingclock import WorkingClock
 
 COST = 0.01
@@ -54,6 +54,7 @@ class TellerTests(SynchronousTestCase):
         self.turns = Turns(self.clock, LENGTH)
         self.teller = Teller(self.turns)
         self.listeners = [Listener(self.clock, number) for number in range(MANY)]
+        self.numbers = {one: 10 * one.number for one in self.listeners}
         self.present = set(self.listeners)
         self.encoded: list[tuple[str, int]] = []
 
@@ -66,7 +67,7 @@ class TellerTests(SynchronousTestCase):
             self.encoded.append((name, version))
             return f"{name}{version}".encode()
 
-        self.teller.tell(tuple(self.listeners[:count]), self.present, encoded)
+        self.teller.tell(Addressees(self.listeners[:count], self.numbers), self.present, encoded)
 
     def told(self) -> int:
         """
@@ -159,12 +160,59 @@ class TellerTests(SynchronousTestCase):
             self.tell(name)
         self.tell("c", MANY - 1)
         self.assertEqual(last.heard, [])
-        self.teller.tellAhead(last)
-        self.teller.tellAhead(last)
+        self.teller.tellAhead(last, self.numbers[last])
+        self.teller.tellAhead(last, self.numbers[last])
         expected = [f"{name}{last.version}".encode() for name in ("a", "b")]
         self.assertEqual(last.heard, expected)
         self.teller.finish()
         self.assertEqual(last.heard, expected)
         self.assertEqual(self.told(), 3 * MANY - 1)
-        self.teller.tellAhead(last)
+        self.teller.tellAhead(last, self.numbers[last])
         self.assertEqual(last.heard, expected)
+
+    def test_aheadOfOthers(self) -> None:
+        """
+        To be told ahead costs as much whether there are few listeners or many, and whether what
+        waits is for that listener or not: nothing is compared with them.
+        """
+        compared = []
+
+        class Compared(Listener):
+            def __eq__(self, other: object) -> bool:
+                compared.append(other)
+                return self is other
+
+            __hash__ = Listener.__hash__
+
+        self.listeners = [Compared(self.clock, number) for number in range(MANY)]
+        self.numbers = {one: one.number for one in self.listeners}
+        self.present = set(self.listeners)
+        self.tell("a")
+        self.tell("b", MANY - 1)
+        self.tell("c", 1)
+        compared.clear()
+        for one in self.listeners[-2:]:
+            self.teller.tellAhead(one, self.numbers[one])
+        self.assertEqual([len(one.heard) for one in self.listeners[-2:]], [2, 1])
+        self.assertLessEqual(len(compared), 4)
+        self.teller.finish()
+        self.assertEqual(self.told(), 2 * MANY)
+
+
+class AddresseesTests(SynchronousTestCase):
+    """
+    L{Addressees}.
+    """
+
+    def test_places(self) -> None:
+        """
+        Those that are there have their places, others none.
+        """
+        clock = WorkingClock()
+        listeners = [Listener(clock, number) for number in range(5)]
+        numbers = {one: 2 * one.number for one in listeners}
+        some = Addressees([listeners[1], listeners[3], listeners[4]], numbers)
+        self.assertEqual(len(some), 3)
+        self.assertEqual([some.placeOf(number) for number in (2, 6, 8)], [0, 1, 2])
+        self.assertEqual([some.placeOf(number) for number in (0, 3, 4, 7, 9)], [-1] * 5)
+        self.assertEqual(Addressees([], numbers).placeOf(2), -1)
