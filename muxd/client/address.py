@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from muxd.description import Description
-from muxd.net.tlstarget import TLSTarget
+from muxd.net.tlstarget import TLSTarget, hostFrom
 
 VARIABLE = "USBMUXD_SOCKET_ADDRESS"
 
@@ -161,8 +161,12 @@ def _tcpAddress(text: str, hostAndPort: str) -> TCPAddress:
         host = host[1:-1]
     elif ":" in host:
         raise _invalid(text, "an IPv6 address has to stand in brackets")
-    if not host or not set(host).isdisjoint("/[] "):
+    if not host:
         raise _invalid(text, "there is no host in it")
+    try:
+        hostFrom(host)
+    except ValueError as error:
+        raise _invalid(text, str(error)) from None
     if not (re.fullmatch("[0-9]{1,5}", digits) and 0 < int(digits) < 65536):
         raise _invalid(text, f"expected a port from 1 to 65535, got {digits!r}")
     return TCPAddress(host, int(digits))

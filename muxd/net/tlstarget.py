@@ -48,7 +48,7 @@ class TLSTarget:
         if not given.get("host"):
             raise ValueError("expected a host")
         return cls(
-            given["host"],
+            hostFrom(given["host"]),
             numberFrom("port", given.get("port", ""), 65535),
             TLSFiles.fromOptions(given),
             given.get("server", given["host"]),
@@ -85,6 +85,24 @@ def namedArguments(
     if unknown := sorted(given.keys() - known):
         raise ValueError(f"there is no {unknown[0]!r:.80}")
     return given
+
+
+def hostFrom(text: str) -> str:
+    """
+    A name or an address of a machine that was typed.
+
+    @raise ValueError: There can be none of that name: Python has no words for it when it is
+        looked up, but a C{UnicodeError}.
+    """
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        isHost = False
+    else:
+        isHost = text.isprintable() and set(text).isdisjoint("/[] ")
+    if not isHost:
+        raise ValueError(f"host: expected a name or an address, got {text!r:.80}")
+    return text
 
 
 def numberFrom(name: str, text: str, most: int) -> int:

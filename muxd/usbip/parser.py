@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from muxd.description import Description, expectKnown
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+from muxd.net.tlstarget import hostFrom
 from muxd.usb.parser import parseSettings
 
 PORT = 3240
@@ -96,6 +97,7 @@ def _endpoint(own: dict[str, str]) -> tuple[str, str]:
     host, port = own.get("host", ""), own.get("port", str(PORT))
     if not host:
         raise ValueError("expected a host, such as usbip:192.0.2.1")
+    hostFrom(host)
     if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise ValueError(f"port: expected a number from 1 to 65535, got {port!r}")
     return str(Description("tcp", (), {"host": host, "port": port})), f"{host} port {port}"

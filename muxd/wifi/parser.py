@@ -17,6 +17,7 @@ from zope.interface import implementer
 from muxd.description import Description, choiceFrom, expectKnown, udidsFrom
 from muxd.importing.extras import installing
 from muxd.interfaces import IDeviceReceiver, IDeviceSource, IDeviceSourceParser
+from muxd.net.tlstarget import hostFrom
 from muxd.wifi.settings import USUAL, AddressLayout, WifiSettings
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class WifiSourceParser:
             only=udidsFrom("only", kwargs),
             deny=udidsFrom("deny", kwargs),
         )
+        if settings.host:
+            hostFrom(settings.host)
         if settings.udid and not settings.host:
             raise ValueError("udid= says which phone a HOST is; for some of those found, only=")
         for package in ("OpenSSL", "cryptography", *(() if settings.host else ("zeroconf",))):

@@ -82,6 +82,7 @@ class ParserTests(SynchronousTestCase):
         for text, said in (
             ("mutualtls:h", "port: expected"),
             ("mutualtls:port=1:files=/d", "expected a host"),
+            ("mutualtls:a..b:1:files=/d", "host: expected a name or an address, got 'a..b'"),
             ("mutualtls:h:1", "cert: expected a file"),
             ("mutualtls:h:1:files=/d:timeout=-1", "timeout: expected a number up to 3600"),
             ("mutualtls:h:1:files=/d:names=x", "there is no 'names'"),

@@ -83,6 +83,7 @@ class ParserTests(SynchronousTestCase):
         """
         for text, said in (
             ("usbip", "expected a host"),
+            ("usbip:a..b", "host: expected a name or an address, got 'a..b'"),
             ("usbip:192.0.2.1:0", "port: expected a number from 1 to 65535"),
             ("usbip:192.0.2.1:host=x", "host is given twice"),
             ("usbip:192.0.2.1:1:2", "as well"),

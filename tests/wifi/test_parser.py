@@ -76,6 +76,7 @@ class ParserTests(SynchronousTestCase):
         for text, said in (
             ("wifi:a:b", "expected one host"),
             ("wifi:a:host=b", "expected one host"),
+            ("wifi:a..b", "host: expected a name or an address, got 'a..b'"),
             ("wifi:as=cable", "as: expected usb, network, got 'cable'"),
             ("wifi:address=sun", "address: expected bsd, linux"),
             ("wifi:only=,", "only: expected UDIDs, got none; leave only= out for all phones"),
