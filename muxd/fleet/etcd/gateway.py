@@ -251,20 +251,16 @@ class Gateway:
         """
         return why if any(each in why for each in self._places) else f"{place}: {why}"
 
-    async def ask(
-        self, path: str, body: dict[str, Any], isSafe: bool = True, isUrgent: bool = False
-    ) -> dict[str, Any]:
+    async def ask(self, path: str, body: dict[str, Any], isUrgent: bool = False) -> dict[str, Any]:
         """
-        Ask for something.
+        Ask for something that may be done twice: it is asked for again if there is no answer.
 
-        @param isSafe: Whether it may be done twice: then it is asked for again if there is no
-            answer.
         @param isUrgent: Whether it does not wait for what was asked before.
         @raise EtcdError: It is refused, or there is no answer.
         @raise BadAnswer: There is one that makes no sense.
         """
         data = json.dumps(body).encode()
-        return objectOf(await self._answer(path, data, isSafe, isUrgent))
+        return objectOf(await self._answer(path, data, isUrgent))
 
     async def askEach(self, path: str, bodies: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """
@@ -276,7 +272,7 @@ class Gateway:
         @raise BadAnswer: There is one that makes no sense.
         """
         data = b"\n".join(json.dumps(body).encode() for body in bodies)
-        lines = (await self._answer(path, data, True, True)).splitlines()
+        lines = (await self._answer(path, data, True)).splitlines()
         return [objectOf(line) for line in lines if line.strip()]
 
     async def stream(self, path: str, body: dict[str, Any], protocol: EtcdStream) -> None:
@@ -300,9 +296,9 @@ class Gateway:
             self.moveFrom(place)
             raise
 
-    async def _answer(self, path: str, data: bytes, isSafe: bool, isUrgent: bool) -> bytes:
+    async def _answer(self, path: str, data: bytes, isUrgent: bool) -> bytes:
         if isUrgent:
-            return await self._asked(path, data, isSafe)
+            return await self._asked(path, data)
         room = self._room.acquire()
         self._asking.add(room)
         try:
@@ -310,12 +306,12 @@ class Gateway:
         finally:
             self._asking.discard(room)
         try:
-            return await self._asked(path, data, isSafe)
+            return await self._asked(path, data)
         finally:
             self._room.release()
 
-    async def _asked(self, path: str, data: bytes, isSafe: bool) -> bytes:
-        left = max(2, len(self._places)) if isSafe else 1
+    async def _asked(self, path: str, data: bytes) -> bytes:
+        left = max(2, len(self._places))
         while True:
             place = self.place
             left -= 1

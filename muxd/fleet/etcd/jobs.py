@@ -16,7 +16,6 @@ itself.  Nothing else is served with what is meant for a place, until its lease 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock, fail
@@ -24,18 +23,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from muxd.fleet.etcd.answers import (
-    BadAnswer,
-    delete,
-    flag,
-    isThere,
-    modifiedIn,
-    put,
-    revisionOf,
-)
+from muxd.fleet.etcd.answers import BadAnswer, delete, put, revisionOf
 from muxd.fleet.etcd.following import Following
 from muxd.fleet.etcd.gateway import EtcdError, Gateway
-from muxd.fleet.etcd.keys import VALUES, Held, Keys, Kind, Queued
+from muxd.fleet.etcd.grants import Grants
+from muxd.fleet.etcd.keys import VALUES, Keys, Kind, Queued
 from muxd.fleet.etcd.leases import Leases
 from muxd.fleet.etcd.mirror import Mirror
 from muxd.fleet.etcd.places import RENEWED, Job, Places
@@ -86,7 +78,6 @@ class Jobs:
         self._mirror = mirror
         self._following = following
         self._leases = leases
-        self._makeKey = makeKey
         self._name = name
         self._last = 0
         self._jobs: dict[str, Job] = {}
@@ -96,6 +87,7 @@ class Jobs:
         self._lock = DeferredLock()
         self._limit = RateLimit(clock, self._summarise, burst=3)
         self._places = Places(keys, gateway, mirror, following, leases)
+        self._grants = Grants(keys, gateway, mirror, following, leases, makeKey)
         self._renewal: IDelayedCall | None = None
         self._leaving: set[IDelayedCall] = set()
         self._isStopped = False
@@ -155,9 +147,8 @@ class Jobs:
         if job.isAsking:
             job.isMissed = True
             return
-        job.isAsking, job.isMissed = True, False
-        served = Deferred.fromCoroutine(self._serveOne(job, self._mirror.phones[key]))
-        served.addErrback(self._failed)
+        job.isMissed = False
+        self._startServing(job, self._mirror.phones[key])
 
     def fresh(self) -> None:
         """
@@ -264,12 +255,17 @@ class Jobs:
                 continue
             # What was told of that, and may be on its way to it still, is worth nothing any more.
             phone = PhoneRecord(udid=granted.udid, host=granted.host)
-            with suppress(FleetError):
-                # It was over at once, if it fails.
+            job.isPlacing = True
+            try:
                 reservation = await self._grant(job, phone, over=granted.token, isSame=True)
-                if reservation is not None:
-                    self._serveWith(job, reservation)
-                    return
+            except FleetError:
+                # It was over at once.
+                reservation = None
+            finally:
+                job.isPlacing = False
+            if reservation is not None:
+                self._serveWith(job, reservation)
+                return
         raise EtcdError("a job's place in the queue is another one all the time")
 
     async def _wait(self, job: Job) -> bool:
@@ -314,7 +310,15 @@ class Jobs:
         if self._places.isElsewhere(job):
             self._leave(job, Event.REFUSE, ASKED_AGAIN)
         elif not self._places.isHere(job):
-            self.inBackground(self._goOn(job))
+            self.inBackground(self._goOnAgain(job))
+
+    async def _goOnAgain(self, job: Job) -> None:
+        try:
+            await self._goOn(job)
+        except (EtcdError, BadAnswer):
+            if job.attempt is not None and job.state is JobState.WAITING:
+                self._retry(job)
+            raise
 
     async def _findFree(self, job: Job) -> Reservation | None:
         """
@@ -346,12 +350,21 @@ class Jobs:
                     return reservation
         return None
 
+    def _startServing(self, job: Job, phone: PhoneRecord) -> None:
+        job.isAsking = True
+        served = Deferred.fromCoroutine(self._serveOne(job, phone))
+        served.addErrback(self._failed)
+
     async def _serveOne(self, job: Job, phone: PhoneRecord) -> None:
         reservation, isRefused = None, False
         try:
-            reservation = await self._grant(job, phone, isQueued=True)
+            if job.attempt is None:
+                reservation = await self._grant(job, phone, isQueued=True)
+            else:
+                reservation = await self._carryOut(job)
         except (EtcdError, BadAnswer) as error:
-            if self._limit.admit("phones that are not given"):
+            isWaiting = job.state is JobState.WAITING
+            if isWaiting and self._limit.admit("phones that are not given"):
                 self._log.warn("{phone} is not given: {error}", phone=phone.udid, error=error)
             isRefused = True
         except FleetError:
@@ -365,8 +378,7 @@ class Jobs:
             self._finish(job, Event.SILENCE, FleetError(Why.WAITED))
         elif job.state is JobState.WAITING and isRefused:
             # It would refuse the next one as well, as fast as it is asked.
-            job.isAsking = True
-            job.retry = self._clock.callLater(RETRY, self._askAgain, job)
+            self._retry(job)
         elif job.state is JobState.WAITING:
             if not job.isMissed and self._mirror.turns.of(job.name) == phone.key:
                 # Etcd does not give it, for no reason that is known here: it is none to wait for,
@@ -375,8 +387,15 @@ class Jobs:
             self.serve()
             self._askFor(job)
 
+    def _retry(self, job: Job) -> None:
+        job.isAsking = True
+        job.retry = self._clock.callLater(RETRY, self._askAgain, job)
+
     def _askAgain(self, job: Job) -> None:
         job.retry, job.isAsking = None, False
+        if job.attempt is not None:
+            self._startServing(job, job.attempt.phone)
+            return
         self.serve()
         self._askFor(job)
 
@@ -389,44 +408,28 @@ class Jobs:
         isSame: bool = False,
     ) -> Reservation | None:
         """
-        Try to get a phone for a job.
+        Try to get a phone for a job: see L{Grants}.
 
-        @param over: The token of the reservation that ends by that; 0 for none.
-        @param isSame: Whether that is the same job's, which keeps its phone whatever has become
-            of that.
-        @param isQueued: Whether the job has to be in the queue, and leaves it by that.
         @return: It; None if it is another job's, or not to be had.
         """
-        keys = self._keys
-        lease = await self._leases.grant(job.request.term)
-        held, queued = keys.of(Kind.HELD, phone.key), keys.of(Kind.QUEUED, job.name)
-        value = VALUES.encode(Held.of(phone, job.request, self._makeKey()))
-        conditions = [modifiedIn(held, over)]
-        if not isSame:
-            conditions.append(isThere(keys.of(Kind.PHONE, phone.host, phone.key)))
-            conditions.append(modifiedIn(keys.of(Kind.DRAINED, phone.host), 0))
-        changes = [put(held, value, lease)]
-        if isQueued:
-            isItsPlace = modifiedIn(queued, job.placed) if job.hasTicket else isThere(queued)
-            conditions.append(isItsPlace)
-            changes.append(delete(queued))
-        body = {"compare": conditions, "success": changes}
+        job.attempt = await self._grants.prepare(job, phone, over, isQueued, isSame)
+        return await self._carryOut(job)
+
+    async def _carryOut(self, job: Job) -> Reservation | None:
         try:
-            said = await self._gateway.ask("/v3/kv/txn", body, isSafe=False)
-            if not flag(said, "succeeded"):
-                self.inBackground(self._leases.revoke(lease))
-                await self._following.catchUp()
-                return None
-            token = revisionOf(said)
-            await self._following.reach(token)
+            return await self._grants.carryOut(job)
         except (EtcdError, BadAnswer):
-            # Whether it was done or not: it is not now.
-            self.inBackground(self._leases.revoke(lease))
+            if job.state is not JobState.WAITING:
+                self._giveUp(job)
             raise
-        entry = self._mirror.byToken.get(token)
-        if entry is None:
-            raise FleetError(Why.OVER)
-        return entry.reservation
+
+    def _giveUp(self, job: Job) -> None:
+        """
+        What was asked for is of no use to a job any more, whether it was done or not.
+        """
+        attempt, job.attempt = job.attempt, None
+        if attempt is not None:
+            self._end(job, attempt.lease)
 
     def _renewLater(self) -> None:
         if self._renewal is None and not self._isStopped:
@@ -448,22 +451,27 @@ class Jobs:
         if job.state is JobState.WAITING:
             self._finish(job, Event.GRANT, reservation)
             return
+        entry = self._mirror.byToken.get(reservation.token)
+        if entry is not None:
+            self._end(job, entry.lease)
+
+    def _end(self, job: Job, lease: int) -> None:
+        """
+        End a reservation of a job that has not heard of it; if it may ask again, it has the time
+        for that, and what it is given then has another lease.
+        """
+        if self._isStopped:
+            return
         if not job.isKept:
-            self._release(reservation.token)
+            self._leases.end(lease)
             return
 
-        def release() -> None:
+        def end() -> None:
             self._leaving.discard(timer)
-            self._release(reservation.token)
+            self._leases.end(lease)
 
-        if not self._isStopped:
-            timer = self._clock.callLater(KEPT, release)
-            self._leaving.add(timer)
-
-    def _release(self, token: int) -> None:
-        entry = self._mirror.byToken.get(token)
-        if entry is not None:
-            self.inBackground(self._leases.revoke(entry.lease))
+        timer = self._clock.callLater(KEPT, end)
+        self._leaving.add(timer)
 
     def _refuse(self, job: Job, failure: Failure) -> None:
         """
@@ -503,6 +511,7 @@ class Jobs:
         for timer in (job.timer, job.retry):
             if timer is not None and timer.active():
                 timer.cancel()
+        self._giveUp(job)
         isItsOwn = event is Event.GRANT or not job.isKept
         if isQueued and isItsOwn and not self._isStopped:
             self._forget(job, event is Event.GRANT)
@@ -520,7 +529,7 @@ class Jobs:
         if not job.hasTicket and not isServed:
             self._forgetName(job.name)
         elif job.lease:
-            self.inBackground(self._leases.revoke(job.lease))
+            self._leases.end(job.lease)
 
     def _forgetName(self, name: str) -> None:
         if name not in self._forgetting:

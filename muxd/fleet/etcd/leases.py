@@ -1,6 +1,6 @@
 # -*- test-case-name: tests.fleet.etcd.test_leases -*-
 """
-Leases of etcd that are renewed, many of them with one request.
+Leases of etcd: they are renewed, many with one request, and ended for sure.
 
 A hub with a thousand hosts renews four hundred leases a second.  While an answer is awaited, and
 for a moment after many requests, those that are to be renewed are gathered: so the busier the hub
@@ -10,14 +10,18 @@ is, the fewer requests there are.
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from math import ceil
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from muxd.fleet.etcd.answers import BadAnswer, number, part, revisionOf, words
 from muxd.fleet.etcd.gateway import EtcdError, Gateway
+from muxd.fleet.messages import LONGEST_TERM
 
 GATHER = 0.1
 """Seconds from one request to the next, when there are many."""
@@ -28,6 +32,9 @@ SPARE = 5
 AT_ONCE = 512
 """Leases of one request."""
 
+AGAIN = 1.0
+"""Seconds until the end of a lease is asked for again, while etcd does not do it."""
+
 NOT_FOUND = 5
 """The number of gRPC for what there is not."""
 
@@ -37,6 +44,8 @@ class Leases:
     Those that a hub renews.
     """
 
+    _log = Logger()
+
     def __init__(self, clock: IReactorTime, gateway: Gateway) -> None:
         self._clock = clock
         self._gateway = gateway
@@ -44,6 +53,9 @@ class Leases:
         # Not by the clock, which is another one before the reactor runs.
         self._next = 0.0
         self._renewing: Deferred[None] | None = None
+        # Until when; they are over by then, whatever etcd says.
+        self._unwanted: dict[int, float] = {}
+        self._ending: Deferred[None] | None = None
         self._isStopped = False
 
     async def grant(self, seconds: float) -> int:
@@ -67,6 +79,18 @@ class Leases:
             return 0
         return revisionOf(said)
 
+    def end(self, lease: int) -> None:
+        """
+        End one that is of no use, and with it what is bound to it: now, or as soon as etcd does
+        it.  Otherwise a phone would stay with a job that does not know of it, for as long as that
+        job had wanted it.
+        """
+        if self._isStopped:
+            return
+        self._unwanted[lease] = self._clock.seconds() + LONGEST_TERM
+        ended = Deferred.fromCoroutine(self._end(lease))
+        ended.addErrback(self._failed)
+
     def renew(self, lease: int) -> Deferred[bool]:
         """
         Have a lease last for its whole term again.
@@ -86,8 +110,40 @@ class Leases:
         Renew none any more: what waits for that is told so.
         """
         self._isStopped = True
-        if self._renewing is not None:
-            self._renewing.cancel()
+        for doing in (self._renewing, self._ending):
+            if doing is not None:
+                doing.cancel()
+
+    async def _end(self, lease: int) -> None:
+        try:
+            await self.revoke(lease)
+        except (EtcdError, BadAnswer) as error:
+            self._log.debug("a lease is not ended yet: {error}", error=error)
+            if self._ending is None and not self._isStopped:
+                self._ending = Deferred.fromCoroutine(self._endAll())
+                self._ending.addErrback(self._failed)
+        else:
+            self._unwanted.pop(lease, None)
+
+    async def _endAll(self) -> None:
+        """
+        End what could not be ended, one after the other, until it is done.
+        """
+        try:
+            while self._unwanted:
+                await deferLater(self._clock, AGAIN)
+                now = self._clock.seconds()
+                self._unwanted = {one: end for one, end in self._unwanted.items() if end > now}
+                with suppress(EtcdError, BadAnswer):
+                    for lease in list(self._unwanted):
+                        await self.revoke(lease)
+                        self._unwanted.pop(lease, None)
+        finally:
+            self._ending = None
+
+    def _failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("a lease cannot be ended", failure)
 
     async def _renew(self) -> None:
         while self._wanted and not self._isStopped:

@@ -10,6 +10,7 @@ written itself, and is in vain.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -21,7 +22,7 @@ from muxd.fleet.etcd.keys import Keys, Kind
 from muxd.fleet.etcd.leases import Leases
 from muxd.fleet.etcd.mirror import Mirror
 from muxd.fleet.states import JobState
-from muxd.fleet.values import KEPT, Request, Reservation
+from muxd.fleet.values import KEPT, PhoneRecord, Request, Reservation
 
 RENEWED = 5.0
 """Seconds after which the leases of places are renewed: each has at least L{KEPT} left when its
@@ -29,6 +30,20 @@ hub is killed."""
 
 MOST_TRIES = 16
 """How often a place is asked for that changes at the same moment."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attempt:
+    """
+    A phone that is asked for, for a job.
+
+    @ivar lease: Of the reservation that comes of it.
+    @ivar body: The transaction.
+    """
+
+    phone: PhoneRecord
+    lease: int
+    body: dict[str, Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +59,7 @@ class Job:
     @ivar placed: The revision in which this hub has said that it serves the place; 0 if it has
         not.
     @ivar isPlacing: Whether it is saying so.
+    @ivar attempt: What was asked for, for it, of which it is not known whether it was done.
     @ivar isKept: Whether its place, or a phone that it is being given, is left for what asks with
         its ticket again.
     """
@@ -60,6 +76,7 @@ class Job:
     lease: int = 0
     placed: int = 0
     isPlacing: bool = False
+    attempt: Attempt | None = None
     isKept: bool = False
 
     @property

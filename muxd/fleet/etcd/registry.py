@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.fleet.embedded import makeKey
@@ -249,7 +250,7 @@ class EtcdRegistry:
         """
         See L{IFleetRegistry}.
         """
-        return self._do(self._release(token, key))
+        return self._do(self._release(token, key)).addErrback(self._releaseLater, token, key)
 
     def waiting(self) -> Deferred[list[Waiting]]:
         """
@@ -425,7 +426,7 @@ class EtcdRegistry:
         """
         before, announced.before = announced.before, frozenset()
         for each in before:
-            self._jobs.inBackground(self._leases.revoke(each))
+            self._leases.end(each)
 
     async def _tell(self, lease: int, phones: Sequence[PhoneRecord], isComplete: bool) -> bool:
         changes = self._changesOf(lease, phones, isComplete)
@@ -480,6 +481,9 @@ class EtcdRegistry:
         if token not in self._mirror.byToken:
             # Another hub may have granted it just now.
             await self._following.catchUp()
+        return self._known(token, key)
+
+    def _known(self, token: int, key: str) -> HeldEntry | None:
         entry = self._mirror.byToken.get(token)
         if entry is None or not compare_digest(entry.reservation.key.encode(), key.encode()):
             return None
@@ -505,7 +509,22 @@ class EtcdRegistry:
     async def _release(self, token: int, key: str) -> None:
         entry = await self._mine(token, key)
         if entry is not None:
-            await self._following.reach(await self._leases.revoke(entry.lease))
+            revision = await self._leases.revoke(entry.lease)
+            if revision:
+                await self._following.reach(revision)
+            else:
+                # It was over before, perhaps by this, with the first answer lost.
+                await self._following.catchUp()
+
+    def _releaseLater(self, failure: Failure, token: int, key: str) -> Failure:
+        """
+        What a job does not want any more is over when etcd can be asked, whether the job was told
+        so or not.
+        """
+        entry = self._known(token, key)
+        if entry is not None:
+            self._leases.end(entry.lease)
+        return failure
 
     def _tellAll(self, name: str, *what: Any) -> None:
         for watcher in tuple(self._watchers):

@@ -11,11 +11,12 @@ import json
 from base64 import b64decode, b64encode
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
@@ -116,6 +117,10 @@ class FakeEtcd:
     @ivar frozen: The beginnings of URLs of nodes that take requests and answer nothing.
     @ivar refusing: Those of nodes that nothing listens at.
     @ivar instead: What is answered instead, by path: an HTTP status and bytes.
+    @ivar late: What frozen nodes will do with the requests that they have taken, when they go on;
+        nothing waits for the answers.
+    @ivar loses: Called with each path and request; if it says so, that is done, and the answer to
+        it is lost.
     @ivar isMute: Whether it says nothing on open watches.
     @ivar timers: By which leases end.
     @ivar users: Passwords; when there are none, all may do everything.
@@ -134,6 +139,8 @@ class FakeEtcd:
         self.frozen: set[str] = set()
         self.refusing: set[str] = set()
         self.instead: dict[str, tuple[int, bytes]] = {}
+        self.late: list[Callable[[], None]] = []
+        self.loses: Callable[[str, Any], bool] = lambda path, said: False
         self.users: dict[str, str] = {}
         self.tokens: set[str] = set()
         self.isMute = False
@@ -163,6 +170,7 @@ class FakeEtcd:
         body = _Body()
         bodyProducer.startProducing(body)
         if place in self.frozen:
+            self.late.append(lambda: self._doLate(path, body.data))
             return answered
         token = (headers.getRawHeaders("Authorization") or [""])[0]
         self.later(lambda: self._answer(answered, place, path, body.data, token))
@@ -204,6 +212,15 @@ class FakeEtcd:
         lease = self.leases.pop(number)
         if lease.keys:
             self._commit([self._deleting(key) for key in sorted(lease.keys)])
+
+    def thaw(self) -> None:
+        """
+        Frozen nodes go on, with what they had been asked for.
+        """
+        self.frozen.clear()
+        late, self.late = self.late, []
+        for work in late:
+            self.later(work)
 
     def compact(self, revision: int) -> None:
         """
@@ -259,12 +276,20 @@ class FakeEtcd:
                 answered.callback(Response(200, lambda protocol: self._watch(said, protocol)))
                 return
             answer = self._handlers[path](self, said)
+            if self.loses(path, said):
+                answered.errback(ConnectionLost())
+                return
         except Refusal as refusal:
             status, number, text = refusal.args
             answer = {"error": text, "message": text, "code": number}
             answered.callback(Response(status, _bodyOf(json.dumps(answer).encode())))
             return
         answered.callback(Response(200, _bodyOf(json.dumps(answer).encode())))
+
+    def _doLate(self, path: str, data: bytes) -> None:
+        if path in self._handlers:
+            with suppress(Refusal):
+                self._handlers[path](self, json.loads(data))
 
     def _header(self) -> dict[str, str]:
         return {"cluster_id": self.cluster, "member_id": "1", "revision": str(self.revision)}

@@ -28,6 +28,9 @@ from tests.running.properties import examples
 HUBS = integers(0, 1)
 HOSTS = sampled_from("ab")
 PHONES = integers(1, 3)
+TERMS = sampled_from((20.0, 1000.0))
+"""Seconds of reservations: some are over by themselves, others are not."""
+
 WAIT = 40.0
 """Seconds that jobs wait, if they do."""
 
@@ -50,6 +53,7 @@ class TwoHubs(RuleBasedStateMachine):
         self.jobs: list[Deferred[Any]] = []
         self.asked: dict[Deferred[Any], float] = {}
         self.again = 0
+        self.hasRestarted = False
 
     def make(self, number: int) -> EtcdRegistry:
         """
@@ -122,12 +126,12 @@ class TwoHubs(RuleBasedStateMachine):
         """
         self.ask(self.hubs[hub].drain(name, isDraining))
 
-    @rule(hub=HUBS, wait=sampled_from((0.0, WAIT)), what=sampled_from(("", "host=a")))
-    def reserve(self, hub: int, wait: float, what: str) -> None:
+    @rule(hub=HUBS, wait=sampled_from((0.0, WAIT)), what=sampled_from(("", "host=a")), term=TERMS)
+    def reserve(self, hub: int, wait: float, what: str, term: float) -> None:
         """
         A job wants a phone.
         """
-        asked = self.hubs[hub].reserve(wants(what, wait=wait, term=20))
+        asked = self.hubs[hub].reserve(wants(what, wait=wait, term=term))
         self.jobs.append(asked)
         self.ask(asked, wait)
 
@@ -152,14 +156,14 @@ class TwoHubs(RuleBasedStateMachine):
         """
         What a job with a ticket wants.
         """
-        return wants(user=user, wait=WAIT, term=20, ticket="0" * 32, asked=asked)
+        return wants(user=user, wait=WAIT, term=1000, ticket="0" * 32, asked=asked)
 
     @rule(hub=HUBS)
     def take(self, hub: int) -> None:
         """
         A job takes one.
         """
-        self.ask(self.hubs[hub].reserve(wants(take=True, term=20)))
+        self.ask(self.hubs[hub].reserve(wants(take=True, term=1000)))
 
     @rule(which=integers(0, 7))
     def withdraw(self, which: int) -> None:
@@ -200,6 +204,7 @@ class TwoHubs(RuleBasedStateMachine):
         """
         A hub is stopped, and another one is started.
         """
+        self.hasRestarted = True
         self.hubs[hub].stop()
         self.hubs[hub] = self.make(hub)
 
@@ -216,6 +221,24 @@ class TwoHubs(RuleBasedStateMachine):
         else:
             self.etcd.frozen.clear()
             self.etcd.refusing.clear()
+
+    @rule(path=sampled_from(("kv/txn", "lease/grant", "lease/revoke")), isAway=booleans())
+    def loseAnswer(self, path: str, isAway: bool) -> None:
+        """
+        The answer to what is asked for next is lost, and perhaps nothing is heard any more.
+        """
+        lost: list[str] = []
+
+        def loses(asked: str, said: Any) -> bool:
+            isIt = not lost and asked == f"/v3/{path}"
+            if isIt:
+                lost.append(asked)
+                if isAway:
+                    self.etcd.isMute = True
+                    self.etcd.refusing.update(NODES)
+            return isIt
+
+        self.etcd.loses = loses
 
     @rule(isCompacted=booleans())
     def cut(self, isCompacted: bool) -> None:
@@ -249,10 +272,11 @@ class TwoHubs(RuleBasedStateMachine):
     def teardown(self) -> None:
         """
         When all is well again, both hubs know the same, whatever had been asked has been
-        answered, and no job waits for a phone that is free.
+        answered, no job waits for a phone that is free, and none has one without knowing of it.
         """
+        self.etcd.loses = lambda path, said: False
         self.trouble(NODES[0], "back")
-        for _ in range(40):
+        for _ in range(60):
             self.clock.advance(0.5)
         one, other = (hub._mirror for hub in self.hubs)
         assert self.watchers[0].health == self.watchers[1].health == "fresh"
@@ -267,6 +291,8 @@ class TwoHubs(RuleBasedStateMachine):
                 each for each in one.queue.values() if each.requirement.fits(one.phones[key])
             ]
             assert not waiting, "a job waits for a phone that is free"
+        unknown = [str(each.reservation) for each in one.held.values()]
+        assert self.hasRestarted or one.byToken.keys() <= self.tokens, unknown
         late = [end for end in self.asked.values() if end + 20 < self.clock.seconds()]
         assert not late, "something has no answer"
         for hub in self.hubs:
@@ -287,5 +313,5 @@ class TwoHubsMachineTests(SynchronousTestCase):
         """
         run_state_machine_as_test(
             TwoHubs,
-            settings=settings(max_examples=examples(10), stateful_step_count=30, deadline=None),
+            settings=settings(max_examples=examples(15), stateful_step_count=30, deadline=None),
         )
