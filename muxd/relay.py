@@ -59,11 +59,12 @@ from muxd.net.acceptthrottle import AcceptThrottle
 from muxd.net.eventloop import EventLoop
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
-from muxd.net.laneport import LanePort, peerAddress
+from muxd.net.laneport import LanePort, addressOf
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.localport import LocalPort
 from muxd.net.loopreactor import loopBeneath, onLoop
 from muxd.net.packetmemory import PacketMemory
+from muxd.net.peers import tcpQuestion
 from muxd.net.pipe import Pipe, PipeEnd, PipeState
 from muxd.net.serverstrings import Place
 from muxd.net.shortpipe import ShortPipe
@@ -199,15 +200,19 @@ NAMELESS = "a program"
 """A client whose address says nothing."""
 
 
-def _peerOf(arrived: StreamSocket, family: int) -> IAddress | None:
+def _peerOf(arrived: StreamSocket, family: int) -> tuple[IAddress | None, bytes | None]:
     """
-    The address of a client; None if it has gone already.
+    The address of a client, None if it has gone already; and what to ask the kernel about it
+    when it has finished sending, None if there is nothing to ask.
     """
+    if family == socket.AF_UNIX:
+        return addressOf(family, None), None
     same = socket.socket(family, socket.SOCK_STREAM, 0, arrived.fileno())
     try:
-        return peerAddress(same)
+        name = same.getpeername()
+        return addressOf(family, name), tcpQuestion(same, name)
     except OSError:
-        return None
+        return None, None
     finally:
         # It is not ours to close.
         same.detach()
@@ -425,11 +430,12 @@ class RelayService(Service):
         """
         A client has connected, and is a bare socket.
         """
-        client = addressText(_peerOf(arrived, family)) or NAMELESS
+        address, question = _peerOf(arrived, family)
+        client = addressText(address) or NAMELESS
         if not self._admit(keeper.endpoint, client):
             arrived.close()
             return
-        connection = ShortPipe(keeper, arrived, family, client, self.reactor.seconds())
+        connection = ShortPipe(keeper, arrived, family, client, self.reactor.seconds(), question)
         self.connections.add(connection)
         connection.begin()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
@@ -140,8 +141,19 @@ def peerAddress(connected: socket.socket) -> IAddress:
 
     @raise OSError: It has gone.
     """
-    if connected.family == socket.AF_UNIX:
+    family = connected.family
+    return addressOf(family, None if family == socket.AF_UNIX else connected.getpeername())
+
+
+def addressOf(family: int, name: Any) -> IAddress:
+    """
+    The address of a peer, where that means something.
+
+    @param family: Of the socket.
+    @param name: What C{getpeername} says; for a UNIX socket anything.
+    """
+    if family == socket.AF_UNIX:
         return UNIXAddress(None)
-    host, port = connected.getpeername()[:2]
-    kind = IPv6Address if connected.family == socket.AF_INET6 else IPv4Address
+    host, port = name[:2]
+    kind = IPv6Address if family == socket.AF_INET6 else IPv4Address
     return kind("TCP", host, port)

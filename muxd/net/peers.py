@@ -104,15 +104,17 @@ def presenceOf(descriptor: int) -> Presence:
     return next(iter(tcpPresences([question])), Presence.UNKNOWN)
 
 
-def tcpQuestion(connected: socket.socket) -> bytes | None:
+def tcpQuestion(connected: socket.socket, peer: Any = None) -> bytes | None:
     """
-    What to ask the kernel about the other end of a TCP socket; None if it is no connected
-    TCP socket.
+    What to ask the kernel about the other end of a TCP socket, as long as it is connected;
+    None if it is no connected TCP socket.
+
+    @param peer: What C{getpeername} says, if that is known.
     """
     if connected.family not in (socket.AF_INET, socket.AF_INET6):
         return None
     try:
-        family, theirHost, theirPort, scope = _place(connected.getpeername())
+        family, theirHost, theirPort, scope = _place(peer or connected.getpeername())
         _, ourHost, ourPort, _ = _place(connected.getsockname())
         addresses = _packed(family, theirHost) + _packed(family, ourHost)
     except (OSError, ValueError):
@@ -139,11 +141,9 @@ def tcpPresences(questions: Sequence[bytes]) -> list[Presence]:
     """
     found: list[Presence] = []
     try:
-        with socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_SOCK_DIAG
-        ) as kernel:
-            # It answers before send() returns, or not at all.
-            kernel.setblocking(False)
+        # It answers before send() returns, or not at all.
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        with socket.socket(socket.AF_NETLINK, kind, NETLINK_SOCK_DIAG) as kernel:
             for first in range(0, len(questions), BATCH):
                 batch = questions[first : first + BATCH]
                 kernel.send(b"".join(batch))

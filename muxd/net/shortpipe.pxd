@@ -39,6 +39,7 @@ cdef class ShortPipe:
     cdef public EventLoop _loop
     cdef public StreamSocket _arrived
     cdef public int _family
+    cdef public bytes _question
     cdef public ShortSide _first, _second
     cdef object __weakref__
     @cython.locals(first=ShortSide, second=ShortSide)

@@ -35,7 +35,7 @@ from zope.interface import implementer
 from muxd.net.eventloop import GONE, READABLE, WRITABLE, EventLoop
 from muxd.net.hangup import HangUpWatch
 from muxd.net.packetmemory import PacketMemory
-from muxd.net.peers import Presence, presenceOf
+from muxd.net.peers import Presence, presenceOf, tcpPresences
 from muxd.net.pipe import PipeEnd
 from muxd.net.sockets import heldByKernel
 from muxd.net.socketway import SocketAttempt, SocketWay
@@ -306,6 +306,7 @@ class ShortPipe:
         "_first",
         "_keeper",
         "_loop",
+        "_question",
         "_second",
         "began",
         "client",
@@ -313,11 +314,19 @@ class ShortPipe:
     )
 
     def __init__(
-        self, keeper: ShortKeeper, arrived: StreamSocket, family: int, client: str, began: float
+        self,
+        keeper: ShortKeeper,
+        arrived: StreamSocket,
+        family: int,
+        client: str,
+        began: float,
+        question: bytes | None = None,
     ) -> None:
         """
         @param arrived: The first end.
         @param family: Of that socket.
+        @param question: What to ask the kernel about the client (L{tcpQuestion}), if that is
+            known.
         """
         self.client = client
         self.began = began
@@ -326,6 +335,7 @@ class ShortPipe:
         self._loop = keeper.loop
         self._arrived = arrived
         self._family = family
+        self._question = question
         self._attempt: SocketAttempt | None = None
         self._first: ShortSide | None = None
         self._second: ShortSide | None = None
@@ -429,10 +439,20 @@ class ShortPipe:
         """
         A side has finished sending.
         """
-        if not self._holds() and presenceOf(side.socket.fileno()) is Presence.GONE:
+        if not self._holds() and self._isGone(side):
             self.over(Failure(ConnectionDone()))
         else:
             self._joinOrdinarily()
+
+    def _isGone(self, side: ShortSide) -> bool:
+        """
+        Whether the peer of a side that has finished sending is known to have gone.
+        """
+        question = self._question
+        if question is None or side is not self._first:
+            return presenceOf(side.socket.fileno()) is Presence.GONE
+        # If it is not, that will be found out once more.
+        return tcpPresences([question]) == [Presence.GONE]
 
     def broken(self) -> None:
         """

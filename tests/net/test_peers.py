@@ -100,6 +100,17 @@ class LinuxTests(PeerCase):
             *connect(self, (socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "127.0.0.1"))
         )
 
+    def test_peerKnown(self) -> None:
+        """
+        The question is the same if the peer's address is known.
+        """
+        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            with self.subTest(address=address):
+                ours, _ = connect(self, (family, address), (family, address))
+                question = tcpQuestion(ours)
+                self.assertIsNot(question, None)
+                self.assertEqual(tcpQuestion(ours, ours.getpeername()), question)
+
     def test_ipv6(self) -> None:
         """
         Also with IPv6.

@@ -30,6 +30,7 @@ from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
 from muxd.net.loopreactor import LoopReactor
 from muxd.net.packetmemory import PacketMemory
+from muxd.net.peers import Presence, tcpQuestion
 from muxd.net.shortpipe import ShortPipe, ShortSide, _Connected
 from muxd.net.socketway import SocketWay
 from muxd.net.streams import StreamSocket
@@ -238,6 +239,62 @@ class ShortPipeTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.keeper.ended, [("short", ConnectionDone, True, 5, 6)])
         self.assertEqual(server.recv(1), b"")
+
+    def ask(self) -> None:
+        """
+        Have the pipe know what to ask about its client.
+        """
+        same = socket.socket(fileno=self.arrived.fileno())
+        self.short._question = tcpQuestion(same)
+        same.detach()
+        self.assertIsNot(self.short._question, None)
+
+    def test_questionKnown(self) -> None:
+        """
+        What is to be asked about the client is not found out again: its end is the same, and
+        the server's is looked for as ever.
+        """
+        self.ask()
+        server = self.join()
+        self.patch(sys.modules["muxd.net.shortpipe"], "presenceOf", None)
+        self.client.sendall(b"last")
+        self.client.close()
+        self.turn()
+        self.assertEqual(self.keeper.ended, [("short", ConnectionDone, True, 4, 0)])
+        self.assertEqual((server.recv(10), server.recv(10)), (b"last", b""))
+
+    def test_questionOfTheServer(self) -> None:
+        """
+        The question is about the client, and no other end of file.
+        """
+        self.ask()
+        server = self.join()
+        server.close()
+        self.turn()
+        self.assertEqual(self.keeper.ended, [("short", ConnectionDone, True, 0, 0)])
+
+    def test_questionHalfClose(self) -> None:
+        """
+        A client that has finished sending gets its answer, and so does one of which the kernel
+        says nothing, if that is to be waited for.
+        """
+        for answers in (None, [], [Presence.UNKNOWN], [Presence.HELD]):
+            with self.subTest(answers=answers):
+                server = self.another()
+                self.ask()
+                if answers is not None:
+                    module = sys.modules["muxd.net.shortpipe"]
+                    self.patch(module, "tcpPresences", lambda asked, told=answers: told)
+                self.client.shutdown(socket.SHUT_WR)
+                self.turn()
+                self.assertEqual(server.recv(1), b"")
+                server.sendall(b"answer")
+                server.shutdown(socket.SHUT_WR)
+                self.turn()
+                self.assertEqual(self.client.recv(100), b"answer")
+                self.assertEqual(self.client.recv(100), b"")
+                self.assertEqual(self.keeper.ended, [("ordinary", ConnectionDone, True, 0, 6)])
+                self.client.close()
 
     def test_serverCloses(self) -> None:
         """
