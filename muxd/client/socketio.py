@@ -23,6 +23,7 @@ from muxd.client.requests import Dialect, Request
 from muxd.client.socketerrors import NoDaemon, TimedOut
 from muxd.limits import LIMITS, Limits
 from muxd.net.nodelay import sendAtOnce
+from muxd.net.resetting import resetAtEnd
 from muxd.net.tlsreasons import tlsReason
 
 Clock = Callable[[], float]
@@ -139,6 +140,18 @@ def whyEnded(sock: socket.socket) -> str:
     """
     reason: str = getattr(sock, "trouble", "")
     return reason
+
+
+def abort(sock: socket.socket) -> None:
+    """
+    Close a socket, and have the other end find that the connection is lost, which a UNIX socket
+    cannot tell.
+    """
+    if hasattr(sock, "isAborted"):
+        sock.isAborted = True
+    else:
+        resetAtEnd(sock)
+    sock.close()
 
 
 class Talk:

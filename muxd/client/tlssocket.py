@@ -21,6 +21,7 @@ from threading import Thread
 from time import monotonic
 
 from muxd.client.address import UnusableFiles
+from muxd.net.resetting import resetAtEnd
 from muxd.net.tlsfiles import TLSFiles, contentOf
 from muxd.net.tlsreasons import tlsReason
 from muxd.net.tlstarget import TLSTarget
@@ -45,9 +46,11 @@ class TLSSocket(socket.socket):
     The user's end.
 
     @ivar trouble: Why TLS has ended, when it has; empty if it was closed.
+    @ivar isAborted: Whether the server is to find the connection lost, when this is closed.
     """
 
     trouble = ""
+    isAborted = False
 
 
 def contextOf(target: TLSTarget) -> ssl.SSLContext:
@@ -187,9 +190,13 @@ class _Pump(Thread):
             self._users.trouble = tlsReason(error)
         finally:
             self._plain.close()
-            with suppress(OSError):
-                self._protected.unwrap()
-            _end(self._protected)
+            if self._users.isAborted:
+                with socket.socket(fileno=self._protected.detach()) as sock:
+                    resetAtEnd(sock)
+            else:
+                with suppress(OSError):
+                    self._protected.unwrap()
+                _end(self._protected)
 
     def _mayMove(self) -> bool:
         if self._isGone:

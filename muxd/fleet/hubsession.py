@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from muxd.client.address import Address
-from muxd.client.socketio import Clock, Deadline
+from muxd.client.socketio import Clock, Deadline, abort
 from muxd.fleet.codec import BadMessage, Codec
 from muxd.fleet.conversation import (
     PATIENCE,
@@ -63,6 +63,7 @@ class HubSession:
         self._interval = self._patience = PATIENCE
         self._nextAlive = clock() + PATIENCE
         self._heardAt = clock()
+        self._isSilent = False
         self._answers: dict[int, Any] = {}
 
     def __enter__(self) -> HubSession:
@@ -109,6 +110,7 @@ class HubSession:
                 raise HubLost("the hub does not answer")
             self.listen(deadline)
             if self._isWelcome and self._clock() >= self._heardAt + self._patience:
+                self._isSilent = True
                 raise HubLost("the hub says nothing any more")
         answer = self._answers.pop(question.number)
         if isinstance(answer, FleetError):
@@ -143,8 +145,12 @@ class HubSession:
 
     def close(self) -> None:
         """
-        Go.
+        Go.  To a hub that says nothing that is not said: it may be there again, and would give
+        away the place of a job that asks another one.
         """
+        if self._isSilent:
+            abort(self._socket)
+            return
         try:
             self._send(Leave())
         except HubLost:

@@ -21,7 +21,7 @@ from muxd.client.address import TLSAddress, parseAddress
 from muxd.client.problems import CERTIFY
 from muxd.client.requests import Dialect, listenRequest
 from muxd.client.socketerrors import DaemonLost, NoDaemon
-from muxd.client.socketio import DaemonConnection, Deadline, openSocket
+from muxd.client.socketio import DaemonConnection, Deadline, abort, openSocket
 
 try:
     from tests.net.tlsfarm import TLSFarm
@@ -165,6 +165,28 @@ class SocketTests(SynchronousTestCase):
         sock.close()
         thread.join(PATIENCE)
         self.assertEqual(len(self.heard), 1_000_000)
+
+    def test_aborted(self) -> None:
+        """
+        A server whose client has aborted finds that the connection is lost.
+        """
+        lost: list[type[BaseException]] = []
+
+        def talk(protected: ssl.SSLSocket) -> None:
+            # By then it has nothing more to say.
+            protected.sendall(b"x")
+            try:
+                # Python's TLS takes both for the end.
+                socket.socket.recv(protected, 1)
+            except ConnectionError as error:
+                lost.append(type(error))
+
+        thread = self.serve("127.0.0.1", talk)
+        sock = self.open()
+        self.assertEqual(sock.recv(1), b"x")
+        abort(sock)
+        thread.join(PATIENCE)
+        self.assertEqual(lost, [ConnectionResetError])
 
     def test_wrongServer(self) -> None:
         """

@@ -26,6 +26,7 @@ from muxd.fleet.messages import (
     FROM_HUB,
     TO_HUB,
     Alive,
+    Leave,
     Refused,
     Reserved,
     Show,
@@ -209,6 +210,33 @@ class SessionTests(SynchronousTestCase):
         error = self.assertRaises(HubLost, self.session.ask, Show, deadline)
         self.assertEqual(str(error), "the hub says nothing any more")
         self.assertEqual((len(heard), self.now), (19, 25.0))
+
+    def test_leftInSilence(self) -> None:
+        """
+        One that says nothing any more finds that the connection is lost, when it does: not that the
+        job has given up, as another one does.
+        """
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listening.close)
+        for isSilent in (False, True):
+            near = socket.create_connection(listening.getsockname())
+            far, _ = listening.accept()
+            self.addCleanup(far.close)
+            session = HubSession(near, "ann", lambda: self.now)
+            far.sendall(framed(FROM_HUB.encode(Welcome(name="a", term=2.0))))
+            session.begin(session.deadline(5))
+            if isSilent:
+                self.patch(session, "listen", lambda deadline: setattr(self, "now", self.now + 9))
+                self.assertRaises(HubLost, session.ask, Show, session.deadline(600))
+            session.close()
+            if isSilent:
+                with self.assertRaises(ConnectionResetError):
+                    while far.recv(4096):
+                        pass
+            else:
+                # All of it is there: it is this machine's.
+                self.assertTrue(far.recv(4096).endswith(framed(TO_HUB.encode(Leave()))))
+                self.assertEqual(far.recv(4096), b"")
 
     def test_noHub(self) -> None:
         """
