@@ -9,7 +9,7 @@ written itself, and is in vain.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -43,7 +43,7 @@ class Attempt:
 
     phone: PhoneRecord
     lease: int
-    body: dict[str, Any]
+    body: dict[str, Any] = field(repr=False)
 
 
 @dataclass(slots=True, eq=False)

@@ -7,22 +7,25 @@ ends reservations.
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from muxd.fleet.etcd.keys import VALUES, Held, Keys, Kind
 from muxd.fleet.etcd.places import RENEWED
 from muxd.fleet.values import KEPT, FleetError, Request, Reservation, Why
 from tests.fleet.contract import RegistryHelp
 from tests.fleet.etcd.cases import NODES, EtcdCase
-from tests.fleet.fleets import wants
+from tests.fleet.fleets import phone, wants
 from tests.fleet.ticketcontract import waits
 
 TERM = 3600.0
 """Seconds of the reservations here: what is not ended stays."""
 
 TXN = "/v3/kv/txn"
+GRANT = "/v3/lease/grant"
 REVOKE = "/v3/lease/revoke"
 
 AWAY = 9.0
@@ -197,7 +200,7 @@ class LostAnswersTests(EtcdCase, RegistryHelp):
         x, y = self.ask(waits("x", term=TERM)), self.ask(waits("y", term=TERM))
 
         def goAway(path: str, said: Any) -> bool:
-            if path == "/v3/lease/grant":
+            if path == GRANT:
                 self.goAway()
             return False
 
@@ -221,7 +224,7 @@ class LostAnswersTests(EtcdCase, RegistryHelp):
         frozen: list[Any] = []
 
         def freeze(path: str, said: Any) -> bool:
-            if path == "/v3/lease/grant" and not frozen:
+            if path == GRANT and not frozen:
                 frozen.append(said)
                 self.etcd.frozen.add(self.registry._gateway.place)
             return False
@@ -318,28 +321,50 @@ class LostAnswersTests(EtcdCase, RegistryHelp):
             self.assertEqual(self.holder(), ["y"])
             self.held = y[0]
 
-    async def test_gone(self) -> None:
+    async def test_lostBefore(self) -> None:
         """
-        The same for a job that gives up just before it is given a phone.
+        A job whose connection is lost just before it is given a phone, and that does not ask
+        again, leaves that to the next one.
         """
         await self.full()
-        wanted = self.registry.reserve(waits("x", term=TERM))
-        wanted.addErrback(lambda _: None)
-        y = self.ask(waits("y", term=TERM))
+        x, y = self.ask(waits("x", term=TERM)), self.ask(waits("y", term=TERM))
         lost = self.lose(TXN, b"held", isAway=True)
         loses = self.etcd.loses
 
-        def giveUp(path: str, said: Any) -> bool:
-            if path == "/v3/lease/grant":
-                wanted.cancel()
+        def keep(path: str, said: Any) -> bool:
+            if path == GRANT and not lost:
+                self.registry.keepPlace(waits("x", term=TERM))
             return loses(path, said)
 
-        self.etcd.loses = giveUp
+        self.etcd.loses = keep
         self.release()
         self.settle(AWAY)
         self.back()
+        self.settle(KEPT - AWAY - 1)
+        self.assertEqual((len(lost), self.holder(), x, y), (1, ["x"], [Why.OVER], []))
         self.settle(4)
-        self.assertEqual((len(lost), [one.user for one in y]), (1, ["y"]))
+        self.assertEqual([one.user for one in y], ["y"])
+
+    async def test_foundLater(self) -> None:
+        """
+        A job that waits, and finds that another hub has given it a phone before it came here, has
+        that, although the answer is lost.
+        """
+        await self.full()
+        request = waits("x", asked=1, term=TERM)
+        x, y = self.ask(request), self.ask(waits("y", term=TERM))
+        ((place, entry),) = list(self.registry._mirror.queue.items())[:1]
+        self.etcd.revoke(entry.lease)
+        before = Held.of(phone(1), replace(request, asked=0), "k")
+        self.etcd.put(Keys("/t").of(Kind.HELD, phone(1).key), VALUES.encode(before))
+        self.assertIn(place, self.registry._mirror.heldIn)
+        lost = self.lose(TXN, b"held", isAway=True)
+        self.settle(RENEWED + AWAY)
+        self.assertEqual((len(lost), x, y), (1, [], []))
+        self.back()
+        self.settle(4)
+        self.assertEqual(([one.user for one in x], y), (["x"], []))
+        self.assertEqual(self.holder(), ["x"])
 
     async def test_dueMeanwhile(self) -> None:
         """
@@ -411,9 +436,13 @@ class LostAnswersTests(EtcdCase, RegistryHelp):
         answer was lost.
         """
         await self.full()
-        self.lose(REVOKE)
+        lost = self.lose(REVOKE)
         known: list[object] = []
+        self.etcd.isMute = True
         released = self.registry.release(self.held.token, self.held.key)
         released.addCallback(lambda _: known.append(self.holder()))
         self.settle(1)
+        self.assertEqual((len(lost), known), (1, []))
+        self.etcd.isMute = False
+        self.settle(2)
         self.assertEqual(known, [[]])
