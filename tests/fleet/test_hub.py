@@ -18,8 +18,8 @@ from muxd.fleet import peers
 from muxd.fleet.client import Holding, HubLost
 from muxd.fleet.hub import ENTERING
 from muxd.fleet.jobpeer import JobPeer
-from muxd.fleet.messages import Grant
-from muxd.fleet.terms import TERM
+from muxd.fleet.messages import LONGEST_TERM, Grant
+from muxd.fleet.terms import TERM, Times
 from muxd.fleet.values import FleetError, Why
 from tests.fleet.fleets import udid
 from tests.fleet.world import HUB, WorldCase
@@ -130,6 +130,20 @@ class HubTests(WorldCase):
             each.callback(True)
         self.world.advance(1)
         self.assertEqual(len(self.world.hub.phones), ENTERING + 2)
+
+    def test_entranceOfLongTerm(self) -> None:
+        """
+        With a long term those that come no further have others wait for no longer.
+        """
+        self.world.hub.term = LONGEST_TERM
+        self.world.hub.times = Times(LONGEST_TERM)
+        with self.holdingBack() as held:
+            for number in range(ENTERING + 2):
+                self.world.addHost(f"h{number}", number)
+            self.world.advance(TERM * 0.9)
+            self.assertEqual(len(held), ENTERING)
+            self.world.advance(TERM * 0.2)
+            self.assertEqual(len(held), ENTERING + 2)
 
     def test_leavesEntrance(self) -> None:
         """

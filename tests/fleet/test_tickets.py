@@ -195,6 +195,24 @@ class LongTermTests(SynchronousTestCase):
         for each in wanted:
             each.addErrback(lambda _: None)
 
+    def test_hubBack(self) -> None:
+        """
+        A phone that is reserved for a usual term is its job's still when the hub has been started
+        again: the phone's host is back before that is over.
+        """
+        self.world.result(self.held.release())
+        holding = self.world.result(self.holder.reserve())
+        (token,) = self.host.gate.tokens
+        over: list[str] = []
+        holding.over.addCallback(over.append)
+        self.world.killHub()
+        self.world.advance(2)
+        self.world.startHub()
+        self.world.advance(3 * holding.reserved.term)
+        self.assertEqual(over, [])
+        self.assertEqual(self.host.gate.tokens, [token])
+        self.world.result(holding.release())
+
     def test_silently(self) -> None:
         """
         One whose connection is lost with nothing that says so has its place when it is back.
