@@ -251,7 +251,13 @@ class EventLoop:
 
     def _open(self) -> Poller:
         self._poller = poller = Poller()
-        self._join(poller)
+        try:
+            self._join(poller)
+        except BaseException:
+            # Or else nobody would ever wait here, and nothing would say so.
+            self._poller = None
+            poller.close()
+            raise
         return poller
 
     def _join(self, poller: Poller) -> None:
@@ -290,6 +296,8 @@ class EventLoop:
             last: Any = self._last[place]
             self._last[place] = None
             place += 1
+            if last is None:
+                continue  # it was called in a turn that an interruption has ended
             try:
                 last.finishTurn()
             except Exception:

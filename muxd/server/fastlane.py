@@ -406,14 +406,19 @@ class LaneClient(SocketOwner):
             if (
                 attached is not None
                 and isinstance(attached.device, MuxedDevice)
-                and self._isPermitted(attached, port)
                 and account is not None
                 and account.streams < lane.accounts.mostStreams
             ):
-                account.streams += 1
-                self._request = data
-                self._connect(attached, attached.device, port, tag)
-                return
+                try:
+                    if self._isPermitted(attached, port):
+                        self._request = data
+                        self._connect(attached, attached.device, port, tag)
+                        return
+                except OSError as error:
+                    # There is no descriptor to look at its peer with.
+                    lane._log.debug("a client is let go of: {error}", error=error)
+                    self.disconnect()
+                    return
         self._becomeOrdinary(data)
 
     def _isPermitted(self, attached: AttachedDevice, port: int) -> bool:
@@ -473,6 +478,9 @@ class LaneClient(SocketOwner):
             with self._described() as described:
                 lane.server.connecting(described, attached, port)
         self._end = end = SocketEnd(self._socket, lane.loop, lane.server.halfClosed, self)
+        # From now on the end of that is told.
+        if self._account is not None:
+            self._account.streams += 1
         muxer = device.muxer
         try:
             opening = muxer.open(port, end)

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import os
 import sys
+from errno import ENOSPC
 from typing import Any
 from unittest import skipUnless
+from unittest.mock import patch
 
 from twisted.internet import reactor
 from twisted.internet.interfaces import IReadDescriptor
@@ -249,6 +251,61 @@ class EventLoopTests(SynchronousTestCase):
         self.first.say(b"x")
         self.loop.doRead()
         self.assertEqual(order, ["a", "b", "c"])
+
+    def test_interrupted(self) -> None:
+        """
+        After an interruption the next turn calls those that were not called, once, and what
+        comes behind them.
+        """
+        called: list[str] = []
+
+        class Last:
+            def __init__(self, name: str, error: BaseException | None = None) -> None:
+                self.name = name
+                self.error = error
+
+            def finishTurn(self) -> None:
+                called.append(self.name)
+                if self.error is not None:
+                    raise self.error
+
+            def failed(self, failure: Failure) -> None:
+                called.append(failure.getErrorMessage())
+
+        lasts = [Last("a"), Last("b", KeyboardInterrupt()), Last("c")]
+
+        def happened() -> None:
+            for last in lasts:
+                self.loop.afterwards(last)
+
+        self.first.onHappened = happened
+        self.first.watch()
+        self.first.say(b"x")
+        self.assertRaises(KeyboardInterrupt, self.loop.doRead)
+        lasts[:] = [Last("d")]
+        self.first.say(b"x")
+        with capturedLogs() as events:
+            self.loop.doRead()
+        self.assertEqual((called, events), (["a", "b", "c", "d"], []))
+
+    def test_notJoined(self) -> None:
+        """
+        If the reactor cannot watch the loop, nothing is left behind, and it is asked again.
+        """
+
+        def refuse(reader: object) -> None:
+            raise OSError(ENOSPC, "no space left on device")
+
+        before = set(os.listdir("/proc/self/fd"))
+        with patch.object(self.around, "addReader", refuse):
+            self.assertRaises(OSError, self.first.watch)
+        self.assertEqual(self.loop.fileno(), -1)
+        self.assertEqual(set(os.listdir("/proc/self/fd")), before)
+        self.first.watch()
+        self.assertEqual(self.around.readers, {self.loop})
+        self.first.say(b"x")
+        self.loop.doRead()
+        self.assertEqual(self.first.heard, b"x")
 
     def test_logPrefix(self) -> None:
         """

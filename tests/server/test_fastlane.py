@@ -10,6 +10,7 @@ import socket
 from errno import EMFILE
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.logger import formatEvent
@@ -398,6 +399,28 @@ class BoundaryTests(LaneCase):
         self.client(request)
         self.assertEqual((account.streams, account.connections, self.adopted()), (2, 3, [request]))
         one.close()
+
+    def test_noneToLookWith(self) -> None:
+        """
+        One that nobody can look at, as there is no descriptor for that, is let go of, and was
+        no stream.
+        """
+
+        def dup(number: int) -> int:
+            raise OSError(EMFILE, "too many")
+
+        request = connectRequest(1, LOCKDOWN).encode()
+        first, later = self.client(request), self.client()
+        (account,) = self.server.accounts._accounts.values()
+        self.server.connectWatchers.append(self.server.logConnect)
+        with patch.object(os, "dup", dup):
+            others = [self.client(request), later]
+            later.send(request)
+            self.loop.doRead()
+        for each in others:
+            self.assertEqual(each.recv(1), b"")
+        self.assertEqual((account.streams, account.connections), (1, 1))
+        first.close()
 
     def test_machine(self) -> None:
         """
