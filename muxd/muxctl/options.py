@@ -221,7 +221,7 @@ def _addLog(parser: argparse.ArgumentParser) -> None:
         "-f", "--follow", action="store_true", help="go on with what comes, until interrupted"
     )
     parser.add_argument(
-        "-n", "--lines", type=_count, default=500, metavar="N", help="show no more than N"
+        "-n", "--lines", type=_lines, default=500, metavar="N", help="show no more than N"
     )
 
 
@@ -247,10 +247,15 @@ def _addCertificates(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
         _addAll(action, _ALONE)
         action.add_argument(
-            "--ca", metavar="DIRECTORY", help="the authority [default: ~/.config/muxd/ca]"
+            "--ca",
+            type=_named("a directory"),
+            metavar="DIRECTORY",
+            help="the authority [default: ~/.config/muxd/ca]",
         )
         if name == "init":
-            action.add_argument("--name", default="muxd farm", help="what it is called")
+            action.add_argument(
+                "--name", type=_authority, default="muxd farm", help="what it is called"
+            )
         elif name == "revoke":
             action.add_argument("which", metavar="NAME", help="whose, or the number of one")
         elif name != "list":
@@ -265,7 +270,11 @@ def _addCertified(action: argparse.ArgumentParser) -> None:
         help="what it is called, and further names; hosts' may be IP addresses",
     )
     action.add_argument(
-        "-o", "--output", metavar="DIRECTORY", help="where its files go [default: its NAME]"
+        "-o",
+        "--output",
+        type=_named("a directory"),
+        metavar="DIRECTORY",
+        help="where its files go [default: its NAME]",
     )
     action.add_argument(
         "--days",
@@ -301,6 +310,7 @@ def _addCapture(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-w",
         "--write",
+        type=_named("a file"),
         metavar="FILE",
         default="-",
         help="where to; - is standard output, which is the default",
@@ -528,17 +538,49 @@ def _seconds(text: str) -> float:
 
 
 def _days(text: str) -> float:
-    days = _seconds(text)
-    if days > 3650:
-        raise argparse.ArgumentTypeError(f"expected days, 3650 at most, got {text!r}")
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if not 0 < days <= 3650:
+        raise argparse.ArgumentTypeError(f"expected days, 3650 at most, got {text!r:.80}")
     return days
 
 
 def _count(text: str) -> int:
-    count = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-    if not count:
-        raise argparse.ArgumentTypeError(f"expected a number of phones, got {text!r}")
-    return count
+    return _number("phones", text)
+
+
+def _lines(text: str) -> int:
+    return _number("lines", text)
+
+
+def _number(what: str, text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    if not number:
+        raise argparse.ArgumentTypeError(
+            f"expected a number of {what} from 1 to 99999, got {text!r:.80}"
+        )
+    return number
+
+
+def _named(what: str) -> Callable[[str], str]:
+    """
+    A name that is not empty: an unset variable of a script is not to mean the default.
+    """
+
+    def named(text: str) -> str:
+        if not text:
+            raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
+        return text
+
+    return named
+
+
+def _authority(text: str) -> str:
+    if not 1 <= len(text) <= 64 or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"expected 1 to 64 printable characters, got {text!r:.80}")
+    return text
 
 
 def _port(text: str) -> int:

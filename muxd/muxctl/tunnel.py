@@ -131,8 +131,18 @@ def _hasNone(error: BaseException | None) -> bool:
 
 
 def _complaint(error: BaseException | None) -> str:
+    from twisted.internet.defer import TimeoutError
+    from twisted.internet.error import CannotListenError
+
+    from muxd.net.socketfile import explain
+
     if _hasNone(error):
         return "the phone has no tunnel (InvalidService): phones have one from iOS 17.4 on"
+    if isinstance(error, CannotListenError):
+        return explain(f"{error.interface}:{error.port}", error)
+    # What Twisted says of its own time-out is a pair, of the time and of what was cancelled.
+    if isinstance(error, TimeoutError) and len(error.args) == 2:
+        return f"time-out after {error.args[0]:g} s while opening the tunnel"
     return str(error)
 
 

@@ -25,6 +25,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 
 from muxd.description import Description
 from muxd.net.announcing import ANNOUNCE, checkAnnouncing
+from muxd.net.endpointwords import checkServer
 from muxd.net.inherited import leavingFile
 from muxd.net.tlsendpoints import checkTLS
 from muxd.net.tlsfiles import certificatesIn, contentOf
@@ -130,6 +131,7 @@ def placeFromString(reactor: Any, description: str) -> Place:
             )
             kept = {key: value for key, value in keywords.items() if key not in _OWNER}
             parsed = Description(parsed.name, parsed.positional, kept)
+        checkServer(parsed)
         if kind == "ssl" and "clients" in parsed.keywords:
             endpoint = _askingForCertificates(reactor, parsed)
         else:
@@ -339,7 +341,8 @@ def gidOf(name: str) -> int:
 def _backlog(parsed: Description) -> str:
     """
     What to add to a description for our backlog: nothing if it has one, by name
-    or as the third argument, or cannot have one.
+    or as the third argument (C{tcp6:} has it as its second), or cannot have one.
     """
-    hasOne = "backlog" in parsed.keywords or len(parsed.positional) > 2
+    before = 1 if parsed.name.lower() == "tcp6" else 2
+    hasOne = "backlog" in parsed.keywords or len(parsed.positional) > before
     return "" if hasOne or parsed.name not in _WITH_BACKLOG else f":backlog={BACKLOG}"

@@ -14,8 +14,9 @@ import errno
 import os
 import socket
 import stat
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Self
@@ -30,6 +31,14 @@ except ImportError:  # Windows
 
 START_PATIENCE = 2.0
 """Seconds that a start waits for another daemon's start at the same place."""
+
+_REMEDIES: Mapping[int | None, str] = {
+    errno.EADDRINUSE: "; stop what listens there, or choose another port",
+    errno.EADDRNOTAVAIL: "; choose an address that this machine has",
+}
+
+LONGEST_PATH = 107 if sys.platform.startswith("linux") else 103
+"""Bytes of the path of a UNIX socket: C{sun_path} without its end."""
 
 # Whose rights count is not a choice on every system.
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -159,9 +168,16 @@ def removeStaleSocket(path: str) -> None:
     Make sure that a socket can be bound at C{path}: remove the file of a daemon
     that is no longer alive, and its lock.
 
-    @raise CannotListen: A daemon is alive there, the file is not a socket, or
-        this process may not write there.
+    @raise CannotListen: A daemon is alive there, the file is not a socket, the path is too
+        long for one, or this process may not write there.
     """
+    # Asked first: where it is bound, the lock beside it has been made by then, and stays.
+    length = len(os.fsencode(path))
+    if length > LONGEST_PATH:
+        raise CannotListen(
+            f"{path}: expected {LONGEST_PATH} bytes at most, as a UNIX socket's path has, got"
+            f" {length}; choose a place with a shorter path"
+        )
     directory = os.path.dirname(path) or "."
     if not os.path.isdir(directory):
         raise CannotListen(
@@ -200,7 +216,7 @@ def explain(path: str, error: BaseException) -> str:
             "start as root, or choose another place"
         )
     if isinstance(error, OSError) and error.strerror:
-        return f"{path}: {error.strerror}"
+        return f"{path}: {error.strerror}{_REMEDIES.get(number, '')}"
     return f"{path}: {error}"
 
 

@@ -27,6 +27,7 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from muxd.importing.extras import needing
+from muxd.net.endpointwords import checkClient
 from muxd.net.tlsfiles import TLSFiles
 from muxd.net.tlstarget import TLSTarget
 
@@ -56,6 +57,7 @@ def clientAt(reactor: Any, description: str) -> IStreamClientEndpoint:
     @raise LookupError: The same.
     """
     checkTLS(description)
+    checkClient(description)
     endpoint: IStreamClientEndpoint = clientFromString(reactor, description)
     return endpoint
 

@@ -135,7 +135,9 @@ class PhonePorts(DeviceObserverMixin, Service):
             try:
                 self._relay.add(route)
             except CannotListen as problem:
-                self._log.warn("{problem}; the next port is tried", problem=problem)
+                # What to do about it is done.
+                reason = str(problem).partition(";")[0]
+                self._log.warn("{reason}; the next port is tried", reason=reason)
             else:
                 self.ports[device.udid] = number
                 return

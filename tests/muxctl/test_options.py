@@ -150,7 +150,41 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual((options.count, options.paired, options.network), (3, True, False))
         self.assertEqual(parse(["wait"]).count, 1)
         for text in ("0", "-1", "x", "", "1" * 5000):
-            self.assertIn("expected a number of phones", self.refused("wait", f"--count={text}"))
+            expected = "expected a number of phones from 1 to 99999"
+            self.assertIn(expected, self.refused("wait", f"--count={text}"))
+
+    def test_log(self) -> None:
+        """
+        Lines are counted from one, and called so.
+        """
+        self.assertEqual(parse(["log", "-n", "7"]).lines, 7)
+        for text in ("0", "-1", "x", "", "1" * 5000):
+            expected = "expected a number of lines from 1 to 99999"
+            self.assertIn(expected, self.refused("log", f"--lines={text}"))
+
+    def test_days(self) -> None:
+        """
+        A certificate is good for some days, and at most for ten years.
+        """
+        self.assertEqual(parse(["cert", "host", "a", "--days", "0.5"]).days, 0.5)
+        for text in ("0", "-1", "x", "nan", "inf", "3651"):
+            expected = f"expected days, 3650 at most, got {text!r}"
+            self.assertIn(expected, self.refused("cert", "host", "a", f"--days={text}"))
+
+    def test_empty(self) -> None:
+        """
+        A directory or a file that has an empty name, as a script's variable may be, is no
+        default.
+        """
+        for words, expected in (
+            (("cert", "init", "--ca="), "expected a directory, got ''"),
+            (("cert", "host", "a", "--ca="), "expected a directory, got ''"),
+            (("cert", "host", "a", "-o", ""), "expected a directory, got ''"),
+            (("capture", "-w", ""), "expected a file, got ''"),
+            (("cert", "init", "--name="), "expected 1 to 64 printable characters, got ''"),
+            (("cert", "init", "--name=" + "a" * 65), "expected 1 to 64 printable characters"),
+        ):
+            self.assertIn(expected, self.refused(*words))
 
     def test_json(self) -> None:
         """

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from errno import EADDRINUSE
 from importlib.util import find_spec
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 if find_spec("hyperframe") is None:
@@ -139,6 +142,37 @@ class TunnelTests(SynchronousTestCase):
             status, text, complaint = self.run_(fail(error))
             self.assertEqual((status, text), (expected, ""))
             self.assertIn("muxctl: ", complaint)
+
+    def test_timeout(self) -> None:
+        """
+        A tunnel that does not open in time is told of as that, with the time.
+        """
+        clock = Clock()
+        opening: Deferred[Any] = Deferred()
+        opening.addTimeout(2.5, clock)
+        clock.advance(3)
+        self.assertEqual(
+            self.run_(opening),
+            (4, "", "muxctl: time-out after 2.5 s while opening the tunnel\n"),
+        )
+
+    def test_taken(self) -> None:
+        """
+        Where something listens in the place of the list, one line says what to do.
+        """
+
+        class Doors:
+            def startService(self) -> None:
+                taken = OSError(EADDRINUSE, "Address already in use")
+                raise CannotListenError("127.0.0.1", 49151, taken)
+
+        status, _, complaint = self.run_(succeed(FakeTunnel()), Doors())
+        self.assertEqual(status, 5)
+        self.assertEqual(
+            complaint,
+            "muxctl: 127.0.0.1:49151: Address already in use; stop what listens there, or choose"
+            " another port\n",
+        )
 
     def test_none(self) -> None:
         """

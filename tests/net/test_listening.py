@@ -174,7 +174,10 @@ class ListeningEndpointTests(SynchronousTestCase):
         cause = OSError(errno.EADDRINUSE, "Address already in use")
         listening = self.listening(fail(CannotListenError("localhost", 1, cause)))
         error = self.assertRaises(CannotListen, listening.open, Factory(), unused)
-        self.assertEqual(str(error), "somewhere: Address already in use")
+        self.assertEqual(
+            str(error),
+            "somewhere: Address already in use; stop what listens there, or choose another port",
+        )
         self.assertIsNone(self.successResultOf(listening.close()))
 
     def test_refusedLater(self) -> None:

@@ -16,7 +16,7 @@ from twisted.python.runtime import platform
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.net import socketfile
-from muxd.net.socketfile import CannotListen, explain, removeStaleSocket
+from muxd.net.socketfile import LONGEST_PATH, CannotListen, explain, removeStaleSocket
 
 
 @skipIf(platform.isWindows(), "Windows has no UNIX sockets here")
@@ -156,10 +156,27 @@ class MakeWayTests(SynchronousTestCase):
 
     def test_tooLong(self) -> None:
         """
-        A path that is too long for a file system is one line, too.
+        A path that is too long for a socket is one line, too, which says how long it may be.
         """
-        self.path = "s" * 5000
-        self.assertIn(os.strerror(errno.ENAMETOOLONG), self.refused())
+        for length in (LONGEST_PATH + 1, 5000):
+            self.path = "s" * length
+            text = self.refused()
+            self.assertIn(f"expected {LONGEST_PATH} bytes at most", text)
+            self.assertTrue(
+                text.endswith(f", got {length}; choose a place with a shorter path"), text
+            )
+
+    def test_longest(self) -> None:
+        """
+        A path of the greatest length that is not refused can be listened at, and a longer one
+        cannot.
+        """
+        self.path = "s" * LONGEST_PATH
+        removeStaleSocket(self.path)
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(self.path)
+        with socket.socket(socket.AF_UNIX) as listening:
+            self.assertRaises(OSError, listening.bind, self.path + "s")
 
     def test_notWritable(self) -> None:
         """
@@ -224,7 +241,20 @@ class ExplainTests(SynchronousTestCase):
         """
         cause = OSError(errno.EADDRINUSE, "Address already in use")
         error = CannotListenError("127.0.0.1", 27015, cause)
-        self.assertEqual(explain("tcp:27015", error), "tcp:27015: Address already in use")
+        self.assertEqual(
+            explain("tcp:27015", error),
+            "tcp:27015: Address already in use; stop what listens there, or choose another port",
+        )
+
+    def test_notOurs(self) -> None:
+        """
+        An address of another machine is told from one that is in use.
+        """
+        cause = OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        self.assertEqual(
+            explain("x", CannotListenError("192.0.2.1", 1, cause)),
+            "x: Cannot assign requested address; choose an address that this machine has",
+        )
 
     def test_other(self) -> None:
         """
