@@ -10,7 +10,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import NoReturn, TextIO
+from typing import TextIO
 
 from muxd.client.address import InvalidAddress, daemonAddress
 from muxd.client.socketerrors import (
@@ -28,6 +28,7 @@ from muxd.client.socketerrors import (
 from muxd.muxctl.completion import showCompletion
 from muxd.muxctl.errors import (
     FAILED,
+    INTERRUPTED,
     NO_DAEMON,
     NOT_THERE,
     TIME_OUT,
@@ -43,9 +44,8 @@ from muxd.muxctl.stdio import connectPort
 from muxd.muxctl.terminal import Terminal
 from muxd.muxctl.waiting import waitForPhones
 
-INTERRUPTED = 130
 NO_READER = 141
-"""As a shell shows programs that SIGINT and SIGPIPE end."""
+"""As a shell shows programs that SIGPIPE ends."""
 
 Command = Callable[[Namespace, Terminal], int]
 
@@ -68,13 +68,14 @@ def main(
         stdin=stdin or sys.stdin, stdout=stdout or sys.stdout, stderr=stderr or sys.stderr
     )
     try:
-        options = parse(sys.argv[1:] if argv is None else argv)
-        terminal = replace(terminal, json=options.json)
-        address = options.socket or daemonAddress(os.environ if environ is None else environ)
-        return _command(options.command)(options, replace(terminal, address=address))
-    except Usage as usage:
-        (terminal.stderr if usage.status else terminal.stdout).write(usage.text)
-        return usage.status
+        try:
+            options = parse(sys.argv[1:] if argv is None else argv)
+            terminal = replace(terminal, json=options.json)
+            address = options.socket or daemonAddress(os.environ if environ is None else environ)
+            return _command(options.command)(options, replace(terminal, address=address))
+        except Usage as usage:
+            (terminal.stderr if usage.status else terminal.stdout).write(usage.text)
+            return usage.status
     except InvalidAddress as error:
         terminal.error(error, WRONG_USAGE)
         return WRONG_USAGE
@@ -88,18 +89,24 @@ def main(
         return status
 
 
-def console() -> NoReturn:
+def run() -> int:
     """
-    The console script.
+    Run one command in a process of its own.
+
+    @return: the exit status.
     """
     status = main()
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # The interpreter flushes once more when it exits, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = NO_READER
-    sys.exit(status)
+        if isinstance(error, BrokenPipeError):
+            return NO_READER
+        if not status:
+            status = _status(error)
+            Terminal(stdin=None, stdout=sys.stdout, stderr=sys.stderr).error(error, status)
+    return status
 
 
 def _command(name: str) -> Command:

@@ -24,6 +24,9 @@ TIME_OUT = 4
 FAILED = 5
 """All else."""
 
+INTERRUPTED = 130
+"""As a shell shows programs that SIGINT ends."""
+
 
 class FleetProblem(UsbmuxError):
     """

@@ -15,6 +15,7 @@ from muxd.fleet.conversation import VARIABLE, hubPlace
 from muxd.muxctl.columns import jsonLine, table
 from muxd.muxctl.errors import (
     FAILED,
+    INTERRUPTED,
     NO_DAEMON,
     NOT_THERE,
     TIME_OUT,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-INTERRUPTED = 130
 _SPELLINGS = "tcp:HOST:PORT, unix:PATH or mutualtls:HOST:PORT:files=DIRECTORY"
 
 

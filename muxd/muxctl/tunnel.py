@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from muxd.client.problems import NoDaemon, TimedOut, UsbmuxError
 from muxd.importing.extras import installing
 from muxd.muxctl.columns import jsonLine
-from muxd.muxctl.errors import FAILED, NO_DAEMON, NOT_THERE, TIME_OUT, WRONG_USAGE
+from muxd.muxctl.errors import FAILED, INTERRUPTED, NO_DAEMON, NOT_THERE, TIME_OUT, WRONG_USAGE
 from muxd.muxctl.options import Usage
 from muxd.muxctl.terminal import Terminal
 from muxd.wire.text import printable
@@ -52,7 +52,7 @@ def tunnel(options: Namespace, terminal: Terminal) -> int:
 
 
 async def _show(shared: Any, doors: Any, terminal: Terminal) -> None:
-    from twisted.internet.defer import Deferred
+    from twisted.internet.defer import CancelledError, Deferred
 
     tunnel = await shared.get()
     terminal.show(_lines(tunnel, terminal.json))
@@ -65,6 +65,8 @@ async def _show(shared: Any, doors: Any, terminal: Terminal) -> None:
     )
     try:
         await Deferred()
+    except CancelledError:
+        pass  # It was kept until interrupted, as it was asked for.
     finally:
         await doors.stopService()
 
@@ -83,7 +85,7 @@ def _run(reactor: Any, work: Callable[[], Any], terminal: Terminal) -> int:
     """
     Run a coroutine on the reactor.
     """
-    from twisted.internet.defer import CancelledError, Deferred
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
     status, isEnding = 0, False
@@ -94,7 +96,10 @@ def _run(reactor: Any, work: Callable[[], Any], terminal: Terminal) -> int:
         nonlocal status
         if isinstance(reason.value, BrokenPipeError):
             unread.append(reason.value)
-        elif reason.check(CancelledError) is None:
+        elif isEnding:
+            # Whatever has become of it, when it was cancelled.
+            status = INTERRUPTED
+        else:
             status = _status(reason.value)
             terminal.error(Exception(_complaint(reason.value)), status)
 

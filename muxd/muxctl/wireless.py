@@ -88,6 +88,7 @@ def _run(
         timeout=timeout,
     )
     outcome: list[Any] = []
+    isInterrupted = False
 
     def begin() -> None:
         switching = Deferred.fromCoroutine(
@@ -95,11 +96,17 @@ def _run(
         )
         switching.addTimeout(timeout, reactor)
         switching.addBoth(outcome.append)
-        switching.addBoth(lambda _: reactor.stop())
+        switching.addBoth(lambda _: None if isInterrupted else reactor.stop())
+
+    def end() -> None:
+        # What is lost from now on is so because the reactor has been stopped.
+        nonlocal isInterrupted
+        isInterrupted = not outcome
 
     reactor.callWhenRunning(begin)
+    reactor.addSystemEventTrigger("before", "shutdown", end)
     reactor.run()
-    if not outcome:
+    if isInterrupted:
         raise KeyboardInterrupt
     failed: BaseException | None = getattr(outcome[0], "value", None)
     return failed

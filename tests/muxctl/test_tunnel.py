@@ -143,6 +143,18 @@ class TunnelTests(SynchronousTestCase):
             self.assertEqual((status, text), (expected, ""))
             self.assertIn("muxctl: ", complaint)
 
+    def test_interrupted(self) -> None:
+        """
+        When it is interrupted before there is a tunnel, that is the exit status, also if what
+        was cancelled has another error for it.
+        """
+
+        def lost(cancelled: Deferred[Any]) -> None:
+            cancelled.errback(errors.DaemonLost("here", "events"))
+
+        for opening in (Deferred[Any](), Deferred[Any](lost)):
+            self.assertEqual(self.run_(opening), (130, "", ""))
+
     def test_timeout(self) -> None:
         """
         A tunnel that does not open in time is told of as that, with the time.
