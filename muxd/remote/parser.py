@@ -53,7 +53,7 @@ class RemoteSourceParser:
         if args == (DISCOVERED,):
             return self._discovered(reactor, receiver, kwargs)
         given = {key: value for key, value in kwargs.items() if key not in OPTIONS}
-        if not args:
+        if not args or not args[0]:
             raise ValueError("expected a client endpoint, such as unix:path=/run/hostA.sock")
         kind, *rest = args
         if kind.startswith("/") and not rest and not given:

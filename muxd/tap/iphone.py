@@ -225,6 +225,10 @@ Examples:
             raise ValueError(f"--trust: expected {', '.join(TRUST)}, got {self['trust']!r}")
         if self["speed"] not in SPEEDS:
             raise ValueError(f"--speed: expected high or super, got {self['speed']!r}")
+        for name in ("files", "state", "apps", "log"):
+            if self[name] == "":
+                # Made absolute it would be the working directory.
+                raise ValueError(f"--{name}: expected a path, got ''")
         files, apps = (self._directory(name) for name in ("files", "apps"))
         if self["buid"] not in BUID:
             raise ValueError(f"--buid: expected {' or '.join(BUID)}, got {self['buid']!r}")

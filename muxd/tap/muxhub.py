@@ -107,6 +107,8 @@ Examples:
                 f"--term: expected seconds from {SHORTEST_TERM:.0f} to {LONGEST_TERM:.0f},"
                 f" got {self['term']!r:.80}"
             )
+        if self["state"] == "":
+            raise usage.UsageError("--state must name a directory")
         try:
             self.service = MuxhubService(
                 self.reactor,

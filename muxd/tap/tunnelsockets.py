@@ -21,6 +21,7 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from twisted.web.server import Site
 from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
@@ -207,7 +208,12 @@ class SocketVisitor(VisitingHalf):
             self._readEvents()
         except (ProtocolError, ValueError) as problem:
             # Its headers are decoded as ASCII, whatever they are.
-            self._log.info("a program's WebSocket: {why}", why=printable(str(problem))[:200])
+            why = printable(str(problem))[:200]
+            self._log.info("a program's WebSocket: {why}", why=why)
+            if self._socket.state is ConnectionState.CONNECTING:
+                self.setTimeout(None)
+                self._reject(400, f"expected a WebSocket: {why}")
+                return
             self._isOver = True
             transport: Any = self.transport
             transport.abortConnection()

@@ -234,6 +234,8 @@ class Options(CommandOptions):
         A file with options, and with views, labels and limits; what is said here counts more.
         It is read again at SIGHUP.
         """
+        if not path:
+            raise usage.UsageError("--config must name a file")
         self["config"] = self._whole(path)
 
     def opt_check_config(self) -> None:

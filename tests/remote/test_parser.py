@@ -148,6 +148,8 @@ class ParserTests(SynchronousTestCase):
         for text, said in (
             ("remote", "expected a client endpoint"),
             ("remote:name=a", "expected a client endpoint"),
+            ("remote:", "expected a client endpoint"),
+            ("remote:tcp:host:99999", "port: expected a number from 1 to 65535, got '99999'"),
             ("remote:nonsense:x", "nonsense"),
             ("remote:tcp:host", "remote:ENDPOINT"),
             ("remote:/run/a:grace=-1", "grace: expected seconds from 0 to 3600"),

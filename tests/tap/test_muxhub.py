@@ -63,6 +63,7 @@ class MuxhubTests(SynchronousTestCase):
         self.assertIn("insecure=yes", self.refused("--fleet", "tcp:1:interface=0.0.0.0"))
         self.assertIn("--fleet", self.refused("--fleet", "no such:thing"))
         self.assertIn("unexpected argument", self.refused("x"))
+        self.assertEqual(self.refused("--state", ""), "--state must name a directory")
 
     def test_status(self) -> None:
         """

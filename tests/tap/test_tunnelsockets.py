@@ -200,14 +200,22 @@ class StreamTests(SocketCase):
 
     def test_noRequest(self) -> None:
         """
-        What asks for no WebSocket ends the connection, too.
+        What asks for no WebSocket is told so, and the connection ends.
         """
         beyond = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: \xa4\r\n\r\n"
-        for asked in (b"GET /connect HTTP/1.1\r\nHost: a\r\n\r\n", beyond):
+        for asked in (
+            b"GET /connect HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET /connect nonsense\r\n\r\n",
+            beyond,
+        ):
             self.setUp()
             self.visitor.dataReceived(asked)
-            self.assertTrue(self.wire.isAborted)
+            said = self.wire.value()
+            self.assertTrue(said.startswith(b"HTTP/1.1 400 "), said)
+            self.assertIn(b"\r\n\r\nexpected a WebSocket: ", said)
+            self.assertTrue(self.wire.disconnecting)
             self.visitor.dataReceived(b"more")
+            self.assertEqual(self.wire.value(), said)
 
 
 class RefusedTests(SocketCase):
