@@ -56,6 +56,11 @@ def checkServer(parsed: Description) -> None:
     given = _given(_SERVERS, parsed)
     _checkNumber(given, "port", 0, 65535)
     _checkNumber(given, "backlog", 0, 0x7FFFFFFF)
+    if "\0" in given.get("address", "")[1:]:
+        raise ValueError(
+            "address: expected no NUL but as the first character, for a socket without a file, got"
+            f" {given['address']!r:.80}"
+        )
     mode = given.get("mode", "0")
     if not (mode.isascii() and mode.isdigit() and set(mode) <= set("01234567") and len(mode) <= 4):
         raise ValueError(f"mode: expected permissions such as 660, got {mode!r:.80}")

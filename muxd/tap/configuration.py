@@ -114,6 +114,9 @@ class Configuration:
         for key in values:
             if key not in keys:
                 raise ConfigurationError(path, f"there is no {key!r}{nearest(key, keys)}")
+            if key in known and key not in _ENDPOINTS:
+                with _naming(path, key):
+                    _expectNoNUL(values[key])
         labels: dict[str, Selection] = {}
         for name, words in _table(path, values, "labels").items():
             with _naming(path, "labels", name):
@@ -177,6 +180,21 @@ def _naming(path: str, *key: str) -> Iterator[None]:
         raise
     except (ValueError, usage.UsageError) as error:
         raise ConfigurationError(path, f"{'.'.join(key)}: {error}") from error
+
+
+_ENDPOINTS = frozenset({LISTEN, "status", "hub", "door"})
+"""Those whose texts may have a NUL, as a UNIX socket's name without a file begins with one."""
+
+
+def _expectNoNUL(value: object) -> None:
+    """
+    Refuse what no file can be called, and a command line cannot say.
+
+    @raise ValueError: It is there.
+    """
+    for text in value if isinstance(value, list) else [value]:
+        if isinstance(text, str) and "\0" in text:
+            raise ValueError(f"expected a text without NUL characters, got {text!r:.80}")
 
 
 def _table(path: str, values: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -39,6 +39,7 @@ class ServerTests(SynchronousTestCase):
             ("unix:/x:mode=77777", "mode: expected permissions such as 660, got '77777'"),
             ("unix", "there is no address in it; expected unix:PATH[:mode=660]"),
             ("unix:", "there is no address in it; expected unix:PATH[:mode=660]"),
+            ("unix:/x\0y", "address: expected no NUL but as the first character"),
             ("unix:/x:colour=red", "no such argument: 'colour'; expected unix:PATH"),
         ):
             error = self.assertRaises(ValueError, placeFromString, MemoryReactorClock(), text)
@@ -57,6 +58,7 @@ class ServerTests(SynchronousTestCase):
             "unix:/x:660:5:0",
             "unix:address=/x:mode=0660:lockfile=0",
             "unix:/x:group=0",
+            "unix:\0x",
         ):
             placeFromString(MemoryReactorClock(), text)
 

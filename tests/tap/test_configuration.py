@@ -146,6 +146,8 @@ class ParsingTests(SynchronousTestCase):
             ("[limits]\nclientQueue = 0", "limits.clientQueue: expected 1 to 1.09951e+12, got 0"),
             ("[limits]\nreceiveWindow = 257", "expected a multiple of 256, got 257"),
             ("[limits]\nmessageTimeout = '3'", "limits.messageTimeout: expected seconds, got the"),
+            ('config-dir = "/a\\u0000"', "config-dir: expected a text without NUL characters, got"),
+            ('source = ["usb", "usb:libusb=\\u0000"]', "source: expected a text without NUL"),
             ("[limits]\nmessageTimeout = 0", "expected more than 0 to 86400, got 0"),
             ("[limits]\nmessageTimeout = nan", "expected more than 0 to 86400, got nan"),
         ):
