@@ -21,6 +21,12 @@ from muxd.tap.usbmuxd import endpointFromAddress
 
 PROGRAM = "usbmuxd"
 
+NOWHERE = "NONE"
+"""What the C daemon calls no pid file."""
+
+_LOG = "twistd.log"
+"""Where C{twistd} logs in the background, if nothing is said."""
+
 _PLACES = ("unix", "tcp", "tcp6", "ssl", "mutualtls", "systemd")
 """What a description of a place to listen begins with."""
 
@@ -198,9 +204,15 @@ class ScriptOptions(usage.Options):
 
     def opt_pidfile(self, path: str) -> None:
         """
-        Write the number of the process here. [default: nowhere]
+        Write the number of the process here; NONE is nowhere. [default: nowhere]
         """
-        self["pidfile"] = os.path.abspath(path) if path else ""
+        if path in ("", NOWHERE):
+            self["pidfile"] = ""
+            return
+        complaint = _complaintAbout("--pidfile", path)
+        if complaint:
+            raise usage.UsageError(complaint)
+        self["pidfile"] = os.path.abspath(path)
 
     opt_P = opt_pidfile
 
@@ -208,7 +220,12 @@ class ScriptOptions(usage.Options):
         """
         Append log messages here. [default: standard output]
         """
-        complaint = _complaintAbout(path)
+        if path.partition(":")[0] in _PLACES and ":" in path:
+            raise usage.UsageError(
+                f"-l {path}: -l is --logfile here, as with the C daemon; clients connect at"
+                " --listen"
+            )
+        complaint = _complaintAbout("--logfile", path)
         if complaint:
             raise usage.UsageError(complaint)
         self.runner += ["--logfile", path]
@@ -281,6 +298,17 @@ class ScriptOptions(usage.Options):
             hint = _SYSTEMD if self["systemd"] else ""
             raise usage.UsageError(f"unexpected argument {arguments[0]!r}{hint}")
 
+    def postOptions(self) -> None:
+        """
+        @raise usage.UsageError: In the background there would be nowhere to log to.
+        """
+        if self["daemonize"] and "--logfile" not in self.runner:
+            complaint = _complaintAbout("--logfile", _LOG)
+            if complaint:
+                raise usage.UsageError(
+                    f"--daemonize: say with --logfile where the log is to be ({complaint})"
+                )
+
     def forTwistd(self) -> list[str]:
         """
         What C{twistd} is to be started with.
@@ -289,22 +317,21 @@ class ScriptOptions(usage.Options):
         return [*stay, f"--pidfile={self['pidfile']}", *self.runner, "usbmuxd", *self.daemon]
 
 
-def _complaintAbout(path: str) -> str:
+def _complaintAbout(option: str, path: str) -> str:
     """
-    Why a log file cannot be used, if it is known before C{twistd} opens it; else nothing.
+    Why a file of C{twistd}'s cannot be used, if it is known before C{twistd} opens it, which ends
+    in a traceback; else nothing.
     """
-    if path.partition(":")[0] in _PLACES and ":" in path:
-        return f"-l {path}: -l is --logfile here, as with the C daemon; clients connect at --listen"
     whole = os.path.abspath(path)
     directory = os.path.dirname(whole)
     if os.path.isdir(whole):
-        return f"--logfile {path}: it is a directory; name a file in it"
+        return f"{option} {path}: it is a directory; name a file in it"
     if not os.path.isdir(directory):
         return (
-            f"--logfile {path}: there is no directory {directory}; make it, or choose another place"
+            f"{option} {path}: there is no directory {directory}; make it, or choose another place"
         )
     if not os.access(whole if os.path.exists(whole) else directory, os.W_OK):
-        return f"--logfile {path}: this user may not write there; choose another place"
+        return f"{option} {path}: this user may not write there; choose another place"
     return ""
 
 

@@ -118,6 +118,24 @@ class ScriptOptionsTests(SynchronousTestCase):
         error = self.assertRaises(usage.UsageError, self.arguments, "-l", "/")
         self.assertEqual(str(error), "--logfile /: it is a directory; name a file in it")
 
+    def test_pidFile(self) -> None:
+        """
+        A pid file that cannot be written is told before C{twistd} tries; C{NONE} is none, as with
+        the C daemon.
+        """
+        self.assertEqual(self.arguments("-P", "NONE"), ["--nodaemon", "--pidfile=", "usbmuxd"])
+        error = self.assertRaises(usage.UsageError, self.arguments, "-P", "/no/such/place/pid")
+        self.assertEqual(
+            str(error),
+            "--pidfile /no/such/place/pid: there is no directory /no/such/place; make it, or "
+            "choose another place",
+        )
+        self.patch(os, "access", lambda path, mode: False)
+        error = self.assertRaises(usage.UsageError, self.arguments, "-P", "/pid")
+        self.assertEqual(
+            str(error), "--pidfile /pid: this user may not write there; choose another place"
+        )
+
     def test_source(self) -> None:
         """
         C{-s} is the C daemon's, too: a source behind it is answered with the option for one.
@@ -146,6 +164,19 @@ class ScriptOptionsTests(SynchronousTestCase):
         It goes into the background if it is asked to.
         """
         self.assertEqual(self.arguments("--daemonize"), ["--pidfile=", "usbmuxd"])
+
+    def test_daemonizeUnlogged(self) -> None:
+        """
+        Where C{twistd} could not write its own log, one has to be named.
+        """
+        self.patch(os, "access", lambda path, mode: path == "/")
+        error = self.assertRaises(usage.UsageError, self.arguments, "--daemonize")
+        self.assertEqual(
+            str(error),
+            "--daemonize: say with --logfile where the log is to be (--logfile twistd.log: this"
+            " user may not write there; choose another place)",
+        )
+        self.assertIn("/muxd.log", self.arguments("--daemonize", "--logfile", "/muxd.log"))
 
     def test_exit(self) -> None:
         """
