@@ -9,7 +9,7 @@ import json
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from typing import Any
 
 from muxd.client.address import Address, TCPAddress, TLSAddress, UnixAddress
@@ -200,5 +200,7 @@ class _Connection(HTTPConnection):
 
 
 def _told(error: BaseException) -> str:
+    if isinstance(error, IncompleteRead):
+        return "the daemon has ended"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return printable(text.strip(), None)

@@ -79,6 +79,21 @@ class CommandTests(SynchronousTestCase):
         status, out, _ = self.captured(self.serve(FILE[:-5]))
         self.assertEqual((status, out), (0, sectionHeader("a", "b", "c")))
 
+    def test_daemonEnded(self) -> None:
+        """
+        A daemon that ends without an end of the capture is said to have ended.
+        """
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        whole = b"%x\r\n%s\r\n" % (len(FILE), FILE)
+        fake = FakeStatus(self, chunked + whole)
+        status, out, err = self.captured(fake)
+        self.assertEqual((status, out), (5, FILE))
+        self.assertEqual(
+            err,
+            f"muxctl: lost the status socket at {fake.address} (the daemon has ended): look into"
+            " the daemon's log\n",
+        )
+
     def test_nonsense(self) -> None:
         """
         What is no capture is said to be none.
