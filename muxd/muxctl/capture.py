@@ -15,6 +15,7 @@ from typing import BinaryIO
 from urllib.parse import urlencode
 
 from muxd.client.socketerrors import UsbmuxError
+from muxd.muxctl.reader import endWithReader
 from muxd.muxctl.status import clientFor
 from muxd.muxctl.terminal import Terminal
 
@@ -88,6 +89,7 @@ def capture(options: Namespace, terminal: Terminal) -> int:
     path = f"/api/capture?{query}" if query else "/api/capture"
     with clientFor(options, terminal).stream(path) as response:
         if isPiped:
+            endWithReader(terminal.stdout)
             return _copy(response, terminal.stdout.buffer)
         with os.fdopen(os.open(options.write, _FLAGS, MODE), "wb") as file:
             os.fchmod(file.fileno(), MODE)

@@ -30,6 +30,7 @@ from muxd.muxctl.errors import (
     FAILED,
     INTERRUPTED,
     NO_DAEMON,
+    NO_READER,
     NOT_THERE,
     TIME_OUT,
     WRONG_USAGE,
@@ -43,9 +44,6 @@ from muxd.muxctl.records import useRecord
 from muxd.muxctl.stdio import connectPort
 from muxd.muxctl.terminal import Terminal
 from muxd.muxctl.waiting import waitForPhones
-
-NO_READER = 141
-"""As a shell shows programs that SIGPIPE ends."""
 
 Command = Callable[[Namespace, Terminal], int]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from muxd.client.socketerrors import UsbmuxError
 from muxd.muxctl.columns import jsonLine
+from muxd.muxctl.reader import endWithReader
 from muxd.muxctl.status import clientFor
 from muxd.muxctl.terminal import Terminal
 from muxd.wire.text import printable
@@ -30,6 +31,7 @@ def showLog(options: Namespace, terminal: Terminal) -> int:
         if not options.follow:
             _show(client.get(path)["lines"], terminal)
             return 0
+        endWithReader(terminal.stdout)
         with client.stream(f"{path}&follow=1") as response:
             for data in response:
                 if data.strip():

@@ -25,7 +25,8 @@ FAILED = 5
 """All else."""
 
 INTERRUPTED = 130
-"""As a shell shows programs that SIGINT ends."""
+NO_READER = 141
+"""As a shell shows programs that SIGINT and SIGPIPE end."""
 
 
 class FleetProblem(UsbmuxError):

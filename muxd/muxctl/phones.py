@@ -14,6 +14,7 @@ from muxd.client import blocking
 from muxd.client.blocking import Attached, Detached, Device, Event
 from muxd.muxctl.columns import jsonLine, table
 from muxd.muxctl.errors import NOT_THERE
+from muxd.muxctl.reader import endWithReader
 from muxd.muxctl.terminal import Terminal
 from muxd.wire.text import printable
 
@@ -75,6 +76,7 @@ def watchPhones(options: Namespace, terminal: Terminal) -> int:
     """
     C{muxctl watch}: until interrupted, or as long as C{--timeout} says.
     """
+    endWithReader(terminal.stdout)
     events = blocking.watch(
         options.timeout,
         reconnect=True,

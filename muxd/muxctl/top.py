@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from muxd.client.socketerrors import UsbmuxError
 from muxd.muxctl.activity import Activity, eventsOf
 from muxd.muxctl.columns import jsonLine
+from muxd.muxctl.reader import endWithReader
 from muxd.muxctl.screen import ENTER, LEAVE, frame
 from muxd.muxctl.status import clientFor
 from muxd.muxctl.statusclient import StatusClient
@@ -46,6 +47,7 @@ def top(options: Namespace, terminal: Terminal) -> int:
     """
     client = clientFor(options, terminal)
     if terminal.json:
+        endWithReader(terminal.stdout)
         with client.stream(EVENTS) as response:
             for name, values in eventsOf(response):
                 terminal.show([jsonLine({"event": name, "values": values})])
