@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IDelayedCall, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -98,6 +98,8 @@ class FleetSession(FrameProtocol):
         self._asked: dict[int, Deferred[Any]] = {}
         self._living = LoopingCall(self.send, Alive())
         self._living.clock = clock
+        self._isGone = False
+        self._untilGone: list[Deferred[None]] = []
 
     def __str__(self) -> str:
         return "the hub"
@@ -187,6 +189,17 @@ class FleetSession(FrameProtocol):
         """
         self.finish(Leave())
 
+    def whenGone(self) -> Deferred[None]:
+        """
+        Wait until the connection is over.  One that was closed is, soon after, and everything that
+        was said before has been taken by then, unless the hub takes nothing.
+        """
+        if self._isGone:
+            return succeed(None)
+        gone: Deferred[None] = Deferred()
+        self._untilGone.append(gone)
+        return gone
+
     def _ask(self, kind: Any, **fields: Any) -> Deferred[Any]:
         if self.isOver or self.transport is None:
             return fail(self._talk.lost())
@@ -256,6 +269,10 @@ class FleetSession(FrameProtocol):
             each.errback(lost)
         if not self.ready.called:
             self.ready.errback(lost)
+        self._isGone = True
+        waiting, self._untilGone = self._untilGone, []
+        for each in waiting:
+            each.callback(None)
 
 
 class _SessionFactory(Factory):
@@ -292,6 +309,7 @@ class FleetClient:
         self._hubs = Hubs(reactor, hub)
         self._ways = Ways(reactor, hub)
         self._name = name
+        self._sessions: set[FleetSession] = set()
 
     def connect(self) -> Deferred[FleetSession]:
         """
@@ -308,6 +326,8 @@ class FleetClient:
         """
         session: Any = await place.connect(_SessionFactory(self.clock, self._name, self._hubs))
         session.place = place
+        self._sessions.add(session)
+        session.whenGone().addCallback(lambda _: self._sessions.discard(session))
         try:
             ready: FleetSession = await session.ready
             return ready
@@ -370,6 +390,14 @@ class FleetClient:
         holding = Holding(self, session, reserved)
         holding.start()
         return holding
+
+    def settled(self) -> Deferred[None]:
+        """
+        Wait until the hubs have heard all that they were told by connections which are closed by
+        now, such as that a job gives up.  A process that ends before may take it with it.
+        """
+        closed = [one.whenGone() for one in self._sessions if one.isOver]
+        return gatherResults(closed).addCallback(_nothing)
 
     @property
     def hasOthers(self) -> bool:

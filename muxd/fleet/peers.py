@@ -10,7 +10,6 @@ from enum import Enum
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
@@ -51,6 +50,7 @@ from muxd.fleet.values import (
 )
 from muxd.identity import udidKey
 from muxd.net.credentials import ownerOf
+from muxd.net.ending import Ending
 
 HELLO_PATIENCE = 10.0
 """Seconds in which something that has connected has to say what it is."""
@@ -119,6 +119,7 @@ class HubProtocol(FrameProtocol):
         self.state = PeerState.HELLO
         self._hub = hub
         self._peer: HostPeer | JobPeer | None = None
+        self._ending = Ending(None)
 
     def __str__(self) -> str:
         return "a connection" if self._peer is None else str(self._peer)
@@ -128,6 +129,7 @@ class HubProtocol(FrameProtocol):
         Something has connected.
         """
         self._hub.connections += 1
+        self._ending = Ending(self.transport)
         super().connectionMade()
 
     def messageReceived(self, message: Any) -> None:
@@ -171,7 +173,7 @@ class HubProtocol(FrameProtocol):
         self._enter(PeerState.CLOSED)
         if self._peer is not None:
             # What was silent for so long has asked another hub since, or is gone for good.
-            self._peer.ended(not (reason.check(ConnectionDone) or self.wasSilent))
+            self._peer.ended(not (self._ending.isClosed(reason) or self.wasSilent))
 
     def _greeted(self, hello: Hello) -> None:
         if hello.version != VERSION:

@@ -19,7 +19,7 @@ from muxd.muxctl.options import Usage
 from muxd.muxctl.terminal import Terminal
 
 if TYPE_CHECKING:
-    from muxd.fleet.client import Holding
+    from muxd.fleet.client import FleetClient, Holding
     from muxd.fleet.reserved import ReservedService
 
 CANNOT_RUN = 127
@@ -46,9 +46,19 @@ def reserve(options: Namespace, terminal: Terminal) -> int:
 
 
 async def _work(reactor: Any, options: Namespace, terminal: Terminal, directory: str) -> int:
+    client = clientFor(options, reactor)
+    try:
+        return await _workBy(client, reactor, options, terminal, directory)
+    finally:
+        # One that gives up waiting is out of the queue at once, and not when it is missed.
+        await client.settled()
+
+
+async def _workBy(
+    client: FleetClient, reactor: Any, options: Namespace, terminal: Terminal, directory: str
+) -> int:
     from muxd.fleet.reserved import ReservedService
 
-    client = clientFor(options, reactor)
     holding = await reached(
         client.reserve(
             options.phone,

@@ -8,21 +8,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Factory, Protocol
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from muxd.fleet.client import FleetClient, FleetSession, Holding, HubLost
 from muxd.fleet.conversation import RETRY, Asking, makeTicket, signsOfLife
 from muxd.fleet.hub import CONFIRM
 from muxd.fleet.messages import LONGEST_TERM, Grant
+from muxd.fleet.peers import HubFactory
 from muxd.fleet.terms import JOB_PATIENCE, Times
 from muxd.fleet.values import KEPT, FleetError, Why
+from muxd.fleet.ways import Hubs
 from tests.fleet.etcd.test_twohubs import OTHER, TwoHubsWorld
 from tests.fleet.fleets import udid
 from tests.fleet.world import HUB, World, WorldCase
+
+try:
+    from twisted.protocols.tls import TLSMemoryBIOFactory
+
+    from muxd.net.mutualtls import MutualClient, MutualServer
+    from tests.net.tlsfarm import TLSFarm
+except ImportError:
+    TLSFarm = None  # type: ignore[assignment,misc]
 
 TICKET = "7" * 32
 BOTH = f"unix:{HUB} unix:{OTHER}"
@@ -292,6 +303,38 @@ class OneHubTests(WorldCase):
                 self.world.advance(JOB_PATIENCE + 1)
             self.assertEqual(self.waiting(), [])
 
+    def test_goneByTLS(self) -> None:
+        """
+        So it is with TLS, which is told nothing of the end of a process that is killed; one whose
+        connection is lost has its place there, too.
+        """
+        if TLSFarm is None:
+            raise SkipTest("pyOpenSSL is not installed")
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        farm, clock = TLSFarm(directory), self.world.reactor
+        server: Any = MutualServer(clock, farm.host("hub.example.org"))
+        hubs: Any = TLSMemoryBIOFactory(server, False, HubFactory(self.world.hub), clock=clock)
+        self.world.listeners["/tls"] = hubs
+        client: Any = MutualClient(farm.issue("x"), "hub.example.org", clock)
+        for isLost in (False, True):
+            sessions = Factory.forProtocol(
+                lambda: FleetSession(clock, "x", Hubs(clock, f"unix:{HUB}"))
+            )
+            factory = TLSMemoryBIOFactory(client, True, sessions, clock=clock)
+            tls: Any = factory.buildProtocol(None)
+            self.world.join("/tls", tls)
+            self.world.settle()
+            session: Any = tls.wrappedProtocol
+            lost = self.asks(session)
+            lost.addErrback(lambda _: None)
+            self.assertEqual(self.waiting(), ["x"])
+            # As a kernel does it when a process has ended.
+            tls.transport.aborted, tls.transport.closed = isLost, True
+            self.world.settle()
+            self.assertEqual(self.waiting(), ["x"] if isLost else [])
+            session.connectionLost()
+
     def test_withdrawn(self) -> None:
         """
         One that gives up has no place either.
@@ -445,6 +488,23 @@ class OneHubTests(WorldCase):
             if link.name == name:
                 link._connection.abort()
         self.world.settle()
+
+    def test_clientSettles(self) -> None:
+        """
+        A program that gives up, and waits until the hub knows, is out of the queue by then.
+        """
+        client = self.world.client("x")
+        wanted = client.reserve(wait=100)
+        self.world.settle()
+        self.assertEqual(self.waiting(), ["x"])
+        self.successResultOf(client.settled())
+        wanted.cancel()
+        self.failureResultOf(wanted, CancelledError)
+        settled = client.settled()
+        self.assertNoResult(settled)
+        self.world.result(settled)
+        self.assertEqual(self.waiting(), [])
+        self.successResultOf(client.settled())
 
     def test_clientGivesUp(self) -> None:
         """

@@ -19,8 +19,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.fleet.client import FleetView, HubLost
+from muxd.fleet.frames import LAST_PATIENCE
 from muxd.fleet.messages import HostLine, PhoneLine, WaitLine
 from muxd.fleet.values import FleetError, Why
+from muxd.muxctl import reserve
 from muxd.muxctl.errors import FleetProblem
 from muxd.muxctl.fleet import (
     _showHosts,
@@ -33,6 +35,7 @@ from muxd.muxctl.fleet import (
 from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.terminal import Terminal
 from tests.fleet.fleets import phone, udid
+from tests.fleet.world import HUB, WorldCase
 from tests.muxctl.console import muxctl
 
 VIEW = FleetView(
@@ -162,6 +165,54 @@ class HubTests(SynchronousTestCase):
             self.assertEqual(outcomeOf(Failure(error)), 130)
         self.assertEqual(outcomeOf(7), 7)
         self.assertRaises(FleetProblem, outcomeOf, Failure(HubLost("x")))
+
+
+class InterruptedTests(WorldCase):
+    """
+    Tests of C{muxctl reserve} that is interrupted while it waits.
+    """
+
+    def setUp(self) -> None:
+        """
+        It waits: there is no phone.
+        """
+        super().setUp()
+        words = ["reserve", "--hub", f"unix:{HUB}", "--name", "x", "--wait", "100", "--", "true"]
+        terminal = Terminal(stdin=None, stdout=io.StringIO(), stderr=io.StringIO())
+        work = reserve._work(self.world.reactor, parse(words), terminal, self.mktemp())
+        self.ended: list[object] = []
+        self.working = Deferred.fromCoroutine(work)
+        self.working.addErrback(lambda failure: self.ended.append(failure.trap(CancelledError)))
+        self.world.settle()
+        self.assertEqual(self.waiting(), ["x"])
+
+    def waiting(self) -> list[str]:
+        """
+        Who waits.
+        """
+        return [one.user for one in self.world.result(self.world.registry.waiting())]
+
+    def test_told(self) -> None:
+        """
+        It ends when the hub knows, which has it in its queue no longer.
+        """
+        self.working.cancel()
+        self.assertEqual(self.ended, [])
+        self.world.settle()
+        self.assertEqual((self.ended, self.waiting()), ([CancelledError], []))
+
+    def test_notTaken(self) -> None:
+        """
+        It ends soon if the hub takes nothing.
+        """
+        self.world.split.add(HUB)
+        self.working.cancel()
+        self.world.advance(LAST_PATIENCE - 1)
+        self.assertEqual(self.ended, [])
+        self.world.advance(1)
+        self.world.split.clear()
+        self.world.settle()
+        self.assertEqual(self.ended, [CancelledError])
 
 
 class ShownTests(SynchronousTestCase):
