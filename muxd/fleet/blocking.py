@@ -68,6 +68,8 @@ from muxd.fleet.messages import (
     Reserve,
     Reserved,
 )
+from muxd.fleet.race import Race
+from muxd.fleet.terms import USUAL
 from muxd.fleet.values import Door, DoorKind, FleetError, Why
 
 __all__ = [
@@ -183,6 +185,7 @@ class HubWay:
     @ivar name: Of the job.
     @ivar clock: Of all that takes time.
     @ivar sleep: Lets time pass.
+    @ivar times: As the term has them that a hub has told of last.
     """
 
     def __init__(
@@ -204,6 +207,7 @@ class HubWay:
         self.sleep = sleep
         self.name = name
         self.clock = clock
+        self.times = USUAL
         self._opener = opener
 
     @classmethod
@@ -247,20 +251,19 @@ class HubWay:
 
     def connect(self) -> HubSession:
         """
-        Connect to one of them, and be welcome.
+        Connect to one of them, and be welcome: to that which answers first, where the next one is
+        tried beside one that does not answer.
 
         @raise HubLost: None can be reached, or wants this job.
         """
-        left = len(self._addresses)
-        while True:
-            left -= 1
-            place = self.address
-            try:
-                return self._connectTo(place)
-            except HubLost:
-                self._moveFrom(place)
-                if not left:
-                    raise
+        places = self._addresses
+        if len(places) == 1:
+            return self._connectTo(places[0])
+        race = Race(self._connectTo, self.times.apart, self._moveFrom, HubSession.close)
+        place, session = race.run(places, HubLost)
+        self.times = session.times
+        self._addresses = [place, *(one for one in self._addresses if one != place)]
+        return session
 
     def _connectTo(self, place: Address) -> HubSession:
         deadline = Deadline(PATIENCE, self.clock)

@@ -25,7 +25,7 @@ from muxd.fleet.conversation import (
     signsOfLife,
 )
 from muxd.fleet.messages import FROM_HUB, LONGEST_OF_HUB, TO_HUB, Alive, Leave
-from muxd.fleet.terms import Times
+from muxd.fleet.terms import USUAL, Times
 from muxd.fleet.values import FleetError
 
 HEADER = 4
@@ -37,6 +37,7 @@ class HubSession:
 
     @ivar over: Why reservations are over that the hub has told of, by token.
     @ivar place: Where its hub is; None if that does not matter.
+    @ivar times: As the term has them that its hub has told of.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class HubSession:
         """
         self.place = place
         self.over: dict[int, str] = {}
+        self.times = USUAL
         self._socket = sock
         self._clock = clock
         self._talk = Conversation(name, hubs)
@@ -161,7 +163,8 @@ class HubSession:
         match self._talk.heard(message):
             case Welcomed(term):
                 self._isWelcome = True
-                self._interval, self._patience = signsOfLife(Times(term), self._hubs)
+                self.times = Times(term)
+                self._interval, self._patience = signsOfLife(self.times, self._hubs)
                 self._nextAlive = self._clock() + self._interval
             case Rejected():
                 raise self._talk.lost()

@@ -24,6 +24,7 @@ from muxd.fleet.conversation import RETRY
 from muxd.fleet.hubsession import Frames, HubSession
 from muxd.fleet.messages import (
     FROM_HUB,
+    LONGEST_TERM,
     TO_HUB,
     Alive,
     Leave,
@@ -32,6 +33,7 @@ from muxd.fleet.messages import (
     Show,
     Welcome,
 )
+from muxd.fleet.terms import Times
 from muxd.fleet.values import Door, DoorKind, FleetError, Why
 from tests.running.processes import startsProcesses
 
@@ -266,9 +268,12 @@ class SeveralHubsTests(SynchronousTestCase):
         self.opened: list[str] = []
         self.hubs: dict[str, list[Any]] = {}
         self.slept: list[float] = []
+        self.isMute = False
         self.now = 0.0
         one, other = TCPAddress("one", 1), TCPAddress("other", 1)
         self.way = HubWay(one, "ann", lambda: self.now, self.open, others=[other], sleep=self.sleep)
+        # What is tried beside another one is so by what it says, and not by the time.
+        self.way.times = Times(LONGEST_TERM)
 
     def sleep(self, seconds: float) -> None:
         """
@@ -289,7 +294,7 @@ class SeveralHubsTests(SynchronousTestCase):
         self.addCleanup(far.close)
         for each in self.hubs[address.host]:
             far.sendall(framed(FROM_HUB.encode(each)))
-        if address.host == "one":
+        if address.host == "one" and not self.isMute:
             far.shutdown(socket.SHUT_WR)
         self.end = far
         return near
@@ -313,6 +318,19 @@ class SeveralHubsTests(SynchronousTestCase):
         self.hubs.clear()
         self.assertRaises(HubLost, self.way.connect)
         self.assertEqual(self.opened[3:], ["other", "one"])
+
+    def test_silent(self) -> None:
+        """
+        The other one is used if the first lets connect and says nothing; and the time in which that
+        is tried follows from the term.
+        """
+        self.hubs["one"] = []
+        self.hubs["other"] = [Welcome(name="ann", term=20.0)]
+        self.isMute = True
+        self.way.times = Times(0.0)
+        self.assertEqual(self.way.connect().place, TCPAddress("other", 1))
+        self.assertEqual(self.way.address, TCPAddress("other", 1))
+        self.assertEqual(self.way.times, Times(20.0))
 
     def test_asksAgain(self) -> None:
         """
