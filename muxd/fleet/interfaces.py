@@ -127,9 +127,10 @@ class IFleetRegistry(Interface):
 
     def keepPlace(request: Request) -> None:
         """
-        The connection of a job with a ticket is lost, and may be back: what it has asked for
-        fails, but it does not leave the queue for L{muxd.fleet.values.KEPT}, in which nothing
-        behind it is served with what is meant for it.  Harmless if it does not wait here.
+        A job with a ticket is gone, and may be back, here or at another hub: its connection is
+        lost, or it was sent on.  What it has asked for fails, but it does not leave the queue for
+        L{muxd.fleet.values.KEPT}, in which nothing behind it is served with what is meant for it.
+        Harmless if it does not wait here.
         """
 
     def renew(token: int, key: str) -> Deferred[Reservation]:
