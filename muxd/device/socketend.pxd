@@ -7,7 +7,7 @@ from muxd.device.session cimport Session
 cimport cython
 
 # In compiled code these are no names of the module's, but numbers.
-cdef long long BLOCKED, EVENTS, GONE, PEER_ENDED, READABLE, WRITABLE
+cdef long long BLOCKED, EVENTS, GONE, PEER_ENDED, READABLE, URGENT, WRITABLE
 
 cdef class SocketOwner:
     cpdef sessionOpened(self)
@@ -23,7 +23,7 @@ cdef class SocketEnd(SessionEnd):
     cdef public SocketOwner _owner
     cdef public Session _session
     cdef public StreamSocket socket
-    cdef public bint _hasEnded, _isCancelled, _isEnding, _isFinished, _isGone, _isReadable, _isUnknown
+    cdef public bint _hasEnded, _isCancelled, _isEnding, _isFinished, _isGone, _isReadable, _isUneven, _isUnknown
     cdef public long long _kept, _looks, _needless
     cdef object __weakref__
     cpdef begin(self, PendingSession opening)

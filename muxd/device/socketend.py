@@ -11,7 +11,10 @@ window, as nothing else is acknowledged.
 B{Events.}  The kernel tells of changes, once each: that something has come, that the peer
 has finished sending, that it has gone.  So a socket is taken for readable from then on,
 until it has given less than was asked for; and once its peer has finished, until it has
-come to its end.  While a socket is taken for readable, what its peer goes on sending is no
+come to its end.  In front of urgent data, and behind a message with descriptors, less is given
+than there is, which is told with it: then it is read until there is nothing.
+
+While a socket is taken for readable, what its peer goes on sending is no
 news, and each piece of it would wake us up: after L{NEEDLESS} times that is not listened to
 until there is nothing to read.
 
@@ -30,7 +33,15 @@ from muxd.device.ends import SessionEnd
 from muxd.device.opening import PendingSession
 from muxd.device.session import Session
 from muxd.device.states import CLOSED, DRAINING, ESTABLISHED
-from muxd.net.eventloop import GONE, ON_CHANGE, PEER_ENDED, READABLE, WRITABLE, EventLoop
+from muxd.net.eventloop import (
+    GONE,
+    ON_CHANGE,
+    PEER_ENDED,
+    READABLE,
+    URGENT,
+    WRITABLE,
+    EventLoop,
+)
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.packetmemory import PacketMemory
 from muxd.net.peers import Presence, presenceOf
@@ -49,7 +60,7 @@ does not read: a socket counts what it holds by buffers of up to 36 KiB, and say
 of those that are partly read.  With 15 s in between, 600 bytes a second are seen.
 """
 
-EVENTS = READABLE | PEER_ENDED | ON_CHANGE
+EVENTS = READABLE | URGENT | PEER_ENDED | ON_CHANGE
 
 NEEDLESS = 2
 """
@@ -116,6 +127,7 @@ class SocketEnd(SessionEnd):
         "_isFinished",
         "_isGone",
         "_isReadable",
+        "_isUneven",
         "_isUnknown",
         "_kept",
         "_looks",
@@ -147,6 +159,7 @@ class SocketEnd(SessionEnd):
         self._isReadable = False
         self._isEnding = False
         self._isGone = False
+        self._isUneven = False
         self._isUnknown = False
         self._isFinished = False
         self._hasEnded = False
@@ -230,6 +243,8 @@ class SocketEnd(SessionEnd):
             return
         if events & WRITABLE and self._held is not None:
             self._sendHeld()
+        if events & URGENT:
+            self._isUneven = True
         if events & (READABLE | PEER_ENDED):
             if events & PEER_ENDED and not self._isEnding and not self._watchFinished():
                 return
@@ -248,7 +263,7 @@ class SocketEnd(SessionEnd):
         """
         events = EVENTS
         if self._needless >= NEEDLESS:
-            events -= READABLE
+            events -= READABLE | URGENT
         if self._held is not None:
             events += WRITABLE
         self._loop.change(self.socket.fileno(), events)
@@ -280,6 +295,8 @@ class SocketEnd(SessionEnd):
         served if it is there to read; or may be, and has sent something for the phone.
         """
         self._isReadable = True
+        if events & URGENT:
+            self._isUneven = True
         if events & GONE:
             self._cancel()
         elif events & PEER_ENDED:
@@ -320,9 +337,9 @@ class SocketEnd(SessionEnd):
         """
         session = self._session
         assert session is not None
-        count = memory.receive(self.socket, start, most)
+        count = memory.receiveNoting(self.socket, start, most)
         if count > 0:
-            if count < most and not self._isEnding:
+            if count < most and not (self._isEnding or self._isUneven or memory.wasCut):
                 self._ranOut()
             return count
         if count != BLOCKED:

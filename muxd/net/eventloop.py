@@ -38,13 +38,14 @@ from muxd.net.busypolling import BusyPolling
 from muxd.net.polling import Poller
 
 READABLE = 0x001
+URGENT = 0x002
 WRITABLE = 0x004
 FAILED = 0x008
 HUNG_UP = 0x010
 PEER_ENDED = 0x2000
 ON_CHANGE = 1 << 31
 """
-C{EPOLLIN} and its like, which are the same on every Linux, and nowhere else.
+C{EPOLLIN}, C{EPOLLPRI} and their like, which are the same on every Linux, and nowhere else.
 """
 
 GONE = FAILED | HUNG_UP

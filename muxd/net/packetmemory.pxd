@@ -7,13 +7,14 @@ cdef class PacketMemory:
     cdef unsigned char *data
     cdef readonly Py_ssize_t size
     cdef readonly object view
-    cdef readonly bint isInFlight
+    cdef readonly bint isInFlight, wasCut
     cdef readonly long long protocol, packetLength, transmitted, received
     cdef readonly Py_ssize_t sourcePort, destinationPort, seq, ack
     cdef readonly int dataOffset, flags
     cdef readonly Py_ssize_t window
     cdef int check(self, Py_ssize_t start, Py_ssize_t length) except -1
     cpdef Py_ssize_t receive(self, StreamSocket source, Py_ssize_t start, Py_ssize_t limit) except? -1
+    cpdef Py_ssize_t receiveNoting(self, StreamSocket source, Py_ssize_t start, Py_ssize_t limit) except? -1
     cpdef Py_ssize_t send(self, StreamSocket target, Py_ssize_t start, Py_ssize_t length) except? -1
     cpdef Py_ssize_t write(self, Py_ssize_t start, data) except -1
     cpdef bytes read(self, Py_ssize_t start, Py_ssize_t length)

@@ -14,6 +14,7 @@ compiler, and is this file everywhere else (L{muxd.build}).
 
 from __future__ import annotations
 
+import socket
 import struct
 from errno import EBADF
 from typing import NoReturn
@@ -42,6 +43,8 @@ LARGEST = 1 << 24
 """The most bytes that one memory may have."""
 
 _TCP = int(MuxProtocol.TCP)
+_UNIX = int(getattr(socket, "AF_UNIX", -1))
+_CUT = int(getattr(socket, "MSG_CTRUNC", 0))
 _writeV1 = V1_TCP.pack_into
 _writeV2 = V2_TCP.pack_into
 _readV1 = V1_TCP.unpack_from
@@ -71,6 +74,7 @@ class PacketMemory:
     @ivar size: How many bytes there are; 0 after L{free}.
     @ivar view: All of them.
     @ivar isInFlight: Whether the kernel is using them: then nothing here may.
+    @ivar wasCut: Whether L{receiveNoting} may have left something.
     """
 
     __slots__ = (
@@ -89,6 +93,7 @@ class PacketMemory:
         "sourcePort",
         "transmitted",
         "view",
+        "wasCut",
         "window",
     )
 
@@ -104,7 +109,7 @@ class PacketMemory:
         self.view = memoryview(bytearray(size))
         # Where sockets are read into it, which is nearly always the same place.
         self._tail, self._tailStart = self.view, 0
-        self.isInFlight = False
+        self.isInFlight = self.wasCut = False
         self.protocol = self.packetLength = self.transmitted = self.received = 0
         self.sourcePort = self.destinationPort = self.seq = self.ack = 0
         self.dataOffset = self.flags = self.window = 0
@@ -132,6 +137,28 @@ class PacketMemory:
             return -(error.errno or EBADF)
         except AttributeError:
             self._refuseStream(source, start, limit)
+
+    def receiveNoting(self, source: StreamSocket, start: int, limit: int) -> int:
+        """
+        The same, and C{wasCut} says afterwards whether descriptors came along, which nobody here
+        wants: the kernel does not read past them, so fewer bytes than asked for are not all
+        that there are.
+        """
+        if start < 0 or limit < 1 or start + limit > self.size or self.isInFlight:
+            self._refuseStream(source, start, limit)
+        self.wasCut = False
+        try:
+            connected = source._socket
+            if connected.family != _UNIX:
+                return self.receive(source, start, limit)
+            view = self.view[start : start + limit]
+            count, _, flags, _ = connected.recvmsg_into([view])
+        except OSError as error:
+            return -(error.errno or EBADF)
+        except AttributeError:
+            self._refuseStream(source, start, limit)
+        self.wasCut = flags & _CUT != 0
+        return count
 
     def send(self, target: StreamSocket, start: int, length: int) -> int:
         """

@@ -22,6 +22,19 @@ cdef extern from *:
     #include <stdint.h>
     #include <sys/socket.h>
 
+    static ssize_t receive_noting(int fd, void *to, size_t size, int *flags)
+    {
+        struct iovec place = {to, size};
+        struct msghdr message = {0};
+        ssize_t count;
+
+        message.msg_iov = &place;
+        message.msg_iovlen = 1;
+        count = recvmsg(fd, &message, MSG_DONTWAIT);
+        *flags = message.msg_flags;
+        return count;
+    }
+
     static uint32_t get32(const unsigned char *p)
     {
         return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -44,12 +57,14 @@ cdef extern from *:
         put16(p + 2, value);
     }
     """
+    const int MSG_CTRUNC
     const int MSG_DONTWAIT
     const int MSG_NOSIGNAL
     uint32_t get32(const unsigned char *place)
     uint16_t get16(const unsigned char *place)
     void put32(unsigned char *place, uint32_t value)
     void put16(unsigned char *place, uint16_t value)
+    ssize_t receive_noting(int descriptor, void *data, size_t size, int *flags)
     ssize_t c_recv "recv"(int descriptor, void *data, size_t size, int flags)
     ssize_t c_send "send"(int descriptor, const void *data, size_t size, int flags)
 
@@ -113,6 +128,25 @@ cdef class PacketMemory:
         while True:
             count = c_recv(source.descriptor, self.data + start, limit, MSG_DONTWAIT)
             if count >= 0:
+                return count
+            if errno != EINTR:
+                return -errno
+
+    cpdef Py_ssize_t receiveNoting(
+        self, StreamSocket source, Py_ssize_t start, Py_ssize_t limit
+    ) except? -1:
+        cdef ssize_t count
+        cdef int flags = 0
+        if source is None:
+            raise TypeError("expected a StreamSocket, got None")
+        self.check(start, limit)
+        if limit == 0:
+            raise ValueError("expected room for a byte or more, got 0")
+        self.wasCut = False
+        while True:
+            count = receive_noting(source.descriptor, self.data + start, limit, &flags)
+            if count >= 0:
+                self.wasCut = flags & MSG_CTRUNC != 0
                 return count
             if errno != EINTR:
                 return -errno

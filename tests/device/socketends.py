@@ -74,7 +74,7 @@ class SocketEndCase(SynchronousTestCase):
         self.phone = ScriptedPhone.ready()
         self.clock, self.muxer = self.phone.clock, self.phone.muxer
         self.loop = handDrivenLoop()
-        self.client, ours = socket.socketpair()
+        self.client, ours = self.connected()
         self.client.setblocking(False)
         self.addCleanup(self.client.close)
         self.owner = Owner()
@@ -84,6 +84,12 @@ class SocketEndCase(SynchronousTestCase):
         self.end.begin(opening)
         self.syn = self.phone.take()[-1]
         self.seq, self.ack = 0, 1
+
+    def connected(self) -> tuple[socket.socket, socket.socket]:
+        """
+        The client's socket, and ours.
+        """
+        return socket.socketpair()
 
     def tearDown(self) -> None:
         """

@@ -10,7 +10,7 @@ import random
 import select
 import socket
 import sys
-from unittest import skipUnless
+from unittest import SkipTest, skipUnless
 
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.python.failure import Failure
@@ -125,6 +125,101 @@ class OpeningTests(SocketEndCase):
         """
         self.end.failed(Failure(ValueError()))
         self.assertEqual((self.resets(), self.owner.cancelled), (1, 1))
+
+
+DESCRIPTORS = -1
+"""In place of flags: a descriptor comes along."""
+
+
+class UnevenCase(SocketEndCase):
+    """
+    Where the kernel does not give all that there is at once.
+    """
+
+    def expect(self, expected: bytes, *messages: tuple[bytes, int]) -> None:
+        """
+        All of what a client says arrives: before the phone has accepted, then, and while
+        it takes nothing.
+        """
+        self.send(messages)
+        self.turn()
+        self.say(flags=SYN_ACK)
+        self.assertEqual(b"".join(self.heard()), expected)
+        self.turn()
+        self.send(messages)
+        self.turn()
+        self.assertEqual(b"".join(self.heard()), expected)
+        self.turn()
+        self.phone.link.room = 0
+        for _ in range(NEEDLESS + 2):
+            self.client.send(b"more")
+            self.turn()
+        self.send(messages)
+        self.turn()
+        self.phone.link.makeRoom()
+        self.turn()
+        self.assertEqual(b"".join(self.heard()), b"more" * (NEEDLESS + 2) + expected)
+        self.client.send(b"news")
+        self.turn()
+        self.assertEqual(self.heard(), [b"news"])
+
+    def send(self, messages: tuple[tuple[bytes, int], ...]) -> None:
+        """
+        Have the client say this.
+        """
+        for data, flags in messages:
+            if flags == DESCRIPTORS:
+                socket.send_fds(self.client, [data], [self.client.fileno()])
+            else:
+                self.client.send(data, flags)
+
+
+@skipUnless(sys.platform.startswith("linux"), "there is no epoll")
+class UnevenUNIXTests(UnevenCase):
+    """
+    On a UNIX socket.
+    """
+
+    def test_descriptors(self) -> None:
+        """
+        A message with descriptors, which are closed, does not hide the next one.
+        """
+        self.expect(b"onetwothree", (b"one", DESCRIPTORS), (b"two", DESCRIPTORS), (b"three", 0))
+
+    def test_urgent(self) -> None:
+        """
+        Nor does urgent data, which is left out.
+        """
+        one, other = socket.socketpair()
+        with one, other:
+            try:
+                one.send(b"!", socket.MSG_OOB)
+            except OSError as error:
+                self.accept()
+                raise SkipTest(f"this kernel has none on UNIX sockets: {error}") from error
+        self.expect(b"onetwo", (b"one", 0), (b"!", socket.MSG_OOB), (b"two", 0))
+
+
+@skipUnless(sys.platform.startswith("linux"), "there is no epoll")
+class UnevenTCPTests(UnevenCase):
+    """
+    On a TCP socket.
+    """
+
+    def connected(self) -> tuple[socket.socket, socket.socket]:
+        """
+        Two ends of a connection.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            client = socket.create_connection(listening.getsockname())
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return client, listening.accept()[0]
+
+    def test_urgent(self) -> None:
+        """
+        Urgent data does not hide what comes behind it, and is left out.
+        """
+        self.expect(b"onetwo", (b"one", 0), (b"!", socket.MSG_OOB), (b"two", 0))
 
 
 @skipUnless(sys.platform.startswith("linux"), "there is no epoll")

@@ -5,6 +5,7 @@ Tests for L{muxd.net.packetmemory}, both builds of it.
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from typing import Any
 
@@ -65,16 +66,57 @@ class PacketMemoryTests:
         self.assertEqual(receive(self.socket, 0, 1), 0)
         self.assertEqual(bytes(self.memory.view), content)
 
+    def test_receiveNoting(self: Any) -> None:
+        """
+        The same, and it is noted where the kernel stops as descriptors come along, which are
+        closed.
+        """
+        receive, memory = self.memory.receiveNoting, self.memory
+        self.assertEqual(
+            (receive(self.socket, 0, SIZE), memory.wasCut), (self.streams.BLOCKED, False)
+        )
+        before = set(os.listdir("/dev/fd"))
+        socket.send_fds(self.theirs, [b"one"], [self.theirs.fileno()])
+        self.theirs.send(b"two")
+        self.assertEqual((receive(self.socket, 3, 8), memory.wasCut), (3, True))
+        self.assertEqual((receive(self.socket, 6, 8), memory.wasCut), (3, False))
+        self.assertEqual(memory.read(0, 11), bytes(3) + b"onetwo" + bytes(2))
+        self.assertEqual(set(os.listdir("/dev/fd")), before)
+        socket.send_fds(self.theirs, [b"one"], [self.theirs.fileno()])
+        self.assertEqual((receive(self.socket, 0, 3), memory.wasCut), (3, True))
+        self.assertEqual((receive(self.socket, 0, 3), memory.wasCut), (self.streams.BLOCKED, False))
+        self.theirs.close()
+        self.assertEqual((receive(self.socket, 0, 1), memory.wasCut), (0, False))
+        self.socket.close()
+        self.assertEqual(receive(self.socket, 0, 1), self.streams.CLOSED)
+
+    def test_receiveNotingTCP(self: Any) -> None:
+        """
+        So it is with TCP, which has none.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            theirs = socket.create_connection(listening.getsockname())
+            self.addCleanup(theirs.close)
+            ours, _ = listening.accept()
+        connected = self.streams.StreamSocket(ours.detach())
+        self.addCleanup(connected.close)
+        theirs.send(b"one")
+        self.assertEqual(
+            (self.memory.receiveNoting(connected, 1, 8), self.memory.wasCut), (3, False)
+        )
+        self.assertEqual(self.memory.read(0, 5), bytes(1) + b"one" + bytes(1))
+
     def test_receiveBounds(self: Any) -> None:
         """
         Nothing is read to a place that is not there, and nothing is lost by trying.
         """
-        self.theirs.send(b"hello")
-        for start, limit in ((0, 0), (0, -1), (-1, 1), (SIZE, 1), (0, SIZE + 1), (1, 1 << 62)):
-            self.assertRaises(ValueError, self.memory.receive, self.socket, start, limit)
-        self.assertRaises(TypeError, self.memory.receive, None, 0, 1)
-        self.assertRaises(TypeError, self.memory.receive, self.theirs.fileno(), 0, 1)
-        self.assertEqual(self.memory.receive(self.socket, 0, SIZE), 5)
+        for receive in (self.memory.receive, self.memory.receiveNoting):
+            self.theirs.send(b"hello")
+            for start, limit in ((0, 0), (0, -1), (-1, 1), (SIZE, 1), (0, SIZE + 1), (1, 1 << 62)):
+                self.assertRaises(ValueError, receive, self.socket, start, limit)
+            self.assertRaises(TypeError, receive, None, 0, 1)
+            self.assertRaises(TypeError, receive, self.theirs.fileno(), 0, 1)
+            self.assertEqual(receive(self.socket, 0, SIZE), 5)
 
     def test_receiveFails(self: Any) -> None:
         """

@@ -68,6 +68,7 @@ def operation(name: str, *arguments: SearchStrategy[Any]) -> SearchStrategy[Oper
 
 good = one_of(
     operation("receive", which, integers(0, 20), integers(1, 20)),
+    operation("receiveNoting", which, integers(0, 20), integers(1, 20)),
     operation("send", which, integers(0, 20), integers(0, 20)),
     operation("call", just("write"), integers(0, 20), binary(max_size=20)),
     operation("call", just("read"), integers(0, 20), integers(0, 20)),
@@ -88,6 +89,7 @@ good = one_of(
 )
 bad = one_of(
     operation("receive", one_of(which, none(), just(7)), number, number),
+    operation("receiveNoting", one_of(which, none(), just(7)), number, number),
     operation("send", one_of(which, none(), just(7)), number, number),
     operation("call", just("write"), number, data),
     operation("call", just("read"), number, number),

@@ -86,6 +86,13 @@ class Twin:
         """
         return outcome(self.memories[index].receive, self._socket(source), *rest)
 
+    def receiveNoting(self, index: int, source: int | None, *rest: Any) -> object:
+        """
+        The same, and whether something came along.
+        """
+        memory = self.memories[index]
+        return outcome(memory.receiveNoting, self._socket(source), *rest), memory.wasCut
+
     def send(self, index: int, target: int | None, *rest: Any) -> object:
         """
         To a socket.
