@@ -1,8 +1,7 @@
 from muxd.net.packetmemory cimport PacketMemory
 
 cdef class Lender:
-    cpdef long long payload(self) except -1
-    cpdef long long lonePayload(self) except -1
+    cdef public long long lonePayload, payload
     cpdef bint hasRoom(self, long long size) except -1
     cpdef PacketMemory borrow(self, long long size)
     cpdef transmit(self, PacketMemory memory, long long size)

@@ -16,21 +16,16 @@ class Lender:
 
     All lenders are subclasses, so that compiled code calls them without asking Python what
     they have.
+
+    @ivar payload: What the largest segment should carry, in bytes, by what is known since
+        L{hasRoom} was called last.
+    @ivar lonePayload: The same for a session that has been the only one to send for a while.
     """
 
-    __slots__ = ()
+    __slots__ = ("lonePayload", "payload")
 
-    def payload(self) -> int:
-        """
-        What the largest segment should carry at present, in bytes.
-        """
-        raise NotImplementedError
-
-    def lonePayload(self) -> int:
-        """
-        The same for a session that has been the only one to send for a while.
-        """
-        return self.payload()
+    lonePayload: int
+    payload: int
 
     def hasRoom(self, size: int) -> bool:
         """
@@ -79,17 +74,13 @@ class CopyingLender(Lender):
     def __init__(self, link: IPacketLink) -> None:
         self._link = link
         self._memory = PacketMemory(DEVICE_MRU)
-
-    def payload(self) -> int:
-        """
-        As large as the link says.
-        """
-        return self._link.bulkPayload
+        self.payload = self.lonePayload = link.bulkPayload
 
     def hasRoom(self, size: int) -> bool:
         """
         The link's.
         """
+        self.payload = self.lonePayload = self._link.bulkPayload
         return self._link.hasRoom(size)
 
     def borrow(self, size: int) -> PacketMemory:

@@ -310,7 +310,8 @@ class Muxer(SessionOwner):
             if memory is None or memory.size < size:
                 self._memory = memory = PacketMemory(max(DEVICE_MRU, size))
             self._packetReceived(memory, 0, memory.write(0, packet))
-        self._batchEnded()
+        if self._touched:
+            self._batchEnded()
 
     def placedPacketsReceived(self, packets: Sequence[PlacedPacket]) -> None:
         """
@@ -319,7 +320,8 @@ class Muxer(SessionOwner):
         self.counters.packetsReceived += len(packets)
         for memory, start, size in packets:
             self._packetReceived(memory, start, size)
-        self._batchEnded()
+        if self._touched:
+            self._batchEnded()
 
     def _packetReceived(self, memory: PacketMemory, start: int, size: int) -> None:
         """
@@ -356,15 +358,13 @@ class Muxer(SessionOwner):
         """
         See to what is owed to the phone for the packets of one wake-up.
         """
-        touched = self._touched
-        if touched:
-            self._touched = []
-            delayed = self.delayed
-            for one in touched:
-                # An ended session is forgotten already.
-                if one.touched:
-                    one.touched = False
-                    delayed.owes(one, one.receive.due())
+        touched, self._touched = self._touched, []
+        delayed = self.delayed
+        for one in touched:
+            # An ended session is forgotten already.
+            if one.touched:
+                one.touched = False
+                delayed.owes(one, one.receive.due())
 
     def roomAvailable(self) -> None:
         """

@@ -15,10 +15,10 @@ cdef class Ported:
 
 cdef class Sender(Ported):
     cdef public SessionEnd end
+    cdef public long long available
     cdef public bint waiting
     cdef public SendWindow send
     cdef public ReceiveWindow receive
-    cpdef long long sendable(self, long long most) except -1
     cpdef bint isQuiet(self) except -1
     cpdef advance(self, long long size)
     cpdef bint isSmall(self, long long limit) except -1
@@ -31,17 +31,16 @@ cdef class Outbound:
     cdef public Framing _framing
     cdef public Lender _lender
     cdef public long long _window, _smallWrite, _controlQueue, _endedReady, _row
-    cdef public Sender _latest
+    cdef public Sender _latest, _lone
     cdef object __weakref__
-    cpdef control(self, long long source, long long destination, long long seq, long long ack, long long flags, long long window)
+    @cython.locals(source=cython.longlong, destination=cython.longlong)
     cpdef segment(self, Ported session, long long flags, long long seq, long long ack)
     cpdef acknowledge(self, Sender session)
-    @cython.locals(lender=Lender, size=cython.longlong, most=cython.longlong, overhead=cython.longlong, isDry=cython.bint)
+    @cython.locals(lender=Lender, send=SendWindow, size=cython.longlong, most=cython.longlong, overhead=cython.longlong, isDry=cython.bint)
     cpdef ready(self, Sender session)
-    cpdef long long _most(self, Sender session) except -1
     @cython.locals(small=cython.longlong)
     cpdef bint _mayOvertake(self, Sender session, long long size) except -1
-    @cython.locals(lender=Lender, session=Sender, size=cython.longlong, most=cython.longlong, overhead=cython.longlong, isDry=cython.bint)
+    @cython.locals(lender=Lender, session=Sender, send=SendWindow, size=cython.longlong, most=cython.longlong, overhead=cython.longlong, isDry=cython.bint)
     cpdef flush(self)
     cpdef forget(self, Sender session)
     @cython.locals(framing=Framing, lender=Lender, memory=PacketMemory, size=cython.longlong)

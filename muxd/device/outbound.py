@@ -114,26 +114,20 @@ class Sender(Ported):
     """
     A session, to what sends for it.
 
+    @ivar available: How many bytes its end has for the phone.
     @ivar waiting: Whether it is among those that wait for their turn.
     @ivar end: Where its bytes come from and go to.
     @ivar send: What it may send.
     @ivar receive: What the phone may send.
     """
 
-    __slots__ = ("end", "receive", "send", "waiting")
+    __slots__ = ("available", "end", "receive", "send", "waiting")
 
+    available: int
     waiting: bool
     end: SessionEnd
     send: SendWindow
     receive: ReceiveWindow
-
-    def sendable(self, most: int) -> int:
-        """
-        The size of the segment that could be sent now; 0 for none.
-
-        @param most: The largest payload that the link wants.
-        """
-        raise NotImplementedError
 
     def isQuiet(self) -> bool:
         """
@@ -203,6 +197,7 @@ class Outbound:
         self._endedReady = 0
         self._latest: Sender | None = None
         self._row = 0
+        self._lone: Sender | None = None
         self._strays: OrderedDict[tuple[int, int], int] = OrderedDict()
         self.observer: SegmentObserver | None = None
 
@@ -212,17 +207,6 @@ class Outbound:
         How many control segments wait for room, answers to strays included.
         """
         return len(self._control) + len(self._strays)
-
-    def control(
-        self, source: int, destination: int, seq: int, ack: int, flags: int, window: int
-    ) -> None:
-        """
-        Send a segment without payload, ahead of all data.
-        """
-        if self._control or not self._lender.hasRoom(self._framing.overhead):
-            self._control.append((source, destination, seq, ack, flags, window))
-        else:
-            self._transmit(source, destination, seq, ack, flags, window)
 
     def answerStray(self, source: int, destination: int, ack: int) -> bool:
         """
@@ -243,12 +227,17 @@ class Outbound:
 
     def segment(self, session: Ported, flags: int, seq: int, ack: int) -> None:
         """
-        Send a control segment of a session.
+        Send a control segment of a session, ahead of all data.
         """
+        source = session.sourcePort
+        destination = session.port
         if self._strays:
             # An answer to its predecessor on these ports would end this one.
-            self._strays.pop((session.sourcePort, session.port), None)
-        self.control(session.sourcePort, session.port, seq, ack, flags, self._window)
+            self._strays.pop((source, destination), None)
+        if self._control or not self._lender.hasRoom(self._framing.overhead):
+            self._control.append((source, destination, seq, ack, flags, self._window))
+        else:
+            self._transmit(source, destination, seq, ack, flags, self._window)
 
     def acknowledge(self, session: Sender) -> None:
         """
@@ -266,8 +255,9 @@ class Outbound:
         if session.waiting:
             return
         lender = self._lender
-        most = self._most(session)
-        size = session.sendable(most)
+        send = session.send
+        most = lender.lonePayload if session is self._lone else lender.payload
+        size = send.room(session.available, most)
         if not size:
             return
         session.waiting = True
@@ -282,24 +272,17 @@ class Outbound:
                     if not self._send(session, size):
                         isDry = True
                         break
-                    size = session.sendable(most)
+                    # Most have said all they have.
+                    size = session.available and send.room(session.available, most)
             if size and not isDry and self._mayOvertake(session, size):
                 isDry = not self._send(session, min(size, self._smallWrite))
-                size = session.sendable(most)
+                size = send.room(session.available, most)
         if size and not isDry:
             self._ready.append(session)
         else:
             session.waiting = False
             if isDry:
                 session.ranDry()
-
-    def _most(self, session: Sender) -> int:
-        """
-        What its largest segment should carry.
-        """
-        if session is self._latest and self._row >= LONE:
-            return self._lender.lonePayload()
-        return self._lender.payload()
 
     def _mayOvertake(self, session: Sender, size: int) -> bool:
         """
@@ -323,7 +306,7 @@ class Outbound:
         if self._owing:
             self._owing.pop(session, None)
         if session is self._latest:
-            self._latest = None
+            self._latest = self._lone = None
         if session.waiting:
             session.waiting = False
             self._endedReady += 1
@@ -352,8 +335,9 @@ class Outbound:
         strays = self._strays
         while ready:
             session = ready[0]
-            most = self._most(session)
-            size = session.sendable(most)
+            send = session.send
+            most = lender.lonePayload if session is self._lone else lender.payload
+            size = send.room(session.available, most)
             isDry = False
             if size:
                 if not lender.hasRoom(overhead + size):
@@ -362,7 +346,7 @@ class Outbound:
                     return
                 ready.popleft()
                 isDry = not self._send(session, size)
-                if not isDry and session.sendable(most):
+                if not isDry and session.available and send.room(session.available, most):
                     ready.append(session)
                     continue
             else:
@@ -429,10 +413,12 @@ class Outbound:
         if size <= 0:
             lender.giveBack(memory)
             return 0
-        if session is self._latest:
+        if session is not self._latest:
+            self._latest, self._row, self._lone = session, 1, None
+        elif self._lone is None:
             self._row += 1
-        else:
-            self._latest, self._row = session, 1
+            if self._row >= LONE:
+                self._lone = session
         seq = session.send.next
         session.advance(size)
         length = framing.write(

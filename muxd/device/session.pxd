@@ -3,7 +3,7 @@ from muxd.device.acknowledging cimport Debtor
 from muxd.device.ends cimport SessionEnd
 from muxd.device.outbound cimport Outbound
 from muxd.device.owner cimport SessionOwner
-from muxd.device.window cimport ReceiveWindow
+from muxd.device.window cimport ReceiveWindow, SendWindow
 cimport cython
 
 # In compiled code these are no names of the module's, but numbers.
@@ -13,18 +13,16 @@ cdef class Session(Debtor):
     cdef public SessionOwner owner
     cdef public object state, _reason, _timer
     cdef public Outbound outbound
-    cdef public long long available, bytesSent, stalls
+    cdef public long long bytesSent, stalls
     cdef public double since, stalledSince
     cdef public bint isWithheld
     cdef object __weakref__
-    @cython.locals(size=cython.longlong)
-    cpdef long long sendable(self, long long most) except -1
     cpdef bint isQuiet(self) except -1
     cpdef bint isSmall(self, long long limit) except -1
     @cython.locals(end=SessionEnd)
     cpdef ranDry(self)
     cpdef offer(self)
-    @cython.locals(receive=ReceiveWindow)
+    @cython.locals(receive=ReceiveWindow, send=SendWindow)
     cpdef advance(self, long long size)
     cpdef bint acknowledgeable(self) except -1
     cpdef bint acknowledge(self) except -1

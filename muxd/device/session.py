@@ -61,7 +61,6 @@ class Session(Debtor):
     @ivar port: The phone's port.
     @ivar end: Where its bytes come from and go to.
     @ivar state: Where the session is in its life.
-    @ivar available: How many bytes its end has for the phone.
     @ivar isWithheld: Whether nothing is to be acknowledged at present, also of what was
         taken.
     @ivar waiting: Whether it waits for its turn to send (see L{Outbound}).
@@ -77,7 +76,6 @@ class Session(Debtor):
     __slots__ = (
         "_reason",
         "_timer",
-        "available",
         "bytesSent",
         "isWithheld",
         "outbound",
@@ -125,17 +123,6 @@ class Session(Debtor):
         """
         self.outbound.ready(self)
 
-    def sendable(self, most: int) -> int:
-        """
-        The size of the segment that could be sent now; 0 for none.
-
-        @param most: The largest payload that the link wants.
-        """
-        size = self.available
-        if not size:
-            return 0
-        return self.send.room(size if size < most else most)
-
     def isQuiet(self) -> bool:
         """
         Whether everything that was sent has been acknowledged.
@@ -166,7 +153,8 @@ class Session(Debtor):
         A segment of this many bytes is being sent, which acknowledges what may be
         acknowledged.
         """
-        self.send.sent(size)
+        send = self.send
+        send.next = (send.next + size) & MASK
         self.bytesSent += size
         # Nearly all may be, and this is done for every segment.
         receive = self.receive

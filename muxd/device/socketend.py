@@ -255,7 +255,7 @@ class SocketEnd(SessionEnd):
                     if self._needless == NEEDLESS:
                         self._listen()
                 session.available = PLENTY
-                session.offer()
+                session.outbound.ready(session)
 
     def _listen(self) -> None:
         """
@@ -317,13 +317,16 @@ class SocketEnd(SessionEnd):
         if self._isGone:
             return
         self._isGone = self._isEnding = True
-        self.forgetHeld()
+        if self._held is not None:
+            self.forgetHeld()
         if session.state is DRAINING:
             session.close()
             return
         if not self._hasEnded:
             session.available = PLENTY
             session.offer()
+            if session.state is CLOSED:
+                return
         if self._hasEnded:
             self._close()
         # The phone takes what is left in its own time.
@@ -367,7 +370,8 @@ class SocketEnd(SessionEnd):
                 self.graceOver()
             else:
                 session.closeHalf()
-        session.checkFlushed()
+        if session.state is not CLOSED:
+            session.checkFlushed()
 
     def _watchFinished(self) -> bool:
         """

@@ -6,7 +6,7 @@ cdef long long MASK, HALF
 cdef class SendWindow:
     cdef public long long next, acknowledged, size
     @cython.locals(room=cython.longlong)
-    cpdef long long room(self, long long most) except -1
+    cpdef long long room(self, long long available, long long most) except -1
     cpdef long long inFlight(self) except -1
     cpdef sent(self, long long count)
     cpdef bint acknowledge(self, long long ack, long long size) except -1

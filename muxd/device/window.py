@@ -27,13 +27,17 @@ class SendWindow:
         self.acknowledged = 0
         self.size = 0
 
-    def room(self, most: int) -> int:
+    def room(self, available: int, most: int) -> int:
         """
-        How many bytes may be sent now, of so many.
+        How many bytes may be sent now, of so many that there are.
 
         A phone may shrink its window below what is in flight: that is no room,
         not a negative one.
+
+        @param most: The most that is wanted at once.
         """
+        if available < most:
+            most = available
         room = self.size - ((self.next - self.acknowledged) & MASK)
         if room >= most:
             return most

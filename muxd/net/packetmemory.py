@@ -127,15 +127,16 @@ class PacketMemory:
         @raise ValueError: That is not within this memory.
         @raise RuntimeError: It is in flight.
         """
-        if start < 0 or limit < 1 or start + limit > self.size or self.isInFlight:
+        if start < 0 or limit < 1 or self.isInFlight:
             self._refuseStream(source, start, limit)
         try:
             if start is not self._tailStart:
                 self._tail, self._tailStart = self.view[start:], start
+            # It raises ValueError if there is no room for as many.
             return source._socket.recv_into(self._tail, limit)
         except OSError as error:
             return -(error.errno or EBADF)
-        except AttributeError:
+        except (AttributeError, ValueError):
             self._refuseStream(source, start, limit)
 
     def receiveNoting(self, source: StreamSocket, start: int, limit: int) -> int:
@@ -222,13 +223,15 @@ class PacketMemory:
         @raise ValueError: They are not within this memory.
         @raise RuntimeError: It is in flight.
         """
-        if start < 0 or start + 8 > self.size or self.isInFlight:
+        if start < 0 or self.isInFlight:
             self._refuse(start, 8)
+        length: int
         try:
-            self.protocol, self.packetLength = _readHeader(self.view, start)
-        except (struct.error, TypeError):
+            self.protocol, length = _readHeader(self.view, start)
+        except (struct.error, TypeError, OverflowError):
             self._refuse(start, 8)
-        return self.packetLength
+        self.packetLength = length
+        return length
 
     def readSegment(self, version: int, start: int) -> int:
         """

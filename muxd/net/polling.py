@@ -37,6 +37,7 @@ class Poller:
         removed since.
     @ivar events: What is ready, at the same places: C{EPOLLIN} and its like, joined.
     @ivar count: How many places of these two are in use.
+    @ivar size: Called for how many descriptors are watched.
     @ivar looked: How long the last L{look} took, in seconds.
     """
 
@@ -50,6 +51,7 @@ class Poller:
         "events",
         "looked",
         "ready",
+        "size",
     )
 
     def __init__(self) -> None:
@@ -63,6 +65,7 @@ class Poller:
         # Made once, as they are called with each wait.
         self._poll = self._epoll.poll
         self._ownerOf = self._owners.get
+        self.size = self._owners.__len__
         self.ready: list[object] = [None] * MOST
         self.events = [0] * MOST
         self.count = 0
@@ -111,8 +114,8 @@ class Poller:
         @return: Whether it was watched.
         @raise ValueError: The descriptor is negative or too large, or this is closed.
         """
-        self._check(descriptor, 0)
         if self._owners.pop(descriptor, None) is None:
+            self._check(descriptor, 0)
             return False
         for place, (other, _) in enumerate(self._found):
             if other == descriptor:
@@ -123,23 +126,14 @@ class Poller:
             pass
         return True
 
-    def seconds(self) -> float:
-        """
-        The time of a clock that runs steadily.
-        """
-        return monotonic()
+    # The time of a clock that runs steadily.
+    seconds = staticmethod(monotonic)
 
     def watched(self) -> list[object]:
         """
         The owners of what is watched.
         """
         return list(self._owners.values())
-
-    def size(self) -> int:
-        """
-        How many descriptors are watched.
-        """
-        return len(self._owners)
 
     def wait(self, seconds: float) -> int:
         """
@@ -151,7 +145,8 @@ class Poller:
             over.
         @raise ValueError: The time is not a number, or this is closed.
         """
-        self._found = found = self._poll(LONGEST if seconds > LONGEST else seconds, MOST)
+        poll = self._poll
+        self._found = found = poll(LONGEST if seconds > LONGEST else seconds, MOST)
         ready, events, ownerOf = self.ready, self.events, self._ownerOf
         count = 0
         for descriptor, what in found:

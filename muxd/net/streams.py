@@ -56,9 +56,11 @@ class StreamSocket:
 
     It owns its descriptor: after L{close} nothing can be read from, or written to, the
     file that gets the same number next.
+
+    @ivar fileno: Called for the descriptor, to be watched; it is -1 when this is closed.
     """
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_socket", "fileno")
 
     def __init__(self, descriptor: int) -> None:
         """
@@ -71,19 +73,15 @@ class StreamSocket:
             raise OSError(EBADF, f"expected the descriptor of a socket, got {descriptor}")
         self._socket = _Socket(fileno=descriptor)
         self._socket.setblocking(False)
+        self.fileno = self._socket.fileno
 
     @classmethod
     def _of(cls, connected: socket.SocketType) -> StreamSocket:
         made = cls.__new__(cls)
         connected.setblocking(False)
         made._socket = connected
+        made.fileno = connected.fileno
         return made
-
-    def fileno(self) -> int:
-        """
-        The descriptor, to be watched; -1 when it is closed.
-        """
-        return self._socket.fileno()
 
     def send(self, data: bytes | bytearray | memoryview, start: int = 0) -> int:
         """
@@ -217,7 +215,8 @@ class Acceptor:
         @return: None if there is none: see C{error}.
         """
         try:
-            descriptor, _ = self._accept()
+            accept = self._accept
+            descriptor, _ = accept()
         except OSError as error:
             self.error = error.errno or EBADF
             return None

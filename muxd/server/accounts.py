@@ -223,7 +223,8 @@ class Accounts:
         A client has gone.
         """
         account.connections -= 1
-        self._forget(account)
+        if not account.connections:
+            self._forget(account)
 
     def orphaned(self, account: Account) -> None:
         """

@@ -55,8 +55,10 @@ class Attendance:
         self.clients.discard(client)
         if account is not None:
             self._accounts.leave(account)
-        self._throttle.clientGone()
-        self._lookWhetherEmpty()
+        if self._throttle.isClosed:
+            self._throttle.clientGone()
+        if self.emptied is not None:
+            self._lookWhetherEmpty()
 
     def replaced(self, client: Hashable) -> None:
         """

@@ -354,7 +354,8 @@ class LaneClient(SocketOwner):
         memory = lane.memory
         count = memory.receive(self._socket, 0, READ_SIZE)
         if count > 0:
-            self._leave()
+            if self._isWatched:
+                self._leave()
             data, turns = memory.read(0, count), lane.turns
             if turns.isBusy or not turns.begin():
                 self._request = data

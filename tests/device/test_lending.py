@@ -49,7 +49,6 @@ class LenderTests(SynchronousTestCase):
         """
         memory, one = PacketMemory(1), Lender()
         for call in (
-            one.payload,
             lambda: one.hasRoom(1),
             lambda: one.borrow(1),
             lambda: one.transmit(memory, 1),
@@ -79,4 +78,4 @@ class LenderTests(SynchronousTestCase):
         lending = lender(link)
         link.room = 0
         link.bulkPayload = 99
-        self.assertEqual((lending.hasRoom(1), lending.payload()), (False, 99))
+        self.assertEqual((lending.hasRoom(1), lending.payload), (False, 99))

@@ -31,11 +31,13 @@ class Roomy(CopyingLender):
     What lends for a link that carries larger segments of a session that is the only one.
     """
 
-    def lonePayload(self) -> int:
+    def hasRoom(self, size: int) -> bool:
         """
         As much as there is.
         """
-        return LONE_PAYLOAD
+        found = super().hasRoom(size)
+        self.lonePayload = LONE_PAYLOAD
+        return found
 
 
 class DryEnd(RecordingEnd):

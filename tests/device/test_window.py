@@ -35,18 +35,19 @@ class SendWindowTests(SynchronousTestCase):
         """
         Before the phone has said anything, nothing may be sent.
         """
-        self.assertEqual(SendWindow().room(1), 0)
+        self.assertEqual(SendWindow().room(1, 1), 0)
 
-    @given(numbers, sizes, sizes, sizes)
+    @given(numbers, sizes, sizes, sizes, sizes)
     @settings(deadline=None, max_examples=examples(50))
-    def test_room(self, start: int, inFlight: int, size: int, most: int) -> None:
+    def test_room(self, start: int, inFlight: int, size: int, available: int, most: int) -> None:
         """
         The room is the window less what is in flight, and never below 0: a
         phone may shrink its window.
         """
         window = sendWindow(start, inFlight, size)
         self.assertEqual(window.inFlight(), inFlight)
-        self.assertEqual(window.room(most), min(most, max(0, size - inFlight)))
+        room = min(available, most, max(0, size - inFlight))
+        self.assertEqual(window.room(available, most), room)
 
     @given(numbers, sizes, sizes)
     @settings(deadline=None, max_examples=examples(50))

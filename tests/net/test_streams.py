@@ -279,6 +279,9 @@ class PureStreamSocketTests(StreamSocketTests, SynchronousTestCase):
         """
 
         class Told:
+            def fileno(self) -> int:
+                return -1
+
             def setblocking(self, isBlocking: bool) -> None:
                 pass
 

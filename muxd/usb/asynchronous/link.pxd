@@ -25,7 +25,7 @@ cdef class AsynchronousLink:
     cdef public Writes _writes
     cdef object __weakref__
     cpdef handleEvents(self)
-    @cython.locals(status=cython.int, failed=cython.int, wrote=cython.bint, transfer=BusMemory)
+    @cython.locals(status=cython.int, failed=cython.int, isIn=cython.bint, wrote=cython.bint, reads=Reads, writes=Writes, transfer=BusMemory)
     cpdef _transfersEnded(self, list ended)
     cpdef _deliver(self, list packets)
     cpdef _goOn(self)

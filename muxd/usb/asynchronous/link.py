@@ -159,7 +159,7 @@ class AsynchronousLink:
         """
         As large as goes with the speed that was measured.
         """
-        return self._writes.payload()
+        return self._writes.payload
 
     def hasRoom(self, size: int) -> bool:
         """
@@ -266,40 +266,43 @@ class AsynchronousLink:
         packets: list[PlacedPacket] = []
         failed = COMPLETED
         wrote = False
+        reads, writes = self._reads, self._writes
         for transfer in ended:
-            if transfer.isIn:
+            isIn = transfer.isIn
+            if isIn:
                 status = transfer.status
             else:
                 wrote = True
-                status = self._writes.ended(transfer)
+                status = writes.ended(transfer)
             if status != COMPLETED and not self._recovered(transfer, status):
                 failed = failed or status
-            if transfer.isIn:
-                self._reads.ended(transfer, status, packets)
-        if wrote:
-            self._writes.measure()
+            if isIn:
+                reads.ended(transfer, status, packets)
+        if writes.endedBytes:
+            writes.measure()
         # What packets make us send must not wait for the phone.
         if self._stalls.isWaiting and not self._stalls.clear():
             failed = failed or STALL
         if packets:
-            self._deliver(packets)
+            if self._showPlaced is not None:
+                self._showPlaced(packets)
+            else:
+                self._deliver(packets)
         if failed != COMPLETED:
             self._fail(TransferStatus(failed).name.replace("_", " "))
         # Those that wait for memory come before the reads that would take it again.
-        if self._writes.backlog and (self.state is RUNNING or self.state is CLOSING):
-            self._writes.resume()
+        if writes.backlog and (self.state is RUNNING or self.state is CLOSING):
+            writes.resume()
         self._read()
         if wrote and self._receiver is not None:
             self._receiver.roomAvailable()
 
     def _deliver(self, packets: list[PlacedPacket]) -> None:
         """
-        Show the receiver what has come.
+        Show what has come to a receiver that does not take it where it is.
         """
         receiver = self._receiver
-        if self._showPlaced is not None:
-            self._showPlaced(packets)
-        elif receiver is not None:
+        if receiver is not None:
             receiver.packetsReceived(
                 [memory.view[start : start + size] for memory, start, size in packets]
             )

@@ -1,4 +1,5 @@
 from muxd.net.eventloop cimport EventLoop
+cimport cython
 
 # In compiled code these are no names of the module's, but numbers.
 cdef long long GONE, READABLE, WRITABLE
@@ -8,13 +9,13 @@ cdef class LibusbDescriptor:
     cdef public int _fd
     cdef public LibusbDescriptors _owner
     cdef object __weakref__
+    @cython.locals(owner=LibusbDescriptors)
     cpdef happened(self, long long events)
 
 cdef class LibusbDescriptors:
     cdef public object happened, _reactor, _lost
-    cdef public EventLoop _loop
+    cdef public EventLoop loop
     cdef public dict _watched
     cdef public bint _isPaused
     cdef object __weakref__
-    cpdef happenedInLoop(self)
     cpdef finishTurn(self)

@@ -49,7 +49,11 @@ class LibusbDescriptor:
         if events & GONE and not events & READABLE:
             self._owner.hungUp(self._fd)
         else:
-            self._owner.happenedInLoop()
+            # See to it when clients have had their turn.  What they say may be a keystroke,
+            # and what the phone has taken lets bulk data go before it.
+            owner = self._owner
+            assert owner.loop is not None
+            owner.loop.afterwards(owner)
 
     def failed(self, failure: Failure) -> None:
         """
@@ -80,6 +84,7 @@ class LibusbDescriptors:
     Those of one context.
 
     @ivar happened: Called when there are events to handle.
+    @ivar loop: What watches them; None if it is the reactor.
     """
 
     _log = Logger()
@@ -99,7 +104,7 @@ class LibusbDescriptors:
         """
         self.happened = happened
         self._reactor = reactor
-        self._loop = loop
+        self.loop = loop
         self._lost = lost
         self._watched: dict[int, LibusbDescriptor] = {}
         self._isPaused = False
@@ -121,19 +126,11 @@ class LibusbDescriptors:
         The reactor does not watch this one any more.
         """
         if self._watched.pop(fd, None) is not None:
-            if self._loop is not None:
-                self._loop.forget(fd)
+            if self.loop is not None:
+                self.loop.forget(fd)
             self._lost()
 
     # What an event loop calls.
-
-    def happenedInLoop(self) -> None:
-        """
-        Something has happened: see to it when clients have had their turn.  What they say
-        may be a keystroke, and what the phone has taken lets bulk data go before it.
-        """
-        assert self._loop is not None
-        self._loop.afterwards(self)
 
     def finishTurn(self) -> None:
         """
@@ -176,8 +173,8 @@ class LibusbDescriptors:
         descriptor = self._watched[fd] = LibusbDescriptor(fd, isReadable, self)
         if self._isPaused:
             return
-        if self._loop is not None:
-            self._loop.watch(fd, READABLE if isReadable else WRITABLE, descriptor)
+        if self.loop is not None:
+            self.loop.watch(fd, READABLE if isReadable else WRITABLE, descriptor)
         elif isReadable:
             self._reactor.addReader(descriptor)
         else:
@@ -189,8 +186,8 @@ class LibusbDescriptors:
             self._remove(descriptor)
 
     def _remove(self, descriptor: LibusbDescriptor) -> None:
-        if self._loop is not None:
-            self._loop.forget(descriptor.fileno())
+        if self.loop is not None:
+            self.loop.forget(descriptor.fileno())
         else:
             self._reactor.removeReader(descriptor)
             self._reactor.removeWriter(descriptor)

@@ -11,7 +11,6 @@ cdef class Reads:
     cdef object __weakref__
     @cython.locals(size=cython.longlong)
     cpdef ended(self, BusMemory transfer, int status, list packets)
-    cpdef _keep(self, BusMemory transfer)
     @cython.locals(code=cython.int, transfer=BusMemory)
     cpdef submit(self)
     cpdef bint isSurplus(self, BusMemory transfer) except -1

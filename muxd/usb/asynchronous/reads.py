@@ -69,7 +69,8 @@ class Reads:
         Have this many transfers from now on.
         """
         for _ in range(count):
-            self._keep(self._context.transfer(self._interface.input, READ_SIZE))
+            transfer = self._context.transfer(self._interface.input, READ_SIZE)
+            transfer.below, self._unread = self._unread, transfer
 
     def ended(self, transfer: BusMemory, status: int, packets: list[PlacedPacket]) -> None:
         """
@@ -93,12 +94,7 @@ class Reads:
             if status == CANCELLED:
                 transfer.free()
                 return
-        self._keep(transfer)
-
-    def _keep(self, transfer: BusMemory) -> None:
-        """
-        It is to be submitted.
-        """
+        # It is to be submitted.
         transfer.below, self._unread = self._unread, transfer
 
     def _assemble(self, chunk: memoryview, packets: list[PlacedPacket], *, partial: bool) -> None:
@@ -114,18 +110,18 @@ class Reads:
         """
         Submit what is not submitted.
         """
-        while self._unread is not None:
-            transfer = self._unread
-            self._unread, transfer.below = transfer.below, None
+        transfer = self._unread
+        while transfer is not None:
             code = transfer.submit(READ_SIZE)
             if code:
-                self._keep(transfer)
                 if code == NO_MEMORY:
                     self._noMemory(not self.waiting)
                 else:
                     self._failed(refusal(code))
                 return
             self.waiting += 1
+            self._unread, transfer.below = transfer.below, None
+            transfer = self._unread
 
     def giveWay(self) -> None:
         """

@@ -158,7 +158,8 @@ class Transfers:
         """
         if self._isClosed:
             return []
-        self._handle(self._contextPointer, self._noTime, None)
+        handle = self._handle
+        handle(self._contextPointer, self._noTime, None)
         addresses = self._completed
         ended: list[Transfer] = []
         take = self._inFlight.pop
@@ -266,18 +267,16 @@ class Transfer(BusMemory):
             are closed.
         """
         transfers = self._transfers
-        if (
-            self.isInFlight
-            or not 0 <= length <= self.size
-            or not self.address
-            or transfers._isClosed
-        ):
+        if self.isInFlight or not 0 <= length <= self.size or transfers._isClosed:
             self._refuseSubmission(length)
         try:
             self._structure.length = length
-        except TypeError:
+        except (TypeError, AttributeError):
+            # It has no structure when it has been freed.
             self._refuseSubmission(length)
-        code: int = transfers._submit(self._pointer)
+        # What is called on an attribute is looked for as a method first.
+        submit = transfers._submit
+        code: int = submit(self._pointer)
         if not code:
             self.length = length
             self.isInFlight = True

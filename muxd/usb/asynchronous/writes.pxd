@@ -8,15 +8,13 @@ cimport cython
 cdef long long COMPLETED, DEVICE_MRU, ERROR, NO_MEMORY, SMALL_PACKET
 
 cdef class Writes(Lender):
-    cdef public long long bulk, small, _bulkBytes, _endedBytes, _mostInFlight, _capacity, _endpoint, _packetSize
+    cdef public long long bulk, small, _bulkBytes, endedBytes, _mostInFlight, _capacity, _endpoint, _packetSize
     cdef public long long _bulkInFlight, _packetsInFlight
     cdef public bint isOpen
     cdef public object _context, _noMemory, _failed, backlog
     cdef public BusPace _pace
     cdef public BusMemory _freeBulk, _freeSmall
     cdef object __weakref__
-    cpdef long long payload(self) except -1
-    cpdef long long lonePayload(self) except -1
     @cython.locals(free=BusMemory)
     cpdef PacketMemory borrow(self, long long size)
     cpdef bint isIdle(self) except -1
@@ -26,6 +24,7 @@ cdef class Writes(Lender):
     @cython.locals(status=cython.int)
     cpdef int ended(self, BusMemory transfer) except -99
     cpdef measure(self)
-    cpdef _free(self, BusMemory transfer)
+    @cython.locals(transfer=BusMemory)
+    cpdef giveBack(self, PacketMemory memory)
     @cython.locals(code=cython.int)
     cpdef bint _submit(self, BusMemory transfer, long long size) except -1

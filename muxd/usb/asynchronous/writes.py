@@ -31,6 +31,7 @@ class Writes(Lender):
 
     @ivar bulk: How many large packets are in flight.
     @ivar small: How many small ones.
+    @ivar endedBytes: How many bytes of large ones have come back, and are not measured yet.
     @ivar backlog: Packets that came when there were enough in flight.
     @ivar isOpen: Whether what was lent is sent, and not dropped.
     """
@@ -59,8 +60,9 @@ class Writes(Lender):
         self._bulkInFlight = limits.bulkInFlight
         self._packetsInFlight = limits.packetsInFlight
         self._pace = pace
+        self.payload, self.lonePayload = pace.payload, pace.lonePayload
         self._bulkBytes = 0
-        self._endedBytes = 0
+        self.endedBytes = 0
         self._noMemory = noMemory
         self._failed = failed
         self._freeBulk: BusMemory | None = None
@@ -97,39 +99,29 @@ class Writes(Lender):
 
     def giveBack(self, memory: PacketMemory) -> None:
         """
-        That transfer is not needed.
+        That transfer is not needed, and may be used again.
         """
         # What is lent here is nothing else.
-        assert isinstance(memory, BusMemory)
-        self._free(memory)
+        transfer: BusMemory = memory  # type: ignore[assignment]
+        if transfer.size > SMALL_PACKET:
+            transfer.below, self._freeBulk = self._freeBulk, transfer
+        else:
+            transfer.below, self._freeSmall = self._freeSmall, transfer
 
     def transmit(self, memory: PacketMemory, size: int) -> None:
         """
         Submit the packet that is in a borrowed transfer, behind those that wait.
         """
-        assert isinstance(memory, BusMemory)
-        transfer = memory
+        transfer: BusMemory = memory  # type: ignore[assignment]
         if not self.isOpen:
-            self._free(transfer)
+            self.giveBack(transfer)
         elif self.backlog or self.bulk + self.small >= self._capacity:
             self.backlog.append(transfer.read(0, size))
-            self._free(transfer)
+            self.giveBack(transfer)
         elif self._submit(transfer, size) and not size % self._packetSize:
             # The end of a transfer of whole USB packets is an empty one; an
             # empty one that had to wait is written by itself.
             self._submit(self.borrow(0), 0)
-
-    def payload(self) -> int:
-        """
-        As large as goes with the speed that was measured.
-        """
-        return self._pace.payload
-
-    def lonePayload(self) -> int:
-        """
-        Likewise.
-        """
-        return self._pace.lonePayload
 
     def hasRoom(self, size: int) -> bool:
         """
@@ -179,22 +171,29 @@ class Writes(Lender):
         if transfer.isBulk:
             self.bulk -= 1
             self._bulkBytes -= transfer.length
-            self._endedBytes += transfer.length
+            self.endedBytes += transfer.length
         else:
             self.small -= 1
-        self._free(transfer)
+        # As L{giveBack}, since it is done with each packet.
+        if transfer.size > SMALL_PACKET:
+            transfer.below, self._freeBulk = self._freeBulk, transfer
+        else:
+            transfer.below, self._freeSmall = self._freeSmall, transfer
         status = transfer.status
-        isShort = status == COMPLETED and transfer.actualLength != transfer.length
-        return ERROR if isShort else status
+        if status == COMPLETED and transfer.actualLength != transfer.length:
+            return ERROR
+        return status
 
     def measure(self) -> None:
         """
         All that have come back together have ended.  Called before anything is sent,
         as what is sent now begins now.
         """
-        if self._endedBytes:
-            self._pace.ended(self._endedBytes)
-            self._endedBytes = 0
+        if self.endedBytes:
+            pace = self._pace
+            pace.ended(self.endedBytes)
+            self.endedBytes = 0
+            self.payload, self.lonePayload = pace.payload, pace.lonePayload
 
     def clear(self) -> None:
         """
@@ -212,15 +211,6 @@ class Writes(Lender):
                 transfer.free()
                 transfer = transfer.below
         self._freeBulk = self._freeSmall = None
-
-    def _free(self, transfer: BusMemory) -> None:
-        """
-        It may be used again.
-        """
-        if transfer.size > SMALL_PACKET:
-            transfer.below, self._freeBulk = self._freeBulk, transfer
-        else:
-            transfer.below, self._freeSmall = self._freeSmall, transfer
 
     def _write(self, parts: Sequence[Buffer]) -> bool:
         """
@@ -240,7 +230,7 @@ class Writes(Lender):
     def _submit(self, transfer: BusMemory, size: int) -> bool:
         code = transfer.submit(size)
         if code:
-            self._free(transfer)
+            self.giveBack(transfer)
             if code == NO_MEMORY:
                 self.backlog.appendleft(transfer.read(0, size))
                 self._noMemory()

@@ -283,4 +283,4 @@ class WritesTests(SynchronousTestCase):
         self.clock.advance(1)
         self.writes.measure()
         self.assertEqual(self.pace.depth, depth)
-        self.assertEqual(self.writes.payload(), self.pace.payload)
+        self.assertEqual(self.writes.payload, self.pace.payload)
