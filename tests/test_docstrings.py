@@ -7,6 +7,7 @@ without making them.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -16,6 +17,7 @@ from pathlib import Path
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 import muxd
+import tests
 from tests.parsing import parse
 
 PACKAGE = Path(muxd.__file__).parent
@@ -68,6 +70,27 @@ class DocstringTests(SynchronousTestCase):
         """
         for place, text in docstrings():
             self.assertNotRegex(text, r"L\{([^}]*<)?(twisted|zope|asyncio|struct|usb)\.", place)
+
+
+class HeaderTests(SynchronousTestCase):
+    """
+    Tests of the first lines of files.
+    """
+
+    def test_tests(self) -> None:
+        """
+        The tests that a file names as its own exist.
+        """
+        named = re.compile(r"# -\*- test-case-name: (\S+) -\*-")
+        top = PACKAGE.parent
+        count = 0
+        for path in sorted([*PACKAGE.rglob("*.py"), *Path(tests.__file__).parent.rglob("*.py")]):
+            with path.open() as file:
+                header = named.fullmatch(file.readline().rstrip())
+            for test in header[1].split(",") if header else ():
+                count += 1
+                self.assertIsNotNone(find_spec(test), f"{path.relative_to(top)}: {test}")
+        self.assertGreater(count, 500)
 
 
 class SearchTests(SynchronousTestCase):

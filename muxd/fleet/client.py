@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.test_client -*-
+# -*- test-case-name: tests.fleet.test_jobs,tests.fleet.test_hubs -*-
 """
 For programs that want phones of a fleet::
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.test_frames -*-
+# -*- test-case-name: tests.fleet.test_jobs -*-
 """
 One end of a connection that messages of a fleet go over.
 

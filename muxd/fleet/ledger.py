@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.test_ledger,tests.fleet.test_ledgermachine -*-
+# -*- test-case-name: tests.fleet.test_ledgermachine -*-
 """
 The registry of a fleet as a machine without I/O: it is told what happens, and when, and what
 comes of it is taken from it afterwards.

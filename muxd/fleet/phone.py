@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.test_phone -*-
+# -*- test-case-name: tests.fleet.test_source -*-
 """
 A phone of a fleet, as its users have it: by way of its host's door.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.test_reserved -*-
+# -*- test-case-name: tests.fleet.test_source -*-
 """
 A usbmuxd that has one phone: that of a reservation.
 """

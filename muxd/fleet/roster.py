@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.test_ledger -*-
+# -*- test-case-name: tests.fleet.test_ledgermachine -*-
 """
 The hosts of a fleet, each under one lease, and the phones that they claim to have.
 

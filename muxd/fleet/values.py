@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.test_values -*-
+# -*- test-case-name: tests.fleet.test_messages -*-
 """
 What a fleet is made of, as values: hosts, their doors, phones, reservations, and changes.
 """

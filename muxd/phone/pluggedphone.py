@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.test_station -*-
+# -*- test-case-name: tests.phone.test_console -*-
 """
 A simulated phone and the bus that it is plugged into: what one can do to it from
 outside, in the words of the control socket (L{muxd.phone.console}).

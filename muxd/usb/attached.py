@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usb.test_attached -*-
+# -*- test-case-name: tests.usb.test_source -*-
 """
 One opened phone, from its handshake to the end of its link.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.usbip.test_bus -*-
+# -*- test-case-name: tests.usbip.test_source -*-
 """
 Another machine's exported devices as a pyusb backend, which phones are found and opened by.
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.wifi.test_phone,tests.wifi.test_phonemachine -*-
+# -*- test-case-name: tests.wifi.test_phone -*-
 """
 One phone on a network, from being found to being gone.
 

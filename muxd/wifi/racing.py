@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.wifi.test_racing -*-
+# -*- test-case-name: tests.wifi.test_heartbeat -*-
 """
 The address of several that a phone can be reached by: a phone has more than one, and not all
 of them lead to it from everywhere.

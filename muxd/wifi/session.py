@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.wifi.test_session -*-
+# -*- test-case-name: tests.wifi.test_phone -*-
 """
 A proved conversation with a phone by the network: lockdownd with TLS, and then its heartbeat.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.wifi.test_sockaddr -*-
+# -*- test-case-name: tests.wifi.test_heartbeat -*-
 """
 The address of a phone in its entry of a list (protocol 4.10).
 """

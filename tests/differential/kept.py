@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.differential.test_kept -*-
+# -*- test-case-name: tests.differential.test_exchange -*-
 """
 Conversations that once told the two daemons apart, or would have: they are had first,
 each time.

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.etcd.test_answers -*-
+# -*- test-case-name: tests.fleet.etcd.test_gateway -*-
 """
 What etcd's JSON gateway is asked, and what it answers, as values.
 

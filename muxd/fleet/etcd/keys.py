@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.etcd.test_keys -*-
+# -*- test-case-name: tests.fleet.etcd.test_registry -*-
 """
 The keys of a fleet in etcd, and what they have for values.
 

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.fleet.etcd.test_mirror -*-
+# -*- test-case-name: tests.fleet.etcd.test_registry -*-
 """
 What there is in etcd, as a hub knows it: a machine without I/O that is told of keys, and says
 what that means.

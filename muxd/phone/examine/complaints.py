@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.examine.test_complaints -*-
+# -*- test-case-name: tests.phone.examine.test_report -*-
 """
 What the phone writes down during an examination, whatever is being looked at.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.examine.test_ends -*-
+# -*- test-case-name: tests.phone.examine.test_examination -*-
 """
 Both ends of what a daemon joins: a program that is its client, and a service on the phone.
 """

@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.examine.test_findings -*-
+# -*- test-case-name: tests.phone.examine.test_report -*-
 """
 What an examination finds.
 """

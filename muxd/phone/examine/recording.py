@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.examine.test_recording -*-
+# -*- test-case-name: tests.phone.examine.test_report -*-
 """
 What was said during an examination, a line for each packet, for readers of its report.
 """

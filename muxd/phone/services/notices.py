@@ -1,4 +1,4 @@
-# -*- test-case-name: tests.phone.test_notices -*-
+# -*- test-case-name: tests.phone.services.test_notifications -*-
 """
 What happens on the phone, for hosts that observe it: notifications by name.
 """
