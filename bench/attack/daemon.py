@@ -66,7 +66,10 @@ class LongestTurn:
         self._wait()
 
     def _write(self) -> None:
-        self._notes.write_text(f"{self.longest * 1000:.1f}")
+        # As a whole: it is read while this goes on.
+        whole = self._notes.with_suffix(".new")
+        whole.write_text(f"{self.longest * 1000:.1f}")
+        whole.replace(self._notes)
 
 
 class HostileLockdownd(Int32StringReceiver):
