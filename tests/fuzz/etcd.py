@@ -229,6 +229,8 @@ class World:
             demand(self.hub.draining == mirror.draining, "the hub knows other drained hosts")
         free = set(mirror.phones) - set(mirror.held)
         free = {key for key in free if mirror.phones[key].host not in mirror.draining}
+        demand(mirror.refused <= free, "what is refused is not free")
+        free -= mirror.refused
         demand(free == set(mirror.turns.free), "what is free is not what is not held")
 
     def finish(self) -> None:

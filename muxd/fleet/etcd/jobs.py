@@ -381,9 +381,7 @@ class Jobs:
             self._retry(job)
         elif job.state is JobState.WAITING:
             if not job.isMissed and self._mirror.turns.of(job.name) == phone.key:
-                # Etcd does not give it, for no reason that is known here: it is none to wait for,
-                # as long as nothing is heard of it.
-                self._mirror.turns.withhold(phone.key)
+                self._mirror.refuse(phone.key)
             self.serve()
             self._askFor(job)
 

@@ -118,6 +118,7 @@ class Mirror:
     @ivar moved: Those of them that were said anew to be served by some hub, and the revisions of
         that: emptied by what looks at it.
     @ivar turns: Which of the phones that are free is meant for which of the jobs.
+    @ivar refused: The keys of those that are free as far as is known, and that etcd does not give.
     """
 
     def __init__(self, keys: Keys, complain: Callable[[str], None]) -> None:
@@ -147,6 +148,7 @@ class Mirror:
         self.confirmed: set[int] = set()
         self.secret = b""
         self.turns: Turns[str] = Turns()
+        self.refused: set[str] = set()
         self._claimants: dict[str, dict[str, Claim]] = {}
         self._whats: list[What] = []
 
@@ -180,6 +182,14 @@ class Mirror:
             self.queue = dict(sorted(self.queue.items(), key=lambda one: one[1].created))
         whats, self._whats = self._whats, []
         return whats
+
+    def refuse(self, key: str) -> None:
+        """
+        Etcd does not give a phone, for no reason that is known here: it is none to wait for, as
+        long as nothing is heard of it.
+        """
+        self.refused.add(key)
+        self.turns.withhold(key)
 
     def snapshot(self, revision: int) -> Snapshot:
         """
@@ -343,6 +353,7 @@ class Mirror:
             self._settle(key)
 
     def _settle(self, key: str) -> None:
+        self.refused.discard(key)
         phone = self.phones.get(key)
         if phone is None or key in self.held or phone.host in self.draining:
             self.turns.withhold(key)

@@ -5,6 +5,7 @@ Tests of L{muxd.fleet.etcd.registry} and L{muxd.fleet.etcd.jobs}, with an etcd i
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,11 +16,14 @@ from muxd.fleet.etcd import registry as registryModule
 from muxd.fleet.etcd.jobs import RETRY
 from muxd.fleet.etcd.keys import Kind
 from muxd.fleet.values import PhoneRecord, Why
+from muxd.identity import udidKey
 from tests.fleet.contract import RegistryContract
 from tests.fleet.etcd.cases import EtcdCase
 from tests.fleet.etcd.engine import FakeEtcd, Refusal
 from tests.fleet.fleets import host, phone, udid, wants
 from tests.fleet.ticketcontract import LastingTicketContract
+
+KEY = udidKey(udid(1)).encode()
 
 
 class EtcdContractTests(EtcdCase, RegistryContract, LastingTicketContract):
@@ -98,6 +102,35 @@ class EtcdContractTests(EtcdCase, RegistryContract, LastingTicketContract):
         self.patch(self.etcd, "_handlers", willing)
         self.clock.advance(RETRY)
         self.assertIn((await wanted).udid, (udid(1), udid(2), udid(3)))
+
+    async def test_onePhoneNotGiven(self) -> None:
+        """
+        A phone that etcd does not give, though it seems to be free, is passed over: a job that
+        waits has the next one.  When something is heard of it, it is as all others.
+        """
+        lease = await self.join("a")
+        willing = self.etcd._handlers
+
+        def keep(etcd: FakeEtcd, said: Any) -> object:
+            if any(
+                b64decode(one["key"]).endswith(b"/held/" + KEY) for one in said.get("compare", ())
+            ):
+                return {"header": etcd._header()}
+            return willing["/v3/kv/txn"](etcd, said)
+
+        self.patch(self.etcd, "_handlers", {**willing, "/v3/kv/txn": keep})
+        first = self.registry.reserve(wants(wait=100))
+        await self.registry.tell(lease, [phone(1), phone(2)], True)
+        await self.passTime(3)
+        self.assertEqual(self.successResultOf(first).udid, udid(2))
+        second = self.registry.reserve(wants(wait=100))
+        await self.passTime(2)
+        self.patch(self.etcd, "_handlers", willing)
+        await self.passTime(2)
+        self.assertNoResult(second)
+        self.assertTrue(await self.registry.tell(lease, [phone(1, name="another")]))
+        await self.passTime(2)
+        self.assertEqual(self.successResultOf(second).udid, udid(1))
 
     async def test_refusedToMany(self) -> None:
         """
