@@ -295,15 +295,16 @@ class PairTests(TcprelayTestCase):
         """
         Any two endpoints can be joined, several times, beside ports.
         """
+        path = os.path.abspath(self.mktemp())
         self.start(
             *("--from", "tcp:1111:interface=192.0.2.1", "--to", "usbmux:port=22"),
-            *("--from", "unix:/tmp/relay-test", "--to", "tcp:host=192.0.2.2:port=80"),
+            *("--from", f"unix:{path}", "--to", "tcp:host=192.0.2.2:port=80"),
             "7",
         )
         self.assertEqual(
             self.listening(), [*((7, address) for address in LOOPBACKS), (1111, "192.0.2.1")]
         )
-        self.assertEqual(self.reactor.unixServers[0][0], "/tmp/relay-test")
+        self.assertEqual(self.reactor.unixServers[0][0], path)
         self.assertEqual(
             self.destinations(),
             [*["port 7 of the only phone"] * 2, "usbmux:port=22", "tcp:host=192.0.2.2:port=80"],
@@ -386,7 +387,8 @@ class TellingTests(TcprelayTestCase):
         Each route that is open is a line, in the order of the words.
         """
         self.start(
-            "--json", "-u", "00008030-1", "22:2222", "--from", "unix:/tmp/x", "--to", "tcp:h:80"
+            *("--json", "-u", "00008030-1", "22:2222"),
+            *("--from", f"unix:{self.mktemp()}", "--to", "tcp:h:80"),
         )
         told = [json.loads(line) for line in self.stdout.getvalue().splitlines()]
         self.assertEqual(
