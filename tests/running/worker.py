@@ -118,10 +118,11 @@ def main(events: io.TextIOBase, commands: io.TextIOBase, output: Output, deadlin
             print("idle", file=events, flush=True)
         hurry()
 
-    with tempfile.TemporaryDirectory(prefix="trial-") as directory:
+    with tempfile.TemporaryDirectory(prefix="t") as directory:
         runner = TrialRunner(
             recording(started, ended, output.read),
-            workingDirectory=str(Path(directory, "trial")),
+            # Short, as paths of UNIX sockets have to be.
+            workingDirectory=str(Path(directory, "t")),
             uncleanWarnings=False,
         )
         runner.run(Batches(batches()))
