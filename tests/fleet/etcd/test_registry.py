@@ -123,6 +123,7 @@ class EtcdContractTests(EtcdCase, RegistryContract, LastingTicketContract):
         await self.registry.tell(lease, [phone(1), phone(2)], True)
         await self.passTime(3)
         self.assertEqual(self.successResultOf(first).udid, udid(2))
+        self.assertEqual(self.registry._mirror.refused, {KEY.decode()})
         second = self.registry.reserve(wants(wait=100))
         await self.passTime(2)
         self.patch(self.etcd, "_handlers", willing)
@@ -131,6 +132,7 @@ class EtcdContractTests(EtcdCase, RegistryContract, LastingTicketContract):
         self.assertTrue(await self.registry.tell(lease, [phone(1, name="another")]))
         await self.passTime(2)
         self.assertEqual(self.successResultOf(second).udid, udid(1))
+        self.assertEqual(self.registry._mirror.refused, set())
 
     async def test_refusedToMany(self) -> None:
         """
