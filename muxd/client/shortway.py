@@ -28,7 +28,7 @@ from muxd.client.daemon import completed
 from muxd.client.errors import UsbmuxError
 from muxd.client.exchange import Exchange, connecting
 from muxd.client.requests import Dialect, Request, commandRequest, connectRequest
-from muxd.net.eventloop import READABLE, EventLoop
+from muxd.net.eventloop import READABLE, EventLoop, Watched
 from muxd.net.packetmemory import PacketMemory
 from muxd.net.socketway import SocketTaker
 from muxd.net.streams import BLOCKED, StreamSocket, openUNIX
@@ -178,7 +178,7 @@ def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
         kept.popitem(last=False)
 
 
-class ShortAttempt:
+class ShortAttempt(Watched):
     """
     One socket that is being connected.
     """

@@ -1,6 +1,7 @@
+from muxd.net.eventloop cimport Watched
 from muxd.net.packetmemory cimport PacketMemory
 
-cdef class SessionEnd:
+cdef class SessionEnd(Watched):
     cpdef long long fill(self, PacketMemory memory, long long start, long long most) except -1
     cpdef ranDry(self)
     cpdef long long waiting(self) except -1

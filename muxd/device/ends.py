@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from twisted.python.failure import Failure
 
+from muxd.net.eventloop import Watched
 from muxd.net.packetmemory import PacketMemory
 
 
-class SessionEnd:
+class SessionEnd(Watched):
     """
     Where a session's bytes come from, and where they go.
 
@@ -23,8 +24,9 @@ class SessionEnd:
     C{Session.offer}.
 
     All ends are subclasses, so that compiled code calls them without asking Python what
-    they have.  This one itself is the end of a session that is over: it has nothing, takes
-    nothing, and has been told everything.
+    they have.  An end that is a socket is watched, too, and a compiled class has one base only, so
+    all are L{Watched}.  This one itself is the end of a session that is over: it has nothing,
+    takes nothing, and has been told everything.
     """
 
     __slots__ = ()

@@ -99,6 +99,7 @@ class Muxer(SessionOwner):
 
     def __init__(self, clock: IReactorTime, label: str, limits: Limits = LIMITS) -> None:
         self.clock = clock
+        self.seconds = clock.seconds
         self.label = label
         self.limits = limits
         self.state = IDLE

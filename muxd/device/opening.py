@@ -69,12 +69,12 @@ class PendingSession(Ported):
         """
         self.sourcePort = sourcePort
         self.port = port
+        # In compiled code the owner is of a known class where it is an attribute.
         self._owner = owner
         self._request = request
-        self._began = owner.clock.seconds()
+        self._began = self._owner.seconds()
         self._send = SendWindow()
         self._session: Session | None = None
-        # In compiled code the owner is of a known class where it is an attribute.
         self._owner.openings.add(self, self._began)
         self._owner.outbound.segment(self, SYN, self._send.next, 0)
         self._send.sent(1)
@@ -102,7 +102,7 @@ class PendingSession(Ported):
                     Breach.BAD_ACKNOWLEDGEMENT, f"SYN|ACK: expected ack 1, got {ack}"
                 )
             owner.counters.sessionsOpened += 1
-            now = owner.clock.seconds()
+            now = owner.seconds()
             owner.times.connects.add(now - self._began)
             owner.openings.remove(self)
             self._establish(receive, now)

@@ -5,7 +5,7 @@ from muxd.device.outbound cimport Outbound, Ported
 from muxd.device.times cimport SessionTimes
 
 cdef class SessionOwner:
-    cdef public object clock, label, limits, phoneLog
+    cdef public object clock, label, limits, phoneLog, seconds
     cdef public MuxerCounters counters
     cdef public SessionTimes times
     cdef public Outbound outbound

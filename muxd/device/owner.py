@@ -8,6 +8,7 @@ import the other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorTime
@@ -29,6 +30,7 @@ class SessionOwner:
     asking Python what they have.
 
     @ivar clock: Makes all timers.
+    @ivar seconds: What the clock says; found once, as sessions come and go.
     @ivar label: What the phone is called in logs: its UDID.
     @ivar limits: What may be exceeded by neither side.
     @ivar counters: What has happened so far.
@@ -40,6 +42,7 @@ class SessionOwner:
     """
 
     clock: IReactorTime
+    seconds: Callable[[], float]
     label: str
     limits: Limits
     counters: MuxerCounters

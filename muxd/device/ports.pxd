@@ -4,7 +4,7 @@ cimport cython
 cdef long long FREE, RESTING, USED
 
 cdef class SourcePorts:
-    cdef public object _clock, _since
+    cdef public object _rested, _seconds, _since
     cdef public bytearray _ports
     cdef public double _rest
     cdef public long long _last, _resting, _used
@@ -13,7 +13,7 @@ cdef class SourcePorts:
     cpdef take(self)
     @cython.locals(now=double)
     cpdef release(self, long long port)
-    @cython.locals(ports=bytearray, port=cython.longlong, began=double)
+    @cython.locals(ports=bytearray, began=double)
     cpdef _wake(self, double now)
     @cython.locals(ports=bytearray, port=cython.longlong, highest=cython.longlong)
     cpdef long long _next(self) except -1

@@ -28,12 +28,15 @@ class SourcePorts:
         """
         @param rest: Seconds for a port to rest.
         """
-        self._clock = clock
+        self._seconds = clock.seconds
         self._rest = rest
         self._last = 0
         self._used = self._resting = 0
         self._ports = bytearray(HIGHEST + 1)
-        self._since: deque[tuple[int, float]] = deque()
+        # Of those that rest, and since when.  Not pairs: tens of thousands of those would be
+        # looked through for cycles.
+        self._rested: deque[int] = deque()
+        self._since: deque[float] = deque()
 
     def __len__(self) -> int:
         """
@@ -49,7 +52,8 @@ class SourcePorts:
         if self._used >= highest:
             return None
         if self._used + self._resting >= highest:
-            port, _ = self._since.popleft()
+            port = self._rested.popleft()
+            self._since.popleft()
             self._resting -= 1
         else:
             port = self._next()
@@ -63,12 +67,13 @@ class SourcePorts:
         """
         if self._ports[port] != USED:
             return
-        now: float = self._clock.seconds()
+        now: float = self._seconds()
         self._wake(now)
         self._ports[port] = RESTING
         self._used -= 1
         self._resting += 1
-        self._since.append((port, now))
+        self._rested.append(port)
+        self._since.append(now)
 
     def _wake(self, now: float) -> None:
         """
@@ -77,11 +82,11 @@ class SourcePorts:
         """
         since, ports = self._since, self._ports
         while since:
-            port, began = since[0]
+            began = since[0]
             if began > now - self._rest:
                 break
             since.popleft()
-            ports[port] = FREE
+            ports[self._rested.popleft()] = FREE
             self._resting -= 1
 
     def _next(self) -> int:
@@ -91,7 +96,7 @@ class SourcePorts:
         while True:
             port = port + 1 if port < highest else 1
             if ports[port] == RESTING:
-                self._wake(self._clock.seconds())
+                self._wake(self._seconds())
             if ports[port] == FREE:
                 self._last = port
                 return port

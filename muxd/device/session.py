@@ -302,7 +302,7 @@ class Session(Debtor):
         The end has begun to hold what comes.
         """
         self.stalls += 1
-        self.stalledSince = self.owner.clock.seconds()
+        self.stalledSince = self.owner.seconds()
 
     def resumed(self) -> None:
         """
@@ -310,7 +310,7 @@ class Session(Debtor):
         """
         if self.stalledSince >= 0 and not self.isHolding():
             owner = self.owner
-            owner.times.stalls.add(owner.clock.seconds() - self.stalledSince)
+            owner.times.stalls.add(owner.seconds() - self.stalledSince)
             self.stalledSince = -1.0
         if self.state is DRAINING:
             if self.isHolding() or self.isWithheld:

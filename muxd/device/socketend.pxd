@@ -2,14 +2,14 @@ from muxd.net.packetmemory cimport PacketMemory
 from muxd.net.streams cimport StreamSocket
 from muxd.device.ends cimport SessionEnd
 from muxd.device.opening cimport PendingSession
-from muxd.net.eventloop cimport EventLoop
+from muxd.net.eventloop cimport EventLoop, Watched
 from muxd.device.session cimport Session
 cimport cython
 
 # In compiled code these are no names of the module's, but numbers.
 cdef long long BLOCKED, EVENTS, GONE, PEER_ENDED, READABLE, URGENT, WRITABLE
 
-cdef class SocketOwner:
+cdef class SocketOwner(Watched):
     cpdef sessionOpened(self)
     cpdef sessionRefused(self, reason)
     cpdef requestCancelled(self)
@@ -31,6 +31,7 @@ cdef class SocketEnd(SessionEnd):
     cpdef established(self, Session session)
     @cython.locals(session=Session)
     cpdef happened(self, long long events)
+    cpdef failed(self, failure)
     cpdef _happenedEarly(self, long long events)
     @cython.locals(events=cython.longlong)
     cpdef _listen(self)

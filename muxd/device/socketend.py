@@ -41,6 +41,7 @@ from muxd.net.eventloop import (
     URGENT,
     WRITABLE,
     EventLoop,
+    Watched,
 )
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.packetmemory import PacketMemory
@@ -69,10 +70,10 @@ told no more: to change that costs two system calls, there and back.
 """
 
 
-class SocketOwner:
+class SocketOwner(Watched):
     """
-    What has asked for a session for its socket.  All are subclasses, so that compiled code
-    calls them without asking Python what they have.
+    What has asked for a session for its socket, and is told of that before.  All are
+    subclasses, so that compiled code calls them without asking Python what they have.
     """
 
     __slots__ = ()

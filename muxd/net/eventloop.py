@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -69,10 +69,13 @@ in order, and forgets those that have been cancelled.
 """
 
 
-class Watched(Protocol):
+class Watched:
     """
-    The owner of a descriptor.
+    The owner of a descriptor.  All are subclasses, so that compiled code calls them without
+    asking Python what they have.
     """
+
+    __slots__ = ()
 
     def happened(self, events: int) -> None:
         """
@@ -80,27 +83,34 @@ class Watched(Protocol):
 
         @param events: L{READABLE} and its like, joined.
         """
+        raise NotImplementedError
 
     def failed(self, failure: Failure) -> None:
         """
         C{happened} has raised, which has been logged.
         """
+        raise NotImplementedError
 
 
-class WatchedLast(Protocol):
+class WatchedLast:
     """
-    One that does what there is to do when all others have been told.
+    One that does what there is to do when all others have been told; all are subclasses, as
+    with L{Watched}.
     """
+
+    __slots__ = ()
 
     def finishTurn(self) -> None:
         """
         All others have been told.
         """
+        raise NotImplementedError
 
     def failed(self, failure: Failure) -> None:
         """
         C{finishTurn} has raised, which has been logged.
         """
+        raise NotImplementedError
 
 
 class _FewAtOnce:
@@ -125,7 +135,7 @@ class _FewAtOnce:
         return ready
 
 
-class _Reactor:
+class _Reactor(Watched):
     """
     The reactor's own poller, as one of those that are watched.
     """
@@ -285,6 +295,7 @@ class EventLoop:
         self.turns += 1
         ready, events = poller.ready, poller.events
         for place in range(poller.count):
+            # In compiled code an owner that is none is an error here, and not a crash.
             owner: Any = ready[place]
             if owner is not None:
                 try:

@@ -22,14 +22,14 @@ from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from muxd.net.accepting import SHORT
-from muxd.net.eventloop import READABLE, EventLoop
+from muxd.net.eventloop import READABLE, EventLoop, Watched
 from muxd.net.streams import Acceptor, StreamSocket
 
 AT_ONCE = 16
 """How many clients are let in before everything else has its turn, unless it is said."""
 
 
-class LanePort:
+class LanePort(Watched):
     """
     A port whose clients are let in here.
 

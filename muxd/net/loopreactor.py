@@ -28,7 +28,7 @@ from twisted.internet.protocol import ClientFactory, Factory
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer, providedBy
 
-from muxd.net.eventloop import GONE, READABLE, WRITABLE, EventLoop, loopOf
+from muxd.net.eventloop import GONE, READABLE, WRITABLE, EventLoop, Watched, loopOf
 
 
 class Selectable(Protocol):
@@ -57,7 +57,7 @@ class Selectable(Protocol):
         """
 
 
-class _Watch:
+class _Watch(Watched):
     """
     One selectable on the loop.
 

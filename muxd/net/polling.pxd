@@ -5,7 +5,8 @@ cdef enum:
 
 cdef class Poller:
     cdef int epoll
-    cdef dict owners
+    cdef list owners
+    cdef Py_ssize_t owned
     cdef int[PLACES] descriptors
     cdef readonly list ready
     cdef readonly list events

@@ -37,21 +37,19 @@ class Poller:
         removed since.
     @ivar events: What is ready, at the same places: C{EPOLLIN} and its like, joined.
     @ivar count: How many places of these two are in use.
-    @ivar size: Called for how many descriptors are watched.
     @ivar looked: How long the last L{look} took, in seconds.
     """
 
     __slots__ = (
         "_epoll",
         "_found",
-        "_ownerOf",
         "_owners",
         "_poll",
+        "_size",
         "count",
         "events",
         "looked",
         "ready",
-        "size",
     )
 
     def __init__(self) -> None:
@@ -60,12 +58,12 @@ class Poller:
         @raise AttributeError: This system has no C{epoll}.
         """
         self._epoll = select.epoll()
-        self._owners: dict[int, object] = {}
+        # By their descriptors, which the kernel gives from the lowest on.
+        self._owners: list[object] = []
+        self._size = 0
         self._found: list[tuple[int, int]] = []
-        # Made once, as they are called with each wait.
+        # Made once, as it is called with each wait.
         self._poll = self._epoll.poll
-        self._ownerOf = self._owners.get
-        self.size = self._owners.__len__
         self.ready: list[object] = [None] * MOST
         self.events = [0] * MOST
         self.count = 0
@@ -93,7 +91,16 @@ class Poller:
         if owner is None:
             raise ValueError("expected an owner, got None")
         self._epoll.register(descriptor, events)
-        self._owners[descriptor] = owner
+        # Only now, as a number that is no descriptor may be large.
+        owners = self._owners
+        if descriptor >= len(owners):
+            try:
+                owners.extend([None] * (descriptor + 1 - len(owners)))
+            except MemoryError:
+                self._epoll.unregister(descriptor)
+                raise
+        owners[descriptor] = owner
+        self._size += 1
 
     def modify(self, descriptor: int, events: int) -> None:
         """
@@ -114,9 +121,16 @@ class Poller:
         @return: Whether it was watched.
         @raise ValueError: The descriptor is negative or too large, or this is closed.
         """
-        if self._owners.pop(descriptor, None) is None:
+        owners = self._owners
+        if (
+            type(descriptor) is not int
+            or not 0 <= descriptor < len(owners)
+            or owners[descriptor] is None
+        ):
             self._check(descriptor, 0)
             return False
+        owners[descriptor] = None
+        self._size -= 1
         for place, (other, _) in enumerate(self._found):
             if other == descriptor:
                 self.ready[place] = None
@@ -133,7 +147,13 @@ class Poller:
         """
         The owners of what is watched.
         """
-        return list(self._owners.values())
+        return [owner for owner in self._owners if owner is not None]
+
+    def size(self) -> int:
+        """
+        How many descriptors are watched.
+        """
+        return self._size
 
     def wait(self, seconds: float) -> int:
         """
@@ -147,10 +167,10 @@ class Poller:
         """
         poll = self._poll
         self._found = found = poll(LONGEST if seconds > LONGEST else seconds, MOST)
-        ready, events, ownerOf = self.ready, self.events, self._ownerOf
+        ready, events, owners = self.ready, self.events, self._owners
         count = 0
         for descriptor, what in found:
-            ready[count] = ownerOf(descriptor)
+            ready[count] = owners[descriptor]
             events[count] = what
             count += 1
         if count < self.count:
@@ -184,6 +204,7 @@ class Poller:
         """
         self._epoll.close()
         self._owners.clear()
+        self._size = 0
         self._found = []
         self.ready[:] = [None] * MOST
         self.count = 0

@@ -84,7 +84,8 @@ cdef class Poller:
     def __init__(self):
         if self.epoll >= 0:
             raise RuntimeError("this poller is open")
-        self.owners = {}
+        self.owners = []
+        self.owned = 0
         self.ready = [None] * PLACES
         self.events = [0] * PLACES
         self.count = 0
@@ -115,7 +116,15 @@ cdef class Poller:
             raise ValueError("expected an owner, got None")
         if control(self.epoll, EPOLL_CTL_ADD, <int> descriptor, <unsigned int> events):
             _raise()
+        cdef Py_ssize_t known = len(self.owners)
+        if descriptor >= known:
+            try:
+                self.owners.extend([None] * (descriptor + 1 - known))
+            except MemoryError:
+                control(self.epoll, EPOLL_CTL_DEL, <int> descriptor, 0)
+                raise
         self.owners[descriptor] = owner
+        self.owned += 1
 
     cpdef modify(self, Py_ssize_t descriptor, Py_ssize_t events):
         self.check(descriptor, events)
@@ -125,8 +134,10 @@ cdef class Poller:
     cpdef bint remove(self, Py_ssize_t descriptor) except? -1:
         cdef int place
         self.check(descriptor, 0)
-        if self.owners.pop(descriptor, None) is None:
+        if descriptor >= len(self.owners) or self.owners[descriptor] is None:
             return False
+        self.owners[descriptor] = None
+        self.owned -= 1
         for place in range(self.count):
             if self.descriptors[place] == descriptor:
                 self.ready[place] = None
@@ -138,10 +149,10 @@ cdef class Poller:
         return now()
 
     cpdef list watched(self):
-        return list(self.owners.values())
+        return [owner for owner in self.owners if owner is not None]
 
     cpdef Py_ssize_t size(self) except -1:
-        return len(self.owners)
+        return self.owned
 
     cpdef int wait(self, double seconds) except? -1:
         cdef int[PLACES] descriptors
@@ -189,12 +200,13 @@ cdef class Poller:
 
     cdef int tell(self, int found, int *descriptors, unsigned int *events) except? -1:
         cdef int i, count = 0
+        cdef Py_ssize_t known = len(self.owners)
         if found < 0:
             if errno != EINTR:
                 _raise()
             found = 0
         for i in range(found):
-            owner = self.owners.get(descriptors[i])
+            owner = self.owners[descriptors[i]] if descriptors[i] < known else None
             if owner is not None:
                 self.ready[count] = owner
                 self.events[count] = events[i]
@@ -210,6 +222,7 @@ cdef class Poller:
         self.epoll = -1
         if epoll >= 0:
             c_close(epoll)
-        self.owners = {}
+        self.owners = []
+        self.owned = 0
         self.ready[:] = [None] * PLACES
         self.count = 0

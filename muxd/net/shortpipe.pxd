@@ -1,4 +1,4 @@
-from muxd.net.eventloop cimport EventLoop
+from muxd.net.eventloop cimport EventLoop, Watched
 from muxd.net.packetmemory cimport PacketMemory
 from muxd.net.streams cimport StreamSocket
 cimport cython
@@ -6,7 +6,7 @@ cimport cython
 # In compiled code these are no names of the module's, but numbers.
 cdef long long BLOCKED, GONE, PIECES, READABLE, WRITABLE
 
-cdef class ShortSide:
+cdef class ShortSide(Watched):
     cdef public StreamSocket socket, target
     cdef public long long received
     cdef public bytes held
@@ -17,6 +17,7 @@ cdef class ShortSide:
     cdef object __weakref__
     @cython.locals(other=ShortSide)
     cpdef happened(self, long long events)
+    cpdef failed(self, failure)
     @cython.locals(pipe=ShortPipe, memory=PacketMemory, size=cython.longlong, count=cython.longlong, sent=cython.longlong)
     cpdef passOn(self, long long events)
     cpdef hold(self, bytes data)

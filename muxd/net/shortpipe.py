@@ -32,7 +32,7 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.net.eventloop import GONE, READABLE, WRITABLE, EventLoop
+from muxd.net.eventloop import GONE, READABLE, WRITABLE, EventLoop, Watched
 from muxd.net.hangup import HangUpWatch
 from muxd.net.packetmemory import PacketMemory
 from muxd.net.peers import Presence, presenceOf, tcpPresences
@@ -97,7 +97,7 @@ class ShortKeeper(Protocol):
         """
 
 
-class ShortSide:
+class ShortSide(Watched):
     """
     One of the two sockets.
 

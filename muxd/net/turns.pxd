@@ -1,7 +1,7 @@
 cdef class Turns:
     cdef public long long waits, _depth, _count
     cdef public double began, _length, _left, _ended
-    cdef public object _clock, _waiting, _next
+    cdef public object _clock, _seconds, _waiting, _next
     cdef public bint _isTurning
     cdef object __weakref__
     cpdef bint begin(self) except -1

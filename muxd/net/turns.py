@@ -61,6 +61,8 @@ class Turns:
         """
         self.waits = 0
         self._clock = clock
+        # Found once, as it is asked for twice with each piece of work.
+        self._seconds = clock.seconds
         self._length = length
         self._left = length
         self.began = 0.0
@@ -86,7 +88,7 @@ class Turns:
         @return: Whether there is; then L{end} is to be called.
         """
         if not self._depth:
-            now = self._clock.seconds()
+            now = self._seconds()
             if self._next is None and not self._isTurning and now - self._ended >= REST:
                 self._left = self._length
             if self._left <= 0:
@@ -100,7 +102,7 @@ class Turns:
         """
         Whether the work that has begun has taken all the time that there is.
         """
-        return self._clock.seconds() - self.began >= self._left
+        return self._seconds() - self.began >= self._left
 
     def end(self) -> None:
         """
@@ -108,7 +110,7 @@ class Turns:
         """
         self._depth -= 1
         if not self._depth:
-            self._ended = self._clock.seconds()
+            self._ended = self._seconds()
             self._left -= self._ended - self.began
 
     def wait(self, worker: Worker) -> None:

@@ -40,6 +40,8 @@ cdef class LaneClient(SocketOwner):
     cdef public long long _port, _tag
     cdef object __weakref__
     cpdef int fileno(self)
+    cpdef happened(self, long long events)
+    cpdef failed(self, failure)
     @cython.locals(account=Account, lane=FastLane)
     cpdef begin(self)
     @cython.locals(count=cython.longlong, memory=PacketMemory, lane=FastLane, turns=Turns)

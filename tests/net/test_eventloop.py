@@ -20,13 +20,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from muxd.net.eventloop import READABLE, EventLoop, loopOf
+from muxd.net.eventloop import READABLE, EventLoop, Watched, WatchedLast, loopOf
 from tests.net.eventloops import ReactorAround, closeReactor
 
 LINUX = sys.platform.startswith("linux")
 
 
-class Reader:
+class Reader(Watched):
     """
     The owner of a pipe.
 
@@ -204,7 +204,7 @@ class EventLoopTests(SynchronousTestCase):
         """
         order: list[object] = []
 
-        class Last:
+        class Last(WatchedLast):
             def finishTurn(self) -> None:
                 order.append("last")
                 raise ValueError("a mistake")
@@ -235,7 +235,7 @@ class EventLoopTests(SynchronousTestCase):
         """
         order: list[str] = []
 
-        class Last:
+        class Last(WatchedLast):
             def __init__(self, name: str) -> None:
                 self.name = name
 
@@ -244,7 +244,7 @@ class EventLoopTests(SynchronousTestCase):
 
         def happened() -> None:
             for name in "abc":
-                self.loop.afterwards(Last(name))  # type: ignore[arg-type]
+                self.loop.afterwards(Last(name))
 
         self.first.onHappened = happened
         self.first.watch()
@@ -259,7 +259,7 @@ class EventLoopTests(SynchronousTestCase):
         """
         called: list[str] = []
 
-        class Last:
+        class Last(WatchedLast):
             def __init__(self, name: str, error: BaseException | None = None) -> None:
                 self.name = name
                 self.error = error

@@ -17,7 +17,7 @@ from twisted.logger import formatEvent
 from twisted.python.failure import Failure
 
 from muxd.limits import LIMITS
-from muxd.net.eventloop import READABLE
+from muxd.net.eventloop import READABLE, Watched
 from muxd.server import fastlane
 from muxd.server.factory import Entrance
 from muxd.server.fastlane import LaneClient
@@ -541,7 +541,7 @@ class BoundaryTests(LaneCase):
         self.assertEqual(fastlane._Described(peer(socket.AF_UNIX)).getPeer(), UNIXAddress(None))
 
 
-class Bystander:
+class Bystander(Watched):
     """
     Anything else that is watched, or waits for its turn.
     """

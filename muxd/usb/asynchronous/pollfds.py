@@ -13,10 +13,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
-from muxd.net.eventloop import GONE, READABLE, WRITABLE, EventLoop
+from muxd.net.eventloop import GONE, READABLE, WRITABLE, EventLoop, Watched, WatchedLast
 
 
-class LibusbDescriptor:
+class LibusbDescriptor(Watched):
     """
     One descriptor, as the reactor knows it.
 
@@ -79,7 +79,7 @@ class LibusbDescriptor:
 classImplements(LibusbDescriptor, IReadWriteDescriptor)
 
 
-class LibusbDescriptors:
+class LibusbDescriptors(WatchedLast):
     """
     Those of one context.
 

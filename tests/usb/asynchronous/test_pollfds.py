@@ -13,13 +13,13 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from muxd.net.eventloop import GONE, READABLE, WRITABLE
+from muxd.net.eventloop import GONE, READABLE, WRITABLE, Watched
 from muxd.usb.asynchronous.pollfds import LibusbDescriptor, LibusbDescriptors
 from tests.net.eventloops import handDrivenLoop
 from tests.usb.transfers import FDReactor
 
 
-class Client:
+class Client(Watched):
     """
     Anything else that the loop watches.
     """
