@@ -16,7 +16,8 @@ from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.parser import FIRST_SERIAL
 from muxd.server.records import PairRecordStore
 from tests.integration.conversation import PATIENCE
-from tests.integration.daemon import Daemon, DaemonTestCase
+from tests.integration.daemon import PROJECT, Daemon, DaemonTestCase
+from tests.integration.killing import Victims
 
 FIRST = udidFromSerial(FIRST_SERIAL)
 SOURCE = ("--source", "simulated:state=")
@@ -50,32 +51,34 @@ class KilledFirstTests(DaemonTestCase):
         the next daemon can go on with them.
         """
         killed = wholeRecords = 0
-        for number in itertools.count(self.first, SHARES):
-            daemon = self.makeDaemon()
-            if not self.isKilled(daemon, number):
-                break
-            killed += 1
-            wholeRecords += self.assertWhole(daemon)
-            self.assertUsable(daemon)
+        with Victims(PROJECT) as victims:
+            for number in itertools.count(self.first, SHARES):
+                daemon = self.makeDaemon()
+                if not self.isKilled(victims, daemon, number):
+                    break
+                killed += 1
+                wholeRecords += self.assertWhole(daemon)
+                self.assertUsable(daemon)
+            self.assertEqual(victims.signal(signal.SIGTERM), 0)
+            self.assertLeftNothing(daemon)
         self.assertGreaterEqual(killed, FEWEST)
         self.assertGreater(wholeRecords, 0)
         self.assertLess(wholeRecords, killed)
         self.assertTrue(self.assertWhole(daemon))
 
-    def isKilled(self, daemon: Daemon, number: int) -> bool:
+    def isKilled(self, victims: Victims, daemon: Daemon, number: int) -> bool:
         """
         Have a daemon pair with a phone.
 
         @return: Whether it has been killed at that; otherwise it has paired.
         """
-        runner = ("-m", "tests.integration.killing", str(number), "--nodaemon", "--pidfile=")
-        daemon.run("usbmuxd", *daemon.arguments, *SOURCE, runner=runner)
-        assert daemon.process is not None
+        words = ["--nodaemon", "--pidfile=", "usbmuxd", *daemon.arguments, *SOURCE]
+        victims.start(number, daemon.directory, words)
         end = time.monotonic() + PATIENCE
-        while daemon.process.poll() is None and TRUSTED not in daemon.log():
+        while victims.poll() is None and TRUSTED not in daemon.log():
             self.assertLess(time.monotonic(), end, "it neither pairs nor is killed")
             time.sleep(0.02)
-        ended = daemon.process.poll()
+        ended = victims.poll()
         self.assertIn(ended, (None, -signal.SIGKILL))
         return ended is not None
 
