@@ -284,6 +284,7 @@ class RelayService(Service):
         self._trouble = RateLimit(reactor, self._summarise)
         self._places = [self._place(route) for route in routes]
         self._endpoints: list[RelayEndpoint] = []
+        self._ways: list[SocketWay] = []
         self._throttle = AcceptThrottle(reactor, limits)
         self._throttle.ports = self._endpoints
         self.hangUps = HangUpWatch(reactor, limits.flushTimeout)
@@ -355,6 +356,9 @@ class RelayService(Service):
         )
         # At the time-out, an end that has not taken its last bytes is left to itself.
         await ended
+        for way in self._ways:
+            way.close()
+        self._ways.clear()
         self.hangUps.stop()
         self._halfClosed.stop()
         self._trouble.stop()
@@ -395,6 +399,7 @@ class RelayService(Service):
             way = None if self.loop is None else socketWayTo(place.to)
             if self.loop is not None and way is not None:
                 keeper = _Shorts(self, self.loop, endpoint, way)
+                self._ways.append(way)
                 endpoint.takeOver = partial(self._takeOver, keeper, factory)
             endpoint.takePlace(factory, self._throttle.acceptFailed)
             return endpoint

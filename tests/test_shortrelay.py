@@ -23,6 +23,7 @@ from twisted.trial.unittest import TestCase
 from muxd.client.access import accessAt
 from muxd.client.address import UnixAddress
 from muxd.client.endpoint import UsbmuxClientEndpoint
+from muxd.client.rememberedlist import RememberedList
 from muxd.limits import Limits
 from muxd.net.eventloop import loopOf
 from muxd.net.laneport import LanePort
@@ -31,7 +32,7 @@ from muxd.net.loopreactor import onLoop
 from muxd.net.shortpipe import ShortPipe
 from muxd.relay import RelayService, Route
 from muxd.wire.messages import MessageReader, Result, parsePlist
-from tests.client.test_shortway import devicesMessage, resultMessage
+from tests.client.test_shortway import attachedMessage, devicesMessage, resultMessage
 
 TEXT = b"hello"
 LOOPBACK = "tcp:0:interface=127.0.0.1"
@@ -58,8 +59,12 @@ class Daemon(Protocol):
         message = self.reader.next()
         if message is None:
             return
-        if parsePlist(message.body)["MessageType"] == "ListDevices":
+        kind = parsePlist(message.body)["MessageType"]
+        self.daemon.asked.append(kind)
+        if kind == "ListDevices":
             transport.write(devicesMessage(1))
+        elif kind == "Listen":
+            transport.write(resultMessage(0) + attachedMessage(1))
         elif self.daemon.result is not None:
             transport.write(resultMessage(self.daemon.result))
             self.reader = None
@@ -70,10 +75,14 @@ class DaemonFactory(Factory):
     A daemon.
 
     @ivar result: The Result of each Connect; None if there is none.
+    @ivar asked: What it has been asked for.
     """
 
     noisy = False
     result: int | None = 0
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
 
     def buildProtocol(self, addr: object) -> Daemon:
         """
@@ -217,6 +226,24 @@ class ShortRelayTests(TestCase):
         self.assertRegex(line, r"^sent 5 bytes to the phone and got 5 in \d+\.\d{3} s$")
         self.assertEqual((self.service.accepted, self.service.failed), (1, 0))
         self.assertEqual(self.service.connections, set())
+
+    async def test_again(self) -> None:
+        """
+        A phone that is connected to again and again is soon looked for no more; nothing of that
+        is left when the relay has stopped.
+        """
+        await self.start()
+        for _ in range(5):
+            client = await self.echoed()
+            client.transport.abortConnection()
+            await client.closed
+        look = ["ListDevices", "Connect"]
+        expected = [*look, "Listen", *look, *look, "Connect", "Connect"]
+        self.assertEqual(self.daemon.asked, expected)
+        await self.service.stopService()
+        loop = loopOf(reactor)
+        assert loop is not None
+        self.assertEqual([one for one in loop.owners if isinstance(one, RememberedList)], [])
 
     async def test_refused(self) -> None:
         """

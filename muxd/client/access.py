@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone
@@ -30,7 +30,7 @@ from muxd.client.address import Address, UnixAddress, daemonAddress
 from muxd.client.answers import Answer
 from muxd.client.connection import Conversation
 from muxd.client.errors import NoDaemon, Stage, TimedOut
-from muxd.client.exchange import DialectChoice
+from muxd.client.exchange import DialectChoice, Exchange
 from muxd.client.problems import CERTIFY, START, THERE
 from muxd.client.requests import Dialect, Request, programName
 from muxd.client.socketio import BACKLOG_PAUSE
@@ -40,6 +40,9 @@ from muxd.net.loopreactor import loopBeneath
 from muxd.net.streams import LONGEST_PATH
 from muxd.net.tlsendpoints import clientAt
 
+if TYPE_CHECKING:
+    from muxd.client.rememberedlist import RememberedList
+
 T = TypeVar("T")
 
 _Speak = Callable[[Conversation, Dialect], Awaitable[T]]
@@ -48,8 +51,8 @@ _Speak = Callable[[Conversation, Dialect], Awaitable[T]]
 
 class DaemonAccess:
     """
-    How one daemon is reached and spoken to.  It holds no connection; those that
-    share it share what has been learned of the daemon.
+    How one daemon is reached and spoken to.  Those that share it share what has been
+    learned of the daemon; it holds no connection but that of L{rememberedList}.
 
     @ivar clock: The reactor, for time-outs.
     @ivar where: The daemon's address as a person would write it.
@@ -83,6 +86,26 @@ class DaemonAccess:
         self.choice = DialectChoice(where, errors)
         self._endpoint = endpoint
         self._remedy = remedy
+        self._remembered: RememberedList | None = None
+
+    @property
+    def rememberedList(self) -> RememberedList:
+        """
+        Which phones the daemon has, for programs that connect to them again and again, where
+        there is a loop.
+        """
+        if self._remembered is None:
+            assert self.loop is not None, "there is no loop"
+            from muxd.client.rememberedlist import RememberedList
+
+            self._remembered = RememberedList(self.clock, self.loop, self.path, self.exchange)
+        return self._remembered
+
+    def exchange(self) -> Exchange:
+        """
+        The conversation of a new connection.
+        """
+        return Exchange(self.where, errors, self.program, self.limits)
 
     def ask(self, request: Request, timeout: float | None = None) -> Deferred[Answer]:
         """

@@ -8,6 +8,10 @@ an answer means is for the ordinary parts to say (L{Exchange}, L{DialectChoice})
 program that connects again and again gets the same answers, to the byte, so for the last few
 it is remembered what they meant.
 
+Nor is the phone looked for by a program that connects again and again, as long as nothing can
+have changed (L{muxd.client.rememberedlist}).  If it is not there after all, or the daemon has
+gone meanwhile, then it is looked for.
+
 Whatever is not as it nearly always is before the phone is connected to, is left to the ordinary
 way from its beginning: nothing has happened by then that cannot happen again.
 """
@@ -25,7 +29,7 @@ from muxd.client import errors
 from muxd.client.access import DaemonAccess
 from muxd.client.answers import Answer, Device, devicesFrom
 from muxd.client.daemon import completed
-from muxd.client.errors import UsbmuxError
+from muxd.client.errors import PortRefused, UsbmuxError
 from muxd.client.exchange import Exchange, connecting
 from muxd.client.requests import Dialect, Request, commandRequest, connectRequest
 from muxd.net.eventloop import READABLE, EventLoop, Watched
@@ -90,7 +94,10 @@ class ShortWay:
         self.welcome: OrderedDict[bytes, None] = OrderedDict()
         self.memory = PacketMemory(READ_SIZE)
         self.cancelled = cancelled
-        self._devices: OrderedDict[bytes, Device] = OrderedDict()
+        self.remembered = access.rememberedList
+        self._lists: OrderedDict[bytes, tuple[Device, ...]] = OrderedDict()
+        self._known: tuple[Device, ...] = ()
+        self._meant: Device | None = None
         self._port = port
         self._choose = choose
 
@@ -105,12 +112,17 @@ class ShortWay:
         attempt = ShortAttempt(self, taker)
         return attempt if attempt.begin() else None
 
+    def close(self) -> None:
+        """
+        Hold nothing open for it, until it is gone again.
+        """
+        self.remembered.close()
+
     def exchange(self, request: Request) -> tuple[Exchange, bytes]:
         """
         The conversation of a new connection, and what begins it.
         """
-        access = self.access
-        exchange = Exchange(access.where, errors, access.program, access.limits)
+        exchange = self.access.exchange()
         return exchange, exchange.ask(request, Dialect.PLIST)
 
     def request(self, device: Device) -> Request:
@@ -129,23 +141,43 @@ class ShortWay:
             _keep(self.questions, device.deviceID, found)
         return found
 
-    def device(self, data: bytes) -> Device | None:
+    def listed(self, data: bytes) -> tuple[Device, ...] | None:
         """
-        Which device an answer means; None if that is not for here to say.
+        The devices of an answer that is one of the last few.
         """
-        device = self._devices.get(data)
-        if device is None:
-            exchange, _ = self.exchange(self.lookUp)
+        return self._lists.get(data)
+
+    def understandList(self, exchange: Exchange, data: bytes) -> tuple[Device, ...] | None:
+        """
+        The devices of an answer.
+
+        @param data: What has come.
+        @return: None if more has to come.
+        @raise UsbmuxError: It is no list.
+        @raise MalformedMessage: Likewise.
+        """
+        isFirst = not exchange.withinMessage
+        answer = exchange.receive(data)
+        if answer is None:
+            return None
+        if exchange.withinMessage:
+            raise MalformedMessage("more than an answer")
+        devices = tuple(devicesFrom(answer.values))
+        if isFirst and exchange.messages == 1 and len(data) <= LONGEST_KEPT:
+            _keep(self._lists, data, devices)
+        return devices
+
+    def meant(self, devices: tuple[Device, ...]) -> Device | None:
+        """
+        Which of them is meant; None if that is not for here to say.
+        """
+        if devices is not self._known:
+            self._known = devices
             try:
-                answer = exchange.receive(data)
-                if answer is None or exchange.withinMessage:
-                    return None
-                device = self._choose(devicesFrom(answer.values))
-            except (UsbmuxError, MalformedMessage):
-                return None
-            if len(data) <= LONGEST_KEPT:
-                _keep(self._devices, data, device)
-        return device
+                self._meant = self._choose(devices)
+            except UsbmuxError:
+                self._meant = None
+        return self._meant
 
     def understand(self, exchange: Exchange, device: Device, data: bytes) -> Answer | None:
         """
@@ -184,9 +216,11 @@ class ShortAttempt(Watched):
     """
 
     __slots__ = (
+        "_asked",
         "_begun",
         "_device",
         "_exchange",
+        "_listener",
         "_seconds",
         "_socket",
         "_taker",
@@ -203,19 +237,30 @@ class ShortAttempt(Watched):
         self._exchange: Exchange | None = None
         self._begun = 0.0
         self._seconds = 0.0
+        self._asked = (0, 0.0)
+        self._listener = 0
 
     def begin(self) -> bool:
         """
-        Look for the phone.
+        Connect to the phone if it is known, or look for it.
 
         @return: Whether that can be done here.
         """
         way = self._way
-        if not self._ask(way.question):
-            return False
         clock = way.access.clock
         self._begun = clock.seconds()
-        self._seconds = way.lookUpTimeout
+        devices = way.remembered.current()
+        device = None if devices is None else way.meant(devices)
+        if device is None:
+            if not self._askForList():
+                return False
+            self._seconds = way.lookUpTimeout
+        else:
+            if not self._ask(way.questionFor(device)):
+                return False
+            self._device = device
+            self._listener = way.remembered.listener
+            self._seconds = way.timeout
         self._timer = clock.callLater(self._seconds, self._late)
         return True
 
@@ -296,20 +341,48 @@ class ShortAttempt(Watched):
         if taker is not None:
             taker.needsTransport()
 
+    def _askForList(self) -> bool:
+        """
+        Look for the phone.
+        """
+        self._asked = self._way.remembered.asking()
+        return self._ask(self._way.question)
+
     def _found(self, data: bytes) -> None:
         """
         The list of devices has come, or a part of it.
         """
         way = self._way
-        connected = self._leave()
-        if connected is not None:
-            connected.close()
-        device = way.device(data)
+        devices = None if self._exchange is not None else way.listed(data)
+        if devices is None:
+            if self._exchange is None:
+                self._exchange = way.exchange(way.lookUp)[0]
+            try:
+                devices = way.understandList(self._exchange, data)
+            except (UsbmuxError, MalformedMessage):
+                self._needsTransport()
+                return
+            if devices is None:
+                if not data:
+                    self._needsTransport()
+                return
+        self._exchange = None
+        self._close()
+        way.remembered.answered(self._asked, devices)
+        device = way.meant(devices)
         if device is None or not self._ask(way.questionFor(device)):
             self._needsTransport()
             return
         self._device = device
-        self._seconds = max(0.0, way.timeout - (way.access.clock.seconds() - self._begun))
+        self._giveTime(way.timeout)
+
+    def _giveTime(self, most: float) -> None:
+        """
+        Have what is left of all the time, or less.
+        """
+        way = self._way
+        left = max(0.0, way.timeout - (way.access.clock.seconds() - self._begun))
+        self._seconds = min(most, left)
         if self._timer is not None:
             self._timer.reset(self._seconds)
 
@@ -324,23 +397,66 @@ class ShortAttempt(Watched):
             if self._exchange is None:
                 self._exchange = way.exchange(way.request(device))[0]
             exchange = self._exchange
+            isFirst = not exchange.withinMessage
             try:
                 if way.understand(exchange, device, data) is None:
                     return
             except OtherDialect:
                 self._needsTransport()
                 return
-            except UsbmuxError:
-                self.failed(Failure())
+            except UsbmuxError as error:
+                self._refused(error)
                 return
             rest = exchange.takeRest()
-            if not rest and len(data) <= LONGEST_KEPT and exchange.messages == 1:
+            if isFirst and not rest and len(data) <= LONGEST_KEPT and exchange.messages == 1:
                 _keep(way.welcome, data, None)
+        if self._listener and not way.remembered.isHeard(self._listener):
+            # It may be another daemon that has answered, whose numbers are other phones'.
+            self._lookAgain()
+            return
         taker = self._over(keepsSocket=True)
         if taker is None:
             connected.close()
         else:
             taker.socketReady(connected, rest)
+
+    def _refused(self, error: UsbmuxError) -> None:
+        """
+        The phone is not connected to.
+        """
+        remembered = self._way.remembered
+        if self._listener:
+            if isinstance(error, PortRefused) and remembered.isHeard(self._listener):
+                self.failed(Failure(error))
+            else:
+                self._lookAgain()
+            return
+        if not isinstance(error, PortRefused):
+            remembered.forget()
+        self.failed(Failure(error))
+
+    def _lookAgain(self) -> None:
+        """
+        What was remembered is not so any more: look for the phone, as if nothing had been.
+        """
+        way = self._way
+        self._close()
+        self._device = None
+        self._exchange = None
+        self._listener = 0
+        way.remembered.forget()
+        if not self._askForList():
+            self._needsTransport()
+            return
+        self._giveTime(way.lookUpTimeout)
+
+    def _close(self) -> None:
+        """
+        Have no connection any more.
+        """
+        connected = self._leave()
+        if connected is not None:
+            connected.close()
 
     def _late(self) -> None:
         """

@@ -66,6 +66,11 @@ class SocketWay(Protocol):
         @return: None if only the endpoint's C{connect} can.
         """
 
+    def close(self) -> None:
+        """
+        Hold nothing open for it, until it is gone again.
+        """
+
 
 class ISocketEndpoint(Interface):
     """

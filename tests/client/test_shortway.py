@@ -19,8 +19,9 @@ from muxd.client.access import accessAt
 from muxd.client.address import UnixAddress
 from muxd.client.endpoint import UsbmuxClientEndpoint
 from muxd.client.errors import DaemonNonsense, PhoneGone, PortRefused, TimedOut
+from muxd.client.rememberedlist import TRUSTED
 from muxd.client.requests import CONNECT_TIMEOUT, Dialect
-from muxd.client.shortway import KEPT, ShortWay
+from muxd.client.shortway import KEPT, READ_SIZE, ShortWay
 from muxd.limits import LIMITS
 from muxd.net.eventloop import EventLoop
 from muxd.net.loopreactor import LoopReactor
@@ -40,23 +41,40 @@ def resultMessage(number: int) -> bytes:
     return plistMessage({"MessageType": "Result", "Number": number}, 1).encode()
 
 
+def entryOf(number: int) -> dict[str, Any]:
+    """
+    What a daemon says of a device.
+    """
+    return {
+        "DeviceID": number,
+        "MessageType": "Attached",
+        "Properties": {
+            "ConnectionType": "USB",
+            "DeviceID": number,
+            "SerialNumber": UDID.replace("-", ""),
+        },
+    }
+
+
 def devicesMessage(*numbers: int) -> bytes:
     """
     The list of these devices.
     """
-    entries = [
-        {
-            "DeviceID": number,
-            "MessageType": "Attached",
-            "Properties": {
-                "ConnectionType": "USB",
-                "DeviceID": number,
-                "SerialNumber": UDID.replace("-", ""),
-            },
-        }
-        for number in numbers
-    ]
-    return plistMessage({"DeviceList": entries}, 1).encode()
+    return plistMessage({"DeviceList": [entryOf(number) for number in numbers]}, 1).encode()
+
+
+def attachedMessage(number: int) -> bytes:
+    """
+    A device has come.
+    """
+    return plistMessage(entryOf(number), 0).encode()
+
+
+def detachedMessage(number: int) -> bytes:
+    """
+    A device has gone.
+    """
+    return plistMessage({"MessageType": "Detached", "DeviceID": number}, 0).encode()
 
 
 class Taker:
@@ -88,10 +106,9 @@ class Taker:
         self.told.append("transport")
 
 
-@skipUnless(sys.platform.startswith("linux"), "there is no epoll")
-class ShortWayTests(SynchronousTestCase):
+class WayCase(SynchronousTestCase):
     """
-    Tests of L{ShortWay}.
+    What tests of a way need.
     """
 
     def setUp(self) -> None:
@@ -102,12 +119,10 @@ class ShortWayTests(SynchronousTestCase):
         self.clock = ClockAround()
         self.loop = EventLoop(self.clock)
         path = self.mktemp()
-        self.daemon = socket.socket(socket.AF_UNIX)
-        self.daemon.bind(path)
-        self.daemon.listen(1)
-        self.daemon.settimeout(5)
+        self.daemon = self.listen(path)
         access = accessAt(LoopReactor(self.clock, self.loop), UnixAddress(path))
         self.endpoint = UsbmuxClientEndpoint(self.clock, 22, via=access)
+        self.path, self.access = path, access
         way = socketWayTo(self.endpoint)
         assert isinstance(way, ShortWay)
         self.way = way
@@ -115,10 +130,21 @@ class ShortWayTests(SynchronousTestCase):
         self.clients: list[socket.socket] = []
         self.addCleanup(self.cleanUp)
 
+    def listen(self, path: str) -> socket.socket:
+        """
+        A daemon's socket.
+        """
+        daemon = socket.socket(socket.AF_UNIX)
+        daemon.bind(path)
+        daemon.listen(3)
+        daemon.settimeout(5)
+        return daemon
+
     def cleanUp(self) -> None:
         """
         Nothing is left.
         """
+        self.way.close()
         for each in (self.daemon, *self.clients):
             each.close()
         for told in self.taker.told:
@@ -165,15 +191,36 @@ class ShortWayTests(SynchronousTestCase):
 
     def find(self, number: int = 1) -> socket.socket:
         """
-        Have the phone found.
+        Have the phone looked for.
 
         @return: the connection to it, not answered yet.
         """
         self.begin()
+        return self.found(number)
+
+    def asked(self, kind: str) -> socket.socket:
+        """
+        The next connection to the daemon, which says this.
+        """
         client, question = self.accept()
-        self.assertEqual(question["MessageType"], "ListDevices")
+        self.assertEqual(question["MessageType"], kind)
+        return client
+
+    def found(self, number: int = 1) -> socket.socket:
+        """
+        Say where the phone is.
+
+        @return: the connection to it, not answered yet.
+        """
+        client = self.asked("ListDevices")
         self.say(client, devicesMessage(number))
         self.assertEqual(client.recv(1), b"")
+        return self.connected(number)
+
+    def connected(self, number: int = 1) -> socket.socket:
+        """
+        The connection to the phone, not answered yet.
+        """
         client, question = self.accept()
         self.assertEqual(question["MessageType"], "Connect")
         self.assertEqual((question["DeviceID"], question["PortNumber"]), (number, 22 << 8))
@@ -189,6 +236,28 @@ class ShortWayTests(SynchronousTestCase):
         self.taker.told.clear()
         self.addCleanup(told[0].close)
         return told
+
+    def failure(self, kind: type[Exception]) -> str:
+        """
+        What the taker has been told instead.
+        """
+        (told,) = self.taker.told
+        self.assertIsInstance(told, kind)
+        return str(told)
+
+
+@skipUnless(sys.platform.startswith("linux"), "there is no epoll")
+class ShortWayTests(WayCase):
+    """
+    Tests of L{ShortWay}, for a program that connects now and then.
+    """
+
+    def begin(self) -> None:
+        """
+        Begin an attempt, long after the last one.
+        """
+        self.clock.advance(TRUSTED)
+        super().begin()
 
     def test_interface(self) -> None:
         """
@@ -212,7 +281,7 @@ class ShortWayTests(SynchronousTestCase):
             self.assertEqual(data, b"")
             connected.send(b"hello")
             self.assertEqual(client.recv(10), b"hello")
-        self.assertEqual((len(self.way._devices), len(self.way.welcome)), (1, 1))
+        self.assertEqual((len(self.way._lists), len(self.way.welcome)), (1, 1))
 
     def test_otherDevice(self) -> None:
         """
@@ -234,33 +303,54 @@ class ShortWayTests(SynchronousTestCase):
 
     def test_pieces(self) -> None:
         """
-        The answer may come in pieces.
+        The answers may come in pieces.
         """
-        client = self.find()
+        self.begin()
+        client = self.asked("ListDevices")
+        for byte in devicesMessage(1):
+            self.say(client, bytes([byte]))
+            self.assertEqual(self.taker.told, [])
+        client = self.connected()
         answer = resultMessage(0) + b"SSH"
         for place in range(len(answer) - 4):
             self.say(client, answer[place : place + 1])
             self.assertEqual(self.taker.told, [])
         self.say(client, answer[-4:])
         self.assertEqual(self.ready()[1], b"SSH")
+        client = self.find()
+        answer = resultMessage(0)
+        self.say(client, answer[:-4])
+        self.say(client, answer[-4:])
+        self.ready()
+        # The last piece is not taken for an answer later.
+        self.assertEqual((len(self.way._lists), len(self.way.welcome)), (1, 0))
+
+    def test_manyPhones(self) -> None:
+        """
+        A list that is longer than is read at once is read, and not kept.
+        """
+        listing = plistMessage({"DeviceList": [entryOf(1)] * 100}, 1).encode()
+        self.assertGreater(len(listing), READ_SIZE)
+        self.begin()
+        self.say(self.asked("ListDevices"), listing)
+        for _ in range(len(listing) // READ_SIZE):
+            self.loop.doRead()
+        self.say(self.connected(), resultMessage(0))
+        self.ready()
+        self.assertEqual(len(self.way._lists), 0)
 
     def test_bounded(self) -> None:
         """
         No more than so much is remembered.
         """
         for number in range(1, KEPT + 10):
-            device = self.way.device(devicesMessage(number))
+            exchange = self.way.exchange(self.way.lookUp)[0]
+            devices = self.way.understandList(exchange, devicesMessage(number))
+            assert devices is not None
+            device = self.way.meant(devices)
             assert device is not None
             self.way.questionFor(device)
-        self.assertEqual((len(self.way._devices), len(self.way.questions)), (KEPT, KEPT))
-
-    def failure(self, kind: type[Exception]) -> str:
-        """
-        What the taker has been told instead.
-        """
-        (told,) = self.taker.told
-        self.assertIsInstance(told, kind)
-        return str(told)
+        self.assertEqual((len(self.way._lists), len(self.way.questions)), (KEPT, KEPT))
 
     def test_refused(self) -> None:
         """
@@ -310,7 +400,6 @@ class ShortWayTests(SynchronousTestCase):
         """
         answers = (
             devicesMessage(),
-            devicesMessage(1)[:-3],
             devicesMessage(1) + b"x",
             resultMessage(Result.BAD_VERSION),
             resultMessage(Result.BAD_COMMAND),
@@ -329,11 +418,15 @@ class ShortWayTests(SynchronousTestCase):
         """
         So is a daemon that goes.
         """
-        self.begin()
-        client, _ = self.accept()
-        client.close()
-        self.loop.doRead()
-        self.assertEqual(self.taker.told, ["transport"])
+        for said in (b"", devicesMessage(1)[:-3]):
+            self.begin()
+            client = self.asked("ListDevices")
+            client.sendall(said)
+            client.close()
+            for _ in range(2):
+                self.loop.doRead()
+            self.assertEqual(self.taker.told, ["transport"])
+            self.taker.told.clear()
 
     def test_nothingListens(self) -> None:
         """
@@ -387,7 +480,186 @@ class ShortWayTests(SynchronousTestCase):
         def fails(data: bytes) -> None:
             raise ZeroDivisionError
 
-        self.patch(self.way, "device", fails)
+        self.patch(self.way, "listed", fails)
         self.say(client, devicesMessage(1))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.failure(ZeroDivisionError)
+
+
+@skipUnless(sys.platform.startswith("linux"), "there is no epoll")
+class AgainTests(WayCase):
+    """
+    Tests of L{ShortWay}, for a program that connects again and again.
+    """
+
+    def setUp(self) -> None:
+        """
+        It has been told which phone there is, and hears of others.
+        """
+        super().setUp()
+        self.begin()
+        self.take(self.found())
+        self.begin()
+        self.feed = self.asked("Listen")
+        self.say(self.feed, resultMessage(0) + attachedMessage(1))
+        self.take(self.found())
+        self.begin()
+        self.take(self.found())
+
+    def take(self, client: socket.socket) -> None:
+        """
+        Have it connected.
+        """
+        self.say(client, resultMessage(0))
+        self.assertEqual(self.ready()[1], b"")
+
+    def test_known(self) -> None:
+        """
+        The phone is connected to at once.
+        """
+        for _ in range(3):
+            self.begin()
+            self.take(self.connected())
+        self.clock.advance(CONNECT_TIMEOUT)
+
+    def test_shared(self) -> None:
+        """
+        So is any port of it.
+        """
+        way = socketWayTo(UsbmuxClientEndpoint(self.clock, 23, via=self.access))
+        assert way is not None
+        attempt = way.open(self.taker)
+        assert attempt is not None
+        self.assertEqual(self.accept()[1]["PortNumber"], 23 << 8)
+        attempt.cancel()
+
+    def test_other(self) -> None:
+        """
+        A phone that is not there is looked for, and what to say of it is left to the ordinary way.
+        """
+        way = socketWayTo(UsbmuxClientEndpoint(self.clock, 22, udid="0" * 40, via=self.access))
+        assert way is not None
+        way.open(self.taker)
+        self.say(self.asked("ListDevices"), devicesMessage(1))
+        self.assertEqual(self.taker.told, ["transport"])
+        self.taker.told.clear()
+
+    def test_replugged(self) -> None:
+        """
+        When the daemon has told of something, the phone is looked for, if it is only just now.
+        """
+        self.feed.sendall(detachedMessage(1) + attachedMessage(2))
+        self.begin()
+        self.take(self.found(2))
+        self.begin()
+        self.take(self.connected(2))
+
+    def test_badDevice(self) -> None:
+        """
+        A phone that the daemon does not know is looked for: it may have come back.
+        """
+        self.begin()
+        self.say(self.connected(), resultMessage(Result.BAD_DEVICE))
+        self.take(self.found(2))
+        self.begin()
+        self.take(self.connected(2))
+
+    def test_badDeviceAgain(self) -> None:
+        """
+        If it is listed nevertheless, that is the end; and the next one asks at once.
+        """
+        self.begin()
+        self.say(self.connected(), resultMessage(Result.BAD_DEVICE))
+        self.say(self.found(), resultMessage(Result.BAD_DEVICE))
+        self.failure(PhoneGone)
+        self.taker.told.clear()
+        self.begin()
+        self.take(self.found())
+
+    def test_closed(self) -> None:
+        """
+        A daemon that closes the connection may mean the same.
+        """
+        self.begin()
+        self.connected().close()
+        self.loop.doRead()
+        self.take(self.found(2))
+
+    def test_refused(self) -> None:
+        """
+        A port that the phone refuses is refused, without another look.
+        """
+        for _ in range(2):
+            self.begin()
+            self.say(self.connected(), resultMessage(Result.CONNECTION_REFUSED))
+            self.failure(PortRefused)
+            self.taker.told.clear()
+
+    def otherDaemon(self, number: int) -> None:
+        """
+        Have another daemon answer with this Result.
+        """
+        self.begin()
+        client = self.connected()
+        self.feed.close()
+        self.say(client, resultMessage(number) + b"SSH-2.0")
+        self.assertEqual(self.taker.told, [])
+        self.assertEqual(client.recv(1), b"")
+        self.take(self.found(7))
+
+    def test_otherDaemon(self) -> None:
+        """
+        What another daemon has answered does not count: its numbers may be other phones'.
+        """
+        self.otherDaemon(0)
+
+    def test_otherDaemonRefuses(self) -> None:
+        """
+        Nor does what it has refused.
+        """
+        self.otherDaemon(Result.CONNECTION_REFUSED)
+
+    def test_daemonGone(self) -> None:
+        """
+        Where no daemon is any more, it is for the ordinary way to say so.
+        """
+        self.begin()
+        client = self.connected()
+        self.daemon.close()
+        self.feed.close()
+        client.close()
+        self.loop.doRead()
+        self.assertEqual(self.taker.told, ["transport"])
+        self.assertIs(self.way.open(self.taker), None)
+
+    def test_late(self) -> None:
+        """
+        All of it has no more time than the endpoint has.
+        """
+        self.begin()
+        client = self.connected()
+        self.clock.advance(CONNECT_TIMEOUT - 1)
+        self.say(client, resultMessage(Result.BAD_DEVICE))
+        self.asked("ListDevices")
+        self.clock.advance(0.75)
+        self.assertEqual(self.taker.told, [])
+        self.clock.advance(0.25)
+        self.assertIn("waiting for the daemon's answer (ListDevices", self.failure(TimedOut))
+
+    def test_cancelled(self) -> None:
+        """
+        It can be given up.
+        """
+        self.begin()
+        client = self.connected()
+        self.attempt.cancel().trap(ConnectingCancelledError)
+        self.assertEqual(client.recv(1), b"")
+
+    def test_closedWay(self) -> None:
+        """
+        With the way, the listener ends.
+        """
+        self.way.close()
+        self.assertEqual(self.feed.recv(1), b"")
+        self.begin()
+        self.take(self.found())

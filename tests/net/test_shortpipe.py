@@ -68,6 +68,11 @@ class Way:
     def __init__(self) -> None:
         self.attempt: Attempt | None = Attempt()
 
+    def close(self) -> None:
+        """
+        Hold nothing.
+        """
+
     def open(self, taker: Any) -> Attempt | None:
         """
         Begin, if that is possible.
