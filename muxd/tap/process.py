@@ -22,12 +22,8 @@ from typing import Any, Protocol
 from constantly import NamedConstant
 from twisted.internet.base import DelayedCall, ReactorBase
 from twisted.internet.error import ReactorNotRunning
-from twisted.logger import (
-    FilteringLogObserver,
-    Logger,
-    LogLevelFilterPredicate,
-    LogPublisher,
-)
+from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, LogPublisher
+from zope.interface import implementer
 
 from muxd.net.eventloop import loopOf
 
@@ -308,6 +304,24 @@ def limitLogLevel(publisher: LogPublisher, level: NamedConstant) -> None:
     """
     for observer in list(publisher._observers):
         publisher.removeObserver(observer)
-        publisher.addObserver(
-            FilteringLogObserver(observer, [LogLevelFilterPredicate(defaultLogLevel=level)])
-        )
+        publisher.addObserver(_LevelObserver(observer, level))
+
+
+@implementer(ILogObserver)
+class _LevelObserver:
+    """
+    Tells another observer of events that have a level, from a certain one on: as a
+    C{FilteringLogObserver} with a C{LogLevelFilterPredicate}, which takes as long as all the
+    rest that a line costs.
+    """
+
+    def __init__(self, observer: ILogObserver, lowest: NamedConstant) -> None:
+        self._observer = observer
+        self._shown = frozenset(level for level in LogLevel.iterconstants() if level >= lowest)
+
+    def __call__(self, event: LogEvent) -> None:
+        """
+        Pass it on, if it has a namespace as well.
+        """
+        if event.get("log_level") in self._shown and event.get("log_namespace"):
+            self._observer(event)

@@ -185,6 +185,17 @@ class EventTextTests(SynchronousTestCase):
         event = self.event("{a}", log_failure=Failure(ValueError("{b}")))
         self.assertEqual(lineText(event), formatEventAsClassicLogText(event))
 
+    def test_less(self) -> None:
+        """
+        An event may lack what most have, or say where it is from by itself.
+        """
+        for lacking in ("log_namespace", "log_level", "log_time", "log_format"):
+            event = self.event("two\nlines of {a}")
+            del event[lacking]
+            self.assertEqual(lineText(event), formatEventAsClassicLogText(event))
+        event = self.event("{a}", log_system="x")
+        self.assertEqual(lineText(event), formatEventAsClassicLogText(event))
+
     def test_times(self) -> None:
         """
         Each event has its own time, or none.

@@ -233,6 +233,9 @@ class LogLevelTests(SynchronousTestCase):
         log.debug("not seen")
         log.info("seen")
         log.error("seen, too")
+        # As with Twisted's own filter.
+        publisher({"log_format": "no level", "log_namespace": "x"})
+        publisher({"log_format": "from nowhere", "log_level": LogLevel.error})
         for observer in (first, second):
             self.assertEqual(
                 [event["log_format"] for event in observer], ["seen before", "seen", "seen, too"]
