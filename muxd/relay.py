@@ -19,7 +19,6 @@ sends at once waits in its own socket, and so does its end of file.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -49,7 +48,7 @@ from twisted.internet.interfaces import (
     IStreamClientEndpoint,
     IStreamServerEndpoint,
 )
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -59,12 +58,12 @@ from muxd.net.acceptthrottle import AcceptThrottle
 from muxd.net.eventloop import EventLoop
 from muxd.net.halfclosed import HalfClosedWatch
 from muxd.net.hangup import HangUpWatch
-from muxd.net.laneport import LanePort, addressOf
+from muxd.net.laneport import LanePort
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.localport import LocalPort
 from muxd.net.loopreactor import loopBeneath, onLoop
 from muxd.net.packetmemory import PacketMemory
-from muxd.net.peers import tcpQuestion
+from muxd.net.peers import PeerInquiry, nameText, tcpQuestionOf
 from muxd.net.pipe import Pipe, PipeEnd, PipeState
 from muxd.net.serverstrings import Place
 from muxd.net.shortpipe import ShortPipe
@@ -200,23 +199,10 @@ NAMELESS = "a program"
 """A client whose address says nothing."""
 
 
-def _peerOf(arrived: StreamSocket, family: int) -> tuple[IAddress | None, bytes | None]:
-    """
-    The address of a client, None if it has gone already; and what to ask the kernel about it
-    when it has finished sending, None if there is nothing to ask.
-    """
-    if family == socket.AF_UNIX:
-        return addressOf(family, None), None
-    same = socket.socket(family, socket.SOCK_STREAM, 0, arrived.fileno())
-    try:
-        name = same.getpeername()
-        return addressOf(family, name), tcpQuestion(same, name)
-    except OSError:
-        return None, None
-    finally:
-        # It is not ours to close.
-        same.detach()
-
+_ENDED = connectionDone.getErrorMessage().rstrip(".")
+_CARRIED = (
+    "{endpoint}: {client} sent {sent} bytes to {destination} and got {received} in {seconds:.3f} s"
+)
 
 BUFFER = 128 * 1024
 """Bytes that may wait in a direction before it is read no further (protocol 7.3)."""
@@ -251,6 +237,7 @@ class RelayService(Service):
     @ivar loop: That loop.
     @ivar memory: What goes from socket to socket goes through it.
     @ivar hangUps: Looks at clients that are not read from.
+    @ivar inquiry: Knows whether clients that have finished sending are there.
     @ivar accepted: How many connections have come.
     @ivar refused: How many of them were closed at once, as there were too many.
     @ivar failed: How many could not be connected to where they were meant to go.
@@ -280,6 +267,8 @@ class RelayService(Service):
         self.sockets = onLoop(reactor)
         self.loop = loopBeneath(self.sockets)
         self._limits = limits
+        # Each time that it is asked for, it is made.
+        self._lines = self._log
         self.buffer = buffer
         self._trouble = RateLimit(reactor, self._summarise)
         self._places = [self._place(route) for route in routes]
@@ -289,6 +278,7 @@ class RelayService(Service):
         self._throttle.ports = self._endpoints
         self.hangUps = HangUpWatch(reactor, limits.flushTimeout)
         self.memory = PacketMemory(READ_SIZE)
+        self.inquiry = PeerInquiry()
         self._halfClosed = HalfClosedWatch(reactor, limits.halfCloseGrace, limits.flushTimeout)
         self._open = False
 
@@ -359,6 +349,7 @@ class RelayService(Service):
         for way in self._ways:
             way.close()
         self._ways.clear()
+        self.inquiry.close()
         self.hangUps.stop()
         self._halfClosed.stop()
         self._trouble.stop()
@@ -435,11 +426,13 @@ class RelayService(Service):
         """
         A client has connected, and is a bare socket.
         """
-        address, question = _peerOf(arrived, family)
-        client = addressText(address) or NAMELESS
+        names = arrived.names()
+        client = NAMELESS if names is None else nameText(names[0])
         if not self._admit(keeper.endpoint, client):
             arrived.close()
             return
+        # What to ask the kernel about it when it has finished sending.
+        question = None if names is None else tcpQuestionOf(*names)
         connection = ShortPipe(keeper, arrived, family, client, self.reactor.seconds(), question)
         self.connections.add(connection)
         connection.begin()
@@ -517,21 +510,19 @@ class RelayService(Service):
             to; None if it was not.
         """
         self.connections.discard(connection)
+        isOrdinary = reason is connectionDone
         names = {
             "endpoint": endpoint.place,
             "client": connection.client,
             "destination": endpoint.destination,
-            "trouble": reason.getErrorMessage().rstrip("."),
+            "trouble": _ENDED if isOrdinary else reason.getErrorMessage().rstrip("."),
         }
         if counts is None:
             self._tellFailure(reason, names)
             return
-        text = (
-            "{endpoint}: {client} sent {sent} bytes to {destination} and got {received} "
-            "in {seconds:.3f} s"
-        )
-        self._log.info(
-            text if reason.check(ConnectionDone) else text + "; ended by: {trouble}",
+        isOrdinary = isOrdinary or reason.check(ConnectionDone) is not None
+        self._lines.info(
+            _CARRIED if isOrdinary else _CARRIED + "; ended by: {trouble}",
             sent=counts[0],
             received=counts[1],
             seconds=self.reactor.seconds() - connection.began,
@@ -627,6 +618,7 @@ class _Shorts:
         self.memory = service.memory
         self.hangUps = service.hangUps
         self.sockets = service.sockets
+        self.inquiry = service.inquiry
         self.endpoint = endpoint
         self.way = way
         self._service = service

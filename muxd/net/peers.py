@@ -41,6 +41,10 @@ _HEADER = struct.Struct("=IHHII")
 _REQUEST = struct.Struct("=BBBBI")
 """Family, protocol, what else to tell, padding, states."""
 _PORTS = struct.Struct("!HH")
+_QUESTION = _HEADER.size + _REQUEST.size + 4 + 32 + 4 + 8
+"""Bytes of a question: addresses and ports of both ends, a scope, a cookie."""
+_TCP = int(socket.IPPROTO_TCP)
+_INET, _INET6 = int(socket.AF_INET), int(socket.AF_INET6)
 _ANSWER = struct.Struct("=BBBB")
 """Family, state, timer, retransmissions; then the addresses, as they were asked for."""
 _ADDRESSES = 48
@@ -54,6 +58,7 @@ BATCH = 32
 """Questions at a time: as many answers fit into a netlink socket's default buffer."""
 
 _MAPPED = "::ffff:"
+_WRITTEN_MAPPED = bytes(10) + b"\xff\xff"
 
 
 class Presence(Enum):
@@ -104,30 +109,59 @@ def presenceOf(descriptor: int) -> Presence:
     return next(iter(tcpPresences([question])), Presence.UNKNOWN)
 
 
-def tcpQuestion(connected: socket.socket, peer: Any = None) -> bytes | None:
+def tcpQuestion(connected: socket.socket) -> bytes | None:
     """
     What to ask the kernel about the other end of a TCP socket, as long as it is connected;
     None if it is no connected TCP socket.
-
-    @param peer: What C{getpeername} says, if that is known.
     """
     if connected.family not in (socket.AF_INET, socket.AF_INET6):
         return None
     try:
-        family, theirHost, theirPort, scope = _place(peer or connected.getpeername())
+        family, theirHost, theirPort, scope = _place(connected.getpeername())
         _, ourHost, ourPort, _ = _place(connected.getsockname())
         addresses = _packed(family, theirHost) + _packed(family, ourHost)
     except (OSError, ValueError):
         return None
     body = (
-        _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF)
+        _REQUEST.pack(family, _TCP, 0, 0, 0xFFFFFFFF)
         + _PORTS.pack(theirPort, ourPort)
         + addresses
         + scope.to_bytes(4, sys.byteorder)
         + _ANY_COOKIE
     )
-    length = _HEADER.size + len(body)
-    return _HEADER.pack(length, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, ourPort, 0) + body
+    return _HEADER.pack(_QUESTION, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 0, 0) + body
+
+
+def tcpQuestionOf(peer: bytes, own: bytes) -> bytes:
+    """
+    The same, of a socket with these addresses.
+
+    @param peer: The other end's, as the kernel writes it (L{StreamSocket.names}).
+    @param own: And this end's.
+    """
+    family, theirs = _written(peer)
+    _, ours = _written(own)
+    scope = peer[24:28] if len(peer) >= 28 else bytes(4)
+    return (
+        _HEADER.pack(_QUESTION, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 0, 0)
+        + _REQUEST.pack(family, _TCP, 0, 0, 0xFFFFFFFF)
+        + peer[2:4]
+        + own[2:4]
+        + theirs
+        + ours
+        + scope
+        + _ANY_COOKIE
+    )
+
+
+def nameText(name: bytes) -> str:
+    """
+    An address, which is written as the kernel does it, as one would type it.
+    """
+    port = int.from_bytes(name[2:4], "big")
+    if len(name) < 28:
+        return f"{socket.inet_ntop(socket.AF_INET, name[4:8])}:{port}"
+    return f"[{socket.inet_ntop(socket.AF_INET6, name[8:24])}]:{port}"
 
 
 def tcpPresences(questions: Sequence[bytes]) -> list[Presence]:
@@ -142,8 +176,7 @@ def tcpPresences(questions: Sequence[bytes]) -> list[Presence]:
     found: list[Presence] = []
     try:
         # It answers before send() returns, or not at all.
-        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        with socket.socket(socket.AF_NETLINK, kind, NETLINK_SOCK_DIAG) as kernel:
+        with _kernel() as kernel:
             for first in range(0, len(questions), BATCH):
                 batch = questions[first : first + BATCH]
                 kernel.send(b"".join(batch))
@@ -152,6 +185,49 @@ def tcpPresences(questions: Sequence[bytes]) -> list[Presence]:
     except (OSError, AttributeError, struct.error):
         pass
     return found
+
+
+class PeerInquiry:
+    """
+    Asks the kernel about one other end at a time, again and again: L{tcpPresences} without a
+    socket of its own for each question.
+    """
+
+    def __init__(self) -> None:
+        self._kernel: socket.socket | None = None
+
+    def presence(self, question: bytes) -> Presence:
+        """
+        What is known of the other end of a TCP socket that has finished sending.
+
+        @param question: By L{tcpQuestion}.
+        """
+        try:
+            kernel = self._kernel
+            if kernel is None:
+                kernel = self._kernel = _kernel()
+            kernel.send(question)
+            return _presence(kernel.recv(4096), question)
+        except (OSError, AttributeError, struct.error):
+            # What may still come is no answer to the next question.
+            self.close()
+            return Presence.UNKNOWN
+
+    def close(self) -> None:
+        """
+        Have done, until something is asked again.
+        """
+        kernel, self._kernel = self._kernel, None
+        if kernel is not None:
+            kernel.close()
+
+
+def _kernel() -> socket.socket:
+    """
+    A socket that the kernel answers at.
+    """
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    return socket.socket(socket.AF_NETLINK, kind, NETLINK_SOCK_DIAG)
 
 
 def _place(address: Any) -> tuple[int, str, int, int]:
@@ -166,6 +242,19 @@ def _place(address: Any) -> tuple[int, str, int, int]:
     host = host.partition("%")[0]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return family, host, port, scope
+
+
+def _written(name: bytes) -> tuple[int, bytes]:
+    """
+    Family and host of an address that is written as the kernel does it, as L{_place} and
+    L{_packed} have it.
+    """
+    if len(name) < 28:
+        return _INET, name[4:8] + bytes(12)
+    host = name[8:24]
+    if host.startswith(_WRITTEN_MAPPED):
+        return _INET, host[12:] + bytes(12)
+    return _INET6, host
 
 
 def _packed(family: int, host: str) -> bytes:

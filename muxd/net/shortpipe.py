@@ -28,14 +28,14 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from muxd.net.eventloop import GONE, READABLE, WRITABLE, EventLoop, Watched
 from muxd.net.hangup import HangUpWatch
 from muxd.net.packetmemory import PacketMemory
-from muxd.net.peers import Presence, presenceOf, tcpPresences
+from muxd.net.peers import PeerInquiry, Presence, presenceOf
 from muxd.net.pipe import PipeEnd
 from muxd.net.sockets import heldByKernel
 from muxd.net.socketway import SocketAttempt, SocketWay
@@ -80,6 +80,9 @@ class ShortKeeper(Protocol):
 
     hangUps: HangUpWatch
     """Looks at clients that are not read from."""
+
+    inquiry: PeerInquiry
+    """Knows whether clients that have finished sending are there."""
 
     def ordinary(self, short: ShortPipe, to: IStreamClientEndpoint | None) -> OrdinaryPipe:
         """
@@ -440,7 +443,7 @@ class ShortPipe:
         A side has finished sending.
         """
         if not self._holds() and self._isGone(side):
-            self.over(Failure(ConnectionDone()))
+            self.over(connectionDone)
         else:
             self._joinOrdinarily()
 
@@ -452,7 +455,7 @@ class ShortPipe:
         if question is None or side is not self._first:
             return presenceOf(side.socket.fileno()) is Presence.GONE
         # If it is not, that will be found out once more.
-        return tcpPresences([question]) == [Presence.GONE]
+        return self._keeper.inquiry.presence(question) is Presence.GONE
 
     def broken(self) -> None:
         """

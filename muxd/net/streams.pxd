@@ -5,6 +5,7 @@ cdef class StreamSocket:
     cpdef int fileno(self)
     cpdef Py_ssize_t send(self, data, Py_ssize_t start=*) except? -1
     cpdef int peerUser(self)
+    cpdef tuple names(self)
     cpdef int waiting(self)
     cpdef int shutdown(self)
     cpdef int detach(self)

@@ -34,6 +34,8 @@ _Socket = socket.SocketType
 _STREAM = int(socket.SOCK_STREAM)
 
 _CREDENTIALS = Struct("3i")
+_NAME = Struct("=H2s4s")
+_LONG_NAME = Struct("=H2s4s16sI")
 _WITHOUT_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
 
@@ -118,6 +120,20 @@ class StreamSocket:
             return -1
         return int(_CREDENTIALS.unpack(data)[1])
 
+    def names(self) -> tuple[bytes, bytes] | None:
+        """
+        The addresses of the peer and of this end, as the kernel writes them.
+
+        @return: None if this is no connected TCP socket, or its peer has reset it.
+        """
+        try:
+            names = self._socket.getpeername(), self._socket.getsockname()
+        except OSError:
+            return None
+        if self._socket.family not in (socket.AF_INET, socket.AF_INET6):
+            return None
+        return _nameOf(*names[0]), _nameOf(*names[1])
+
     def waiting(self) -> int:
         """
         How many bytes the peer has sent that have not been read; or an error with a
@@ -162,6 +178,19 @@ class StreamSocket:
             self._socket.close()
         except OSError:  # such as a reset by the peer: it is closed all the same
             pass
+
+
+def _nameOf(host: str, port: int, flow: int | None = None, scope: int = 0) -> bytes:
+    """
+    An address of a TCP socket, as Linux writes it.
+    """
+    if flow is None:
+        packed = socket.inet_pton(socket.AF_INET, host)
+        return _NAME.pack(socket.AF_INET, port.to_bytes(2, "big"), packed) + bytes(8)
+    packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    return _LONG_NAME.pack(
+        socket.AF_INET6, port.to_bytes(2, "big"), flow.to_bytes(4, "big"), packed, scope
+    )
 
 
 def openUNIX(path: bytes) -> StreamSocket | None:

@@ -16,6 +16,7 @@ cdef extern from *:
     #include <string.h>
     #include <sys/socket.h>
     #include <sys/un.h>
+    #include <netinet/in.h>
     #include <unistd.h>
 
     #ifndef _GNU_SOURCE
@@ -52,6 +53,17 @@ cdef extern from *:
         return credentials[1];
     }
 
+    static int internet_names(int fd, char *peer, socklen_t *peer_size, char *own, socklen_t *own_size)
+    {
+        sa_family_t family;
+        if (getpeername(fd, (struct sockaddr *)peer, peer_size))
+            return -1;
+        family = ((struct sockaddr *)peer)->sa_family;
+        if (family != AF_INET && family != AF_INET6)
+            return -1;
+        return getsockname(fd, (struct sockaddr *)own, own_size);
+    }
+
     static int open_unix(const char *path, size_t length)
     {
         struct sockaddr_un address;
@@ -78,6 +90,8 @@ cdef extern from *:
     const int MSG_DONTWAIT
     const int MSG_NOSIGNAL
     const int SHUT_WR
+    ctypedef unsigned int socklen_t
+    int internet_names(int descriptor, char *peer, socklen_t *peerSize, char *own, socklen_t *ownSize)
     int is_socket(int descriptor)
     int unblock(int descriptor)
     int accept_one(int descriptor)
@@ -144,6 +158,14 @@ cdef class StreamSocket:
 
     cpdef int peerUser(self):
         return peer_user(self.descriptor)
+
+    cpdef tuple names(self):
+        cdef char[128] peer
+        cdef char[128] own
+        cdef socklen_t peerSize = 128, ownSize = 128
+        if internet_names(self.descriptor, peer, &peerSize, own, &ownSize):
+            return None
+        return peer[:peerSize], own[:ownSize]
 
     cpdef int waiting(self):
         cdef int count = count_waiting(self.descriptor)

@@ -15,7 +15,17 @@ from unittest import skipUnless
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from muxd.net import peers
-from muxd.net.peers import BATCH, Presence, presenceOf, tcpPresences, tcpQuestion
+from muxd.net.peers import (
+    BATCH,
+    PeerInquiry,
+    Presence,
+    nameText,
+    presenceOf,
+    tcpPresences,
+    tcpQuestion,
+    tcpQuestionOf,
+)
+from muxd.net.streams import StreamSocket
 
 ONLY_LINUX = skipUnless(sys.platform.startswith("linux"), "only Linux tells")
 
@@ -100,16 +110,58 @@ class LinuxTests(PeerCase):
             *connect(self, (socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "127.0.0.1"))
         )
 
-    def test_peerKnown(self) -> None:
+    def test_written(self) -> None:
         """
-        The question is the same if the peer's address is known.
+        The question is the same if the addresses are known as the kernel writes them, and they
+        can be read.
         """
-        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-            with self.subTest(address=address):
-                ours, _ = connect(self, (family, address), (family, address))
-                question = tcpQuestion(ours)
-                self.assertIsNot(question, None)
-                self.assertEqual(tcpQuestion(ours, ours.getpeername()), question)
+        four, six = (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")
+        any, mapped = (socket.AF_INET6, "::"), (socket.AF_INET6, "::ffff:127.0.0.1")
+        for listening, connecting, host in (
+            (four, four, "127.0.0.1"),
+            (six, six, "[::1]"),
+            (any, four, "[::ffff:127.0.0.1]"),
+            (four, mapped, "127.0.0.1"),
+        ):
+            for ours in connect(self, listening, connecting):
+                stream = StreamSocket(ours.dup().detach())
+                self.addCleanup(stream.close)
+                names = stream.names()
+                assert names is not None
+                self.assertEqual(tcpQuestionOf(*names), tcpQuestion(ours))
+                if ours.getpeername()[0] == host.strip("[]"):
+                    self.assertEqual(nameText(names[0]), f"{host}:{ours.getpeername()[1]}")
+
+    def test_inquiry(self) -> None:
+        """
+        One can be asked about after the other, by one socket, also when the kernel has not
+        answered at all.
+        """
+        inquiry = PeerInquiry()
+        self.addCleanup(inquiry.close)
+        ends = (socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "127.0.0.1")
+        for _ in range(2):
+            ours, theirs = connect(self, *ends)
+            question = tcpQuestion(ours)
+            assert question is not None
+            theirs.shutdown(socket.SHUT_WR)
+            self.assertIs(inquiry.presence(question), Presence.HELD)
+            theirs.close()
+            self.assertIs(inquiry.presence(question), Presence.GONE)
+            self.assertIsNot(inquiry._kernel, None)
+            self.assertIs(inquiry.presence(question[:-1]), Presence.UNKNOWN)
+            self.assertIs(inquiry._kernel, None)
+
+    def test_inquiryRefused(self) -> None:
+        """
+        Nothing is known where the kernel has no such sockets.
+        """
+
+        def refused(*arguments: Any) -> Any:
+            raise OSError(errno.EPROTONOSUPPORT, "no such thing")
+
+        self.patch(socket, "socket", refused)
+        self.assertIs(PeerInquiry().presence(b"?"), Presence.UNKNOWN)
 
     def test_ipv6(self) -> None:
         """

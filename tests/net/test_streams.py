@@ -86,6 +86,29 @@ class StreamSocketTests:
         self.addCleanup(other.close)
         self.assertEqual(other.peerUser(), -1)
 
+    def test_names(self: Any) -> None:
+        """
+        The addresses of both ends of a TCP socket are as the kernel writes them; others have
+        none, and neither has one that is closed.
+        """
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            with socket.create_server((host, 0), family=family) as listening:
+                ours = socket.create_connection(listening.getsockname()[:2])
+                self.addCleanup(listening.accept()[0].close)
+                theirPort, ourPort = listening.getsockname()[1], ours.getsockname()[1]
+            tested = self.streams.StreamSocket(ours.detach())
+            packed = socket.inet_pton(family, host)
+            expected = tuple(
+                pack("=H", family)
+                + port.to_bytes(2, "big")
+                + (packed + bytes(8) if family == socket.AF_INET else bytes(4) + packed + bytes(4))
+                for port in (theirPort, ourPort)
+            )
+            self.assertEqual(tested.names(), expected)
+            tested.close()
+            self.assertIsNone(tested.names())
+        self.assertIsNone(self.pair()[0].names())
+
     def test_waiting(self: Any) -> None:
         """
         What has come and is not read can be counted.
