@@ -24,6 +24,8 @@ TWINS = (
 """What is written twice: NAME.pyx is compiled, and NAME.py is not."""
 
 CORE = (
+    "muxd.client.rememberedlist",
+    "muxd.client.shortway",
     "muxd.device.window",
     "muxd.device.ends",
     "muxd.device.deadlines",

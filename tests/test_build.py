@@ -32,7 +32,8 @@ class ChoiceTests(SynchronousTestCase):
         What a new process says that it runs, and all its modules that are compiled.
         """
         code = (
-            "import sys, muxd.service, muxd.relay, muxd.usb.asynchronous.link, muxd.build\n"
+            "import sys, muxd.service, muxd.relay, muxd.client.shortway, muxd.build\n"
+            "import muxd.usb.asynchronous.link\n"
             "print(muxd.build.description())\n"
             "for name, one in sorted(sys.modules.items()):\n"
             "    if name.startswith('muxd.') and not one.__file__.endswith('.py'): print(name)\n"

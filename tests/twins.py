@@ -22,6 +22,8 @@ TRANSFERS = "muxd.usb.asynchronous.transfers"
 EVERYTHING = (*MODULES, TRANSFERS)
 
 CORE = (
+    "muxd.client.rememberedlist",
+    "muxd.client.shortway",
     "muxd.device.acknowledging",
     "muxd.device.counters",
     "muxd.device.ends",

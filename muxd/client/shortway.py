@@ -221,6 +221,8 @@ class ShortAttempt(Watched):
         "_device",
         "_exchange",
         "_listener",
+        "_loop",
+        "_remembered",
         "_seconds",
         "_socket",
         "_taker",
@@ -230,6 +232,8 @@ class ShortAttempt(Watched):
 
     def __init__(self, way: ShortWay, taker: SocketTaker) -> None:
         self._way = way
+        self._loop = way.loop
+        self._remembered = way.remembered
         self._taker: SocketTaker | None = taker
         self._socket: StreamSocket | None = None
         self._timer: IDelayedCall | None = None
@@ -249,7 +253,7 @@ class ShortAttempt(Watched):
         way = self._way
         clock = way.access.clock
         self._begun = clock.seconds()
-        devices = way.remembered.current()
+        devices = self._remembered.current()
         device = None if devices is None else way.meant(devices)
         if device is None:
             if not self._askForList():
@@ -259,7 +263,7 @@ class ShortAttempt(Watched):
             if not self._ask(way.questionFor(device)):
                 return False
             self._device = device
-            self._listener = way.remembered.listener
+            self._listener = self._remembered.listener
             self._seconds = way.timeout
         self._timer = clock.callLater(self._seconds, self._late)
         return True
@@ -308,7 +312,7 @@ class ShortAttempt(Watched):
         if connected.send(question) != len(question):
             connected.close()
             return False
-        way.loop.watch(connected.fileno(), READABLE, self)
+        self._loop.watch(connected.fileno(), READABLE, self)
         self._socket = connected
         return True
 
@@ -318,7 +322,7 @@ class ShortAttempt(Watched):
         """
         connected, self._socket = self._socket, None
         if connected is not None:
-            self._way.loop.forget(connected.fileno())
+            self._loop.forget(connected.fileno())
         return connected
 
     def _over(self, keepsSocket: bool = False) -> SocketTaker | None:
@@ -345,7 +349,7 @@ class ShortAttempt(Watched):
         """
         Look for the phone.
         """
-        self._asked = self._way.remembered.asking()
+        self._asked = self._remembered.asking()
         return self._ask(self._way.question)
 
     def _found(self, data: bytes) -> None:
@@ -368,7 +372,7 @@ class ShortAttempt(Watched):
                 return
         self._exchange = None
         self._close()
-        way.remembered.answered(self._asked, devices)
+        self._remembered.answered(self._asked, devices)
         device = way.meant(devices)
         if device is None or not self._ask(way.questionFor(device)):
             self._needsTransport()
@@ -410,7 +414,7 @@ class ShortAttempt(Watched):
             rest = exchange.takeRest()
             if isFirst and not rest and len(data) <= LONGEST_KEPT and exchange.messages == 1:
                 _keep(way.welcome, data, None)
-        if self._listener and not way.remembered.isHeard(self._listener):
+        if self._listener and not self._remembered.isHeard(self._listener):
             # It may be another daemon that has answered, whose numbers are other phones'.
             self._lookAgain()
             return
@@ -424,7 +428,7 @@ class ShortAttempt(Watched):
         """
         The phone is not connected to.
         """
-        remembered = self._way.remembered
+        remembered = self._remembered
         if self._listener:
             if isinstance(error, PortRefused) and remembered.isHeard(self._listener):
                 self.failed(Failure(error))
@@ -444,7 +448,7 @@ class ShortAttempt(Watched):
         self._device = None
         self._exchange = None
         self._listener = 0
-        way.remembered.forget()
+        self._remembered.forget()
         if not self._askForList():
             self._needsTransport()
             return
