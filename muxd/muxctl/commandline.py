@@ -38,7 +38,7 @@ from muxd.muxctl.errors import (
     NoStatus,
     StatusRefused,
 )
-from muxd.muxctl.options import Usage, parse
+from muxd.muxctl.options import Usage, areForPrograms, parse
 from muxd.muxctl.phones import listListeners, listPhones, showBUID, watchPhones
 from muxd.muxctl.records import useRecord
 from muxd.muxctl.stdio import connectPort
@@ -62,17 +62,23 @@ def main(
         process's own by default.
     @return: the exit status.
     """
+    words = sys.argv[1:] if argv is None else argv
     terminal = Terminal(
-        stdin=stdin or sys.stdin, stdout=stdout or sys.stdout, stderr=stderr or sys.stderr
+        stdin=stdin or sys.stdin,
+        stdout=stdout or sys.stdout,
+        stderr=stderr or sys.stderr,
+        json=areForPrograms(words),
     )
     try:
         try:
-            options = parse(sys.argv[1:] if argv is None else argv)
-            terminal = replace(terminal, json=options.json)
+            options = parse(words)
             address = options.socket or daemonAddress(os.environ if environ is None else environ)
             return _command(options.command)(options, replace(terminal, address=address))
         except Usage as usage:
-            (terminal.stderr if usage.status else terminal.stdout).write(usage.text)
+            if usage.status and terminal.json:
+                terminal.error(usage, usage.status)
+            else:
+                (terminal.stderr if usage.status else terminal.stdout).write(usage.text)
             return usage.status
     except InvalidAddress as error:
         terminal.error(error, WRONG_USAGE)

@@ -9,6 +9,7 @@ import argparse
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import takewhile
 from typing import Any, NoReturn
 
 from muxd import __version__
@@ -66,9 +67,16 @@ class Usage(Exception):
     """
 
     def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
+        super().__init__(text.strip().removeprefix("muxctl: "))
         self.status = status
         self.text = text
+
+
+def areForPrograms(argv: Iterable[str]) -> bool:
+    """
+    Whether a command line asks for JSON, even if it is wrong.
+    """
+    return "--json" in takewhile("--".__ne__, argv)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -97,7 +105,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if options.command == CONNECT:
         options.network = _network(options)
     if options.command is None:
-        raise Usage(WRONG_USAGE, _parser().format_help())
+        help = "muxctl: expected a COMMAND (see muxctl --help)\n"
+        raise Usage(WRONG_USAGE, help if options.json else _parser().format_help())
     return options
 
 

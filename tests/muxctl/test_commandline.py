@@ -184,6 +184,37 @@ class MainTests(SynchronousTestCase):
         outcome = muxctl("--json", "list", address=fake.address)
         self.assertEqual({"remark": "no phone is attached"}, json.loads(outcome.err))
 
+    def test_jsonUsage(self) -> None:
+        """
+        With C{--json}, anywhere, programs can read what is wrong with their command line, too.
+        """
+        for words, said in (
+            (("--json",), "expected a COMMAND (see muxctl --help)"),
+            (("--json", "dance"), "argument COMMAND: invalid choice: 'dance'"),
+            (("--json", "--sessions", "status"), "--sessions before the command is unknown"),
+            (("list", "--json", "--count"), "muxctl list: not understood: --count"),
+            (("--json", "fleet", "drain"), "muxctl fleet drain: expected a HOST"),
+            (("--json", "reserve", "true"), "muxctl reserve: expected -- before the command"),
+            (("relay", "99999", "--json"), "muxctl relay: expected REMOTE[:LOCAL]"),
+            (("--json", "-s", "x", "list"), "argument -s/--socket: 'x' is no address"),
+            (("cert", "host", "--json"), "the following arguments are required: NAME"),
+        ):
+            outcome = muxctl(*words)
+            self.assertEqual((outcome.status, outcome.out), (2, ""), words)
+            error = json.loads(outcome.err)
+            self.assertEqual((error["error"], error["status"]), ("Usage", 2))
+            self.assertIn(said, error["text"])
+            self.assertTrue(error["text"].isprintable(), error["text"])
+            self.assertFalse(error["text"].startswith("muxctl: "), error["text"])
+
+    def test_jsonOfOthers(self) -> None:
+        """
+        The C{--json} of a command that is to be run is that command's.
+        """
+        outcome = muxctl("reserve", "--term", "x", "--", "true", "--json")
+        self.assertEqual(outcome.status, 2)
+        self.assertTrue(outcome.err.startswith("muxctl reserve: argument --term"), outcome.err)
+
 
 @startsProcesses
 class ProcessTests(SynchronousTestCase):
