@@ -11,17 +11,27 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from muxd.client.socketerrors import UsbmuxError
 from muxd.muxctl.errors import WRONG_USAGE
 from muxd.muxctl.options import Usage
 from muxd.muxctl.terminal import Terminal
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
+    from twisted.logger import ILogObserver, LogEvent
+
+
+class CannotRelay(UsbmuxError):
+    """
+    A relay cannot start; the text says why.
+    """
 
 
 def relay(options: Namespace, terminal: Terminal) -> int:
     """
     Relay until interrupted.
+
+    @raise CannotRelay: It cannot start.
     """
     service = makeRelay(words(options))
     from twisted.internet import reactor
@@ -71,14 +81,40 @@ def makeRelay(arguments: Sequence[str]) -> IService:
 def run(service: IService, reactor: Any, terminal: Terminal) -> int:
     """
     Run a service until the reactor stops.
+
+    @raise CannotRelay: It cannot start.
     """
     from twisted.logger import globalLogBeginner
 
-    from muxd.tap.logtext import textObserver
+    from muxd.tap.process import StartFailure
 
-    globalLogBeginner.beginLoggingTo([textObserver(terminal.stderr)], redirectStandardIO=False)
-    service.privilegedStartService()
+    globalLogBeginner.beginLoggingTo([_observer(terminal)], redirectStandardIO=False)
+    try:
+        service.privilegedStartService()
+    except StartFailure as failure:
+        raise CannotRelay(failure.reason) from failure
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
     return 0
+
+
+def _observer(terminal: Terminal) -> ILogObserver:
+    """
+    What shows the log: lines as of any daemon, and for programs remarks.  A start that fails is
+    left out, as it is told as the error that it is.
+    """
+    from muxd.tap.logtext import eventText, textObserver
+    from muxd.tap.master import CANNOT_START
+
+    written = textObserver(terminal.stderr)
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_format") == CANNOT_START:
+            return
+        if terminal.json:
+            terminal.remark(eventText(event))
+        else:
+            written(event)
+
+    return observe

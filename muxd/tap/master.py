@@ -30,6 +30,9 @@ from muxd.tap.process import (
 )
 from muxd.tap.twistedparts import complaint
 
+CANNOT_START = "{program} cannot start: {problem}"
+"""The line of a start that cannot succeed."""
+
 
 class ProcessMaster(Service):
     """
@@ -89,9 +92,7 @@ class ProcessMaster(Service):
         """
         @raise StartFailure: Always.
         """
-        self._log.critical(
-            "{program} cannot start: {problem}", program=self.program, problem=problem
-        )
+        self._log.critical(CANNOT_START, program=self.program, problem=problem)
         raise StartFailure(problem) from None
 
     def startService(self) -> None:

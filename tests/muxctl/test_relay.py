@@ -6,11 +6,12 @@ Tests for L{muxd.muxctl.relay}.
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 from twisted.application.service import Service
 from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import globalLogBeginner
+from twisted.logger import ILogObserver, LogLevel, globalLogBeginner
 from twisted.trial.unittest import SynchronousTestCase
 
 from muxd.muxctl import relay
@@ -18,6 +19,8 @@ from muxd.muxctl.options import Usage, parse
 from muxd.muxctl.terminal import Terminal
 from muxd.tap import tcprelay
 from muxd.tap.forwards import Forward
+from muxd.tap.master import CANNOT_START
+from muxd.tap.process import StartFailure
 from muxd.tap.tcprelay import TcprelayService
 from tests.muxctl.console import NOWHERE, muxctl
 
@@ -121,17 +124,68 @@ class RelayTests(SynchronousTestCase):
 
         self.assertEqual(runs, [(TcprelayService, reactor)])
 
-    def test_life(self) -> None:
+    def observed(self) -> list[ILogObserver]:
         """
-        The service starts with the reactor and stops before it, and its log goes
-        to stderr.
+        Have the log begin here.
+
+        @return: the observers that are told of it.
         """
-        observers: list[object] = []
+        observers: list[ILogObserver] = []
         self.patch(
             globalLogBeginner,
             "beginLoggingTo",
             lambda them, redirectStandardIO: observers.extend(them),
         )
+        return observers
+
+    def test_cannotStart(self) -> None:
+        """
+        A relay that cannot start is an error like that of any command, and has its status: it
+        is told once.
+        """
+        observers = self.observed()
+
+        class Taken(PlainService):
+            def privilegedStartService(self) -> None:
+                event = {"program": "tcprelay", "problem": "taken", "log_format": CANNOT_START}
+                observers[0]({**event, "log_level": LogLevel.critical, "log_time": 0.0})
+                raise StartFailure("127.0.0.1:80: taken")
+
+        def makeRelay(words: object) -> PlainService:
+            return Taken()
+
+        self.patch(relay, "makeRelay", makeRelay)
+        outcome = muxctl("relay", "22:80")
+        self.assertEqual((outcome.status, outcome.out), (5, ""))
+        self.assertEqual(outcome.err, "muxctl: 127.0.0.1:80: taken\n")
+        observers.clear()
+        outcome = muxctl("relay", "--json", "22:80")
+        self.assertEqual(outcome.status, 5)
+        self.assertEqual(
+            json.loads(outcome.err),
+            {"error": "CannotRelay", "text": "127.0.0.1:80: taken", "status": 5},
+        )
+
+    def test_remarks(self) -> None:
+        """
+        For programs the lines of its log are remarks.
+        """
+        observers = self.observed()
+        stderr = io.StringIO()
+        for isJSON, said in ((True, '{"remark": "on 80"}\n'), (False, "#info] on 80\n")):
+            observers.clear()
+            terminal = Terminal(stdin=None, stdout=io.StringIO(), stderr=stderr, json=isJSON)
+            relay.run(PlainService(), MemoryReactorClock(), terminal)
+            event = {"log_format": "on {port}", "port": 80, "log_level": LogLevel.info}
+            observers[0]({**event, "log_time": 0.0, "log_namespace": "x"})
+            self.assertTrue(stderr.getvalue().endswith(said), stderr.getvalue())
+
+    def test_life(self) -> None:
+        """
+        The service starts with the reactor and stops before it, and its log goes
+        to stderr.
+        """
+        observers = self.observed()
         stderr = io.StringIO()
         terminal = Terminal(stdin=None, stdout=io.StringIO(), stderr=stderr, address=NOWHERE)
         service = PlainService()
