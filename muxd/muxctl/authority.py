@@ -8,9 +8,7 @@ alone: what a client has cannot be used to stand in for a host.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -25,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from twisted.python.filepath import FilePath
 
 from muxd.atomicfiles import AtomicFiles
+from muxd.muxctl.certifiednames import LONGEST_NAME, checkedName
 from muxd.net.certificates import (
     PEM,
     VALIDITY,
@@ -37,12 +36,7 @@ from muxd.net.certificates import (
 SKEW = timedelta(minutes=5)
 """How far another machine's clock may be behind this one's."""
 
-LONGEST_NAME = 64
-"""Characters of a common name (RFC 5280, appendix A.1)."""
-
 _CERTIFICATE, _KEY, _REVOKED, _ISSUED = "ca.pem", "ca-key.pem", "crl.pem", "issued"
-
-_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.@-]*[A-Za-z0-9_])?", re.ASCII)
 
 
 class Purpose(Enum):
@@ -157,7 +151,7 @@ class CertificateAuthority:
         @return: until when it is good.
         @raise ValueError: A name cannot be one, or the directory is another one's.
         """
-        checked = [_checkedName(name) for name in names]
+        checked = [checkedName(name) for name in names]
         if not checked:
             raise ValueError("expected a name")
         _refuseOther(to, checked[0], purpose)
@@ -315,17 +309,6 @@ def _refuseOther(directory: Path, name: str, purpose: Purpose) -> None:
             f"{directory} has the certificate of the {its.value} {other}: name another directory"
             " with -o, or remove it"
         )
-
-
-def _checkedName(name: str) -> str:
-    with suppress(ValueError):
-        return str(ip_address(name))
-    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name) or ".." in name:
-        raise ValueError(
-            f"expected a name of up to {LONGEST_NAME} letters, digits, dots and dashes, or an IP"
-            f" address, got {name!r:.80}"
-        )
-    return name
 
 
 def _alternative(name: str) -> x509.GeneralName:

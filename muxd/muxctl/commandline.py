@@ -13,31 +13,8 @@ from dataclasses import replace
 from typing import TextIO
 
 from muxd.client.address import InvalidAddress, daemonAddress
-from muxd.client.socketerrors import (
-    DaemonRefused,
-    NoDaemon,
-    NoPhone,
-    NotSupported,
-    PairRecordError,
-    PhoneGone,
-    PortRefused,
-    SeveralPhones,
-    TimedOut,
-    UsbmuxError,
-)
 from muxd.muxctl.completion import showCompletion
-from muxd.muxctl.errors import (
-    FAILED,
-    INTERRUPTED,
-    NO_DAEMON,
-    NO_READER,
-    NOT_THERE,
-    TIME_OUT,
-    WRONG_USAGE,
-    FleetProblem,
-    NoStatus,
-    StatusRefused,
-)
+from muxd.muxctl.errors import INTERRUPTED, NO_READER, WRONG_USAGE, statusOf
 from muxd.muxctl.options import Usage, areForPrograms, parse
 from muxd.muxctl.phones import listListeners, listPhones, showBUID, watchPhones
 from muxd.muxctl.records import useRecord
@@ -88,7 +65,7 @@ def main(
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        status = _status(error)
+        status = statusOf(error)
         terminal.error(error, status)
         return status
 
@@ -108,7 +85,7 @@ def run() -> int:
         if isinstance(error, BrokenPipeError):
             return NO_READER
         if not status:
-            status = _status(error)
+            status = statusOf(error)
             Terminal(stdin=None, stdout=sys.stdout, stderr=sys.stderr).error(error, status)
     return status
 
@@ -187,30 +164,3 @@ def _command(name: str) -> Command:
             from muxd.muxctl.relay import relay
 
             return relay
-
-
-def _status(error: OSError) -> int:
-    match error:
-        case FleetProblem(status=status):
-            return status
-        case NoStatus():
-            return NO_DAEMON
-        case StatusRefused():
-            return NOT_THERE
-        case NoDaemon():
-            return NO_DAEMON
-        case TimedOut():
-            return TIME_OUT
-        case NotSupported():
-            return FAILED
-        case (
-            NoPhone()
-            | SeveralPhones()
-            | PortRefused()
-            | PhoneGone()
-            | DaemonRefused()
-            | PairRecordError()
-        ):
-            return NOT_THERE
-        case UsbmuxError() | _:
-            return FAILED

@@ -9,6 +9,7 @@ command tells such errors, and few meet one.
 
 from __future__ import annotations
 
+from muxd.client import problems
 from muxd.client.socketerrors import UsbmuxError
 
 NOT_THERE = 1
@@ -63,3 +64,28 @@ class StatusRefused(UsbmuxError):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
+
+
+def statusOf(error: BaseException) -> int:
+    """
+    What C{muxctl} exits with because of an error, with a reactor or without.
+    """
+    match error:
+        case FleetProblem(status=status):
+            return status
+        case NoStatus() | problems.NoDaemon():
+            return NO_DAEMON
+        case problems.TimedOut():
+            return TIME_OUT
+        case (
+            StatusRefused()
+            | problems.NoPhone()
+            | problems.SeveralPhones()
+            | problems.PortRefused()
+            | problems.PhoneGone()
+            | problems.DaemonRefused()
+            | problems.PairRecordError()
+        ):
+            return NOT_THERE
+        case _:
+            return FAILED

@@ -266,7 +266,12 @@ def _addCertificates(parser: argparse.ArgumentParser) -> None:
                 "--name", type=_authority, default="muxd farm", help="what it is called"
             )
         elif name == "revoke":
-            action.add_argument("which", metavar="NAME", help="whose, or the number of one")
+            action.add_argument(
+                "which",
+                metavar="NAME",
+                type=_named("a name or a number"),
+                help="whose, or the number of one",
+            )
         elif name != "list":
             _addCertified(action)
 
@@ -275,6 +280,7 @@ def _addCertified(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "names",
         metavar="NAME",
+        type=_certified,
         nargs="+",
         help="what it is called, and further names; hosts' may be IP addresses",
     )
@@ -329,6 +335,7 @@ def _addCapture(parser: argparse.ArgumentParser) -> None:
 def _addJob(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name",
+        type=_named("a name"),
         metavar="NAME",
         help="what this job is called; with mutualtls:, a name of its certificate [default: the"
         " user's]",
@@ -343,7 +350,9 @@ def _addFleet(parser: argparse.ArgumentParser) -> None:
         help="show phones; show hosts and jobs that wait; give no more of a host's phones to"
         " jobs; give them again",
     )
-    parser.add_argument("host", metavar="HOST", nargs="?", help="for drain and undrain")
+    parser.add_argument(
+        "host", type=_named("a host"), metavar="HOST", nargs="?", help="for drain and undrain"
+    )
 
 
 def _checkHost(options: argparse.Namespace) -> None:
@@ -586,6 +595,16 @@ def _named(what: str) -> Callable[[str], str]:
     return named
 
 
+def _certified(text: str) -> str:
+    # Imported late: no other command needs it.
+    from muxd.muxctl.certifiednames import checkedName
+
+    try:
+        return checkedName(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _authority(text: str) -> str:
     if not 1 <= len(text) <= 64 or not text.isprintable():
         raise argparse.ArgumentTypeError(f"expected 1 to 64 printable characters, got {text!r:.80}")
@@ -620,6 +639,7 @@ _COMMON: Mapping[str, tuple[Sequence[str], Mapping[str, Any]]] = {
     "hub": (
         ("--hub",),
         {
+            "type": _named("an endpoint"),
             "metavar": "ENDPOINT",
             "help": "the hub of a fleet, as a Twisted client endpoint"
             " [default: MUXD_HUB, else tcp:127.0.0.1:7300]",

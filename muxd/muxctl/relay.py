@@ -18,7 +18,6 @@ from muxd.muxctl.terminal import Terminal
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
-    from twisted.logger import ILogObserver, LogEvent
 
 
 class CannotRelay(UsbmuxError):
@@ -86,9 +85,10 @@ def run(service: IService, reactor: Any, terminal: Terminal) -> int:
     """
     from twisted.logger import globalLogBeginner
 
+    from muxd.muxctl.relaylog import RelayLog
     from muxd.tap.process import StartFailure
 
-    globalLogBeginner.beginLoggingTo([_observer(terminal)], redirectStandardIO=False)
+    globalLogBeginner.beginLoggingTo([RelayLog(terminal)], redirectStandardIO=False)
     try:
         service.privilegedStartService()
     except StartFailure as failure:
@@ -97,24 +97,3 @@ def run(service: IService, reactor: Any, terminal: Terminal) -> int:
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
     return 0
-
-
-def _observer(terminal: Terminal) -> ILogObserver:
-    """
-    What shows the log: lines as of any daemon, and for programs remarks.  A start that fails is
-    left out, as it is told as the error that it is.
-    """
-    from muxd.tap.logtext import eventText, textObserver
-    from muxd.tap.master import CANNOT_START
-
-    written = textObserver(terminal.stderr)
-
-    def observe(event: LogEvent) -> None:
-        if event.get("log_format") == CANNOT_START:
-            return
-        if terminal.json:
-            terminal.remark(eventText(event))
-        else:
-            written(event)
-
-    return observe

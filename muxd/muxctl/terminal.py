@@ -51,11 +51,13 @@ class Terminal:
         """
         self._complain(text, {"remark": text})
 
-    def error(self, error: Exception, status: int) -> None:
+    def error(self, error: BaseException, status: int, text: str | None = None) -> None:
         """
         Tell what has ended the command.
+
+        @param text: What to say, if it is not what the error says.
         """
-        kind, text = type(error).__name__, _textOf(error)
+        kind, text = type(error).__name__, _textOf(error) if text is None else text
         self._complain(text, {"error": kind, "text": text, "status": status})
 
     def _complain(self, text: str, values: Mapping[str, Any]) -> None:
@@ -64,7 +66,7 @@ class Terminal:
         self.stderr.flush()
 
 
-def _textOf(error: Exception) -> str:
+def _textOf(error: BaseException) -> str:
     """
     What an error says; of one of the system's, the file and the reason without its number.
     """

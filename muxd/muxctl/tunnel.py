@@ -11,10 +11,9 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from muxd.client.problems import NoDaemon, TimedOut, UsbmuxError
 from muxd.importing.extras import installing
 from muxd.muxctl.columns import jsonLine
-from muxd.muxctl.errors import FAILED, INTERRUPTED, NO_DAEMON, NOT_THERE, TIME_OUT, WRONG_USAGE
+from muxd.muxctl.errors import INTERRUPTED, WRONG_USAGE
 from muxd.muxctl.options import Usage
 from muxd.muxctl.terminal import Terminal
 from muxd.wire.text import printable
@@ -88,6 +87,8 @@ def _run(reactor: Any, work: Callable[[], Any], terminal: Terminal) -> int:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
+    from muxd.muxctl.phoneerrors import statusOfPhone, textOfPhone
+
     status, isEnding = 0, False
     running: list[Deferred[None]] = []
     unread: list[BrokenPipeError] = []
@@ -100,8 +101,10 @@ def _run(reactor: Any, work: Callable[[], Any], terminal: Terminal) -> int:
             # Whatever has become of it, when it was cancelled.
             status = INTERRUPTED
         else:
-            status = _status(reason.value)
-            terminal.error(Exception(_complaint(reason.value)), status)
+            assert reason.value is not None
+            status = statusOfPhone(reason.value)
+            text = textOfPhone(reason.value, "opening the tunnel")
+            terminal.error(reason.value, status, text)
 
     def begin() -> None:
         done = Deferred.fromCoroutine(work()).addErrback(failed)
@@ -124,44 +127,3 @@ def _run(reactor: Any, work: Callable[[], Any], terminal: Terminal) -> int:
     if unread:
         raise unread[0]
     return status
-
-
-def _hasNone(error: BaseException | None) -> bool:
-    """
-    Whether the phone does not know the service that opens a tunnel.
-    """
-    from muxd.lockdown.errors import LockdownError
-
-    return isinstance(error, LockdownError) and error.code == "InvalidService"
-
-
-def _complaint(error: BaseException | None) -> str:
-    from twisted.internet.defer import TimeoutError
-    from twisted.internet.error import CannotListenError
-
-    from muxd.net.socketfile import explain
-
-    if _hasNone(error):
-        return "the phone has no tunnel (InvalidService): phones have one from iOS 17.4 on"
-    if isinstance(error, CannotListenError):
-        return explain(f"{error.interface}:{error.port}", error)
-    # What Twisted says of its own time-out is a pair, of the time and of what was cancelled.
-    if isinstance(error, TimeoutError) and len(error.args) == 2:
-        return f"time-out after {error.args[0]:g} s while opening the tunnel"
-    return str(error)
-
-
-def _status(error: BaseException | None) -> int:
-    from twisted.internet.defer import TimeoutError
-
-    match error:
-        case NoDaemon():
-            return NO_DAEMON
-        case TimedOut() | TimeoutError():
-            return TIME_OUT
-        case UsbmuxError():
-            return NOT_THERE
-        case _ if _hasNone(error):
-            return NOT_THERE
-        case _:
-            return FAILED

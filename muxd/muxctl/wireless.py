@@ -57,7 +57,11 @@ def switchWireless(options: Namespace, terminal: Terminal) -> int:
 
     failed = _run(reactor, options, terminal, record, timeout)
     if failed is not None:
-        raise NotSwitched(f"{udid} was not told: {str(failed) or type(failed).__name__}")
+        from muxd.muxctl.phoneerrors import statusOfPhone, textOfPhone
+
+        status = statusOfPhone(failed)
+        terminal.error(failed, status, f"{udid} was not told: {textOfPhone(failed, 'telling it')}")
+        return status
     text = f"{udid} is reached by the network from now on, when it is on one"
     if not isOn:
         text = f"{udid} is not reached by the network any more"

@@ -183,8 +183,24 @@ class ParseTests(SynchronousTestCase):
             (("capture", "-w", ""), "expected a file, got ''"),
             (("cert", "init", "--name="), "expected 1 to 64 printable characters, got ''"),
             (("cert", "init", "--name=" + "a" * 65), "expected 1 to 64 printable characters"),
+            (("cert", "revoke", ""), "expected a name or a number, got ''"),
+            (("fleet", "list", "--hub="), "expected an endpoint, got ''"),
+            (("--hub=", "fleet", "list"), "expected an endpoint, got ''"),
+            (("fleet", "list", "--name="), "expected a name, got ''"),
+            (("fleet", "drain", ""), "expected a host, got ''"),
+            (("reserve", "--name", "", "--", "true"), "expected a name, got ''"),
         ):
             self.assertIn(expected, self.refused(*words))
+
+    def test_certified(self) -> None:
+        """
+        What cannot be the name of a certificate is wrong usage, whether there is an authority
+        or not.
+        """
+        for name in ("", "a b", "../x", "a" * 65):
+            for purpose in ("host", "client"):
+                self.assertIn("expected a name of up to 64", self.refused("cert", purpose, name))
+        self.assertEqual(parse(["cert", "host", "a", "::0001"]).names, ["a", "::1"])
 
     def test_json(self) -> None:
         """

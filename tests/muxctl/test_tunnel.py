@@ -6,6 +6,7 @@ Tests of L{muxd.muxctl.tunnel}.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from errno import EADDRINUSE
 from importlib.util import find_spec
@@ -20,6 +21,7 @@ if find_spec("hyperframe") is None:
     raise SkipTest("these tests need the extra tunnel")
 
 from muxd.client import errors
+from muxd.client.problems import Stage
 from muxd.lockdown.errors import LockdownError
 from muxd.muxctl import tunnel
 from muxd.muxctl.options import Usage, parse
@@ -137,11 +139,19 @@ class TunnelTests(SynchronousTestCase):
         for error, expected in (
             (errors.NoDaemon("here", OSError("none")), 3),
             (errors.NoPhone("here", "phone", []), 1),
+            (errors.NoPairRecord("here", "ReadPairRecord", "U", 2), 1),
+            (errors.TimedOut(Stage.ANSWER, 5, "ListDevices"), 4),
+            (errors.DaemonLost("here", "events"), 5),
+            (errors.DaemonNonsense("here", "events", "why"), 5),
+            (errors.NotSupported("here", "ReadPairRecord"), 5),
             (ValueError("odd"), 5),
         ):
             status, text, complaint = self.run_(fail(error))
-            self.assertEqual((status, text), (expected, ""))
-            self.assertIn("muxctl: ", complaint)
+            self.assertEqual((status, text), (expected, ""), error)
+            self.assertEqual(complaint, f"muxctl: {error}\n")
+            _, _, complaint = self.run_(fail(error), json=True)
+            told = json.loads(complaint)
+            self.assertEqual((told["error"], told["status"]), (type(error).__name__, expected))
 
     def test_interrupted(self) -> None:
         """
