@@ -94,11 +94,17 @@ class FleetPlace:
 
         @raise ValueError: It does not.
         """
-        Hubs(reactor, self.hub)
+        try:
+            Hubs(reactor, self.hub)
+        except ValueError as error:
+            raise ValueError(f"--hub: {error}") from error
         listeningAt(reactor, self.door, "--door")
         doorOf(self.door, 1, self.address)
         if not self.name or len(self.name) > LONGEST_NAME or not self.name.isprintable():
-            raise ValueError(f"expected up to {LONGEST_NAME} characters, got {self.name!r:.80}")
+            raise ValueError(
+                f"--fleet-name: expected 1 to {LONGEST_NAME} printable characters,"
+                f" got {self.name!r:.80}"
+            )
 
 
 @implementer(IDeviceListener)

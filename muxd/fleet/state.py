@@ -78,7 +78,10 @@ class StateDirectory:
             self.extend(revision)
         except OSError as error:
             self.close()
-            raise CannotRemember(f"{self._path} cannot be used: {error}") from error
+            raise CannotRemember(
+                f"{self._path} cannot be used: {error.strerror or error}; let this user have a"
+                " directory there, or choose another place with --state"
+            ) from error
         except CannotRemember:
             self.close()
             raise

@@ -8,9 +8,11 @@ own, and can choose nothing but that.  What is reached over TLS leads to TLS alo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     HostnameEndpoint,
@@ -28,6 +30,7 @@ from muxd.fleet.values import Door, DoorKind
 from muxd.net.listening import ListeningEndpoint
 from muxd.net.serverstrings import forOwnerAlone
 from muxd.net.tlsendpoints import clientAt
+from muxd.net.tlstarget import hostFrom, numberFrom
 
 T = TypeVar("T")
 
@@ -39,6 +42,11 @@ MUTUAL = "mutualtls"
 
 _TLS = frozenset({MUTUAL})
 _FILES = ("files", "cert", "key", "ca", "crl")
+
+LAST_PORT = 65535
+
+_BRACKETED = re.compile(r"\[([^\[\]]*)\](?::(.*))?", re.DOTALL)
+_NAMED = re.compile(r"([^:\[\]]*):([^:]*)", re.DOTALL)
 
 
 def listeningAt(reactor: Any, description: str, what: str) -> ListeningEndpoint:
@@ -90,16 +98,39 @@ def doorOf(description: str, port: int | None, said: str | None) -> Door:
         raise ValueError(f"a door is unix:, tcp: or {MUTUAL}:, got {kind!r:.80}")
     where = parsed.keywords.get("interface", "127.0.0.1" if kind != "tcp6" else "::1")
     if said is not None:
-        host, colon, number = said.rpartition(":")
-        if colon and number.isdecimal() and (":" not in host or host.startswith("[")):
-            where, port = host.strip("[]"), int(number)
-        else:
-            where = said
+        where, saidPort = _placeFrom(said)
+        port = saidPort or port
     if where in ("", "0.0.0.0", "::"):
         raise ValueError(
             f"{description!r:.200} is every address of this machine: say by which others find it"
         )
     return Door(kind=DoorKind.TLS if kind in _TLS else DoorKind.TCP, where=where, port=port or 0)
+
+
+def _placeFrom(said: str) -> tuple[str, int | None]:
+    """
+    A host and perhaps its port; an IPv6 address is in brackets, at least before a port.
+
+    @raise ValueError: It is none.
+    """
+    found = _BRACKETED.fullmatch(said) or _NAMED.fullmatch(said)
+    host, digits = (said, None) if found is None else (found[1], found[2])
+    try:
+        if not hostFrom(host) or (":" in host and not isIPv6Address(host)):
+            raise ValueError("it is no host")
+        return host, None if digits is None else _portFrom(digits)
+    except ValueError:
+        raise ValueError(
+            f"--door-address: expected HOST or HOST:PORT, a port from 1 to {LAST_PORT},"
+            f" got {said!r:.200}"
+        ) from None
+
+
+def _portFrom(digits: str) -> int:
+    port = numberFrom("port", digits, LAST_PORT)
+    if not port:
+        raise ValueError("port: 0 is none")
+    return port
 
 
 class Ways:

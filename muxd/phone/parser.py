@@ -25,6 +25,7 @@ from muxd.interfaces import (
     IDistinguishingParser,
 )
 from muxd.phone.bus.faultplan import NO_FAULTS, FaultPlan
+from muxd.phone.places import checkFeed, checkKept
 
 UDID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -215,6 +216,10 @@ class SimulatedSourceParser:
         for key, place in (("files", files), ("apps", apps)):
             if place is not None and not os.path.isdir(place):
                 raise ValueError(f"{key}: there is no directory {place!r}")
+        if "log" in kwargs:
+            checkFeed("log", kwargs["log"])
+        if "state" in kwargs:
+            checkKept("state", kwargs["state"])
         try:
             faults = FaultPlan.fromString(kwargs["faults"]) if "faults" in kwargs else NO_FAULTS
         except ValueError as error:
@@ -239,7 +244,7 @@ class SimulatedSourceParser:
             mux=mux,
             owner=Owner(trust),
             files=files,
-            state=kwargs.get("state") or None,
+            state=kwargs.get("state"),
             log=kwargs.get("log"),
             apps=apps,
             extra=extra,
@@ -257,8 +262,9 @@ def number(name: str, text: str, most: int) -> int:
 
     @raise ValueError: It is none.
     """
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= most):
-        raise ValueError(f"{name}: expected a number from 1 to {most}, got {text!r}")
+    isNumber = text.isascii() and text.isdecimal() and len(text) < 10
+    if not (isNumber and 1 <= int(text) <= most):
+        raise ValueError(f"{name}: expected a number from 1 to {most}, got {text!r:.80}")
     return int(text)
 
 

@@ -30,7 +30,8 @@ def placeFromOptions(
         return None
     if door is None:
         raise ValueError("--hub: say with --door where jobs find this host's phones")
-    place = FleetPlace(hub=hub, door=door, name=name or platform.node(), address=address)
+    said = platform.node() if name is None else name
+    place = FleetPlace(hub=hub, door=door, name=said, address=address)
     place.check(reactor)
     return place
 

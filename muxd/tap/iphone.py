@@ -20,6 +20,7 @@ from muxd.phone.iphone import Phone
 from muxd.phone.lockdown.trust import Owner
 from muxd.phone.mux.behaviour import Expectations
 from muxd.phone.parser import BUID, MOST_PHONES, TRUST, number, serialOption, serials
+from muxd.phone.places import checkFeed, checkKept
 from muxd.phone.service import PhoneService
 from muxd.phone.services.own import parseServices
 from muxd.phone.usbip.vhci import VirtualController
@@ -225,7 +226,10 @@ Examples:
             raise ValueError(f"--trust: expected {', '.join(TRUST)}, got {self['trust']!r}")
         if self["speed"] not in SPEEDS:
             raise ValueError(f"--speed: expected high or super, got {self['speed']!r}")
-        for name in ("files", "state", "apps", "log"):
+        for name, check in (("state", checkKept), ("log", checkFeed)):
+            if self[name] is not None:
+                check(f"--{name}", self[name])
+        for name in ("files", "apps"):
             if self[name] == "":
                 # Made absolute it would be the working directory.
                 raise ValueError(f"--{name}: expected a path, got ''")

@@ -87,6 +87,8 @@ Examples:
         A name that may take phones from every job, and drain hosts; may be repeated.
         [default: none; without certificates every job may drain hosts]
         """
+        if not name:
+            raise usage.UsageError("--admin: expected a name, got ''")
         self["admin"].append(name)
 
     opt_h = usage.Options.opt_help

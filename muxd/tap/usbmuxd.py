@@ -23,6 +23,7 @@ from twisted.python.runtime import platform
 
 from muxd.description import Description
 from muxd.limits import LIMITS, Limits
+from muxd.phone.places import checkKept
 from muxd.server.places import ListeningAddress
 from muxd.server.viewgrammar import describeView
 from muxd.service import MuxService, defaultConfigDir
@@ -174,7 +175,10 @@ class Options(CommandOptions):
         """
         if not path:
             raise usage.UsageError("--config-dir must name a directory")
-        self["config-dir"] = self._whole(path)
+        whole = self._whole(path)
+        if os.path.exists(whole) and not os.path.isdir(whole):
+            raise usage.UsageError(f"--config-dir {path}: is no directory; choose another place")
+        self["config-dir"] = whole
 
     opt_C = opt_config_dir
 
@@ -438,15 +442,24 @@ class Options(CommandOptions):
         if self["libusb"] is not None:
             more["usb"] = f":libusb={quoteStringArgument(self['libusb'])}"
         if self["config-dir"] is not None:
-            # Simulated phones remember who has paired with them as long as the hosts do.
-            state = quoteStringArgument(os.path.join(self["config-dir"], SIMULATED))
-            more["simulated"] = f":state={state}"
+            more["simulated"] = self._simulatedState(os.path.join(self["config-dir"], SIMULATED))
         described = []
         for text in self["source"] or ["usb"]:
             parsed = Description.fromString(text)
             isGiven = "state" in parsed.keywords
             described.append(text if isGiven else text + more.get(parsed.name.lower(), ""))
         return described
+
+    def _simulatedState(self, path: str) -> str:
+        """
+        Simulated phones remember who has paired with them as long as the hosts do: not, where
+        nothing can be written, which is said of the hosts' records.
+        """
+        try:
+            checkKept("state", path)
+        except ValueError:
+            return ""
+        return f":state={quoteStringArgument(path)}"
 
 
 _EXAMPLES = """\

@@ -67,9 +67,23 @@ class WaysTests(SynchronousTestCase):
             ("tcp:7400:interface=0.0.0.0", "nat.example:99", "nat.example:99"),
             ("mutualtls:7400:interface=\\:\\:", "2001:db8::1", "2001:db8::1:7400"),
             ("mutualtls:7400:interface=\\:\\:", "[2001:db8::1]:99", "2001:db8::1:99"),
+            ("mutualtls:7400:interface=\\:\\:", "[2001:db8::1]", "2001:db8::1:7400"),
         ):
             self.assertEqual(str(doorOf(description, 7400, said)), where)
         self.assertIs(doorOf("mutualtls:1", 1, None).kind, DoorKind.TLS)
+
+    def test_saidWrongly(self) -> None:
+        """
+        An operator that says what is no place is told so.
+        """
+        for said in (
+            *("", ":5", "h:", "h:0", "h:99999", "h:123456", "h:x", "h:-1", "a b", "a/b"),
+            *("1:2:3", "[::1", "[::1]:x", "[::1]:0", "[]:1", "[rack1:1]:5", "h:1\n", "h:\uff11"),
+        ):
+            error = self.assertRaises(ValueError, doorOf, "tcp:7400", 7400, said)
+            self.assertIn("--door-address: expected HOST or HOST:PORT", str(error), said)
+            self.assertIn("from 1 to 65535, got ", str(error))
+            self.assertTrue(str(error).isprintable())
 
     def test_noDoor(self) -> None:
         """

@@ -150,6 +150,11 @@ class ParserTests(SynchronousTestCase):
         for args, kwargs, text in (
             ((), {"count": "0"}, "count: expected a number from 1 to 100, got '0'"),
             (("many",), {}, "got 'many'"),
+            ((), {"count": "9" * 5000}, "count: expected a number from 1 to 100, got '999"),
+            ((), {"log": "/nonexistent/x"}, "log: /nonexistent/x: there is no directory"),
+            ((), {"log": ""}, "log: expected a path, got ''"),
+            ((), {"state": "/dev/null"}, "state: /dev/null: /dev/null is no directory"),
+            ((), {"state": ""}, "state: expected a path, got ''"),
             ((), {"count": "101"}, "got '101'"),
             ((), {"mux": "3"}, "mux: expected a number from 1 to 2"),
             ((), {"udid": "../x"}, "udid: expected letters"),

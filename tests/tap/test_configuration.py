@@ -226,7 +226,7 @@ class OptionsTests(UsbmuxdTestCase):
             "status": '"none"',
             "hub": '"unix:/hub"',
             "door": '"tcp:5000:interface=127.0.0.1"',
-            "door-address": '"tcp:host:5000"',
+            "door-address": '"host:5000"',
             "fleet-name": '"host"',
             "log-format": '"text"',
             "no-preflight": "true",

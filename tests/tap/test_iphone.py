@@ -157,6 +157,8 @@ class PhoneTests(IphoneTestCase):
             ("--state=", "--state: expected a path, got ''"),
             ("--apps=", "--apps: expected a path, got ''"),
             ("--log=", "--log: expected a path, got ''"),
+            ("--log /nowhere/x", "--log: /nowhere/x: there is no directory /nowhere"),
+            ("--state /dev/null", "--state: /dev/null: /dev/null is no directory"),
             ("--vhci --usbip tcp:1", "--vhci and --usbip: a phone is on one bus, choose"),
             ("--usbip nonsense", "cannot listen on 'nonsense'"),
             ("--control nonsense", "cannot listen on 'nonsense'"),

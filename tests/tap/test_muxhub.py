@@ -83,6 +83,7 @@ class MuxhubTests(SynchronousTestCase):
         etcd = self.parsed("--registry", "etcd:127.0.0.1:2379:prefix=/a")
         self.assertIsInstance(etcd.service.registry, EtcdRegistry)
         self.assertIn("insecure=yes", self.refused("--registry", "etcd:10.0.0.1:2379"))
+        self.assertIn("--admin: expected a name, got ''", self.refused("--admin", ""))
         self.assertIn("etcd:HOST:PORT", self.refused("--registry", "zookeeper"))
 
 
@@ -127,8 +128,17 @@ class FleetedTests(SynchronousTestCase):
             (HUB, "tcp:1:interface=0.0.0.0"),
             (HUB, "tcp:1:interface=0.0.0.0:insecure=yes"),
             (HUB, "unix:/door", "x" * 65),
+            (HUB, "unix:/door", ""),
         ):
             self.assertRaises(ValueError, self.place, *words)
+        for wrong, option in (
+            (("", "unix:/door"), "--hub"),
+            ((HUB, "tcp:x"), "--door"),
+            ((HUB, "unix:/door", ""), "--fleet-name"),
+            ((HUB, "tcp:1", "a", "h:99999"), "--door-address"),
+        ):
+            error = self.assertRaises(ValueError, self.place, *wrong)
+            self.assertTrue(str(error).startswith(f"{option}: "), str(error))
         self.assertIsNotNone(
             self.place(HUB, "tcp:1:interface=0.0.0.0:insecure=yes", "a", "rack1.example")
         )

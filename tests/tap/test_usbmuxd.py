@@ -199,6 +199,7 @@ class RefusalTests(UsbmuxdTestCase):
         No directory is not a directory.
         """
         self.assertIn("must name a directory", self.refused("-C", ""))
+        self.assertIn(f"{__file__}: is no directory", self.refused("-C", __file__))
         self.assertIn("--config must name a file", self.refused("--config", ""))
 
     def test_arguments(self) -> None:
