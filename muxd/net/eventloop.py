@@ -265,7 +265,7 @@ class EventLoop:
         try:
             self._join(poller)
         except BaseException:
-            # Or else nobody would ever wait here, and nothing would say so.
+            # Or else it would never be waited here, and nothing would say so.
             self._poller = None
             poller.close()
             raise

@@ -141,8 +141,8 @@ class PacketMemory:
 
     def receiveNoting(self, source: StreamSocket, start: int, limit: int) -> int:
         """
-        The same, and C{wasCut} says afterwards whether descriptors came along, which nobody here
-        wants: the kernel does not read past them, so fewer bytes than asked for are not all
+        The same, and C{wasCut} says afterwards whether descriptors came along, which are
+        not wanted: the kernel does not read past them, so fewer bytes than asked for are not all
         that there are.
         """
         if start < 0 or limit < 1 or start + limit > self.size or self.isInFlight:
