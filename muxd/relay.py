@@ -8,9 +8,9 @@ of this machine, of a VPN's address, or a TLS port for others::
     service = RelayService(reactor, [Route("tcp:2222:interface=127.0.0.1", "usbmux:port=22")])
 
 Each connection has a connection of its own to the other place, which is made when
-it comes.  An endpoint of a phone looks for the phone whenever it connects, so a
-phone may be plugged out and in, and a daemon be exchanged, and the relay goes on
-(protocol 9, edge 77).
+it comes.  An endpoint of a phone looks for the phone whenever it connects, or hears
+from the daemon that none has come or gone, so a phone may be plugged out and in, and a
+daemon be exchanged, and the relay goes on (protocol 9, edge 77).
 
 A connection is not read from before the other place has answered: what a client
 sends at once waits in its own socket, and so does its end of file.

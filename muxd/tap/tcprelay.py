@@ -52,7 +52,7 @@ class Options(CommandOptions):
     longdesc = (
         "Make ports of phones ports of this machine.  REMOTE is the phone's port, LOCAL "
         "this machine's: the same if left out, any free one if 0.  Both may be ranges, as in "
-        "7:9000-9010.  The phone is looked for at each connection.  rsd:NAME[:LOCAL] is a "
+        "7:9000-9010.  The phone may be plugged out and in meanwhile.  rsd:NAME[:LOCAL] is a "
         "service in the phone's tunnel, from iOS 17.4 on.  Options may stand in any place."
     )
     optFlags = [
