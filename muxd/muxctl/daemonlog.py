@@ -21,7 +21,7 @@ from muxd.wire.text import printable
 
 def showLog(options: Namespace, terminal: Terminal) -> int:
     """
-    C{muxctl log}.
+    C{muxctl log}; following it ends without an error when C{--timeout} is over.
 
     @raise UsbmuxError: The daemon has ended, or makes no sense.
     """
@@ -40,6 +40,8 @@ def showLog(options: Namespace, terminal: Terminal) -> int:
         raise UsbmuxError(
             f"what came as the daemon's log makes no sense ({error!r}): is it as new as muxctl?"
         ) from error
+    if client.isOver:
+        return 0
     raise UsbmuxError("the daemon has ended")
 
 

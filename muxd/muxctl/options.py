@@ -647,7 +647,11 @@ _COMMON: Mapping[str, tuple[Sequence[str], Mapping[str, Any]]] = {
     ),
     "timeout": (
         ("--timeout",),
-        {"type": _seconds, "metavar": "SECONDS", "help": "how long it may take in all"},
+        {
+            "type": _seconds,
+            "metavar": "SECONDS",
+            "help": "how long it may take in all, see muxctl(1)",
+        },
     ),
     "json": (
         ("--json",),

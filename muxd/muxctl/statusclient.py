@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
-from typing import Any
+from threading import Timer
+from time import monotonic
+from typing import Any, Protocol
 
 from muxd.client.address import Address, TCPAddress, TLSAddress, UnixAddress
 from muxd.client.problems import Stage
@@ -24,6 +27,9 @@ SUFFIX = ".status"
 
 ANSWER = 10.0
 """Seconds for an answer, where no other time is given."""
+
+FOREVER = 366 * 86400.0
+"""Seconds."""
 
 LONGEST = 64 << 20
 """Bytes of an answer: a thousand sessions have 300,000."""
@@ -47,18 +53,53 @@ def statusAddress(given: Address | None, daemon: Address) -> Address:
     )
 
 
+class Alarm(Protocol):
+    """
+    What calls a function in a while.
+    """
+
+    def cancel(self) -> None:
+        """
+        Do not.
+        """
+
+
+def after(seconds: float, function: Callable[[], None]) -> Alarm:
+    """
+    Call a function in a while, in a thread.
+    """
+    # More than a year is more than a thread can wait, on some systems.
+    timer = Timer(min(seconds, FOREVER), function)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
 class StatusClient:
     """
     Asks one daemon, each time on a new connection.
+
+    @ivar isOver: Whether an answer without an end was ended because its time was over.
     """
 
-    def __init__(self, address: Address, timeout: float | None = None) -> None:
+    isOver = False
+
+    def __init__(
+        self,
+        address: Address,
+        timeout: float | None = None,
+        after: Callable[[float, Callable[[], None]], Alarm] = after,
+    ) -> None:
         """
         @param address: Of the status socket.
-        @param timeout: Seconds for each answer; of one without an end, until it begins.
+        @param timeout: Seconds for each answer, also for all of one without an end; if None, such
+            a one has to begin in L{ANSWER} seconds.
+        @param after: Calls a function in so many seconds, perhaps in a thread.
         """
         self._address = address
         self._timeout = ANSWER if timeout is None else timeout
+        self._isLimited = timeout is not None
+        self._after = after
 
     def get(self, path: str) -> dict[str, Any]:
         """
@@ -83,13 +124,19 @@ class StatusClient:
     @contextmanager
     def stream(self, path: str) -> Iterator[HTTPResponse]:
         """
-        Ask for an answer without an end, and close the connection at the end of the block.
+        Ask for an answer without an end, and close the connection at the end of the block.  When
+        the time is over, what is read comes to an end, and L{isOver} is true.
 
-        @return: a response to read from, which may wait forever.
+        @return: a response to read from, which may wait as long as the time is not over.
         @raise UsbmuxError: There is no answer, or it is an error; or reading from it fails.
         """
-        with self._asked("GET", path, None, endless=True) as response:
-            yield response
+        try:
+            with self._asked("GET", path, None, endless=True) as response:
+                yield response
+        except Exception:
+            # A line may have been cut, which is no news then.
+            if not self.isOver:
+                raise
 
     @contextmanager
     def _asked(
@@ -98,6 +145,8 @@ class StatusClient:
         connection = _Connection(self._address, self._timeout)
         body = None if values is None else json.dumps(values)
         headers = {} if body is None else {"Content-Type": "application/json"}
+        alarm: Alarm | None = None
+        begun = monotonic()
         try:
             connection.begin()
             connection.request(method, path, body, headers)
@@ -106,6 +155,9 @@ class StatusClient:
                 raise self._refusal(response)
             if endless:
                 connection.patient()
+            if endless and self._isLimited:
+                left = max(0.0, begun + self._timeout - monotonic())
+                alarm = self._after(left, partial(self._end, connection))
             yield response
         except TimeoutError as error:
             if isinstance(error, UsbmuxError):
@@ -119,7 +171,13 @@ class StatusClient:
                 " look into the daemon's log"
             ) from error
         finally:
+            if alarm is not None:
+                alarm.cancel()
             connection.close()
+
+    def _end(self, connection: _Connection) -> None:
+        self.isOver = True
+        connection.end()
 
     def _refusal(self, response: HTTPResponse) -> UsbmuxError:
         values = self._object(response)
@@ -197,6 +255,15 @@ class _Connection(HTTPConnection):
         # Which is the response's by now, if that has no length.
         assert self._connected is not None
         self._connected.settimeout(None)
+
+    def end(self) -> None:
+        """
+        Let what is read come to an end, from another thread.
+        """
+        assert self._connected is not None
+        # It may have ended by itself.
+        with suppress(OSError):
+            self._connected.shutdown(socket.SHUT_RDWR)
 
 
 def _told(error: BaseException) -> str:

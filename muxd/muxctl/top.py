@@ -12,8 +12,10 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from queue import Empty, Queue
 from threading import Event, Thread
+from time import monotonic
 from typing import Any, TextIO
 
 from muxd.client.socketerrors import UsbmuxError
@@ -41,16 +43,19 @@ SESSIONS = frozenset("sS")
 
 def top(options: Namespace, terminal: Terminal) -> int:
     """
-    C{muxctl top}.
+    C{muxctl top}; it ends without an error when C{--timeout} is over, whatever the daemon does.
 
     @raise UsbmuxError: There is no terminal, or no status socket.
     """
+    end = None if options.timeout is None else monotonic() + options.timeout
     client = clientFor(options, terminal)
     if terminal.json:
         endWithReader(terminal.stdout)
         with client.stream(EVENTS) as response:
             for name, values in eventsOf(response):
                 terminal.show([jsonLine({"event": name, "values": values})])
+        if client.isOver:
+            return 0
         raise UsbmuxError("the daemon has ended: look into its log")
     if not terminal.stdout.isatty() or terminal.stdin is None or not terminal.stdin.isatty():
         raise UsbmuxError("top needs a terminal: take muxctl status, or top --json")
@@ -59,7 +64,7 @@ def top(options: Namespace, terminal: Terminal) -> int:
     with keysOf(terminal.stdin) as key:
         terminal.stdout.write(ENTER)
         try:
-            Top(client, terminal.stdout, key).run()
+            Top(client, terminal.stdout, key, end=end).run()
         finally:
             terminal.stdout.write(LEAVE)
             terminal.stdout.flush()
@@ -77,11 +82,16 @@ class Top:
         output: TextIO,
         key: Callable[[float], str],
         size: Callable[[], os.terminal_size] = shutil.get_terminal_size,
+        end: float | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """
         @param key: Waits for so many seconds for a key, and returns it, or "".
         @param size: Tells how large the screen is.
+        @param end: When the time is over, by the clock; None for never.
         """
+        self._end = inf if end is None else end
+        self._clock = clock
         self._activity = Activity()
         self._client = client
         self._output = output
@@ -94,12 +104,12 @@ class Top:
 
     def run(self) -> None:
         """
-        Show until a key ends it.
+        Show until a key ends it, or the time is over.
         """
         Thread(target=self._listen, name="events", daemon=True).start()
         shown: os.terminal_size | None = None
         try:
-            while True:
+            while self._clock() < self._end:
                 size = self._size()
                 if self._takeAll() or size != shown:
                     shown = size

@@ -9,6 +9,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.muxctl.statusclient import StatusClient
 from tests.muxctl.console import muxctl
 from tests.muxctl.fakestatus import FakeStatus, answered
 
@@ -59,3 +60,12 @@ class LogTests(SynchronousTestCase):
             fake = FakeStatus(self, answer)
             outcome = muxctl("log", address=fake.daemon)
             self.assertEqual((outcome.status, outcome.err.count("\n")), (5, 1))
+
+    def test_timeout(self) -> None:
+        """
+        When C{--timeout} is over, that is the end of what is followed, and no error.
+        """
+        fake = FakeStatus(self, b"HTTP/1.1 200 OK\r\n\r\n")
+        self.patch(StatusClient, "isOver", True)
+        outcome = muxctl("log", "-f", "--timeout", "60", address=fake.daemon)
+        self.assertEqual((outcome.status, outcome.err), (0, ""))

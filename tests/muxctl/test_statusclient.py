@@ -75,6 +75,34 @@ class ClientTests(SynchronousTestCase):
         text = self.failure(StatusRefused, lambda: StatusClient(fake.address).get("/api/x"))
         self.assertEqual(text, "no such? phone; plug it in")
 
+    def test_over(self) -> None:
+        """
+        An answer without an end comes to its end when the time is over; that a line is cut then
+        is no error.
+        """
+        alarms: list[Callable[[], None]] = []
+        cancelled: list[None] = []
+
+        class FakeAlarm:
+            def cancel(self) -> None:
+                cancelled.append(None)
+
+        def after(seconds: float, function: Callable[[], None]) -> FakeAlarm:
+            self.assertTrue(0 <= seconds <= 60)
+            alarms.append(function)
+            return FakeAlarm()
+
+        fake = FakeStatus(self, b"HTTP/1.1 200 OK\r\n\r\n{}\n")
+        client = StatusClient(fake.address, 60, after)
+        with client.stream("/api/log") as response:
+            self.assertEqual(response.readline(), b"{}\n")
+            self.assertFalse(client.isOver)
+            alarms[0]()
+            self.assertEqual(response.readline(), b"")
+            raise ValueError("a line is cut")
+        self.assertTrue(client.isOver)
+        self.assertEqual(len(cancelled), 1)
+
     def test_nonsense(self) -> None:
         """
         What is no answer of a status socket is said to be none.

@@ -73,6 +73,22 @@ class TopTests(SynchronousTestCase):
         text = self.shown(HEAD + event("tick", tick(1.0)), "trying again")
         self.assertIn("trying again", text)
 
+    def test_time(self) -> None:
+        """
+        When the time is over it ends, also where a daemon says nothing any more, or has gone.
+        """
+        output = io.StringIO()
+        times = iter((4.0, 4.9, 5.0))
+        fake = FakeStatus(self, HEAD)
+        client = StatusClient(fake.address)
+        top = Top(
+            *(client, output, lambda seconds: "", lambda: os.terminal_size((100, 30))),
+            end=5.0,
+            clock=lambda: next(times),
+        )
+        top.run()
+        self.assertEqual(list(times), [])
+
     def test_nonsense(self) -> None:
         """
         Events that make no sense are told, and got over.
@@ -117,3 +133,12 @@ class CommandTests(SynchronousTestCase):
         outcome = muxctl("top", "--json", address=fake.daemon)
         self.assertEqual(json.loads(outcome.out), {"event": "tick", "values": {"time": 1}})
         self.assertEqual(outcome.status, 5)
+
+    def test_timeout(self) -> None:
+        """
+        When C{--timeout} is over, that is the end and no error.
+        """
+        fake = FakeStatus(self, HEAD + event("tick", {"time": 1}))
+        self.patch(StatusClient, "isOver", True)
+        outcome = muxctl("top", "--json", "--timeout", "60", address=fake.daemon)
+        self.assertEqual((outcome.status, outcome.err), (0, ""))
