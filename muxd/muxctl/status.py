@@ -6,7 +6,8 @@ C{muxctl status}: what a daemon is doing.
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from time import sleep
 from typing import Any
 
 from muxd.client.socketerrors import UsbmuxError
@@ -17,6 +18,12 @@ from muxd.muxctl.quantities import byteCount, counted, duration, nameOf, program
 from muxd.muxctl.statusclient import StatusClient, statusAddress
 from muxd.muxctl.terminal import Terminal
 from muxd.wire.text import printable
+
+PATIENCE = 1.0
+"""Seconds that phones have for saying what they are called."""
+
+STEP = 0.1
+"""Seconds between two looks meanwhile."""
 
 NEAR = 0.5
 """The part of a limit from which on it is worth a line."""
@@ -37,8 +44,10 @@ def showStatus(options: Namespace, terminal: Terminal) -> int:
 
     @return: 1 if a phone was named that is not there.
     """
-    values = clientFor(options, terminal).get("/api/status")
+    client = clientFor(options, terminal)
+    seconds = PATIENCE if options.timeout is None else min(PATIENCE, options.timeout)
     try:
+        values = settled(lambda: client.get("/api/status"), options.udid, seconds)
         phones = [phone for phone in values["phones"] if _isMeant(phone, options.udid)]
         if terminal.json:
             terminal.show([jsonLine(values)])
@@ -56,6 +65,30 @@ def showStatus(options: Namespace, terminal: Terminal) -> int:
         terminal.remark(f"no phone {options.udid} is attached")
         return NOT_THERE
     return 0
+
+
+def settled(
+    ask: Callable[[], dict[str, Any]],
+    udid: str | None = None,
+    seconds: float = PATIENCE,
+    sleep: Callable[[float], None] = sleep,
+) -> dict[str, Any]:
+    """
+    What a daemon is doing, when phones have had a moment to say what they are called: they are
+    asked at the first look.
+
+    @param ask: Asks the daemon.
+    @param udid: The only phone that matters, if that is so.
+    @param seconds: How long to wait for them at most.
+    """
+    values = ask()
+    for _ in range(int(seconds / STEP)):
+        phones = (phone for phone in values["phones"] if _isMeant(phone, udid))
+        if not any(phone.get("asking") for phone in phones):
+            break
+        sleep(STEP)
+        values = ask()
+    return values
 
 
 def _isMeant(phone: dict[str, Any], udid: str | None) -> bool:

@@ -156,6 +156,7 @@ class Overview:
             "version": "",
             **self.details.of(attached),
         }
+        values["asking"] = self.details.isAsking(attached)
         if isinstance(attached.device, MuxedDevice):
             muxer = attached.device.muxer
             values["sessions"] = sum(1 for _ in muxer.sessions)

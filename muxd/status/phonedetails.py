@@ -36,10 +36,14 @@ _KEYS = {"name": "DeviceName", "model": "ProductType", "version": "ProductVersio
 class _Asked:
     """
     What is known of one phone.
+
+    @ivar isAsking: Whether it is being asked.
+    @ivar again: When to ask it again, if it has not answered.
     """
 
     attached: AttachedDevice
     values: dict[str, str]
+    isAsking: bool = False
     again: float | None = None
 
 
@@ -71,6 +75,13 @@ class PhoneDetails:
             self._ask(asked)
         return asked.values
 
+    def isAsking(self, attached: AttachedDevice) -> bool:
+        """
+        Whether a phone is being asked at this moment: it may be worth while to look again soon.
+        """
+        asked = self._asked.get(attached.deviceID)
+        return asked is not None and asked.isAsking
+
     def keepOnly(self, numbers: set[int]) -> None:
         """
         Forget all phones but those with these numbers.
@@ -80,13 +91,16 @@ class PhoneDetails:
 
     def _ask(self, asked: _Asked) -> None:
         asked.again = None
+        asked.isAsking = True
 
         def heard(values: dict[str, str]) -> None:
+            asked.isAsking = False
             asked.values = values
             self.changes += 1
 
         def failed(failure: Failure) -> None:
             # It may be locked, busy or gone: whatever it is, it is not worth a line.
+            asked.isAsking = False
             asked.again = self._clock.seconds() + AGAIN
 
         self._turns.run(self._conversation, asked.attached).addCallbacks(heard, failed)

@@ -9,6 +9,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from muxd.muxctl.status import settled
 from tests.muxctl.console import Outcome, muxctl
 from tests.muxctl.fakestatus import FakeStatus, answered, phone, session, state
 
@@ -38,6 +39,25 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(heading.split()[:3], ["UDID", "NAME", "MODEL"])
         self.assertRegex(first, r"Ann's 1 +iPhone14,5 +17.2 +trusted +1-1 +1 +1.5 kB +2.0 MB")
         self.assertEqual((outcome.status, outcome.err), (0, ""))
+
+    def test_settled(self) -> None:
+        """
+        Phones that are being asked what they are called have a moment to answer; others, and
+        those that do not answer, are not waited for.
+        """
+        asking = state(phones=[phone(1, name="", asking=True), phone(2, asking=False)])
+        udid = str(phone(2)["udid"])
+        for answers, of, slept in (
+            ([asking, asking, state()], None, 2),
+            ([state(), asking], None, 0),
+            ([asking, state()], udid, 0),
+            ([asking] * 20, None, 10),
+        ):
+            told, sleeps = iter(answers), list[float]()
+            found = settled(lambda told=told: next(told), of, sleep=sleeps.append)  # type: ignore[misc]
+            self.assertEqual(len(sleeps), slept)
+            self.assertIs(found, answers[slept])
+        self.assertIs(settled(lambda: asking, None, 0.05), asking)
 
     def test_sessions(self) -> None:
         """

@@ -49,8 +49,10 @@ class DetailsTests(SynchronousTestCase):
         """
         A phone is asked once, and what it says is printable.
         """
+        self.assertFalse(self.details.isAsking(self.attached[0]))
         self.assertEqual(self.details.of(self.attached[0]), {})
         self.details.of(self.attached[0])
+        self.assertTrue(self.details.isAsking(self.attached[0]))
         phone = self.accept(0)
         phone.deliver(
             answer({"DeviceName": "Ann's\u202e", "ProductType": "iPhone14,5", "ProductVersion": 17})
@@ -58,6 +60,7 @@ class DetailsTests(SynchronousTestCase):
         self.assertEqual(
             self.details.of(self.attached[0]), {"name": "Ann's?", "model": "iPhone14,5"}
         )
+        self.assertFalse(self.details.isAsking(self.attached[0]))
         self.assertEqual((self.details.changes, len(self.devices[0].connections)), (1, 1))
         self.assertTrue(phone.disconnecting)
 
@@ -68,8 +71,10 @@ class DetailsTests(SynchronousTestCase):
         self.details.of(self.attached[0])
         self.devices[0].connections[0].refuse(ConnectionRefusedError())
         self.assertEqual(self.details.of(self.attached[0]), {})
+        self.assertFalse(self.details.isAsking(self.attached[0]))
         self.clock.advance(AGAIN)
         self.details.of(self.attached[0])
+        self.assertTrue(self.details.isAsking(self.attached[0]))
         self.assertEqual(len(self.devices[0].connections), 2)
 
     def test_silent(self) -> None:
