@@ -160,7 +160,7 @@ Examples:
         except ValueError as error:
             raise usage.UsageError(f"--{error}") from error
 
-    opt_h = usage.Options.opt_help
+    opt_h = CommandOptions.opt_help
 
     def postOptions(self) -> None:
         """

@@ -91,7 +91,7 @@ Examples:
             raise usage.UsageError("--admin: expected a name, got ''")
         self["admin"].append(name)
 
-    opt_h = usage.Options.opt_help
+    opt_h = CommandOptions.opt_help
 
     def postOptions(self) -> None:
         """

@@ -15,6 +15,7 @@ from muxd.tap.journal import OBSERVER_NAME, leadsToJournal
 from muxd.tap.journalsocket import OBSERVER, hasJournal
 from muxd.tap.logfields import JSON_OBSERVER
 from muxd.tap.pidfile import DEFAULT, removeStalePidFile
+from muxd.tap.twistedfiles import complaintAboutFiles, printAndExit
 
 OBSERVERS = {"json": JSON_OBSERVER, "journal": OBSERVER}
 """What C{twistd} logs with, by the word of C{--log-format}."""
@@ -52,8 +53,20 @@ class CommandOptions(usage.Options):
         """
         Print the version and exit.
         """
-        print(f"muxd {muxd.__version__}")
-        sys.exit(0)
+        printAndExit(self._name, f"muxd {muxd.__version__}")
+
+    def opt_help(self) -> NoReturn:
+        """
+        Display this help and exit.
+        """
+        printAndExit(self._name, str(self))
+
+    @property
+    def _name(self) -> str:
+        """
+        What the person has started.
+        """
+        return "muxd" if self.parent is None else str(self.parent.subCommand)
 
     def parseOptions(self, options: list[str] | None = None) -> None:
         """
@@ -66,6 +79,9 @@ class CommandOptions(usage.Options):
         """
         try:
             super().parseOptions(self.arranged(options))
+            runner = self.parent
+            if runner is not None and "pidfile" in runner:
+                _expectUsable(runner)
         except usage.UsageError as wrong:
             error = usage.UsageError(f"{wrong}{self.getRemedy(wrong)}")
             if self.parent is None:
@@ -188,6 +204,14 @@ def checkLogFormat(text: str | None, runner: usage.Options | None) -> None:
         raise usage.UsageError("--log-format journal: there is no journal of systemd's here")
     if text == "json" and not runner.get("nodaemon"):
         raise usage.UsageError("--log-format json: write twistd -n, it goes to standard output")
+
+
+def _expectUsable(twistd: usage.Options) -> None:
+    """
+    @raise usage.UsageError: C{twistd} cannot write the files that it is told to.
+    """
+    if complaint := complaintAboutFiles(twistd):
+        raise usage.UsageError(complaint)
 
 
 def prepareTwistd(twistd: usage.Options, pidFile: str | None, logFormat: str | None = None) -> None:

@@ -17,15 +17,13 @@ from typing import NoReturn
 from twisted.python import usage
 
 import muxd
+from muxd.tap.twistedfiles import LOG, complaintAbout, printAndExit
 from muxd.tap.usbmuxd import endpointFromAddress
 
 PROGRAM = "usbmuxd"
 
 NOWHERE = "NONE"
 """What the C daemon calls no pid file."""
-
-_LOG = "twistd.log"
-"""Where C{twistd} logs in the background, if nothing is said."""
 
 _PLACES = ("unix", "tcp", "tcp6", "ssl", "mutualtls", "systemd")
 """What a description of a place to listen begins with."""
@@ -209,7 +207,7 @@ class ScriptOptions(usage.Options):
         if path in ("", NOWHERE):
             self["pidfile"] = ""
             return
-        complaint = _complaintAbout("--pidfile", path)
+        complaint = complaintAbout("--pidfile", path)
         if complaint:
             raise usage.UsageError(complaint)
         self["pidfile"] = os.path.abspath(path)
@@ -225,7 +223,7 @@ class ScriptOptions(usage.Options):
                 f"-l {path}: -l is --logfile here, as with the C daemon; clients connect at"
                 " --listen"
             )
-        complaint = _complaintAbout("--logfile", path)
+        complaint = complaintAbout("--logfile", path)
         if complaint:
             raise usage.UsageError(complaint)
         self.runner += ["--logfile", path]
@@ -280,15 +278,20 @@ class ScriptOptions(usage.Options):
 
     opt_X = opt_force_exit
 
+    def opt_help(self) -> NoReturn:
+        """
+        Display this help and exit.
+        """
+        printAndExit(PROGRAM, str(self))
+
     def opt_version(self) -> NoReturn:
         """
         Print the version and exit.
         """
-        print(f"{PROGRAM} (muxd) {muxd.__version__}")
-        sys.exit(0)
+        printAndExit(PROGRAM, f"{PROGRAM} (muxd) {muxd.__version__}")
 
     opt_V = opt_version
-    opt_h = usage.Options.opt_help
+    opt_h = opt_help
 
     def parseArgs(self, *arguments: str) -> None:
         """
@@ -303,7 +306,7 @@ class ScriptOptions(usage.Options):
         @raise usage.UsageError: In the background there would be nowhere to log to.
         """
         if self["daemonize"] and "--logfile" not in self.runner:
-            complaint = _complaintAbout("--logfile", _LOG)
+            complaint = complaintAbout("--logfile", LOG)
             if complaint:
                 raise usage.UsageError(
                     f"--daemonize: say with --logfile where the log is to be ({complaint})"
@@ -315,24 +318,6 @@ class ScriptOptions(usage.Options):
         """
         stay = [] if self["daemonize"] else ["--nodaemon"]
         return [*stay, f"--pidfile={self['pidfile']}", *self.runner, "usbmuxd", *self.daemon]
-
-
-def _complaintAbout(option: str, path: str) -> str:
-    """
-    Why a file of C{twistd}'s cannot be used, if it is known before C{twistd} opens it, which ends
-    in a traceback; else nothing.
-    """
-    whole = os.path.abspath(path)
-    directory = os.path.dirname(whole)
-    if os.path.isdir(whole):
-        return f"{option} {path}: it is a directory; name a file in it"
-    if not os.path.isdir(directory):
-        return (
-            f"{option} {path}: there is no directory {directory}; make it, or choose another place"
-        )
-    if not os.access(whole if os.path.exists(whole) else directory, os.W_OK):
-        return f"{option} {path}: this user may not write there; choose another place"
-    return ""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

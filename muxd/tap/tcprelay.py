@@ -118,7 +118,7 @@ Examples:
         self["pairs"].append((self._from, endpoint))
         self._from = None
 
-    opt_h = usage.Options.opt_help
+    opt_h = CommandOptions.opt_help
 
     def opt_address(self, address: str) -> None:
         """

@@ -43,6 +43,7 @@ from muxd.tap.pidlock import PidLock, isPlaceOfC, withstandSignals
 from muxd.tap.process import collectLess, takeTurns, waitOnLoop
 from muxd.tap.reloading import Reloaded, ReloadingService, reloadAction
 from muxd.tap.servicemanager import ServiceManager
+from muxd.tap.twistedfiles import printAndExit
 
 T = TypeVar("T")
 
@@ -314,8 +315,7 @@ class Options(CommandOptions):
         except ValueError as error:
             raise usage.UsageError(str(error)) from error
         if self["check-config"]:
-            print(describeSettings(settings))
-            sys.exit(0)
+            printAndExit("usbmuxd", describeSettings(settings))
         self.service.processOptions = self.processOptions()
         self.service.captureFile = self["capture"]
         self.service.logLevel = None if self.hasLogLevel else level
