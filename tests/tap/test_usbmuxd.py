@@ -214,6 +214,23 @@ class RefusalTests(UsbmuxdTestCase):
         """
         self.assertEqual(self.refused("--cupboard"), "option --cupboard not recognized")
 
+    def test_filesOfTheRunner(self) -> None:
+        """
+        A file of C{twistd} that it cannot write is told of before it tries.
+        """
+        parent = ServerOptions()
+        parent.subCommand = "usbmuxd"
+        parent["logfile"] = "/nonexistent/log"
+        self.options.parent = parent
+        said = io.StringIO()
+        self.patch(sys, "stderr", said)
+        ended = self.assertRaises(SystemExit, self.options.parseOptions, ["-s", "simulated"])
+        self.assertEqual(ended.code, 1)
+        self.assertTrue(
+            said.getvalue().startswith("usbmuxd: --logfile /nonexistent/log: there is no"),
+            said.getvalue(),
+        )
+
     def test_ofTheRunner(self) -> None:
         """
         An option of C{twistd} behind our word is refused with where it belongs.
