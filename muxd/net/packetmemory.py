@@ -78,8 +78,9 @@ class PacketMemory:
     """
 
     __slots__ = (
-        "_tail",
-        "_tailStart",
+        "_part",
+        "_partLength",
+        "_partStart",
         "ack",
         "dataOffset",
         "destinationPort",
@@ -107,8 +108,8 @@ class PacketMemory:
             raise ValueError(f"expected a size from 1 to {LARGEST}, got {size}")
         self.size = size
         self.view = memoryview(bytearray(size))
-        # Where sockets are read into it, which is nearly always the same place.
-        self._tail, self._tailStart = self.view, 0
+        # What a socket was read into or written from last, which is mostly what is next.
+        self._part, self._partStart, self._partLength = self.view, 0, size
         self.isInFlight = self.wasCut = False
         self.protocol = self.packetLength = self.transmitted = self.received = 0
         self.sourcePort = self.destinationPort = self.seq = self.ack = 0
@@ -127,16 +128,15 @@ class PacketMemory:
         @raise ValueError: That is not within this memory.
         @raise RuntimeError: It is in flight.
         """
-        if start < 0 or limit < 1 or self.isInFlight:
+        if limit < 1 or self.isInFlight:
             self._refuseStream(source, start, limit)
+        if start != self._partStart or limit != self._partLength:
+            self._choose(source, start, limit)
         try:
-            if start is not self._tailStart:
-                self._tail, self._tailStart = self.view[start:], start
-            # It raises ValueError if there is no room for as many.
-            return source._socket.recv_into(self._tail, limit)
+            return source._socket.recv_into(self._part)
         except OSError as error:
             return -(error.errno or EBADF)
-        except (AttributeError, ValueError):
+        except AttributeError:
             self._refuseStream(source, start, limit)
 
     def receiveNoting(self, source: StreamSocket, start: int, limit: int) -> int:
@@ -145,15 +145,16 @@ class PacketMemory:
         not wanted: the kernel does not read past them, so fewer bytes than asked for are not all
         that there are.
         """
-        if start < 0 or limit < 1 or start + limit > self.size or self.isInFlight:
+        if limit < 1 or self.isInFlight:
             self._refuseStream(source, start, limit)
+        if start != self._partStart or limit != self._partLength:
+            self._choose(source, start, limit)
         self.wasCut = False
         try:
             connected = source._socket
             if connected.family != _UNIX:
                 return self.receive(source, start, limit)
-            view = self.view[start : start + limit]
-            count, _, flags, _ = connected.recvmsg_into([view])
+            count, _, flags, _ = connected.recvmsg_into((self._part,))
         except OSError as error:
             return -(error.errno or EBADF)
         except AttributeError:
@@ -170,15 +171,14 @@ class PacketMemory:
         @raise ValueError: That is not within this memory.
         @raise RuntimeError: It is in flight.
         """
-        end = start + length
-        if start < 0 or length < 0 or end > self.size or self.isInFlight:
+        if self.isInFlight:
             self._refuseStream(target, start, length)
+        if start != self._partStart or length != self._partLength:
+            self._choose(target, start, length)
         try:
-            if not length:
-                # An empty message is a message to some sockets, and says nothing here.
-                target._socket, self.view[start:end]
-                return 0
-            return target._socket.send(self.view[start:end], _WITHOUT_SIGNAL)
+            connected = target._socket
+            # An empty message is a message to some sockets, and says nothing here.
+            return connected.send(self._part, _WITHOUT_SIGNAL) if length else 0
         except OSError as error:
             return -(error.errno or EBADF)
         except AttributeError:
@@ -404,8 +404,20 @@ class PacketMemory:
         """
         if self.isInFlight:
             raise RuntimeError("memory in flight cannot be freed")
-        self.size = self._tailStart = 0
-        self.view = self._tail = memoryview(bytearray())
+        self.size = self._partStart = self._partLength = 0
+        self.view = self._part = memoryview(bytearray())
+
+    def _choose(self, stream: object, start: int, length: int) -> None:
+        """
+        Let C{_part} be another part of the memory.
+        """
+        if start < 0 or length < 0 or start + length > self.size:
+            self._refuseStream(stream, start, length)
+        try:
+            self._part = self.view[start : start + length]
+        except TypeError:
+            self._refuseStream(stream, start, length)
+        self._partStart, self._partLength = start, length
 
     # What must not be.
 
