@@ -1,5 +1,6 @@
 from muxd.net.packetmemory cimport PacketMemory
 from muxd.device.acknowledging cimport Debtor, DelayedAcknowledgements
+from muxd.device.counters cimport MuxerCounters
 from muxd.device.framing cimport Framing
 from muxd.device.opening cimport PendingSession as Opening
 from muxd.device.outbound cimport Ported
@@ -22,8 +23,6 @@ cdef class Muxer(SessionOwner):
     cdef public dict _sessions
     cdef public list _touched
     cdef object __weakref__
-    @cython.locals(counter=cython.longlong, framing=Framing, headers=cython.longlong, found=Ported)
-    cpdef _packetReceived(self, PacketMemory memory, long long start, long long size)
     cpdef open(self, long long port, request)
     @cython.locals(ports=SourcePorts, most=cython.longlong)
     cpdef _portFor(self)
@@ -35,5 +34,6 @@ cdef class Muxer(SessionOwner):
     cpdef touch(self, Debtor session, long long size)
     @cython.locals(touched=list, one=Debtor, delayed=DelayedAcknowledgements)
     cpdef _batchEnded(self)
+    @cython.locals(counters=MuxerCounters, sessions=dict, memory=PacketMemory, start=cython.longlong, size=cython.longlong, headers=cython.longlong, place=cython.longlong, payload=cython.longlong, counter=cython.longlong, framing=Framing, found=Ported)
     cpdef placedPacketsReceived(self, packets)
     cpdef roomAvailable(self)

@@ -15,7 +15,7 @@ acknowledges at most once, and not at all if it sent data in the meantime.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 
 from twisted.internet.defer import Deferred, fail
@@ -305,55 +305,53 @@ class Muxer(SessionOwner):
         """
         One wake-up's packets, in order.
         """
-        self.counters.packetsReceived += len(packets)
+        self.placedPacketsReceived(self._placed(packets))
+
+    def _placed(self, packets: Sequence[memoryview]) -> Iterator[PlacedPacket]:
+        """
+        Packets in memory of ours, each until the next one is asked for.
+        """
         for packet in packets:
             memory, size = self._memory, len(packet)
             if memory is None or memory.size < size:
                 self._memory = memory = PacketMemory(max(DEVICE_MRU, size))
-            self._packetReceived(memory, 0, memory.write(0, packet))
-        if self._touched:
-            self._batchEnded()
+            yield memory, 0, memory.write(0, packet)
 
-    def placedPacketsReceived(self, packets: Sequence[PlacedPacket]) -> None:
+    def placedPacketsReceived(self, packets: Iterable[PlacedPacket]) -> None:
         """
         The same, of packets in memory that can be used as it is.
         """
-        self.counters.packetsReceived += len(packets)
+        counters, sessions = self.counters, self._sessions
         for memory, start, size in packets:
-            self._packetReceived(memory, start, size)
+            counters.packetsReceived += 1
+            headers = 0
+            if self.version == 2 and size >= V2_SEGMENT:
+                memory.readSegment(2, start)
+                if memory.protocol == TCP and memory.dataOffset == DATA_OFFSET:
+                    counter, framing = memory.transmitted, self._framing
+                    if counter != (framing.received + 1) & COUNTER:
+                        self._counterJumped(counter)
+                    framing.received = counter
+                    headers = V2_SEGMENT
+            if not headers:
+                headers = self._unusualPacketReceived(memory, start, size)
+                if not headers:
+                    continue
+            # It is a segment, whose headers were read from this memory last.
+            place = start + headers
+            payload = size - headers
+            if self.observer is not None:
+                header = TCP_HEADER.size
+                self.observer.segmentReceived(memory, place - header, header + payload)
+            found = sessions.get(memory.sourcePort << 16 | memory.destinationPort)
+            if found is not None:
+                found.segmentReceived(
+                    memory.seq, memory.ack, memory.flags, memory.window, memory, place, payload
+                )
+            else:
+                self._stray(memory.sourcePort, memory.destinationPort, memory.seq, memory.flags)
         if self._touched:
             self._batchEnded()
-
-    def _packetReceived(self, memory: PacketMemory, start: int, size: int) -> None:
-        """
-        One packet.
-        """
-        headers = 0
-        if self.version == 2 and size >= V2_SEGMENT:
-            memory.readSegment(2, start)
-            if memory.protocol == TCP and memory.dataOffset == DATA_OFFSET:
-                counter, framing = memory.transmitted, self._framing
-                if counter != (framing.received + 1) & COUNTER:
-                    self._counterJumped(counter)
-                framing.received = counter
-                headers = V2_SEGMENT
-        if not headers:
-            headers = self._unusualPacketReceived(memory, start, size)
-            if not headers:
-                return
-        # It is a segment, whose headers were read from this memory last.
-        start += headers
-        size -= headers
-        if self.observer is not None:
-            header = TCP_HEADER.size
-            self.observer.segmentReceived(memory, start - header, header + size)
-        found = self._sessions.get(memory.sourcePort << 16 | memory.destinationPort)
-        if found is not None:
-            found.segmentReceived(
-                memory.seq, memory.ack, memory.flags, memory.window, memory, start, size
-            )
-        else:
-            self._stray(memory.sourcePort, memory.destinationPort, memory.seq, memory.flags)
 
     def _batchEnded(self) -> None:
         """

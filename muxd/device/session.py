@@ -255,7 +255,9 @@ class Session(Debtor):
                 end = self.end
                 end.deliver(memory, start, size)
         if self.available:
-            self.outbound.ready(self)
+            # One of many that send mostly has its turn to come.
+            if not self.waiting:
+                self.outbound.ready(self)
         elif self.state is not ESTABLISHED:
             self.checkFlushed()
 

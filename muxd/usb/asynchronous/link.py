@@ -293,7 +293,8 @@ class AsynchronousLink:
         # Those that wait for memory come before the reads that would take it again.
         if writes.backlog and (self.state is RUNNING or self.state is CLOSING):
             writes.resume()
-        self._read()
+        if reads.unread is not None:
+            self._read()
         if wrote and self._receiver is not None:
             self._receiver.roomAvailable()
 

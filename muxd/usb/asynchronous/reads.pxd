@@ -7,7 +7,7 @@ cdef long long CANCELLED, COMPLETED, NO_MEMORY, SHORTEST
 cdef class Reads:
     cdef public long long waiting
     cdef public object _context, _interface, _assembler, _noMemory, _failed, _surplus
-    cdef public BusMemory _unread
+    cdef public BusMemory unread
     cdef object __weakref__
     @cython.locals(size=cython.longlong)
     cpdef ended(self, BusMemory transfer, int status, list packets)

@@ -38,6 +38,7 @@ class Reads:
     IN transfers: those with the kernel, and those to submit.
 
     @ivar waiting: How many are with the kernel.
+    @ivar unread: The first of those to submit; None if all are with the kernel.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Reads:
         self._assembler = assembler
         self._noMemory = noMemory
         self._failed = failed
-        self._unread: BusMemory | None = None
+        self.unread: BusMemory | None = None
         self._surplus: Transfer | None = None
 
     def prepare(self, count: int) -> None:
@@ -70,7 +71,7 @@ class Reads:
         """
         for _ in range(count):
             transfer = self._context.transfer(self._interface.input, READ_SIZE)
-            transfer.below, self._unread = self._unread, transfer
+            transfer.below, self.unread = self.unread, transfer
 
     def ended(self, transfer: BusMemory, status: int, packets: list[PlacedPacket]) -> None:
         """
@@ -95,7 +96,7 @@ class Reads:
                 transfer.free()
                 return
         # It is to be submitted.
-        transfer.below, self._unread = self._unread, transfer
+        transfer.below, self.unread = self.unread, transfer
 
     def _assemble(self, chunk: memoryview, packets: list[PlacedPacket], *, partial: bool) -> None:
         """
@@ -110,7 +111,7 @@ class Reads:
         """
         Submit what is not submitted.
         """
-        transfer = self._unread
+        transfer = self.unread
         while transfer is not None:
             code = transfer.submit(READ_SIZE)
             if code:
@@ -120,8 +121,8 @@ class Reads:
                     self._failed(refusal(code))
                 return
             self.waiting += 1
-            self._unread, transfer.below = transfer.below, None
-            transfer = self._unread
+            self.unread, transfer.below = transfer.below, None
+            transfer = self.unread
 
     def giveWay(self) -> None:
         """
@@ -144,6 +145,6 @@ class Reads:
         """
         Give back all transfers, none of which is in flight.
         """
-        while self._unread is not None:
-            self._unread.free()
-            self._unread = self._unread.below
+        while self.unread is not None:
+            self.unread.free()
+            self.unread = self.unread.below
