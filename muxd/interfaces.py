@@ -170,7 +170,8 @@ class SourceHealth:
     @ivar engine: What moves their packets.
     @ivar problem: Why it can find no device at all, and what to do about it, in one line;
         "" if it can.
-    @ivar troubles: The same for single devices that cannot be used.
+    @ivar troubles: The same for single devices that cannot be used, and for what keeps it from
+        some of its devices; the daemon does its work all the same.
     """
 
     library: str = ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from twisted.application.service import Service
@@ -24,7 +25,7 @@ from zope.interface import implementer
 
 from muxd.client.access import DaemonAccess
 from muxd.client.client import UsbmuxClient
-from muxd.interfaces import IDeviceReceiver, IDeviceSource
+from muxd.interfaces import IDeviceReceiver, IDeviceSource, ISourceHealth, SourceHealth
 from muxd.net.announcing import MARK
 from muxd.ratelimit import RateLimit
 from muxd.remote.phone import RemotePhone
@@ -94,7 +95,7 @@ class _Host:
         self.isAnnounced = True
 
 
-@implementer(IDeviceSource)
+@implementer(IDeviceSource, ISourceHealth)
 class DiscoveredHosts(Service):
     """
     A source of the phones of hosts that announce themselves.
@@ -137,6 +138,7 @@ class DiscoveredHosts(Service):
         self._looking = LoopingCall(self._forgetGone)
         self._looking.clock = reactor
         self._limit = RateLimit(reactor, lambda kind, count: None, burst=1)
+        self._blind: tuple[str, ...] = ()
 
     @property
     def phones(self) -> list[RemotePhone]:
@@ -152,11 +154,19 @@ class DiscoveredHosts(Service):
         """
         return list(self._hosts)
 
+    def health(self) -> SourceHealth:
+        """
+        See L{ISourceHealth}.
+        """
+        troubles = [host.source.health().troubles for host in self._hosts.values()]
+        return SourceHealth(troubles=tuple(chain(self._blind, *troubles)))
+
     def startService(self) -> None:
         """
         Begin to look.
         """
         super().startService()
+        self._blind = ()
         self._browser = self._makeBrowser(self)
         self._browser.start().addErrback(self._notBrowsing)
         self._looking.start(LOOK_AGAIN, now=False)
@@ -238,6 +248,9 @@ class DiscoveredHosts(Service):
                 source.stopService()
 
     def _notBrowsing(self, failure: Failure) -> None:
-        self._log.error(
-            "cannot look for hosts on the network: {reason}", reason=failure.getErrorMessage()
+        problem = (
+            f"cannot look for hosts on the network: {failure.getErrorMessage()};"
+            " name them by remote:ENDPOINT, or see that this machine may use UDP port 5353"
         )
+        self._log.error("{problem}", problem=problem)
+        self._blind = (problem,)

@@ -30,7 +30,13 @@ from muxd.client.client import UsbmuxClient
 from muxd.client.errors import UsbmuxError
 from muxd.client.feedservice import FeedService
 from muxd.identity import udidKey
-from muxd.interfaces import IDeviceReceiver, IDeviceSource, IFirstLook
+from muxd.interfaces import (
+    IDeviceReceiver,
+    IDeviceSource,
+    IFirstLook,
+    ISourceHealth,
+    SourceHealth,
+)
 from muxd.ratelimit import Pace, RateLimit
 from muxd.remote.phone import RemotePhone
 from muxd.remote.settings import RemoteSettings
@@ -51,7 +57,7 @@ PROBE_TIMEOUT = 10.0
 """Seconds that its answer may take.  A network that has swallowed it says nothing."""
 
 
-@implementer(IDeviceSource, IFirstLook)
+@implementer(IDeviceSource, IFirstLook, ISourceHealth)
 class RemoteSource(Service):
     """
     A source of another daemon's phones.
@@ -117,6 +123,15 @@ class RemoteSource(Service):
         else:
             self._waiting.append(looked)
         return looked
+
+    def health(self) -> SourceHealth:
+        """
+        See L{ISourceHealth}.  That another host is away keeps this one from nothing, and is
+        no reason to start it again.
+        """
+        trouble = self.trouble
+        told = (f"not told of phones by {self._settings.name}: {trouble}",) if trouble else ()
+        return SourceHealth(troubles=told)
 
     def startService(self) -> None:
         """

@@ -21,7 +21,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from muxd.interfaces import IDeviceReceiver, IDeviceSource, IPairRecords, IRecordReader
+from muxd.interfaces import (
+    IDeviceReceiver,
+    IDeviceSource,
+    IPairRecords,
+    IRecordReader,
+    ISourceHealth,
+    SourceHealth,
+)
 from muxd.lockdown.pairrecord import BadPairRecord, PairRecord
 from muxd.wifi.adverts import Advert, AdvertObserver, candidates, tagKey
 from muxd.wifi.phone import PhoneState, WifiPhone
@@ -63,7 +70,7 @@ class Browser:
         return succeed(None)
 
 
-@implementer(IDeviceSource, IRecordReader)
+@implementer(IDeviceSource, IRecordReader, ISourceHealth)
 class WifiSource(Service):
     """
     A source of phones on a network.
@@ -102,6 +109,7 @@ class WifiSource(Service):
         self._isMissed = False
         self._looked = -math.inf
         self._told: set[str] = set()
+        self._blind: tuple[str, ...] = ()
 
     @property
     def phones(self) -> list[WifiPhone]:
@@ -116,11 +124,18 @@ class WifiSource(Service):
         """
         self._records = records
 
+    def health(self) -> SourceHealth:
+        """
+        See L{ISourceHealth}.
+        """
+        return SourceHealth(troubles=self._blind)
+
     def startService(self) -> None:
         """
         Begin to look.
         """
         super().startService()
+        self._blind = ()
         if self._settings.host:
             self._adverts[STATIC] = Advert(instance=STATIC, addresses=(self._settings.host,))
         self._browser = self._makeBrowser(self)
@@ -264,8 +279,9 @@ class WifiSource(Service):
             phone.stop()
 
     def _notBrowsing(self, failure: Failure) -> None:
-        self._log.error(
-            "cannot look for phones on the network: {reason}; name them by wifi:HOST, or see"
-            " that this machine may use UDP port 5353",
-            reason=failure.getErrorMessage(),
+        problem = (
+            f"cannot look for phones on the network: {failure.getErrorMessage()}; name them by"
+            " wifi:HOST, or see that this machine may use UDP port 5353"
         )
+        self._log.error("{problem}", problem=problem)
+        self._blind = (problem,)

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from muxd.interfaces import IDeviceSource
+from muxd.interfaces import IDeviceSource, ISourceHealth, SourceHealth
 from muxd.net.announcing import MARK, processMark
 from muxd.net.multicast import Announced
 from muxd.remote.discovered import LOOK_AGAIN, MOST_HOSTS, DiscoveredHosts
@@ -125,6 +125,7 @@ class DiscoveredTests(SynchronousTestCase):
         It is a source.
         """
         verifyObject(IDeviceSource, self.source)
+        verifyObject(ISourceHealth, self.source)
 
     def test_found(self) -> None:
         """
@@ -253,4 +254,17 @@ class DiscoveredTests(SynchronousTestCase):
         """
         events = logOf(self)
         self.start(DeafBrowser)
-        self.assertIn("no network", [one.get("reason") for one in events])
+        (problem,) = self.source.health().troubles
+        self.assertIn("on the network: no network; name them by", problem)
+        self.assertIn(problem, [one.get("problem") for one in events])
+
+    def test_health(self) -> None:
+        """
+        Of each host that cannot be reached operators are told, and of nothing else.
+        """
+        self.announce()
+        self.assertEqual(self.source.health(), SourceHealth())
+        self.host.killDaemon()
+        self.host.advance(LOOK_AGAIN)
+        (trouble,) = self.source.health().troubles
+        self.assertTrue(trouble.startswith("not told of phones by rack1: "), trouble)

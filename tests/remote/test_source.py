@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from muxd.identity import udidKey
-from muxd.interfaces import IDeviceSource, IFirstLook, IForeignDevice
+from muxd.interfaces import IDeviceSource, IFirstLook, IForeignDevice, ISourceHealth, SourceHealth
 from muxd.remote.settings import RemoteSettings
 from muxd.remote.source import MOST_PHONES, PROBE_INTERVAL, PROBE_TIMEOUT
 from tests.client.daemons import (
@@ -81,6 +81,7 @@ class SourceTests(SynchronousTestCase):
         self.start()
         verifyObject(IDeviceSource, self.host.source)
         verifyObject(IFirstLook, self.host.source)
+        verifyObject(ISourceHealth, self.host.source)
         verifyObject(IForeignDevice, self.host.receiver.present[UDID])
 
     def test_events(self) -> None:
@@ -248,6 +249,24 @@ class SourceTests(SynchronousTestCase):
         self.host.running = True
         self.host.advance(2)
         self.assertEqual(self.take(), [("attached", UDID)])
+
+    def test_health(self) -> None:
+        """
+        While the daemon is not reached operators are told so, and of nothing else: our own
+        daemon does its work.
+        """
+        self.start()
+        self.assertEqual(self.host.source.health(), SourceHealth())
+        self.host.killDaemon()
+        self.host.advance(2)
+        health = self.host.source.health()
+        self.assertEqual(health.problem, "")
+        (trouble,) = health.troubles
+        self.assertTrue(trouble.startswith("not told of phones by test: "), trouble)
+        self.assertIn(self.host.source.trouble, trouble)
+        self.host.running = True
+        self.host.advance(2)
+        self.assertEqual(self.host.source.health(), SourceHealth())
 
     def test_lostWhileComparing(self) -> None:
         """

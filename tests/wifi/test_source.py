@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.task import Clock, deferLater
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
-from muxd.interfaces import IDeviceSource, IRecordReader, IWirelessDevice
+from muxd.interfaces import (
+    IDeviceSource,
+    IRecordReader,
+    ISourceHealth,
+    IWirelessDevice,
+    SourceHealth,
+)
 from muxd.lockdown.client import LOCKDOWN_PORT, connectLockdown
 from muxd.lockdown.pairrecord import PairRecord
 from muxd.phone.iphone import Phone
@@ -96,7 +102,7 @@ class SourceTests(TestCase):
             phone.trust.accept()
         self.store.records[phone.udid] = record.having(EscrowBag=b"bag").toBytes()
 
-    def start(self, **settings: Any) -> WifiSource:
+    def start(self, makeBrowser: Any = None, **settings: Any) -> WifiSource:
         """
         Start a source.
         """
@@ -108,7 +114,7 @@ class SourceTests(TestCase):
             "wifi",
             WifiSettings(**settings),
             lambda address, port: HostnameEndpoint(self.reactor, address.encode(), port),
-            HeldBrowser,
+            makeBrowser or HeldBrowser,
         )
         source.useRecords(records)
         source.startService()
@@ -153,6 +159,18 @@ class SourceTests(TestCase):
         self.assertEqual((identity.udid, identity.connectionType), (self.phones[0].udid, "Network"))
         self.assertEqual(identity.networkAddress[4:8], bytes((127, 0, 0, 12)))
         self.assertEqual(identity.serviceName, self.advert().fullName)
+
+    def test_blind(self) -> None:
+        """
+        Operators are told where phones cannot be looked for, and what to do about it.
+        """
+        source = self.start()
+        verifyObject(ISourceHealth, source)
+        self.assertEqual(source.health(), SourceHealth())
+        browser = HeldBrowser(source)
+        browser.start = lambda: fail(OSError("no network"))  # type: ignore[method-assign]
+        (trouble,) = self.start(lambda observer: browser).health().troubles
+        self.assertIn("on the network: no network; name them by wifi:HOST", trouble)
 
     async def test_remembered(self) -> None:
         """
