@@ -221,7 +221,7 @@ class StepsTests(SynchronousTestCase):
         os.mkfifo(self.directory / "alive")
         steps = ("beside", "step")
         process = self.start(
-            *(f"{step} 60 bash -c 'echo up >alive; exec sleep 50 >alive'" for step in steps)
+            *(f"{step} 60 bash -c 'exec >alive; echo up; exec sleep 50'" for step in steps)
         )
         with open(self.directory / "alive") as alive:
             self.assertEqual([alive.readline() for _ in steps], ["up\n", "up\n"])

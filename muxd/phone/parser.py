@@ -218,8 +218,10 @@ class SimulatedSourceParser:
                 raise ValueError(f"{key}: there is no directory {place!r}")
         if "log" in kwargs:
             checkFeed("log", kwargs["log"])
-        if "state" in kwargs:
-            checkKept("state", kwargs["state"])
+        # An empty one is how to say that nothing is to be kept, where it would be with -C.
+        state = kwargs.get("state") or None
+        if state is not None:
+            checkKept("state", state)
         try:
             faults = FaultPlan.fromString(kwargs["faults"]) if "faults" in kwargs else NO_FAULTS
         except ValueError as error:
@@ -244,7 +246,7 @@ class SimulatedSourceParser:
             mux=mux,
             owner=Owner(trust),
             files=files,
-            state=kwargs.get("state"),
+            state=state,
             log=kwargs.get("log"),
             apps=apps,
             extra=extra,

@@ -117,6 +117,17 @@ class ParserTests(SynchronousTestCase):
         (phone,) = self.parse(values="appletv-tvos17", buid="strict").phones
         self.assertEqual((phone.name, phone.lockdown.isStrict), ("Apple TV", True))
 
+    def test_state(self) -> None:
+        """
+        What a phone remembers is kept in a directory, or nowhere, which is what an empty name
+        says.
+        """
+        kept = self.mktemp()
+        for state in (kept, ""):
+            (phone,) = self.parse(state=state).phones
+            directory = phone._storages["files"].directory().path
+            self.assertEqual(directory.startswith(os.path.abspath(kept)), bool(state), directory)
+
     def test_udid(self) -> None:
         """
         A UDID may be chosen, with its dash, without it, or an old one.
@@ -154,7 +165,6 @@ class ParserTests(SynchronousTestCase):
             ((), {"log": "/nonexistent/x"}, "log: /nonexistent/x: there is no directory"),
             ((), {"log": ""}, "log: expected a path, got ''"),
             ((), {"state": "/dev/null"}, "state: /dev/null: /dev/null is no directory"),
-            ((), {"state": ""}, "state: expected a path, got ''"),
             ((), {"count": "101"}, "got '101'"),
             ((), {"mux": "3"}, "mux: expected a number from 1 to 2"),
             ((), {"udid": "../x"}, "udid: expected letters"),
