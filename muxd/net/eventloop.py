@@ -295,7 +295,6 @@ class EventLoop:
         self.turns += 1
         ready, events = poller.ready, poller.events
         for place in range(poller.count):
-            # In compiled code an owner that is none is an error here, and not a crash.
             owner: Any = ready[place]
             if owner is not None:
                 try:

@@ -119,17 +119,11 @@ def tcpQuestion(connected: socket.socket) -> bytes | None:
     try:
         family, theirHost, theirPort, scope = _place(connected.getpeername())
         _, ourHost, ourPort, _ = _place(connected.getsockname())
-        addresses = _packed(family, theirHost) + _packed(family, ourHost)
+        hosts = _packed(family, theirHost) + _packed(family, ourHost)
     except (OSError, ValueError):
         return None
-    body = (
-        _REQUEST.pack(family, _TCP, 0, 0, 0xFFFFFFFF)
-        + _PORTS.pack(theirPort, ourPort)
-        + addresses
-        + scope.to_bytes(4, sys.byteorder)
-        + _ANY_COOKIE
-    )
-    return _HEADER.pack(_QUESTION, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 0, 0) + body
+    ports = _PORTS.pack(theirPort, ourPort)
+    return _question(family, ports, hosts, scope.to_bytes(4, sys.byteorder))
 
 
 def tcpQuestionOf(peer: bytes, own: bytes) -> bytes:
@@ -142,15 +136,22 @@ def tcpQuestionOf(peer: bytes, own: bytes) -> bytes:
     family, theirs = _written(peer)
     _, ours = _written(own)
     scope = peer[24:28] if len(peer) >= 28 else bytes(4)
-    return (
-        _HEADER.pack(_QUESTION, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 0, 0)
-        + _REQUEST.pack(family, _TCP, 0, 0, 0xFFFFFFFF)
-        + peer[2:4]
-        + own[2:4]
-        + theirs
-        + ours
-        + scope
-        + _ANY_COOKIE
+    return _question(family, peer[2:4] + own[2:4], theirs + ours, scope)
+
+
+def _question(family: int, ports: bytes, hosts: bytes, scope: bytes) -> bytes:
+    """
+    A question, of what is said of the other end and then of this one.
+    """
+    return b"".join(
+        (
+            _HEADER.pack(_QUESTION, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 0, 0),
+            _REQUEST.pack(family, _TCP, 0, 0, 0xFFFFFFFF),
+            ports,
+            hosts,
+            scope,
+            _ANY_COOKIE,
+        )
     )
 
 

@@ -2,8 +2,8 @@
 """
 Files and directories that are named for simulated phones: whether they can be what they are for.
 
-A phone that finds out later says so in the log, and goes on without; who has mistyped a name is
-told when the phone is made.
+A phone that finds out later says so in the log, and goes on without; a name that is mistyped is
+refused when the phone is made.
 """
 
 from __future__ import annotations
